@@ -1,0 +1,46 @@
+"""The errors that the toolkit raises on purpose. Each message says where, what is wrong, and what to do."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class AsrError(Exception):
+    """Anything that a user can mend: the command line prints its message without a traceback."""
+
+
+class AudioError(AsrError):
+    """An audio file or sample array that cannot be used."""
+
+
+class CorpusError(AsrError):
+    """A corpus, transcript or data directory that is inconsistent."""
+
+
+class LexiconError(AsrError):
+    """A lexicon or symbol table that is wrong, or a word that has no pronunciation."""
+
+
+class GraphError(AsrError):
+    """A graph that cannot be built, read or searched."""
+
+
+class ModelError(AsrError):
+    """A model directory that is incomplete, or a training run that cannot go on."""
+
+
+class ConfigError(AsrError):
+    """A setting in a recipe's TOML file that is unknown or has an impossible value."""
+
+
+def nearest(name: str, known: Iterable[str], count: int = 1) -> list[str]:
+    """Up to `count` of the `known` names that look most like `name`, best first; for "did you mean" messages."""
+    known = list(known)
+    folded = {k.lower(): k for k in known}
+    matches = difflib.get_close_matches(name.lower(), folded, n=count, cutoff=0.4)
+    return [folded[m] for m in matches]
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """`"; did you mean 'mfcc'?"`, or an empty string where nothing is near."""
+    found = nearest(name, known)
+    return f"; did you mean {found[0]!r}?" if found else ""
