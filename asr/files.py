@@ -22,8 +22,8 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
     try:
         yield temporary
         if target.is_dir() and temporary.is_dir():
-            os.replace(target, holder / ".previous")
-        os.replace(temporary, target)
+            target.replace(holder / ".previous")
+        temporary.replace(target)
     finally:
         shutil.rmtree(holder, ignore_errors=True)
 
@@ -41,3 +41,19 @@ def sha256(path: str | os.PathLike) -> str:
         while block := stream.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
+
+
+def numbered_lines(path: str | os.PathLike) -> Iterator[tuple[int, str | None]]:
+    """Line numbers from 1 and lines of a UTF-8 text file, without line ends; None stands for a line that is not UTF-8.
+
+    A byte-order mark and Windows line ends are dropped. Lines end at newlines alone: other separators stay inside.
+    """
+    raw = Path(path).read_bytes().removeprefix(b"\xef\xbb\xbf")
+    lines = raw.split(b"\n")
+    if not lines[-1]:
+        lines.pop()
+    for number, line in enumerate(lines, 1):
+        try:
+            yield number, line.removesuffix(b"\r").decode("utf-8")
+        except UnicodeDecodeError:
+            yield number, None
