@@ -1,0 +1,78 @@
+# `make demo` and `make test` are all that a new machine needs: each makes its own environment first.
+# PYTHON=python3.12 picks another interpreter (3.10 or newer), VENV=DIR another place for the environment.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+CONSTRAINTS = .ci/constraints.txt
+INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint $(CONSTRAINTS)
+
+# One BLAS thread a process: parallel work goes by processes.
+export OMP_NUM_THREADS ?= 1
+export OPENBLAS_NUM_THREADS ?= 1
+
+.PHONY: help demo test test-fast test-kaldi lint bench digits model clean
+
+help:
+	@grep -E '^## ' Makefile | sed 's/^## //'
+
+## make demo        train a digit recogniser on synthesised speech, transcribe a file, show the results (minutes)
+demo: $(VENV)/.demo
+	@$(BIN)/python recipes/digits/run.py --corpus synth --out build/demo --demo
+
+## make test        everything that is tested without Kaldi's own code
+test: $(VENV)/.test
+	$(BIN)/python -m pytest
+
+## make test-fast   the tests that train nothing
+test-fast: $(VENV)/.test
+	$(BIN)/python -m pytest -m "not slow"
+
+## make test-kaldi  record kaldi-hmm-gmm's answers anew and compare with the committed ones
+test-kaldi: $(VENV)/.test $(VENV)-kaldi/.installed
+	KALDI_PYTHON=$(VENV)-kaldi/bin/python $(BIN)/python -m pytest tests/references
+
+## make lint        style and types
+lint: $(VENV)/.test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+## make bench       speed beside the peers, as ratios in one run; CORPUS=DIR adds training (Free Spoken Digit Dataset)
+bench: $(VENV)/.bench $(VENV)-kaldi/.installed
+	$(BIN)/python tests/benchmarks/bench_features.py
+	$(BIN)/python tests/benchmarks/bench_decoder.py
+	$(if $(CORPUS),KALDI_PYTHON=$(VENV)-kaldi/bin/python $(BIN)/python tests/benchmarks/bench_training.py $(CORPUS))
+
+## make digits CORPUS=DIR   the digits recipe on the Free Spoken Digit Dataset (its README's table)
+digits: $(VENV)/.demo
+	$(BIN)/python recipes/digits/run.py --corpus $(CORPUS) --out build/digits
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+	  { echo "Python 3.10 or newer is needed; set PYTHON=..."; exit 1; }
+	@echo "Making the environment $(VENV) ..."
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.demo: $(VENV)/bin/python pyproject.toml $(CONSTRAINTS)
+	@echo "Installing the toolkit and what the demo needs (package index only) ..."
+	@$(INSTALL) --editable '.[demo]'
+	@touch $@
+
+$(VENV)/.test: $(VENV)/bin/python pyproject.toml $(CONSTRAINTS)
+	@echo "Installing the toolkit and what the tests need (package index only) ..."
+	@$(INSTALL) --editable '.[test]'
+	@touch $@ $(VENV)/.demo
+
+$(VENV)/.bench: $(VENV)/.test
+	@$(INSTALL) --editable '.[bench]'
+	@touch $@
+
+# Kaldi's training code needs an older kaldifst than its decoder does, hence a second environment.
+$(VENV)-kaldi/.installed: .ci/constraints-kaldi.txt
+	@$(PYTHON) -m venv $(VENV)-kaldi
+	@$(VENV)-kaldi/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
+	@touch $@
+
+clean:
+	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

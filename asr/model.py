@@ -1,0 +1,360 @@
+"""A trained model: one directory that holds everything needed to turn samples into words.
+
+    model.json       what it is: format, kind, sample rate, feature pipeline, scales, conventions, versions, hashes
+    phones.txt words.txt lexicon.tsv
+    transitions.npz  topology and transition model      tree.json  phone context -> pdf
+    transforms.npz   what the feature pipeline learned  am.npz     the acoustic model
+    HCLG.fst         the decoding graph                 README.md  the model's card
+
+Nothing in it is code, and nothing is unpickled: loading a stranger's model runs nothing of the stranger's.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from ._version import __version__
+from .errors import ModelError, did_you_mean
+from .features.pipeline import FeaturePipeline
+from .files import replacing, sha256
+from .hmm.topology import Topology
+from .hmm.transitions import PhoneSegment, TransitionModel
+from .hmm.tree import ContextDependency, tree_from_json
+from .lang.lexicon import Lexicon
+from .lang.symbols import SymbolTable
+from .lang.word_times import word_segments
+
+if TYPE_CHECKING:
+    from .decoding import BestPath, ViterbiDecoder
+    from .graph.const_fst import Graph
+
+FORMAT = 1
+_KIND = "gmm-hmm"
+# A recording whose loudest sample stays below this (-80 dB of full scale) holds nothing to recognise.
+SILENCE_PEAK = 1e-4
+# Larger files are checked by size alone: hashing a graph of a gigabyte would take longer than decoding with it.
+_HASHED_BYTES = 64 << 20
+
+
+class AcousticModel(Protocol):
+    """What decoding asks of an acoustic model, GMM or network."""
+
+    def log_likelihoods(self, features: np.ndarray) -> np.ndarray:
+        """float32 (n_frames, n_pdfs) for float32 (n_frames, dim)."""
+        ...
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Its parameters, by name."""
+        ...
+
+
+@dataclass(frozen=True)
+class DecodingOptions:
+    """How a model's graph is searched; what was tuned on held-out data is stored with the model.
+
+    acoustic_scale: factor on the log-likelihoods before they meet the graph's costs.
+    insertion_penalty: natural-log cost added for every word.
+    beam: natural-log distance from the best token at which others are dropped.
+    max_active: tokens kept in a frame at most.
+    """
+
+    acoustic_scale: float = 0.1
+    insertion_penalty: float = 0.0
+    beam: float = 13.0
+    max_active: int = 7000
+
+
+@dataclass(frozen=True)
+class TimedWord:
+    """A recognised word, from its first phone to its last; seconds."""
+
+    word: str
+    start: float
+    end: float
+
+
+@dataclass(frozen=True)
+class TimedPhone:
+    """A recognised phone; seconds."""
+
+    phone: str
+    start: float
+    end: float
+
+
+@dataclass(frozen=True)
+class Transcript:
+    """What was recognised in one recording.
+
+    text: the words, separated by blanks; empty for silence.
+    score: natural-log score of the best path (scaled acoustic plus graph), higher is better.
+    reached_final: False where the graph allows no end at the recording's end; the text is then the best so far.
+    alignment: int32 (n_frames,) transition ids.
+    """
+
+    text: str
+    words: tuple[TimedWord, ...] = ()
+    phones: tuple[TimedPhone, ...] = ()
+    score: float = 0.0
+    reached_final: bool = True
+    alignment: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int32), repr=False, compare=False)
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A trained recogniser. Make one with `asr.load`, or from its parts after training.
+
+    features: from samples to the acoustic model's input.
+    lexicon, topology and transitions, tree: what the graph was built from.
+    acoustic: log-likelihoods of pdfs.
+    graph: HCLG, or None for a model that only aligns.
+    decoding: scales and beams.
+    seed: of the training run.
+    card: the text of README.md: data, results, limits.
+    """
+
+    features: FeaturePipeline
+    lexicon: Lexicon
+    transitions: TransitionModel
+    tree: ContextDependency
+    acoustic: AcousticModel
+    graph: "Graph | None"
+    decoding: DecodingOptions = DecodingOptions()
+    seed: int = 0
+    card: str = ""
+
+    @property
+    def sample_rate(self) -> int:
+        """Hz."""
+        return self.features.sample_rate
+
+    @property
+    def streaming(self) -> bool:
+        """Whether the features need nothing from a recording's future."""
+        return self.features.streaming
+
+    @property
+    def frame_shift(self) -> float:
+        """Seconds from one frame to the next."""
+        return self.features.frame_shift
+
+    @cached_property
+    def decoder(self) -> "ViterbiDecoder":
+        """The search over this model's graph. Raises ModelError where the model has none."""
+        from .decoding import SearchOptions, ViterbiDecoder
+
+        if self.graph is None:
+            raise ModelError("this model has no decoding graph (HCLG.fst); build one with asr.graph.compile_hclg")
+        return ViterbiDecoder(self.graph, self.transitions.pdf_of_id, SearchOptions(**asdict(self.decoding)))
+
+    def with_decoding(self, **changes: Any) -> "Model":
+        """The same model, searched with other scales or beams."""
+        return replace(self, decoding=replace(self.decoding, **changes))
+
+    def transcribe(self, audio: str | os.PathLike | np.ndarray, rate: int | None = None) -> Transcript:
+        """The words of one recording.
+
+        audio: a path, or samples: float in [-1, 1] or integers of any width, one channel.
+        rate: the samples' rate in Hz; the model's own rate if not given.
+        Raises AudioError for a recording that cannot be used; silence gives an empty transcript.
+        """
+        samples = self.read(audio, rate)
+        if is_silent(samples):
+            return Transcript("")
+        raw = self.features.front_end(samples)
+        return self.decode(self.features.finish([raw], ["speaker"])[0])
+
+    def read(self, audio: str | os.PathLike | np.ndarray, rate: int | None = None) -> np.ndarray:
+        """Samples at the model's rate, float32 in [-1, 1], from a path or from samples."""
+        from . import audio as audio_room
+
+        if isinstance(audio, (str, os.PathLike)):
+            return audio_room.read(audio, self.sample_rate).samples
+        samples = audio_room.check_samples(np.asarray(audio))
+        return audio_room.resample(samples, rate or self.sample_rate, self.sample_rate)
+
+    def decode(self, features: np.ndarray) -> Transcript:
+        """The words of one utterance's features.
+
+        features: float32 (n_frames, dim), after the whole pipeline.
+        """
+        return self.transcript(self.decoder.decode(self.acoustic.log_likelihoods(features)))
+
+    def transcript(self, path: "BestPath") -> Transcript:
+        """A decoder's best path with names and times."""
+        segments = self.transitions.phone_segments(path.labels)
+        word_ids = [int(w) for w in path.words]
+        words = word_segments(segments, word_ids, self.lexicon)
+        return Transcript(
+            text=" ".join(self.lexicon.words.name(w) for w in word_ids),
+            words=tuple(
+                TimedWord(self.lexicon.words.name(w.word_id), *self._seconds(w.start, w.end)) for w in words
+            ),
+            phones=tuple(self._timed_phone(s) for s in segments),
+            score=path.score,
+            reached_final=path.reached_final,
+            alignment=path.labels,
+        )
+
+    def _timed_phone(self, segment: PhoneSegment) -> TimedPhone:
+        return TimedPhone(self.lexicon.phones.name(segment.phone), *self._seconds(segment.start, segment.end))
+
+    def _seconds(self, start: int, end: int) -> tuple[float, float]:
+        return round(start * self.frame_shift, 4), round(end * self.frame_shift, 4)
+
+    def save(self, directory: str | os.PathLike) -> Path:
+        """Write the model directory, whole or not at all; an older one of that name is replaced."""
+        with replacing(directory) as temporary:
+            temporary.mkdir()
+            self._write_parts(temporary)
+            files = {p.name: _fingerprint(p) for p in sorted(temporary.iterdir())}
+            text = json.dumps({**self._description(), "files": files}, indent=2, ensure_ascii=False)
+            (temporary / "model.json").write_text(text + "\n", encoding="utf-8")
+        return Path(directory)
+
+    def _description(self) -> dict[str, Any]:
+        return {
+            "format": FORMAT,
+            "kind": _KIND,
+            "sample_rate": self.sample_rate,
+            "streaming": self.streaming,
+            "features": self.features.to_json(),
+            "decoding": asdict(self.decoding),
+            "frame_shift": self.frame_shift,
+            "subsampling": 1,
+            "graph": {"reorder": True, "transition_scale": 1.0, "self_loop_scale": 0.1},
+            "seed": self.seed,
+            "versions": {"hclg": __version__, "numpy": np.__version__},
+        }
+
+    def _write_parts(self, directory: Path) -> None:
+        self.lexicon.phones.save(directory / "phones.txt")
+        self.lexicon.words.save(directory / "words.txt")
+        self.lexicon.save(directory / "lexicon.tsv")
+        np.savez(
+            directory / "transitions.npz",
+            topology=np.array(json.dumps(self.transitions.topology.to_json())),
+            tuples=self.transitions.tuples,
+            log_probs=self.transitions.log_probs,
+        )
+        (directory / "tree.json").write_text(json.dumps(self.tree.to_json(), indent=1) + "\n", encoding="utf-8")
+        _save_arrays(directory / "transforms.npz", self.features.arrays())
+        _save_arrays(directory / "am.npz", self.acoustic.arrays())
+        if self.graph is not None:
+            self.graph.write(directory / "HCLG.fst")
+        (directory / "README.md").write_text(self.card or "No card was written for this model.\n", encoding="utf-8")
+
+
+def load(model: str | os.PathLike) -> Model:
+    """A model from its directory, or a shipped one by name.
+
+    Raises ModelError where the directory is incomplete, damaged, or of a newer format.
+
+    >>> asr.load("digits").transcribe("seven.wav").text          # doctest: +SKIP
+    'seven'
+    """
+    directory = find_model(model)
+    description = _read_description(directory)
+    _check_files(directory, description["files"])
+    try:
+        return _from_parts(directory, description)
+    except (KeyError, ValueError, TypeError) as error:
+        raise ModelError(f"{directory}: the model cannot be read ({type(error).__name__}: {error})") from error
+
+
+def shipped_models() -> list[str]:
+    """The names of the models inside the package."""
+    folder = resources.files("asr") / "data" / "models"
+    return sorted(entry.name for entry in folder.iterdir() if entry.is_dir()) if folder.is_dir() else []
+
+
+def find_model(model: str | os.PathLike) -> Path:
+    """The directory of a model given by path or by a shipped model's name. Raises ModelError where there is none."""
+    path = Path(model)
+    if (path / "model.json").is_file():
+        return path
+    if str(model) in shipped_models():
+        return Path(str(resources.files("asr") / "data" / "models" / str(model)))
+    if path.exists():
+        raise ModelError(f"{path}: not a model directory, model.json is missing")
+    known = shipped_models()
+    raise ModelError(
+        f"no model {str(model)!r}: neither a directory nor a shipped model"
+        f"{did_you_mean(str(model), known)}; shipped: {', '.join(known) or 'none'}"
+    )
+
+
+def is_silent(samples: np.ndarray) -> bool:
+    """Whether nothing in the samples reaches -80 dB of full scale."""
+    return len(samples) == 0 or float(np.max(np.abs(samples))) < SILENCE_PEAK
+
+
+def _save_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    np.savez(path, **dict(arrays))  # type: ignore[arg-type]
+
+
+def _load_arrays(path: Path) -> dict[str, np.ndarray]:
+    with np.load(path, allow_pickle=False) as archive:
+        return dict(archive)
+
+
+def _fingerprint(path: Path) -> dict[str, Any]:
+    return {"bytes": path.stat().st_size, "sha256": sha256(path)}
+
+
+def _read_description(directory: Path) -> dict[str, Any]:
+    path = directory / "model.json"
+    try:
+        description = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{path}: cannot be read ({error})") from None
+    if not isinstance(description, dict) or not isinstance(description.get("files"), dict):
+        raise ModelError(f"{path}: not a model description")
+    if description.get("format") != FORMAT:
+        raise ModelError(f"{path}: format {description.get('format')!r}; this version of asr reads format {FORMAT}")
+    if description.get("kind") != _KIND:
+        raise ModelError(f"{path}: kind {description.get('kind')!r}; this version of asr knows {_KIND!r}")
+    return description
+
+
+def _check_files(directory: Path, files: Mapping[str, Mapping[str, Any]]) -> None:
+    for name, expected in files.items():
+        path = directory / name
+        if Path(name).name != name or not path.is_file():
+            raise ModelError(f"{directory}: {name} is missing; copy the whole model directory again")
+        size = path.stat().st_size
+        if name == "README.md":
+            continue  # people may edit the card
+        if size != expected["bytes"] or (size <= _HASHED_BYTES and sha256(path) != expected["sha256"]):
+            raise ModelError(f"{path}: not the file that was saved (size or checksum differs); copy the model again")
+
+
+def _from_parts(directory: Path, description: Mapping[str, Any]) -> Model:
+    from .gmm.model import DiagGmms
+    from .graph.const_fst import Graph
+
+    lexicon = Lexicon.load(directory / "lexicon.tsv")
+    for name, table in (("phones.txt", lexicon.phones), ("words.txt", lexicon.words)):
+        if SymbolTable.load(directory / name) != table:
+            raise ModelError(f"{directory}: {name} does not belong to lexicon.tsv")
+    parts = _load_arrays(directory / "transitions.npz")
+    topology = Topology.from_json(json.loads(str(parts["topology"])))
+    graph_path = directory / "HCLG.fst"
+    return Model(
+        features=FeaturePipeline.from_json(description["features"], _load_arrays(directory / "transforms.npz")),
+        lexicon=lexicon,
+        transitions=TransitionModel(topology, parts["tuples"], parts["log_probs"]),
+        tree=tree_from_json(json.loads((directory / "tree.json").read_text(encoding="utf-8"))),
+        acoustic=DiagGmms.from_arrays(_load_arrays(directory / "am.npz")),
+        graph=Graph.read(graph_path) if graph_path.is_file() else None,
+        decoding=DecodingOptions(**description["decoding"]),
+        seed=int(description["seed"]),
+        card=(directory / "README.md").read_text(encoding="utf-8"),
+    )
