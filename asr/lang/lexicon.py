@@ -159,6 +159,13 @@ class Lexicon:
             raise LexiconError(f"word {name!r} has no pronunciation{_near(name, self._pronunciations)}")
         return list(found)
 
+    @cached_property
+    def beginnings(self) -> frozenset[tuple[int, ...]]:
+        """All first parts of pronunciations (phone ids), whole ones included: what an unfinished word may look like."""
+        return frozenset(
+            p[:n] for variants in self._pronunciations.values() for p in variants for n in range(1, len(p) + 1)
+        )
+
     def __contains__(self, word: object) -> bool:
         return isinstance(word, str) and _nfc(word) in self._pronunciations
 
@@ -241,9 +248,11 @@ def _nfc(text: str) -> str:
 
 def _near(word: str, known: Iterable[str]) -> str:
     """The nearest known words for a message. Compiled, as lexicons have 10^5 words."""
-    from rapidfuzz import process, utils
+    from rapidfuzz import fuzz, process, utils
 
-    found = process.extract(word, list(known), limit=3, score_cutoff=60, processor=utils.default_process)
+    found = process.extract(
+        word, list(known), scorer=fuzz.ratio, limit=3, score_cutoff=60, processor=utils.default_process
+    )
     return f" (nearest: {', '.join(repr(name) for name, *_ in found)})" if found else ""
 
 
