@@ -65,7 +65,7 @@ class Topology:
         Same as utils/gen_topo.pl NUM-NONSIL-STATES NUM-SIL-STATES.
         """
         speech, silence = left_to_right(n_states), ergodic(n_silence_states)
-        return cls({**{p: speech for p in phones}, **{p: silence for p in silence_phones}})
+        return cls({**dict.fromkeys(phones, speech), **dict.fromkeys(silence_phones, silence)})
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object; phones with the same HMM are listed together."""

@@ -6,6 +6,7 @@ transition out of a transition state. An alignment is one transition id a frame.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -82,7 +83,7 @@ class TransitionModel:
     @classmethod
     def from_tree(cls, topology: Topology, tree: ContextDependency) -> "TransitionModel":
         """The model with the topology's own probabilities (as Kaldi's gmm-init-mono makes it)."""
-        rows = set()
+        rows: set[tuple[int, int, int, int]] = set()
         for phone in topology.phones:
             for index, state in enumerate(topology.states(phone)):
                 forward = tree.pdfs_of_state(phone, state.pdf_class)
@@ -108,10 +109,13 @@ class TransitionModel:
     def transition_state(self, phone: int, hmm_state: int, forward_pdf: int, self_loop_pdf: int) -> int:
         """The row of `tuples`. Raises ModelError where there is none."""
         wanted = (phone, hmm_state, forward_pdf, self_loop_pdf)
-        found = np.flatnonzero((self.tuples == wanted).all(axis=1))
-        if len(found) == 0:
+        if wanted not in self._row_of_tuple:
             raise ModelError(f"no transition state (phone, HMM state, pdf, self-loop pdf) = {wanted}")
-        return int(found[0])
+        return self._row_of_tuple[wanted]
+
+    @cached_property
+    def _row_of_tuple(self) -> dict[tuple[int, ...], int]:
+        return {tuple(row): index for index, row in enumerate(self.tuples.tolist())}
 
     def non_self_loop_log_probs(self) -> np.ndarray:
         """float64 (n_transition_states,): the logarithm of the probability of not staying."""
@@ -122,6 +126,19 @@ class TransitionModel:
         """float64 (n_transition_ids + 1,): of each transition, given that it is not the self-loop; 0 for self-loops."""
         scores = self.log_probs - self.non_self_loop_log_probs()[self.state_of_id]
         scores[self.is_self_loop] = 0.0
+        scores[0] = 0.0
+        return scores
+
+    def scaled_log_probs(self, *, transition_scale: float = 1.0, self_loop_scale: float = 0.1) -> np.ndarray:
+        """float64 (n_transition_ids + 1,): what a graph adds for each transition; entry 0 is 0.
+
+        Staying or not is scaled by self_loop_scale, where to go then by transition_scale.
+        Same as Kaldi's GetScaledTransitionLogProb.
+        """
+        leave = self_loop_scale * self.non_self_loop_log_probs()[self.state_of_id]
+        scores = np.where(
+            self.is_self_loop, self_loop_scale * self.log_probs, leave + transition_scale * self.forward_log_probs()
+        )
         scores[0] = 0.0
         return scores
 

@@ -14,8 +14,15 @@ from .topology import Topology
 class ContextDependency(Protocol):
     """What graphs and transition models ask of a tree."""
 
-    context_width: int
-    central_position: int
+    @property
+    def context_width(self) -> int:
+        """The number of phones in a window: 1 for monophones, 3 for triphones."""
+        ...
+
+    @property
+    def central_position(self) -> int:
+        """The index of the phone itself in the window."""
+        ...
 
     @property
     def n_pdfs(self) -> int:
