@@ -1,0 +1,110 @@
+"""The way to OpenFst (pynini) and back: whole graphs as bytes, no Python per arc.
+
+pynini is imported inside these functions, so that graphs can be read and decoded where it does not exist.
+"""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import GraphError
+from .const_fst import Graph
+
+if TYPE_CHECKING:
+    import pynini
+
+DELTA = 2.0**-12  # costs closer than this are taken as equal in determinisation
+
+# Determinisation runs in a process of its own: one that does not end, because the grammar says the same sentence in
+# ever different ways, would fill the memory, and OpenFst has no limit to set for transducers.
+_DETERMINIZE = """
+import resource, sys
+resource.setrlimit(resource.RLIMIT_AS, (int(sys.argv[1]),) * 2)
+resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+import pynini, pywrapfst
+fst = pynini.Fst.read_from_string(sys.stdin.buffer.read())
+fst.rmepsilon()
+if sys.argv[3] == "log":
+    fst = pynini.arcmap(fst, map_type="to_log")
+fst = pynini.determinize(fst, delta=float(sys.argv[2]))
+if sys.argv[3] == "log":
+    fst = pynini.arcmap(fst, map_type="to_std")
+sys.stdout.buffer.write(pywrapfst.convert(fst, "const").write_to_string())
+"""
+
+
+def load_pynini() -> Any:
+    """The pynini module. Raises GraphError where it is not installed."""
+    try:
+        import pynini
+    except ImportError as error:
+        raise GraphError(
+            f"building a graph needs pynini ({error}). It has wheels for Linux x86-64 only: build the graph there and "
+            "copy its file; decoding needs no pynini"
+        ) from None
+    return pynini
+
+
+def to_pynini(graph: Graph) -> "pynini.Fst":
+    """The same graph as a pynini.Fst."""
+    return load_pynini().Fst.read_from_string(graph.to_bytes())
+
+
+def from_pynini(fst: "pynini.Fst", *, where: str = "graph") -> Graph:
+    """A pynini.Fst with standard arcs as a Graph; arcs are sorted by input label."""
+    load_pynini()
+    import pywrapfst
+
+    if fst.arc_type() != "standard":
+        raise GraphError(f"{where}: arcs of type {fst.arc_type()!r}; needed are 'standard' arcs (tropical semiring)")
+    return Graph.from_bytes(pywrapfst.convert(fst, "const").write_to_string(), where=where)
+
+
+def determinize(graph: Graph, *, semiring: str = "log", memory: int | None = None, what: str = "graph") -> Graph:
+    """An equivalent graph in which no state has two arcs with the same input label.
+
+    Arcs without any label are removed first; those with an output label alone count as labelled. Output labels move
+    along the paths, and a string of them becomes a chain of arcs without input label.
+    semiring: where several arcs become one, its cost is that of the sum of their probabilities ("log") or of the best
+        ("tropical"). Both keep the cost of every path of an unambiguous graph; sums prune better on the way.
+    memory: bytes that it may use; None: three quarters of what is free.
+    what: names the graph in the error message.
+    Raises GraphError if that is not enough, which is how a graph that cannot be determinised shows itself.
+
+    Same as Kaldi's fstdeterminizestar --use-log=true, but for arcs with an output label alone.
+    """
+    load_pynini()
+    limit = memory or max(1 << 30, _free_memory() * 3 // 4)
+    command = [sys.executable, "-c", _DETERMINIZE, str(limit), str(DELTA), semiring]
+    done = subprocess.run(command, input=graph.to_bytes(), capture_output=True, check=False)
+    if done.returncode != 0 or not done.stdout:
+        detail = done.stderr.decode("utf-8", "replace").strip().splitlines()
+        raise GraphError(
+            f"{what} ({graph.n_states} states, {graph.n_arcs} arcs) could not be determinised within "
+            f"{limit / 2**30:.1f} GiB: {detail[-1] if detail else f'exit status {done.returncode}'}. Usual reasons: "
+            "the grammar accepts a sentence in several ways with different costs, or it is too large for this machine"
+        )
+    return Graph.from_bytes(done.stdout, where=what)
+
+
+def _free_memory() -> int:
+    for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1]) * 1024
+    return 4 << 30
+
+
+def minimize(graph: Graph) -> Graph:
+    """The smallest equivalent graph that keeps labels and costs together on their arcs; nothing is pushed.
+
+    Same as Kaldi's fstminimizeencoded, without rounding costs.
+    """
+    pynini = load_pynini()
+    fst = to_pynini(graph)
+    mapper = pynini.EncodeMapper("standard", encode_labels=True, encode_weights=True)
+    fst.encode(mapper)
+    fst.minimize(allow_nondet=True)
+    fst.decode(mapper)
+    fst.connect()
+    return from_pynini(fst)
