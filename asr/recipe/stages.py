@@ -1,0 +1,255 @@
+"""Stages of a recipe: folders that are made once, and again only when what they are made from has changed."""
+
+import contextlib
+import dataclasses
+import hashlib
+import inspect
+import json
+import logging
+import os
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .. import __version__
+from ..errors import AsrError, ConfigError
+from ..files import sha256, write_text
+
+logger = logging.getLogger("asr.recipe")
+
+_PRESENTATION = ("cli.py", "report.py", "__main__.py", "recipe")  # parts of asr/ that change no stage's output
+
+
+@dataclasses.dataclass(frozen=True)
+class StageRecord:
+    """What is known of a finished stage; kept as OUT/.stages/NAME.json, so that a resumed run still has the times."""
+
+    name: str
+    key: str  # hash of the inputs, the options and the code
+    output: str  # hash of the folder
+    wall_seconds: float
+    cpu_seconds: float  # of this process and its children
+    finished: str  # local time, ISO 8601
+
+
+class Run:
+    """One run of a recipe in one folder.
+
+    >>> run = Run("out")
+    >>> features = run.stage("features", extract_features, {"corpus": Path("recordings"), "options": MfccOptions()})
+    >>> model = run.stage("mono", train, {"features": features, "passes": 40, "seed": 0})
+    """
+
+    def __init__(self, out_dir: str | os.PathLike, *, code: str | None = None) -> None:
+        """
+        out_dir: the run's folder, made if need be. Each stage has one folder in it, named as the stage.
+        code: what stands for the version of the code; by default a hash of the toolkit's sources.
+        """
+        self.folder = Path(out_dir)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._code = code if code is not None else _code_hash()
+        self._names: set[str] = set()
+
+    def stage(self, name: str, make: Callable[..., None], inputs: Mapping[str, Any] | None = None) -> Path:
+        """The folder of a stage, made now unless it is there, whole, from the same inputs.
+
+        name: the folder's name, once in a run.
+        make: called as make(folder, **inputs); writes its results as files into the folder. If it has a parameter
+            `progress`, it is given a function to be called with (done, total). A plain function without variables
+            of an enclosing one: what it depends on are its inputs, its own file and the toolkit's sources.
+        inputs: Path objects (files and folders count with their contents, so pass those of earlier stages),
+            dataclasses, numbers, texts, None, numpy arrays, and lists, tuples and dictionaries of those.
+        Raises ConfigError for an input of another kind; what `make` raises goes through, and leaves nothing behind.
+
+        The results appear whole or not at all: an interrupted stage starts anew, finished ones are kept.
+        """
+        if name in self._names:
+            raise ConfigError(f"stage {name!r} is there twice; give each stage its own name")
+        self._names.add(name)
+        inputs = dict(inputs or {})
+        key = self._key(name, make, inputs)
+        record = self.record(name)
+        folder = self.folder / name
+        if record is not None and record.key == key and folder.is_dir() and hash_of(folder) == record.output:
+            logger.info("%s: there already (%s)", name, _seconds(record.wall_seconds))
+            return folder
+        self._make(name, make, inputs, key)
+        return folder
+
+    def record(self, name: str) -> StageRecord | None:
+        """What is known of a stage that was finished in this or an earlier run, or None."""
+        try:
+            return StageRecord(**json.loads(self._record_path(name).read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError):
+            return None
+
+    def cpu_seconds(self, *names: str) -> float:
+        """Processor time that the named stages took when they were made, children counted."""
+        total = 0.0
+        for name in names:
+            record = self.record(name)
+            if record is None:
+                raise AsrError(f"{self.folder}: no stage {name!r} has been finished here")
+            total += record.cpu_seconds
+        return total
+
+    def _make(self, name: str, make: Callable[..., None], inputs: dict[str, Any], key: str) -> None:
+        partial = self.folder / ".partial" / name
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        logger.info("%s ...", name)
+        wall, cpu = time.perf_counter(), cpu_seconds()
+        try:
+            with _progress(name) as progress:
+                if "progress" in inspect.signature(make).parameters:
+                    make(partial, **inputs, progress=progress)
+                else:
+                    make(partial, **inputs)
+            wall, cpu = time.perf_counter() - wall, cpu_seconds() - cpu
+            # Without its record a folder counts as unfinished: drop the old one first, write the new one last.
+            self._record_path(name).unlink(missing_ok=True)
+            shutil.rmtree(self.folder / name, ignore_errors=True)
+            partial.replace(self.folder / name)
+        finally:
+            shutil.rmtree(self.folder / ".partial", ignore_errors=True)
+        finished = time.strftime("%Y-%m-%dT%H:%M:%S")
+        record = StageRecord(name, key, hash_of(self.folder / name), round(wall, 3), round(cpu, 3), finished)
+        write_text(self._record_path(name), json.dumps(dataclasses.asdict(record), indent=1) + "\n")
+        logger.info("%s: done in %s (%s of processor time)", name, _seconds(wall), _seconds(cpu))
+
+    def _key(self, name: str, make: Callable[..., None], inputs: dict[str, Any]) -> str:
+        digest = hashlib.sha256()
+        for part in (name, self._code, _source(make, f"stage {name}")):
+            digest.update(part.encode() + b"\0")
+        for input_name, value in sorted(inputs.items()):
+            digest.update(f"{input_name}={_hash_value(value, f'stage {name}: {input_name}')}\0".encode())
+        return digest.hexdigest()
+
+    def _record_path(self, name: str) -> Path:
+        return self.folder / ".stages" / f"{name}.json"
+
+
+def hash_of(path: Path) -> str:
+    """The SHA-256 of a file's contents, or of the relative names and contents of all files of a folder."""
+    if not path.is_dir():
+        return sha256(path)
+    digest = hashlib.sha256()
+    for file in sorted(p for p in path.rglob("*") if p.is_file()):
+        digest.update(f"{file.relative_to(path).as_posix()}\0{sha256(file)}\0".encode())
+    return digest.hexdigest()
+
+
+def cpu_seconds() -> float:
+    """Processor time of this process and of all children that have ended, in seconds; for differences.
+
+    joblib keeps its idle workers alive, and a living child is not counted: they are told to end first.
+    """
+    loky = sys.modules.get("joblib.externals.loky.reusable_executor")
+    if loky is not None and getattr(loky, "_executor", None) is not None:
+        loky._executor.shutdown(wait=True)
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
+
+
+def run_recipe(main: Callable[[], None]) -> None:
+    """Run a recipe's main function as a program: log lines with the time on stderr, errors without a traceback."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", datefmt="%H:%M:%S"))
+    package_logger = logging.getLogger("asr")
+    package_logger.addHandler(handler)
+    package_logger.setLevel(logging.INFO)
+    try:
+        main()
+    except AsrError as error:
+        sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        sys.stderr.write("\ninterrupted; the same command goes on with the stage that was not finished\n")
+        sys.exit(130)
+    finally:
+        package_logger.removeHandler(handler)
+
+
+def _hash_value(value: Any, where: str) -> str:
+    """A text that is equal for equal inputs only."""
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return repr(value)
+    if isinstance(value, Path):
+        if not value.exists():
+            raise ConfigError(f"{where}: {value} does not exist")
+        return f"path:{hash_of(value)}"
+    if isinstance(value, np.ndarray) and value.dtype != object:
+        return (
+            f"array:{value.dtype.str}{value.shape}{hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()}"
+        )
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        names = [f.name for f in dataclasses.fields(value)]
+        parts = ",".join(f"{n}={_hash_value(getattr(value, n), f'{where}.{n}')}" for n in names)
+        return f"{type(value).__qualname__}({parts})"
+    if isinstance(value, Mapping):
+        pairs = [f"{_hash_value(k, where)}:{_hash_value(v, f'{where}[{k!r}]')}" for k, v in value.items()]
+        return "{" + ",".join(sorted(pairs)) + "}"
+    if isinstance(value, (list, tuple)):
+        return "[" + ",".join(_hash_value(v, f"{where}[{i}]") for i, v in enumerate(value)) + "]"
+    raise ConfigError(
+        f"{where} is of type {type(value).__name__}, whose content cannot be hashed; pass the path of a file or folder "
+        "that holds it, or options as a dataclass"
+    )
+
+
+def _source(function: Callable, where: str) -> str:
+    """The file that a function was written in, so that an edit there makes its stages run again."""
+    if not inspect.isfunction(function) or function.__closure__:
+        raise ConfigError(
+            f"{where}: {function!r} is not a plain function of its inputs; write it at the top level of a module, and "
+            "pass what it needs as inputs, so that a change of them is noticed"
+        )
+    try:
+        return inspect.getsource(sys.modules[function.__module__])
+    except (OSError, TypeError, KeyError):  # typed into an interactive session
+        return f"{function.__module__}.{function.__qualname__}"
+
+
+def _code_hash() -> str:
+    """The toolkit's version and sources, without those parts that only show results."""
+    package = Path(__file__).resolve().parent.parent
+    digest = hashlib.sha256(__version__.encode())
+    for file in sorted(package.rglob("*.py")):
+        relative = file.relative_to(package)
+        if relative.parts[0] not in _PRESENTATION:
+            digest.update(f"{relative.as_posix()}\0{sha256(file)}\0".encode())
+    return digest.hexdigest()
+
+
+@contextlib.contextmanager
+def _progress(name: str) -> Iterator[Callable[[int, int], None]]:
+    """A function (done, total): a bar with the time left on a terminal, otherwise a log line every ten seconds."""
+    if sys.stderr.isatty():
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+        from rich.progress import TimeRemainingColumn as TimeLeft
+
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeLeft())
+        with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+            task = bar.add_task(name, total=None)
+            yield lambda done, total: bar.update(task, completed=done, total=total)
+        return
+    started = last = time.monotonic()
+
+    def report(done: int, total: int) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last >= 10 and 0 < done < total:
+            last = now
+            left = (now - started) * (total - done) / done
+            logger.info("%s: %d of %d, about %s left", name, done, total, _seconds(left))
+
+    yield report
+
+
+def _seconds(seconds: float) -> str:
+    return f"{seconds:.1f} s" if seconds < 60 else f"{int(seconds // 60)} min {int(seconds % 60)} s"

@@ -1,0 +1,183 @@
+import logging
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from asr.errors import AsrError, ConfigError
+from asr.recipe import Run, cpu_seconds, run_recipe
+
+CALLS = []
+
+
+@dataclass(frozen=True)
+class Options:
+    factor: int = 2
+    names: tuple[str, ...] = ("a",)
+
+
+def write_number(folder, number, options=None):
+    CALLS.append("number")
+    (folder / "number.txt").write_text(str(number))
+
+
+def double(folder, source, options):
+    CALLS.append("double")
+    value = int((source / "number.txt").read_text()) * options.factor
+    (folder / "number.txt").write_text(str(value))
+    if value == 26:
+        raise RuntimeError("unlucky")
+
+
+def two_stages(out, number=3, options=None):
+    run = Run(out)
+    CALLS.clear()
+    first = run.stage("number", write_number, {"number": number})
+    return run.stage("double", double, {"source": first, "options": options or Options()})
+
+
+def value_of(folder):
+    return (folder / "number.txt").read_text()
+
+
+def test_second_run_does_nothing(tmp_path):
+    assert value_of(two_stages(tmp_path)) == "6" and CALLS == ["number", "double"]
+    assert value_of(two_stages(tmp_path)) == "6" and CALLS == []
+
+
+def test_what_depends_on_a_change_runs_again(tmp_path):
+    two_stages(tmp_path)
+    assert value_of(two_stages(tmp_path, number=4)) == "8" and CALLS == ["number", "double"]
+    assert value_of(two_stages(tmp_path, number=4, options=Options(factor=3))) == "12" and CALLS == ["double"]
+    assert value_of(two_stages(tmp_path, number=4, options=Options(factor=3, names=("b",)))) == "12"
+    assert CALLS == ["double"]
+
+
+def test_other_code_runs_again(tmp_path):
+    Run(tmp_path, code="2").stage("number", write_number, {"number": 1})
+    CALLS.clear()
+    Run(tmp_path, code="2").stage("number", write_number, {"number": 1})
+    assert CALLS == []
+    Run(tmp_path, code="3").stage("number", write_number, {"number": 1})
+    assert CALLS == ["number"]
+
+
+def test_failed_stage_leaves_nothing_and_the_run_resumes_there(tmp_path):
+    with pytest.raises(RuntimeError, match="unlucky"):
+        two_stages(tmp_path, number=13)
+    assert not (tmp_path / "double").exists() and not (tmp_path / ".partial").exists()
+    assert value_of(two_stages(tmp_path, number=13, options=Options(factor=3))) == "39"
+    assert CALLS == ["double"]
+
+
+def test_failure_keeps_the_former_result_of_other_inputs(tmp_path):
+    two_stages(tmp_path, number=3)
+    with pytest.raises(RuntimeError):
+        two_stages(tmp_path, number=13)
+    assert value_of(tmp_path / "double") == "6"
+    assert value_of(two_stages(tmp_path, number=3)) == "6" and CALLS == ["number"]
+
+
+def test_damaged_or_deleted_output_is_made_again(tmp_path):
+    folder = two_stages(tmp_path)
+    (folder / "number.txt").write_text("666")
+    assert value_of(two_stages(tmp_path)) == "6" and CALLS == ["double"]
+    (tmp_path / ".stages" / "double.json").write_text("{")
+    assert value_of(two_stages(tmp_path)) == "6" and CALLS == ["double"]
+
+
+def test_input_folders_count_with_their_contents(tmp_path):
+    source = tmp_path / "in"
+    source.mkdir()
+    (source / "number.txt").write_text("5")
+    out = tmp_path / "out"
+    inputs = {"source": source, "options": Options()}
+    assert value_of(Run(out).stage("double", double, inputs)) == "10"
+    (source / "number.txt").write_text("7")
+    assert value_of(Run(out).stage("double", double, inputs)) == "14"
+
+
+@pytest.mark.parametrize("value", [object(), np.array([object()]), {"a": {1, 2}}, Path("/nonexistent/corpus")])
+def test_inputs_that_cannot_be_hashed_are_named(tmp_path, value):
+    with pytest.raises(ConfigError, match="stage number: number"):
+        Run(tmp_path).stage("number", write_number, {"number": value})
+
+
+def test_inputs_of_different_kinds_differ(tmp_path):
+    for value in (1, 1.0, "1", None, True, [1], np.ones(1), np.ones(1, np.float32), np.ones((1, 1)), {"a": 1}):
+        CALLS.clear()
+        Run(tmp_path).stage("number", write_number, {"number": value})
+        assert CALLS == ["number"], value
+
+
+def test_hidden_dependencies_and_double_names_are_refused(tmp_path):
+    hidden = 3
+    with pytest.raises(ConfigError, match="pass what it needs as inputs"):
+        Run(tmp_path).stage("number", lambda folder: write_number(folder, hidden))
+    run = Run(tmp_path)
+    run.stage("number", write_number, {"number": 1})
+    with pytest.raises(ConfigError, match="twice"):
+        run.stage("number", write_number, {"number": 1})
+
+
+def burn(seconds):
+    end = time.process_time() + seconds
+    while time.process_time() < end:
+        pass
+
+
+def burn_in_workers(folder):
+    import joblib
+
+    joblib.Parallel(n_jobs=2)(joblib.delayed(burn)(0.3) for _ in range(2))
+
+
+def test_processor_time_counts_workers_and_is_remembered(tmp_path):
+    run = Run(tmp_path)
+    run.stage("burn", burn_in_workers)
+    assert 0.6 <= run.cpu_seconds("burn") < 20
+    again = Run(tmp_path)
+    assert again.stage("burn", burn_in_workers) and again.cpu_seconds("burn") == run.cpu_seconds("burn")
+    with pytest.raises(AsrError, match="no stage 'other'"):
+        again.cpu_seconds("other")
+
+
+def test_cpu_seconds_can_be_called_between_parallel_work():
+    import joblib
+
+    before = cpu_seconds()
+    joblib.Parallel(n_jobs=2)(joblib.delayed(burn)(0.1) for _ in range(2))
+    middle = cpu_seconds()
+    assert joblib.Parallel(n_jobs=2)(joblib.delayed(abs)(-i) for i in range(4)) == [0, 1, 2, 3]
+    assert middle - before >= 0.2
+
+
+def count_up(folder, progress):
+    for i in range(3):
+        progress(i + 1, 3)
+
+
+def test_progress_is_passed_and_stages_are_logged(tmp_path, caplog):
+    caplog.set_level(logging.INFO, logger="asr")
+    Run(tmp_path).stage("count", count_up)
+    Run(tmp_path).stage("count", count_up)
+    text = caplog.text
+    assert "count ..." in text and "count: done in" in text and "count: there already" in text
+
+
+def fail_kindly():
+    raise AsrError("corpus.tsv:3: no audio")
+
+
+def interrupt():
+    raise KeyboardInterrupt
+
+
+def test_programs_end_without_traceback(capsys):
+    with pytest.raises(SystemExit, match=r"error: corpus\.tsv:3: no audio"):
+        run_recipe(fail_kindly)
+    with pytest.raises(SystemExit) as error:
+        run_recipe(interrupt)
+    assert error.value.code == 130 and "goes on" in capsys.readouterr().err
