@@ -39,7 +39,8 @@ def lexicon_graph(lexicon: "Lexicon") -> Graph:
     extra = [(_LOOP, lexicon.disambiguation_ids[0], lexicon.words["#0"], 0.0, _LOOP)]
     if silence:
         cost, cost_without = -math.log(lexicon.silence_prob), -math.log(1.0 - lexicon.silence_prob)
-        extra += [(int(s), int(i), int(o), cost, _PAUSE) for s, i, o in zip(source[last], ilabel[last], olabel[last])]
+        ends = zip(source[last].tolist(), ilabel[last].tolist(), olabel[last].tolist(), strict=True)
+        extra += [(s, i, o, cost, _PAUSE) for s, i, o in ends]
         extra += [
             (_START, 0, 0, cost_without, _LOOP),
             (_START, 0, 0, cost, _PAUSE),
