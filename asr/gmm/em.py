@@ -16,7 +16,9 @@ class MStepOptions:
     """When a Gaussian is re-estimated; defaults are Kaldi's (MleDiagGmmOptions)."""
 
     min_gaussian_weight: float = 1e-5  # a Gaussian below this share of its pdf's frames is removed
-    min_gaussian_occupancy: float = 10.0  # frames; a Gaussian with fewer is removed, or kept as it was if it is the last
+    min_gaussian_occupancy: float = (
+        10.0  # frames; a Gaussian with fewer is removed, or kept as it was if it is the last
+    )
     min_variance: float = 0.001  # squared feature units; the floor of every variance
     remove_low_count: bool = True
 
@@ -130,9 +132,7 @@ def _removable(enough: np.ndarray, offsets: np.ndarray) -> np.ndarray:
     return removable
 
 
-def split_targets(
-    occupancies: np.ndarray, target: int, *, power: float = 0.25, min_count: float = 20.0
-) -> np.ndarray:
+def split_targets(occupancies: np.ndarray, target: int, *, power: float = 0.25, min_count: float = 20.0) -> np.ndarray:
     """How many Gaussians each pdf should have, of `target` in all.
 
     occupancies: (n_pdfs,): frames of each pdf.

@@ -91,8 +91,10 @@ class DiagGmms:
         if pdfs is None:
             return self._padded_coefficients, self.offsets
         pdfs = np.asarray(pdfs, np.int64).reshape(-1)
-        if len(pdfs) and not (0 <= pdfs.min() and pdfs.max() < self.n_pdfs):
-            raise ModelError(f"pdf ids {pdfs.min()} to {pdfs.max()} were asked for; the model has 0 to {self.n_pdfs - 1}")
+        if len(pdfs) and not (pdfs.min() >= 0 and pdfs.max() < self.n_pdfs):
+            raise ModelError(
+                f"pdf ids {pdfs.min()} to {pdfs.max()} were asked for; the model has 0 to {self.n_pdfs - 1}"
+            )
         count = np.diff(self.offsets)[pdfs]
         offsets = np.concatenate([[0], np.cumsum(count)]).astype(np.int32)
         rows = np.arange(offsets[-1]) + np.repeat(self.offsets[:-1][pdfs] - offsets[:-1], count)

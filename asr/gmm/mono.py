@@ -1,0 +1,330 @@
+"""Monophone training from nothing: flat start, Viterbi training with realignment, mixing up (Kaldi's train_mono.sh)."""
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..errors import ModelError
+from ..hmm.align import AlignOptions
+from ..hmm.topology import Topology
+from ..hmm.transitions import TransitionModel
+from ..hmm.tree import MonophoneTree
+from .em import MStepOptions, mix_up, split_targets, update
+from .model import DiagGmms
+from .passes import Part, PassResult, Workers, equal_alignments, make_parts
+
+if TYPE_CHECKING:
+    from ..features.table import FeatureTable
+    from ..lang.lexicon import Lexicon
+
+_logger = logging.getLogger(__name__)
+
+REALIGN_ITERS = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 14, 16, 18, 20, 23, 26, 29, 32, 35, 38)
+
+
+@dataclass(frozen=True)
+class MonoOptions:
+    """The schedule and settings of monophone training. Names and defaults are those of Kaldi's steps/train_mono.sh."""
+
+    num_iters: int = 40  # passes, the flat start included
+    realign_iters: tuple[int, ...] = REALIGN_ITERS  # passes that align anew; pass 0 has the equal alignment
+    total_gaussians: int = 1000
+    max_iter_inc: int = 30  # Gaussians are added until this pass
+    first_beam: float = 6.0  # nats, of scaled scores; the first realignment's
+    beam: float = 10.0
+    retry_beam: float = 40.0  # for utterances that the beam loses; 0 = give them up
+    acoustic_scale: float = 0.1
+    transition_scale: float = 1.0
+    self_loop_scale: float = 0.1
+    boost_silence: float = 1.0  # factor on silence likelihoods in alignment only; above 1 gives silence more frames
+    power: float = 0.25  # a pdf's share of the Gaussians grows with its frames to this power
+    perturb_factor: float = 0.01  # standard deviations; how far a split moves the means
+    min_split_count: float = 20.0  # frames that each Gaussian of a split pdf must have
+    first_min_occupancy: float = 3.0  # frames a pdf needs to be updated by the flat start
+    m_step: MStepOptions = field(default_factory=MStepOptions)
+    n_states: int = 3  # of a speech phone
+    n_silence_states: int = 5
+    fall_tolerance: float = 0.1  # nats a frame; a larger fall after a split or realignment is warned of
+
+    def __post_init__(self) -> None:
+        if self.num_iters < 1:
+            raise ModelError(f"num_iters={self.num_iters}; training needs 1 or more passes")
+        if self.total_gaussians < 1 or self.max_iter_inc < 1:
+            raise ModelError(
+                f"total_gaussians={self.total_gaussians}, max_iter_inc={self.max_iter_inc}; both are 1 or more"
+            )
+        if not (self.boost_silence > 0 and self.acoustic_scale > 0):
+            raise ModelError(
+                f"boost_silence={self.boost_silence}, acoustic_scale={self.acoustic_scale}; both are above 0"
+            )
+
+    def align_options(self, iteration: int) -> AlignOptions:
+        """The search settings of a pass."""
+        return AlignOptions(
+            beam=self.first_beam if iteration == 1 else self.beam,
+            retry_beam=self.retry_beam,
+            acoustic_scale=self.acoustic_scale,
+            transition_scale=self.transition_scale,
+            self_loop_scale=self.self_loop_scale,
+        )
+
+
+@dataclass(frozen=True)
+class PassRecord:
+    """One line of the training log.
+
+    iteration, n_iterations: which pass of how many, from 0.
+    log_likelihood: nats a frame, of the model before this pass's update, given the alignment.
+    n_frames: that were aligned. n_gaussians: in the model before the update. realigned: in this pass.
+    n_failed, n_retried: utterances without alignment, and those that needed the retry beam, when last aligned.
+    fell: the likelihood fell more than splitting or realignment explains.
+    seconds: wall-clock time of the pass.
+    """
+
+    iteration: int
+    n_iterations: int
+    log_likelihood: float
+    n_frames: int
+    n_gaussians: int
+    realigned: bool
+    n_failed: int
+    n_retried: int
+    fell: bool
+    seconds: float
+
+
+@dataclass(frozen=True, eq=False)
+class MonoResult:
+    """A trained monophone model, and what happened on the way.
+
+    alignments: utterance id -> int32 (n_frames,) transition ids, of the last realignment.
+    failures: utterance id -> why it has no alignment. log: one record a pass.
+    """
+
+    gmms: DiagGmms
+    transitions: TransitionModel
+    tree: MonophoneTree
+    topology: Topology
+    alignments: dict[str, np.ndarray]
+    failures: dict[str, str]
+    log: list[PassRecord]
+
+
+def train_mono(
+    table: "FeatureTable",
+    transcripts: Mapping[str, Sequence[int]],
+    lexicon: "Lexicon",
+    options: MonoOptions | None = None,
+    *,
+    seed: int = 0,
+    n_jobs: int = 1,
+    progress: Callable[[int, int], None] | None = None,
+) -> MonoResult:
+    """A monophone GMM-HMM, trained from transcripts alone.
+
+    table: features of the utterances; complete (deltas, normalisation), float32 (n_frames, dim) each.
+    transcripts: utterance id -> word ids of the lexicon (Lexicon.encode). Utterances without features, or that cannot
+        be aligned, are left out and listed in the result's failures.
+    seed: of the flat start's random paths and of splitting. The result depends on it, not on n_jobs.
+    n_jobs: processes; utterances are divided among them.
+    progress: called after each pass with the number done and the number of all.
+    Raises ModelError where no utterance can be used, GraphError for a word without pronunciation.
+
+    Same schedule as Kaldi's steps/train_mono.sh; differs in starting from the statistics of all frames, not of ten
+    utterances'.
+    """
+    options = options or MonoOptions()
+    rng = np.random.default_rng(seed)
+    usable, unusable = usable_utterances(table, transcripts)
+    topology = Topology.kaldi(
+        (p for p in range(1, lexicon.n_phones + 1) if p != lexicon.silence_id),
+        [lexicon.silence_id],
+        n_states=options.n_states,
+        n_silence_states=options.n_silence_states,
+    )
+    tree = MonophoneTree.from_topology(topology)
+    transitions = TransitionModel.from_tree(topology, tree)
+    parts = make_parts(table, {u: transcripts[u] for u in usable}, lexicon, tree, transitions)
+    gmms = flat_start(table, usable, tree.n_pdfs)
+    _logger.info(
+        "monophone training: %d utterances in %d parts, %d pdfs, %d features a frame",
+        len(usable), len(parts), tree.n_pdfs, gmms.dim,
+    )  # fmt: skip
+    silence_pdfs = np.array(
+        [tree.pdf((lexicon.silence_id,), c) for c in range(topology.n_pdf_classes(lexicon.silence_id))]
+    )
+    with Workers(parts, n_jobs) as workers:
+        run = _Run(options, workers, gmms, transitions, silence_pdfs, rng, unusable, progress)
+        for iteration in range(options.num_iters):
+            run.one_pass(iteration)
+    return MonoResult(
+        run.gmms, run.transitions, tree, topology, run.alignments(), {**unusable, **run.failures}, run.log
+    )
+
+
+def usable_utterances(
+    table: "FeatureTable", transcripts: Mapping[str, Sequence[int]]
+) -> tuple[list[str], dict[str, str]]:
+    """The ids of utterances that have features and a transcript, in order; and why others do not."""
+    usable, unusable = [], {}
+    for utterance in transcripts:
+        if utterance not in table:
+            unusable[utterance] = "it has a transcript, but no features"
+        elif len(table[utterance]) == 0:
+            unusable[utterance] = "it has no frames"
+        elif not np.isfinite(table[utterance]).all():
+            unusable[utterance] = "its features are not all finite numbers; look at its audio"
+        else:
+            usable.append(utterance)
+    if not usable:
+        raise ModelError(f"no utterance has both features and a transcript{_examples(unusable)}")
+    if unusable:
+        _logger.warning("%d utterances are left out of training%s", len(unusable), _examples(unusable))
+    return usable, unusable
+
+
+def flat_start(table: "FeatureTable", utterances: Sequence[str], n_pdfs: int) -> DiagGmms:
+    """One Gaussian a pdf, each with the mean and variance of all frames.
+
+    Raises ModelError where a feature is constant: no Gaussian fits it.
+    """
+    n_frames = sum(len(table[u]) for u in utterances)
+    mean = sum(table[u].sum(axis=0, dtype=np.float64) for u in utterances) / n_frames
+    variance = sum(((table[u] - mean) ** 2).sum(axis=0) for u in utterances) / n_frames
+    if not (variance > 0).all():
+        raise ModelError(f"feature {int(np.argmin(variance > 0))} is {mean[np.argmin(variance > 0)]:g} in every frame")
+    return DiagGmms(np.ones(n_pdfs), np.tile(mean, (n_pdfs, 1)), np.tile(variance, (n_pdfs, 1)), np.arange(n_pdfs + 1))
+
+
+def _examples(reasons: Mapping[str, str], count: int = 3) -> str:
+    """A few of the utterances and reasons, for a message."""
+    shown = "; ".join(f"{u}: {reason}" for u, reason in list(reasons.items())[:count])
+    more = f"; and {len(reasons) - count} more" if len(reasons) > count else ""
+    return f": {shown}{more}" if shown else ""
+
+
+class _Run:
+    """The state of a training run between passes."""
+
+    def __init__(
+        self,
+        options: MonoOptions,
+        workers: Workers,
+        gmms: DiagGmms,
+        transitions: TransitionModel,
+        silence_pdfs: np.ndarray,
+        rng: np.random.Generator,
+        unusable: dict[str, str],
+        progress: Callable[[int, int], None] | None,
+    ):
+        self.options, self.workers, self.rng, self.progress = options, workers, rng, progress
+        self.gmms, self.transitions, self.silence_pdfs = gmms, transitions, silence_pdfs
+        self.n_unusable = len(unusable)
+        self.log: list[PassRecord] = []
+        self.target = gmms.n_gauss
+        self.increment = max(0, options.total_gaussians - gmms.n_gauss) // options.max_iter_inc
+        self.split_before = False
+        self.retried = 0
+        self.ids, self.failures = equal_alignments(workers.parts, rng)
+        if options.total_gaussians < gmms.n_gauss:
+            _logger.warning("total_gaussians=%d is below the %d pdfs", options.total_gaussians, gmms.n_gauss)
+
+    def one_pass(self, iteration: int) -> None:
+        """Align if it is time, accumulate, log, update, split."""
+        started = time.perf_counter()
+        realign = iteration > 0 and iteration in self.options.realign_iters
+        results = self.workers.run(
+            self.ids,
+            self.gmms,
+            self.transitions,
+            self.options.align_options(iteration) if realign else None,
+            self._boosts(),
+        )
+        if realign:
+            self._take_alignments(results)
+        statistics = results[0].statistics
+        counts = results[0].transition_counts
+        for result in results[1:]:
+            statistics = statistics + result.statistics
+            counts = counts + result.transition_counts
+        if statistics.n_frames == 0:
+            raise ModelError(f"no utterance can be aligned with its transcript{_examples(self.failures)}")
+        log_likelihood = statistics.log_likelihood / statistics.n_frames
+        fell = self._fell(iteration, log_likelihood, realign)
+        n_gaussians = self.gmms.n_gauss
+        self._update(iteration, statistics, counts)
+        record = PassRecord(
+            iteration, self.options.num_iters, log_likelihood, statistics.n_frames, n_gaussians, realign,
+            len(self.failures) + self.n_unusable, self.retried, fell, time.perf_counter() - started,
+        )  # fmt: skip
+        self.log.append(record)
+        _logger.info(
+            "pass %d: %.4f nats a frame over %d frames, %d Gaussians%s, %d utterances failed, %d retried",
+            iteration, log_likelihood, record.n_frames, n_gaussians, ", realigned" if realign else "",
+            record.n_failed, record.n_retried,
+        )  # fmt: skip
+        if self.progress:
+            self.progress(iteration + 1, self.options.num_iters)
+
+    def _boosts(self) -> np.ndarray | None:
+        """float32 (n_pdfs,): added to log-likelihoods in alignment; the model itself stays as it is."""
+        if self.options.boost_silence == 1.0:
+            return None
+        boosts = np.zeros(self.gmms.n_pdfs, np.float32)
+        boosts[self.silence_pdfs] = np.log(self.options.boost_silence)
+        return boosts
+
+    def _take_alignments(self, results: list[PassResult]) -> None:
+        failures = {u: reason for result in results for u, reason in result.failures.items()}
+        new = {u: reason for u, reason in failures.items() if u not in self.failures}
+        if new:
+            _logger.warning("%d utterances cannot be aligned now%s", len(new), _examples(new))
+        self.failures = failures
+        self.ids = [result.transition_ids for result in results]
+        self.retried = sum(result.n_retried for result in results)
+
+    def _fell(self, iteration: int, log_likelihood: float, realign: bool) -> bool:
+        """Whether the likelihood fell more than it may; a fixed alignment and no split leave room for rounding only."""
+        if not self.log:
+            return False
+        fall = self.log[-1].log_likelihood - log_likelihood
+        allowed = self.options.fall_tolerance if realign or self.split_before else 1e-3
+        if fall > allowed:
+            _logger.warning(
+                "pass %d: the likelihood fell by %.4f to %.4f nats a frame (%s); look at the features and transcripts",
+                iteration, fall, log_likelihood, "after a realignment or split" if allowed > 1e-3 else "nothing explains it",
+            )  # fmt: skip
+        return bool(fall > allowed)
+
+    def _update(self, iteration: int, statistics, counts: np.ndarray) -> None:
+        """The M-step, and more Gaussians if it is time."""
+        options = self.options
+        m_step = options.m_step
+        if iteration == 0:
+            m_step = MStepOptions(
+                m_step.min_gaussian_weight, options.first_min_occupancy, m_step.min_variance, m_step.remove_low_count
+            )
+        occupancies = np.add.reduceat(statistics.occupancy, self.gmms.offsets[:-1])
+        self.gmms = update(self.gmms, statistics, m_step)
+        self.transitions = self.transitions.updated(counts)
+        before = self.gmms.n_gauss
+        if self.target > before:
+            targets = split_targets(occupancies, self.target, power=options.power, min_count=options.min_split_count)
+            self.gmms = mix_up(self.gmms, targets, self.rng, perturb_factor=options.perturb_factor)
+        self.split_before = self.gmms.n_gauss != before
+        if 1 <= iteration <= options.max_iter_inc:
+            self.target += self.increment
+
+    def alignments(self) -> dict[str, np.ndarray]:
+        """Utterance id -> transition ids, of those that are aligned."""
+        found: dict[str, np.ndarray] = {}
+        for part, ids in zip(self.workers.parts, self.ids, strict=True):
+            found.update(part.by_utterance(ids))
+        return found
+
+
+__all__ = ["REALIGN_ITERS", "MonoOptions", "MonoResult", "Part", "PassRecord", "flat_start", "train_mono"]

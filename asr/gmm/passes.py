@@ -1,0 +1,198 @@
+"""One training pass over a corpus in parts: align, accumulate, in this process or in several."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import ModelError
+from ..hmm.align import AlignOptions, align, equal_alignment, too_short_message
+from ..hmm.training_graph import TrainingGraphs, training_graphs
+from ..hmm.transitions import TransitionModel
+from ..hmm.tree import ContextDependency
+from .em import GmmStatistics, accumulate
+from .model import DiagGmms
+
+if TYPE_CHECKING:
+    from ..features.table import FeatureTable
+    from ..lang.lexicon import Lexicon
+
+PART_FRAMES = 50_000  # about; enough to make the cost of dividing small, few enough to keep many processes busy
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """Some utterances of a corpus, the unit of parallel work. Sums over parts do not depend on who did which.
+
+    ids: the utterances, those with the same transcript side by side.
+    frames: float32 (n_frames, dim): their features one after another; offsets: int64 (n_utterances + 1,).
+    graphs: their training graphs.
+    """
+
+    ids: tuple[str, ...]
+    frames: np.ndarray
+    offsets: np.ndarray
+    graphs: TrainingGraphs
+
+    def features(self) -> dict[str, np.ndarray]:
+        """Utterance id -> float32 (n_frames, dim) view."""
+        return {u: self.frames[a:b] for u, a, b in zip(self.ids, self.offsets[:-1], self.offsets[1:], strict=True)}
+
+    def by_utterance(self, transition_ids: np.ndarray) -> dict[str, np.ndarray]:
+        """Utterance id -> its piece of an int32 (n_frames,) array; utterances that are not aligned (0) left out."""
+        pieces = zip(self.ids, self.offsets[:-1], self.offsets[1:], strict=True)
+        return {u: transition_ids[a:b] for u, a, b in pieces if transition_ids[a] != 0}
+
+    def together(self, alignments: Mapping[str, np.ndarray]) -> np.ndarray:
+        """int32 (n_frames,): the alignments one after another; 0 where an utterance has none."""
+        ids = np.zeros(len(self.frames), np.int32)
+        for u, a, b in zip(self.ids, self.offsets[:-1], self.offsets[1:], strict=True):
+            if u in alignments:
+                ids[a:b] = alignments[u]
+        return ids
+
+
+@dataclass(frozen=True, eq=False)
+class PassResult:
+    """What a pass over one part gives.
+
+    transition_ids: int32 (n_frames,), 0 where an utterance is not aligned. transition_counts: float64
+    (n_transition_ids + 1,). failures: utterance id -> reason, n_retried: of this pass's alignment.
+    """
+
+    transition_ids: np.ndarray
+    statistics: GmmStatistics
+    transition_counts: np.ndarray
+    failures: dict[str, str]
+    n_retried: int
+
+
+def make_parts(
+    table: "FeatureTable",
+    transcripts: Mapping[str, Sequence[int]],
+    lexicon: "Lexicon",
+    tree: ContextDependency,
+    transitions: TransitionModel,
+    *,
+    part_frames: int = PART_FRAMES,
+) -> list[Part]:
+    """The corpus in parts of about part_frames frames, the same whatever the number of processes."""
+    first_seen: dict[tuple[int, ...], int] = {}
+    for words in transcripts.values():
+        first_seen.setdefault(tuple(words), len(first_seen))
+    ids = sorted(transcripts, key=lambda u: first_seen[tuple(transcripts[u])])
+    ends = np.cumsum([len(table[u]) for u in ids])
+    n_parts = max(1, round(float(ends[-1]) / part_frames))
+    bounds = np.searchsorted(ends, ends[-1] / n_parts * np.arange(1, n_parts)) + 1
+    parts = []
+    for a, b in zip([0, *bounds], [*bounds, len(ids)], strict=True):
+        if b > a:
+            chosen = tuple(ids[a:b])
+            offsets = np.concatenate([[0], np.cumsum([len(table[u]) for u in chosen])]).astype(np.int64)
+            frames = np.ascontiguousarray(np.concatenate([table[u] for u in chosen]), np.float32)
+            graphs = training_graphs({u: transcripts[u] for u in chosen}, lexicon, tree, transitions)
+            parts.append(Part(chosen, frames, offsets, graphs))
+    return parts
+
+
+def equal_alignments(parts: Sequence[Part], rng: np.random.Generator) -> tuple[list[np.ndarray], dict[str, str]]:
+    """The flat start's alignment of every part, and why some utterances have none."""
+    all_ids, failures = [], {}
+    for part in parts:
+        found = {}
+        for utterance, n_frames in zip(part.ids, np.diff(part.offsets), strict=True):
+            graph = part.graphs.graph_of[utterance]
+            ids = equal_alignment(part.graphs, graph, int(n_frames), rng)
+            if ids is None:
+                failures[utterance] = too_short_message(int(n_frames), int(part.graphs.min_frames[graph]))
+            else:
+                found[utterance] = ids
+        all_ids.append(part.together(found))
+    return all_ids, failures
+
+
+def pass_over(
+    part: Part,
+    transition_ids: np.ndarray,
+    gmms: DiagGmms,
+    transitions: TransitionModel,
+    options: AlignOptions | None,
+    boosts: np.ndarray | None,
+) -> PassResult:
+    """Align one part anew, or take the alignment given, and accumulate the statistics of its frames.
+
+    transition_ids: int32 (n_frames,): the alignment to use where `options` is None.
+    boosts: float32 (n_pdfs,): added to the log-likelihoods in alignment only.
+    """
+    failures: dict[str, str] = {}
+    n_retried = 0
+    if options is not None:
+
+        def scores(features: np.ndarray, pdfs: np.ndarray) -> np.ndarray:
+            values = gmms.log_likelihoods(features, pdfs)
+            return values if boosts is None else values + boosts[pdfs]
+
+        found = align(part.graphs, part.features(), transitions, scores, options)
+        failures, n_retried = found.failures, len(found.retried)
+        transition_ids = part.together(found.transition_ids)
+    frames = part.frames
+    if not transition_ids.all():
+        aligned = transition_ids > 0
+        frames, used = frames[aligned], transition_ids[aligned]
+    else:
+        used = transition_ids
+    statistics = accumulate(gmms, frames, transitions.pdf_of_id[used])
+    counts = np.bincount(used, minlength=transitions.n_transition_ids + 1).astype(np.float64)
+    return PassResult(transition_ids, statistics, counts, failures, n_retried)
+
+
+class Workers:
+    """Processes that do passes over parts; a context manager. With n_jobs=1 there are none, and no joblib.
+
+    The parts' arrays are shared as memory-mapped files, written once. Each process uses one BLAS thread.
+    """
+
+    def __init__(self, parts: Sequence[Part], n_jobs: int):
+        if n_jobs == 0:
+            raise ModelError("n_jobs=0; give the number of processes, or -1 for one on each core")
+        self.parts = list(parts)
+        self.n_jobs = n_jobs
+        self._pool: Any = None
+        self._stack: Any = None
+
+    def __enter__(self) -> "Workers":
+        if self.n_jobs != 1 and len(self.parts) > 1:
+            import contextlib
+
+            import joblib
+
+            from ..hmm import kernels  # noqa: F401  numba's cache is filled before the processes start
+
+            self._stack = contextlib.ExitStack()
+            self._stack.enter_context(joblib.parallel_config(backend="loky", inner_max_num_threads=1))
+            self._pool = self._stack.enter_context(joblib.Parallel(n_jobs=self.n_jobs, max_nbytes="100K"))
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._stack is not None:
+            self._stack.close()
+
+    def run(
+        self,
+        transition_ids: Sequence[np.ndarray],
+        gmms: DiagGmms,
+        transitions: TransitionModel,
+        options: AlignOptions | None,
+        boosts: np.ndarray | None,
+    ) -> list[PassResult]:
+        """One pass over every part, in order; see pass_over."""
+        tasks = [
+            (part, ids, gmms, transitions, options, boosts)
+            for part, ids in zip(self.parts, transition_ids, strict=True)
+        ]
+        if self._pool is None:
+            return [pass_over(*task) for task in tasks]
+        import joblib
+
+        return self._pool(joblib.delayed(pass_over)(*task) for task in tasks)
