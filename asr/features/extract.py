@@ -1,0 +1,95 @@
+"""The front-end over a whole corpus: in parallel, with progress, and with a list of what could not be used."""
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from .. import audio
+from ..errors import AsrError, AudioError
+from .pipeline import FeaturePipeline
+from .table import FeatureTable
+
+if TYPE_CHECKING:
+    from ..corpus import Utterance
+
+_BATCH = 32  # utterances that a worker gets at a time
+
+
+class Failure(NamedTuple):
+    """An utterance without features: its id and why."""
+
+    id: str
+    message: str
+
+
+def extract(
+    corpus: "Iterable[Utterance]",
+    pipeline: FeaturePipeline,
+    *,
+    n_jobs: int = 1,
+    allow_failures: bool = True,
+    progress: Callable[[int, int], None] | None = None,
+) -> tuple[FeatureTable, list[Failure]]:
+    """The front-end's features of every utterance, and the utterances that failed.
+
+    corpus: a Corpus or any utterances, each with id, audio, start and end; the audio is mixed to one channel and
+        resampled to the pipeline's rate.
+    n_jobs: processes; the result does not depend on it.
+    allow_failures: False raises the first failure instead of collecting it.
+    progress: called with the utterances done so far and their total.
+    Returns a FeatureTable in the corpus' order and a list of Failure. Raises AudioError (see allow_failures).
+    """
+    utterances: Sequence[Utterance] = list(getattr(corpus, "utterances", corpus))
+    batches = [utterances[i : i + _BATCH] for i in range(0, len(utterances), _BATCH)]
+    good: list[tuple[str, np.ndarray]] = []
+    failures: list[Failure] = []
+    done = 0
+    for results in _in_order(batches, pipeline, n_jobs):
+        for utterance_id, result in results:
+            if isinstance(result, np.ndarray):
+                good.append((utterance_id, result))
+            elif allow_failures:
+                failures.append(Failure(utterance_id, result))
+            else:
+                raise AudioError(f"utterance {utterance_id!r}: {result}")
+        done += len(results)
+        if progress:
+            progress(done, len(utterances))
+    return FeatureTable.from_pairs(good), failures
+
+
+def _in_order(
+    batches: "list[Sequence[Utterance]]", pipeline: FeaturePipeline, n_jobs: int
+) -> Iterator[list[tuple[str, np.ndarray | str]]]:
+    """Each batch's results, in order, from this process or from n_jobs others."""
+    if n_jobs == 1 or len(batches) < 2:
+        yield from (_extract_batch(batch, pipeline) for batch in batches)
+        return
+    from joblib import Parallel, delayed
+
+    with Parallel(n_jobs=n_jobs, return_as="generator", pre_dispatch="2*n_jobs") as parallel:
+        yield from parallel(delayed(_extract_batch)(batch, pipeline) for batch in batches)
+
+
+def _extract_batch(batch: "Sequence[Utterance]", pipeline: FeaturePipeline) -> list[tuple[str, np.ndarray | str]]:
+    """(id, features) of each utterance, or (id, message) of one that failed."""
+    results: list[tuple[str, np.ndarray | str]] = []
+    for utterance in batch:
+        try:
+            results.append((utterance.id, _features(utterance, pipeline)))
+        except AsrError as error:
+            results.append((utterance.id, str(error)))
+    return results
+
+
+def _features(utterance: "Utterance", pipeline: FeaturePipeline) -> np.ndarray:
+    """One utterance's front-end features. Raises AudioError, naming the file."""
+    if utterance.audio is None:
+        raise AudioError(f"utterance {utterance.id!r} has no audio file")
+    samples, _ = audio.read(utterance.audio, pipeline.sample_rate, start=utterance.start, end=utterance.end)
+    try:
+        return pipeline.front_end(samples)
+    except AudioError as error:
+        raise AudioError(f"{os.fspath(utterance.audio)}: {error}") from None

@@ -1,0 +1,123 @@
+"""Cepstral mean and variance normalisation: over an utterance, with given statistics, or from the past alone."""
+
+from collections.abc import Iterable
+
+import numpy as np
+
+MODES = ("utterance", "speaker", "causal")
+_CAUSAL_BLOCK = 4096  # frames at once, to bound the memory
+SMALLEST_VARIANCE = 1e-20  # as in Kaldi: a constant feature stays finite
+
+
+def cmvn(
+    features: np.ndarray,
+    *,
+    mode: str = "utterance",
+    norm_vars: bool = False,
+    statistics: np.ndarray | None = None,
+    prior: np.ndarray | None = None,
+    window: int = 600,
+    global_frames: int = 200,
+    speaker_frames: int = 600,
+) -> np.ndarray:
+    """Features whose mean (and variance) is taken away, float32 (n_frames, dim).
+
+    mode: "utterance": statistics of these frames; "speaker": the given `statistics`, e.g. of all of a speaker's frames;
+        "causal": frame t is normalised with the last `window` frames up to t, with `statistics` and then `prior` in
+        their place as long as there are fewer. Only "causal" can be used while somebody is still speaking.
+    norm_vars: divide by the standard deviation too.
+    statistics, prior: from `cmvn_statistics`; of the speaker's earlier utterances, and of the training data.
+    window: frames; global_frames, speaker_frames: for how many frames `prior` and `statistics` count at most.
+    Raises ValueError for an unknown mode, statistics that are missing or of another dim, a window below 1.
+
+    Same as Kaldi's apply-cmvn --norm-means=true, and apply-cmvn-online for "causal".
+    >>> cmvn(np.array([[1.0], [3.0]], dtype=np.float32)).ravel()
+    array([-1.,  1.], dtype=float32)
+    """
+    features = np.ascontiguousarray(features, dtype=np.float32)
+    if features.ndim != 2:
+        raise ValueError(f"features have shape {features.shape}; need (n_frames, dim)")
+    for name, sums in (("statistics", statistics), ("prior", prior)):
+        _check_statistics(name, sums, features.shape[1])
+    if mode == "causal":
+        if min(window, global_frames + 1, speaker_frames + 1) < 1:
+            given = f"window={window}, global_frames={global_frames}, speaker_frames={speaker_frames}"
+            raise ValueError(f"{given}; need a window of 1 or more and the others 0 or more")
+        helpers = []
+        if statistics is not None:
+            helpers.append((statistics, min(speaker_frames, statistics[0, -1])))
+        if prior is not None:
+            helpers.append((prior, global_frames))
+        return _causal(features, norm_vars, tuple(helpers), window)
+    if mode == "utterance":
+        statistics = cmvn_statistics([features])
+    elif mode != "speaker":
+        raise ValueError(f"mode={mode!r}; need one of {', '.join(MODES)}")
+    if statistics is None:
+        raise ValueError("mode='speaker' needs statistics=cmvn_statistics(all features of the speaker)")
+    if len(features) == 0:
+        return features
+    count = statistics[0, -1]
+    return _normalized(features, statistics[0, :-1] / count, statistics[1, :-1] / count if norm_vars else None)
+
+
+def cmvn_statistics(features: Iterable[np.ndarray]) -> np.ndarray:
+    """Sums, sums of squares and the number of frames, float64 (2, dim + 1), laid out as in Kaldi's cmvn files.
+
+    Row 0 holds the sums and, last, the number of frames; row 1 the sums of squares and 0. Statistics can be added up.
+
+    features: matrices (n_frames, dim), at least one.
+    Raises ValueError without any frame.
+    """
+    total: np.ndarray | None = None
+    for matrix in features:
+        frames = np.asarray(matrix, dtype=np.float64)
+        part = np.zeros((2, frames.shape[1] + 1))
+        part[0, :-1], part[0, -1], part[1, :-1] = frames.sum(axis=0), len(frames), np.square(frames).sum(axis=0)
+        total = part if total is None else total + part
+    if total is None or total[0, -1] == 0:
+        raise ValueError("no frames to take statistics of")
+    return total
+
+
+def _check_statistics(name: str, statistics: np.ndarray | None, dim: int) -> None:
+    if statistics is not None and (statistics.shape != (2, dim + 1) or not statistics[0, -1] > 0):
+        raise ValueError(f"{name} have shape {statistics.shape}; need (2, {dim + 1}) with a frame count above 0")
+
+
+def _normalized(features: np.ndarray, mean: np.ndarray, square: np.ndarray | None) -> np.ndarray:
+    """(features - mean) / deviation; mean and mean square float64, broadcast over the frames."""
+    if square is None:
+        return (features - mean).astype(np.float32)
+    deviation = np.sqrt(np.maximum(square - mean * mean, SMALLEST_VARIANCE))
+    return ((features - mean) / deviation).astype(np.float32)
+
+
+def _causal(
+    features: np.ndarray, norm_vars: bool, helpers: tuple[tuple[np.ndarray, float], ...], window: int
+) -> np.ndarray:
+    """Features normalised with the window of frames that ends at each of them, topped up from the helpers in order.
+
+    helpers: statistics and for how many frames they count at most.
+
+    The sums run on in float64, in frame order, so that what comes later changes no bit of what was before.
+    """
+    dim = features.shape[1]
+    result = np.empty_like(features)
+    history = np.zeros((1, dim * (1 + norm_vars)))  # running sums up to each of the last frames
+    for begin in range(0, len(features), _CAUSAL_BLOCK):
+        block = features[begin : begin + _CAUSAL_BLOCK].astype(np.float64)
+        columns = np.column_stack([block, np.square(block)]) if norm_vars else block
+        sums = np.concatenate([history, np.add.accumulate(np.concatenate([history[-1:], columns]))[1:]])
+        last = np.arange(len(history), len(sums))
+        first = np.maximum(last - window, 0)
+        inside, count = sums[last] - sums[first], (last - first).astype(np.float64)
+        for statistics, limit in helpers:
+            share = np.clip(window - count, 0, limit)
+            inside += (share / statistics[0, -1])[:, None] * statistics[: 1 + norm_vars, :-1].reshape(-1)
+            count += share
+        inside /= count[:, None]
+        square = inside[:, dim:] if norm_vars else None
+        result[begin : begin + len(block)] = _normalized(features[begin : begin + len(block)], inside[:, :dim], square)
+        history = sums[-(window + 1) :]
+    return result

@@ -1,0 +1,101 @@
+"""The settings of the Kaldi-compatible front-ends: Kaldi's names, Kaldi's defaults, dither off."""
+
+import dataclasses
+import math
+from dataclasses import dataclass
+
+from ..errors import did_you_mean
+
+WINDOW_TYPES = ("hamming", "hanning", "povey", "rectangular", "sine", "blackman")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrontEndOptions:
+    """What MFCC and filterbank features have in common: framing, window, mel filters, energy.
+
+    Raises ValueError for a value that is impossible at any sampling rate; what depends on the rate (a high_freq
+    above half the sampling rate, more filters than the spectrum has room for) is found when features are computed.
+    """
+
+    frame_length: float = 25.0  # ms
+    frame_shift: float = 10.0  # ms
+    dither: float = 0.0  # standard deviation of added noise, int16 scale; Kaldi's default is 1, which is not repeatable
+    preemphasis_coefficient: float = 0.97  # 0 to 1; 0 is off
+    remove_dc_offset: bool = True  # subtract each frame's mean
+    window_type: str = "povey"  # one of WINDOW_TYPES; "povey" is a raised Hann that is zero at its ends
+    round_to_power_of_two: bool = True  # zero-pad each frame to the next power of two before the FFT
+    blackman_coeff: float = 0.42  # 0 to 1, of the Blackman window
+    snip_edges: bool = True  # True: only whole frames; False: n_samples / shift frames, the signal mirrored at its ends
+    num_mel_bins: int = 23  # 3 or more
+    low_freq: float = 20.0  # Hz, lower edge of the first filter
+    high_freq: float = 0.0  # Hz, upper edge of the last filter; 0 or less is counted from half the sampling rate
+    vtln_low: float = 100.0  # Hz, below it a warp (see `vtln_warp`) fades out
+    vtln_high: float = -500.0  # Hz, above it a warp fades out; negative is counted from half the sampling rate
+    use_energy: bool = False  # log energy: instead of C0 in MFCC, as one more column in filterbanks
+    energy_floor: float = 0.0  # smallest energy before its logarithm, int16 scale squared; 0 is off
+    raw_energy: bool = True  # energy before pre-emphasis and window, not after
+    htk_compat: bool = False  # energy (or C0 times the square root of 2) comes last
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            object.__setattr__(self, field.name, _of_type(field.name, getattr(self, field.name), field.default))
+        if self.window_type not in WINDOW_TYPES:
+            hint = did_you_mean(self.window_type, WINDOW_TYPES)
+            raise ValueError(f"window_type={self.window_type!r}; need one of {', '.join(WINDOW_TYPES)}{hint}")
+        self._check("frame_length", above=0)
+        self._check("frame_shift", above=0)
+        self._check("num_mel_bins", least=3)
+        for name in ("dither", "low_freq", "energy_floor"):
+            self._check(name, least=0)
+        for name in ("preemphasis_coefficient", "blackman_coeff"):
+            self._check(name, least=0, most=1)
+
+    def _check(self, name: str, *, least: float = -math.inf, above: float = -math.inf, most: float = math.inf) -> None:
+        """Raise ValueError unless the field lies in least..most and above `above`."""
+        value = getattr(self, name)
+        if value < least or value <= above or value > most:
+            low = f"more than {above:g}" if above > -math.inf else f"{least:g} or more"
+            wanted = low if most == math.inf else f"{least:g} to {most:g}"
+            raise ValueError(f"{name}={value!r}; need {wanted}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class MfccOptions(FrontEndOptions):
+    """Settings of `mfcc`; names and defaults are those of Kaldi's compute-mfcc-feats, but for dither 0."""
+
+    use_energy: bool = True
+    num_ceps: int = 13  # 1 to num_mel_bins; counts C0
+    cepstral_lifter: float = 22.0  # scales cepstrum k by 1 + lifter/2 sin(pi k / lifter); 0 is off
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._check("cepstral_lifter", least=0)
+        if not 1 <= self.num_ceps <= self.num_mel_bins:
+            raise ValueError(f"num_ceps={self.num_ceps}; need 1 to num_mel_bins={self.num_mel_bins}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FbankOptions(FrontEndOptions):
+    """Settings of `fbank`; names and defaults are those of Kaldi's compute-fbank-feats, but for dither 0."""
+
+    use_log_fbank: bool = True  # natural logarithm of the filter outputs
+    use_power: bool = True  # filter the power spectrum, not the magnitude spectrum
+
+
+def _of_type(name: str, value: object, default: object) -> object:
+    """`value` as the type of the field's default: a number from TOML, JSON or numpy may be of a related type.
+
+    Raises ValueError where that would change it, or for a number that is not finite.
+    """
+    wanted = type(default)
+    if wanted is not str and hasattr(value, "item"):
+        value = value.item()
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    if wanted is float and is_number:
+        return float(value)  # type: ignore[arg-type]
+    if wanted is int and is_number and value == int(value):  # type: ignore[call-overload]
+        return int(value)  # type: ignore[call-overload]
+    if wanted in (bool, str) and isinstance(value, wanted):
+        return value
+    kind = {float: "a finite number", int: "a whole number", bool: "True or False", str: "a name"}[wanted]
+    raise ValueError(f"{name}={value!r}; need {kind}")

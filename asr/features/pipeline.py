@@ -1,0 +1,192 @@
+"""A model's whole way from samples to features, in order, as its model.json lists it."""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ..errors import ConfigError, did_you_mean
+from ..options import field_names, with_keywords
+from .cepstra import mfcc
+from .deltas import delta
+from .filterbank import fbank
+from .normalization import MODES, cmvn, cmvn_statistics
+from .options import FbankOptions, FrontEndOptions, MfccOptions
+
+_FRONT_ENDS: dict[str, tuple[Callable[..., np.ndarray], type[FrontEndOptions]]] = {
+    "mfcc": (mfcc, MfccOptions),
+    "fbank": (fbank, FbankOptions),
+}
+_CMVN_KEYS = ("mode", "norm_vars", "window", "global_frames")
+_KEYS = {"cmvn": _CMVN_KEYS, "delta": ("order", "window"), **dict.fromkeys(_FRONT_ENDS, ("options",))}
+
+
+@dataclass(frozen=True, eq=False)
+class FeaturePipeline:
+    """The front-end and what is done to its output, step by step.
+
+    sample_rate: Hz of the samples it takes; the caller resamples.
+    steps: what model.json holds. The first is the front-end, {"kind": "mfcc" or "fbank", "options": {...}}; the others
+        are {"kind": "cmvn", "mode": "speaker", "utterance" or "causal"}, if wanted with "norm_vars", "window" and
+        "global_frames", and {"kind": "delta"}, if wanted with "order" and "window".
+    priors: step number -> prior statistics (see `cmvn`) of each causal cmvn step; from `with_prior`.
+    Raises ConfigError for an unknown kind, key or option, with the nearest known name, or an impossible value.
+    """
+
+    sample_rate: int
+    steps: tuple[dict[str, Any], ...]
+    priors: Mapping[int, np.ndarray] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "steps", tuple(dict(step) for step in self.steps))
+        if not isinstance(self.sample_rate, int) or self.sample_rate < 1:
+            raise ConfigError(f"sample_rate={self.sample_rate!r}; need a whole number of Hz, 1 or more")
+        for number, step in enumerate(self.steps):
+            _check_step(number, step)
+        if not self.steps or self.steps[0]["kind"] not in _FRONT_ENDS:
+            raise ConfigError(f"the first of a feature pipeline's steps must be one of {', '.join(_FRONT_ENDS)}")
+        try:
+            self.finish([self.front_end(np.zeros(self.sample_rate, dtype=np.float32))], [""], check_only=True)
+        except (ValueError, TypeError) as error:
+            raise ConfigError(f"feature pipeline at {self.sample_rate} Hz: {error}") from error
+
+    @property
+    def options(self) -> FrontEndOptions:
+        """The front-end's options."""
+        kind = self.steps[0]["kind"]
+        return with_keywords(_FRONT_ENDS[kind][1](), self.steps[0].get("options", {}), f"feature kind {kind!r}")
+
+    @property
+    def raw_dim(self) -> int:
+        """Values per frame behind the front-end."""
+        options = self.options
+        return options.num_ceps if isinstance(options, MfccOptions) else options.num_mel_bins + options.use_energy
+
+    @property
+    def dim(self) -> int:
+        """Values per frame behind the last step."""
+        dim = self.raw_dim
+        for step in self.steps:
+            if step["kind"] == "delta":
+                dim *= 1 + step.get("order", 2)
+        return dim
+
+    @property
+    def frame_shift(self) -> float:
+        """Seconds from one frame to the next."""
+        return self.options.frame_shift / 1000
+
+    @property
+    def streaming(self) -> bool:
+        """Whether the features of a frame need nothing of the future but a few frames."""
+        return all(step["mode"] == "causal" for step in self.steps if step["kind"] == "cmvn")
+
+    def front_end(self, samples: np.ndarray, *, seed: int = 0, vtln_warp: float = 1.0) -> np.ndarray:
+        """The first step's features, float32 (n_frames, raw_dim).
+
+        samples: float32 (n_samples,) in [-1, 1] at `sample_rate`; seed, vtln_warp: as in `mfcc`.
+        Raises AudioError for samples that are not finite or shorter than a frame.
+        """
+        extractor = _FRONT_ENDS[self.steps[0]["kind"]][0]
+        return extractor(samples, self.sample_rate, options=self.options, seed=seed, vtln_warp=vtln_warp)
+
+    def finish(
+        self, raw: Sequence[np.ndarray], speakers: Sequence[str], *, check_only: bool = False
+    ) -> list[np.ndarray]:
+        """Everything behind the front-end: a list of float32 (n_frames, dim), one of each utterance.
+
+        raw: what `front_end` gave; speakers: whose they are, which matters to mode "speaker": its statistics are over
+        the utterances in this list.
+        check_only: a causal step without prior statistics is no error.
+        Raises ValueError for lists of different lengths or a causal step without prior statistics.
+        """
+        if len(raw) != len(speakers):
+            raise ValueError(f"{len(raw)} feature matrices but {len(speakers)} speakers")
+        features = list(raw)
+        for number in range(1, len(self.steps)):
+            if self._is_causal(number) and number not in self.priors and not check_only:
+                raise ValueError(
+                    f"step {number} (causal cmvn) has no prior statistics; need with_prior(training features)"
+                )
+            features = self._apply(number, features, speakers)
+        return features
+
+    def with_prior(self, raw: Sequence[np.ndarray]) -> "FeaturePipeline":
+        """The pipeline whose causal steps start from these features' statistics.
+
+        raw: what `front_end` gave for the training data.
+        Raises ValueError without any frame.
+        """
+        causal = [number for number in range(len(self.steps)) if self._is_causal(number)]
+        if len(causal) > 1:
+            raise ValueError("a pipeline with more than one causal cmvn step is not supported; need one")
+        features: list[np.ndarray] = list(raw)
+        for number in range(1, causal[0] if causal else 0):
+            features = self._apply(number, features, [""] * len(features))
+        priors = {number: cmvn_statistics(features) for number in causal}
+        return dataclasses.replace(self, priors=priors)
+
+    def to_json(self) -> dict[str, Any]:
+        """What model.json holds of it: the sampling rate and the steps."""
+        return {"sample_rate": self.sample_rate, "steps": [dict(step) for step in self.steps]}
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """The prior statistics by name, for the model's file of arrays."""
+        return {f"cmvn_prior_{number}": statistics for number, statistics in self.priors.items()}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any], arrays: Mapping[str, np.ndarray] | None = None) -> "FeaturePipeline":
+        """The pipeline from what `to_json` and `arrays` gave. Raises ConfigError for anything else."""
+        known = ("sample_rate", "steps")
+        for key in value:
+            if key not in known:
+                raise ConfigError(f"feature pipeline has no key {key!r}{did_you_mean(key, known)}")
+        missing = [key for key in known if key not in value]
+        if missing:
+            raise ConfigError(f"feature pipeline lacks {missing[0]!r}")
+        steps = tuple(value["steps"])
+        priors = {}
+        for number in range(len(steps)):
+            statistics = (arrays or {}).get(f"cmvn_prior_{number}")
+            if statistics is not None:
+                priors[number] = np.asarray(statistics, dtype=np.float64)
+        return cls(value["sample_rate"], steps, priors)
+
+    def _is_causal(self, number: int) -> bool:
+        return self.steps[number].get("mode") == "causal"
+
+    def _apply(self, number: int, features: list[np.ndarray], speakers: Sequence[str]) -> list[np.ndarray]:
+        """One step behind the front-end, on all utterances."""
+        step = {key: value for key, value in self.steps[number].items() if key != "kind"}
+        if self.steps[number]["kind"] == "delta":
+            return [delta(matrix, **step) for matrix in features]
+        if step["mode"] == "causal":
+            return [cmvn(matrix, prior=self.priors.get(number), **step) for matrix in features]
+        if step["mode"] == "utterance":
+            return [cmvn(matrix, **step) for matrix in features]
+        of_speaker: dict[str, list[np.ndarray]] = {}
+        for matrix, speaker in zip(features, speakers, strict=True):
+            of_speaker.setdefault(speaker, []).append(matrix)
+        statistics = {speaker: cmvn_statistics(matrices) for speaker, matrices in of_speaker.items()}
+        return [cmvn(m, statistics=statistics[s], **step) for m, s in zip(features, speakers, strict=True)]
+
+
+def _check_step(number: int, step: dict[str, Any]) -> None:
+    """Raise ConfigError unless a step's kind, keys, mode and option names are known and it stands where it may."""
+    where, kind = f"feature pipeline step {number}", step.get("kind")
+    if kind not in _KEYS:
+        raise ConfigError(f"{where}: unknown kind {kind!r}{did_you_mean(str(kind), _KEYS)}")
+    for key in step:
+        if key not in ("kind", *_KEYS[kind]):
+            raise ConfigError(f"{where}: {kind} has no key {key!r}{did_you_mean(key, _KEYS[kind])}")
+    if kind in _FRONT_ENDS:
+        if number:
+            raise ConfigError(f"{where}: {kind} is a front-end; need it first and once")
+        known = field_names(_FRONT_ENDS[kind][1])
+        for name in step.get("options", {}):
+            if name not in known:
+                raise ConfigError(f"{where}: {kind} has no option {name!r}{did_you_mean(name, known)}")
+    if kind == "cmvn" and step.get("mode") not in MODES:
+        raise ConfigError(f"{where}: cmvn mode {step.get('mode')!r}; need one of {', '.join(MODES)}")
