@@ -6,10 +6,11 @@ from ..jit import kernel
 
 
 @kernel(
-    "Tuple((boolean, uint16[::1]))(int64[::1], int32[::1], float64[::1], float64[::1], float64[::1], int32[::1],"
+    "Tuple((boolean, uint16[::1]))(int64, int64[::1], int32[::1], float64[::1], float64[::1], float64[::1], int32[::1],"
     "int32[::1], int32[::1], int32[::1], float32[:, ::1], float64, float64, int64[:, ::1], float64[::1])"
 )
 def search(
+    base,
     arc_offsets,
     arc_source,
     arc_score,
@@ -27,11 +28,12 @@ def search(
 ):
     """Fill `ranges`, `score` (of the nodes at the last frame) and the back pointers; true if the end was reached.
 
+    base: the place of the graph's node 0 in the pack; entry_column, loop_column and score have the graph's nodes alone.
     ranges: (n_frames, 3): first node, last node + 1 and place in the back pointers of each frame.
     Back pointers: 0 = stayed, k = came by the node's k-th incoming arc. Only nodes within reach of the previous
     frame's survivors are looked at or stored.
     """
-    n_nodes, n_frames = len(loop_score), len(log_likelihoods)
+    n_nodes, n_frames = len(score), len(log_likelihoods)
     back = np.empty(max(1024, n_frames * min(n_nodes, 64)), np.uint16)
     new = np.empty(n_nodes)
     for node in range(n_nodes):
@@ -42,10 +44,10 @@ def search(
         first, last = n_nodes, 0
         for node in range(low, high):
             if score[node] > -np.inf:
-                if lowest_target[node] < first:
-                    first = lowest_target[node]
-                if highest_target[node] > last:
-                    last = highest_target[node]
+                if lowest_target[base + node] < first:
+                    first = lowest_target[base + node]
+                if highest_target[base + node] > last:
+                    last = highest_target[base + node]
         first, last = max(first, 1), last + 1
         if used + last - first > len(back):
             longer = np.empty(2 * len(back) + last - first, np.uint16)
@@ -55,14 +57,14 @@ def search(
         ranges[t, 0], ranges[t, 1], ranges[t, 2] = first, last, used
         top = -np.inf
         for node in range(first, last):
-            entry, by = -np.inf, 0
-            for arc in range(arc_offsets[node], arc_offsets[node + 1]):
+            entry, by, begin = -np.inf, 0, arc_offsets[base + node]
+            for arc in range(begin, arc_offsets[base + node + 1]):
                 candidate = score[arc_source[arc]] + arc_score[arc]
                 if candidate > entry:
-                    entry, by = candidate, arc - arc_offsets[node] + 1
+                    entry, by = candidate, arc - begin + 1
             best = entry + acoustic_scale * log_likelihoods[t, entry_column[node]]
             if score[node] > -np.inf:
-                stay = score[node] + loop_score[node] + acoustic_scale * log_likelihoods[t, loop_column[node]]
+                stay = score[node] + loop_score[base + node] + acoustic_scale * log_likelihoods[t, loop_column[node]]
                 if stay >= best:
                     best, by = stay, 0
             new[node] = best
@@ -83,15 +85,16 @@ def search(
                 high = node + 1
     reached = False
     for node in range(low, high):
-        reached = reached or score[node] + final_score[node] > -np.inf
+        reached = reached or score[node] + final_score[base + node] > -np.inf
     return reached, back
 
 
 @kernel(
-    "Tuple((float64, float64))(int64[::1], int32[::1], int32[::1], int32[::1], int32[::1], float64[::1], int32[::1],"
+    "Tuple((float64, float64))(int64, int64[::1], int32[::1], int32[::1], int32[::1], int32[::1], float64[::1], int32[::1],"
     "int32[::1], float32[:, ::1], float64, int64[:, ::1], float64[::1], uint16[::1], int32[::1])"
 )
 def trace_back(
+    base,
     arc_offsets,
     arc_source,
     arc_id,
@@ -110,19 +113,19 @@ def trace_back(
     """Fill `transition_ids` with the best path; its acoustic (unscaled) and its graph log score."""
     node, total = 0, -np.inf
     for candidate in range(len(score)):
-        if score[candidate] + final_score[candidate] > total:
-            node, total = candidate, score[candidate] + final_score[candidate]
-    leaving = final_id[node]
+        if score[candidate] + final_score[base + candidate] > total:
+            node, total = candidate, score[candidate] + final_score[base + candidate]
+    leaving = final_id[base + node]
     acoustic = 0.0
     for t in range(len(transition_ids) - 1, -1, -1):
         by = back[ranges[t, 2] + node - ranges[t, 0]]
         if by == 0:
-            transition_ids[t] = loop_id[node]
+            transition_ids[t] = loop_id[base + node]
             acoustic += log_likelihoods[t, loop_column[node]]
         else:
             transition_ids[t] = leaving
             acoustic += log_likelihoods[t, entry_column[node]]
-            arc = arc_offsets[node] + by - 1
+            arc = arc_offsets[base + node] + by - 1
             leaving = arc_id[arc]
             node = arc_source[arc]
     return acoustic, total - acoustic_scale * acoustic
@@ -165,32 +168,30 @@ def align_utterances(
     """
     for i in range(len(graph_index)):
         graph = graph_index[i]
-        a, b = node_offsets[graph], node_offsets[graph + 1]
-        x, y = arc_offsets[a], arc_offsets[b]
+        base = node_offsets[graph]
+        n_nodes = node_offsets[graph + 1] - base
         frames = log_likelihoods[frame_offsets[i] : frame_offsets[i + 1]]
         ids = transition_ids[frame_offsets[i] : frame_offsets[i + 1]]
         status[i] = -1
         if len(ids) < min_frames[graph]:
             status[i] = -2
             continue
-        entry_column, loop_column = np.empty(b - a, np.int32), np.empty(b - a, np.int32)
-        for node in range(1, b - a):
-            entry_column[node] = column_of_pdf[entry_pdf[a + node]]
-            loop_column[node] = column_of_pdf[loop_pdf[a + node]]
-        offsets = np.empty(b - a + 1, np.int64)
-        for node in range(b - a + 1):
-            offsets[node] = arc_offsets[a + node] - x
+        entry_column, loop_column = np.empty(n_nodes, np.int32), np.empty(n_nodes, np.int32)
+        for node in range(1, n_nodes):
+            entry_column[node] = column_of_pdf[entry_pdf[base + node]]
+            loop_column[node] = column_of_pdf[loop_pdf[base + node]]
         ranges = np.empty((len(ids), 3), np.int64)
-        score = np.empty(b - a)
+        score = np.empty(n_nodes)
         for k in range(len(beams)):
             reached, back = search(
-                offsets,
-                arc_source[x:y],
-                arc_score[x:y],
-                loop_score[a:b],
-                final_score[a:b],
-                lowest_target[a:b],
-                highest_target[a:b],
+                base,
+                arc_offsets,
+                arc_source,
+                arc_score,
+                loop_score,
+                final_score,
+                lowest_target,
+                highest_target,
                 entry_column,
                 loop_column,
                 frames,
@@ -202,12 +203,13 @@ def align_utterances(
             if reached:
                 status[i] = k
                 acoustic_score[i], graph_score[i] = trace_back(
-                    offsets,
-                    arc_source[x:y],
-                    arc_id[x:y],
-                    loop_id[a:b],
-                    final_id[a:b],
-                    final_score[a:b],
+                    base,
+                    arc_offsets,
+                    arc_source,
+                    arc_id,
+                    loop_id,
+                    final_id,
+                    final_score,
                     entry_column,
                     loop_column,
                     frames,
