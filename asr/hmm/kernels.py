@@ -90,8 +90,8 @@ def search(
 
 
 @kernel(
-    "Tuple((float64, float64))(int64, int64[::1], int32[::1], int32[::1], int32[::1], int32[::1], float64[::1], int32[::1],"
-    "int32[::1], float32[:, ::1], float64, int64[:, ::1], float64[::1], uint16[::1], int32[::1])"
+    "Tuple((float64, float64))(int64, int64[::1], int32[::1], int32[::1], int32[::1], int32[::1], float64[::1],"
+    "int32[::1], int32[::1], float32[:, ::1], float64, int64[:, ::1], float64[::1], uint16[::1], int32[::1])"
 )
 def trace_back(
     base,
