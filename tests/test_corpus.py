@@ -68,7 +68,7 @@ def test_a_corpus_is_an_ordered_collection_with_ids():
     assert corpus.ids == ["b", "a", "c"] and [u.id for u in corpus] == ["b", "a", "c"] and len(corpus) == 3
     assert corpus["a"].speaker == "y" and "a" in corpus and "z" not in corpus
     assert corpus.speakers == ["x", "y"]
-    assert corpus.speaker_of() == {"b": "x", "a": "y", "c": "x"}
+    assert corpus.speaker_of == {"b": "x", "a": "y", "c": "x"}
     assert corpus.transcripts() == {"b": "one", "c": "two three"}
     assert corpus.select(["c", "b"]).ids == ["c", "b"]
     assert corpus.where(lambda u: u.speaker == "x").ids == ["b", "c"]
@@ -117,7 +117,7 @@ def test_a_flat_folder_and_other_ways_to_name_the_speaker(tmp_path):
     for name in ("7_ann_0.wav", "8_bob_0.FLAC"):
         recording(tmp_path / name)
     corpus = Corpus.from_folder(tmp_path, need_text=False)
-    assert corpus.speaker_of() == {"7_ann_0": "7_ann_0", "8_bob_0": "8_bob_0"}
+    assert corpus.speaker_of == {"7_ann_0": "7_ann_0", "8_bob_0": "8_bob_0"}
     assert corpus.transcripts() == {}
     assert Corpus.from_folder(tmp_path, speaker=r"_([a-z]+)_", need_text=False).speakers == ["ann", "bob"]
     assert Corpus.from_folder(tmp_path, speaker=lambda p: p.name[0], need_text=False).speakers == ["7", "8"]
@@ -206,7 +206,7 @@ def test_a_kaldi_directory_to_transcribe_needs_wav_scp_alone(kaldi):
     for name in ("segments", "text", "utt2spk", "spk2utt"):
         (kaldi / name).unlink()
     corpus = Corpus.from_kaldi(kaldi, need_text=False, strict=True)
-    assert corpus.speaker_of() == {"r1": "r1", "r2": "r2"}
+    assert corpus.speaker_of == {"r1": "r1", "r2": "r2"}
     with pytest.raises(CorpusError, match="text: no such file"):
         Corpus.from_kaldi(kaldi)
 

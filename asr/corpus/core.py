@@ -121,6 +121,7 @@ class Corpus:
         """The different speakers, sorted."""
         return sorted({u.speaker for u in self.utterances})
 
+    @property
     def speaker_of(self) -> dict[str, str]:
         """Utterance id -> speaker."""
         return {u.id: u.speaker for u in self.utterances}

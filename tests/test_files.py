@@ -1,0 +1,93 @@
+"""Files written whole or not at all, lines with numbers, hashes, and options from keywords."""
+
+import hashlib
+from dataclasses import FrozenInstanceError, dataclass
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from asr.files import numbered_lines, replacing, sha256, write_text
+from asr.options import field_names, with_keywords
+
+
+def test_a_file_is_replaced_when_the_block_ends_well(tmp_path):
+    target = tmp_path / "new" / "file"
+    for content in ("first", "second"):
+        with replacing(target) as temporary:
+            temporary.write_text(content)
+            assert not target.exists() or target.read_text() == "first"
+        assert target.read_text() == content
+    assert [p.name for p in target.parent.iterdir()] == ["file"]
+
+
+def test_nothing_changes_when_the_block_fails(tmp_path):
+    target = tmp_path / "file"
+    target.write_text("old")
+    with pytest.raises(RuntimeError), replacing(target) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert target.read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_directory_is_replaced_as_a_whole(tmp_path):
+    target = tmp_path / "model"
+    for name in ("a", "b"):
+        with replacing(target) as temporary:
+            temporary.mkdir()
+            (temporary / name).touch()
+    assert [p.name for p in target.iterdir()] == ["b"]
+    assert [p.name for p in tmp_path.iterdir()] == ["model"]
+
+
+def test_a_block_that_writes_nothing_is_an_error_and_leaves_the_old_file(tmp_path):
+    target = tmp_path / "file"
+    target.write_text("old")
+    with pytest.raises(FileNotFoundError), replacing(target):
+        pass
+    assert target.read_text() == "old"
+
+
+def test_text_is_utf8_with_unix_line_ends(tmp_path):
+    write_text(tmp_path / "t", "caf\u00e9\n")
+    assert (tmp_path / "t").read_bytes() == b"caf\xc3\xa9\n"
+
+
+def test_hash_is_that_of_the_bytes(tmp_path):
+    content = bytes(range(256)) * 10_000
+    (tmp_path / "f").write_bytes(content)
+    assert sha256(tmp_path / "f") == hashlib.sha256(content).hexdigest()
+
+
+@given(
+    st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\r\n"), min_size=1)), st.booleans(), st.booleans()
+)
+def test_lines_are_numbered_whatever_the_system_that_wrote_them(tmp_path_factory, lines, windows, bom):
+    path = tmp_path_factory.getbasetemp() / "lines"
+    lines = [line for line in lines if not line.startswith("\ufeff")]
+    end = "\r\n" if windows else "\n"
+    path.write_bytes(b"\xef\xbb\xbf" * bom + "".join(line + end for line in lines).encode())
+    assert list(numbered_lines(path)) == list(enumerate(lines, 1))
+
+
+def test_a_line_that_is_not_utf8_is_none_and_a_last_line_needs_no_end(tmp_path):
+    (tmp_path / "t").write_bytes(b"a\n\xff\n\nb")
+    assert list(numbered_lines(tmp_path / "t")) == [(1, "a"), (2, None), (3, ""), (4, "b")]
+
+
+@dataclass(frozen=True)
+class Options:
+    """Two fields to set."""
+
+    num_ceps: int = 13
+    window: str = "povey"
+
+
+def test_options_from_keywords():
+    assert field_names(Options) == ["num_ceps", "window"]
+    assert with_keywords(Options(), {"num_ceps": 20}, "mfcc()") == Options(20)
+    with pytest.raises(TypeError, match=r"^mfcc\(\) has no option 'num_cep'; did you mean 'num_ceps'\?$"):
+        with_keywords(Options(), {"num_cep": 20}, "mfcc()")
+    with pytest.raises(FrozenInstanceError):
+        Options().num_ceps = 1

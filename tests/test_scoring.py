@@ -1,0 +1,279 @@
+"""Scoring: against jiwer, a plain dynamic programme, scipy's bootstrap, and worked examples."""
+
+import re
+import subprocess
+import sys
+from collections import Counter
+
+import jiwer
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from asr.errors import CorpusError
+from asr.scoring import Score, compare, read_transcripts, score
+
+TEXT = st.lists(st.sampled_from(["a", "b", "c", "dd"]), max_size=7).map(" ".join)
+PAIRS = st.dictionaries(st.sampled_from([f"u{i}" for i in range(6)]), st.tuples(TEXT, TEXT), min_size=1)
+UNITS = pytest.mark.parametrize("unit", ["word", "char"])
+
+
+def split(pairs):
+    return {i: r for i, (r, _) in pairs.items()}, {i: h for i, (_, h) in pairs.items()}
+
+
+def distance(reference, hypothesis):
+    """The textbook table of edit distances."""
+    row = list(range(len(hypothesis) + 1))
+    for i, r in enumerate(reference, 1):
+        previous, row = row, [i]
+        for j, h in enumerate(hypothesis, 1):
+            row.append(min(previous[j] + 1, row[j - 1] + 1, previous[j - 1] + (r != h)))
+    return row[-1]
+
+
+def test_worked_example():
+    """By hand: one word put in, one replaced."""
+    found = score({"s": "one two three four"}, {"s": "zero one too three four"})
+    assert str(found) == "%WER 50.00 [ 2 / 4, 1 ins, 0 del, 1 sub ]"
+    assert (found.substitutions, found.deletions, found.insertions, found.errors, found.total) == (1, 0, 1, 2, 4)
+    assert found.confusions[("two", "too")] == 1
+
+
+def test_kaldi_line_of_the_digits():
+    references = {f"u{i}": "seven" for i in range(300)}
+    hypotheses = references | {"u7": "", "u8": "six"}
+    assert str(score(references, hypotheses)) == "%WER 0.67 [ 2 / 300, 0 ins, 1 del, 1 sub ]"
+
+
+@UNITS
+@given(PAIRS)
+@settings(deadline=None)
+def test_no_errors_against_itself(unit, pairs):
+    references, _ = split(pairs)
+    assert score(references, references, unit=unit).rate == 0.0
+    assert score(references, references, unit=unit).confusions == {}
+
+
+@UNITS
+@given(PAIRS)
+@settings(deadline=None)
+def test_distance_is_that_of_the_plain_dynamic_programme(unit, pairs):
+    references, hypotheses = split(pairs)
+    for utterance in score(references, hypotheses, unit=unit).utterances:
+        r, h = references[utterance.id], hypotheses[utterance.id]
+        sides = (r.split(), h.split()) if unit == "word" else (r, h)
+        assert utterance.errors == distance(*sides)
+        assert utterance.total == len(sides[0])
+
+
+@UNITS
+@given(PAIRS)
+@settings(deadline=None)
+def test_counts_and_rate_are_those_of_jiwer(unit, pairs):
+    pairs = {i: (r, h) for i, (r, h) in pairs.items() if r} or {"u": ("a", "b")}  # jiwer treats empty references apart
+    references, hypotheses = split(pairs)
+    process = jiwer.process_words if unit == "word" else jiwer.process_characters
+    theirs = process(list(references.values()), list(hypotheses.values()))
+    ours = score(references, hypotheses, unit=unit)
+    assert (ours.substitutions, ours.deletions, ours.insertions) == (
+        theirs.substitutions,
+        theirs.deletions,
+        theirs.insertions,
+    )
+    assert ours.rate == pytest.approx(100 * (theirs.wer if unit == "word" else theirs.cer))
+
+
+@UNITS
+@given(PAIRS)
+@settings(deadline=None)
+def test_edits_turn_the_reference_into_the_hypothesis(unit, pairs):
+    """As multisets: the reference, less what was deleted or replaced, plus what was inserted or put in its place."""
+    references, hypotheses = split(pairs)
+    for utterance in score(references, hypotheses, unit=unit).utterances:
+        r, h = references[utterance.id], hypotheses[utterance.id]
+        left, right = (Counter(side.split() if unit == "word" else side) for side in (r, h))
+        left.subtract(token for token, _ in utterance.edits if token is not None)
+        left.update(token for _, token in utterance.edits if token is not None)
+        assert +left == right
+        assert min(left.values(), default=0) >= 0
+
+
+def test_missing_hypotheses_are_deletions_and_named():
+    found = score({"a": "one two", "b": "three"}, {"b": "three"})
+    assert str(found) == "%WER 66.67 [ 2 / 3, 0 ins, 2 del, 0 sub ]"
+    assert found.missing == ("a",)
+    assert "1 utterances have no hypothesis, counted as deletions: a" in found.report()
+
+
+def test_hypotheses_without_reference_are_an_error_unless_told_otherwise():
+    with pytest.raises(
+        CorpusError, match="2 hypotheses have an id without reference: x, y; references have ids like 'a'"
+    ):
+        score({"a": "one"}, {"a": "one", "x": "", "y": "two"})
+    assert score({"a": "one"}, {"a": "one", "x": "two"}, unknown_ids="ignore").errors == 0
+
+
+def test_empty_references_are_defined():
+    assert score({"a": ""}, {"a": ""}).rate == 0.0
+    assert score({"a": ""}, {"a": "one"}).rate == float("inf")
+    assert score({"a": "", "b": "one two"}, {"a": "one", "b": "one two"}).rate == 50.0
+    assert score({"a": ""}, {"a": "one"}).interval() == (float("inf"), float("inf"))
+    with pytest.raises(CorpusError, match="no references"):
+        score({}, {})
+
+
+def test_unicode_forms_and_blanks_do_not_count_but_case_does():
+    assert score({"a": "caf\u00e9  au"}, {"a": " cafe\u0301 au"}).errors == 0
+    assert score({"a": "caf\u00e9 x"}, {"a": "cafe\u0301 x"}, unit="char").total == 6
+    assert score({"a": "ab cd"}, {"a": "abcd"}, unit="char").confusions == {(" ", None): 1}
+    assert score({"a": "One"}, {"a": "one"}).errors == 1
+
+
+def test_confusions_are_counted_over_all_utterances():
+    found = score({"a": "five one", "b": "five two"}, {"a": "nine one", "b": "nine two ten"})
+    assert found.confusions == {("five", "nine"): 2, (None, "ten"): 1}
+
+
+def random_pairs(n, seed, error):
+    rng = np.random.default_rng(seed)
+    references = {f"u{i}": " ".join("x" * rng.integers(1, 9)) for i in range(n)}
+    noisy = {i: " ".join("y" if rng.random() < error else "x" for _ in t.split()) for i, t in references.items()}
+    return references, noisy
+
+
+def test_interval_is_that_of_scipys_bootstrap():
+    found = score(*random_pairs(200, 1, 0.2))
+    errors = np.array([u.errors for u in found.utterances])
+    totals = np.array([u.total for u in found.utterances])
+    theirs = stats.bootstrap(
+        (errors, totals),
+        lambda e, t, axis: 100 * e.sum(axis) / t.sum(axis),
+        paired=True,
+        vectorized=True,
+        method="percentile",
+        n_resamples=4000,
+        random_state=0,
+    ).confidence_interval
+    assert found.interval(n_samples=4000) == pytest.approx(tuple(theirs), abs=0.25)
+    assert found.interval() == found.interval()
+    assert found.interval(confidence=0.5)[0] > found.interval()[0]
+    with pytest.raises(ValueError, match="confidence=95"):
+        found.interval(confidence=95)
+
+
+def test_interval_covers_the_true_rate_about_as_often_as_it_says():
+    covered = 0
+    for seed in range(100):
+        low, high = score(*random_pairs(60, seed, 0.2)).interval(confidence=0.9, n_samples=300)
+        covered += low <= 20.0 <= high
+    assert 80 <= covered <= 98
+
+
+def test_paired_comparison():
+    references, worse = random_pairs(100, 2, 0.3)
+    better = {i: t.replace("y", "x", 1) for i, t in worse.items()}
+    a, b = score(references, worse), score(references, better)
+    found = compare(a, b)
+    assert found.difference == pytest.approx(b.rate - a.rate)
+    assert found.low <= found.difference <= found.high < 0
+    assert found.better == 1.0
+    assert compare(a, a) == (0.0, 0.0, 0.0, 0.5)
+    per_utterance = np.array([u.errors - v.errors for u, v in zip(b.utterances, a.utterances, strict=True)])
+    totals = np.array([u.total for u in a.utterances])
+    theirs = stats.bootstrap(
+        (per_utterance, totals),
+        lambda d, t, axis: 100 * d.sum(axis) / t.sum(axis),
+        paired=True,
+        vectorized=True,
+        method="percentile",
+        n_resamples=4000,
+        random_state=0,
+    ).confidence_interval
+    ours = compare(a, b, n_samples=4000)
+    assert (ours.low, ours.high) == pytest.approx(tuple(theirs), abs=0.3)
+    with pytest.raises(CorpusError, match="not of the same references"):
+        compare(a, score({"u0": "x"}, {}))
+
+
+def test_per_speaker_scores_add_up():
+    references, hypotheses = random_pairs(30, 3, 0.4)
+    del hypotheses["u4"]
+    found = score(references, hypotheses)
+    speakers = {name: f"s{int(name[1:]) % 3}" for name in references}
+    parts = found.by_speaker(speakers)
+    assert list(parts) == ["s0", "s1", "s2"]
+    assert sum(p.errors for p in parts.values()) == found.errors
+    assert parts["s1"] == score(
+        {i: t for i, t in references.items() if speakers[i] == "s1"},
+        {i: t for i, t in hypotheses.items() if speakers[i] == "s1"},
+    )
+    assert parts["s1"].missing == ("u4",)
+    with pytest.raises(CorpusError, match="1 scored utterances have no speaker: u3"):
+        found.by_speaker({i: s for i, s in speakers.items() if i != "u3"})
+
+
+def test_report_reads_well():
+    references = {"a": "five one", "b": "one five -"}
+    found = score(references, {"a": "nine one ten", "b": "one nine"}).report(speaker_of={"a": "ann", "b": "bob"})
+    assert re.sub(r"95 % interval [\d.]+ to [\d.]+", "95 % interval X to Y", found) == "\n".join(
+        [
+            "%WER 80.00 [ 4 / 5, 1 ins, 1 del, 2 sub ]",
+            "%SER 100.00 [ 2 / 2 ]",
+            "95 % interval X to Y % (bootstrap over utterances)",
+            "",
+            "speaker  utterances  tokens  errors   sub   del   ins    rate %",
+            "ann               1       2       2     1     0     1    100.00",
+            "bob               1       3       2     1     1     0     66.67",
+            "",
+            "count  reference  recognised",
+            "    2  five       nine",
+            "    1  -          ten",
+            "    1  '-'        -",
+        ]
+    )
+    assert "five" not in score(references, {}).report(confusions=0)
+
+
+def test_wrong_options_are_refused():
+    for options in ({"unit": "phone"}, {"unknown_ids": "warn"}):
+        with pytest.raises(ValueError, match="need '"):
+            score({"a": "x"}, {}, **options)
+    assert isinstance(score({"a": "x"}, {}), Score)
+
+
+# --- transcript files
+
+
+def test_kaldi_text_and_tsv_are_told_apart(tmp_path):
+    path = tmp_path / "text"
+    path.write_text("u1 one  two\n\nu2\nu3 a\tb\n")
+    assert read_transcripts(path) == {"u1": "one two", "u2": "", "u3": "a b"}
+    path.write_bytes(b"\xef\xbb\xbfmy file\tone two\r\nother\t\r\n")
+    assert read_transcripts(path) == {"my file": "one two", "other": ""}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"u1 a\nu2 b\nu1 c\n", "text:3: id 'u1' was given before, in line 1"),
+        (b"u1 a\nu\xff b\n", "text:2: not valid UTF-8"),
+        (b"u1\ta\n\tb\n", "text:2: no utterance id before the tab"),
+        (b"\n", "text: holds no transcripts"),
+    ],
+)
+def test_transcript_files_that_cannot_be_used(tmp_path, content, message):
+    path = tmp_path / "text"
+    path.write_bytes(content)
+    with pytest.raises(CorpusError, match=re.escape(message)):
+        read_transcripts(path)
+    with pytest.raises(CorpusError, match="cannot be read"):
+        read_transcripts(tmp_path / "nowhere")
+
+
+def test_import_is_light():
+    heavy = ["numpy", "scipy", "numba", "rapidfuzz", "pynini"]
+    code = f"import asr.scoring, sys; print([m for m in {heavy} if m in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
