@@ -22,7 +22,7 @@ from ..files import sha256, write_text
 
 logger = logging.getLogger("asr.recipe")
 
-_PRESENTATION = ("cli.py", "report.py", "__main__.py", "recipe")  # parts of asr/ that change no stage's output
+_PRESENTATION = ("cli.py", "report", "__main__.py", "recipe")  # parts of asr/ that change no stage's output
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,7 +53,8 @@ class Run:
         self.folder = Path(out_dir)
         self.folder.mkdir(parents=True, exist_ok=True)
         self._code = code if code is not None else _code_hash()
-        self._names: set[str] = set()
+        self.folders: dict[str, Path] = {}  # of the stages finished in this run, by name
+        self._known: dict[Path, str] = {}  # hashes of those folders
 
     def stage(self, name: str, make: Callable[..., None], inputs: Mapping[str, Any] | None = None) -> Path:
         """The folder of a stage, made now unless it is there, whole, from the same inputs.
@@ -68,17 +69,18 @@ class Run:
 
         The results appear whole or not at all: an interrupted stage starts anew, finished ones are kept.
         """
-        if name in self._names:
+        if name in self.folders:
             raise ConfigError(f"stage {name!r} is there twice; give each stage its own name")
-        self._names.add(name)
         inputs = dict(inputs or {})
         key = self._key(name, make, inputs)
         record = self.record(name)
         folder = self.folder / name
         if record is not None and record.key == key and folder.is_dir() and hash_of(folder) == record.output:
             logger.info("%s: there already (%s)", name, _seconds(record.wall_seconds))
-            return folder
-        self._make(name, make, inputs, key)
+        else:
+            record = self._make(name, make, inputs, key)
+        self._known[folder] = record.output
+        self.folders[name] = folder
         return folder
 
     def record(self, name: str) -> StageRecord | None:
@@ -98,7 +100,7 @@ class Run:
             total += record.cpu_seconds
         return total
 
-    def _make(self, name: str, make: Callable[..., None], inputs: dict[str, Any], key: str) -> None:
+    def _make(self, name: str, make: Callable[..., None], inputs: dict[str, Any], key: str) -> StageRecord:
         partial = self.folder / ".partial" / name
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
@@ -121,13 +123,14 @@ class Run:
         record = StageRecord(name, key, hash_of(self.folder / name), round(wall, 3), round(cpu, 3), finished)
         write_text(self._record_path(name), json.dumps(dataclasses.asdict(record), indent=1) + "\n")
         logger.info("%s: done in %s (%s of processor time)", name, _seconds(wall), _seconds(cpu))
+        return record
 
     def _key(self, name: str, make: Callable[..., None], inputs: dict[str, Any]) -> str:
         digest = hashlib.sha256()
         for part in (name, self._code, _source(make, f"stage {name}")):
             digest.update(part.encode() + b"\0")
         for input_name, value in sorted(inputs.items()):
-            digest.update(f"{input_name}={_hash_value(value, f'stage {name}: {input_name}')}\0".encode())
+            digest.update(f"{input_name}={_hash_value(value, f'stage {name}: {input_name}', self._known)}\0".encode())
         return digest.hexdigest()
 
     def _record_path(self, name: str) -> Path:
@@ -174,27 +177,27 @@ def run_recipe(main: Callable[[], None]) -> None:
         package_logger.removeHandler(handler)
 
 
-def _hash_value(value: Any, where: str) -> str:
-    """A text that is equal for equal inputs only."""
+def _hash_value(value: Any, where: str, known: Mapping[Path, str]) -> str:
+    """A text that is equal for equal inputs only. known: hashes of folders that need not be read again."""
     if value is None or isinstance(value, (bool, int, float, str)):
         return repr(value)
     if isinstance(value, Path):
         if not value.exists():
             raise ConfigError(f"{where}: {value} does not exist")
-        return f"path:{hash_of(value)}"
+        return f"path:{known[value] if value in known else hash_of(value)}"
     if isinstance(value, np.ndarray) and value.dtype != object:
         return (
             f"array:{value.dtype.str}{value.shape}{hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()}"
         )
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         names = [f.name for f in dataclasses.fields(value)]
-        parts = ",".join(f"{n}={_hash_value(getattr(value, n), f'{where}.{n}')}" for n in names)
+        parts = ",".join(f"{n}={_hash_value(getattr(value, n), f'{where}.{n}', known)}" for n in names)
         return f"{type(value).__qualname__}({parts})"
     if isinstance(value, Mapping):
-        pairs = [f"{_hash_value(k, where)}:{_hash_value(v, f'{where}[{k!r}]')}" for k, v in value.items()]
+        pairs = [f"{_hash_value(k, where, known)}:{_hash_value(v, f'{where}[{k!r}]', known)}" for k, v in value.items()]
         return "{" + ",".join(sorted(pairs)) + "}"
     if isinstance(value, (list, tuple)):
-        return "[" + ",".join(_hash_value(v, f"{where}[{i}]") for i, v in enumerate(value)) + "]"
+        return "[" + ",".join(_hash_value(v, f"{where}[{i}]", known) for i, v in enumerate(value)) + "]"
     raise ConfigError(
         f"{where} is of type {type(value).__name__}, whose content cannot be hashed; pass the path of a file or folder "
         "that holds it, or options as a dataclass"
