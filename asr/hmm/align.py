@@ -106,29 +106,13 @@ def align_batch(
     found = BatchAlignment(
         np.zeros(len(log_likelihoods), np.int32), np.zeros(n, np.int8), np.zeros(n, np.float64), np.zeros(n, np.float64)
     )
+    g = graphs
     align_utterances(
-        graphs.node_offsets,
-        graphs.arc_offsets,
-        graphs.arc_source,
-        graphs.arc_id,
-        scores.arc,
-        scores.loop,
-        scores.final,
-        graphs.entry_pdf,
-        graphs.loop_pdf,
-        graphs.loop_id,
-        graphs.final_id,
-        graphs.lowest_target,
-        graphs.highest_target,
-        frame_offsets,
-        graph_index,
-        log_likelihoods,
-        graphs.min_frames,
-        column_of_pdf,
-        np.array(beams, np.float64),
-        float(options.acoustic_scale),
-        *found,
-    )
+        g.node_offsets, g.arc_offsets, g.arc_source, g.arc_id, scores.arc, scores.loop, scores.final,
+        g.entry_pdf, g.loop_pdf, g.loop_id, g.final_id, g.lowest_target, g.highest_target,
+        frame_offsets, graph_index, log_likelihoods, g.min_frames, column_of_pdf,
+        np.array(beams, np.float64), float(options.acoustic_scale), *found,
+    )  # fmt: skip
     return found
 
 
