@@ -179,7 +179,8 @@ def score(
 ) -> Score:
     """The errors of hypotheses, aligned to the references with the fewest edits (Levenshtein).
 
-    Where several alignments have the fewest edits, one of them is taken; the kinds of errors may depend on it, the rate does not.
+    Where several alignments have the fewest edits, one of them is taken: the kinds of errors may depend on the choice,
+    the rate does not.
 
     Words are what white space separates; characters are those of the text with single blanks, blanks included. Both
     sides are compared in Unicode's composed form (NFC). Nothing else is made equal: case and punctuation count.

@@ -7,7 +7,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, fields
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -317,6 +317,16 @@ def _check_entries(entries: Sequence[Entry], places: Sequence[str], silence: str
         raise LexiconError(_shortened(problems, len(problems)))
 
 
+@lru_cache(maxsize=1024)
+def _phone_problem(phone: str) -> str | None:
+    """What is wrong with a phone's name, or None. Remembered, as a large lexicon asks for few phones 10^6 times."""
+    if _RESERVED.fullmatch(phone):
+        return f"phone {phone!r} is reserved; rename it"
+    if phone.split() != [phone]:
+        return f"phone {phone!r}: a phone is not empty and has no white space"
+    return None
+
+
 def _entry_problem(entry: Entry, silence: str) -> str | None:
     """What is wrong with one entry, or None."""
     word, phones = entry
@@ -324,12 +334,10 @@ def _entry_problem(entry: Entry, silence: str) -> str | None:
         return f"word {word!r}: a word is not empty, has no white space and does not begin with ;; (a comment)"
     if not phones:
         return f"word {word!r} has no phones; write them after it, or remove the line"
-    for name in (word, *phones):
-        if _RESERVED.fullmatch(name):
-            return f"{name!r} in the entry of {word!r} is reserved (<eps>, <s>, </s>, #0, #1, ...); rename it"
-    for phone in phones:
-        if phone.split() != [phone]:
-            return f"word {word!r}: phone {phone!r}: a phone is not empty and has no white space"
+    if _RESERVED.fullmatch(word):
+        return f"word {word!r} is reserved; rename it"
+    if message := next(filter(None, map(_phone_problem, phones)), None):
+        return f"word {word!r}: {message}"
     if _PROBABILITY.fullmatch(phones[0]):
         return f"word {word!r}: {phones[0]!r} looks like a pronunciation probability (lexiconp.txt); remove that column"
     if silence in phones and len(phones) > 1:

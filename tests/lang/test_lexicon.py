@@ -135,8 +135,8 @@ def test_settings_in_the_file_and_their_replacement(tmp_path):
     [
         ("a A\nb\n", r"lexicon.tsv:2: word 'b' has no phones"),
         ("a A B\nb B\na A B\n", r"lexicon.tsv:3: word 'a' with phones 'A B' was given before, .*lexicon.tsv:1"),
-        ("a #1\n", r"lexicon.tsv:1: '#1' .* reserved"),
-        ("#0 A\n", r"lexicon.tsv:1: '#0' .* reserved"),
+        ("a #1\n", r"lexicon.tsv:1: '#1' is reserved"),
+        ("#0 A\n", r"lexicon.tsv:1: '#0' is reserved"),
         ("<s> A\n", "reserved"),
         ("a A\n</s> A\n", r"lexicon.tsv:2: '</s>'"),
         ("a <eps> A\n", "'<eps>'"),
