@@ -135,10 +135,10 @@ def test_settings_in_the_file_and_their_replacement(tmp_path):
     [
         ("a A\nb\n", r"lexicon.tsv:2: word 'b' has no phones"),
         ("a A B\nb B\na A B\n", r"lexicon.tsv:3: word 'a' with phones 'A B' was given before, .*lexicon.tsv:1"),
-        ("a #1\n", r"lexicon.tsv:1: '#1' is reserved"),
-        ("#0 A\n", r"lexicon.tsv:1: '#0' is reserved"),
+        ("a #1\n", r"lexicon.tsv:1: word 'a': phone '#1' is reserved"),
+        ("#0 A\n", r"lexicon.tsv:1: word '#0' is reserved"),
         ("<s> A\n", "reserved"),
-        ("a A\n</s> A\n", r"lexicon.tsv:2: '</s>'"),
+        ("a A\n</s> A\n", r"lexicon.tsv:2: word '</s>'"),
         ("a <eps> A\n", "'<eps>'"),
         ("a A SIL\n", r"lexicon.tsv:1: word 'a': silence phone 'SIL'"),
         ("a 0.8 A\n", "looks like a pronunciation probability"),
