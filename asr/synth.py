@@ -28,6 +28,7 @@ logger = logging.getLogger(__name__)
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 ESPEAK_RATE = 22050  # Hz, the synthesiser's own
 SAMPLE_TEXT = "three one four one five nine"
+SAMPLE_VOICE = "gmw/en-US+adam"
 
 # Accents by the path of their voice file; the short names go into speaker names.
 ACCENTS = {
@@ -44,7 +45,7 @@ ACCENTS = {
 # fmt: off
 VARIANTS = (
     "Alex", "Andrea", "Andy", "Annie", "Denis", "Diogo", "Gene", "Gene2", "Henrique", "Hugo", "Lee", "Marco",
-    "Mario", "Michael", "Mike", "Nguyen", "RicishayMax", "RicishayMax2", "adam", "anika", "antonio", "aunty",
+    "Mario", "Michael", "Mike", "Nguyen", "RicishayMax", "RicishayMax2", "anika", "antonio", "aunty",
     "belinda", "benjamin", "boris", "david", "edward", "f1", "f4", "grandma", "grandpa", "gustave", "ian", "iven2",
     "iven3", "iven4", "john", "kaukovalta", "klatt", "klatt2", "klatt3", "linda", "m1", "m2", "m3", "m4", "m5",
     "m6", "m7", "m8", "marcelo", "max", "michel", "miguel", "norbert", "pablo", "paul", "pedro", "quincy", "rob",
@@ -175,10 +176,11 @@ def plan_digits(options: SynthOptions) -> list[SpokenUtterance]:
 def write_sample(path: str | os.PathLike) -> None:
     """Write the sample that is shipped with the package: `path` (a wav file, 8 kHz) and its transcript beside it.
 
-    The voice is espeak-ng's plain American one, which no part of the synthesised corpus contains.
+    No part of the synthesised corpus has this voice. It was chosen among those that a model trained on recordings of
+    isolated digits understands, as a sample should; most of espeak-ng's voices are harder for such a model.
     """
     rng = np.random.default_rng(0)
-    speech = speak(SAMPLE_TEXT, voice=ACCENTS["us"], speed=130, rate_hz=8000)
+    speech = speak(SAMPLE_TEXT, voice=SAMPLE_VOICE, speed=115, rate_hz=8000)
     padded = np.pad(speech, (2000, 2000))
     target = Path(path)
     _write_wav(target, _with_noise(padded, snr_db=35, slope=1.0, rng=rng), 8000)

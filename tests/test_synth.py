@@ -2,6 +2,7 @@ import random
 import subprocess
 import sys
 import wave
+import zlib
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from asr.errors import AsrError
 from asr.synth import (
     ACCENTS,
     SAMPLE_TEXT,
+    SAMPLE_VOICE,
     TEST,
     TRAIN,
     VARIANTS,
@@ -42,6 +44,7 @@ def test_parts_share_no_voice_speed_noise_or_utterance():
         assert not {getattr(i, field) for i in train} & {getattr(i, field) for i in test}, field
     assert not {i.speaker.split("-")[1] for i in train} & {i.speaker.split("-")[1] for i in test}
     assert {len(i.text.split()) for i in train} == set(range(1, 8))
+    assert SAMPLE_VOICE.split("+")[1] not in VARIANTS
     assert set(TRAIN.speeds).isdisjoint(TEST.speeds)
 
 
@@ -65,8 +68,6 @@ def test_speech_does_not_depend_on_what_was_spoken_before():
             np.testing.assert_array_equal(speak(job[0], voice=job[1]), first[job])
     code = "import zlib; from asr.synth import speak; print(zlib.crc32(speak('one two', voice='gmw/en+m3').tobytes()))"
     other_process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    import zlib
-
     assert int(other_process.stdout) == zlib.crc32(first["one two", "gmw/en+m3"].tobytes())
 
 
