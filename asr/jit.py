@@ -1,4 +1,4 @@
-"""How numba is used everywhere: one explicit signature a kernel, compiled code cached on disk where that is possible."""
+"""How numba is used everywhere: one explicit signature a kernel, compiled code cached on disk where possible."""
 
 from collections.abc import Callable
 

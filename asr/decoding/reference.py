@@ -1,4 +1,4 @@
-"""The decoder again, slow and obviously right: no pruning, no arena, no compiled code. Tests hold the fast one to it."""
+"""The decoder again, slow and obviously right: no pruning, no arena, no compiled code. The fast one is held to it."""
 
 import numpy as np
 

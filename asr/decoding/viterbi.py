@@ -2,7 +2,6 @@
 
 import math
 from dataclasses import dataclass
-from types import ModuleType
 from typing import NamedTuple
 
 import numpy as np
@@ -95,31 +94,35 @@ class ViterbiDecoder:
         from . import kernels
 
         self.graph, self.options = graph, options if options is not None else SearchOptions()
-        self._kernels: ModuleType = kernels
+        self._kernels = kernels
         self._columns = np.array(column_of_label, np.int32, ndmin=1)
         self.n_columns = int(self._columns.max(initial=-1)) + 1 if n_columns is None else n_columns
         _check(graph, self._columns, self.n_columns)
-        self._states = _words(graph.states, np.uint32)
-        arcs = _words(graph.arcs, np.uint32)
-        self._graph_views = (self._states, arcs, arcs.view(np.float32))
-        self._arcs, self._final = arcs, self._states.view(np.float32)[::5]
+        states, arcs = _words(graph.states), _words(graph.arcs)
+        self._graph_views = (states, arcs, arcs.view(np.float32))
         self._settings = np.zeros(kernels.N_SETTINGS)
         o = self.options
         self._settings[:6] = o.beam, o.max_active, o.min_active, o.beam_delta, o.acoustic_scale, o.insertion_penalty
         self._allocate(len(graph.states))
-        self._started = False
+        self._failure: str | None = "start() was not called"
+        self._has_path = False
 
     def _allocate(self, n_states: int) -> None:
         """Buffers for a token in every state: pages that are never touched take no memory."""
-        self._costs = [np.empty(n_states), np.empty(n_states)]
-        self._token_states = [np.empty(n_states, np.uint32), np.empty(n_states, np.uint32)]
+        self._cost, self._state = np.empty(2 * n_states), np.empty(2 * n_states, np.int32)
         self._slot_of = np.zeros(n_states, np.int32)
-        self._stack = (np.empty(n_states, np.int32), np.empty(n_states, np.int32), np.empty(n_states, np.uint8))
+        self._arena = np.empty((2, 0), np.int32)
+        self._stack = (np.empty(n_states, np.int32), np.empty(n_states, np.int32))
         self._frame_cost = np.empty(self.n_columns)
         self._bins = np.empty(self._kernels.N_BINS, np.int64)
         self._registers = np.zeros(self._kernels.N_REGISTERS, np.int64)
-        self._offset = np.zeros(1)
+        self._totals = np.zeros(2)
+        self._n_frames_before = 0
         self._grow(_FIRST_ARENA)
+
+    @property
+    def _search(self) -> tuple[np.ndarray, ...]:
+        return self._cost, self._state, self._slot_of, *self._arena, self._registers
 
     def _grow(self, limit: int) -> None:
         """An arena for `limit` back-pointers and those of two frames more."""
@@ -129,52 +132,61 @@ class ViterbiDecoder:
                 f"the search needs {size} back-pointers, more than 2**31: use a smaller beam or max_active"
             )
         arena = np.empty((2, size), np.int32)
-        if hasattr(self, "_arena"):
-            used = self._registers[self._kernels.BASE] + self._registers[self._kernels.N_TOKENS]
-            arena[:, :used] = self._arena[:, :used]
+        used = min(self._arena.shape[1], self._base + self._n_tokens)
+        arena[:, :used] = self._arena[:, :used]
         self._arena = arena
         self._settings[self._kernels.ARENA_LIMIT] = limit
 
+    @property
+    def _n_tokens(self) -> int:
+        return int(self._registers[self._kernels.N_TOKENS])
+
+    @property
+    def _base(self) -> int:
+        return int(self._registers[self._kernels.BASE])
+
+    @property
+    def _tokens(self) -> slice:
+        here = int(self._registers[self._kernels.HERE])
+        return slice(here, here + self._n_tokens)
+
     def start(self) -> None:
         """Forget everything and stand before the first frame of an utterance."""
-        k = self._kernels
+        k, start = self._kernels, self.graph.start
         self._slot_of.fill(0)
-        self._offset[0] = 0.0
-        self._failure: str | None = None
+        self._slot_of[start] = 1
+        self._totals[:] = 0.0
+        self._n_frames_before = 0
+        self._failure, self._has_path = None, True
         self._arena[:, :2] = [[0], [-1]]  # slot 0 ends every back-trace, slot 1 is the start state's token
-        self._costs[0][0], self._token_states[0][0] = 0.0, self.graph.start
-        self._slot_of[self.graph.start] = 1
-        n, best, culprit = k.close(
-            *self._graph_views, self._costs[0], self._token_states[0], 1, 0, np.inf, self.options.insertion_penalty, 1,
-            self._slot_of, self._arena[0], self._arena[1], *self._stack,
-        )  # fmt: skip
-        self._registers[:] = n, 1, best, 0, 0, culprit
-        self._started = True
-        if culprit >= 0:
+        self._cost[0], self._state[0] = 0.0, start
+        self._registers[:] = 0
+        self._registers[k.N_TOKENS] = self._registers[k.BASE] = 1
+        penalty = self.options.insertion_penalty
+        if not k.close(*self._graph_views, *self._search, np.inf, penalty, *self._stack):
             self._fail(k.NEGATIVE_CYCLE)
 
     @property
     def n_frames(self) -> int:
         """The number of frames searched since `start`."""
-        return int(self._registers[self._kernels.FRAME])
+        return self._n_frames_before + int(self._registers[self._kernels.FRAME])
 
     def advance(self, loglikes: np.ndarray) -> None:
         """Search on through a chunk of frames.
 
         loglikes: float32 (n_frames, n_columns), natural logs, finite; any number of frames, also none.
-        Raises ValueError for a matrix of another shape or a value that is not finite, GraphError if no path goes on;
-        frame numbers in messages count from 0 at `start`. Nothing but `partial` and `start` is possible after that.
+        Raises ValueError for a matrix of another shape, GraphError for a value that is not finite or if no path goes
+        on; frames count from 0 at `start`. After a GraphError only `partial` and `start` are possible.
         """
         self._check_running()
         k, matrix = self._kernels, np.ascontiguousarray(loglikes, np.float32)
         if matrix.ndim != 2 or matrix.shape[1] != self.n_columns:
             raise ValueError(f"log-likelihoods have shape {matrix.shape}; expected (n_frames, {self.n_columns})")
-        first = self.n_frames
+        self._n_frames_before, self._registers[k.FRAME] = self.n_frames, 0
         while True:
             outcome = k.advance(
-                *self._graph_views, self._columns, matrix, self.n_frames - first, self._settings, self._costs[0],
-                self._token_states[0], self._costs[1], self._token_states[1], self._slot_of, self._arena[0],
-                self._arena[1], *self._stack, self._frame_cost, self._bins, self._registers, self._offset,
+                *self._graph_views, self._columns, matrix, self._settings, *self._search, *self._stack,
+                self._frame_cost, self._bins, self._totals,
             )  # fmt: skip
             if outcome == k.DONE:
                 return
@@ -184,52 +196,51 @@ class ViterbiDecoder:
 
     def _collect(self) -> None:
         """Clean the arena up, and double it where more than half of it is still in use."""
-        k, n, base = self._kernels, int(self._registers[0]), int(self._registers[1])
-        base = k.collect(base, n, self._arena[0], self._arena[1], np.zeros(base + n, np.int32))
-        self._registers[k.BASE] = base
+        k, used = self._kernels, self._base + self._n_tokens
+        self._registers[k.BASE] = k.collect(self._base, self._n_tokens, *self._arena, np.zeros(used, np.int32))
         self._slot_of.fill(0)
         limit = int(self._settings[k.ARENA_LIMIT])
-        if base + n > limit // 2:
+        if self._base + self._n_tokens > limit // 2:
             self._grow(2 * limit)
 
     def _fail(self, outcome: int) -> None:
-        k, frame = self._kernels, self.n_frames
+        k, beam = self._kernels, self.options.beam
+        self._has_path = outcome != k.NEGATIVE_CYCLE
         if outcome == k.NOT_FINITE:
-            self._failure = f"frame {frame}: a log-likelihood is not finite (NaN or infinite)"
-            raise ValueError(self._failure)
-        if outcome == k.NEGATIVE_CYCLE:
-            self._failure = (
-                f"frame {frame}: a cycle of epsilon arcs through state {self._registers[k.CULPRIT]} has a negative cost, so that "
-                "no path is the best; mend the graph's weights (or the insertion penalty, if that is negative)"
+            what = "a log-likelihood is NaN or infinite; look at the features and the acoustic model"
+        elif outcome == k.NEGATIVE_CYCLE:
+            what = (
+                f"a cycle of epsilon arcs through state {self._registers[k.CULPRIT]} has a negative cost, so that no "
+                "path is the best; mend the graph's weights, or the insertion penalty if that is negative"
             )
         else:
-            self._failure = (
-                f"frame {frame}: no path through the graph goes on; the graph has dead ends, or the beam of "
-                f"{self.options.beam:g} is too narrow for it"
-            )
+            what = f"no path goes on: the graph has dead ends, and none of the {self._n_tokens} paths within the beam "
+            what += f"of {beam:g} has an arc to take; a wider beam may help"
+        self._failure = f"frame {self.n_frames}: {what}"
         raise GraphError(self._failure)
 
     def _check_running(self) -> None:
-        if not self._started:
-            raise RuntimeError("the decoder was not started: call start() before advance() and finish()")
         if self._failure is not None:
-            raise GraphError(f"the search has stopped: {self._failure}")
+            raise GraphError(f"the search cannot go on: {self._failure}")
 
     def finish(self) -> BestPath:
-        """The best path that ends in a final state; if no token is in one, the best path of all."""
+        """The best path that ends in a final state; if none does, the best of all, with reached_final False.
+
+        Raises GraphError if the search has failed, or was not started.
+        """
         self._check_running()
-        n, side = int(self._registers[self._kernels.N_TOKENS]), self._registers[self._kernels.SIDE]
-        final = self._final[self._token_states[side][:n]].astype(np.float64)
-        total = self._costs[side][:n] + final
+        final = self.graph.states["final"][self._state[self._tokens]].astype(np.float64)
+        total = self._cost[self._tokens] + final
         best = int(np.argmin(total))
         if not total[best] < np.inf:
             return self.partial()
         return self._path(best, float(final[best]), True)
 
     def partial(self) -> BestPath:
-        """The best path so far, wherever it ends: final weights do not count and reached_final is False."""
-        if not self._started:
-            raise RuntimeError("the decoder was not started: call start() before partial()")
+        """The best path so far, wherever it ends: final weights do not count and reached_final is False.
+
+        After a failure it is the best path through the frames before; an empty path if there is none.
+        """
         return self._path(int(self._registers[self._kernels.BEST]), 0.0, False)
 
     def decode(self, loglikes: np.ndarray) -> BestPath:
@@ -239,30 +250,33 @@ class ViterbiDecoder:
         return self.finish()
 
     def _path(self, token: int, final_cost: float, reached_final: bool) -> BestPath:
-        k, slot = self._kernels, int(self._registers[self._kernels.BASE]) + token
-        cost = float(self._costs[self._registers[k.SIDE]][token]) + float(self._offset[0]) + final_cost
+        if not self._has_path:
+            return BestPath(np.empty(0, np.int32), np.empty(0, np.int32), 0.0, 0.0, 0.0, False)
+        score = -(float(self._cost[self._tokens][token]) + float(self._totals[1]) + final_cost)
         path = np.empty(self.n_frames + 64, np.int32)
-        length = k.trace_back(slot, *self._arena, path)
+        length = self._kernels.trace_back(self._base + token, *self._arena, path)
         if length > len(path):
             path = np.empty(length, np.int32)
-            k.trace_back(slot, *self._arena, path)
+            self._kernels.trace_back(self._base + token, *self._arena, path)
         arcs = self.graph.arcs[path[:length][::-1]]
         words = arcs["olabel"][arcs["olabel"] != 0].astype(np.int32)
         labels = arcs["ilabel"][arcs["ilabel"] != 0].astype(np.int32)
-        graph_score = -float(arcs["weight"].sum(dtype=np.float64)) - final_cost
+        graph_score = -(float(arcs["weight"].sum(dtype=np.float64)) + final_cost)
         graph_score -= self.options.insertion_penalty * len(words)
-        return BestPath(words, labels, -cost, graph_score, -cost - graph_score, reached_final)
+        return BestPath(words, labels, score, graph_score, score - graph_score, reached_final)
 
 
-def _words(records: np.ndarray, dtype: type) -> np.ndarray:
-    """A structured array as one flat array of 4-byte words, without a copy where it is aligned."""
-    flat = np.ascontiguousarray(records).view(dtype)
-    return np.asarray(flat if flat.flags.aligned else flat.copy())
+def _words(records: np.ndarray) -> np.ndarray:
+    """A structured array as one flat int32 array of its 4-byte words, without a copy where it is aligned."""
+    words: np.ndarray = np.ascontiguousarray(records).view(np.int32)
+    return np.asarray(words if words.flags.aligned else words.copy())
 
 
 def _check(graph: Graph, columns: np.ndarray, n_columns: int) -> None:
     """Everything that could lead the kernels outside their arrays."""
     arcs, states = graph.arcs, graph.states
+    if max(len(arcs), len(states)) >= 2**30:
+        raise GraphError(f"the graph has {len(states)} states and {len(arcs)} arcs; the decoder can take 2**30 of each")
     if not 0 <= graph.start < len(states):
         raise GraphError(f"the graph has no start state (start {graph.start}, {len(states)} states)")
     if columns.ndim != 1:
