@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,7 +15,7 @@ from ..hmm.transitions import TransitionModel
 from ..hmm.tree import MonophoneTree
 from .em import MStepOptions, mix_up, split_targets, update
 from .model import DiagGmms
-from .passes import Part, PassResult, Workers, equal_alignments, make_parts
+from .passes import PART_FRAMES, PassResult, Workers, equal_alignments, make_parts
 
 if TYPE_CHECKING:
     from ..features.table import FeatureTable
@@ -148,7 +148,8 @@ def train_mono(
     )
     tree = MonophoneTree.from_topology(topology)
     transitions = TransitionModel.from_tree(topology, tree)
-    parts = make_parts(table, {u: transcripts[u] for u in usable}, lexicon, tree, transitions)
+    chosen = {u: transcripts[u] for u in usable}
+    parts = make_parts(table, chosen, lexicon, tree, transitions, part_frames=PART_FRAMES)
     gmms = flat_start(table, usable, tree.n_pdfs)
     _logger.info(
         "monophone training: %d utterances in %d parts, %d pdfs, %d features a frame",
@@ -207,6 +208,11 @@ def _examples(reasons: Mapping[str, str], count: int = 3) -> str:
     return f": {shown}{more}" if shown else ""
 
 
+def _warn_of(failures: Mapping[str, str]) -> None:
+    if failures:
+        _logger.warning("%d utterances cannot be aligned and are left out%s", len(failures), _examples(failures))
+
+
 class _Run:
     """The state of a training run between passes."""
 
@@ -227,9 +233,10 @@ class _Run:
         self.log: list[PassRecord] = []
         self.target = gmms.n_gauss
         self.increment = max(0, options.total_gaussians - gmms.n_gauss) // options.max_iter_inc
-        self.split_before = False
+        self.size_changed = False
         self.retried = 0
         self.ids, self.failures = equal_alignments(workers.parts, rng)
+        _warn_of(self.failures)
         if options.total_gaussians < gmms.n_gauss:
             _logger.warning("total_gaussians=%d is below the %d pdfs", options.total_gaussians, gmms.n_gauss)
 
@@ -280,24 +287,25 @@ class _Run:
 
     def _take_alignments(self, results: list[PassResult]) -> None:
         failures = {u: reason for result in results for u, reason in result.failures.items()}
-        new = {u: reason for u, reason in failures.items() if u not in self.failures}
-        if new:
-            _logger.warning("%d utterances cannot be aligned now%s", len(new), _examples(new))
+        _warn_of({u: reason for u, reason in failures.items() if u not in self.failures})
         self.failures = failures
         self.ids = [result.transition_ids for result in results]
         self.retried = sum(result.n_retried for result in results)
 
     def _fell(self, iteration: int, log_likelihood: float, realign: bool) -> bool:
-        """Whether the likelihood fell more than it may; a fixed alignment and no split leave room for rounding only."""
+        """Whether the likelihood fell more than it may: by rounding only, where alignment and sizes are the same."""
         if not self.log:
             return False
         fall = self.log[-1].log_likelihood - log_likelihood
-        allowed = self.options.fall_tolerance if realign or self.split_before else 1e-3
+        allowed = self.options.fall_tolerance if realign or self.size_changed else 1e-3
         if fall > allowed:
             _logger.warning(
-                "pass %d: the likelihood fell by %.4f to %.4f nats a frame (%s); look at the features and transcripts",
-                iteration, fall, log_likelihood, "after a realignment or split" if allowed > 1e-3 else "nothing explains it",
-            )  # fmt: skip
+                "pass %d: the likelihood fell by %.4f to %.4f nats a frame (allowed: %g); look at the features",
+                iteration,
+                fall,
+                log_likelihood,
+                allowed,
+            )
         return bool(fall > allowed)
 
     def _update(self, iteration: int, statistics, counts: np.ndarray) -> None:
@@ -305,17 +313,16 @@ class _Run:
         options = self.options
         m_step = options.m_step
         if iteration == 0:
-            m_step = MStepOptions(
-                m_step.min_gaussian_weight, options.first_min_occupancy, m_step.min_variance, m_step.remove_low_count
-            )
+            m_step = replace(m_step, min_gaussian_occupancy=options.first_min_occupancy)
         occupancies = np.add.reduceat(statistics.occupancy, self.gmms.offsets[:-1])
+        before = self.gmms.n_gauss
         self.gmms = update(self.gmms, statistics, m_step)
         self.transitions = self.transitions.updated(counts)
-        before = self.gmms.n_gauss
-        if self.target > before:
+        self.size_changed = self.gmms.n_gauss != before
+        if self.target > self.gmms.n_gauss:
             targets = split_targets(occupancies, self.target, power=options.power, min_count=options.min_split_count)
             self.gmms = mix_up(self.gmms, targets, self.rng, perturb_factor=options.perturb_factor)
-        self.split_before = self.gmms.n_gauss != before
+            self.size_changed = True
         if 1 <= iteration <= options.max_iter_inc:
             self.target += self.increment
 
@@ -325,6 +332,3 @@ class _Run:
         for part, ids in zip(self.workers.parts, self.ids, strict=True):
             found.update(part.by_utterance(ids))
         return found
-
-
-__all__ = ["REALIGN_ITERS", "MonoOptions", "MonoResult", "Part", "PassRecord", "flat_start", "train_mono"]

@@ -171,12 +171,16 @@ class Workers:
 
             self._stack = contextlib.ExitStack()
             self._stack.enter_context(joblib.parallel_config(backend="loky", inner_max_num_threads=1))
-            self._pool = self._stack.enter_context(joblib.Parallel(n_jobs=self.n_jobs, max_nbytes="100K"))
+            self._pool = self._stack.enter_context(joblib.Parallel(n_jobs=self.n_jobs, max_nbytes="1M"))
         return self
 
     def __exit__(self, *exception: object) -> None:
-        if self._stack is not None:
+        if self._pool is not None:
+            from joblib.externals.loky import get_reusable_executor
+
             self._stack.close()
+            get_reusable_executor(reuse=True).shutdown(wait=True)  # their CPU time is then counted as our children's
+            self._pool = None
 
     def run(
         self,

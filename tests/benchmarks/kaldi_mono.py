@@ -153,7 +153,7 @@ class Training:
         )
         self.model = flat_start(table, self.tree)
         self.transitions = khg.TransitionModel(ctx_dep=self.tree, hmm_topo=topology)
-        self.cpu = dict(graphs=0.0, align=0.0, accumulate=0.0, update=0.0)
+        self.cpu = {"graphs": 0.0, "align": 0.0, "accumulate": 0.0, "update": 0.0}
         self.graphs = self.timed("graphs", self.compile_graphs)
         self.alignments = self.timed("align", self.equal_alignments, seed)
         ids = range(1, self.transitions.num_transition_ids + 1)
@@ -211,7 +211,7 @@ class Training:
         add = statistics.accumulate_for_gmm
         for u, ids in self.alignments.items():
             counts += np.bincount(ids, minlength=len(counts))
-            for x, pdf in zip(self.table[u], self.pdf_of_id[ids]):
+            for x, pdf in zip(self.table[u], self.pdf_of_id[ids], strict=True):
                 likelihood += add(self.model, x, pdf, 1.0)
             n_frames += len(ids)
         return statistics, counts, likelihood / n_frames
@@ -245,11 +245,16 @@ def train(table, seed):
         run.timed("update", run.update, statistics, counts, target, 10.0 if iteration else 3.0)
         if 1 <= iteration <= MAX_ITER_INC:
             target += increment
-    return dict(
-        log_likelihood=log[-1], log=log, cpu_seconds=cpu_seconds() - started, cpu_parts=run.cpu,
-        wall_seconds=time.time() - wall, n_frames=sum(map(len, table.values())), n_gaussians=run.model.num_gauss,
-        n_failed=run.failed,
-    )  # fmt: skip
+    return {
+        "log_likelihood": log[-1],
+        "log": log,
+        "cpu_seconds": cpu_seconds() - started,
+        "cpu_parts": run.cpu,
+        "wall_seconds": time.time() - wall,
+        "n_frames": sum(map(len, table.values())),
+        "n_gaussians": run.model.num_gauss,
+        "n_failed": run.failed,
+    }
 
 
 def main():

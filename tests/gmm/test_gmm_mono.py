@@ -1,0 +1,172 @@
+"""Monophone training: planted phones are found again, processes and seeds do what they promise, trouble is reported."""
+
+import logging
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from asr.errors import ModelError
+from asr.features.table import FeatureTable
+from asr.gmm import mono
+from asr.gmm.mono import MonoOptions, train_mono, usable_utterances
+from asr.gmm.passes import make_parts
+from asr.lang.lexicon import Lexicon
+
+LEXICON = Lexicon((("ab", ("A", "B")), ("bc", ("B", "C")), ("ca", ("C", "A"))))
+MEANS = {"SIL": (0.0, 0.0), "A": (6.0, 0.0), "B": (0.0, 6.0), "C": (-6.0, -6.0)}
+SHORT = MonoOptions(num_iters=12, total_gaussians=25, max_iter_inc=8)
+
+
+def planted(n_utterances=60, seed=0):
+    """Features, transcripts and the true phone of every frame: silence, one to three words, silence."""
+    rng = np.random.default_rng(seed)
+    features, transcripts, truth = {}, {}, {}
+    for i in range(n_utterances):
+        words = rng.choice(["ab", "bc", "ca"], rng.integers(1, 4)).tolist()
+        phones = ["SIL", *(p for w in words for p in dict(LEXICON.entries)[w]), "SIL"]
+        frames = [p for p in phones for _ in range(rng.integers(7, 15))]
+        features[f"u{i:02}"] = np.array([MEANS[p] for p in frames]) + 0.6 * rng.normal(size=(len(frames), 2))
+        transcripts[f"u{i:02}"] = LEXICON.encode(" ".join(words))
+        truth[f"u{i:02}"] = [LEXICON.phones[p] for p in frames]
+    return FeatureTable.from_dict(features), transcripts, truth
+
+
+@pytest.fixture(scope="module")
+def task():
+    return planted()
+
+
+@pytest.fixture(scope="module")
+def result(task):
+    return train_mono(task[0], task[1], LEXICON, SHORT, seed=1)
+
+
+def test_planted_phones_are_found(task, result):
+    right = total = 0
+    for utterance, truth in task[2].items():
+        found = result.transitions.phone_of_id[result.alignments[utterance]]
+        right += int((found == truth).sum())
+        total += len(truth)
+    assert right / total > 0.97  # the true phones overlap by less than a thousandth
+
+
+def test_planted_means_are_found(result):
+    for phone, mean in MEANS.items():
+        pdf = result.tree.pdf((LEXICON.phones[phone],), 1)
+        rows = slice(result.gmms.offsets[pdf], result.gmms.offsets[pdf + 1])
+        np.testing.assert_allclose(result.gmms.weights[rows] @ result.gmms.means[rows], mean, atol=0.5)
+
+
+def test_log_tells_each_pass(task, result):
+    log = result.log
+    assert [r.iteration for r in log] == list(range(12))
+    assert all(r.n_frames == len(task[0].frames) and r.n_failed == 0 and not r.fell for r in log)
+    assert [r.realigned for r in log] == [i in mono.REALIGN_ITERS for i in range(12)]
+    assert log[-1].log_likelihood > log[0].log_likelihood + 1
+    assert log[0].n_gaussians == result.tree.n_pdfs < log[-1].n_gaussians <= 25
+
+
+def test_likelihood_never_falls_without_splits_or_realignments(task):
+    options = MonoOptions(num_iters=6, realign_iters=(), total_gaussians=14)
+    log = train_mono(task[0], task[1], LEXICON, options, seed=1).log
+    assert log[0].n_gaussians == log[-1].n_gaussians == 14
+    assert (np.diff([r.log_likelihood for r in log]) >= -1e-6).all()
+
+
+def test_repeatable_and_seeded(task, result):
+    again = train_mono(task[0], task[1], LEXICON, SHORT, seed=1)
+    other = train_mono(task[0], task[1], LEXICON, SHORT, seed=2)
+    np.testing.assert_array_equal(again.gmms.means, result.gmms.means)
+    assert not np.array_equal(other.gmms.means, result.gmms.means)
+
+
+def test_two_processes_give_the_same_model(task, monkeypatch):
+    monkeypatch.setattr(mono, "PART_FRAMES", 1500)
+    options = MonoOptions(num_iters=4, total_gaussians=20, max_iter_inc=3)
+    calls = []
+    one = train_mono(task[0], task[1], LEXICON, options, seed=3)
+    two = train_mono(
+        task[0], task[1], LEXICON, options, seed=3, n_jobs=2, progress=lambda done, n: calls.append((done, n))
+    )
+    np.testing.assert_allclose(two.gmms.means, one.gmms.means, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(two.transitions.log_probs, one.transitions.log_probs, atol=1e-6)
+    assert two.log[-1].log_likelihood == pytest.approx(one.log[-1].log_likelihood, abs=1e-4)
+    assert two.alignments.keys() == one.alignments.keys() == set(task[1])
+    assert calls == [(i + 1, 4) for i in range(4)]
+
+
+def test_parts_hold_every_utterance_once(task, result):
+    parts = make_parts(task[0], task[1], LEXICON, result.tree, result.transitions, part_frames=700)
+    assert len(parts) > 2
+    assert sorted(u for part in parts for u in part.ids) == sorted(task[1])
+    for part in parts:
+        for utterance, features in part.features().items():
+            np.testing.assert_array_equal(features, task[0][utterance])
+
+
+def test_bad_utterances_are_reported_and_the_rest_is_used(task, caplog):
+    features = {u: task[0][u] for u in list(task[1])[:20]}
+    features["short"] = np.zeros((3, 2), np.float32)
+    features["nan"] = np.full((50, 2), np.nan, np.float32)
+    features["unheard"] = np.zeros((50, 2), np.float32)
+    transcripts = {u: task[1].get(u, [1]) for u in features if u != "unheard"}
+    transcripts["nowhere"] = [1]
+    with caplog.at_level(logging.WARNING):
+        found = train_mono(FeatureTable.from_dict(features), transcripts, LEXICON, SHORT)
+    assert set(found.failures) == {"short", "nan", "nowhere"}
+    assert "3 frames" in found.failures["short"] and "finite" in found.failures["nan"]
+    assert "no features" in found.failures["nowhere"]
+    assert set(found.alignments) == set(list(task[1])[:20])
+    assert found.log[-1].n_failed == 3
+    assert "nan: its features are not all finite" in caplog.text and "short: 3 frames" in caplog.text
+
+
+def test_nothing_usable_is_an_error():
+    short = FeatureTable.from_dict({f"u{i}": np.random.default_rng(i).normal(size=(3, 2)) for i in range(5)})
+    with pytest.raises(ModelError, match=r"no utterance can be aligned.*u0: 3 frames.*and 2 more"):
+        train_mono(short, {u: [1] for u in short}, LEXICON, SHORT)
+    with pytest.raises(ModelError, match="no utterance has both features and a transcript: x: it has a transcript"):
+        usable_utterances(short, {"x": [1]})
+    with pytest.raises(ModelError, match="no utterance has both"):
+        usable_utterances(short, {})
+
+
+def test_constant_feature_is_an_error(task):
+    features = {u: np.hstack([task[0][u], np.full((len(task[0][u]), 1), 2.5)]) for u in task[0]}
+    with pytest.raises(ModelError, match=r"feature 2 is 2\.5 in every frame"):
+        train_mono(FeatureTable.from_dict(features), task[1], LEXICON, SHORT)
+
+
+def test_boosting_silence_moves_frames_but_not_the_model(task):
+    options = {"num_iters": 3, "realign_iters": (2,), "acoustic_scale": 1.0, "beam": 500.0, "total_gaussians": 14}
+    plain = train_mono(task[0], task[1], LEXICON, MonoOptions(**options), seed=1)
+    boosted = train_mono(task[0], task[1], LEXICON, MonoOptions(**options, boost_silence=1e6), seed=1)
+    # The last pass aligns with the boost; its likelihood is that of the unboosted model, and cannot gain 13 nats.
+    assert boosted.log[2].log_likelihood <= plain.log[2].log_likelihood + 1e-6
+
+    def silence(result):
+        return sum(
+            int((result.transitions.phone_of_id[ids] == LEXICON.silence_id).sum()) for ids in result.alignments.values()
+        )
+
+    assert silence(boosted) > silence(plain)
+
+
+def test_a_fall_is_warned_of(caplog):
+    run = SimpleNamespace(options=MonoOptions(), size_changed=False, log=[SimpleNamespace(log_likelihood=-50.0)])
+    fell = mono._Run._fell
+    with caplog.at_level(logging.WARNING):
+        assert not fell(run, 1, -50.0, False) and not fell(run, 1, -50.05, True)
+        assert not caplog.text
+        assert fell(run, 1, -50.05, False)
+        assert "pass 1: the likelihood fell by 0.0500 to -50.0500" in caplog.text
+        assert fell(run, 1, -50.2, True)
+        run.size_changed = True
+        assert not fell(run, 1, -50.05, False)
+
+
+@pytest.mark.parametrize("wrong", [{"num_iters": 0}, {"total_gaussians": 0}, {"boost_silence": 0.0}])
+def test_impossible_options_are_refused(wrong):
+    with pytest.raises(ModelError, match=next(iter(wrong))):
+        MonoOptions(**wrong)
