@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import AudioError
-from .frames import BLOCK_ROWS, Framing, checked_samples, frame_blocks, window
+from .frames import BLOCK_ROWS, ROWS_AT_ONCE, Framing, checked_samples, frame_blocks, window
 from .mel import mel_filters
 from .options import FbankOptions, FrontEndOptions
 
@@ -28,6 +28,28 @@ class MelPlan:
     filters: np.ndarray
 
 
+@dataclass(frozen=True, eq=False)
+class Scratch:
+    """Arrays that are filled anew for each block: taking fresh memory would cost a tenth of the time.
+
+    centred: float32 (ROWS_AT_ONCE, size); padded: (ROWS_AT_ONCE, fft_size), zero right of `size`;
+    power: (ROWS_AT_ONCE, fft_size // 2).
+    """
+
+    centred: np.ndarray
+    padded: np.ndarray
+    power: np.ndarray
+
+    @classmethod
+    def of(cls, framing: Framing) -> "Scratch":
+        """Scratch arrays for a framing."""
+        return cls(
+            np.empty((ROWS_AT_ONCE, framing.size), dtype=np.float32),
+            np.zeros((ROWS_AT_ONCE, framing.fft_size), dtype=np.float32),
+            np.empty((ROWS_AT_ONCE, framing.fft_size // 2), dtype=np.float32),
+        )
+
+
 @functools.lru_cache(maxsize=64)
 def mel_plan(options: FrontEndOptions, rate: float, vtln_warp: float) -> MelPlan:
     """The plan for options that are possible at this rate. Raises ValueError for others."""
@@ -44,41 +66,43 @@ def mel_energies(samples: np.ndarray, plan: MelPlan, seed: int) -> Iterator[tupl
     Raises AudioError for samples that are not usable.
     """
     checked = checked_samples(samples, plan.framing, plan.rate)
+    scratch = Scratch.of(plan.framing)
     for count, frames in frame_blocks(checked, plan.framing, plan.options.dither, seed):
         with np.errstate(over="ignore", invalid="ignore"):
-            windowed, log_energy = windowed_frames(frames, plan)
-            energies = block_product(spectrum(windowed, plan.options), plan.filters)
+            windowed, log_energy = windowed_frames(frames, plan, scratch)
+            energies = block_product(spectrum(windowed, plan.options, scratch), plan.filters)
         if not np.isfinite(energies[:count]).all():
             raise _not_finite(checked)
         yield count, energies, log_energy
 
 
-def spectrum(windowed: np.ndarray, options: FrontEndOptions) -> np.ndarray:
+def spectrum(windowed: np.ndarray, options: FrontEndOptions, scratch: Scratch) -> np.ndarray:
     """Power spectrum (or magnitude, if the options say so), without the bin at half the sampling rate.
 
-    windowed: float32 (n_rows, fft_size). Returns float32 (n_rows, fft_size // 2).
+    windowed: float32 (n_rows, fft_size). Returns float32 (n_rows, fft_size // 2), a part of `scratch`.
     """
     from scipy.fft import rfft
 
     fft_size = windowed.shape[1]
     parts = rfft(windowed, axis=1).view(np.float32)  # real and imaginary parts in turn
     np.multiply(parts, parts, out=parts)
-    power = parts[:, 0:fft_size:2] + parts[:, 1:fft_size:2]
+    power = np.add(parts[:, 0:fft_size:2], parts[:, 1:fft_size:2], out=scratch.power[: len(parts)])
     if isinstance(options, FbankOptions) and not options.use_power:
         np.sqrt(power, out=power)
     return power
 
 
-def windowed_frames(frames: np.ndarray, plan: MelPlan) -> tuple[np.ndarray, np.ndarray | None]:
+def windowed_frames(frames: np.ndarray, plan: MelPlan, scratch: Scratch) -> tuple[np.ndarray, np.ndarray | None]:
     """Frames ready for the FFT and their log energies (None where not asked for).
 
     frames: float32 (n_rows, size), int16 scale.
-    Returns float32 (n_rows, fft_size), zero-padded on the right, and float32 (n_rows,).
+    Returns float32 (n_rows, fft_size), zero-padded on the right and a part of `scratch`, and float32 (n_rows,).
     """
     options, size = plan.options, plan.framing.size
-    padded = np.zeros((len(frames), plan.framing.fft_size), dtype=np.float32)
+    padded = scratch.padded[: len(frames)]
     if options.remove_dc_offset:
-        frames = frames - (frames.sum(axis=1) / np.float32(size))[:, None]
+        mean = frames.sum(axis=1) / np.float32(size)
+        frames = np.subtract(frames, mean[:, None], out=scratch.centred[: len(frames)])
     log_energy = None
     if options.use_energy and options.raw_energy:
         log_energy = log_of(np.einsum("ij,ij->i", frames, frames))
@@ -105,7 +129,7 @@ def log_of(values: np.ndarray) -> np.ndarray:
 
 
 def block_product(rows: np.ndarray, matrix: np.ndarray) -> np.ndarray:
-    """`rows @ matrix` with BLOCK_ROWS rows at a time, so that a row's result does not depend on how many there are.
+    """`rows @ matrix` with BLOCK_ROWS rows at a time, so that a row's result does not depend on what follows.
 
     rows: float32 (k * BLOCK_ROWS, n); matrix: float32 (n, m). Returns float32 (k * BLOCK_ROWS, m).
     """

@@ -1,0 +1,109 @@
+"""Feature pipelines as model.json lists them, and extraction over a corpus with broken files in it."""
+
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import soundfile
+
+from asr.errors import AudioError, ConfigError
+from asr.features import cmvn, cmvn_statistics, delta, mfcc
+from asr.features.extract import extract
+from asr.features.pipeline import FeaturePipeline
+
+MFCC = {"kind": "mfcc", "options": {"use_energy": False}}
+DELTA = {"kind": "delta", "order": 2, "window": 2}
+CAUSAL = {"kind": "cmvn", "mode": "causal", "window": 30}
+
+
+def samples(seconds: float = 0.5, seed: int = 0) -> np.ndarray:
+    return (0.1 * np.random.default_rng(seed).standard_normal(int(8000 * seconds))).astype(np.float32)
+
+
+def test_speaker_steps_are_the_functions_in_order():
+    pipeline = FeaturePipeline(8000, (MFCC, {"kind": "cmvn", "mode": "speaker"}, DELTA))
+    raw = [pipeline.front_end(samples(0.5, seed)) for seed in range(3)]
+    assert np.array_equal(raw[0], mfcc(samples(), 8000, use_energy=False))
+    done = pipeline.finish(raw, ["x", "y", "x"])
+    statistics = cmvn_statistics([raw[0], raw[2]])
+    assert np.array_equal(done[2], delta(cmvn(raw[2], mode="speaker", statistics=statistics)))
+    assert np.array_equal(done[1], delta(cmvn(raw[1])))
+    assert (pipeline.raw_dim, pipeline.dim, pipeline.streaming) == (13, 39, False)
+
+
+def test_causal_prior_travels_through_json_and_arrays():
+    pipeline = FeaturePipeline(8000, (MFCC, DELTA, CAUSAL))
+    assert pipeline.streaming and pipeline.dim == 39
+    training = [pipeline.front_end(samples(1, seed)) for seed in (5, 6)]
+    fitted = pipeline.with_prior(training)
+    raw = pipeline.front_end(samples())
+    expected = cmvn(delta(raw), mode="causal", window=30, prior=cmvn_statistics([delta(m) for m in training]))
+    (done,) = fitted.finish([raw], ["x"])
+    assert np.array_equal(done, expected)
+    value = json.loads(json.dumps(fitted.to_json()))
+    assert value["steps"] == [MFCC, DELTA, CAUSAL]
+    again = FeaturePipeline.from_json(value, fitted.arrays())
+    assert np.array_equal(again.finish([raw], ["x"])[0], done)
+    with pytest.raises(ValueError, match="no prior statistics; need with_prior"):
+        pipeline.finish([raw], ["x"])
+
+
+@pytest.mark.parametrize(
+    ("steps", "message"),
+    [
+        (({"kind": "mfc"},), "step 0: unknown kind 'mfc'; did you mean 'mfcc'"),
+        (({"kind": "mfcc", "option": {}},), "mfcc has no key 'option'; did you mean 'options'"),
+        (({"kind": "mfcc", "options": {"num_cep": 13}},), "no option 'num_cep'; did you mean 'num_ceps'"),
+        (({"kind": "mfcc", "options": {"num_ceps": 99}},), "num_ceps=99; need 1 to"),
+        (({"kind": "mfcc", "options": {"high_freq": 7000}},), "at 8000 Hz: high_freq=7000"),
+        ((MFCC, {"kind": "cmvn"}), "mode None; need one of"),
+        ((MFCC, {"kind": "cmvn", "mode": "causal", "windows": 3}), "did you mean 'window'"),
+        ((MFCC, {"kind": "delta", "order": -1}), "order=-1"),
+        ((MFCC, MFCC), "step 1: mfcc is a front-end"),
+        ((DELTA,), "first of a feature pipeline's steps"),
+        ((), "first of a feature pipeline's steps"),
+    ],
+)
+def test_wrong_steps(steps, message):
+    with pytest.raises(ConfigError, match=message):
+        FeaturePipeline(8000, steps)
+
+
+def test_wrong_json():
+    with pytest.raises(ConfigError, match="no key 'step'; did you mean 'steps'"):
+        FeaturePipeline.from_json({"sample_rate": 8000, "step": []})
+    with pytest.raises(ConfigError, match="lacks 'steps'"):
+        FeaturePipeline.from_json({"sample_rate": 8000})
+
+
+def corpus(folder):
+    utterances = []
+    for i in range(70):
+        path = folder / f"u{i}.wav"
+        soundfile.write(path, samples(0.3, i), 16000 if i % 2 else 8000)
+        utterances.append(SimpleNamespace(id=f"u{i}", speaker="s", audio=path, start=None, end=None))
+    (folder / "u3.wav").write_bytes(b"")
+    soundfile.write(folder / "u40.wav", samples(0.01), 8000)
+    utterances[5].start, utterances[5].end = 0.05, 0.15
+    utterances[6].audio = None
+    return utterances
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_extract_collects_failures(tmp_path, n_jobs):
+    pipeline, seen = FeaturePipeline(8000, (MFCC,)), []
+    table, failures = extract(
+        corpus(tmp_path), pipeline, n_jobs=n_jobs, progress=lambda done, total: seen.append((done, total))
+    )
+    assert [failure.id for failure in failures] == ["u3", "u6", "u40"]
+    assert "u3.wav: empty (0 bytes)" in failures[0].message and "u40.wav: too short" in failures[2].message
+    assert table.ids == [f"u{i}" for i in range(70) if i not in (3, 6, 40)]
+    assert seen[-1] == (70, 70) and len(seen) == 3
+    assert np.array_equal(table["u0"], pipeline.front_end(soundfile.read(tmp_path / "u0.wav", dtype="float32")[0]))
+    assert len(table["u5"]) == 8 and len(table["u1"]) == 13
+
+
+def test_extract_may_stop_at_the_first_failure(tmp_path):
+    with pytest.raises(AudioError, match=r"utterance 'u3': .*u3.wav: empty"):
+        extract(corpus(tmp_path), FeaturePipeline(8000, (MFCC,)), allow_failures=False)
