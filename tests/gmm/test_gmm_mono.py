@@ -1,6 +1,7 @@
 """Monophone training: planted phones are found again, processes and seeds do what they promise, trouble is reported."""
 
 import logging
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,10 +10,15 @@ import pytest
 from asr.errors import ModelError
 from asr.features.table import FeatureTable
 from asr.gmm import mono
-from asr.gmm.mono import MonoOptions, train_mono, usable_utterances
-from asr.gmm.passes import make_parts
+from asr.gmm.em import MStepOptions, update
+from asr.gmm.mono import MonoOptions, flat_start, train_mono, usable_utterances
+from asr.gmm.passes import make_parts, pass_over
+from asr.hmm.topology import Topology
+from asr.hmm.transitions import TransitionModel
+from asr.hmm.tree import MonophoneTree
 from asr.lang.lexicon import Lexicon
 
+REFERENCE = Path(__file__).parents[1] / "references" / "gmm.npz"
 LEXICON = Lexicon((("ab", ("A", "B")), ("bc", ("B", "C")), ("ca", ("C", "A"))))
 MEANS = {"SIL": (0.0, 0.0), "A": (6.0, 0.0), "B": (0.0, 6.0), "C": (-6.0, -6.0)}
 SHORT = MonoOptions(num_iters=12, total_gaussians=25, max_iter_inc=8)
@@ -170,3 +176,35 @@ def test_a_fall_is_warned_of(caplog):
 def test_impossible_options_are_refused(wrong):
     with pytest.raises(ModelError, match=next(iter(wrong))):
         MonoOptions(**wrong)
+
+
+def test_passes_equal_kaldis():
+    """From Kaldi's first alignment on, five passes of Viterbi training without splits give what Kaldi recorded."""
+    with np.load(REFERENCE) as stored:
+        kaldi = {name: stored[name] for name in stored.files if name.startswith("training_")}
+    ids = kaldi["training_ids"].tolist()
+    table = FeatureTable(ids, kaldi["training_features"], np.concatenate([[0], np.cumsum(kaldi["training_lengths"])]))
+    pronunciations = [("zero", "AB"), ("zero", "BA"), ("one", "BC"), ("two", "CAB")]
+    lexicon = Lexicon(tuple((word, tuple(phones)) for word, phones in pronunciations))
+    transcripts = {u: lexicon.encode(["zero", "one", "two"][int(u[0])]) for u in ids}
+    topology = Topology.kaldi(range(2, 5), [1])
+    tree = MonophoneTree.from_topology(topology)
+    transitions = TransitionModel.from_tree(topology, tree)
+    (part,) = make_parts(table, transcripts, lexicon, tree, transitions)
+    first = {u: kaldi["training_first"][a:b] for u, a, b in zip(ids, table.offsets, table.offsets[1:], strict=False)}
+    alignment = part.together(first)
+    gmms = flat_start(table, ids[:10], tree.n_pdfs)
+    log = []
+    for iteration in range(5):
+        options = MonoOptions().align_options(iteration) if iteration else None
+        result = pass_over(part, alignment, gmms, transitions, options, None)
+        alignment = result.transition_ids
+        log.append(result.statistics.log_likelihood / result.statistics.n_frames)
+        gmms = update(gmms, result.statistics, MStepOptions(min_gaussian_occupancy=10.0 if iteration else 3.0))
+        transitions = transitions.updated(result.transition_counts)
+    np.testing.assert_allclose(log, kaldi["training_log"], atol=1e-4)
+    found = part.by_utterance(alignment)
+    np.testing.assert_array_equal(np.concatenate([found[u] for u in ids]), kaldi["training_last"])
+    np.testing.assert_allclose(gmms.means, kaldi["training_means"], atol=1e-4)
+    np.testing.assert_allclose(gmms.variances, kaldi["training_variances"], rtol=1e-3)
+    np.testing.assert_allclose(transitions.log_probs, kaldi["training_log_probs"], atol=1e-4)
