@@ -87,8 +87,9 @@ def mirrored(positions: np.ndarray, n_samples: int) -> np.ndarray:
 
 def int16_scaled(samples: np.ndarray) -> np.ndarray:
     """float32 copy on the int16 scale: float samples in [-1, 1] times 32768, integers as they are."""
-    scaled = samples.astype(np.float32)
-    return np.multiply(scaled, INT16_SCALE, out=scaled) if samples.dtype.kind == "f" else scaled
+    with np.errstate(over="ignore"):  # what overflows is found in the features
+        scaled = samples.astype(np.float32)
+        return np.multiply(scaled, INT16_SCALE, out=scaled) if samples.dtype.kind == "f" else scaled
 
 
 def checked_samples(samples: np.ndarray, framing: Framing, rate: float) -> np.ndarray:

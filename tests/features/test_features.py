@@ -87,6 +87,8 @@ def test_unusable_samples():
         samples[20000] = bad
         with pytest.raises(AudioError, match=r"sample 20000 is (nan|inf); 1 of 30000"):
             mfcc(samples, 16000)
+    with pytest.raises(AudioError, match=r"samples reach 1e\+30, too large"):
+        mfcc(np.full(1000, 1e30), 16000, remove_dc_offset=False)
     with pytest.raises(ValueError, match="rate=0"):
         mfcc(noise(8000), 0)
 
