@@ -42,7 +42,7 @@ def compile_hclg(
     grammar: an acceptor over `lexicon.words`, e.g. `word_loop(lexicon)`; #0 is the input label of back-off arcs.
     tree, transitions: of the acoustic model.
     transition_scale, self_loop_scale: weights of the HMMs' log probabilities, as Kaldi's mkgraph.sh has them.
-    memory: bytes that a determinisation may use; None: three quarters of what is free.
+    memory: bytes that a determinisation may use; None: see `openfst.determinize`.
     Sizes and seconds of each step are logged at level INFO.
     Raises GraphError if pynini is missing, the grammar is not over the lexicon's words, or memory does not suffice.
     """

@@ -32,34 +32,53 @@ def expand_hmms(
     Same as composition with Kaldi's H transducer.
     """
     templates, of_window = _templates(context.windows, tree, transitions)
-    length = np.array([len(t) for t in templates], np.int64)
-    first = np.cumsum(length) - length
-    rows = np.array([arc for t in templates for arc in t], np.int64).reshape(-1, 3)
-    n_inner = np.array([1 + max((max(a.source, a.target) for a in t), default=-1) for t in templates], np.int64)
+    entry_rows, n_entry = _flat([[arc for arc in t if arc.source < 0] for t in templates])
+    inner_rows, n_inner = _flat([[arc for arc in t if arc.source >= 0] for t in templates])
+    size = np.array([1 + max((max(arc.source, arc.target) for arc in t), default=-1) for t in templates], np.int64)
     cost = -transition_scale * transitions.forward_log_probs()
 
-    arcs, source = context.graph.arcs, context.graph.sources().astype(np.int64)
-    n_windows, n_states = len(context.windows), context.graph.n_states
-    is_window = (arcs["ilabel"] > 0) & (arcs["ilabel"] <= n_windows)
-    kept, source_kept = arcs[~is_window], source[~is_window]
+    graph, n_windows = context.graph, len(context.windows)
+    is_window = (graph.arcs["ilabel"] > 0) & (graph.arcs["ilabel"] <= n_windows)
+    kept, kept_source = graph.arcs[~is_window], graph.sources()[~is_window]
     symbol = kept["ilabel"] + np.where(kept["ilabel"] > 0, transitions.n_transition_ids - n_windows, 0)
 
-    arcs, source = arcs[is_window], source[is_window]
+    arcs, source = graph.arcs[is_window], graph.sources()[is_window]
     template = of_window[arcs["ilabel"] - 1]
-    count = length[template]
-    base = n_states + np.cumsum(n_inner[template]) - n_inner[template]
-    parent = np.repeat(np.arange(len(arcs)), count)
-    row = rows[np.repeat(first[template] - np.cumsum(count) + count, count) + np.arange(count.sum())]
-    enters = row[:, 0] < 0
+    # Arcs with the same HMM and the same end share the HMM's states: only the way in is their own.
+    key, copy = np.unique(arcs["next"].astype(np.int64) * len(templates) + template, return_inverse=True)
+    end, kind = np.divmod(key, len(templates))
+    base = graph.n_states + np.cumsum(size[kind]) - size[kind]
+    e_arc, e_row = _repeated(entry_rows, n_entry, template)
+    i_copy, i_row = _repeated(inner_rows, n_inner, kind)
+    e_copy = copy[e_arc]
     return Graph.from_arrays(
-        context.graph.start,
-        np.concatenate([source_kept, np.where(enters, source[parent], base[parent] + row[:, 0])]),
-        np.concatenate([symbol, row[:, 2]]),
-        np.concatenate([kept["olabel"], np.where(enters, arcs["olabel"][parent], 0)]),
-        np.concatenate([kept["weight"], cost[row[:, 2]] + np.where(enters, arcs["weight"][parent], 0.0)]),
-        np.concatenate([kept["next"], np.where(row[:, 1] < 0, arcs["next"][parent], base[parent] + row[:, 1])]),
-        np.concatenate([context.graph.states["final"], np.full(int(n_inner[template].sum()), np.inf)]),
+        graph.start,
+        np.concatenate([kept_source, source[e_arc], base[i_copy] + i_row[:, 0]]),
+        np.concatenate([symbol, e_row[:, 2], i_row[:, 2]]),
+        np.concatenate([kept["olabel"], arcs["olabel"][e_arc], np.zeros(len(i_row), np.int32)]),
+        np.concatenate([kept["weight"], arcs["weight"][e_arc] + cost[e_row[:, 2]], cost[i_row[:, 2]]]),
+        np.concatenate(
+            [
+                kept["next"],
+                np.where(e_row[:, 1] < 0, end[e_copy], base[e_copy] + e_row[:, 1]),
+                np.where(i_row[:, 1] < 0, end[i_copy], base[i_copy] + i_row[:, 1]),
+            ]
+        ),
+        np.concatenate([graph.states["final"], np.full(int(size[kind].sum()), np.inf)]),
     )
+
+
+def _flat(lists: list[list[_Arc]]) -> tuple[np.ndarray, np.ndarray]:
+    """All lists one after the other as int64 (n, 3), and the length of each."""
+    rows = np.array([arc for arcs in lists for arc in arcs], np.int64).reshape(-1, 3)
+    return rows, np.array([len(arcs) for arcs in lists], np.int64)
+
+
+def _repeated(rows: np.ndarray, lengths: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The lists with the numbers `wanted`, one after the other: for each row the index into `wanted`, and the row."""
+    first, count = np.cumsum(lengths) - lengths, lengths[wanted]
+    index = np.repeat(first[wanted] - np.cumsum(count) + count, count) + np.arange(count.sum())
+    return np.repeat(np.arange(len(wanted)), count), rows[index]
 
 
 def _templates(

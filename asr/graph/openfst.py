@@ -8,13 +8,20 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ..errors import GraphError
 from .const_fst import Graph
 
 if TYPE_CHECKING:
     import pynini
 
-DELTA = 2.0**-12  # costs closer than this are taken as equal in determinisation
+# Rounding errors keep equal states apart unless nearly equal costs count as equal. Determinisation carries its
+# differences round every cycle, so it must be the finer one; what it leaves apart, minimisation puts together.
+_DELTA = 2.0**-16  # costs closer than this are equal in determinisation
+_GRAIN = 2.0**-14  # costs are rounded to multiples of this in minimisation
+
+_BASE_BYTES, _BYTES_PER_ARC = 1 << 29, 4096  # default memory limit of determinisation; measured: 400 bytes an arc
 
 # Determinisation runs in a process of its own: one that does not end, because the grammar says the same sentence in
 # ever different ways, would fill the memory, and OpenFst has no limit to set for transducers.
@@ -68,15 +75,15 @@ def determinize(graph: Graph, *, semiring: str = "log", memory: int | None = Non
     along the paths, and a string of them becomes a chain of arcs without input label.
     semiring: where several arcs become one, its cost is that of the sum of their probabilities ("log") or of the best
         ("tropical"). Both keep the cost of every path of an unambiguous graph; sums prune better on the way.
-    memory: bytes that it may use; None: three quarters of what is free.
+    memory: bytes that it may use; None: ten times what such graphs usually take, at most 3/4 of what is free.
     what: names the graph in the error message.
     Raises GraphError if that is not enough, which is how a graph that cannot be determinised shows itself.
 
     Same as Kaldi's fstdeterminizestar --use-log=true, but for arcs with an output label alone.
     """
     load_pynini()
-    limit = memory or max(1 << 30, _free_memory() * 3 // 4)
-    command = [sys.executable, "-c", _DETERMINIZE, str(limit), str(DELTA), semiring]
+    limit = memory or min(_free_memory() * 3 // 4, _BASE_BYTES + _BYTES_PER_ARC * graph.n_arcs)
+    command = [sys.executable, "-c", _DETERMINIZE, str(limit), str(_DELTA), semiring]
     done = subprocess.run(command, input=graph.to_bytes(), capture_output=True, check=False)
     if done.returncode != 0 or not done.stdout:
         detail = done.stderr.decode("utf-8", "replace").strip().splitlines()
@@ -98,10 +105,15 @@ def _free_memory() -> int:
 def minimize(graph: Graph) -> Graph:
     """The smallest equivalent graph that keeps labels and costs together on their arcs; nothing is pushed.
 
-    Same as Kaldi's fstminimizeencoded, without rounding costs.
+    Costs are rounded to multiples of 2^-14 first, so that rounding errors do not keep equal states apart.
+
+    Same as Kaldi's fstminimizeencoded, which rounds to multiples of 2^-10.
     """
     pynini = load_pynini()
-    fst = to_pynini(graph)
+    states, arcs = graph.states.copy(), graph.arcs.copy()
+    for costs in (states["final"], arcs["weight"]):
+        costs[:] = np.round(costs / _GRAIN) * _GRAIN
+    fst = to_pynini(Graph(graph.start, states, arcs))
     mapper = pynini.EncodeMapper("standard", encode_labels=True, encode_weights=True)
     fst.encode(mapper)
     fst.minimize(allow_nondet=True)
