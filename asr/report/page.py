@@ -61,11 +61,12 @@ class Section:
 
 def write_report(
     path: str | os.PathLike, *, title: str, sections: Sequence[Section], facts: Mapping[str, str], lead: str = ""
-) -> None:
+) -> Path:
     """Write one HTML page that needs nothing else: no network, no other file, no script.
 
     title, lead: plain text; lead is the sentence under the title, e.g. the headline result.
     facts: what identifies the run, see `run_facts`; plain text, shown as a table at the end.
+    Returns the path.
     """
     numbered = [(f"s{i}", section) for i, section in enumerate([*sections, _facts_section(facts)], start=1)]
     links = "".join(f'<a href="#{name}">{html.escape(s.title)}</a>' for name, s in numbered)
@@ -82,6 +83,7 @@ def write_report(
         f'<h1>{html.escape(title)}</h1>\n{lead_html}\n<nav aria-label="Sections">{links}</nav>\n</header>\n'
         f"<main>\n{body}\n</main>\n</body>\n</html>\n",
     )
+    return Path(path)
 
 
 def run_facts(*, seed: int, **more: object) -> dict[str, str]:
