@@ -18,7 +18,7 @@ help:
 
 ## make demo        train a digit recogniser on synthesised speech, transcribe a file, show the results (minutes)
 demo: $(VENV)/.demo
-	@$(BIN)/python recipes/digits/run.py --corpus synth --out build/demo --demo
+	@$(BIN)/python recipes/digits/run.py --corpus synth --out build/demo
 
 ## make test        everything that is tested without Kaldi's own code
 test: $(VENV)/.test

@@ -46,8 +46,8 @@ _HASHED_BYTES = 64 << 20
 class AcousticModel(Protocol):
     """What decoding asks of an acoustic model, GMM or network."""
 
-    def log_likelihoods(self, features: np.ndarray) -> np.ndarray:
-        """float32 (n_frames, n_pdfs) for float32 (n_frames, dim)."""
+    def log_likelihoods(self, features: np.ndarray, pdfs: np.ndarray | None = None) -> np.ndarray:
+        """float32 (n_frames, n_pdfs) for float32 (n_frames, dim); of some pdfs only, if they are given."""
         ...
 
     def arrays(self) -> dict[str, np.ndarray]:
@@ -187,20 +187,46 @@ class Model:
         """
         return self.transcript(self.decoder.decode(self.acoustic.log_likelihoods(features)))
 
+    def align(self, audio: str | os.PathLike | np.ndarray, text: str, rate: int | None = None) -> Transcript:
+        """Where the given words were said: forced alignment of one recording.
+
+        audio, rate: as for `transcribe`. text: the words, separated by blanks.
+        Raises LexiconError for words that the lexicon lacks, ModelError where no alignment is found.
+        """
+        raw = self.features.front_end(self.read(audio, rate))
+        return self.align_features(self.features.finish([raw], ["speaker"])[0], text)
+
+    def align_features(self, features: np.ndarray, text: str) -> Transcript:
+        """Forced alignment of one utterance's features, float32 (n_frames, dim), after the whole pipeline."""
+        from .hmm.align import AlignOptions, align
+        from .hmm.training_graph import training_graphs
+
+        words = self.lexicon.encode(text)
+        if words is None:
+            raise ModelError(f"{text!r} has words that the lexicon lacks, and its policy is to skip such utterances")
+        graphs = training_graphs({"utterance": words}, self.lexicon, self.tree, self.transitions)
+        scale = self.decoding.acoustic_scale
+        options = AlignOptions(beam=200.0, retry_beam=1000.0, acoustic_scale=scale)
+        found = align(graphs, {"utterance": features}, self.transitions, self.acoustic.log_likelihoods, options)
+        if found.failures:
+            raise ModelError(f"{text!r} cannot be aligned: {found.failures['utterance']}")
+        score = scale * found.acoustic + found.graph
+        return self._timed(found.transition_ids["utterance"], words, score, reached_final=True)
+
     def transcript(self, path: "BestPath") -> Transcript:
         """A decoder's best path with names and times."""
-        segments = self.transitions.phone_segments(path.labels)
-        word_ids = [int(w) for w in path.words]
+        return self._timed(path.labels, [int(w) for w in path.words], path.score, path.reached_final)
+
+    def _timed(self, alignment: np.ndarray, word_ids: list[int], score: float, reached_final: bool) -> Transcript:
+        segments = self.transitions.phone_segments(alignment)
         words = word_segments(segments, word_ids, self.lexicon)
         return Transcript(
             text=" ".join(self.lexicon.words.name(w) for w in word_ids),
-            words=tuple(
-                TimedWord(self.lexicon.words.name(w.word_id), *self._seconds(w.start, w.end)) for w in words
-            ),
+            words=tuple(TimedWord(self.lexicon.words.name(w.word_id), *self._seconds(w.start, w.end)) for w in words),
             phones=tuple(self._timed_phone(s) for s in segments),
-            score=path.score,
-            reached_final=path.reached_final,
-            alignment=path.labels,
+            score=float(score),
+            reached_final=reached_final,
+            alignment=alignment,
         )
 
     def _timed_phone(self, segment: PhoneSegment) -> TimedPhone:

@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import groupby
@@ -36,7 +37,8 @@ def find_recordings(inputs: Iterable[str | os.PathLike]) -> tuple[list[Recording
     """Everything to transcribe in files, folders (searched to the bottom) and Kaldi data directories.
 
     A file given by name is taken whatever its suffix; in a folder those of AUDIO_SUFFIXES are, sorted by path. The id
-    is the file's stem, or the utterance id of a data directory. Without speaker information every file is a speaker
+    is the file's stem (with the way to it where several files of a folder have the same stem), or the utterance id of a
+    data directory. Without speaker information every file is a speaker
     of its own.
     Returns the recordings, and the inputs that hold none.
     """
@@ -48,7 +50,8 @@ def find_recordings(inputs: Iterable[str | os.PathLike]) -> tuple[list[Recording
             failures.extend(bad)
         elif given.is_dir():
             files = sorted(p for p in given.rglob("*") if p.suffix.lower() in AUDIO_SUFFIXES and p.is_file())
-            found = [Recording(p.stem, p, str(p)) for p in files]
+            clashes = Counter(p.stem for p in files)
+            found = [Recording(p.stem if clashes[p.stem] == 1 else _joined(p, given), p, str(p)) for p in files]
             if not found:
                 wanted = ", ".join(sorted(AUDIO_SUFFIXES))
                 failures.append(Failure(given.name, f"{given}: no audio files ({wanted}) in this folder"))
@@ -59,6 +62,17 @@ def find_recordings(inputs: Iterable[str | os.PathLike]) -> tuple[list[Recording
             failures.append(Failure(given.stem, f"{given}: no such file or folder"))
         recordings.extend(found)
     return recordings, failures
+
+
+def _joined(path: Path, folder: Path) -> str:
+    """An id that tells apart files of the same stem: the way from the folder, `ann/1.wav` as `ann-1`."""
+    relative = path.relative_to(folder)
+    inner = "-".join((*relative.parent.parts, relative.stem))
+    return (
+        inner
+        if len({p.suffix for p in path.parent.glob(f"{path.stem}.*")} & AUDIO_SUFFIXES) < 2
+        else inner + path.suffix
+    )
 
 
 def _data_directory(directory: Path) -> tuple[list[Recording], list[Failure]]:
@@ -81,7 +95,7 @@ def transcribe_all(
     such recordings come grouped by speaker; for other models they come in the given order.
     progress: called with (done, total).
     """
-    per_speaker = model.features.needs_speaker
+    per_speaker = any(step.get("mode") == "speaker" for step in model.features.steps)
     order = sorted(recordings, key=lambda r: r.speaker) if per_speaker else list(recordings)
     groups = (list(g) for _, g in groupby(order, key=lambda r: r.speaker)) if per_speaker else ([r] for r in order)
     done = 0
@@ -100,9 +114,7 @@ def _transcribe_group(model: Model, group: list[Recording]) -> Iterator[tuple[Re
     raw, heard = [], []
     for recording in group:
         try:
-            samples = audio.read(
-                recording.path, model.sample_rate, start=recording.start, end=recording.end
-            ).samples
+            samples = audio.read(recording.path, model.sample_rate, start=recording.start, end=recording.end).samples
             if is_silent(samples):
                 yield recording, Transcript("")
                 continue

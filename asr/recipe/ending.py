@@ -1,0 +1,157 @@
+"""How a recipe ends: results.json, report.html, a table, and one held-out recording transcribed before your eyes."""
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..audio import read
+from ..corpus import Corpus, Utterance
+from ..model import Model, Transcript, load
+from ..report import (
+    Section,
+    alignment_section,
+    confusion_section,
+    results_section,
+    run_facts,
+    speaker_section,
+    training_section,
+    tuning_section,
+    utterance_section,
+    write_report,
+)
+from ..training import best_point
+from .results import ResultRow, results_table, write_results
+from .stages import Run
+from .systems import System, Tested, read_json, read_tuning
+
+
+@dataclass(frozen=True)
+class Result:
+    """A system on a test with one seed."""
+
+    system: System
+    test: str
+    seed: int
+    tested: Tested
+
+    @property
+    def row(self) -> ResultRow:
+        """Its row in results.json."""
+        return self.tested.row(self.system, self.test, self.seed)
+
+
+def finish(run: Run, title: str, results: Sequence[Result], corpus: Corpus) -> None:
+    """Write OUT/results.json and OUT/report.html, print the table, and transcribe one held-out recording.
+
+    results: the first one is the headline, which the report looks at closely. The recording is transcribed with the
+        first system that needs nothing but the recording itself, if there is one.
+    """
+    headline = results[0]
+    alone = next((r for r in results if r.system.adaptation != "speaker"), headline)
+    rows = [r.row for r in results]
+    write_results(run.folder / "results.json", rows)
+    folder = alone.tested.tests[0] / "model"
+    model = load(folder)
+    shown = _typical(alone.tested, corpus)
+    samples = _samples(shown, model)
+    transcript = model.transcribe(samples)
+    sections = _sections(results, rows, corpus)
+    sections.append(_alignment(shown, samples, model, transcript))
+    facts = run_facts(seed=headline.seed, recordings=len(corpus), folder=str(run.folder))
+    report = run.folder / "report.html"
+    write_report(report, title=title, sections=sections, facts=facts)
+    _say("")
+    _say(results_table(rows))
+    for line in _spread(results):
+        _say(line)
+    _say("")
+    _say(f"A held-out recording, {shown.audio}")
+    _say(f"  said        {shown.text}")
+    _say(f"  recognised  {transcript.text}")
+    _say("")
+    _say(f"model   {folder}   (asr transcribe {folder} FILE.wav)")
+    _say(f"report  {report}")
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+
+
+def _typical(tested: Tested, corpus: Corpus) -> Utterance:
+    """The test utterance to show: of median length, whether it was recognised or not."""
+    ordered = sorted(tested.references, key=lambda i: (len(tested.references[i].split()), i))
+    return corpus[ordered[len(ordered) // 2]]
+
+
+def _samples(utterance: Utterance, model: Model) -> np.ndarray:
+    assert utterance.audio is not None  # features came from it
+    return read(utterance.audio, model.sample_rate, start=utterance.start, end=utterance.end).samples
+
+
+def _spread(results: Sequence[Result]) -> list[str]:
+    """Mean and range over the seeds, where a system was trained with several."""
+    groups: dict[tuple[str, str], list[float]] = {}
+    for r in results:
+        groups.setdefault((r.system.name, r.test), []).append(r.row.value)
+    return [
+        f"{test}, {name}: mean of {len(v)} seeds {sum(v) / len(v):.2f} % ({min(v):.2f}-{max(v):.2f})"
+        for (name, test), v in groups.items()
+        if len(v) > 1
+    ]
+
+
+def _sections(results: Sequence[Result], rows: Sequence[ResultRow], corpus: Corpus) -> list[Section]:
+    """The parts of the report: all results, then the headline system on every test."""
+    headline = results[0]
+    first = _first_of_each([r for r in results if r.system == headline.system], lambda r: r.test)
+    sections = [results_section(rows, note=" ".join(_spread(results)))]
+    sections.append(training_section({r.test: _log(r) for r in first}, note="The first fold of each test."))
+    sections.append(_tuning(first))
+    for r in first:
+        score = r.tested.score()
+        by_speaker = score.by_speaker(corpus.speaker_of)
+        counts = {s: (x.errors, x.total) for s, x in by_speaker.items()}
+        sections.append(speaker_section(counts, title=f"{r.test}: errors of each speaker"))
+        words = sorted({w for text in r.tested.references.values() for w in text.split()})
+        sections.append(confusion_section(score.confusions, order=words, title=f"{r.test}: confusions"))
+        sections.append(
+            utterance_section(r.tested.references, r.tested.hypotheses, title=f"{r.test}: worst utterances", limit=12)
+        )
+    return sections
+
+
+def _alignment(shown: Utterance, samples: np.ndarray, model: Model, transcript: Transcript) -> Section:
+    """One recording with its recognised phones and words."""
+    phones = [(p.phone, p.start, p.end) for p in transcript.phones]
+    words = [(w.word, w.start, w.end) for w in transcript.words]
+    name = f"{shown.id}: {shown.text}"
+    return alignment_section(samples, model.sample_rate, phones=phones, words=words, name=name)
+
+
+def _first_of_each(results: Sequence[Result], key: Callable[[Result], str]) -> list[Result]:
+    found: dict[str, Result] = {}
+    for r in results:
+        found.setdefault(key(r), r)
+    return list(found.values())
+
+
+def _log(result: Result) -> list[tuple[int, float, int]]:
+    log = read_json(result.tested.trainings[0] / "training.json")["log"]
+    return [(p["iteration"], p["log_likelihood"], p["n_gaussians"]) for p in log]
+
+
+def _tuning(results: Sequence[Result]) -> Section:
+    """The curves through the chosen point, for the first fold of each test."""
+    curves: dict[str, dict[str, list[tuple[float, float]]]] = {"acoustic scale": {}, "insertion penalty": {}}
+    chosen: dict[str, dict[str, float]] = {"acoustic scale": {}, "insertion penalty": {}}
+    for r in results:
+        points = read_tuning(*r.tested.tunings[0])
+        best = best_point(points)
+        scale = [(p.acoustic_scale, p.rate) for p in points if p.insertion_penalty == best.insertion_penalty]
+        penalty = [(p.insertion_penalty, p.rate) for p in points if p.acoustic_scale == best.acoustic_scale]
+        curves["acoustic scale"][r.test], curves["insertion penalty"][r.test] = scale, penalty
+        chosen["acoustic scale"][r.test] = best.acoustic_scale
+        chosen["insertion penalty"][r.test] = best.insertion_penalty
+    return tuning_section(curves, chosen=chosen, note="The first fold of each test; the scored set played no part.")

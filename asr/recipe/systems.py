@@ -1,0 +1,266 @@
+"""Stages that recipes have in common: extract features, train a model, tune its decoding on held-out data, test it.
+
+Each function writes into the folder that `Run.stage` hands it, and the next stage reads from there.
+"""
+
+import hashlib
+import json
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ..corpus import Corpus, Utterance
+from ..errors import CorpusError
+from ..features.extract import extract
+from ..features.pipeline import FeaturePipeline
+from ..files import write_text
+from ..gmm.mono import MonoOptions
+from ..lang.lexicon import Lexicon
+from ..model import load
+from ..scoring import Score, read_transcripts, score
+from ..synth import SynthOptions, synthesise_digits
+from ..training import Data, TuningPoint, add_tuning, best_point, decode_all, train_monophone, tune_decoding, with_graph
+from .results import ResultRow
+from .stages import Run, cpu_seconds
+
+logger = logging.getLogger("asr.recipe")
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The decoding options that are tried on held-out utterances."""
+
+    acoustic_scales: tuple[float, ...] = (0.05, 0.0667, 0.0833, 0.1, 0.1429, 0.2)
+    insertion_penalties: tuple[float, ...] = (-2.0, 0.0, 2.0, 4.0, 7.0, 10.0, 15.0)
+
+
+@dataclass(frozen=True)
+class System:
+    """One way to build a recogniser: everything but the data and the seed.
+
+    features: the pipeline, as in model.json. adaptation: see ResultRow.
+    """
+
+    features: FeaturePipeline
+    options: MonoOptions
+    adaptation: str
+    variant: str = ""
+    model: str = "mono"
+
+    @property
+    def name(self) -> str:
+        """A name for folders."""
+        parts = (self.model, str(self.features.steps[0]["kind"]), self.variant, self.adaptation)
+        return "-".join(p for p in parts if p)
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """A part of the training data that decoding is tuned on, and the rest, which a model is trained on for that.
+
+    name: of the rest; folds that leave out the same utterances share one model.
+    """
+
+    name: str
+    train: tuple[str, ...]
+    test: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Training and test utterances, and how the training part is split for tuning."""
+
+    name: str
+    train: tuple[str, ...]
+    test: tuple[str, ...]
+    held_out: tuple[HeldOut, ...]
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What all systems of a recipe have in common.
+
+    data: a folder of `extract_features`. lexicon: a lexicon file. tuning_seed: of the models trained for tuning.
+    fallback: see asr.training.with_graph.
+    """
+
+    run: Run
+    data: Path
+    lexicon: Path
+    grid: Grid
+    n_jobs: int = 1
+    tuning_seed: int = 0
+    fallback: str | None = None
+
+    def test(self, system: System, folds: Sequence[Fold], seed: int) -> "Tested":
+        """Train, tune and test a system on every fold; what is there already is not done again."""
+        trained, tested, tunings = [], [], []
+        for fold in folds:
+            tuned = [self._tuned(system, part) for part in fold.held_out]
+            tunings.append(tuned)
+            model = self._trained(system, fold.name, fold.train, seed)
+            inputs = {"data": self.data, "trained": model, "ids": fold.test, "tuned": tuned}
+            tested.append(self._stage(f"test-{system.name}-{fold.name}-seed{seed}", test, inputs))
+            trained.append(model)
+        return collect(tested, trained, tunings)
+
+    def _tuned(self, system: System, part: HeldOut) -> Path:
+        model = self._trained(system, part.name, part.train, self.tuning_seed)
+        heard = hashlib.sha256("\n".join(part.test).encode()).hexdigest()[:8]
+        inputs = {"data": self.data, "trained": model, "ids": part.test, "grid": self.grid}
+        return self._stage(f"tune-{system.name}-{part.name}-on-{heard}", tune, inputs)
+
+    def _trained(self, system: System, name: str, ids: tuple[str, ...], seed: int) -> Path:
+        inputs = {"data": self.data, "ids": ids, "lexicon": self.lexicon, "system": system, "seed": seed}
+        inputs |= {"n_jobs": self.n_jobs, "fallback": self.fallback}
+        return self._stage(f"train-{system.name}-{name}-seed{seed}", train, inputs)
+
+    def _stage(self, name: str, make: Callable[..., None], inputs: dict[str, Any]) -> Path:
+        """A stage that several folds may share."""
+        if name not in self.run.folders:
+            self.run.stage(name, make, inputs)
+        return self.run.folders[name]
+
+
+def speak_digits(folder: Path, options: SynthOptions, progress: Callable[[int, int], None]) -> None:
+    """Synthesised connected digits in `folder`/digits/train and `folder`/digits/test."""
+    synthesise_digits(folder / "digits", options=options, progress=progress)
+
+
+def extract_features(
+    folder: Path,
+    utterances: Sequence[Utterance],
+    pipeline: FeaturePipeline,
+    n_jobs: int,
+    progress: Callable[[int, int], None],
+) -> None:
+    """Raw front-end features of a corpus, as a Data folder. Recordings that cannot be used are warned of."""
+    corpus = Corpus(utterances)
+    table, failures = extract(corpus, pipeline, n_jobs=n_jobs, progress=progress)
+    for failure in failures:
+        logger.warning("left out: %s", failure)
+    if not len(table):
+        raise CorpusError("not one recording of the corpus could be used; see the warnings above")
+    Data(table, corpus.speaker_of, corpus.transcripts()).save(folder)
+
+
+def train(
+    folder: Path,
+    data: Path,
+    ids: Sequence[str],
+    lexicon: Path,
+    system: System,
+    seed: int,
+    n_jobs: int,
+    fallback: str | None,
+    progress: Callable[[int, int], None],
+) -> None:
+    """A trained model with its graph in `folder`/model, and the log of its training."""
+    begin = cpu_seconds()
+    model, result = train_monophone(
+        Data.load(data).select(ids),
+        Lexicon.load(lexicon),
+        system.features,
+        system.options,
+        seed=seed,
+        n_jobs=n_jobs,
+        progress=progress,
+    )
+    seconds = cpu_seconds() - begin
+    with_graph(model, fallback=fallback).save(folder / "model")
+    write_json(folder / "training.json", {"train_cpu_seconds": seconds, "log": [asdict(r) for r in result.log]})
+
+
+def tune(folder: Path, data: Path, trained: Path, ids: Sequence[str], grid: Grid) -> None:
+    """The errors of a trained model on held-out utterances for every setting of the grid, as tuning.json."""
+    points = tune_decoding(
+        load(trained / "model"),
+        Data.load(data).select(ids),
+        acoustic_scales=grid.acoustic_scales,
+        insertion_penalties=grid.insertion_penalties,
+    )
+    write_json(folder / "tuning.json", [asdict(p) for p in points])
+
+
+def read_tuning(*folders: Path) -> list[TuningPoint]:
+    """The tuning table of a stage, or the sum of several."""
+    tables = [json.loads((f / "tuning.json").read_text(encoding="utf-8")) for f in folders]
+    return add_tuning([TuningPoint(**p) for p in table] for table in tables)
+
+
+def test(folder: Path, data: Path, trained: Path, ids: Sequence[str], tuned: Sequence[Path]) -> None:
+    """Decode a test set once, with what was best on held-out data: hypotheses.tsv, test.json and the tuned model."""
+    best = best_point(read_tuning(*tuned))
+    model = load(trained / "model")
+    model = model.with_decoding(acoustic_scale=best.acoustic_scale, insertion_penalty=best.insertion_penalty)
+    part = Data.load(data).select(ids)
+    decoded = decode_all(model, part)
+    write_pairs(folder / "hypotheses.tsv", decoded.hypotheses)
+    write_pairs(folder / "references.tsv", part.references)
+    unfinished = sum(not t.reached_final for t in decoded.transcripts.values())
+    write_json(folder / "test.json", {"decode_rtf": decoded.rtf, "unfinished": unfinished, "tuned": asdict(best)})
+    model.save(folder / "model")
+
+
+@dataclass(frozen=True)
+class Tested:
+    """A finished test: hypotheses against references, over one fold or several, and the folders of its stages."""
+
+    tests: list[Path]
+    trainings: list[Path]
+    tunings: list[list[Path]]
+    references: dict[str, str]
+    hypotheses: dict[str, str]
+    train_cpu_seconds: float
+    decode_rtf: float
+
+    def score(self, unit: str = "word") -> Score:
+        """Errors over all folds together."""
+        return score(self.references, self.hypotheses, unit=unit)  # type: ignore[arg-type]
+
+    def row(self, system: System, test_name: str, seed: int) -> ResultRow:
+        """The row of results.json."""
+        result = self.score()
+        return ResultRow(
+            model=system.model,
+            features=str(system.features.steps[0]["kind"]),
+            variant=system.variant,
+            adaptation=system.adaptation,
+            test=test_name,
+            metric="wer",
+            seed=seed,
+            value=result.rate,
+            errors=result.errors,
+            total=result.total,
+            train_cpu_seconds=self.train_cpu_seconds,
+            decode_rtf=self.decode_rtf,
+        )
+
+
+def collect(tests: list[Path], trainings: list[Path], tunings: list[list[Path]]) -> Tested:
+    """The test stages of all folds, pooled: training time is their sum, the real-time factor their mean."""
+    references: dict[str, str] = {}
+    hypotheses: dict[str, str] = {}
+    for folder in tests:
+        references |= read_transcripts(folder / "references.tsv")
+        hypotheses |= read_transcripts(folder / "hypotheses.tsv")
+    seconds = [read_json(f / "training.json")["train_cpu_seconds"] for f in trainings]
+    rtfs = [read_json(f / "test.json")["decode_rtf"] for f in tests]
+    return Tested(tests, trainings, tunings, references, hypotheses, sum(seconds), sum(rtfs) / len(rtfs))
+
+
+def write_pairs(path: Path, texts: dict[str, str]) -> None:
+    """`id<TAB>words` lines, as `asr score` reads them."""
+    write_text(path, "".join(f"{i}\t{t}\n" for i, t in texts.items()))
+
+
+def write_json(path: Path, value: Any) -> None:
+    """A JSON file for people and programs."""
+    write_text(path, json.dumps(value, indent=1) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """The inverse of write_json."""
+    return json.loads(path.read_text(encoding="utf-8"))

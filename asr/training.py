@@ -1,0 +1,249 @@
+"""From raw features and transcripts to a model that decodes, and its error on held-out data.
+
+The recipes and the command line are thin above these functions: train, build the graph, tune the decoding options on
+held-out utterances, score.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .errors import CorpusError, GraphError, ModelError
+from .features.pipeline import FeaturePipeline
+from .features.table import FeatureTable
+from .files import write_text
+from .gmm.mono import MonoOptions, MonoResult, train_mono
+from .lang.lexicon import Lexicon
+from .model import Model, Transcript, load
+from .scoring import Score, score
+
+if TYPE_CHECKING:
+    import pynini
+
+    from .graph.const_fst import Graph
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class Data:
+    """Utterances ready for training or testing.
+
+    raw: their front-end features, before normalisation.
+    speakers, transcripts: by utterance id; more ids than in `raw` do no harm.
+    """
+
+    raw: FeatureTable
+    speakers: Mapping[str, str]
+    transcripts: Mapping[str, str]
+
+    def select(self, ids: Iterable[str]) -> "Data":
+        """The part with these utterances, in this order. Raises CorpusError if nothing is left."""
+        ids = list(ids)
+        if not ids:
+            raise CorpusError("no utterances are left after selecting; check the split's condition")
+        return replace(self, raw=self.raw.select(ids))
+
+    def where(self, wanted: Callable[[str], bool]) -> "Data":
+        """The part whose ids fulfil a condition."""
+        return self.select(i for i in self.raw if wanted(i))
+
+    def save(self, folder: Path) -> None:
+        """Write features.npz and utterances.tsv (id, speaker, transcript) into a folder."""
+        self.raw.save(folder / "features.npz")
+        rows = (f"{i}\t{self.speakers[i]}\t{self.transcripts[i]}\n" for i in self.raw)
+        write_text(folder / "utterances.tsv", "".join(rows))
+
+    @classmethod
+    def load(cls, folder: Path) -> "Data":
+        """What `save` wrote."""
+        rows = [
+            line.split("\t") for line in (folder / "utterances.tsv").read_text(encoding="utf-8").split("\n") if line
+        ]
+        speakers, transcripts = {r[0]: r[1] for r in rows}, {r[0]: r[2] for r in rows}
+        return cls(FeatureTable.load(folder / "features.npz"), speakers, transcripts)
+
+    @property
+    def references(self) -> dict[str, str]:
+        """Transcripts of exactly these utterances."""
+        return {i: self.transcripts[i] for i in self.raw}
+
+    def normalised(self, pipeline: FeaturePipeline) -> FeatureTable:
+        """The features after the whole pipeline; per-speaker statistics are taken over these utterances alone."""
+        ids = list(self.raw)
+        finished = pipeline.finish([self.raw[i] for i in ids], [self.speakers[i] for i in ids])
+        return FeatureTable.from_dict(dict(zip(ids, finished, strict=True)))
+
+
+def train_monophone(
+    data: Data,
+    lexicon: Lexicon,
+    pipeline: FeaturePipeline,
+    options: MonoOptions | None = None,
+    *,
+    seed: int = 0,
+    n_jobs: int = 1,
+    progress: Callable[[int, int], None] | None = None,
+) -> tuple[Model, MonoResult]:
+    """A monophone GMM-HMM and the log of its training; the model has no graph yet.
+
+    pipeline: what follows the front end is applied here; a causal normalisation learns its prior from the data.
+    Raises LexiconError for words without pronunciation under the lexicon's policy "error".
+    """
+    ids = list(data.raw)
+    pipeline = pipeline.with_prior([data.raw[i] for i in ids])
+    transcripts = lexicon.encode_all(data.references)
+    if not transcripts:
+        raise CorpusError("no utterance can be used for training: each has a word that the lexicon lacks")
+    table = data.select(transcripts).normalised(pipeline)
+    result = train_mono(
+        table, transcripts, lexicon, options or MonoOptions(), seed=seed, n_jobs=n_jobs, progress=progress
+    )
+    model = Model(pipeline, lexicon, result.transitions, result.tree, result.gmms, graph=None, seed=seed)
+    return model, result
+
+
+def with_graph(model: Model, grammar: "pynini.Fst | None" = None, *, fallback: str | None = None) -> Model:
+    """The model with its decoding graph.
+
+    grammar: an acceptor over the lexicon's word ids; a loop over all words if not given.
+    fallback: a saved model whose graph is used where pynini is missing. It must have the same words, phones and
+        transition ids; its graph costs are then those of its own transition probabilities.
+    Raises GraphError where there is neither pynini nor a fitting fallback.
+    """
+    from .graph.grammar import word_loop
+    from .graph.hclg import compile_hclg
+
+    if fallback is not None and not has_pynini():
+        return replace(model, graph=_borrowed_graph(model, fallback))
+    if grammar is None:
+        grammar = word_loop(model.lexicon)
+    return replace(model, graph=compile_hclg(model.lexicon, grammar, model.tree, model.transitions))
+
+
+def has_pynini() -> bool:
+    """Whether new decoding graphs can be built here."""
+    try:
+        import pynini  # noqa: F401
+    except ImportError:
+        return False
+    return True
+
+
+def _borrowed_graph(model: Model, fallback: str) -> "Graph | None":
+    other = load(fallback)
+    same = (
+        other.graph is not None
+        and other.lexicon.words == model.lexicon.words
+        and other.lexicon.entries == model.lexicon.entries
+        and np.array_equal(other.transitions.tuples, model.transitions.tuples)
+        and other.transitions.n_transition_ids == model.transitions.n_transition_ids
+    )
+    if not same:
+        raise GraphError(
+            f"pynini is not installed and the graph of model {fallback!r} has other words, phones or HMMs; "
+            "build the graph where pynini is (Linux on x86-64) and copy HCLG.fst"
+        )
+    logger.warning("pynini is not installed: using the graph of model %r", fallback)
+    return other.graph
+
+
+@dataclass(frozen=True)
+class DecodingResult:
+    """Transcripts of a test set and what they cost.
+
+    rtf: CPU seconds from raw features to words, over the seconds of speech.
+    """
+
+    transcripts: dict[str, Transcript]
+    rtf: float
+
+    @property
+    def hypotheses(self) -> dict[str, str]:
+        """Utterance id -> recognised text."""
+        return {i: t.text for i, t in self.transcripts.items()}
+
+    def score(self, references: Mapping[str, str], **options: str) -> Score:
+        """Errors against the references (asr.scoring.score)."""
+        return score(dict(references), self.hypotheses, **options)  # type: ignore[arg-type]
+
+
+def decode_all(model: Model, data: Data) -> DecodingResult:
+    """Decode every utterance of a test set."""
+    model.decoder  # noqa: B018 - compiles the search before the clock starts
+    begin = time.process_time()
+    table = data.normalised(model.features)
+    transcripts = {i: model.decode(table[i]) for i in table}
+    seconds = len(table.frames) * model.frame_shift
+    return DecodingResult(transcripts, (time.process_time() - begin) / max(seconds, 1e-9))
+
+
+@dataclass(frozen=True)
+class TuningPoint:
+    """What one setting reached on held-out utterances."""
+
+    acoustic_scale: float
+    insertion_penalty: float
+    errors: int
+    total: int
+
+    @property
+    def rate(self) -> float:
+        """Word error rate, percent."""
+        return 100.0 * self.errors / max(self.total, 1)
+
+
+def tune_decoding(
+    model: Model, held_out: Data, *, acoustic_scales: Sequence[float], insertion_penalties: Sequence[float]
+) -> list[TuningPoint]:
+    """The word errors on held-out utterances for every pair of acoustic scale and insertion penalty.
+
+    Log-likelihoods are computed once. The utterances must not be part of the training data nor of a scored test set.
+    """
+    table = held_out.normalised(model.features)
+    loglikes = {i: model.acoustic.log_likelihoods(table[i]) for i in table}
+    points = []
+    for scale in acoustic_scales:
+        for penalty in insertion_penalties:
+            decoder = model.with_decoding(acoustic_scale=scale, insertion_penalty=penalty).decoder
+            names = model.lexicon.words.name
+            hypotheses = {i: " ".join(names(int(w)) for w in decoder.decode(x).words) for i, x in loglikes.items()}
+            result = score(held_out.references, hypotheses)
+            points.append(TuningPoint(scale, penalty, result.errors, result.total))
+    return points
+
+
+def best_point(points: Sequence[TuningPoint]) -> TuningPoint:
+    """The setting to use: fewest errors, and among equals the one whose neighbours in the grid do best too.
+
+    Small held-out sets give many ties; the middle of a plateau carries over to new data better than its edge.
+    """
+    if not points:
+        raise ModelError("nothing was tuned; give at least one acoustic scale and one insertion penalty")
+    scales = sorted({p.acoustic_scale for p in points})
+    penalties = sorted({p.insertion_penalty for p in points})
+    errors = np.full((len(scales), len(penalties)), np.inf)
+    for p in points:
+        errors[scales.index(p.acoustic_scale), penalties.index(p.insertion_penalty)] = p.errors
+    padded = np.pad(errors, 1, mode="edge")
+    smooth = np.lib.stride_tricks.sliding_window_view(padded, (3, 3)).sum(axis=(2, 3))
+
+    def rank(p: TuningPoint) -> tuple[int, float]:
+        return p.errors, float(smooth[scales.index(p.acoustic_scale), penalties.index(p.insertion_penalty)])
+
+    return min(points, key=rank)
+
+
+def add_tuning(tables: Iterable[Sequence[TuningPoint]]) -> list[TuningPoint]:
+    """The sum of several tuning tables over the same settings, e.g. of one per held-out speaker."""
+    totals: dict[tuple[float, float], list[int]] = {}
+    for p in (p for table in tables for p in table):
+        entry = totals.setdefault((p.acoustic_scale, p.insertion_penalty), [0, 0])
+        entry[0] += p.errors
+        entry[1] += p.total
+    return [TuningPoint(scale, penalty, e, n) for (scale, penalty), (e, n) in totals.items()]

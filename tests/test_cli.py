@@ -1,0 +1,158 @@
+"""The `asr` command as a person uses it: in a process of its own."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+ASR = [sys.executable, "-m", "asr"]
+
+
+def asr(*arguments, **kwargs):
+    return subprocess.run([*ASR, *map(str, arguments)], capture_output=True, text=True, timeout=120, **kwargs)
+
+
+@pytest.fixture(scope="module")
+def words(sample):
+    return sample.with_suffix(".txt").read_text(encoding="utf-8").strip()
+
+
+def broken_files(folder: Path, sample: Path) -> dict[str, str]:
+    """Eight files that cannot be transcribed: name -> a word that the complaint must hold."""
+    good = sample.read_bytes()
+    contents = {
+        "empty.wav": (b"", "empty"),
+        "text.wav": (b"this is not audio\n" * 50, "audio"),
+        "headeronly.wav": (good[:44], ""),
+        "truncated.wav": (good[: len(good) // 2], "truncated"),
+        "cutheader.wav": (good[:20], ""),
+    }
+    for name, (data, _) in contents.items():
+        (folder / name).write_bytes(data)
+    soundfile.write(folder / "short.wav", np.zeros(20, np.float32), 8000)
+    nan = np.full(8000, np.nan, np.float32)
+    soundfile.write(folder / "nan.wav", nan, 8000, subtype="FLOAT")
+    (folder / "noise.mp3").write_bytes(np.random.default_rng(0).bytes(3000))
+    return {**{n: w for n, (_, w) in contents.items()}, "short.wav": "short", "nan.wav": "NaN", "noise.mp3": ""}
+
+
+def test_sample_is_transcribed(words):
+    done = asr("transcribe", "digits", "--sample")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"sample\t{words}\n"
+
+
+def test_json_has_words_with_times(sample, words):
+    done = asr("transcribe", "digits", sample, "--format", "json")
+    record = json.loads(done.stdout)
+    assert record["id"] == "sample"
+    assert record["text"] == words == " ".join(w["word"] for w in record["words"])
+    duration = soundfile.info(sample).duration
+    times = [t for w in record["words"] for t in (w["start"], w["end"])]
+    assert times == sorted(times) and times[0] >= 0 and times[-1] <= duration + 0.02
+
+
+def test_ctm_lines(sample, words):
+    done = asr("transcribe", "digits", sample, "--format", "ctm")
+    rows = [line.split() for line in done.stdout.splitlines()]
+    assert [r[4] for r in rows] == words.split()
+    assert all(r[0] == "sample" and r[1] == "1" and float(r[3]) > 0 for r in rows)
+
+
+def test_a_bad_file_does_not_stop_the_rest(tmp_path, sample, words):
+    for i in range(20):
+        shutil.copy(sample, tmp_path / f"good{i:02d}.wav")
+    broken = broken_files(tmp_path, sample)
+    done = asr("transcribe", "digits", tmp_path)
+    assert done.returncode == 1
+    assert sorted(done.stdout.splitlines()) == [f"good{i:02d}\t{words}" for i in range(20)]
+    assert "Traceback" not in done.stderr
+    for name, reason in broken.items():
+        lines = [line for line in done.stderr.splitlines() if name in line]
+        assert len(lines) == 1 and reason in lines[0], (name, done.stderr)
+
+
+def test_silence_is_an_empty_transcript(tmp_path):
+    soundfile.write(tmp_path / "quiet.wav", np.zeros(16000, np.float32), 16000)
+    done = asr("transcribe", "digits", tmp_path / "quiet.wav")
+    assert (done.returncode, done.stdout) == (0, "quiet\t\n")
+
+
+def test_out_is_written_whole(tmp_path, sample, words):
+    out = tmp_path / "words.tsv"
+    assert asr("transcribe", "digits", sample, "--out", out).returncode == 0
+    assert out.read_text(encoding="utf-8") == f"sample\t{words}\n"
+    assert [p.name for p in tmp_path.iterdir()] == ["words.tsv"]
+
+
+def test_kaldi_data_directory_with_segments(tmp_path, sample, words):
+    record = json.loads(asr("transcribe", "digits", sample, "--format", "json").stdout)
+    cut = (record["words"][1]["end"] + record["words"][2]["start"]) / 2
+    (tmp_path / "wav.scp").write_text(f"rec {sample}\n")
+    (tmp_path / "segments").write_text(
+        f"rec-a rec 0.0 {cut:.2f}\nrec-b rec {cut:.2f} {soundfile.info(sample).duration}\n"
+    )
+    (tmp_path / "utt2spk").write_text("rec-a one\nrec-b one\n")
+    done = asr("transcribe", "digits", tmp_path)
+    assert done.returncode == 0, done.stderr
+    heard = dict(line.split("\t") for line in done.stdout.splitlines())
+    assert heard["rec-a"].split() == words.split()[:2]
+    assert heard["rec-b"].split() == words.split()[2:]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["transcribe", "digitz", "x.wav"], "did you mean 'digits'"),
+        (["transcribe", "digits", "nowhere.wav"], "nowhere.wav"),
+        (["score", "nowhere.txt", "nowhere.txt"], "nowhere.txt"),
+        (["transcribe", "digits"], "at least one file"),
+    ],
+)
+def test_wrong_use_is_one_clear_line(arguments, complaint):
+    done = asr(*arguments)
+    assert done.returncode != 0
+    assert complaint in done.stderr and "Traceback" not in done.stderr
+
+
+def test_score(tmp_path):
+    (tmp_path / "ref").write_text("a one two\nb three\nc four\n")
+    (tmp_path / "hyp").write_text("a\tone too\nb\tthree three\n")
+    done = asr("score", tmp_path / "ref", tmp_path / "hyp")
+    assert done.returncode == 0, done.stderr
+    assert "%WER 75.00 [ 3 / 4, 1 ins, 1 del, 1 sub ]" in done.stdout
+    assert "CER" in done.stdout
+
+
+def test_help_and_import_stay_light():
+    banned = {"torch", "pynini", "numba", "scipy", "librosa", "lhotse"}
+    for statement in ("import asr", "import asr.cli", "import asr.features", "import asr.corpus", "import asr.scoring"):
+        code = f"import sys; {statement}; print(*sys.modules)"
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        assert not banned & {m.split(".")[0] for m in done.stdout.split()}, statement
+    assert "transcribe" in asr("--help").stdout
+
+
+def test_transcribing_works_without_cache_and_home(tmp_path, words):
+    """A read-only installation for a user without a home folder: nothing can be cached, everything still works."""
+    environment = {k: v for k, v in os.environ.items() if k not in {"HOME", "XDG_CACHE_HOME", "NUMBA_CACHE_DIR"}}
+    environment |= {"HOME": "/nonexistent/home", "PYTHONDONTWRITEBYTECODE": "1", "ASR_BLOCKED": str(tmp_path)}
+    # Root may write anywhere, so numba's search for a writable place is made to fail instead.
+    code = (
+        "from numba.core import caching\n"
+        "for name in ('_UserProvidedCacheLocator', '_InTreeCacheLocator', '_UserWideCacheLocator'):\n"
+        "    getattr(caching, name).from_function = classmethod(lambda cls, f, p: None)\n"
+        "import sys; sys.argv = ['asr', 'transcribe', 'digits', '--sample']\n"
+        "from asr.cli import main; main()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environment, cwd=tmp_path, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"sample\t{words}\n"

@@ -1,0 +1,105 @@
+"""A model directory: saved, loaded, and complained about."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+import asr
+from asr.errors import ModelError
+
+
+@pytest.fixture
+def copy(digits_model, tmp_path) -> Path:
+    return digits_model.save(tmp_path / "model")
+
+
+def test_saved_and_loaded_is_the_same_model(digits_model, copy, sample):
+    assert asr.load(copy).transcribe(sample) == digits_model.transcribe(sample)
+    again = asr.load(copy).save(copy.parent / "again")
+    for path in copy.iterdir():
+        assert (again / path.name).read_bytes() == path.read_bytes(), path.name
+
+
+def test_samples_and_files_give_the_same_words(digits_model, sample):
+    samples, rate = soundfile.read(sample, dtype="int16")
+    from_file = digits_model.transcribe(sample)
+    assert digits_model.transcribe(samples, rate) == from_file
+    assert digits_model.transcribe((samples / 32768).astype(np.float32), rate) == from_file
+    assert from_file.text == sample.with_suffix(".txt").read_text().strip()
+
+
+def test_phones_and_words_tile_the_alignment(digits_model, sample):
+    result = digits_model.transcribe(sample)
+    edges = [p.start for p in result.phones] + [result.phones[-1].end]
+    assert edges[0] == 0.0 and edges == sorted(edges)
+    assert edges[-1] == pytest.approx(len(result.alignment) * digits_model.frame_shift)
+    starts, ends = {p.start for p in result.phones}, {p.end for p in result.phones}
+    assert all(w.start in starts and w.end in ends for w in result.words)
+
+
+def test_word_times_equal_a_forced_alignment(digits_model, sample):
+    """Decoding finds the words; aligning those same words must put them on the same frames."""
+    decoded = digits_model.with_decoding(insertion_penalty=0.0, beam=1000.0).transcribe(sample)
+    forced = digits_model.align(sample, decoded.text)
+    assert forced.words == decoded.words
+    assert np.array_equal(forced.alignment, decoded.alignment)
+
+
+def test_silence_gives_no_words(digits_model):
+    assert digits_model.transcribe(np.zeros(8000, np.float32)).text == ""
+
+
+def test_every_file_is_guarded(copy):
+    for name in [p.name for p in copy.iterdir() if p.name != "README.md"]:
+        path = copy / name
+        original = path.read_bytes()
+        path.write_bytes(original[:-7])
+        with pytest.raises(ModelError, match=name.replace(".", r"\.")):
+            asr.load(copy)
+        path.unlink()
+        with pytest.raises(ModelError):
+            asr.load(copy)
+        path.write_bytes(original)
+    asr.load(copy)
+
+
+def test_newer_formats_and_unknown_kinds_are_refused(copy):
+    path = copy / "model.json"
+    description = json.loads(path.read_text())
+    for key, value in (("format", 99), ("kind", "oracle")):
+        path.write_text(json.dumps({**description, key: value}))
+        with pytest.raises(ModelError, match=str(value)):
+            asr.load(copy)
+
+
+def test_files_outside_the_directory_are_never_named(copy):
+    path = copy / "model.json"
+    description = json.loads(path.read_text())
+    description["files"]["../secret"] = {"bytes": 1, "sha256": ""}
+    path.write_text(json.dumps(description))
+    (copy.parent / "secret").write_text("x")
+    with pytest.raises(ModelError, match="secret"):
+        asr.load(copy)
+
+
+def test_no_such_model():
+    with pytest.raises(ModelError, match="did you mean 'digits'"):
+        asr.load("digit")
+
+
+def test_a_card_may_be_edited(copy):
+    (copy / "README.md").write_text("My notes.\n")
+    assert asr.load(copy).card == "My notes.\n"
+
+
+def test_interrupted_save_leaves_the_old_model(digits_model, copy, monkeypatch):
+    monkeypatch.setattr(type(digits_model), "_write_parts", lambda self, directory: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        digits_model.save(copy)
+    asr.load(copy)
+    assert [p.name for p in copy.parent.iterdir()] == ["model"]
+    shutil.rmtree(copy)
