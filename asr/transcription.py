@@ -141,7 +141,7 @@ def as_text(recording_id: str, transcript: Transcript) -> str:
 
 
 def as_json(recording_id: str, transcript: Transcript) -> str:
-    """One JSON object: id, text, words and phones with start and end in seconds, score, and whether an end was reached."""
+    """One JSON object: id, text, words and phones with start and end in seconds, score, whether an end was reached."""
     return (
         json.dumps(
             {

@@ -116,17 +116,25 @@ class Graph:
         position += -position % _ALIGNMENT if header.aligned else 0
         arcs = _array(data, position, ARC, header.n_arcs, header.aligned, where)
         graph = cls(header.start, states, arcs)
-        graph._check_states(where)
+        graph._check_ends(where)
         if header.properties & _I_LABEL_SORTED == 0:
+            graph._check_states(where)
             order = np.lexsort((arcs["ilabel"], graph.sources()))
             graph = cls(header.start, states, arcs[order])
         if check:
             graph.check(where)
         return graph
 
-    def _check_states(self, where: str) -> None:
+    def _check_ends(self, where: str) -> None:
+        """What can be seen without going through the states."""
         if self.start != -1 and not 0 <= self.start < self.n_states:
             raise GraphError(f"{where}: the start state is {self.start}; the graph has {self.n_states} states")
+        end = int(self.states["first"][-1]) + int(self.states["n_arcs"][-1]) if self.n_states else 0
+        if end != self.n_arcs:
+            raise GraphError(f"{where}: the states have {end} arcs; the graph has {self.n_arcs}")
+
+    def _check_states(self, where: str) -> None:
+        self._check_ends(where)
         after = np.cumsum(self.states["n_arcs"], dtype=np.int64)
         wrong = np.flatnonzero(after - self.states["n_arcs"] != self.states["first"])
         if len(wrong):
@@ -134,8 +142,6 @@ class Graph:
             raise GraphError(
                 f"{where}: the arcs of state {s} start at {self.states['first'][s]}, not where those before it end"
             )
-        if (after[-1] if self.n_states else 0) != self.n_arcs:
-            raise GraphError(f"{where}: the states have {after[-1:].sum()} arcs; the graph has {self.n_arcs}")
 
     def check(self, where: str = "graph") -> None:
         """Raise GraphError unless every state and arc is consistent; looks at each of them."""

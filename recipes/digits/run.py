@@ -35,6 +35,7 @@ class Settings:
     sample_rate: int
     seeds: tuple[int, ...]
     n_jobs: int
+    global_frames: int
     mfcc: MfccOptions
     mono: MonoOptions
     grid: Grid
@@ -46,7 +47,7 @@ def main() -> None:
     run = Run(arguments.out)
     corpus = synthesised(run) if arguments.corpus == "synth" else fsdd(Path(arguments.corpus))
     tests = synth_tests(corpus) if arguments.corpus == "synth" else fsdd_tests(corpus)
-    systems = all_systems(settings)
+    systems = all_systems(settings)[1 if arguments.corpus == "synth" else 0 :]
     inputs = {"utterances": list(corpus), "pipeline": systems[0].features, "n_jobs": settings.n_jobs}
     data = run.stage("features", extract_features, inputs)
     bench = Bench(run, data, LEXICON, settings.grid, settings.n_jobs, fallback="digits")
@@ -67,10 +68,13 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def all_systems(settings: Settings) -> list[System]:
-    """Normalisation with all of a speaker's recordings, as in Kaldi's recipes, and with the past alone, for streaming."""
+    """Normalised with all of a speaker's recordings, as in Kaldi's recipes, and with the past alone, for streaming."""
     front_end = {"kind": "mfcc", "options": asdict(settings.mfcc)}
     deltas = {"kind": "delta", "order": 2, "window": 2}
-    normalisations = {"speaker": {"kind": "cmvn", "mode": "speaker"}, "none": {"kind": "cmvn", "mode": "causal"}}
+    normalisations = {
+        "speaker": {"kind": "cmvn", "mode": "speaker"},
+        "none": {"kind": "cmvn", "mode": "causal", "global_frames": settings.global_frames},
+    }
     return [
         System(FeaturePipeline(settings.sample_rate, (front_end, cmvn, deltas)), settings.mono, adaptation)
         for adaptation, cmvn in normalisations.items()

@@ -170,6 +170,18 @@ def test_an_inconsistent_file_is_refused(field, index, value, message):
         Graph.from_bytes(damaged(field, index, value))
 
 
+def test_a_large_file_is_opened_without_being_read_through(tmp_path):
+    """check=False is what files of 64 MiB and more get: the ends alone are looked at."""
+    path = tmp_path / "g.fst"
+    path.write_bytes(damaged("arcs.next", 7, 30))
+    assert Graph.read(path, check=False).arcs["next"][7] == 30
+    with pytest.raises(GraphError, match=r"g\.fst: arc 7 goes to state 30"):
+        Graph.read(path)
+    path.write_bytes(damaged("states.n_arcs", 29, 2**31))
+    with pytest.raises(GraphError, match="the graph has 200"):
+        Graph.read(path, check=False)
+
+
 def test_sizes_that_do_not_fit_the_file_are_refused():
     whole = bytearray(random_graph(5).to_bytes())
     position = whole.index(b"standard") + 8 + 8 + 8  # after version, flags and properties: start, states, arcs
