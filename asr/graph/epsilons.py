@@ -4,7 +4,7 @@ import numpy as np
 
 from .const_fst import Graph
 
-_ROUNDS = 100  # each round shortens every chain; more are needed only by chains longer than any graph's
+_LEAST_GAIN = 1e-3  # rounds go on while each makes the graph smaller by more than this part of it
 
 
 def remove_epsilons_locally(graph: Graph) -> Graph:
@@ -15,13 +15,16 @@ def remove_epsilons_locally(graph: Graph) -> Graph:
 
     Same idea as Kaldi's fstrmepslocal.
     """
-    for _ in range(_ROUNDS):
-        shorter, changed = _past_single_exits(graph)
-        shorter, changed_too = _before_single_entries(_trimmed(shorter))
-        graph = _trimmed(shorter)
-        if not (changed or changed_too):
-            break
-    return graph
+    while True:
+        before = _size(graph)
+        graph = _trimmed(_past_single_exits(graph))
+        graph = _trimmed(_before_single_entries(graph))
+        if before - _size(graph) <= _LEAST_GAIN * before:
+            return graph
+
+
+def _size(graph: Graph) -> int:
+    return graph.n_arcs + int(graph.states["n_input_epsilons"].sum())
 
 
 def _combinable(arcs: np.ndarray, following: np.ndarray) -> np.ndarray:
@@ -37,7 +40,7 @@ def _joined(arcs: np.ndarray, following: np.ndarray) -> np.ndarray:
     return result
 
 
-def _past_single_exits(graph: Graph) -> tuple[Graph, bool]:
+def _past_single_exits(graph: Graph) -> Graph:
     """Each arc that leads to a state with one way on takes that way at once, where labels allow."""
     arcs, states, source = graph.arcs.copy(), graph.states, graph.sources()
     target = arcs["next"]
@@ -47,10 +50,10 @@ def _past_single_exits(graph: Graph) -> tuple[Graph, bool]:
     chosen_ok = _combinable(arcs[chosen], following) & (following["next"] != arcs["next"][chosen])
     chosen, following = chosen[chosen_ok], following[chosen_ok]
     arcs[chosen] = _joined(arcs[chosen], following)
-    return _rebuilt(graph, source, arcs), len(chosen) > 0
+    return _rebuilt(graph, source, arcs)
 
 
-def _before_single_entries(graph: Graph) -> tuple[Graph, bool]:
+def _before_single_entries(graph: Graph) -> Graph:
     """An arc without input label that is a state's only entry is put in front of the state's own arcs."""
     arcs, states, source = graph.arcs, graph.states, graph.sources()
     n_entries = np.bincount(arcs["next"], minlength=graph.n_states)
@@ -70,7 +73,7 @@ def _before_single_entries(graph: Graph) -> tuple[Graph, bool]:
     result, new_source = arcs.copy(), source.copy()
     result[moved] = _joined(arcs[before], arcs[moved])
     new_source[moved] = source[before]
-    return _rebuilt(graph, new_source[~candidate], result[~candidate]), bool(candidate.any())
+    return _rebuilt(graph, new_source[~candidate], result[~candidate])
 
 
 def _rebuilt(graph: Graph, source: np.ndarray, arcs: np.ndarray) -> Graph:
