@@ -68,11 +68,8 @@ def _joined(path: Path, folder: Path) -> str:
     """An id that tells apart files of the same stem: the way from the folder, `ann/1.wav` as `ann-1`."""
     relative = path.relative_to(folder)
     inner = "-".join((*relative.parent.parts, relative.stem))
-    return (
-        inner
-        if len({p.suffix for p in path.parent.glob(f"{path.stem}.*")} & AUDIO_SUFFIXES) < 2
-        else inner + path.suffix
-    )
+    twins = {p.suffix for p in path.parent.glob(f"{glob.escape(path.stem)}.*")} & AUDIO_SUFFIXES
+    return inner if len(twins) < 2 else inner + path.suffix
 
 
 def _data_directory(directory: Path) -> tuple[list[Recording], list[Failure]]:

@@ -53,6 +53,9 @@ class Run:
         self.folder = Path(out_dir)
         self.folder.mkdir(parents=True, exist_ok=True)
         self._code = code if code is not None else _code_hash()
+        details = logging.FileHandler(self.folder / "run.log", encoding="utf-8", delay=True)
+        details.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+        logging.getLogger("asr").addHandler(details)
         self.folders: dict[str, Path] = {}  # of the stages finished in this run, by name
         self._known: dict[Path, str] = {}  # hashes of those folders
 
@@ -160,9 +163,13 @@ def cpu_seconds() -> float:
 
 
 def run_recipe(main: Callable[[], None]) -> None:
-    """Run a recipe's main function as a program: log lines with the time on stderr, errors without a traceback."""
+    """Run a recipe's main function as a program: stages and warnings on stderr, errors without a traceback.
+
+    Everything that is logged, each training pass too, goes to run.log in the run's folder.
+    """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", datefmt="%H:%M:%S"))
+    handler.addFilter(lambda record: record.name == logger.name or record.levelno >= logging.WARNING)
     package_logger = logging.getLogger("asr")
     package_logger.addHandler(handler)
     package_logger.setLevel(logging.INFO)

@@ -11,6 +11,7 @@ import re
 from dataclasses import asdict, dataclass
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 from asr.corpus import Corpus, Utterance
 from asr.errors import CorpusError
@@ -71,7 +72,7 @@ def all_systems(settings: Settings) -> list[System]:
     """Normalised with all of a speaker's recordings, as in Kaldi's recipes, and with the past alone, for streaming."""
     front_end = {"kind": "mfcc", "options": asdict(settings.mfcc)}
     deltas = {"kind": "delta", "order": 2, "window": 2}
-    normalisations = {
+    normalisations: dict[str, dict[str, Any]] = {
         "speaker": {"kind": "cmvn", "mode": "speaker"},
         "none": {"kind": "cmvn", "mode": "causal", "global_frames": settings.global_frames},
     }
