@@ -1,5 +1,6 @@
 """From the command line's inputs to lines of text: what to transcribe, in which order, and how results are written."""
 
+import glob
 import json
 import os
 from collections import Counter
