@@ -117,20 +117,37 @@ class DiagGmms:
 def _padded(coefficients: np.ndarray) -> np.ndarray:
     """Coefficients with rows and columns of zeros as the kernel wants them: an even number, a multiple of 4."""
     rows, columns = coefficients.shape
-    return np.pad(coefficients, ((0, rows % 2), (0, -columns % 4)))
+    padded = np.zeros((rows + rows % 2, columns + -columns % 4), np.float32)
+    padded[:rows, :columns] = coefficients
+    return padded
 
 
-def _block_log_likelihoods(features: np.ndarray, coefficients: np.ndarray, offsets: np.ndarray) -> np.ndarray:
-    """float32 (n_pdfs, n_rows) transposed: the log-likelihoods of a few frames."""
+def component_scores(features: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
+    """The log(weight x density) of each Gaussian at a few frames.
+
+    features: float32 (n_frames, dim). coefficients: float32 (n_gauss, 1 + 2 dim), of DiagGmms.coefficients.
+    Returns float32 (n_gauss, n_frames).
+    """
+    return _scores(features, _padded(coefficients))[: len(coefficients)]
+
+
+def _scores(features: np.ndarray, padded: np.ndarray) -> np.ndarray:
+    """float32 (len(padded), n_rows): the scores of Gaussians; padded rows give 0."""
     n_rows, dim = features.shape
-    expanded = np.zeros((coefficients.shape[1], n_rows), np.float32)
+    expanded = np.zeros((padded.shape[1], n_rows), np.float32)
     expanded[0] = 1.0
     expanded[1 : 1 + dim] = features.T
     np.multiply(expanded[1 : 1 + dim], expanded[1 : 1 + dim], out=expanded[1 + dim : 1 + 2 * dim])
-    scores = np.empty((len(coefficients), n_rows), np.float32)
-    gaussian_scores(coefficients, expanded, scores)
-    largest, total = np.empty((2, len(offsets) - 1, n_rows), np.float32)
-    power, fraction = np.empty((2, n_rows), np.float32)
+    scores = np.empty((len(padded), n_rows), np.float32)
+    gaussian_scores(padded, expanded, scores)
+    return scores
+
+
+def _block_log_likelihoods(features: np.ndarray, padded: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+    """float32 (n_pdfs, n_rows) transposed: the log-likelihoods of a few frames."""
+    scores = _scores(features, padded)
+    largest, total = np.empty((2, len(offsets) - 1, len(features)), np.float32)
+    power, fraction = np.empty((2, len(features)), np.float32)
     sum_exponentials(scores, offsets, largest, total, power.view(np.int32), power, fraction)
     np.log(total, out=total)
     total += largest

@@ -150,7 +150,8 @@ def pass_over(
 class Workers:
     """Processes that do passes over parts; a context manager. With n_jobs=1 there are none, and no joblib.
 
-    The parts' arrays are shared as memory-mapped files, written once. Each process uses one BLAS thread.
+    The parts' arrays are shared as memory-mapped files, written once. Each process uses one BLAS thread. Starting a
+    process takes a second or two: worth it from some hundred thousand frames on.
     """
 
     def __init__(self, parts: Sequence[Part], n_jobs: int):
