@@ -37,12 +37,13 @@ N_BINS = 256
 @kernel(f"boolean({MATRIX}, int64, float64, float64[::1])")
 def acoustic_costs(loglikes, row, scale, frame_cost):
     """Fill `frame_cost` with -scale times one row of the matrix; False if a value in it is not finite."""
-    wrong = 0.0
+    line = loglikes[row]
+    wrong = 0
     for c in range(frame_cost.shape[0]):
-        x = -scale * loglikes[row, c]
+        x = -scale * line[c]
         frame_cost[c] = x
-        wrong += x - x
-    return wrong == 0.0
+        wrong |= x - x != 0.0
+    return wrong == 0
 
 
 @kernel("float64(float64[::1], int64, int64, int64, float64, float64, int64[::1])")

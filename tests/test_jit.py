@@ -1,0 +1,109 @@
+"""Compiled kernels: cached where there is a place for it, compiled anew where there is none or the cache is damaged."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import asr
+from asr.jit import kernel
+
+PACKAGE = Path(asr.__file__).parent
+
+KERNEL = """
+from asr.jit import kernel
+
+@kernel("int64(int64)")
+def double(x):
+    return 2 * x
+
+assert double(21) == 42
+print(sum(double.stats.cache_hits.values()), len(double.stats.cache_path or ""))
+"""
+
+DECODE = """
+import logging
+logging.basicConfig(level=logging.INFO)
+import numpy as np
+import asr
+from asr.decoding import SearchOptions, ViterbiDecoder
+from asr.graph.const_fst import Graph
+graph = Graph.from_arrays(0, [0, 1, 1], [1, 1, 2], [5, 0, 6], [0.0, 0.5, 0.5], [1, 1, 1], [np.inf, 0.0])
+decoder = ViterbiDecoder(graph, np.array([-1, 0, 1]), SearchOptions(acoustic_scale=1.0))
+path = decoder.decode(np.array([[0, -3], [-3, 0], [0, -3]], np.float32))
+print(asr.__file__)
+print(path.words.tolist(), path.score)
+"""
+
+
+def run(code, folder, *, package=PACKAGE, **environment):
+    """Run code as a module in the folder, with nothing in the environment that could point to a cache."""
+    (folder / "program.py").write_text(code)
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("HOME", "XDG_", "NUMBA_", "PYTHON"))}
+    result = subprocess.run(
+        [sys.executable, "-B", str(folder / "program.py")],
+        env={**kept, "PYTHONPATH": str(package.parent), **environment},
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert result.returncode == 0, result.stderr
+    return result
+
+
+@pytest.fixture
+def blocked(tmp_path):
+    """A path below which nobody can create anything, root included: it is a file."""
+    path = tmp_path / "blocked"
+    path.write_text("")
+    return path
+
+
+def block_caches_beside_sources(folder, blocked):
+    """A file where Python and numba would make their cache folder, as good as a folder that cannot be written."""
+    for place in [folder, *(p for p in folder.rglob("*") if p.is_dir())]:
+        shutil.copy(blocked, place / "__pycache__")
+
+
+def test_second_process_takes_the_code_from_the_cache(tmp_path):
+    first, second = (run(KERNEL, tmp_path, NUMBA_CACHE_DIR=str(tmp_path / "cache")).stdout.split() for _ in range(2))
+    assert list((tmp_path / "cache").rglob("*.nbc"))
+    assert (first[0], second[0]) == ("0", "1")
+
+
+def test_no_writable_place_for_the_cache(tmp_path, blocked):
+    block_caches_beside_sources(tmp_path, blocked)
+    places = {"XDG_CACHE_HOME": str(blocked / "home"), "NUMBA_CACHE_DIR": str(blocked / "cache")}
+    for environment in (places, {**places, "HOME": str(blocked)}, {"XDG_CACHE_HOME": str(blocked)}):
+        assert run(KERNEL, tmp_path, **environment).stdout.split()[1] == "0"
+    assert not list(tmp_path.rglob("*.nbc"))
+
+
+def test_decoding_with_a_read_only_package_and_no_home(tmp_path, blocked):
+    shutil.copytree(PACKAGE, tmp_path / "asr", ignore=shutil.ignore_patterns("__pycache__", "data"))
+    block_caches_beside_sources(tmp_path / "asr", blocked)
+    result = run(DECODE, tmp_path, package=tmp_path / "asr", XDG_CACHE_HOME=str(blocked))
+    assert result.stdout.splitlines() == [str(tmp_path / "asr" / "__init__.py"), "[5, 6] -1.0"]
+    assert "advance: compiled without a cache" in result.stderr
+
+
+@pytest.mark.parametrize("ending", [".nbi", ".nbc"])
+def test_damaged_cache(tmp_path, ending):
+    cache = str(tmp_path / "cache")
+    run(KERNEL, tmp_path, NUMBA_CACHE_DIR=cache)
+    (file,) = (tmp_path / "cache").rglob("*" + ending)
+    file.write_bytes(file.read_bytes()[:100])
+    assert run(KERNEL, tmp_path, NUMBA_CACHE_DIR=cache).stdout.split()[1] == "0"
+
+
+def test_an_error_in_the_function_is_not_hidden():
+    numba = pytest.importorskip("numba")
+    with pytest.raises(numba.core.errors.TypingError):
+
+        @kernel("int64(int64)")
+        def wrong(x):
+            return x.no_such_attribute
