@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import ModelError
-from .kernels import add_weighted
+from ..jit import kernel
 from .model import DiagGmms, component_scores
 
 STATISTICS_FRAMES = 512  # frames at a time: they stay within the processor's cache
@@ -77,6 +77,25 @@ def accumulate(gmms: DiagGmms, features: np.ndarray, pdf_of_frame: np.ndarray) -
             log_likelihood += likelihood
     dim = gmms.dim
     return GmmStatistics(sums[:, 0], sums[:, 1 : 1 + dim], sums[:, 1 + dim :], log_likelihood, len(features))
+
+
+@kernel("void(float64[:, ::1], float64[:, ::1], float64[:, ::1])")
+def add_weighted(posteriors, rows, sums):
+    """Add the matrix product posteriors @ rows to `sums`; in one thread, in one order, however busy the machine is.
+
+    posteriors: float64 (n_gauss, n_rows). rows: float64 (n_rows, n_terms). sums: float64 (n_gauss, n_terms).
+    """
+    n_rows, n_terms = rows.shape
+    whole = n_rows - n_rows % 4
+    for r in range(0, whole, 4):
+        for g in range(len(posteriors)):
+            p0, p1, p2, p3 = posteriors[g, r], posteriors[g, r + 1], posteriors[g, r + 2], posteriors[g, r + 3]
+            for k in range(n_terms):
+                sums[g, k] += (p0 * rows[r, k] + p1 * rows[r + 1, k]) + (p2 * rows[r + 2, k] + p3 * rows[r + 3, k])
+    for r in range(whole, n_rows):
+        for g in range(len(posteriors)):
+            for k in range(n_terms):
+                sums[g, k] += posteriors[g, r] * rows[r, k]
 
 
 def _expand(frames: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The compiled inner loops of GMMs: scores of Gaussians, sums of exponentials over each pdf's, and statistics.
+"""The compiled inner loops of GMM likelihoods: scores of Gaussians, and sums of exponentials over each pdf's.
 
 Frames are the last axis here: the loops over them become vector instructions, and each frame's arithmetic is the same,
 in the same order, wherever it stands. BLAS gives no such promise: the last bit of its sums depends on a row's place,
@@ -64,22 +64,3 @@ def sum_exponentials(scores, offsets, largest, total, power_bits, power, fractio
                 fraction[r] = ((((((_C6 * y + _C5) * y + _C4) * y + _C3) * y + _C2) * y + _C1) * y) + one
             for r in range(len(fraction)):
                 total[p, r] += power[r] * fraction[r]
-
-
-@kernel("void(float64[:, ::1], float64[:, ::1], float64[:, ::1])")
-def add_weighted(posteriors, rows, sums):
-    """Add the matrix product posteriors @ rows to `sums`; in one thread, in one order, however busy the machine is.
-
-    posteriors: float64 (n_gauss, n_rows). rows: float64 (n_rows, n_terms). sums: float64 (n_gauss, n_terms).
-    """
-    n_rows, n_terms = rows.shape
-    whole = n_rows - n_rows % 4
-    for r in range(0, whole, 4):
-        for g in range(len(posteriors)):
-            p0, p1, p2, p3 = posteriors[g, r], posteriors[g, r + 1], posteriors[g, r + 2], posteriors[g, r + 3]
-            for k in range(n_terms):
-                sums[g, k] += (p0 * rows[r, k] + p1 * rows[r + 1, k]) + (p2 * rows[r + 2, k] + p3 * rows[r + 3, k])
-    for r in range(whole, n_rows):
-        for g in range(len(posteriors)):
-            for k in range(n_terms):
-                sums[g, k] += posteriors[g, r] * rows[r, k]

@@ -155,13 +155,13 @@ def train_mono(
         "monophone training: %d utterances in %d parts, %d pdfs, %d features a frame",
         len(usable), len(parts), tree.n_pdfs, gmms.dim,
     )  # fmt: skip
-    silence_pdfs = np.array(
-        [tree.pdf((lexicon.silence_id,), c) for c in range(topology.n_pdf_classes(lexicon.silence_id))]
-    )
+    boosts = silence_boosts(tree, lexicon.silence_id, options.boost_silence)
     with Workers(parts, n_jobs) as workers:
-        run = _Run(options, workers, gmms, transitions, silence_pdfs, rng, unusable, progress)
+        run = _Run(options, workers, gmms, transitions, boosts, rng, n_unusable=len(unusable))
         for iteration in range(options.num_iters):
             run.one_pass(iteration)
+            if progress:
+                progress(iteration + 1, options.num_iters)
     return MonoResult(
         run.gmms, run.transitions, tree, topology, run.alignments(), {**unusable, **run.failures}, run.log
     )
@@ -201,6 +201,16 @@ def flat_start(table: "FeatureTable", utterances: Sequence[str], n_pdfs: int) ->
     return DiagGmms(np.ones(n_pdfs), np.tile(mean, (n_pdfs, 1)), np.tile(variance, (n_pdfs, 1)), np.arange(n_pdfs + 1))
 
 
+def silence_boosts(tree: MonophoneTree, silence_phone: int, factor: float) -> np.ndarray | None:
+    """float32 (n_pdfs,): added to log-likelihoods in alignment only, so that the model itself stays as it is."""
+    if factor == 1.0:
+        return None
+    boosts = np.zeros(tree.n_pdfs, np.float32)
+    first = tree.first_pdf[silence_phone]
+    boosts[first : first + tree.n_classes[silence_phone]] = np.log(factor)
+    return boosts
+
+
 def _examples(reasons: Mapping[str, str], count: int = 3) -> str:
     """A few of the utterances and reasons, for a message."""
     shown = "; ".join(f"{u}: {reason}" for u, reason in list(reasons.items())[:count])
@@ -222,14 +232,13 @@ class _Run:
         workers: Workers,
         gmms: DiagGmms,
         transitions: TransitionModel,
-        silence_pdfs: np.ndarray,
+        boosts: np.ndarray | None,
         rng: np.random.Generator,
-        unusable: dict[str, str],
-        progress: Callable[[int, int], None] | None,
+        n_unusable: int,
     ):
-        self.options, self.workers, self.rng, self.progress = options, workers, rng, progress
-        self.gmms, self.transitions, self.silence_pdfs = gmms, transitions, silence_pdfs
-        self.n_unusable = len(unusable)
+        self.options, self.workers, self.rng, self.boosts = options, workers, rng, boosts
+        self.gmms, self.transitions = gmms, transitions
+        self.n_unusable = n_unusable
         self.log: list[PassRecord] = []
         self.target = gmms.n_gauss
         self.increment = max(0, options.total_gaussians - gmms.n_gauss) // options.max_iter_inc
@@ -249,7 +258,7 @@ class _Run:
             self.gmms,
             self.transitions,
             self.options.align_options(iteration) if realign else None,
-            self._boosts(),
+            self.boosts,
         )
         if realign:
             self._take_alignments(results)
@@ -274,16 +283,6 @@ class _Run:
             iteration, log_likelihood, record.n_frames, n_gaussians, ", realigned" if realign else "",
             record.n_failed, record.n_retried,
         )  # fmt: skip
-        if self.progress:
-            self.progress(iteration + 1, self.options.num_iters)
-
-    def _boosts(self) -> np.ndarray | None:
-        """float32 (n_pdfs,): added to log-likelihoods in alignment; the model itself stays as it is."""
-        if self.options.boost_silence == 1.0:
-            return None
-        boosts = np.zeros(self.gmms.n_pdfs, np.float32)
-        boosts[self.silence_pdfs] = np.log(self.options.boost_silence)
-        return boosts
 
     def _take_alignments(self, results: list[PassResult]) -> None:
         failures = {u: reason for result in results for u, reason in result.failures.items()}
