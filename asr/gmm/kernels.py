@@ -10,7 +10,8 @@ import numpy as np
 from ..jit import kernel
 
 LOG2_E = np.float32(1.4426950408889634)
-# A relative error below 2e-7 for 2**y, -0.5 <= y <= 0.5: the Taylor series of exp(y log 2) to the sixth power.
+# 2**y for -0.5 <= y <= 0.5: the Taylor series of exp(y log 2) to the sixth power. With the rounding of its argument, a
+# term within exp(-5) of the largest is right to 5e-7 of its value (measured), one at exp(-80) to 4e-6.
 _C1, _C2, _C3 = np.float32(0.6931471805599453), np.float32(0.2402265069591007), np.float32(0.0555041086648216)
 _C4, _C5, _C6 = np.float32(0.009618129107628477), np.float32(0.0013333558146428443), np.float32(0.00015403530393381608)
 
