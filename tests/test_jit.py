@@ -107,3 +107,21 @@ def test_an_error_in_the_function_is_not_hidden():
         @kernel("int64(int64)")
         def wrong(x):
             return x.no_such_attribute
+
+
+def test_a_subkernel_is_plain_python_outside_kernels_and_compiled_inside():
+    from asr.jit import subkernel
+
+    @subkernel
+    def ratio(x, y):
+        return x / y
+
+    @kernel("float64(float64, float64)")
+    def twice(x, y):
+        return 2 * ratio(x, y)
+
+    assert ratio(1, 4) == 0.25
+    assert twice(1.0, 4.0) == 0.5
+    assert twice(1.0, 0.0) == float("inf")  # numpy's arithmetic, not an exception
+    with pytest.raises(ZeroDivisionError):
+        ratio(1, 0)

@@ -16,25 +16,24 @@ does. That is the first start of a new user, so measure it when changing them.
 
 import numpy as np
 
-from ..jit import kernel
+from ..jit import kernel, subkernel
 
 INTS = "Array(int32, 1, 'C', readonly=True)"
 GRAPH = f"{INTS}, {INTS}, Array(float32, 1, 'C', readonly=True)"
 MATRIX = "Array(float32, 2, 'C', readonly=True)"
 SEARCH = "float64[::1], int32[::1], int32[::1], int32[::1], int32[::1]"
-STACK = "int32[::1], int32[::1]"
 
 # What `advance` reports.
 DONE, FULL, NOT_FINITE, DEAD, NEGATIVE_CYCLE = 0, 1, 2, 3, 4
 # Positions in the search's registers.
-N_TOKENS, BASE, BEST, FRAME, HERE, CULPRIT, N_REGISTERS = 0, 1, 2, 3, 4, 5, 6
+N_TOKENS, BASE, BEST, FRAME, HERE, IS_OPEN, CULPRIT, N_REGISTERS = 0, 1, 2, 3, 4, 5, 6, 7
 # Positions in the settings.
 BEAM, MAX_ACTIVE, MIN_ACTIVE, BEAM_DELTA, SCALE, PENALTY, ARENA_LIMIT, N_SETTINGS = 0, 1, 2, 3, 4, 5, 6, 7
 TINY = 1e-9  # a smaller gain on epsilon arcs is rounding in a cycle of cost zero, not a better path
 N_BINS = 256
 
 
-@kernel(f"boolean({MATRIX}, int64, float64, float64[::1])")
+@subkernel
 def acoustic_costs(loglikes, row, scale, frame_cost):
     """Fill `frame_cost` with -scale times one row of the matrix; False if a value in it is not finite."""
     line = loglikes[row]
@@ -46,7 +45,7 @@ def acoustic_costs(loglikes, row, scale, frame_cost):
     return wrong == 0
 
 
-@kernel("float64(float64[::1], int64, int64, int64, float64, float64, int64[::1])")
+@subkernel
 def nth_cost(cost, here, n, rank, low, high, bins):
     """A cost that more than `rank` of the n tokens do not exceed, hardly above the true order statistic.
 
@@ -70,7 +69,7 @@ def nth_cost(cost, here, n, rank, low, high, bins):
     return high
 
 
-@kernel("float64(float64[::1], int64, int64, float64, float64[::1], int64[::1])")
+@subkernel
 def cut_off(cost, here, n, best, settings, bins):
     """The cost from which tokens are dropped, by Kaldi's rules for max-active and min-active.
 
@@ -96,7 +95,7 @@ def cut_off(cost, here, n, best, settings, bins):
     return limit
 
 
-@kernel(f"int64({GRAPH}, {INTS}, float64[::1], {SEARCH}, int64[::1], int64, float64, float64, float64, float64[::1])")
+@subkernel
 def expand(
     states, arcs, weights, columns, frame_cost, cost, state, slot_of, previous, arc, registers, there, limit, beam,
     penalty, new_limit,
@@ -149,7 +148,7 @@ def expand(
     return m
 
 
-@kernel(f"boolean({GRAPH}, {SEARCH}, int64[::1], float64, float64, {STACK})")
+@subkernel
 def close(states, arcs, weights, cost, state, slot_of, previous, arc, registers, limit, penalty, stack, steps):
     """Follow the epsilon arcs from all tokens up to `limit`; False if they have a cycle that gains at every turn.
 
@@ -204,8 +203,8 @@ def close(states, arcs, weights, cost, state, slot_of, previous, arc, registers,
 
 
 @kernel(
-    f"int64({GRAPH}, {INTS}, {MATRIX}, float64[::1], {SEARCH}, int64[::1], {STACK}, float64[::1], int64[::1],"
-    " float64[::1])"
+    f"int64({GRAPH}, {INTS}, {MATRIX}, float64[::1], {SEARCH}, int64[::1], int32[::1], int32[::1], float64[::1],"
+    " int64[::1], float64[::1])"
 )
 def advance(
     states, arcs, weights, columns, loglikes, settings, cost, state, slot_of, previous, arc, registers, stack, steps,
@@ -213,14 +212,23 @@ def advance(
 ):  # fmt: skip
     """Search on through the rows of `loglikes`; DONE, or why it stopped before the row registers[FRAME].
 
-    totals: (2,) room for `new_limit`, and the sum of what was taken off the costs, so that they stay small however
-    long the audio is.
+    registers[IS_OPEN]: whether the epsilon arcs of the newest tokens are still to be followed, up to totals[0].
+    totals[1]: the sum of what was taken off the costs, so that they stay small however long the audio is.
     """
-    for row in range(registers[FRAME], loglikes.shape[0]):
+    while True:
+        if registers[IS_OPEN] != 0:
+            registers[IS_OPEN] = 0
+            if not close(
+                states, arcs, weights, cost, state, slot_of, previous, arc, registers, totals[0], settings[PENALTY],
+                stack, steps,
+            ):  # fmt: skip
+                return NEGATIVE_CYCLE
         n, here = registers[N_TOKENS], registers[HERE]
+        if registers[FRAME] == loglikes.shape[0]:
+            return DONE
         if registers[BASE] + n > settings[ARENA_LIMIT]:
             return FULL
-        if not acoustic_costs(loglikes, row, settings[SCALE], frame_cost):
+        if not acoustic_costs(loglikes, registers[FRAME], settings[SCALE], frame_cost):
             return NOT_FINITE
         best = cost[here + registers[BEST]]
         limit = cut_off(cost, here, n, best, settings, bins)
@@ -235,14 +243,11 @@ def advance(
         if m == 0:
             return DEAD
         totals[1] += best
-        registers[N_TOKENS], registers[BASE], registers[HERE] = m, registers[BASE] + n, there
-        registers[FRAME] = row + 1
-        if not close(
-            states, arcs, weights, cost, state, slot_of, previous, arc, registers, totals[0], settings[PENALTY], stack,
-            steps,
-        ):  # fmt: skip
-            return NEGATIVE_CYCLE
-    return DONE
+        registers[BASE] += n
+        registers[N_TOKENS] = m
+        registers[HERE] = there
+        registers[IS_OPEN] = 1
+        registers[FRAME] += 1
 
 
 @kernel("int64(int64, int64, int32[::1], int32[::1], int32[::1])")

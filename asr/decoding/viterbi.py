@@ -161,10 +161,9 @@ class ViterbiDecoder:
         self._arena[:, :2] = [[0], [-1]]  # slot 0 ends every back-trace, slot 1 is the start state's token
         self._cost[0], self._state[0] = 0.0, start
         self._registers[:] = 0
-        self._registers[k.N_TOKENS] = self._registers[k.BASE] = 1
-        penalty = self.options.insertion_penalty
-        if not k.close(*self._graph_views, *self._search, np.inf, penalty, *self._stack):
-            self._fail(k.NEGATIVE_CYCLE)
+        self._registers[[k.N_TOKENS, k.BASE, k.IS_OPEN]] = 1
+        self._totals[0] = np.inf
+        self.advance(np.empty((0, self.n_columns), np.float32))
 
     @property
     def n_frames(self) -> int:
