@@ -47,6 +47,11 @@ def reference_decode(graph, column_of_label, loglikes, *, acoustic_scale=0.1, in
         if not front:
             raise GraphError(f"frame {frame}: no path through the graph goes on")
 
+    return _best_path(graph, front, insertion_penalty)
+
+
+def _best_path(graph, front: dict[int, _Path], insertion_penalty: float) -> BestPath:
+    """The best of the last front's paths to a final state, or of all of them if none leads to one."""
     final = {s: float(graph.states["final"][s]) for s in front}
     reached = any(front[s][0] + final[s] < np.inf for s in front)
     end = min(front, key=lambda s: front[s][0] + (final[s] if reached else 0.0))
@@ -54,7 +59,7 @@ def reference_decode(graph, column_of_label, loglikes, *, acoustic_scale=0.1, in
     path, taken = front[end], []
     score = -(path[0] + final_cost)
     while path[1] is not None:
-        taken.append(arcs[path[2]])
+        taken.append(graph.arcs[path[2]].tolist())
         path = path[1]
     words = [olabel for _, olabel, _, _ in reversed(taken) if olabel]
     labels = [ilabel for ilabel, _, _, _ in reversed(taken) if ilabel]

@@ -288,18 +288,23 @@ def _check(graph: Graph, columns: np.ndarray, n_columns: int) -> None:
         raise GraphError("the graph is damaged: its states name arcs that it does not have")
     if not len(arcs):
         return
-    low, high = int(arcs["ilabel"].min()), int(arcs["ilabel"].max())
-    if low < 0 or high >= len(columns):
-        wrong = low if low < 0 else high
-        raise GraphError(f"the graph has input label {wrong}; column_of_label covers 1 to {len(columns) - 1}")
-    used = np.zeros(len(columns), bool)
-    used[arcs["ilabel"]] = True
-    missing = np.flatnonzero(used[1:] & (columns[1:] < 0)) + 1
-    if len(missing):
-        raise GraphError(f"the graph uses input label {missing[0]}, for which column_of_label has no column")
+    _check_labels(arcs["ilabel"], columns)
     if not 0 <= arcs["next"].min() <= arcs["next"].max() < len(states):
         raise GraphError(f"the graph is damaged: an arc leads to a state beyond its {len(states)}")
     if np.count_nonzero(arcs["ilabel"] == 0) != states["n_input_epsilons"].sum(dtype=np.int64):
         raise GraphError("the graph is damaged: its states count another number of epsilon arcs than it has")
     if not (arcs["weight"].min() > -np.inf and states["final"].min() > -np.inf):
         raise GraphError("the graph has a weight that is NaN or minus infinity")
+
+
+def _check_labels(ilabels: np.ndarray, columns: np.ndarray) -> None:
+    """Raise GraphError unless every input label of the graph has a column."""
+    low, high = int(ilabels.min()), int(ilabels.max())
+    if low < 0 or high >= len(columns):
+        wrong = low if low < 0 else high
+        raise GraphError(f"the graph has input label {wrong}; column_of_label covers 1 to {len(columns) - 1}")
+    used = np.zeros(len(columns), bool)
+    used[ilabels] = True
+    missing = np.flatnonzero(used[1:] & (columns[1:] < 0)) + 1
+    if len(missing):
+        raise GraphError(f"the graph uses input label {missing[0]}, for which column_of_label has no column")
