@@ -20,11 +20,17 @@ _NOTHING, _FIRST_SYMBOL = -1, -2  # codes: no label; #0, which #1, ... follow do
 class ContextGraph:
     """C ∘ LG. Input label i in 1 ... n_windows is windows[i - 1]; n_windows + 1 + k is the disambiguation symbol #k.
 
+    After the symbols comes one more, which stands where a phone is read before any window is complete: where a right
+    context is seen, the order of a sentence's first phones and symbols would be lost without it, and with it the
+    chance to determinise.
+
     windows: int32 (n_windows, context_width): phone ids.
+    n_symbols: disambiguation symbols, without the one more.
     """
 
     graph: Graph
     windows: np.ndarray
+    n_symbols: int = 0
 
 
 def compose_context(graph: Graph, n_phones: int, *, width: int, central: int) -> ContextGraph:
@@ -34,23 +40,24 @@ def compose_context(graph: Graph, n_phones: int, *, width: int, central: int) ->
     width, central: windows of `width` phones around the one at index `central`.
     Raises GraphError if such windows are too many to be counted in 64 bits.
 
-    Same as Kaldi's fstcomposecontext, which writes a symbol of its own where our first arcs have no input label.
+    Same as Kaldi's fstcomposecontext; the last symbol is its #-1.
     """
     if not 0 <= central < width:
         raise GraphError(f"central position {central} is outside a window of {width} phones")
     if (n_phones + 1) ** width * (graph.n_states + 1) >= 2**62:
         raise GraphError(f"windows of {width} out of {n_phones} phones are too many; use a smaller context width")
-    start, source, code, olabel, weight, target, final = _expand(graph, n_phones + 1, width, central)
+    n_symbols = max(int(graph.arcs["ilabel"].max(initial=0)) - n_phones, 0)
+    start, source, code, olabel, weight, target, final = _expand(graph, n_phones + 1, width, central, n_symbols)
     is_window = code >= 0
     used, label = np.unique(code[is_window], return_inverse=True)
     ilabel = np.where(code == _NOTHING, 0, len(used) + 1 + _FIRST_SYMBOL - code)
     ilabel[is_window] = label + 1
     powers = (n_phones + 1) ** np.arange(width - 1, -1, -1, dtype=np.int64)
     windows = (used[:, None] // powers % (n_phones + 1)).astype(np.int32)
-    return ContextGraph(Graph.from_arrays(start, source, ilabel, olabel, weight, target, final), windows)
+    return ContextGraph(Graph.from_arrays(start, source, ilabel, olabel, weight, target, final), windows, n_symbols)
 
 
-def _expand(graph: Graph, base: int, width: int, central: int) -> tuple:
+def _expand(graph: Graph, base: int, width: int, central: int, n_symbols: int) -> tuple:
     """Start, arcs and final costs of C ∘ LG; instead of input labels, codes: windows as numbers in the given base.
 
     A state is a pair of what was read last (a number of width - 1 digits) and a state of the graph. Pairs are found in
@@ -72,8 +79,10 @@ def _expand(graph: Graph, base: int, width: int, central: int) -> tuple:
         symbol = np.where(label[arc] == _FLUSH, 0, label[arc])
         moves = ((symbol > 0) & (symbol < base)) | (label[arc] == _FLUSH)
         window = history * base + symbol
-        code = np.where(symbol >= base, _FIRST_SYMBOL - (symbol - base), _NOTHING)
-        code[moves & (window // ahead % base != 0)] = window[moves & (window // ahead % base != 0)]
+        code = np.where(moves, _FIRST_SYMBOL - n_symbols, _NOTHING)
+        code[symbol >= base] = _FIRST_SYMBOL - (symbol[symbol >= base] - base)
+        complete = moves & (window // ahead % base != 0)
+        code[complete] = window[complete]
         reached = np.where(moves, window % n_histories, history) * n_states + target[arc]
         found.append((origin, code, olabel[arc], weight[arc], reached))
         frontier = np.setdiff1d(reached, known)

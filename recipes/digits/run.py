@@ -19,7 +19,7 @@ from asr.features import MfccOptions
 from asr.features.pipeline import FeaturePipeline
 from asr.gmm.mono import MonoOptions
 from asr.recipe import Run, load_config, run_recipe
-from asr.recipe.ending import Result, finish
+from asr.recipe.ending import Result, finish, ship
 from asr.recipe.systems import Bench, Fold, Grid, HeldOut, System, extract_features, speak_digits
 from asr.synth import SynthOptions
 
@@ -59,12 +59,15 @@ def main() -> None:
         for seed in settings.seeds[:n_seeds]
     ]
     finish(run, "Spoken digits", results, corpus)
+    if arguments.ship:
+        ship(arguments.ship, [r for r in results if r.system.adaptation == "none"], LEXICON.parent / "CARD.md")
 
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--corpus", default="synth", metavar="DIR|synth", help="the recordings, or synth (default)")
     parser.add_argument("--out", default="build/digits", metavar="DIR", help="where everything goes (%(default)s)")
+    parser.add_argument("--ship", type=Path, metavar="DIR", help="also write the streaming model with its card there")
     return parser.parse_args()
 
 
