@@ -22,7 +22,7 @@ from asr.lang.lexicon import Lexicon
 
 pynini = pytest.importorskip("pynini", reason="pynini has no wheel here")
 
-REFERENCE = Path(__file__).parents[1] / "references" / "graph_kaldi.json"
+REFERENCE = Path(__file__).parents[1] / "references" / "graph.json"
 CONTEXTS = [(1, 0), (2, 0), (2, 1), (3, 1), (3, 0)]
 
 

@@ -1,4 +1,4 @@
-"""H and the self-loops against Kaldi's own code (recorded by tests/references/graph_kaldi.py)."""
+"""H and the self-loops against Kaldi's own code (recorded by tests/references/record_graph.py)."""
 
 import json
 from pathlib import Path
@@ -18,7 +18,7 @@ from asr.hmm.tree import MonophoneTree
 
 pynini = pytest.importorskip("pynini", reason="pynini has no wheel here")
 
-REFERENCE = Path(__file__).parents[1] / "references" / "graph_kaldi.json"
+REFERENCE = Path(__file__).parents[1] / "references" / "graph.json"
 
 
 @pytest.fixture(scope="module")

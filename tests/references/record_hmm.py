@@ -1,6 +1,6 @@
-"""What Kaldi's code (kaldi-hmm-gmm 1.1.4, kaldifst 1.7.17) says of a small HMM set, to hmm.npz beside this file.
+"""What Kaldi's code (kaldi-hmm-gmm 1.1.4, kaldifst 1.7.17) says of a small HMM set, for tests/hmm.
 
-    python tests/references/record_hmm.py     (in an environment with these two packages and numpy)
+    python tests/references/record_hmm.py tests/references/hmm.npz   (in an environment with these packages and numpy)
 
 Recorded: transition ids, a transition update, forced alignments of random log-likelihoods, phone boundaries of the
 alignments by composition with the H transducer.
@@ -8,7 +8,7 @@ alignments by composition with the H transducer.
 
 import math
 import re
-from pathlib import Path
+import sys
 
 import kaldi_hmm_gmm as khg  # before kaldifst: it brings the FST types that both use
 import kaldifst
@@ -96,7 +96,7 @@ def phone_starts(alignment, tree, model):
         state = arcs[0].nextstate
 
 
-def main():
+def main(path):
     rng = np.random.default_rng(20261123)
     topo = topology()
     tree = khg.monophone_context_dependency(
@@ -140,8 +140,8 @@ def main():
         out[f"{case}.beams"], out[f"{case}.retried"] = np.array([beam, retry_beam]), np.array(retried)
         if done:
             out[f"{case}.phone_starts"] = np.array(phone_starts(alignment, tree, model))
-    np.savez_compressed(Path(__file__).with_name("hmm.npz"), **out)
+    np.savez_compressed(path, **out)
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1])

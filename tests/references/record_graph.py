@@ -3,12 +3,13 @@
 Written by hand from Kaldi's scripts (make_lexicon_fst.py, mkgraph.sh); imports nothing of this project.
 Made with kaldi-hmm-gmm 1.1.4 and kaldifst 1.7.17 (Kaldi's C++), Linux x86-64:
 
-    python tests/references/graph_kaldi.py > tests/references/graph_kaldi.json
+    python tests/references/record_graph.py tests/references/graph.json
 """
 
 import json
 import math
 import sys
+from pathlib import Path
 
 import kaldi_hmm_gmm as khg  # before kaldifst: the other order hangs
 import kaldifst
@@ -59,7 +60,7 @@ def arcs_of(fst):
     return {"start": fst.start, "final": [None if math.isinf(f) else round(f, 6) for f in final], "arcs": arcs}
 
 
-def main():
+def main(path):
     names = sorted({p for prons in WORDS.values() for q in prons for p in q.split()})
     phone = {p: i for i, p in enumerate(["<eps>", "SIL", *names])}
     n_phones = len(phone) - 1
@@ -169,9 +170,8 @@ def main():
     record["without_loops"] = arcs_of(plain)
     looped = khg.add_self_loops(trans_model=model, disambig_syms=[], self_loop_scale=0.1, reorder=True, ifst=plain)
     record["hclg"] = arcs_of(looped if looped is not None else plain)
-    json.dump(record, sys.stdout)
-    sys.stdout.write("\n")
+    Path(path).write_text(json.dumps(record) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1])

@@ -2,7 +2,7 @@
 
 Needs the environment of tests/benchmarks/kaldi_mono.py (kaldi-hmm-gmm==1.1.4 kaldifst==1.7.17):
 
-    python tests/references/gmm_record.py tests/references/gmm.npz
+    python tests/references/record_gmm.py tests/references/gmm.npz
 """
 
 import sys
