@@ -166,9 +166,9 @@ class Model:
         Raises AudioError for a recording that cannot be used; silence gives an empty transcript.
         """
         samples = self.read(audio, rate)
+        raw = self.features.front_end(samples)
         if is_silent(samples):
             return Transcript("")
-        raw = self.features.front_end(samples)
         return self.decode(self.features.finish([raw], ["speaker"])[0])
 
     def read(self, audio: str | os.PathLike | np.ndarray, rate: int | None = None) -> np.ndarray:

@@ -113,10 +113,11 @@ def _transcribe_group(model: Model, group: list[Recording]) -> Iterator[tuple[Re
     for recording in group:
         try:
             samples = audio.read(recording.path, model.sample_rate, start=recording.start, end=recording.end).samples
+            features = model.features.front_end(samples)
             if is_silent(samples):
                 yield recording, Transcript("")
                 continue
-            raw.append(model.features.front_end(samples))
+            raw.append(features)
             heard.append(recording)
         except (AsrError, ValueError) as error:
             yield recording, Failure(recording.id, _named(recording, error))

@@ -15,13 +15,13 @@ from asr.features.pipeline import FeaturePipeline
 from asr.errors import GraphError
 from asr.gmm.mono import MonoOptions
 from asr.lang.lexicon import Lexicon
-from asr.synth import SynthOptions, synthesise_digits
+from asr.synth import synthesise_digits
 from asr.training import Data, decode_all, train_monophone, with_graph
 import asr
 
 out = Path(sys.argv[1])
 lexicon = asr.load("digits").lexicon
-folder = synthesise_digits(out / "speech", SynthOptions(n_train=60, n_test=15))
+folder = synthesise_digits(out / "speech", n_train_voices=4, n_test_voices=2, train_utterances=20, test_utterances=8)
 pipeline = FeaturePipeline(8000, ({"kind": "mfcc", "options": {"use_energy": False}},
                                   {"kind": "cmvn", "mode": "causal"}, {"kind": "delta"}))
 data = {}
