@@ -56,7 +56,7 @@ class Data:
     def save(self, folder: Path) -> None:
         """Write features.npz and utterances.tsv (id, speaker, transcript) into a folder."""
         self.raw.save(folder / "features.npz")
-        rows = (f"{i}\t{self.speakers[i]}\t{self.transcripts[i]}\n" for i in self.raw)
+        rows = (f"{i}\t{self.speakers[i]}\t{text}\n" for i, text in self.transcripts.items())
         write_text(folder / "utterances.tsv", "".join(rows))
 
     @classmethod

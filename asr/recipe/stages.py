@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import hashlib
+import importlib.util
 import inspect
 import json
 import logging
@@ -173,6 +174,11 @@ def run_recipe(main: Callable[[], None]) -> None:
     package_logger = logging.getLogger("asr")
     package_logger.addHandler(handler)
     package_logger.setLevel(logging.INFO)
+    if importlib.util.find_spec("pynini") is None:
+        logger.warning(
+            "pynini is not installed here (it has wheels for Linux x86-64 only): no new decoding graph can be built, "
+            "a shipped model's graph is used"
+        )
     try:
         main()
     except AsrError as error:

@@ -140,10 +140,16 @@ def extract_features(
     corpus = Corpus(utterances)
     table, failures = extract(corpus, pipeline, n_jobs=n_jobs, progress=progress)
     for failure in failures:
-        logger.warning("left out: %s", failure)
+        logger.warning("no features of %s: %s", failure.id, failure.message)
     if not len(table):
         raise CorpusError("not one recording of the corpus could be used; see the warnings above")
     Data(table, corpus.speaker_of, corpus.transcripts()).save(folder)
+
+
+def usable(data: Path, ids: Sequence[str]) -> Data:
+    """The utterances of a Data folder with these ids, without those whose recording gave no features."""
+    whole = Data.load(data)
+    return whole.select(i for i in ids if i in whole.raw)
 
 
 def train(
@@ -160,7 +166,7 @@ def train(
     """A trained model with its graph in `folder`/model, and the log of its training."""
     begin = cpu_seconds()
     model, result = train_monophone(
-        Data.load(data).select(ids),
+        usable(data, ids),
         Lexicon.load(lexicon),
         system.features,
         system.options,
@@ -177,7 +183,7 @@ def tune(folder: Path, data: Path, trained: Path, ids: Sequence[str], grid: Grid
     """The errors of a trained model on held-out utterances for every setting of the grid, as tuning.json."""
     points = tune_decoding(
         load(trained / "model"),
-        Data.load(data).select(ids),
+        usable(data, ids),
         acoustic_scales=grid.acoustic_scales,
         insertion_penalties=grid.insertion_penalties,
     )
@@ -191,14 +197,17 @@ def read_tuning(*folders: Path) -> list[TuningPoint]:
 
 
 def test(folder: Path, data: Path, trained: Path, ids: Sequence[str], tuned: Sequence[Path]) -> None:
-    """Decode a test set once, with what was best on held-out data: hypotheses.tsv, test.json and the tuned model."""
+    """Decode a test set once, with what was best on held-out data: hypotheses.tsv, test.json and the tuned model.
+
+    A recording of the test set that has no features stays among the references, so its words count as deleted.
+    """
     best = best_point(read_tuning(*tuned))
     model = load(trained / "model")
     model = model.with_decoding(acoustic_scale=best.acoustic_scale, insertion_penalty=best.insertion_penalty)
-    part = Data.load(data).select(ids)
+    part = usable(data, ids)
     decoded = decode_all(model, part)
     write_pairs(folder / "hypotheses.tsv", decoded.hypotheses)
-    write_pairs(folder / "references.tsv", part.references)
+    write_pairs(folder / "references.tsv", {i: part.transcripts[i] for i in ids})
     unfinished = sum(not t.reached_final for t in decoded.transcripts.values())
     write_json(folder / "test.json", {"decode_rtf": decoded.rtf, "unfinished": unfinished, "tuned": asdict(best)})
     model.save(folder / "model")
