@@ -70,7 +70,13 @@ class Data:
 
     @property
     def references(self) -> dict[str, str]:
-        """Transcripts of exactly these utterances."""
+        """Transcripts of exactly these utterances. Raises CorpusError for one that has none."""
+        missing = [i for i in self.raw if i not in self.transcripts]
+        if missing:
+            raise CorpusError(
+                f"utterance {missing[0]!r} has features but no transcript ({len(missing)} of {len(self.raw)}); "
+                "select the utterances that have one"
+            )
         return {i: self.transcripts[i] for i in self.raw}
 
     def normalised(self, pipeline: FeaturePipeline) -> FeatureTable:

@@ -13,7 +13,8 @@ from ..hmm.align import AlignOptions
 from ..hmm.topology import Topology
 from ..hmm.transitions import TransitionModel
 from ..hmm.tree import MonophoneTree
-from .em import MStepOptions, mix_up, split_targets, update
+from .coverage import counted, warn_of_retried, warn_of_seldom, warn_of_unheard
+from .em import GmmStatistics, MStepOptions, mix_up, split_targets, update
 from .model import DiagGmms
 from .passes import PART_FRAMES, PassResult, Workers, equal_alignments, make_parts
 
@@ -102,7 +103,8 @@ class MonoResult:
     """A trained monophone model, and what happened on the way.
 
     alignments: utterance id -> int32 (n_frames,) transition ids, of the last realignment.
-    failures: utterance id -> why it has no alignment. log: one record a pass.
+    failures: utterance id -> why it has no alignment. retried: the utterances that only the retry beam aligned in the
+    last realignment; look at their transcripts first if there are many. log: one record a pass.
     """
 
     gmms: DiagGmms
@@ -111,6 +113,7 @@ class MonoResult:
     topology: Topology
     alignments: dict[str, np.ndarray]
     failures: dict[str, str]
+    retried: list[str]
     log: list[PassRecord]
 
 
@@ -128,7 +131,7 @@ def train_mono(
 
     table: features of the utterances; complete (deltas, normalisation), float32 (n_frames, dim) each.
     transcripts: utterance id -> word ids of the lexicon (Lexicon.encode). Utterances without features, or that cannot
-        be aligned, are left out and listed in the result's failures.
+        be aligned, are left out and listed in the result's failures. What the transcripts leave untrained is logged.
     seed: of the flat start's random paths and of splitting. The result depends on it, not on n_jobs.
     n_jobs: processes; utterances are divided among them.
     progress: called after each pass with the number done and the number of all.
@@ -152,9 +155,10 @@ def train_mono(
     parts = make_parts(table, chosen, lexicon, tree, transitions, part_frames=PART_FRAMES)
     gmms = flat_start(table, usable, tree.n_pdfs)
     _logger.info(
-        "monophone training: %d utterances in %d parts, %d pdfs, %d features a frame",
-        len(usable), len(parts), tree.n_pdfs, gmms.dim,
+        "monophone training: %s in %s, %d pdfs, %d features a frame",
+        counted(len(usable), "utterance"), counted(len(parts), "part"), tree.n_pdfs, gmms.dim,
     )  # fmt: skip
+    warn_of_unheard(lexicon, chosen)
     boosts = silence_boosts(tree, lexicon.silence_id, options.boost_silence)
     with Workers(parts, n_jobs) as workers:
         run = _Run(options, workers, gmms, transitions, boosts, rng, n_unusable=len(unusable))
@@ -162,9 +166,10 @@ def train_mono(
             run.one_pass(iteration)
             if progress:
                 progress(iteration + 1, options.num_iters)
-    return MonoResult(
-        run.gmms, run.transitions, tree, topology, run.alignments(), {**unusable, **run.failures}, run.log
-    )
+    warn_of_seldom(lexicon, run.transitions, run.counts, options.m_step.min_gaussian_occupancy)
+    warn_of_retried(run.retried, len(usable))
+    failures = {**unusable, **run.failures}
+    return MonoResult(run.gmms, run.transitions, tree, topology, run.alignments(), failures, run.retried, run.log)
 
 
 def usable_utterances(
@@ -184,7 +189,8 @@ def usable_utterances(
     if not usable:
         raise ModelError(f"no utterance has both features and a transcript{_examples(unusable)}")
     if unusable:
-        _logger.warning("%d utterances are left out of training%s", len(unusable), _examples(unusable))
+        left_out = counted(len(unusable), "utterance")
+        _logger.warning("left out of training: %s%s", left_out, _examples(unusable))
     return usable, unusable
 
 
@@ -196,8 +202,9 @@ def flat_start(table: "FeatureTable", utterances: Sequence[str], n_pdfs: int) ->
     n_frames = sum(len(table[u]) for u in utterances)
     mean = sum(table[u].sum(axis=0, dtype=np.float64) for u in utterances) / n_frames
     variance = sum(((table[u] - mean) ** 2).sum(axis=0) for u in utterances) / n_frames
-    if not (variance > 0).all():
-        raise ModelError(f"feature {int(np.argmin(variance > 0))} is {mean[np.argmin(variance > 0)]:g} in every frame")
+    varies = variance > 1e-12 * mean**2  # what is below is the rounding of a constant's mean
+    if not varies.all():
+        raise ModelError(f"feature {int(np.argmin(varies))} is {mean[np.argmin(varies)]:g} in every frame")
     return DiagGmms(np.ones(n_pdfs), np.tile(mean, (n_pdfs, 1)), np.tile(variance, (n_pdfs, 1)), np.arange(n_pdfs + 1))
 
 
@@ -220,7 +227,7 @@ def _examples(reasons: Mapping[str, str], count: int = 3) -> str:
 
 def _warn_of(failures: Mapping[str, str]) -> None:
     if failures:
-        _logger.warning("%d utterances cannot be aligned and are left out%s", len(failures), _examples(failures))
+        _logger.warning("left out, no alignment: %s%s", counted(len(failures), "utterance"), _examples(failures))
 
 
 class _Run:
@@ -243,7 +250,8 @@ class _Run:
         self.target = gmms.n_gauss
         self.increment = max(0, options.total_gaussians - gmms.n_gauss) // options.max_iter_inc
         self.size_changed = False
-        self.retried = 0
+        self.retried: list[str] = []
+        self.counts = np.zeros(transitions.n_transition_ids + 1)  # of transition ids, in the newest pass
         self.ids, self.failures = equal_alignments(workers.parts, rng)
         _warn_of(self.failures)
         if options.total_gaussians < gmms.n_gauss:
@@ -263,23 +271,23 @@ class _Run:
         if realign:
             self._take_alignments(results)
         statistics = results[0].statistics
-        counts = results[0].transition_counts
+        self.counts = results[0].transition_counts
         for result in results[1:]:
             statistics = statistics + result.statistics
-            counts = counts + result.transition_counts
+            self.counts = self.counts + result.transition_counts
         if statistics.n_frames == 0:
             raise ModelError(f"no utterance can be aligned with its transcript{_examples(self.failures)}")
         log_likelihood = statistics.log_likelihood / statistics.n_frames
         fell = self._fell(iteration, log_likelihood, realign)
         n_gaussians = self.gmms.n_gauss
-        self._update(iteration, statistics, counts)
+        self._update(iteration, statistics)
         record = PassRecord(
             iteration, self.options.num_iters, log_likelihood, statistics.n_frames, n_gaussians, realign,
-            len(self.failures) + self.n_unusable, self.retried, fell, time.perf_counter() - started,
+            len(self.failures) + self.n_unusable, len(self.retried), fell, time.perf_counter() - started,
         )  # fmt: skip
         self.log.append(record)
         _logger.info(
-            "pass %d: %.4f nats a frame over %d frames, %d Gaussians%s, %d utterances failed, %d retried",
+            "pass %d: %.4f nats a frame over %d frames, %d Gaussians%s, %d failed, %d retried",
             iteration, log_likelihood, record.n_frames, n_gaussians, ", realigned" if realign else "",
             record.n_failed, record.n_retried,
         )  # fmt: skip
@@ -289,7 +297,7 @@ class _Run:
         _warn_of({u: reason for u, reason in failures.items() if u not in self.failures})
         self.failures = failures
         self.ids = [result.transition_ids for result in results]
-        self.retried = sum(result.n_retried for result in results)
+        self.retried = sorted(u for result in results for u in result.retried)
 
     def _fell(self, iteration: int, log_likelihood: float, realign: bool) -> bool:
         """Whether the likelihood fell more than it may: by rounding only, where alignment and sizes are the same."""
@@ -307,7 +315,7 @@ class _Run:
             )
         return bool(fall > allowed)
 
-    def _update(self, iteration: int, statistics, counts: np.ndarray) -> None:
+    def _update(self, iteration: int, statistics: GmmStatistics) -> None:
         """The M-step, and more Gaussians if it is time."""
         options = self.options
         m_step = options.m_step
@@ -316,7 +324,7 @@ class _Run:
         occupancies = np.add.reduceat(statistics.occupancy, self.gmms.offsets[:-1])
         before = self.gmms.n_gauss
         self.gmms = update(self.gmms, statistics, m_step)
-        self.transitions = self.transitions.updated(counts)
+        self.transitions = self.transitions.updated(self.counts)
         self.size_changed = self.gmms.n_gauss != before
         if self.target > self.gmms.n_gauss:
             targets = split_targets(occupancies, self.target, power=options.power, min_count=options.min_split_count)

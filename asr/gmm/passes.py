@@ -58,14 +58,14 @@ class PassResult:
     """What a pass over one part gives.
 
     transition_ids: int32 (n_frames,), 0 where an utterance is not aligned. transition_counts: float64
-    (n_transition_ids + 1,). failures: utterance id -> reason, n_retried: of this pass's alignment.
+    (n_transition_ids + 1,). failures: utterance id -> reason, retried: utterance ids, of this pass's alignment.
     """
 
     transition_ids: np.ndarray
     statistics: GmmStatistics
     transition_counts: np.ndarray
     failures: dict[str, str]
-    n_retried: int
+    retried: list[str]
 
 
 def make_parts(
@@ -126,7 +126,7 @@ def pass_over(
     boosts: float32 (n_pdfs,): added to the log-likelihoods in alignment only.
     """
     failures: dict[str, str] = {}
-    n_retried = 0
+    retried: list[str] = []
     if options is not None:
 
         def scores(features: np.ndarray, pdfs: np.ndarray) -> np.ndarray:
@@ -134,7 +134,7 @@ def pass_over(
             return values if boosts is None else values + boosts[pdfs]
 
         found = align(part.graphs, part.features(), transitions, scores, options)
-        failures, n_retried = found.failures, len(found.retried)
+        failures, retried = found.failures, found.retried
         transition_ids = part.together(found.transition_ids)
     frames = part.frames
     if not transition_ids.all():
@@ -144,7 +144,7 @@ def pass_over(
         used = transition_ids
     statistics = accumulate(gmms, frames, transitions.pdf_of_id[used])
     counts = np.bincount(used, minlength=transitions.n_transition_ids + 1).astype(np.float64)
-    return PassResult(transition_ids, statistics, counts, failures, n_retried)
+    return PassResult(transition_ids, statistics, counts, failures, retried)
 
 
 class Workers:

@@ -1,0 +1,80 @@
+"""What the training data cannot teach: phones and words that are not, or hardly, in it; and how to say so."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..hmm.transitions import TransitionModel
+
+if TYPE_CHECKING:
+    from ..lang.lexicon import Lexicon
+
+_logger = logging.getLogger(__name__)
+
+_SHOWN = 10  # names in one message
+_SUSPECT_SHARE = 0.01  # of the utterances; when more than these need the retry beam, transcripts are probably wrong
+
+
+def counted(n: int, noun: str) -> str:
+    """`1 utterance`, `2 utterances`."""
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
+
+
+def warn_of_unheard(lexicon: "Lexicon", transcripts: Mapping[str, Sequence[int]]) -> None:
+    """Log the phones that no transcript has, and the words that need them, as a warning; other unheard words as info.
+
+    transcripts: utterance id -> word ids. A pronunciation variant counts as heard where its word is.
+    """
+    said = {lexicon.words.name(word) for words in transcripts.values() for word in words}
+    heard = {phone for entry in lexicon.entries if entry.word in said for phone in entry.phones}
+    needed = {phone for entry in lexicon.entries for phone in entry.phones}
+    lost = list(dict.fromkeys(e.word for e in lexicon.entries if not heard.issuperset(e.phones)))
+    if needed - heard:
+        _logger.warning(
+            "%s: no transcript has one, so they stay the average of all frames; words that need them: %s",
+            _named("untrained phone", sorted(needed - heard)), _listed(lost),
+        )  # fmt: skip
+    unsaid = lexicon.n_words - len(said)
+    if unsaid > len(lost):
+        _logger.info("%s of the lexicon in no transcript; the phones of %d are trained by other words",
+                     counted(unsaid, "word"), unsaid - len(lost))  # fmt: skip
+
+
+def warn_of_seldom(lexicon: "Lexicon", transitions: TransitionModel, counts: np.ndarray, least: float) -> None:
+    """Log the speech phones that were heard, but with `least` frames or fewer in one of their states, as a warning.
+
+    counts: float64 (n_transition_ids + 1,): how often the last alignment took each transition id.
+    """
+    frames = np.bincount(transitions.state_of_id[1:], counts[1:], minlength=len(transitions.tuples))
+    phones = transitions.tuples[:, 0]
+    seldom = [
+        lexicon.phones.name(int(phone))
+        for phone in np.unique(phones)
+        if phone != lexicon.silence_id and frames[phones == phone].sum() > 0 and frames[phones == phone].min() <= least
+    ]
+    if seldom:
+        _logger.warning(
+            "%s: %g frames or fewer in one of their HMM states, too few to estimate it; need more utterances",
+            _named("hardly trained phone", seldom), least,
+        )  # fmt: skip
+
+
+def warn_of_retried(retried: Sequence[str], n_utterances: int) -> None:
+    """Log the utterances that only the wide beam could align; as a warning if they are more than a usual share."""
+    if retried:
+        level = logging.WARNING if len(retried) > max(1.0, _SUSPECT_SHARE * n_utterances) else logging.INFO
+        _logger.log(
+            level, "%s of %d could be aligned with the retry beam alone; wrong transcripts look like that: %s",
+            counted(len(retried), "utterance"), n_utterances, _listed(retried),
+        )  # fmt: skip
+
+
+def _named(noun: str, names: Sequence[str]) -> str:
+    return f"{counted(len(names), noun)} ({_listed(names)})"
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more
