@@ -32,8 +32,8 @@ logger = logging.getLogger("asr.recipe")
 class Grid:
     """The decoding options that are tried on held-out utterances."""
 
-    acoustic_scales: tuple[float, ...] = (0.05, 0.0667, 0.0833, 0.1, 0.1429, 0.2)
-    insertion_penalties: tuple[float, ...] = (-2.0, 0.0, 2.0, 4.0, 7.0, 10.0, 15.0)
+    acoustic_scales: tuple[float, ...] = (0.0333, 0.05, 0.0667, 0.0833, 0.1, 0.1429, 0.2)
+    insertion_penalties: tuple[float, ...] = (-6.0, -4.0, -2.0, 0.0, 2.0, 4.0, 7.0, 10.0)
 
 
 @dataclass(frozen=True)
