@@ -124,7 +124,7 @@ def _sections(results: Sequence[Result], rows: Sequence[ResultRow], corpus: Corp
     """The parts of the report: all results, then the headline system on every test."""
     headline = results[0]
     first = _first_of_each([r for r in results if r.system == headline.system], lambda r: r.test)
-    sections = [results_section(rows, note=" ".join(_spread(results)))]
+    sections = [results_section(rows, note="; ".join(_spread(results)))]
     sections.append(training_section({r.test: _log(r) for r in first}, note="The first fold of each test."))
     sections.append(_tuning(first))
     for r in first:
