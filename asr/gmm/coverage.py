@@ -62,11 +62,11 @@ def warn_of_seldom(lexicon: "Lexicon", transitions: TransitionModel, counts: np.
 
 
 def warn_of_retried(retried: Sequence[str], n_utterances: int) -> None:
-    """Log the utterances that only the wide beam could align; as a warning if they are more than a usual share."""
+    """Log the utterances that often needed the retry beam; as a warning if they are more than a usual share."""
     if retried:
         level = logging.WARNING if len(retried) > max(1.0, _SUSPECT_SHARE * n_utterances) else logging.INFO
         _logger.log(
-            level, "%s of %d could be aligned with the retry beam alone; wrong transcripts look like that: %s",
+            level, "%s of %d often needed the retry beam to be aligned; wrong transcripts look like that: %s",
             counted(len(retried), "utterance"), n_utterances, _listed(retried),
         )  # fmt: skip
 

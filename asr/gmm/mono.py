@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -103,8 +104,9 @@ class MonoResult:
     """A trained monophone model, and what happened on the way.
 
     alignments: utterance id -> int32 (n_frames,) transition ids, of the last realignment.
-    failures: utterance id -> why it has no alignment. retried: the utterances that only the retry beam aligned in the
-    last realignment; look at their transcripts first if there are many. log: one record a pass.
+    failures: utterance id -> why it has no alignment. log: one record a pass.
+    retried: the utterances that only the retry beam aligned, in half of the realignments or more: where there are
+        many, look at their transcripts.
     """
 
     gmms: DiagGmms
@@ -167,9 +169,9 @@ def train_mono(
             if progress:
                 progress(iteration + 1, options.num_iters)
     warn_of_seldom(lexicon, run.transitions, run.counts, options.m_step.min_gaussian_occupancy)
-    warn_of_retried(run.retried, len(usable))
-    failures = {**unusable, **run.failures}
-    return MonoResult(run.gmms, run.transitions, tree, topology, run.alignments(), failures, run.retried, run.log)
+    failures, retried = {**unusable, **run.failures}, run.often_retried()
+    warn_of_retried(retried, len(usable))
+    return MonoResult(run.gmms, run.transitions, tree, topology, run.alignments(), failures, retried, run.log)
 
 
 def usable_utterances(
@@ -250,7 +252,8 @@ class _Run:
         self.target = gmms.n_gauss
         self.increment = max(0, options.total_gaussians - gmms.n_gauss) // options.max_iter_inc
         self.size_changed = False
-        self.retried: list[str] = []
+        self.n_retried = 0
+        self.times_retried: Counter[str] = Counter()
         self.counts = np.zeros(transitions.n_transition_ids + 1)  # of transition ids, in the newest pass
         self.ids, self.failures = equal_alignments(workers.parts, rng)
         _warn_of(self.failures)
@@ -283,7 +286,7 @@ class _Run:
         self._update(iteration, statistics)
         record = PassRecord(
             iteration, self.options.num_iters, log_likelihood, statistics.n_frames, n_gaussians, realign,
-            len(self.failures) + self.n_unusable, len(self.retried), fell, time.perf_counter() - started,
+            len(self.failures) + self.n_unusable, self.n_retried, fell, time.perf_counter() - started,
         )  # fmt: skip
         self.log.append(record)
         _logger.info(
@@ -297,7 +300,9 @@ class _Run:
         _warn_of({u: reason for u, reason in failures.items() if u not in self.failures})
         self.failures = failures
         self.ids = [result.transition_ids for result in results]
-        self.retried = sorted(u for result in results for u in result.retried)
+        self.n_retried = sum(len(result.retried) for result in results)
+        for result in results:
+            self.times_retried.update(result.retried)
 
     def _fell(self, iteration: int, log_likelihood: float, realign: bool) -> bool:
         """Whether the likelihood fell more than it may: by rounding only, where alignment and sizes are the same."""
@@ -332,6 +337,11 @@ class _Run:
             self.size_changed = True
         if 1 <= iteration <= options.max_iter_inc:
             self.target += self.increment
+
+    def often_retried(self) -> list[str]:
+        """The utterances that needed the retry beam in half of the realignments or more, sorted."""
+        n_realigned = sum(record.realigned for record in self.log)
+        return sorted(u for u, times in self.times_retried.items() if 2 * times >= n_realigned)
 
     def alignments(self) -> dict[str, np.ndarray]:
         """Utterance id -> transition ids, of those that are aligned."""
