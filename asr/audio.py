@@ -13,6 +13,7 @@ from .errors import AudioError
 END_SLACK = 0.5  # s that a segment may reach past the end of its recording, as in Kaldi's extract-segments
 _AGAIN = "; copy or download it again"
 LOUDEST = 100.0  # float samples beyond this are on an integer scale, not in [-1, 1]
+RATES = (1000, 1_000_000)  # Hz; a header that says less or more is damaged, and resampling it would take for ever
 
 
 class Audio(NamedTuple):
@@ -40,7 +41,7 @@ def read(
     min_duration: s; less than this is an error.
     Returns Audio with at least one sample. Silence is not an error.
     Raises AudioError, naming the file and the reason: missing, not readable, empty, not audio, truncated, without
-    samples, too short, samples that are not finite, no such channel, no such part.
+    samples, too short, samples that are not finite or on an integer scale, an impossible rate, no such channel or part.
 
     >>> read("no-such-file.wav")
     Traceback (most recent call last):
@@ -59,6 +60,8 @@ def read(
         raise AudioError(
             f"{path}: {len(bad)} samples are NaN or infinite, the first at {where:.3f} s; make the file again"
         )
+    if (loudest := np.abs(mono).max()) > LOUDEST:
+        raise AudioError(f"{path}: floats up to {loudest:g}; need [-1, 1]: divide by the full scale, or write integers")
     if rate is not None and rate != own_rate:
         return Audio(resample(mono, own_rate, rate), rate)
     return Audio(mono, own_rate)
@@ -162,12 +165,15 @@ def _decoded(path: str | os.PathLike, start: float | None, end: float | None) ->
     """The samples from start to end, float32 (n_samples, n_channels), and the rate in Hz."""
     import soundfile
 
+    name = os.fspath(path) if os.name == "nt" else os.fsencode(path)  # any bytes are a name but on Windows
     try:
-        stream = soundfile.SoundFile(os.fspath(path))
+        stream = soundfile.SoundFile(name)
     except (soundfile.LibsndfileError, RuntimeError) as error:
         raise AudioError(f"{path}: not audio, or of a format that cannot be read ({_cause(error)})") from None
     with stream:
         rate, promised = stream.samplerate, stream.frames
+        if not RATES[0] <= rate <= RATES[1]:
+            raise AudioError(f"{path}: its header says {rate} Hz; need {RATES[0]} to {RATES[1]}: damaged, or not sound")
         first, last = _part(path, start, end, promised, rate)
         try:
             if first:

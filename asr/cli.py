@@ -4,16 +4,22 @@ Everything heavy is imported inside the commands, so that `asr --help` answers a
 """
 
 import contextlib
+import io
+import logging
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, TextIO
+from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
 from ._version import __version__
 from .errors import AsrError
+
+if TYPE_CHECKING:
+    from .transcription import Failure
 
 app = typer.Typer(
     name="asr",
@@ -43,6 +49,11 @@ class Unit(str, Enum):
 
 def main() -> None:
     """Run the command; an error that the user can mend is one line on stderr and exit status 1."""
+    # What the library warns of is said by the commands. Being told to stop leaves nothing half-written behind.
+    logging.basicConfig(level=logging.ERROR, format="asr: %(message)s")
+    for name in ("SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), lambda number, _: sys.exit(128 + number))
     try:
         app()
     except AsrError as error:
@@ -54,8 +65,13 @@ def main() -> None:
 
 
 def complain(message: str) -> None:
-    """One error on stderr."""
+    """An error on stderr."""
     typer.echo(f"asr: {message}", err=True)
+
+
+def complain_of(failure: "Failure") -> None:
+    """An input's error on one line of stderr: the name of a file may hold line breaks."""
+    complain(" ".join(failure.message.splitlines()))
 
 
 def _version(wanted: bool) -> None:
@@ -77,7 +93,7 @@ def _common(
 def transcribe(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="A model directory, or a shipped model: digits.")],
     inputs: Annotated[
-        list[Path] | None,
+        list[str] | None,
         typer.Argument(metavar="INPUT...", help="Audio files, folders, Kaldi data directories.", show_default=False),
     ] = None,
     format: Annotated[
@@ -94,7 +110,7 @@ def transcribe(
     from .model import load
     from .transcription import FORMATS, Failure, find_recordings, transcribe_all
 
-    given = [*(inputs or []), *([sample_recording()] if sample else [])]
+    given: list[str | Path] = [*(inputs or []), *([sample_recording()] if sample else [])]
     if not given:
         raise typer.BadParameter("give at least one file, folder or data directory (or --sample)", param_hint="INPUT")
     recogniser = load(model)
@@ -103,14 +119,16 @@ def transcribe(
     recordings, failures = find_recordings(given)
     total = len(recordings) + len(failures)
     for failure in failures:
-        complain(failure.message)
+        complain_of(failure)
+    if recordings:
+        recogniser.decoder  # noqa: B018 - what is wrong with the model is said once, not for each recording
     write = FORMATS[format.value]
     with _output(out) as stream, _progress(len(recordings), quiet=out is None) as step:
         for recording, result in transcribe_all(recogniser, recordings):
             step()
             if isinstance(result, Failure):
                 failures.append(result)
-                complain(result.message)
+                complain_of(result)
                 continue
             if not result.reached_final:
                 typer.echo(f"asr: warning: {recording.path}: no sentence end was reached; best so far", err=True)
@@ -151,22 +169,42 @@ def sample_recording() -> Path:
 
 @contextlib.contextmanager
 def _output(path: Path | None) -> Iterator[TextIO]:
-    """stdout, flushed at the end, or a file that is written whole or not at all."""
-    if path is None:
-        yield sys.stdout
-        sys.stdout.flush()
-        return
-    from .files import replacing
-
-    if path.exists() and not path.is_file():  # a pipe or /dev/null is written to, never replaced
-        with path.open("w", encoding="utf-8", newline="\n") as stream:
-            yield stream
-        return
+    """stdout, flushed at the end, or a file that is written whole or not at all. Always UTF-8 with Unix line ends."""
     try:
-        with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as stream:
-            yield stream
+        with contextlib.ExitStack() as stack:
+            yield _stdout() if path is None else stack.enter_context(_file(path))
+            if path is None:
+                sys.stdout.flush()
+    except BrokenPipeError:
+        raise
     except OSError as error:
-        raise AsrError(f"{path}: cannot be written ({error.strerror})") from error
+        if path is None:  # else Python would try to write what is left, and complain again
+            sys.stdout = None
+        raise AsrError(f"{path or 'stdout'}: cannot be written ({error.strerror or error})") from error
+
+
+def _stdout() -> TextIO:
+    if sys.stdout is None:
+        raise AsrError("stdout is closed; give a file with --out FILE")
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8", newline="\n")
+    return sys.stdout
+
+
+@contextlib.contextmanager
+def _file(path: Path) -> Iterator[TextIO]:
+    from .files import kind_of, replacing
+
+    kind = kind_of(path)
+    if kind == "folder":
+        raise AsrError(f"{path}: is a folder; give --out the name of a file")
+    # Pipes, /dev/null, and files that the system shows as devices (/dev/stdout) are written to, never replaced.
+    if kind == "other" or path.absolute().parts[1:2] in (("dev",), ("proc",)):
+        with path.open("a", encoding="utf-8", newline="\n") as stream:
+            yield stream
+        return
+    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as stream:
+        yield stream
 
 
 @contextlib.contextmanager

@@ -117,9 +117,7 @@ def _mpeg(stream: BinaryIO, size: int) -> str | None:
         position = 10 + sum((byte & 0x7F) << shift for byte, shift in zip(data[6:10], (21, 14, 7, 0), strict=True))
         if position >= size:
             return "truncated: the file ends before the samples begin"
-    position = data.find(b"\xff", position)
-    while position >= 0 and _mpeg_frame_length(data[position : position + 4]) is None:
-        position = data.find(b"\xff", position + 1, _MPEG_SEARCH + position)
+    position = _first_mpeg_frame(data, position)
     if position < 0:
         return "not audio: no MPEG layer 3 frame in it"
     while length := _mpeg_frame_length(data[position : position + 4]):  # until the end, or tags behind the last frame
@@ -132,6 +130,18 @@ def _mpeg(stream: BinaryIO, size: int) -> str | None:
     if promised is not None and n_frames - 1 < promised:
         return f"truncated: the header promises {promised} MPEG frames, the file has {max(n_frames - 1, 0)}"
     return None
+
+
+def _first_mpeg_frame(data: bytes, position: int) -> int:
+    """Where the first frame begins: a header with another one, or the file's end, behind its frame; -1 for none."""
+    end = position + _MPEG_SEARCH
+    while (position := data.find(b"\xff", position, end)) >= 0:
+        length = _mpeg_frame_length(data[position : position + 4])
+        behind = data[position + length : position + length + 4] if length else b""
+        if length and (len(behind) < 4 or behind[:3] == b"TAG" or _mpeg_frame_length(behind)):
+            return position
+        position += 1
+    return -1
 
 
 def _mpeg_frame_length(header: bytes) -> int | None:

@@ -4,18 +4,21 @@ import contextlib
 import hashlib
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 
 @contextlib.contextmanager
 def replacing(path: str | os.PathLike) -> Iterator[Path]:
     """A temporary path beside `path` to write to; renamed to `path` when the block ends well, removed otherwise.
 
-    Works for files and for directories (make the directory inside the block). The parent is created.
+    Works for files and for directories (make the directory inside the block). The parent is created. Where `path` is a
+    link, what it leads to is replaced.
     """
-    target = Path(path)
+    target = Path(os.path.realpath(path)) if Path(path).is_symlink() else Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     holder = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     temporary = holder / target.name
@@ -26,6 +29,20 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
         temporary.replace(target)
     finally:
         shutil.rmtree(holder, ignore_errors=True)
+
+
+def kind_of(path: str | os.PathLike) -> Literal["file", "folder", "other", "missing", "unreachable"]:
+    """What a path leads to; "other" is a pipe or device, "unreachable" a name that may not or cannot be looked up.
+
+    Unlike Path.is_file and its like, it never raises: not without permission, nor for a name that is too long.
+    """
+    try:
+        mode = Path(path).stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return "missing"
+    except (OSError, ValueError):
+        return "unreachable"
+    return "folder" if stat.S_ISDIR(mode) else "file" if stat.S_ISREG(mode) else "other"
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:

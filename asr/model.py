@@ -21,26 +21,21 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from ._version import __version__
-from .errors import ModelError, did_you_mean
+from .errors import GraphError, ModelError, did_you_mean
 from .features.pipeline import FeaturePipeline
-from .files import replacing, sha256
-from .hmm.topology import Topology
+from .files import kind_of, replacing, sha256
 from .hmm.transitions import PhoneSegment, TransitionModel
-from .hmm.tree import ContextDependency, tree_from_json
+from .hmm.tree import ContextDependency
 from .lang.lexicon import Lexicon
-from .lang.symbols import SymbolTable
 from .lang.word_times import word_segments
+from .model_directory import CONVENTIONS, FORMAT, KIND, read_directory
 
 if TYPE_CHECKING:
     from .decoding import BestPath, ViterbiDecoder
     from .graph.const_fst import Graph
 
-FORMAT = 1
-_KIND = "gmm-hmm"
-# A recording whose loudest sample stays below this (-80 dB of full scale) holds nothing to recognise.
+# A recording whose samples stay this close to their middle (-80 dB of full scale) holds nothing to recognise.
 SILENCE_PEAK = 1e-4
-# Larger files are checked by size alone: hashing a graph of a gigabyte would take longer than decoding with it.
-_HASHED_BYTES = 64 << 20
 
 
 class AcousticModel(Protocol):
@@ -161,8 +156,9 @@ class Model:
     def transcribe(self, audio: str | os.PathLike | np.ndarray, rate: int | None = None) -> Transcript:
         """The words of one recording.
 
-        audio: a path, or samples: float in [-1, 1] or integers of any width, one channel.
-        rate: the samples' rate in Hz; the model's own rate if not given.
+        audio: a path, or samples: floats in [-1, 1] or 8-, 16- or 32-bit integers; (n_samples,), or
+            (n_samples, n_channels), which are mixed.
+        rate: the samples' rate in Hz; the model's own rate if not given. A file knows its own.
         Raises AudioError for a recording that cannot be used; silence gives an empty transcript.
         """
         samples = self.read(audio, rate)
@@ -178,7 +174,7 @@ class Model:
         if isinstance(audio, (str, os.PathLike)):
             return audio_room.read(audio, self.sample_rate).samples
         samples = audio_room.check_samples(np.asarray(audio))
-        return audio_room.resample(samples, rate or self.sample_rate, self.sample_rate)
+        return audio_room.resample(samples, self.sample_rate if rate is None else rate, self.sample_rate)
 
     def decode(self, features: np.ndarray) -> Transcript:
         """The words of one utterance's features.
@@ -214,7 +210,9 @@ class Model:
         return self._timed(found.transition_ids["utterance"], words, score, reached_final=True)
 
     def transcript(self, path: "BestPath") -> Transcript:
-        """A decoder's best path with names and times."""
+        """A decoder's best path with names and times. Raises GraphError for a label that is no word of the lexicon."""
+        if len(path.words) and path.words.max() > self.lexicon.n_words:
+            raise GraphError(f"the graph has the word {path.words.max()}; the lexicon has {self.lexicon.n_words}")
         return self._timed(path.labels, [int(w) for w in path.words], path.score, path.reached_final)
 
     def _timed(self, alignment: np.ndarray, word_ids: list[int], score: float, reached_final: bool) -> Transcript:
@@ -248,14 +246,14 @@ class Model:
     def _description(self) -> dict[str, Any]:
         return {
             "format": FORMAT,
-            "kind": _KIND,
+            "kind": KIND,
             "sample_rate": self.sample_rate,
             "streaming": self.streaming,
             "features": self.features.to_json(),
             "decoding": asdict(self.decoding),
             "frame_shift": self.frame_shift,
             "subsampling": 1,
-            "graph": {"reorder": True, "transition_scale": 1.0, "self_loop_scale": 0.1},
+            "graph": CONVENTIONS,
             "seed": self.seed,
             "versions": {"hclg": __version__, "numpy": np.__version__},
         }
@@ -286,13 +284,16 @@ def load(model: str | os.PathLike) -> Model:
     >>> asr.load("digits").transcribe("seven.wav").text          # doctest: +SKIP
     'seven'
     """
+    from .decoding import SearchOptions
+
     directory = find_model(model)
-    description = _read_description(directory)
-    _check_files(directory, description["files"])
+    parts = read_directory(directory)
     try:
-        return _from_parts(directory, description)
-    except (KeyError, ValueError, TypeError) as error:
-        raise ModelError(f"{directory}: the model cannot be read ({type(error).__name__}: {error})") from error
+        decoding = DecodingOptions(**parts.pop("decoding"))
+        SearchOptions(**asdict(decoding))
+    except (TypeError, ValueError) as error:
+        raise ModelError(f"{directory / 'model.json'}: decoding: {error}; train or tune the model anew") from None
+    return Model(**parts, decoding=decoding)
 
 
 def shipped_models() -> list[str]:
@@ -304,12 +305,12 @@ def shipped_models() -> list[str]:
 def find_model(model: str | os.PathLike) -> Path:
     """The directory of a model given by path or by a shipped model's name. Raises ModelError where there is none."""
     path = Path(model)
-    if (path / "model.json").is_file():
+    if os.fspath(model) and kind_of(path / "model.json") == "file":
         return path
     if str(model) in shipped_models():
         return Path(str(resources.files("asr") / "data" / "models" / str(model)))
-    if path.exists():
-        raise ModelError(f"{path}: not a model directory, model.json is missing")
+    if os.fspath(model) and kind_of(path) != "missing":
+        raise ModelError(f"{path}: not a model directory, model.json is missing or may not be read")
     known = shipped_models()
     raise ModelError(
         f"no model {str(model)!r}: neither a directory nor a shipped model"
@@ -318,69 +319,13 @@ def find_model(model: str | os.PathLike) -> Path:
 
 
 def is_silent(samples: np.ndarray) -> bool:
-    """Whether nothing in the samples reaches -80 dB of full scale."""
-    return len(samples) == 0 or float(np.max(np.abs(samples))) < SILENCE_PEAK
+    """Whether nothing in the samples reaches -80 dB of full scale; a constant offset is silence too."""
+    return len(samples) == 0 or float(np.max(samples) - np.min(samples)) / 2 < SILENCE_PEAK
 
 
 def _save_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     np.savez(path, **dict(arrays))  # type: ignore[arg-type]
 
 
-def _load_arrays(path: Path) -> dict[str, np.ndarray]:
-    with np.load(path, allow_pickle=False) as archive:
-        return dict(archive)
-
-
 def _fingerprint(path: Path) -> dict[str, Any]:
     return {"bytes": path.stat().st_size, "sha256": sha256(path)}
-
-
-def _read_description(directory: Path) -> dict[str, Any]:
-    path = directory / "model.json"
-    try:
-        description = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{path}: cannot be read ({error})") from None
-    if not isinstance(description, dict) or not isinstance(description.get("files"), dict):
-        raise ModelError(f"{path}: not a model description")
-    if description.get("format") != FORMAT:
-        raise ModelError(f"{path}: format {description.get('format')!r}; this version of asr reads format {FORMAT}")
-    if description.get("kind") != _KIND:
-        raise ModelError(f"{path}: kind {description.get('kind')!r}; this version of asr knows {_KIND!r}")
-    return description
-
-
-def _check_files(directory: Path, files: Mapping[str, Mapping[str, Any]]) -> None:
-    for name, expected in files.items():
-        path = directory / name
-        if Path(name).name != name or not path.is_file():
-            raise ModelError(f"{directory}: {name} is missing; copy the whole model directory again")
-        size = path.stat().st_size
-        if name == "README.md":
-            continue  # people may edit the card
-        if size != expected["bytes"] or (size <= _HASHED_BYTES and sha256(path) != expected["sha256"]):
-            raise ModelError(f"{path}: not the file that was saved (size or checksum differs); copy the model again")
-
-
-def _from_parts(directory: Path, description: Mapping[str, Any]) -> Model:
-    from .gmm.model import DiagGmms
-    from .graph.const_fst import Graph
-
-    lexicon = Lexicon.load(directory / "lexicon.tsv")
-    for name, table in (("phones.txt", lexicon.phones), ("words.txt", lexicon.words)):
-        if SymbolTable.load(directory / name) != table:
-            raise ModelError(f"{directory}: {name} does not belong to lexicon.tsv")
-    parts = _load_arrays(directory / "transitions.npz")
-    topology = Topology.from_json(json.loads(str(parts["topology"])))
-    graph_path = directory / "HCLG.fst"
-    return Model(
-        features=FeaturePipeline.from_json(description["features"], _load_arrays(directory / "transforms.npz")),
-        lexicon=lexicon,
-        transitions=TransitionModel(topology, parts["tuples"], parts["log_probs"]),
-        tree=tree_from_json(json.loads((directory / "tree.json").read_text(encoding="utf-8"))),
-        acoustic=DiagGmms.from_arrays(_load_arrays(directory / "am.npz")),
-        graph=Graph.read(graph_path) if graph_path.is_file() else None,
-        decoding=DecodingOptions(**description["decoding"]),
-        seed=int(description["seed"]),
-        card=(directory / "README.md").read_text(encoding="utf-8"),
-    )

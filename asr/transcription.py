@@ -1,18 +1,22 @@
 """From the command line's inputs to lines of text: what to transcribe, in which order, and how results are written."""
 
-import glob
 import json
 import os
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import groupby
 from pathlib import Path
 
+from .corpus.core import Problem, is_unicode
+from .corpus.folder import AUDIO_SUFFIXES, files_below
+from .corpus.kaldi import read_kaldi
 from .errors import AsrError, CorpusError
+from .files import kind_of
 from .model import Model, Transcript, is_silent
 
-AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".mp3"})
+_BREAKS = r"[\t\n\v\f\r\x1c-\x1e\x85\u2028\u2029]"  # what str.splitlines cuts at, and the tab
 
 
 @dataclass(frozen=True)
@@ -37,51 +41,93 @@ class Failure:
 def find_recordings(inputs: Iterable[str | os.PathLike]) -> tuple[list[Recording], list[Failure]]:
     """Everything to transcribe in files, folders (searched to the bottom) and Kaldi data directories.
 
-    A file given by name is taken whatever its suffix; in a folder those of AUDIO_SUFFIXES are, sorted by path. The id
-    is the file's stem (with the way to it where several files of a folder have the same stem), or the utterance id of a
-    data directory. Without speaker information every file is a speaker
-    of its own.
-    Returns the recordings, and the inputs that hold none.
+    A file given by name is taken whatever its suffix; in a folder those of AUDIO_SUFFIXES are, sorted by path, but
+    hidden ones. The id is the file's stem (with the way to it where several files have the same stem), or the utterance
+    id of a data directory. What is given twice is taken once. Without speaker information every file is a speaker of
+    its own.
+    Returns the recordings, and the inputs that hold none or cannot be told apart.
     """
-    recordings: list[Recording] = []
+    found: list[tuple[Recording, Path | None]] = []  # with a file's way from its folder, for a longer id
     failures: list[Failure] = []
-    for given in map(Path, inputs):
-        if given.is_dir() and (given / "wav.scp").is_file():
-            found, bad = _data_directory(given)
-            failures.extend(bad)
-        elif given.is_dir():
-            files = sorted(p for p in given.rglob("*") if p.suffix.lower() in AUDIO_SUFFIXES and p.is_file())
-            clashes = Counter(p.stem for p in files)
-            found = [Recording(p.stem if clashes[p.stem] == 1 else _joined(p, given), p, str(p)) for p in files]
-            if not found:
-                wanted = ", ".join(sorted(AUDIO_SUFFIXES))
-                failures.append(Failure(given.name, f"{given}: no audio files ({wanted}) in this folder"))
-        elif given.exists():
-            found = [Recording(given.stem, given, str(given))]
-        else:
-            found = []
-            failures.append(Failure(given.stem, f"{given}: no such file or folder"))
-        recordings.extend(found)
-    return recordings, failures
+    for given in inputs:
+        kind = kind_of(given) if os.fspath(given) else "missing"  # Path("") would be the current folder
+        if kind == "folder" and kind_of(Path(given) / "wav.scp") == "file":
+            utterances, bad = _data_directory(Path(given))
+            found += [(utterance, None) for utterance in utterances]
+            failures += bad
+        elif kind == "folder":
+            files, bad = _folder(Path(given))
+            found += [(_of_file(path), path.relative_to(given)) for path in files]
+            failures += bad
+        elif kind == "missing":
+            what = "no such file or folder" if os.fspath(given) else "an empty name is given; need a file or folder"
+            failures.append(Failure(str(given), f"{given}: {what}".removeprefix(": ")))
+        else:  # what is wrong with pipes, devices and names out of reach is said when they are read
+            found.append((_of_file(Path(given)), Path(given)))
+    recordings, clashes = _with_own_ids(_once(found))
+    return recordings, failures + clashes
 
 
-def _joined(path: Path, folder: Path) -> str:
-    """An id that tells apart files of the same stem: the way from the folder, `ann/1.wav` as `ann-1`."""
-    relative = path.relative_to(folder)
-    inner = "-".join((*relative.parent.parts, relative.stem))
-    twins = {p.suffix for p in path.parent.glob(f"{glob.escape(path.stem)}.*")} & AUDIO_SUFFIXES
-    return inner if len(twins) < 2 else inner + path.suffix
+def _of_file(path: Path) -> Recording:
+    return Recording(path.stem, path, str(path))
+
+
+def _folder(directory: Path) -> tuple[list[Path], list[Failure]]:
+    """The audio files of a folder and those in it, and what cannot be looked into."""
+    problems: list[Problem] = []
+    files = [p for p in files_below(directory, problems) if p.suffix.lower() in AUDIO_SUFFIXES]
+    failures = [Failure(p.where, str(p)) for p in problems]
+    if not files and not failures:
+        wanted = ", ".join(AUDIO_SUFFIXES)
+        failures = [Failure(str(directory), f"{directory}: no audio files ({wanted}) in this folder")]
+    return files, failures
 
 
 def _data_directory(directory: Path) -> tuple[list[Recording], list[Failure]]:
-    from .corpus import Corpus
-
+    """The utterances of a Kaldi data directory, and its problems."""
     try:
-        corpus = Corpus.from_kaldi(directory, need_text=False)
+        utterances, problems = read_kaldi(directory, need_text=False)
     except CorpusError as error:
-        return [], [Failure(directory.name, str(error))]
-    found = [Recording(u.id, u.audio, u.speaker, u.start, u.end) for u in corpus if u.audio is not None]
-    return found, [Failure(p.where, f"{p.where}: {p.message}") for p in corpus.problems]
+        return [], [Failure(str(directory), str(error))]
+    if not utterances and not problems:
+        problems = [Problem(str(directory), "the data directory is empty: wav.scp has no line")]
+    found = [Recording(u.id, u.audio, u.speaker, u.start, u.end) for u in utterances if u.audio is not None]
+    return found, [Failure(p.where, str(p)) for p in problems]
+
+
+def _once(found: list[tuple[Recording, Path | None]]) -> list[tuple[Recording, Path | None]]:
+    """Each recording a single time, however often and by whatever path it was given."""
+    different: dict[tuple[object, ...], tuple[Recording, Path | None]] = {}
+    for recording, way in found:
+        name = recording.id if way is None else None
+        different.setdefault((name, os.path.realpath(recording.path), recording.start, recording.end), (recording, way))
+    return list(different.values())
+
+
+def _with_own_ids(found: list[tuple[Recording, Path | None]]) -> tuple[list[Recording], list[Failure]]:
+    """Recordings with different ids, the shortest that tell them apart; those that cannot have one are failures."""
+    ids = [recording.id for recording, _ in found]
+    for whole, suffix in ((False, False), (False, True), (True, False), (True, True)):
+        counts = Counter(ids)
+        for i, (recording, way) in enumerate(found):
+            if way is not None and counts[ids[i]] > 1:
+                ids[i] = _joined(recording.path if whole else way) + suffix * recording.path.suffix
+    recordings: dict[str, Recording] = {}
+    failures = []
+    for name, (recording, _) in zip(ids, found, strict=True):
+        if not is_unicode(name):
+            failures.append(Failure(name, f"{recording.path}: its name is not Unicode; rename it"))
+        elif name in recordings:
+            other = recordings[name].path
+            failures.append(Failure(name, f"{recording.path}: has the id {name!r} like {other}; transcribe it apart"))
+        else:
+            recordings[name] = replace(recording, id=name)
+    return list(recordings.values()), failures
+
+
+def _joined(way: Path) -> str:
+    """An id that tells apart files of the same stem: the way to it, `ann/1.wav` as `ann-1`."""
+    return "-".join((*(p for p in way.parent.parts if p not in (way.anchor, "..")), way.stem))
 
 
 def transcribe_all(
@@ -129,14 +175,16 @@ def _transcribe_group(model: Model, group: list[Recording]) -> Iterator[tuple[Re
 
 
 def _named(recording: Recording, error: Exception) -> str:
-    """The error's message, with the file in front where the message lacks it."""
+    """The error's message on one line, with the file in front where it lacks it, and the utterance of a part."""
     message = str(error)
-    return message if str(recording.path) in message else f"{recording.path}: {message}"
+    if str(recording.path) not in message:
+        message = f"{recording.path}: {message}"
+    return message if recording.start is None and recording.end is None else f"utterance {recording.id}: {message}"
 
 
 def as_text(recording_id: str, transcript: Transcript) -> str:
-    """`id<TAB>words`."""
-    return f"{recording_id}\t{transcript.text}\n"
+    """`id<TAB>words`; a tab or line break in the id, which a file name may have, becomes `_`."""
+    return f"{re.sub(_BREAKS, '_', recording_id)}\t{transcript.text}\n"
 
 
 def as_json(recording_id: str, transcript: Transcript) -> str:
@@ -158,10 +206,9 @@ def as_json(recording_id: str, transcript: Transcript) -> str:
 
 
 def as_ctm(recording_id: str, transcript: Transcript) -> str:
-    """NIST's CTM: `id channel start duration word`, one line a word."""
-    return "".join(
-        f"{recording_id} 1 {word.start:.3f} {word.end - word.start:.3f} {word.word}\n" for word in transcript.words
-    )
+    """NIST's CTM: `id channel start duration word`, one line a word; blanks in the id become `_`."""
+    name = "_".join(recording_id.split())
+    return "".join(f"{name} 1 {word.start:.3f} {word.end - word.start:.3f} {word.word}\n" for word in transcript.words)
 
 
 FORMATS: dict[str, Callable[[str, Transcript], str]] = {"text": as_text, "json": as_json, "ctm": as_ctm}

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from ..errors import CorpusError
-from ..files import numbered_lines
+from ..files import kind_of, numbered_lines
 from .core import Problem, Utterance, is_name
 
 AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")
@@ -18,21 +18,22 @@ def read_folder(
     directory: Path, speaker: Speaker, text_suffix: str, need_text: bool
 ) -> tuple[list[Utterance], list[Problem]]:
     """The usable utterances of `Corpus.from_folder`, and the problems."""
-    if not directory.is_dir():
-        raise CorpusError(f"{directory}: no such folder")
-    files = sorted(_files(directory), key=lambda path: path.relative_to(directory).as_posix())
+    if kind_of(directory) != "folder":
+        raise CorpusError(f"{directory}: no such folder, or no permission to look into it")
+    problems: list[Problem] = []
+    files = files_below(directory, problems)
     audio = [path for path in files if path.suffix.lower() in AUDIO_SUFFIXES]
     if not audio:
         raise CorpusError(f"{directory}: no recordings ({', '.join(AUDIO_SUFFIXES)}) in this folder or those in it")
     texts = {_without(path, text_suffix): path for path in files if path.name.lower().endswith(text_suffix.lower())}
-    problems: list[Problem] = []
     utterances = []
     for path, utterance_id in _named(audio, directory, problems):
         found = len(problems)
         text = _text(path, texts, text_suffix, problems) if need_text else None
         name = _speaker(path.relative_to(directory).with_suffix(""), utterance_id, speaker, path, problems)
-        if not path.is_file():
-            problems.append(Problem(str(path), "the link leads to no file"))
+        if kind_of(path) != "file":
+            lost = path.is_symlink() and kind_of(path) != "other"
+            problems.append(Problem(str(path), "the link leads to no file" if lost else "is a pipe or device, no file"))
         elif path.stat().st_size == 0:
             problems.append(Problem(str(path), "the file is empty"))
         if len(problems) == found:
@@ -45,15 +46,23 @@ def read_folder(
     return utterances, problems
 
 
-def _files(directory: Path) -> Iterator[Path]:
-    """All files below a folder but hidden ones; links to folders are followed, each folder once."""
-    seen = set()
-    for here, folders, names in os.walk(directory, followlinks=True):
+def files_below(directory: Path, problems: list[Problem]) -> list[Path]:
+    """All files below a folder but hidden ones, sorted by path; links to folders are followed, each folder once.
+
+    problems: gets the folders that cannot be read.
+    """
+
+    def complain(error: OSError) -> None:
+        problems.append(Problem(str(error.filename), f"the folder cannot be read: {error.strerror}; allow it"))
+
+    found, seen = [], set()
+    for here, folders, names in os.walk(directory, onerror=complain, followlinks=True):
         real = Path(here).resolve()
         folders[:] = [] if real in seen else sorted(name for name in folders if not name.startswith("."))
         if real not in seen:
-            yield from (Path(here) / name for name in names if not name.startswith("."))
+            found += [Path(here) / name for name in names if not name.startswith(".")]
         seen.add(real)
+    return sorted(found, key=lambda path: path.relative_to(directory).as_posix())
 
 
 def _without(path: Path, suffix: str) -> Path:

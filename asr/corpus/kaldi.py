@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import CorpusError
-from ..files import numbered_lines, replacing
+from ..files import kind_of, numbered_lines, replacing
 from .core import Problem, Utterance, time_problem
 
 _WRITTEN = ("wav.scp", "text", "utt2spk", "spk2utt", "segments")
@@ -88,16 +88,18 @@ def _audio_files(recordings: _Table, directory: Path, problems: list[Problem]) -
     files = {}
     for name, given in list(recordings.values.items()):
         path = Path(given)
-        if not path.is_absolute() and not path.exists():
+        if not path.is_absolute() and kind_of(path) != "file":
             path = directory / path
+        kind = kind_of(path)
         if not given:
             message = f"recording {name!r} has no path after its id"
         elif given.endswith("|") or given.startswith("|"):
             message = f"recording {name!r} is a command ({given!r}); commands are not run: convert it to an audio file"
         elif _IN_ARCHIVE.fullmatch(given):
             message = f"recording {name!r} lies in an archive ({given!r}); copy it to an audio file of its own"
-        elif not path.is_file():
-            message = f"recording {name!r}: no such file: {given}"
+        elif kind != "file":
+            what = {"missing": "no such file", "unreachable": "may not or cannot be opened"}.get(kind, "not a file")
+            message = f"recording {name!r}: {what}: {given}"
         elif path.stat().st_size == 0:
             message = f"recording {name!r}: the file is empty: {given}"
         else:
@@ -182,7 +184,7 @@ def _speakers(directory: Path, utterances: _Table, problems: list[Problem], *, r
         if speaker.split() != [speaker]:
             problems.append(table.drop(name, f"the speaker of {name!r} is {speaker!r}; need one name without blanks"))
     problems += _compare(table, utterances, "speaker")
-    if (directory / "spk2utt").is_file():
+    if required and (directory / "spk2utt").is_file():
         problems += _compare_inverse(_read_table(directory / "spk2utt", problems), table)
     return table.values
 

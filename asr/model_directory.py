@@ -1,0 +1,224 @@
+"""Reading a model directory with suspicion: what is damaged, foreign or hostile in it is an error at loading."""
+
+import contextlib
+import json
+import zipfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .audio import RATES
+from .errors import AsrError, GraphError, ModelError
+from .features.pipeline import FeaturePipeline
+from .files import kind_of, sha256
+from .hmm.topology import Topology
+from .hmm.transitions import TransitionModel
+from .hmm.tree import ContextDependency, tree_from_json
+from .lang.lexicon import Lexicon
+from .lang.symbols import SymbolTable
+
+if TYPE_CHECKING:
+    from .gmm.model import DiagGmms
+    from .graph.const_fst import Graph
+
+FORMAT = 1
+KIND = "gmm-hmm"
+# How graphs and alignments are made here, in Kaldi's words.
+CONVENTIONS = {"reorder": True, "transition_scale": 1.0, "self_loop_scale": 0.1}
+_NEEDED = ("phones.txt", "words.txt", "lexicon.tsv", "transitions.npz", "tree.json", "transforms.npz", "am.npz")
+# Larger files are checked by size alone, and larger graphs by the decoder: reading a gigabyte takes its time.
+_HASHED_BYTES = 64 << 20
+_COPY_AGAIN = "copy the whole model directory again"
+
+
+def read_directory(directory: Path) -> dict[str, Any]:
+    """The fields of a `Model`, with "decoding" as a plain dictionary of numbers.
+
+    Raises ModelError, GraphError or LexiconError, naming the file, for whatever in it is missing, damaged, of another
+    format, or does not belong to the rest.
+    """
+    description = _read_description(directory)
+    _check_files(directory, description["files"])
+    lexicon = _read_lexicon(directory)
+    transitions, tree = _read_hmms(directory, lexicon)
+    with _reading(directory / "transforms.npz"):
+        transforms = load_arrays(directory / "transforms.npz")
+    with _reading(directory / "model.json"):
+        rate = description["features"]["sample_rate"]
+        if isinstance(rate, int) and not RATES[0] <= rate <= RATES[1]:
+            raise ModelError(f"sample_rate={rate}; need {RATES[0]} to {RATES[1]} Hz")
+        features = FeaturePipeline.from_json(description["features"], transforms)
+        _check_features(description, features)
+        decoding = {name: _number(name, value) for name, value in description["decoding"].items()}
+        seed = int(description["seed"])
+    return {
+        "features": features,
+        "lexicon": lexicon,
+        "transitions": transitions,
+        "tree": tree,
+        "acoustic": _read_gmms(directory / "am.npz", features.dim, tree.n_pdfs),
+        "graph": _read_graph(directory / "HCLG.fst", lexicon, transitions),
+        "decoding": decoding,
+        "seed": seed,
+        "card": (directory / "README.md").read_text(encoding="utf-8", errors="replace"),
+    }
+
+
+def load_arrays(path: Path) -> dict[str, np.ndarray]:
+    """The arrays of an npz file that numpy.savez wrote. Objects are refused, and sizes that the file cannot hold."""
+    if not zipfile.is_zipfile(path):
+        raise ModelError(f"{path}: not an npz file; {_COPY_AGAIN}")
+    with zipfile.ZipFile(path) as archive:
+        if sum(member.file_size for member in archive.infolist()) > path.stat().st_size:
+            raise ModelError(f"{path}: is compressed; write it with numpy.savez")
+    with np.load(path, allow_pickle=False) as archive:
+        arrays = dict(archive)
+    for name, array in arrays.items():
+        if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiU":
+            raise ModelError(f"{path}: {name!r} is no array of numbers; {_COPY_AGAIN}")
+    return arrays
+
+
+@contextlib.contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Whatever goes wrong with a file's content becomes a ModelError that names the file."""
+    try:
+        yield
+    except Exception as error:  # a stranger's file can make anything fail, from a missing key to memory
+        if isinstance(error, AsrError) and str(path.parent) in str(error):
+            raise
+        what = str(error) if isinstance(error, AsrError) else f"{type(error).__name__}: {error}"
+        raise ModelError(f"{path}: cannot be used ({what}); {_COPY_AGAIN}") from error
+
+
+def _read_description(directory: Path) -> dict[str, Any]:
+    path = directory / "model.json"
+    with _reading(path):
+        description = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(description, dict) or not isinstance(description.get("files"), dict):
+        raise ModelError(f"{path}: not a model description")
+    if description.get("format") != FORMAT:
+        raise ModelError(
+            f"{path}: format {description.get('format')!r}; this version of asr reads format {FORMAT}: use the version "
+            f"that wrote it, {_written_by(description)}"
+        )
+    if description.get("kind") != KIND:
+        raise ModelError(f"{path}: kind {description.get('kind')!r}; this version of asr knows {KIND!r}")
+    return description
+
+
+def _written_by(description: Mapping[str, Any]) -> str:
+    versions = description.get("versions")
+    version = versions.get("hclg") if isinstance(versions, dict) else None
+    return f"hclg {version}" if version else "or train it again"
+
+
+def _check_files(directory: Path, files: Mapping[str, Any]) -> None:
+    for name in (*_NEEDED, "README.md", *files):
+        if Path(name).name != name or kind_of(directory / name) != "file":
+            raise ModelError(f"{directory}: {name!r} is missing or not a file; {_COPY_AGAIN}")
+    for name in _NEEDED:
+        if name not in files:
+            raise ModelError(f"{directory / 'model.json'}: lists no checksum of {name}; {_COPY_AGAIN}")
+    for name, expected in files.items():
+        path = directory / name
+        if name == "README.md":
+            continue  # people may edit the card
+        with _reading(path):
+            size = path.stat().st_size
+            if size != expected["bytes"] or (size <= _HASHED_BYTES and sha256(path) != expected["sha256"]):
+                raise ModelError(
+                    f"{path}: not the file that was saved (size or checksum differs); copy the model again"
+                )
+
+
+def _read_lexicon(directory: Path) -> Lexicon:
+    lexicon = Lexicon.load(directory / "lexicon.tsv")
+    for name, table in (("phones.txt", lexicon.phones), ("words.txt", lexicon.words)):
+        with _reading(directory / name):
+            if SymbolTable.load(directory / name) != table:
+                raise ModelError(f"{directory / name}: does not belong to lexicon.tsv; {_COPY_AGAIN}")
+    return lexicon
+
+
+def _read_hmms(directory: Path, lexicon: Lexicon) -> tuple[TransitionModel, ContextDependency]:
+    """The transition model and the tree, which must belong to each other and to the lexicon's phones."""
+    with _reading(directory / "tree.json"):
+        tree = tree_from_json(json.loads((directory / "tree.json").read_text(encoding="utf-8")))
+    path = directory / "transitions.npz"
+    with _reading(path), np.errstate(all="ignore"):
+        arrays = load_arrays(path)
+        topology = Topology.from_json(json.loads(str(arrays["topology"])))
+        without = set(range(1, lexicon.n_phones + 1)).difference(topology.phones)
+        if without:
+            raise ModelError(f"phone {lexicon.phones.name(min(without))!r} of lexicon.tsv has no HMM")
+        if not np.array_equal(TransitionModel.from_tree(topology, tree).tuples, arrays["tuples"]):
+            raise ModelError("its transition states are not those of its topology and tree.json")
+        transitions = TransitionModel(topology, arrays["tuples"], arrays["log_probs"])
+        log_probs = transitions.log_probs
+        if log_probs.dtype != np.float64 or log_probs.ndim != 1 or not (log_probs <= 1e-6).all():
+            raise ModelError("log_probs must be float64 logarithms of probabilities")
+    return transitions, tree
+
+
+def _check_features(description: Mapping[str, Any], features: FeaturePipeline) -> None:
+    """Raise unless the pipeline works, and is the one that model.json describes."""
+    blank = features.finish([np.zeros((1, features.raw_dim), np.float32)], [""])[0]
+    if not np.isfinite(blank).all():
+        raise ModelError("transforms.npz has values that are not finite")
+    facts = {
+        "sample_rate": features.sample_rate,
+        "streaming": features.streaming,
+        "frame_shift": features.frame_shift,
+        "subsampling": 1,
+        "graph": CONVENTIONS,
+    }
+    for name, value in facts.items():
+        if description.get(name) != value:
+            raise ModelError(f"{name} is {description.get(name)!r}; this version of asr makes it {value!r} here")
+
+
+def _number(name: str, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise ModelError(f"decoding: {name} is {value!r}; need a number")
+    return value
+
+
+def _read_gmms(path: Path, dim: int, n_pdfs: int) -> "DiagGmms":
+    from .gmm.model import DiagGmms
+
+    with _reading(path), np.errstate(all="ignore"):
+        gmms = DiagGmms.from_arrays(load_arrays(path))
+        if (gmms.n_pdfs, gmms.dim) != (n_pdfs, dim):
+            raise ModelError(
+                f"has {gmms.n_pdfs} pdfs of {gmms.dim} dimensions; tree.json has {n_pdfs}, the features {dim}"
+            )
+        if not np.isfinite(gmms.coefficients).all():
+            raise ModelError("its means and variances overflow")
+    return gmms
+
+
+def _read_graph(path: Path, lexicon: Lexicon, transitions: TransitionModel) -> "Graph | None":
+    """The graph, whose labels must be transition ids and words; None where the model has none."""
+    from .graph.const_fst import Graph
+
+    if kind_of(path) == "missing":
+        return None
+    with _reading(path):
+        graph = Graph.read(path)
+    if not 0 <= graph.start < graph.n_states:
+        raise GraphError(f"{path}: the graph has no start state; build it anew")
+    if graph.n_arcs == 0 or graph.arcs.nbytes > _HASHED_BYTES:
+        return graph
+    for field, most, what in (
+        ("ilabel", transitions.n_transition_ids, "transition ids"),
+        ("olabel", lexicon.n_words, "words"),
+    ):
+        largest = int(graph.arcs[field].max())
+        if largest > most:
+            raise GraphError(f"{path}: has the label {largest}; the model has {most} {what}: build it from this model")
+    if not (graph.arcs["weight"].min() > -np.inf and graph.states["final"].min() > -np.inf):
+        raise GraphError(f"{path}: has a cost of minus infinity; build it anew")
+    return graph
