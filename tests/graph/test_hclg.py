@@ -11,11 +11,14 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from asr.decoding import SearchOptions, ViterbiDecoder
 from asr.errors import GraphError
 from asr.graph import compile_hclg, sequence, word_loop
 from asr.graph.const_fst import Graph
 from asr.graph.openfst import to_pynini
+from asr.hmm.align import AlignOptions, align
 from asr.hmm.topology import Topology
+from asr.hmm.training_graph import training_graphs
 from asr.hmm.transitions import TransitionModel
 from asr.hmm.tree import MonophoneTree
 from asr.lang.lexicon import Lexicon
@@ -122,6 +125,31 @@ def test_random_lexicons(toys, seed, context, silence_prob, n_entries):
     graph = compile_hclg(lexicon, word_loop(lexicon), tree, transitions)
     cost = loop_cost(lexicon.n_words)
     check_against_brute_force(toys, graph, lexicon, tree, transitions, cost, seed=seed, rounds=12)
+
+
+@pytest.mark.parametrize("width, central", [(1, 0), (3, 1)])
+@pytest.mark.parametrize("silence_prob", [0.0, 0.3])
+def test_the_best_path_is_the_forced_alignment_of_its_words(toys, width, central, silence_prob):
+    """Homophones, prefixes and variants: decoding and aligning the same words agree on transition ids and score."""
+    lexicon = Lexicon(TOY if silence_prob else TOY[:-1], silence_prob=silence_prob)
+    tree, transitions = toys.acoustic_units(lexicon, width, central)
+    graph = compile_hclg(lexicon, word_loop(lexicon), tree, transitions)
+    wide = SearchOptions(beam=1e4, max_active=10**5, acoustic_scale=1.0, insertion_penalty=0.5)
+    decoder = ViterbiDecoder(graph, transitions.pdf_of_id, wide, n_columns=tree.n_pdfs)
+    rng, n_words = np.random.default_rng(0), 0
+    for _ in range(25):
+        loglikes = rng.normal(0, 2, (int(rng.integers(20, 60)), tree.n_pdfs)).astype(np.float32)
+        best = decoder.decode(loglikes)
+        assert best.reached_final
+        transcript = {"u": best.words.tolist()}
+        graphs = training_graphs(transcript, lexicon, tree, transitions)
+        options = AlignOptions(beam=1e4, acoustic_scale=1.0)
+        found = align(graphs, {"u": loglikes}, transitions, lambda frames, pdfs: frames[:, pdfs], options)
+        grammar = loop_cost(lexicon.n_words)(best.words) + 0.5 * len(best.words)
+        assert best.score + grammar == pytest.approx(found.acoustic + found.graph, abs=5e-3)
+        np.testing.assert_array_equal(best.labels, found.transition_ids["u"])
+        n_words += len(best.words)
+    assert n_words > 50
 
 
 def test_scales_weigh_transitions_and_self_loops(toys):
