@@ -112,7 +112,6 @@ class MonoResult:
     gmms: DiagGmms
     transitions: TransitionModel
     tree: MonophoneTree
-    topology: Topology
     alignments: dict[str, np.ndarray]
     failures: dict[str, str]
     retried: list[str]
@@ -171,7 +170,7 @@ def train_mono(
     warn_of_seldom(lexicon, run.transitions, run.counts, options.m_step.min_gaussian_occupancy)
     failures, retried = {**unusable, **run.failures}, run.often_retried()
     warn_of_retried(retried, len(usable))
-    return MonoResult(run.gmms, run.transitions, tree, topology, run.alignments(), failures, retried, run.log)
+    return MonoResult(run.gmms, run.transitions, tree, run.alignments(), failures, retried, run.log)
 
 
 def usable_utterances(

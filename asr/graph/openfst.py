@@ -31,12 +31,8 @@ resource.setrlimit(resource.RLIMIT_AS, (int(sys.argv[1]),) * 2)
 resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 import pynini, pywrapfst
 fst = pynini.Fst.read_from_string(sys.stdin.buffer.read())
-fst.rmepsilon()
-if sys.argv[3] == "log":
-    fst = pynini.arcmap(fst, map_type="to_log")
-fst = pynini.determinize(fst, delta=float(sys.argv[2]))
-if sys.argv[3] == "log":
-    fst = pynini.arcmap(fst, map_type="to_std")
+fst = pynini.arcmap(fst.rmepsilon(), map_type="to_log")
+fst = pynini.arcmap(pynini.determinize(fst, delta=float(sys.argv[2])), map_type="to_std")
 sys.stdout.buffer.write(pywrapfst.convert(fst, "const").write_to_string())
 """
 
@@ -68,13 +64,14 @@ def from_pynini(fst: "pynini.Fst", *, where: str = "graph") -> Graph:
     return Graph.from_bytes(pywrapfst.convert(fst, "const").write_to_string(), where=where)
 
 
-def determinize(graph: Graph, *, semiring: str = "log", memory: int | None = None, what: str = "graph") -> Graph:
+def determinize(graph: Graph, *, memory: int | None = None, what: str = "graph") -> Graph:
     """An equivalent graph in which no state has two arcs with the same input label.
 
     Arcs without any label are removed first; those with an output label alone count as labelled. Output labels move
-    along the paths, and a string of them becomes a chain of arcs without input label.
-    semiring: where several arcs become one, its cost is that of the sum of their probabilities ("log") or of the best
-        ("tropical"). Both keep the cost of every path of an unambiguous graph; sums prune better on the way.
+    along the paths, and a string of them becomes a chain of arcs without input label. Where several arcs become one,
+    its cost is that of the sum of their probabilities (the log semiring), which prunes better on the way than the best
+    one's; the cost of every path of an unambiguous graph stays.
+
     memory: bytes that it may use; None: ten times what such graphs usually take, at most 3/4 of what is free.
     what: names the graph in the error message.
     Raises GraphError if that is not enough, which is how a graph that cannot be determinised shows itself.
@@ -83,7 +80,7 @@ def determinize(graph: Graph, *, semiring: str = "log", memory: int | None = Non
     """
     load_pynini()
     limit = memory or min(_free_memory() * 3 // 4, _BASE_BYTES + _BYTES_PER_ARC * graph.n_arcs)
-    command = [sys.executable, "-c", _DETERMINIZE, str(limit), str(_DELTA), semiring]
+    command = [sys.executable, "-c", _DETERMINIZE, str(limit), str(_DELTA)]
     done = subprocess.run(command, input=graph.to_bytes(), capture_output=True, check=False)
     if done.returncode != 0 or not done.stdout:
         detail = done.stderr.decode("utf-8", "replace").strip().splitlines()

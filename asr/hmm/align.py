@@ -65,15 +65,6 @@ class Alignments:
     graph: float = 0.0
     n_frames: int = 0
 
-    def update(self, other: "Alignments") -> None:
-        """Add the alignments of other utterances."""
-        self.transition_ids.update(other.transition_ids)
-        self.failures.update(other.failures)
-        self.retried.extend(other.retried)
-        self.acoustic += other.acoustic
-        self.graph += other.graph
-        self.n_frames += other.n_frames
-
 
 def align_batch(
     graphs: TrainingGraphs,
