@@ -29,6 +29,8 @@ def warn_of_unheard(lexicon: "Lexicon", transcripts: Mapping[str, Sequence[int]]
     """
     said = {lexicon.words.name(word) for words in transcripts.values() for word in words}
     heard = {phone for entry in lexicon.entries if entry.word in said for phone in entry.phones}
+    if lexicon.silence_prob > 0:
+        heard.add(lexicon.silence_phone)
     needed = {phone for entry in lexicon.entries for phone in entry.phones}
     lost = list(dict.fromkeys(e.word for e in lexicon.entries if not heard.issuperset(e.phones)))
     if needed - heard:
@@ -38,7 +40,7 @@ def warn_of_unheard(lexicon: "Lexicon", transcripts: Mapping[str, Sequence[int]]
         )  # fmt: skip
     unsaid = lexicon.n_words - len(said)
     if unsaid > len(lost):
-        _logger.info("%s of the lexicon in no transcript; the phones of %d are trained by other words",
+        _logger.info("%s of the lexicon in no transcript; the phones of %d are trained without them",
                      counted(unsaid, "word"), unsaid - len(lost))  # fmt: skip
 
 
