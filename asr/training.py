@@ -63,7 +63,7 @@ class Data:
     def load(cls, folder: Path) -> "Data":
         """What `save` wrote."""
         rows = [
-            line.split("\t") for line in (folder / "utterances.tsv").read_text(encoding="utf-8").split("\n") if line
+            line.split("\t", 2) for line in (folder / "utterances.tsv").read_text(encoding="utf-8").split("\n") if line
         ]
         speakers, transcripts = {r[0]: r[1] for r in rows}, {r[0]: r[2] for r in rows}
         return cls(FeatureTable.load(folder / "features.npz"), speakers, transcripts)

@@ -1,0 +1,99 @@
+"""Between features and a tested model: selecting data, choosing decoding options, and graphs without pynini."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from asr import training
+from asr.errors import CorpusError, GraphError, LexiconError, ModelError
+from asr.features import cmvn, cmvn_statistics
+from asr.features.pipeline import FeaturePipeline
+from asr.features.table import FeatureTable
+from asr.gmm.mono import MonoOptions
+from asr.lang.lexicon import Lexicon
+from asr.training import Data, TuningPoint, add_tuning, best_point, train_monophone, tune_decoding, with_graph
+
+PIPELINE = FeaturePipeline(8000, ({"kind": "mfcc"}, {"kind": "cmvn", "mode": "speaker"}))
+
+
+@pytest.fixture
+def data():
+    rng = np.random.default_rng(0)
+    raw = FeatureTable.from_dict({u: rng.normal(5, 1, (60, 13)) for u in ("a1", "a2", "b1")})
+    return Data(raw, {"a1": "a", "a2": "a", "b1": "b", "c1": "c"}, {"a1": "one", "a2": "two one", "b1": "", "c1": "x"})
+
+
+def test_data_is_selected_saved_and_loaded(data, tmp_path):
+    part = data.where(lambda u: u.startswith("a"))
+    assert list(part.raw) == ["a1", "a2"] and part.references == {"a1": "one", "a2": "two one"}
+    with pytest.raises(CorpusError, match="no utterances are left"):
+        data.where(lambda u: u == "z")
+    data.save(tmp_path)
+    again = Data.load(tmp_path)
+    assert again.transcripts == data.transcripts and again.speakers == data.speakers
+    np.testing.assert_array_equal(again.raw.frames, data.raw.frames)
+
+
+def test_speaker_statistics_are_of_the_selected_utterances_alone(data):
+    whole, alone = data.normalised(PIPELINE), data.select(["a1"]).normalised(PIPELINE)
+    both = cmvn_statistics([data.raw["a1"], data.raw["a2"]])
+    np.testing.assert_array_equal(whole["a1"], cmvn(data.raw["a1"], mode="speaker", statistics=both))
+    np.testing.assert_array_equal(alone["a1"], cmvn(data.raw["a1"]))
+
+
+def test_transcripts_that_cannot_be_used_are_named(data):
+    lexicon = Lexicon((("one", ("W", "N")),))
+    with pytest.raises(LexiconError, match="'two', 1 times?, first in a2"):
+        train_monophone(data, lexicon, PIPELINE)
+    with pytest.raises(CorpusError, match=r"'a2' has features but no transcript \(2 of 3\)"):
+        train_monophone(replace(data, transcripts={"a1": "one"}), lexicon, PIPELINE)
+    skipping = Lexicon((("three", ("TH",)),), oov="skip")
+    with pytest.raises(CorpusError, match="each has a word that the lexicon lacks"):
+        train_monophone(data.select(["a1", "a2"]), skipping, PIPELINE)
+
+
+def test_oov_utterances_are_skipped_where_the_lexicon_says_so(data):
+    lexicon = Lexicon((("one", ("W", "N")),), oov="skip")
+    _, result = train_monophone(data, lexicon, PIPELINE, MonoOptions(num_iters=2, total_gaussians=12))
+    assert set(result.alignments) == {"a1", "b1"}
+
+
+def table(rows):
+    return [TuningPoint(0.1 * (i + 1), float(j), e, 100) for i, row in enumerate(rows) for j, e in enumerate(row)]
+
+
+def test_the_fewest_errors_win_and_the_middle_of_a_plateau_among_equals():
+    assert best_point(table([[9, 9, 9], [9, 3, 9], [4, 4, 4]])).errors == 3
+    best = best_point(table([[9, 9, 9, 9, 9], [5, 1, 1, 1, 5], [9, 9, 9, 9, 9]]))
+    assert (best.acoustic_scale, best.insertion_penalty) == (pytest.approx(0.2), 2.0)
+    with pytest.raises(ModelError, match="nothing was tuned"):
+        best_point([])
+
+
+def test_tuning_tables_of_several_speakers_add_up():
+    total = add_tuning([table([[1, 2]]), table([[10, 20]])])
+    assert [(p.insertion_penalty, p.errors, p.total, p.rate) for p in total] == [(0, 11, 200, 5.5), (1, 22, 200, 11.0)]
+
+
+def test_tuning_decodes_every_setting(digits_model, sample):
+    raw = FeatureTable.from_dict({"s": digits_model.features.front_end(digits_model.read(sample))})
+    words = sample.with_suffix(".txt").read_text().strip()
+    held_out = Data(raw, {"s": "x"}, {"s": words})
+    points = tune_decoding(digits_model, held_out, acoustic_scales=(0.05, 0.0833), insertion_penalties=(2.0, 1000.0))
+    assert [(p.acoustic_scale, p.insertion_penalty) for p in points] == [
+        (0.05, 2.0), (0.05, 1000.0), (0.0833, 2.0), (0.0833, 1000.0)
+    ]  # fmt: skip
+    n = len(words.split())
+    assert all(p.total == n for p in points) and points[2].errors == 0
+    assert points[1].errors == points[3].errors == n  # nothing is worth a word
+
+
+def test_without_pynini_a_saved_graph_is_borrowed_if_it_fits(digits_model, monkeypatch):
+    monkeypatch.setattr(training, "has_pynini", lambda: False)
+    bare = replace(digits_model, graph=None)
+    borrowed = with_graph(bare, fallback="digits").graph
+    np.testing.assert_array_equal(borrowed.arcs, digits_model.graph.arcs)
+    fewer = Lexicon(digits_model.lexicon.entries[:-1])
+    with pytest.raises(GraphError, match="pynini is not installed and the graph of model 'digits' has other words"):
+        with_graph(replace(bare, lexicon=fewer), fallback="digits")
