@@ -44,7 +44,7 @@ def test_speaker_statistics_are_of_the_selected_utterances_alone(data):
 
 def test_transcripts_that_cannot_be_used_are_named(data):
     lexicon = Lexicon((("one", ("W", "N")),))
-    with pytest.raises(LexiconError, match="'two', 1 times?, first in a2"):
+    with pytest.raises(LexiconError, match=r"'two', 1 times?, first in a2"):
         train_monophone(data, lexicon, PIPELINE)
     with pytest.raises(CorpusError, match=r"'a2' has features but no transcript \(2 of 3\)"):
         train_monophone(replace(data, transcripts={"a1": "one"}), lexicon, PIPELINE)
