@@ -142,6 +142,8 @@ def _one_channel(samples: np.ndarray, channel: str | int, where: str | os.PathLi
 
 def _check_file(path: str | os.PathLike) -> None:
     """Raise AudioError unless `path` is a regular file with something in it that may be read, and whole."""
+    if not os.fspath(path):
+        raise AudioError("an empty file name was given; need an audio file")
     try:
         status = Path(path).stat()
         if stat.S_ISDIR(status.st_mode):

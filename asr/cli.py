@@ -62,6 +62,10 @@ def main() -> None:
     except BrokenPipeError:  # the reader, `head` for instance, has seen enough
         sys.stderr.close()
         sys.exit(1)
+    except OSError as error:
+        sys.stdout = None  # else Python would try to write what is left, and complain again
+        complain(f"{error.filename or 'stdout'}: {error.strerror or error}")
+        sys.exit(1)
 
 
 def complain(message: str) -> None:
@@ -99,7 +103,7 @@ def transcribe(
     format: Annotated[
         OutputFormat, typer.Option("--format", help="id<TAB>words, a JSON object a line, or NIST's CTM.")
     ] = OutputFormat.text,
-    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write there instead of stdout.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write there, whole or not at all.")] = None,
     sample: Annotated[bool, typer.Option("--sample", help="Transcribe the recording inside the package.")] = False,
     beam: Annotated[float | None, typer.Option("--beam", min=0.1, help="Search beam, in nats.")] = None,
 ) -> None:
@@ -155,9 +159,10 @@ def score(
     from .scoring import score as compare
 
     references, hypotheses = read_transcripts(reference), read_transcripts(hypothesis)
-    for each in [unit] if unit else list(Unit):
-        result = compare(references, hypotheses, unit=each.value)
-        typer.echo(result.report(confusions=confusions if each is Unit.word or unit else 0))
+    with _output(None) as stream:
+        for each in [unit] if unit else list(Unit):
+            result = compare(references, hypotheses, unit=each.value)
+            stream.write(result.report(confusions=confusions if each is Unit.word or unit else 0) + "\n")
 
 
 def sample_recording() -> Path:
@@ -170,25 +175,21 @@ def sample_recording() -> Path:
 @contextlib.contextmanager
 def _output(path: Path | None) -> Iterator[TextIO]:
     """stdout, flushed at the end, or a file that is written whole or not at all. Always UTF-8 with Unix line ends."""
+    if path is None or str(path) in ("-", "/dev/stdout"):
+        if sys.stdout is None:
+            raise AsrError("stdout is closed; give a file with --out FILE")
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(encoding="utf-8", newline="\n")
+        yield sys.stdout
+        sys.stdout.flush()
+        return
     try:
-        with contextlib.ExitStack() as stack:
-            yield _stdout() if path is None else stack.enter_context(_file(path))
-            if path is None:
-                sys.stdout.flush()
+        with _file(path) as stream:
+            yield stream
     except BrokenPipeError:
         raise
     except OSError as error:
-        if path is None:  # else Python would try to write what is left, and complain again
-            sys.stdout = None
-        raise AsrError(f"{path or 'stdout'}: cannot be written ({error.strerror or error})") from error
-
-
-def _stdout() -> TextIO:
-    if sys.stdout is None:
-        raise AsrError("stdout is closed; give a file with --out FILE")
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(encoding="utf-8", newline="\n")
-    return sys.stdout
+        raise AsrError(f"{path}: cannot be written ({error.strerror or error}); give another --out") from error
 
 
 @contextlib.contextmanager
@@ -198,7 +199,7 @@ def _file(path: Path) -> Iterator[TextIO]:
     kind = kind_of(path)
     if kind == "folder":
         raise AsrError(f"{path}: is a folder; give --out the name of a file")
-    # Pipes, /dev/null, and files that the system shows as devices (/dev/stdout) are written to, never replaced.
+    # Pipes, /dev/null, and files that the system shows as devices (/dev/fd/3) are written to, never replaced.
     if kind == "other" or path.absolute().parts[1:2] in (("dev",), ("proc",)):
         with path.open("a", encoding="utf-8", newline="\n") as stream:
             yield stream

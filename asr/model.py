@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from ._version import __version__
-from .errors import GraphError, ModelError, did_you_mean
+from .errors import AudioError, GraphError, ModelError, did_you_mean
 from .features.pipeline import FeaturePipeline
 from .files import kind_of, replacing, sha256
 from .hmm.transitions import PhoneSegment, TransitionModel
@@ -173,8 +173,11 @@ class Model:
 
         if isinstance(audio, (str, os.PathLike)):
             return audio_room.read(audio, self.sample_rate).samples
-        samples = audio_room.check_samples(np.asarray(audio))
-        return audio_room.resample(samples, self.sample_rate if rate is None else rate, self.sample_rate)
+        samples = audio_room.check_samples(audio)
+        rate = self.sample_rate if rate is None else rate
+        if not audio_room.RATES[0] <= rate <= audio_room.RATES[1]:
+            raise AudioError(f"samples: rate={rate}; need {audio_room.RATES[0]} to {audio_room.RATES[1]} Hz")
+        return audio_room.resample(samples, rate, self.sample_rate)
 
     def decode(self, features: np.ndarray) -> Transcript:
         """The words of one utterance's features.

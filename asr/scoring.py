@@ -110,7 +110,8 @@ class Score:
     def interval(self, *, confidence: float = 0.95, n_samples: int = 1000, seed: int = 0) -> tuple[float, float]:
         """The bootstrap percentile interval of the rate, in percent: utterances drawn with replacement.
 
-        Utterances are taken as independent; with few speakers the true uncertainty is larger.
+        Utterances are taken as independent; with few speakers the true uncertainty is larger. Where no error was seen
+        it is 0 to 0, and says nothing.
         Ref: Bisani & Ney, "Bootstrap estimates for confidence intervals in ASR performance evaluation", 2004.
         """
         rates = _bootstrap(self._counts()[None], n_samples, seed)[0]
@@ -147,12 +148,7 @@ class Score:
         confusions: how many errors to list.
         """
         n, wrong = len(self.utterances), self.wrong_utterances
-        low, high = self.interval()
-        lines = [
-            str(self),
-            f"%SER {_percent(wrong, n):.2f} [ {wrong} / {n} ]",
-            f"95 % interval {low:.2f} to {high:.2f} % (bootstrap over utterances)",
-        ]
+        lines = [str(self), f"%SER {_percent(wrong, n):.2f} [ {wrong} / {n} ]", self._interval_line()]
         if self.missing:
             lines.append(
                 f"{len(self.missing)} utterances have no hypothesis, counted as deletions: {_listed(self.missing)}"
@@ -162,6 +158,15 @@ class Score:
         if confusions and self.confusions:
             lines += ["", *_confusion_lines(self.confusions, confusions)]
         return "\n".join(lines)
+
+    def _interval_line(self) -> str:
+        """The interval for people, where there is something to draw from."""
+        if not self.total or len(self.utterances) < 2:
+            return "95 % interval not known: it needs two utterances with words in the reference"
+        if not self.errors:  # the bootstrap only draws what it has seen; 0.95 = 1 - (1 - p) ** n gives p = 3 / n
+            return f"95 % interval 0.00 to {min(100.0, 300.0 / self.total):.2f} % (no error seen: rule of three)"
+        low, high = self.interval()
+        return f"95 % interval {low:.2f} to {high:.2f} % (bootstrap over utterances)"
 
     def _counts(self) -> "np.ndarray":
         """int64 (2, n_utterances): errors and reference tokens."""
@@ -203,8 +208,8 @@ def score(
     unknown = [name for name in hypotheses if name not in references]
     if unknown and unknown_ids == "error":
         raise CorpusError(
-            f"{len(unknown)} hypotheses have an id without reference: {_listed(unknown)}; "
-            f"references have ids like {next(iter(references))!r}"
+            f"{len(unknown)} of {len(hypotheses)} hypotheses have an id without reference: {_listed(unknown)}; "
+            f"references have ids like {next(iter(references))!r}: remove them, or add their references"
         )
     found = []
     for name, text in references.items():
@@ -250,6 +255,7 @@ def compare(
 def read_transcripts(path: str | os.PathLike) -> dict[str, str]:
     """Utterance id -> text, from a Kaldi text file (`id words`) or, if each line has a tab, a TSV (`id<TAB>words`).
 
+    Ids are brought to Unicode's composed form (NFC), as the words are in scoring: file systems differ in it.
     Raises CorpusError with file:line for ids given twice and lines that are not UTF-8, or if there is nothing in it.
     """
     file = Path(path)
@@ -257,6 +263,8 @@ def read_transcripts(path: str | os.PathLike) -> dict[str, str]:
         lines = [(number, line) for number, line in numbered_lines(file) if line is None or line.strip()]
     except OSError as error:
         raise CorpusError(f"{file}: cannot be read: {error.strerror}") from None
+    if lines and (lines[0][1] or "").lstrip().startswith("{"):
+        raise CorpusError(f"{file}: looks like JSON; need lines of an utterance id and its words (--format text)")
     has_tabs = all("\t" in line for _, line in lines if line is not None)
     texts: dict[str, str] = {}
     line_of: dict[str, int] = {}
@@ -266,7 +274,7 @@ def read_transcripts(path: str | os.PathLike) -> dict[str, str]:
             problems.append(f"{file}:{number}: not valid UTF-8; save the file as UTF-8")
             continue
         name, _, text = line.partition("\t") if has_tabs else _partition(line)
-        name = name.strip()
+        name = unicodedata.normalize("NFC", name.strip())
         if not name:
             problems.append(f"{file}:{number}: no utterance id before the tab")
         elif name in texts:

@@ -96,11 +96,12 @@ def _data_directory(directory: Path) -> tuple[list[Recording], list[Failure]]:
 
 
 def _once(found: list[tuple[Recording, Path | None]]) -> list[tuple[Recording, Path | None]]:
-    """Each recording a single time, however often and by whatever path it was given."""
+    """Each recording a single time, however often and by whatever way it was given; links are files of their own."""
     different: dict[tuple[object, ...], tuple[Recording, Path | None]] = {}
     for recording, way in found:
         name = recording.id if way is None else None
-        different.setdefault((name, os.path.realpath(recording.path), recording.start, recording.end), (recording, way))
+        file = os.path.realpath(recording.path.parent), recording.path.name
+        different.setdefault((name, file, recording.start, recording.end), (recording, way))
     return list(different.values())
 
 

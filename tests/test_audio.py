@@ -192,3 +192,30 @@ def test_samples_from_python():
 def test_unusable_samples_from_python(array, message):
     with pytest.raises(AudioError, match=f"^here: .*{message}"):
         audio.check_samples(array, where="here")
+
+
+def test_impossible_rates_and_scales_are_errors(make):
+    for rate in (1, 100, 2_000_000_000):
+        with pytest.raises(AudioError, match=f"x.wav: its header says {rate} Hz"):
+            audio.read(make("x.wav", tone(), rate))
+    with pytest.raises(AudioError, match=r"x.wav: floats up to [\d.]+; need \[-1, 1\]"):
+        audio.read(make("x.wav", tone() * 32768, subtype="FLOAT"))
+
+
+def test_random_bytes_called_mp3_are_no_audio_and_nothing_else_is_said(tmp_path, capfd):
+    for seed in range(5):
+        (tmp_path / "x.mp3").write_bytes(np.random.default_rng(seed).bytes(90_000))
+        with pytest.raises(AudioError, match="not audio: no MPEG layer 3 frame"):
+            audio.read(tmp_path / "x.mp3")
+    assert capfd.readouterr().err == ""
+
+
+def test_names_of_any_bytes_are_read(make, tmp_path):
+    odd = tmp_path / os.fsdecode(b"caf\xe9 \n.wav")
+    make("x.wav", tone()).rename(odd)
+    assert len(audio.read(odd).samples) == 16000
+
+
+def test_an_empty_name_is_not_the_current_folder():
+    with pytest.raises(AudioError, match="empty file name"):
+        audio.read("")

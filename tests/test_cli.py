@@ -1,15 +1,22 @@
 """The `asr` command as a person uses it: in a process of its own."""
 
+import dataclasses
 import json
 import os
+import shlex
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+
+from asr import cli
+from asr.errors import AsrError
 
 ASR = [sys.executable, "-m", "asr"]
 
@@ -153,3 +160,86 @@ def test_transcribing_works_without_cache_and_home(tmp_path, words):
     done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=tmp_path, timeout=300)
     assert done.returncode == 0, done.stderr
     assert done.stdout == f"sample\t{words}\n"
+
+
+def one_line(done) -> str:
+    lines = done.stderr.splitlines()
+    assert len(lines) == 1 and done.returncode == 1, done.stderr
+    return lines[0]
+
+
+def test_failures_of_odd_names_are_one_line_each(tmp_path, sample):
+    (tmp_path / "two\nlines.wav").write_bytes(b"")
+    shutil.copy(sample, tmp_path / "tab\there.wav")
+    done = asr("transcribe", "digits", tmp_path, "", sample)
+    assert len(done.stdout.splitlines()) == 2 and done.stdout.startswith("tab_here\t")
+    assert [line.split(": ")[-1] for line in done.stderr.splitlines()] == [
+        "an empty name is given; need a file or folder",
+        "empty (0 bytes)",
+        "2 of 4 failed",
+    ]
+
+
+def test_a_model_without_graph_is_one_error(tmp_path, sample, digits_model):
+    folder = dataclasses.replace(digits_model, graph=None).save(tmp_path / "model")
+    done = asr("transcribe", folder, sample, tmp_path)
+    assert done.stdout == "" and done.stderr.count("no decoding graph") == 1
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_or_closed_stdout_is_one_line(tmp_path, sample):
+    (tmp_path / "ref").write_text("a one\n")
+    score = ["score", str(tmp_path / "ref"), str(tmp_path / "ref")]
+    for arguments in (["transcribe", "digits", str(sample)], score, ["--help"]):
+        for redirection, complaint in ((">/dev/full", "No space left"), (">&-", "stdout is closed")):
+            if arguments == ["--help"] and redirection == ">&-":
+                continue  # nothing to say, and nowhere
+            command = f"{shlex.join([*ASR, *arguments])} {redirection}"
+            done = subprocess.run(command, shell=True, capture_output=True, text=True, timeout=120)
+            assert complaint in one_line(done)
+
+
+def test_out_is_stdout_a_device_or_a_file_but_never_replaces_a_device(tmp_path):
+    target = tmp_path / "target"
+    target.write_text("before\n")
+    with target.open("a") as held:
+        for path in (f"/proc/self/fd/{held.fileno()}", f"/dev/fd/{held.fileno()}"):
+            if Path(path).exists():
+                with cli._output(Path(path)) as stream:
+                    stream.write("after\n")
+    assert target.read_text().startswith("before\n")
+    (tmp_path / "link").symlink_to("target")
+    with cli._output(tmp_path / "link") as stream:
+        stream.write("new\n")
+    assert (tmp_path / "link").is_symlink() and target.read_text() == "new\n"
+    with pytest.raises(AsrError, match="is a folder"), cli._output(tmp_path):
+        pass
+    if Path("/dev/full").exists():
+        with pytest.raises(AsrError, match="cannot be written"), cli._output(Path("/dev/full")) as stream:
+            stream.write("x")
+        assert Path("/dev/full").is_char_device()
+
+
+def test_out_in_an_impossible_place_is_one_line(tmp_path, sample):
+    (tmp_path / "file").touch()
+    assert "cannot be written" in one_line(asr("transcribe", "digits", sample, "--out", tmp_path / "file" / "inner"))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs POSIX signals")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_run_leaves_nothing_behind(tmp_path, sample, number):
+    (tmp_path / "many").mkdir()
+    for i in range(1000):
+        (tmp_path / "many" / f"{i}.wav").symlink_to(sample)
+    (tmp_path / "out").mkdir()
+    out = tmp_path / "out" / "words.tsv"
+    out.write_text("old")
+    command = [*ASR, "transcribe", "digits", str(tmp_path / "many"), "--out", str(out)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        deadline = time.monotonic() + 60
+        while len(list(out.parent.iterdir())) < 2 and time.monotonic() < deadline:
+            time.sleep(0.02)
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 128 + number and "Traceback" not in errors
+    assert [p.name for p in out.parent.iterdir()] == ["words.tsv"] and out.read_text() == "old"

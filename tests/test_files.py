@@ -1,13 +1,14 @@
 """Files written whole or not at all, lines with numbers, hashes, and options from keywords."""
 
 import hashlib
+import os
 from dataclasses import FrozenInstanceError, dataclass
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asr.files import numbered_lines, replacing, sha256, write_text
+from asr.files import kind_of, numbered_lines, replacing, sha256, write_text
 from asr.options import field_names, with_keywords
 
 
@@ -91,3 +92,21 @@ def test_options_from_keywords():
         with_keywords(Options(), {"num_cep": 20}, "mfcc()")
     with pytest.raises(FrozenInstanceError):
         Options().num_ceps = 1
+
+
+def test_what_a_link_leads_to_is_replaced(tmp_path):
+    (tmp_path / "target").write_text("old")
+    (tmp_path / "link").symlink_to("target")
+    write_text(tmp_path / "link", "new")
+    assert (tmp_path / "link").is_symlink() and (tmp_path / "target").read_text() == "new"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["link", "target"]
+
+
+def test_kinds_of_paths(tmp_path):
+    (tmp_path / "file").touch()
+    (tmp_path / "lost").symlink_to("nowhere")
+    (tmp_path / "loop").symlink_to("loop")
+    kinds = {"file": "file", ".": "folder", "nowhere": "missing", "file/inner": "missing", "lost": "missing"}
+    kinds |= {"loop": "unreachable", "a" * 5000: "unreachable", "a\0b": "unreachable"}
+    assert {name: kind_of(tmp_path / name) for name in kinds} == kinds
+    assert kind_of(os.devnull) == "other"

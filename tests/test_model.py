@@ -1,5 +1,6 @@
 """A model directory: saved, loaded, and complained about."""
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -9,7 +10,8 @@ import pytest
 import soundfile
 
 import asr
-from asr.errors import ModelError
+from asr.errors import AudioError, GraphError, ModelError
+from asr.graph.const_fst import Graph
 
 
 @pytest.fixture
@@ -103,3 +105,22 @@ def test_interrupted_save_leaves_the_old_model(digits_model, copy, monkeypatch):
     asr.load(copy)
     assert [p.name for p in copy.parent.iterdir()] == ["model"]
     shutil.rmtree(copy)
+
+
+def test_odd_samples_are_audio_errors(digits_model):
+    noise = np.random.default_rng(0).standard_normal(8000).astype(np.float32) * 0.1
+    for samples, rate in (([[1.0], [1.0, 2.0]], None), (noise, 0), (noise, -1), (noise, 1e-3), (noise, float("nan"))):
+        with pytest.raises(AudioError, match="samples: "):
+            digits_model.transcribe(samples, rate)
+
+
+def test_a_constant_offset_is_silence(digits_model):
+    assert digits_model.transcribe(np.full(16000, 0.9, np.float32)).text == ""
+
+
+def test_a_word_outside_the_lexicon_is_an_error(digits_model, sample):
+    graph = digits_model.graph
+    arcs = graph.arcs.copy()
+    arcs["olabel"][arcs["olabel"] > 0] = 500
+    with pytest.raises(GraphError, match="word 500"):
+        dataclasses.replace(digits_model, graph=Graph(graph.start, graph.states, arcs)).transcribe(sample)

@@ -110,7 +110,7 @@ def test_missing_hypotheses_are_deletions_and_named():
 
 def test_hypotheses_without_reference_are_an_error_unless_told_otherwise():
     with pytest.raises(
-        CorpusError, match="2 hypotheses have an id without reference: x, y; references have ids like 'a'"
+        CorpusError, match="2 of 3 hypotheses have an id without reference: x, y; references have ids like 'a'"
     ):
         score({"a": "one"}, {"a": "one", "x": "", "y": "two"})
     assert score({"a": "one"}, {"a": "one", "x": "two"}, unknown_ids="ignore").errors == 0
@@ -277,3 +277,25 @@ def test_import_is_light():
     heavy = ["numpy", "scipy", "numba", "rapidfuzz", "pynini"]
     code = f"import asr.scoring, sys; print([m for m in {heavy} if m in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_ids_meet_in_composed_form(tmp_path):
+    (tmp_path / "ref").write_text("caf\u00e9 one\n", encoding="utf-8")
+    (tmp_path / "hyp").write_text("cafe\u0301\tone\n", encoding="utf-8")
+    assert score(read_transcripts(tmp_path / "ref"), read_transcripts(tmp_path / "hyp")).errors == 0
+
+
+def test_json_is_no_transcript(tmp_path):
+    (tmp_path / "hyp").write_text('{"id": "a", "text": "one"}\n')
+    with pytest.raises(CorpusError, match="looks like JSON"):
+        read_transcripts(tmp_path / "hyp")
+
+
+def test_the_report_claims_no_interval_that_it_does_not_have():
+    assert "interval not known" in score({"a": "one two"}, {"a": "one too"}).report()
+    assert "interval not known" in score({"a": "", "b": ""}, {"a": "one", "b": ""}).report()
+    assert (
+        "interval 0.00 to 3.00 %"
+        in score({"a": "x " * 50, "b": "x " * 50}, {"a": "x " * 50, "b": "x " * 50}, unit="word").report()
+    )
+    assert "(bootstrap over utterances)" in score({"a": "one", "b": "two"}, {"a": "one", "b": "to"}).report()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..errors import CorpusError, did_you_mean
+from ..files import kind_of
 
 logger = logging.getLogger(__name__)
 _SHOWN = 20  # problems listed in the message of a corpus of which nothing is left
@@ -142,7 +143,7 @@ class Corpus:
     def read(cls, path: str | os.PathLike, *, need_text: bool = True, strict: bool = False) -> "Corpus":
         """A Kaldi data directory (a folder with a wav.scp) or else a folder of recordings and transcripts."""
         source = Path(path)
-        if (source / "wav.scp").is_file():
+        if kind_of(source / "wav.scp") == "file":
             return cls.from_kaldi(source, need_text=need_text, strict=strict)
         return cls.from_folder(source, need_text=need_text, strict=strict)
 

@@ -24,7 +24,9 @@ def read_folder(
     files = files_below(directory, problems)
     audio = [path for path in files if path.suffix.lower() in AUDIO_SUFFIXES]
     if not audio:
-        raise CorpusError(f"{directory}: no recordings ({', '.join(AUDIO_SUFFIXES)}) in this folder or those in it")
+        reasons = "".join(f"; {problem}" for problem in problems)
+        kinds = ", ".join(AUDIO_SUFFIXES)
+        raise CorpusError(f"{directory}: no recordings ({kinds}) in this folder or those in it{reasons}")
     texts = {_without(path, text_suffix): path for path in files if path.name.lower().endswith(text_suffix.lower())}
     utterances = []
     for path, utterance_id in _named(audio, directory, problems):
@@ -39,11 +41,19 @@ def read_folder(
         if len(problems) == found:
             utterances.append(Utterance(utterance_id, name, path, text))
     if need_text:
-        stems = {path.with_suffix("") for path in audio}
-        orphans = [path for stem, path in texts.items() if stem not in stems]
-        kinds = ", ".join(AUDIO_SUFFIXES)
-        problems += [Problem(str(path), f"no recording of that name ({kinds}) beside it") for path in orphans]
+        problems += _orphans(audio, texts)
     return utterances, problems
+
+
+def _orphans(audio: list[Path], texts: dict[Path, Path]) -> list[Problem]:
+    """Transcripts without recording."""
+    stems = {path.with_suffix("") for path in audio}
+    kinds = ", ".join(AUDIO_SUFFIXES)
+    return [
+        Problem(str(path), f"no recording of that name ({kinds}) beside it")
+        for stem, path in texts.items()
+        if stem not in stems
+    ]
 
 
 def files_below(directory: Path, problems: list[Problem]) -> list[Path]:

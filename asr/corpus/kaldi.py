@@ -38,11 +38,11 @@ class _Table:
 def read_kaldi(directory: Path, need_text: bool) -> tuple[list[Utterance], list[Problem]]:
     """The usable utterances of `Corpus.from_kaldi`, and the problems."""
     problems: list[Problem] = []
-    if not (directory / "wav.scp").is_file():
+    if kind_of(directory / "wav.scp") != "file":
         raise CorpusError(f"{directory}: no wav.scp; not a Kaldi data directory")
     recordings = _read_table(directory / "wav.scp", problems)
     audio = _audio_files(recordings, directory, problems)
-    if (directory / "segments").is_file():
+    if kind_of(directory / "segments") != "missing":
         utterances = _read_table(directory / "segments", problems)
         times = _segments(utterances, recordings, audio, problems)
     else:
@@ -160,7 +160,7 @@ def _duration(path: Path) -> float | str:
 def _texts(directory: Path, utterances: _Table, problems: list[Problem]) -> dict[str, str]:
     """Utterance id -> transcript."""
     path = directory / "text"
-    if not path.is_file():
+    if kind_of(path) == "missing":
         raise CorpusError(
             f"{path}: no such file; without transcripts a corpus can only be transcribed (need_text=False)"
         )
@@ -175,7 +175,7 @@ def _texts(directory: Path, utterances: _Table, problems: list[Problem]) -> dict
 def _speakers(directory: Path, utterances: _Table, problems: list[Problem], *, required: bool) -> dict[str, str]:
     """Utterance id -> speaker."""
     path = directory / "utt2spk"
-    if not path.is_file():
+    if kind_of(path) == "missing":
         if required:
             problems.append(Problem(str(path), "no such file; each utterance is taken for a speaker of its own"))
         return {name: name for name in utterances.values}
@@ -184,7 +184,7 @@ def _speakers(directory: Path, utterances: _Table, problems: list[Problem], *, r
         if speaker.split() != [speaker]:
             problems.append(table.drop(name, f"the speaker of {name!r} is {speaker!r}; need one name without blanks"))
     problems += _compare(table, utterances, "speaker")
-    if required and (directory / "spk2utt").is_file():
+    if required and kind_of(directory / "spk2utt") != "missing":
         problems += _compare_inverse(_read_table(directory / "spk2utt", problems), table)
     return table.values
 

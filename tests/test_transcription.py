@@ -1,0 +1,98 @@
+"""What is transcribed, under which id, and how it is written."""
+
+import os
+import shutil
+
+import pytest
+
+from asr.model import TimedWord, Transcript
+from asr.transcription import Failure, as_ctm, as_json, as_text, find_recordings, transcribe_all
+
+
+@pytest.fixture
+def tree(tmp_path, sample, monkeypatch):
+    """A folder `rec` with one.wav, x/same.wav, y/same.wav, and the working folder above it."""
+    for name in ("one.wav", "x/same.wav", "y/same.wav"):
+        (tmp_path / "rec" / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(sample, tmp_path / "rec" / name)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "rec"
+
+
+def ids(*inputs):
+    recordings, failures = find_recordings(inputs)
+    return [r.id for r in recordings], [f.message for f in failures]
+
+
+def test_ids_are_stems_and_longer_where_they_clash(tree):
+    assert ids("rec") == (["one", "x-same", "y-same"], [])
+    assert ids("rec/x", "rec/y") == (["rec-x-same", "rec-y-same"], [])
+    assert ids("rec/x/same.wav", "rec/one.wav", "rec/y/same.wav") == (["rec-x-same", "one", "rec-y-same"], [])
+    shutil.copy(tree / "one.wav", tree / "one.flac")
+    assert ids("rec")[0] == ["one.flac", "one.wav", "x-same", "y-same"]
+    shutil.copy(tree / "one.wav", tree / "x-same.wav")  # which no way of joining tells apart from x/same.wav
+    names, failures = ids("rec")
+    assert len(set(names)) == 4 and len(failures) == 1 and "has the id 'rec-x-same.wav' like rec/" in failures[0]
+
+
+def test_what_is_given_twice_is_taken_once(tree):
+    assert ids("rec/one.wav", tree / "one.wav", "rec/x/../one.wav", "rec")[0] == ["one", "x-same", "y-same"]
+    (tree / "link.wav").symlink_to("one.wav")
+    assert ids("rec")[0] == ["link", "one", "x-same", "y-same"]
+
+
+def test_hidden_files_are_passed_over_and_lost_links_are_not(tree, digits_model):
+    shutil.copy(tree / "one.wav", tree / "._one.wav")
+    (tree / "lost.wav").symlink_to("nowhere.wav")
+    (tree / "folder.wav").mkdir()
+    recordings, failures = find_recordings(["rec"])
+    assert [r.id for r in recordings] == ["lost", "one", "x-same", "y-same"] and not failures
+    results = [result for _, result in transcribe_all(digits_model, recordings)]
+    assert isinstance(results[0], Failure) and results[0].message == "rec/lost.wav: no such file"
+    assert all(isinstance(r, Transcript) for r in results[1:])
+
+
+def test_names_that_cannot_be_are_failures(tree):
+    assert ids("")[1] == ["an empty name is given; need a file or folder"]
+    assert ids("nowhere.wav")[1] == ["nowhere.wav: no such file or folder"]
+    assert ids("rec/one.wav/inner")[1] == ["rec/one.wav/inner: no such file or folder"]
+    (tree / "empty").mkdir()
+    assert ids("rec/empty")[1] == ["rec/empty: no audio files (.wav, .flac, .ogg, .mp3) in this folder"]
+    recordings, failures = find_recordings(["a" * 5000])  # longer than any file system allows
+    assert len(recordings) == 1 and not failures
+
+
+@pytest.mark.skipif(os.name == "nt", reason="file names are Unicode on Windows")
+def test_a_name_that_is_no_text_is_a_failure(tree):
+    (tree / os.fsdecode(b"bad\xff.wav")).write_bytes(b"")
+    names, failures = ids("rec")
+    assert names == ["one", "x-same", "y-same"]
+    assert len(failures) == 1 and failures[0].endswith("its name is not Unicode; rename it")
+
+
+def test_each_problem_of_a_data_directory_is_a_failure_of_its_own(tree):
+    data = tree / "data"
+    data.mkdir()
+    (data / "wav.scp").write_text("r1 sph2pipe x |\nr2 nowhere.wav\nr3\n")
+    names, failures = ids(data)
+    assert names == [] and [f.split(": ")[0] for f in failures] == [f"{data}/wav.scp:{i}" for i in (1, 2, 3)]
+    (data / "wav.scp").write_text("\n")
+    assert ids(data)[1] == [f"{data}: the data directory is empty: wav.scp has no line"]
+    (data / "wav.scp").write_text(f"r1 {tree}/one.wav\n")
+    (data / "segments").mkdir()
+    assert ids(data)[1] == [f"{data}/segments: cannot be read: Is a directory"]
+
+
+def test_a_failed_part_names_its_utterance(tree, digits_model):
+    (tree / "wav.scp").write_text(f"r1 {tree}/one.wav\n")
+    (tree / "segments").write_text("u1 r1 0 0.01\nu2 r1 0 1\n")
+    results = {r.id: result for r, result in transcribe_all(digits_model, find_recordings([tree])[0])}
+    assert results["u1"].message.startswith(f"utterance u1: {tree}/one.wav: too short")
+    assert isinstance(results["u2"], Transcript)
+
+
+def test_ids_with_blanks_do_not_break_the_lines():
+    heard = Transcript("one", (TimedWord("one", 0.25, 0.5),))
+    assert as_text("a b\tc\nd\u2028e", heard) == "a b_c_d_e\tone\n"
+    assert as_ctm("a b\tc\nd", heard) == "a_b_c_d 1 0.250 0.250 one\n"
+    assert as_json("a\nb", heard).count("\n") == 1
