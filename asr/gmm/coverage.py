@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _logger = logging.getLogger(__name__)
 
 _SHOWN = 10  # names in one message
-_SUSPECT_SHARE = 0.01  # of the utterances; when more than these need the retry beam, transcripts are probably wrong
+_SUSPECT_SHARE = 0.01  # of the utterances; if more need the retry beam, transcripts may be wrong or audio odd
 
 
 def counted(n: int, noun: str) -> str:
@@ -68,7 +68,7 @@ def warn_of_retried(retried: Sequence[str], n_utterances: int) -> None:
     if retried:
         level = logging.WARNING if len(retried) > max(1.0, _SUSPECT_SHARE * n_utterances) else logging.INFO
         _logger.log(
-            level, "%s of %d often needed the retry beam to be aligned; wrong transcripts look like that: %s",
+            level, "%s of %d often needed the retry beam to be aligned; look at their transcripts and audio: %s",
             counted(len(retried), "utterance"), n_utterances, _listed(retried),
         )  # fmt: skip
 

@@ -167,6 +167,7 @@ def train_mono(
             run.one_pass(iteration)
             if progress:
                 progress(iteration + 1, options.num_iters)
+    run.warn_of_lost()
     warn_of_seldom(lexicon, run.transitions, run.counts, options.m_step.min_gaussian_occupancy)
     failures, retried = {**unusable, **run.failures}, run.often_retried()
     warn_of_retried(retried, len(usable))
@@ -191,7 +192,7 @@ def usable_utterances(
         raise ModelError(f"no utterance has both features and a transcript{_examples(unusable)}")
     if unusable:
         left_out = counted(len(unusable), "utterance")
-        _logger.warning("left out of training: %s%s", left_out, _examples(unusable))
+        _logger.warning("unusable, left out: %s%s", left_out, _examples(unusable))
     return usable, unusable
 
 
@@ -226,9 +227,9 @@ def _examples(reasons: Mapping[str, str], count: int = 3) -> str:
     return f": {shown}{more}" if shown else ""
 
 
-def _warn_of(failures: Mapping[str, str]) -> None:
+def _log_failures(failures: Mapping[str, str], level: int) -> None:
     if failures:
-        _logger.warning("left out, no alignment: %s%s", counted(len(failures), "utterance"), _examples(failures))
+        _logger.log(level, "no alignment, left out: %s%s", counted(len(failures), "utterance"), _examples(failures))
 
 
 class _Run:
@@ -255,7 +256,8 @@ class _Run:
         self.times_retried: Counter[str] = Counter()
         self.counts = np.zeros(transitions.n_transition_ids + 1)  # of transition ids, in the newest pass
         self.ids, self.failures = equal_alignments(workers.parts, rng)
-        _warn_of(self.failures)
+        self.too_short = self.failures
+        _log_failures(self.failures, logging.WARNING)
         if options.total_gaussians < gmms.n_gauss:
             _logger.warning("total_gaussians=%d is below the %d pdfs", options.total_gaussians, gmms.n_gauss)
 
@@ -296,7 +298,7 @@ class _Run:
 
     def _take_alignments(self, results: list[PassResult]) -> None:
         failures = {u: reason for result in results for u, reason in result.failures.items()}
-        _warn_of({u: reason for u, reason in failures.items() if u not in self.failures})
+        _log_failures({u: why for u, why in failures.items() if u not in self.failures}, logging.INFO)
         self.failures = failures
         self.ids = [result.transition_ids for result in results]
         self.n_retried = sum(len(result.retried) for result in results)
@@ -336,6 +338,11 @@ class _Run:
             self.size_changed = True
         if 1 <= iteration <= options.max_iter_inc:
             self.target += self.increment
+
+    def warn_of_lost(self) -> None:
+        """Log the utterances that the last realignment lost as a warning; those too short were warned of before."""
+        lost = {u: why for u, why in self.failures.items() if u not in self.too_short}
+        _log_failures(lost, logging.WARNING)
 
     def often_retried(self) -> list[str]:
         """The utterances that needed the retry beam in half of the realignments or more, sorted."""

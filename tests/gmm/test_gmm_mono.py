@@ -130,6 +130,20 @@ def test_bad_utterances_are_reported_and_the_rest_is_used(task, caplog):
     assert "nan: its features are not all finite" in caplog.text and "short: 3 frames" in caplog.text
 
 
+def test_utterances_that_no_beam_aligns_are_warned_of_at_the_end(task, caplog):
+    features = {u: 20 * task[0][u] for u in task[1]}
+    transcripts = {**task[1], "u07": LEXICON.encode("bc bc")}
+    assert transcripts["u07"] != task[1]["u07"]
+    options = MonoOptions(num_iters=12, total_gaussians=14, retry_beam=12.0)
+    with caplog.at_level(logging.INFO):
+        found = train_mono(FeatureTable.from_dict(features), transcripts, LEXICON, options)
+    assert "u07" in found.failures and "u07" not in found.alignments
+    after = caplog.records[[r.getMessage().startswith("pass 11") for r in caplog.records].index(True) + 1 :]
+    warnings = [r for r in caplog.records if r.levelno == logging.WARNING and "no alignment" in r.getMessage()]
+    assert len(warnings) == 1 and warnings[0] in after  # a later pass may find what an earlier one lost
+    assert "u07: no path through its transcript" in warnings[0].getMessage() and "1 failed" in caplog.text
+
+
 def test_nothing_usable_is_an_error():
     short = FeatureTable.from_dict({f"u{i}": np.random.default_rng(i).normal(size=(3, 2)) for i in range(5)})
     with pytest.raises(ModelError, match=r"no utterance can be aligned.*u0: 3 frames.*and 2 more"):
