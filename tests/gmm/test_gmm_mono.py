@@ -154,9 +154,10 @@ def test_nothing_usable_is_an_error():
         usable_utterances(short, {})
 
 
-def test_constant_feature_is_an_error(task):
-    features = {u: np.hstack([task[0][u], np.full((len(task[0][u]), 1), 2.5)]) for u in task[0]}
-    with pytest.raises(ModelError, match=r"feature 2 is 2\.5 in every frame"):
+@pytest.mark.parametrize("value", [2.5, 0.1, -1e6 / 3, 0.0])
+def test_constant_feature_is_an_error(task, value):
+    features = {u: np.hstack([task[0][u], np.full((len(task[0][u]), 1), value)]) for u in task[0]}
+    with pytest.raises(ModelError, match=f"feature 2 is {value:g} in every frame"):
         train_mono(FeatureTable.from_dict(features), task[1], LEXICON, SHORT)
 
 
