@@ -204,9 +204,8 @@ def flat_start(table: "FeatureTable", utterances: Sequence[str], n_pdfs: int) ->
     n_frames = sum(len(table[u]) for u in utterances)
     mean = sum(table[u].sum(axis=0, dtype=np.float64) for u in utterances) / n_frames
     variance = sum(((table[u] - mean) ** 2).sum(axis=0) for u in utterances) / n_frames
-    varies = variance > 1e-12 * mean**2  # what is below is the rounding of a constant's mean
-    if not varies.all():
-        raise ModelError(f"feature {int(np.argmin(varies))} is {mean[np.argmin(varies)]:g} in every frame")
+    if not (variance > 0).all():
+        raise ModelError(f"feature {int(np.argmin(variance > 0))} is {mean[np.argmin(variance > 0)]:g} in every frame")
     return DiagGmms(np.ones(n_pdfs), np.tile(mean, (n_pdfs, 1)), np.tile(variance, (n_pdfs, 1)), np.arange(n_pdfs + 1))
 
 
