@@ -19,7 +19,8 @@ from ._version import __version__
 from .errors import AsrError
 
 if TYPE_CHECKING:
-    from .transcription import Failure
+    from .model import Model
+    from .transcription import Recording
 
 app = typer.Typer(
     name="asr",
@@ -73,9 +74,9 @@ def complain(message: str) -> None:
     typer.echo(f"asr: {message}", err=True)
 
 
-def complain_of(failure: "Failure") -> None:
-    """An input's error on one line of stderr: the name of a file may hold line breaks."""
-    complain(" ".join(failure.message.splitlines()))
+def complain_of_input(message: str) -> None:
+    """What is wrong with an input, on one line of stderr: the name of a file may hold line breaks."""
+    complain(" ".join(message.splitlines()))
 
 
 def _version(wanted: bool) -> None:
@@ -112,7 +113,7 @@ def transcribe(
     Example: asr transcribe digits recordings/ --format json --out words.jsonl
     """
     from .model import load
-    from .transcription import FORMATS, Failure, find_recordings, transcribe_all
+    from .transcription import find_recordings
 
     given: list[str | Path] = [*(inputs or []), *([sample_recording()] if sample else [])]
     if not given:
@@ -123,23 +124,31 @@ def transcribe(
     recordings, failures = find_recordings(given)
     total = len(recordings) + len(failures)
     for failure in failures:
-        complain_of(failure)
+        complain_of_input(failure.message)
     if recordings:
         recogniser.decoder  # noqa: B018 - what is wrong with the model is said once, not for each recording
-    write = FORMATS[format.value]
+    n_failed = len(failures) + _write_transcripts(recogniser, recordings, out, format)
+    if n_failed:
+        complain(f"{n_failed} of {total} failed")
+        raise typer.Exit(1)
+
+
+def _write_transcripts(recogniser: "Model", recordings: list["Recording"], out: Path | None, form: OutputFormat) -> int:
+    """Transcribe all and write what is heard; the number of recordings that failed."""
+    from .transcription import FORMATS, Failure, transcribe_all
+
+    n_failed = 0
     with _output(out) as stream, _progress(len(recordings), quiet=out is None) as step:
         for recording, result in transcribe_all(recogniser, recordings):
             step()
             if isinstance(result, Failure):
-                failures.append(result)
-                complain_of(result)
+                n_failed += 1
+                complain_of_input(result.message)
                 continue
             if not result.reached_final:
-                typer.echo(f"asr: warning: {recording.path}: no sentence end was reached; best so far", err=True)
-            stream.write(write(recording.id, result))
-    if failures:
-        typer.echo(f"asr: {len(failures)} of {total} failed", err=True)
-        raise typer.Exit(1)
+                complain_of_input(f"warning: {recording.path}: no sentence end was reached; best so far")
+            stream.write(FORMATS[form.value](recording.id, result))
+    return n_failed
 
 
 @app.command()

@@ -383,3 +383,37 @@ def test_mboshi_is_read_with_its_own_transcript_suffix():
     corpus = Corpus.from_folder(Path(REAL, "mboshi", "dev"), speaker=r"^[a-z]+", text_suffix=".mb.cleaned", strict=True)
     assert (len(corpus), len(corpus.speakers)) == (514, 3)
     assert all(corpus.transcripts().values())
+
+
+# --- damage
+
+
+def test_damage_in_a_folder_is_named_and_the_rest_is_used(folder):
+    (folder / "ann" / "one.txt").write_bytes(b"caf\xe9")
+    (folder / "ann" / "gone.wav").symlink_to("nowhere.wav")
+    (folder / "ann" / "gone.txt").write_text("x")
+    os.mkfifo(folder / "ann" / "pipe.wav")
+    (folder / "ann" / "pipe.txt").write_text("x")
+    (folder / "ann" / "loop").symlink_to(folder)
+    corpus = Corpus.from_folder(folder)
+    assert corpus.ids == ["two", "three"]
+    assert sorted(shown(corpus, folder)) == [
+        "ann/gone.wav: the link leads to no file",
+        "ann/one.txt:1: not valid UTF-8; save the file as UTF-8",
+        "ann/pipe.wav: is a pipe or device, no file",
+    ]
+    with pytest.raises(CorpusError, match="is not a regular expression"):
+        Corpus.from_folder(folder, speaker="(")
+
+
+def test_paths_that_cannot_be_are_named_and_the_rest_is_used(kaldi):
+    append(kaldi / "wav.scp", f"r3 {'a' * 5000}\nr4 a\0b\nr5 {kaldi}\n")
+    corpus = Corpus.from_kaldi(kaldi)
+    assert corpus.ids == ["u3", "u1", "u2"]
+    assert [p.split(": ")[:3:2] for p in shown(corpus, kaldi)] == [
+        ["wav.scp:3", "may not or cannot be opened"],
+        ["wav.scp:4", "may not or cannot be opened"],
+        ["wav.scp:5", "not a file"],
+    ]
+    with pytest.raises(CorpusError, match="is there and not a directory"):
+        corpus.to_kaldi(kaldi / "text")

@@ -135,7 +135,10 @@ def _speaker(inner: Path, utterance_id: str, speaker: Speaker, path: Path, probl
     if speaker is None:
         return "_".join(inner.parent.name.split()) or utterance_id
     if isinstance(speaker, str):
-        match = re.search(speaker, inner.as_posix())
+        try:
+            match = re.search(speaker, inner.as_posix())
+        except re.error as error:
+            raise CorpusError(f"speaker={speaker!r} is not a regular expression: {error}") from None
         name = (match[1] if match.re.groups else match[0]) if match else None
     else:
         name = speaker(inner)

@@ -222,7 +222,10 @@ def _compare_inverse(spk2utt: _Table, utt2spk: _Table) -> list[Problem]:
 
 def write_kaldi(utterances: Sequence[Utterance], directory: Path) -> None:
     """Write `Corpus.to_kaldi`'s files."""
-    others = sorted(p.name for p in directory.iterdir() if p.name not in _WRITTEN) if directory.is_dir() else []
+    kind = kind_of(directory)
+    if kind not in ("missing", "folder"):
+        raise CorpusError(f"{directory}: is there and not a directory; choose an empty or new one")
+    others = sorted(p.name for p in directory.iterdir() if p.name not in _WRITTEN) if kind == "folder" else []
     if others:
         raise CorpusError(f"{directory}: holds other files ({', '.join(others[:3])}); choose an empty or new directory")
     recordings, segments = _recordings(utterances)
