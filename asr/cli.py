@@ -53,7 +53,7 @@ def main() -> None:
     # What the library warns of is said by the commands. Being told to stop leaves nothing half-written behind.
     logging.basicConfig(level=logging.ERROR, format="asr: %(message)s")
     for name in ("SIGTERM", "SIGHUP"):
-        if hasattr(signal, name):
+        if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) is signal.SIG_DFL:  # nohup ignores it
             signal.signal(getattr(signal, name), lambda number, _: sys.exit(128 + number))
     try:
         app()

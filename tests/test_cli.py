@@ -243,3 +243,16 @@ def test_a_stopped_run_leaves_nothing_behind(tmp_path, sample, number):
         _, errors = process.communicate(timeout=60)
     assert process.returncode == 128 + number and "Traceback" not in errors
     assert [p.name for p in out.parent.iterdir()] == ["words.tsv"] and out.read_text() == "old"
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="needs SIGHUP")
+def test_nohup_still_works():
+    code = (
+        "import signal, sys; signal.signal(signal.SIGHUP, signal.SIG_IGN); sys.argv = ['asr', '--version']\n"
+        "from asr import cli\n"
+        "try: cli.main()\n"
+        "except SystemExit: pass\n"
+        "print(signal.getsignal(signal.SIGHUP) is signal.SIG_IGN, signal.getsignal(signal.SIGTERM) is signal.SIG_DFL)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "True False"
