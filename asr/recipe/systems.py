@@ -30,10 +30,11 @@ logger = logging.getLogger("asr.recipe")
 
 @dataclass(frozen=True)
 class Grid:
-    """The decoding options that are tried on held-out utterances."""
+    """The decoding options that are tried on held-out utterances, and the beam (nats) of all decoding."""
 
     acoustic_scales: tuple[float, ...] = (0.0333, 0.05, 0.0667, 0.0833, 0.1, 0.1429, 0.2)
     insertion_penalties: tuple[float, ...] = (-6.0, -4.0, -2.0, 0.0, 2.0, 4.0, 7.0, 10.0)
+    beam: float = 13.0
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,7 @@ class Bench:
             tuned = [self._tuned(system, part) for part in fold.held_out]
             tunings.append(tuned)
             model = self._trained(system, fold.name, fold.train, seed)
-            inputs = {"data": self.data, "trained": model, "ids": fold.test, "tuned": tuned}
+            inputs = {"data": self.data, "trained": model, "ids": fold.test, "tuned": tuned, "beam": self.grid.beam}
             tested.append(self._stage(f"test-{system.name}-{fold.name}-seed{seed}", test, inputs))
             trained.append(model)
         return collect(tested, trained, tunings)
@@ -182,7 +183,7 @@ def train(
 def tune(folder: Path, data: Path, trained: Path, ids: Sequence[str], grid: Grid) -> None:
     """The errors of a trained model on held-out utterances for every setting of the grid, as tuning.json."""
     points = tune_decoding(
-        load(trained / "model"),
+        load(trained / "model").with_decoding(beam=grid.beam),
         usable(data, ids),
         acoustic_scales=grid.acoustic_scales,
         insertion_penalties=grid.insertion_penalties,
@@ -196,14 +197,15 @@ def read_tuning(*folders: Path) -> list[TuningPoint]:
     return add_tuning([TuningPoint(**p) for p in table] for table in tables)
 
 
-def test(folder: Path, data: Path, trained: Path, ids: Sequence[str], tuned: Sequence[Path]) -> None:
+def test(folder: Path, data: Path, trained: Path, ids: Sequence[str], tuned: Sequence[Path], beam: float) -> None:
     """Decode a test set once, with what was best on held-out data: hypotheses.tsv, test.json and the tuned model.
 
     A recording of the test set that has no features stays among the references, so its words count as deleted.
     """
     best = best_point(read_tuning(*tuned))
-    model = load(trained / "model")
-    model = model.with_decoding(acoustic_scale=best.acoustic_scale, insertion_penalty=best.insertion_penalty)
+    model = load(trained / "model").with_decoding(
+        acoustic_scale=best.acoustic_scale, insertion_penalty=best.insertion_penalty, beam=beam
+    )
     part = usable(data, ids)
     decoded = decode_all(model, part)
     write_pairs(folder / "hypotheses.tsv", decoded.hypotheses)
