@@ -112,7 +112,8 @@ def _mpeg(stream: BinaryIO, size: int) -> str | None:
     """Walk the frames of an mp3 file; the last must be whole, and as many as a Xing or Info header counts."""
     stream.seek(0)
     data = stream.read()
-    position, n_frames, promised = 0, 0, None
+    position, n_frames, promised, is_counted = 0, 0, None, False
+    bitrates = set()
     if data[:3] == b"ID3" and len(data) >= 10:
         position = 10 + sum((byte & 0x7F) << shift for byte, shift in zip(data[6:10], (21, 14, 7, 0), strict=True))
         if position >= size:
@@ -125,8 +126,12 @@ def _mpeg(stream: BinaryIO, size: int) -> str | None:
             return f"truncated: the last MPEG frame has {size - position} of {length} bytes"
         if n_frames == 0:
             promised = _xing_frames(data[position : position + length])
+            is_counted = promised is not None or b"VBRI" in data[position : position + 64]
         n_frames += 1
+        bitrates.add(data[position + 2] >> 4)
         position += length
+    if len(bitrates) > 1 and not is_counted:  # libsndfile guesses the length from the first frame, and stops there
+        return "an mp3 of changing bit rate without the header (Xing, Info) that says its length; convert it to wav"
     if promised is not None and n_frames - 1 < promised:
         return f"truncated: the header promises {promised} MPEG frames, the file has {max(n_frames - 1, 0)}"
     return None

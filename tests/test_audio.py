@@ -219,3 +219,13 @@ def test_names_of_any_bytes_are_read(make, tmp_path):
 def test_an_empty_name_is_not_the_current_folder():
     with pytest.raises(AudioError, match="empty file name"):
         audio.read("")
+
+
+def test_an_mp3_of_unknown_length_is_an_error_and_not_cut(make):
+    path = make("x.mp3", np.concatenate([tone(), 0.3 * np.random.default_rng(0).standard_normal((16000, 1))]), 16000)
+    data = path.read_bytes()
+    second = data.index(data[:2], 4)  # frames begin alike; the first only holds the Info header
+    assert b"Xing" in data[:second] or b"Info" in data[:second]
+    path.write_bytes(data[second:])
+    with pytest.raises(AudioError, match=r"x\.mp3: an mp3 of changing bit rate without the header"):
+        audio.read(path)
