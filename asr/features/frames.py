@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import AudioError
-from .options import FrontEndOptions
+from .options import FrameOptions, FrontEndOptions
 
 # Matrix products get exactly this many rows, the last block zero-padded, and frame t is row t % BLOCK_ROWS: BLAS rounds
 # differently for another number of rows, and even for another row of the same matrix (OpenBLAS on Haswell, measured).
@@ -22,7 +22,8 @@ INT16_SCALE = np.float32(32768)
 class Framing:
     """How a signal is cut into frames, in samples.
 
-    size: samples in a frame; shift: samples between the starts of two frames; fft_size: `size` or a power of two.
+    size: samples in a frame; shift: samples between the starts of two frames; fft_size: `size` or a power of two;
+        of no meaning where there is no FFT.
     """
 
     size: int
@@ -31,7 +32,7 @@ class Framing:
     snip_edges: bool
 
     @classmethod
-    def of(cls, options: FrontEndOptions, rate: float) -> "Framing":
+    def of(cls, options: FrameOptions, rate: float) -> "Framing":
         """The framing for a sampling rate in Hz; milliseconds are cut down to whole samples in float32, as Kaldi does.
 
         Raises ValueError if a frame is shorter than 2 samples, a shift shorter than 1, or the FFT size odd.
@@ -45,6 +46,8 @@ class Framing:
             raise ValueError(f"frame_length={options.frame_length:g}; need 2 samples or more at {rate:g} Hz")
         if shift < 1:
             raise ValueError(f"frame_shift={options.frame_shift:g}; need 1 sample or more at {rate:g} Hz")
+        if not isinstance(options, FrontEndOptions):
+            return cls(size, shift, size, options.snip_edges)
         fft_size = 1 << (size - 1).bit_length() if options.round_to_power_of_two else size
         if fft_size % 2:
             raise ValueError(
@@ -65,8 +68,8 @@ class Framing:
         return start if self.snip_edges else start + self.shift // 2 - self.size // 2
 
 
-def window(framing: Framing, window_type: str, blackman_coeff: float) -> np.ndarray:
-    """The window function, float32 (size,).   Same as Kaldi's FeatureWindowFunction."""
+def window(framing: Framing, window_type: str, blackman_coeff: float, dtype: type = np.float32) -> np.ndarray:
+    """The window function, of type `dtype` (size,).   Same as Kaldi's FeatureWindowFunction, which is float32."""
     turn = 2 * np.pi / (framing.size - 1) * np.arange(framing.size)
     shapes = {
         "hanning": lambda: 0.5 - 0.5 * np.cos(turn),
@@ -76,7 +79,7 @@ def window(framing: Framing, window_type: str, blackman_coeff: float) -> np.ndar
         "rectangular": lambda: np.ones_like(turn),
         "blackman": lambda: blackman_coeff - 0.5 * np.cos(turn) + (0.5 - blackman_coeff) * np.cos(2 * turn),
     }
-    return shapes[window_type]().astype(np.float32)
+    return shapes[window_type]().astype(dtype)
 
 
 def mirrored(positions: np.ndarray, n_samples: int) -> np.ndarray:

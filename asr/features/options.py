@@ -1,4 +1,4 @@
-"""The settings of the Kaldi-compatible front-ends: Kaldi's names, Kaldi's defaults, dither off."""
+"""The settings of the front-ends: Kaldi's names and, where Kaldi has the feature, its defaults; dither off."""
 
 import dataclasses
 import math
@@ -10,11 +10,11 @@ WINDOW_TYPES = ("hamming", "hanning", "povey", "rectangular", "sine", "blackman"
 
 
 @dataclass(frozen=True, kw_only=True)
-class FrontEndOptions:
-    """What MFCC and filterbank features have in common: framing, window, mel filters, energy.
+class FrameOptions:
+    """What all front-ends have in common: framing, pre-emphasis, window.
 
     Raises ValueError for a value that is impossible at any sampling rate; what depends on the rate (a high_freq
-    above half the sampling rate, more filters than the spectrum has room for) is found when features are computed.
+    above half the sampling rate, a prediction order longer than a frame) is found when features are computed.
     """
 
     frame_length: float = 25.0  # ms
@@ -23,9 +23,35 @@ class FrontEndOptions:
     preemphasis_coefficient: float = 0.97  # 0 to 1; 0 is off
     remove_dc_offset: bool = True  # subtract each frame's mean
     window_type: str = "povey"  # one of WINDOW_TYPES; "povey" is a raised Hann that is zero at its ends
-    round_to_power_of_two: bool = True  # zero-pad each frame to the next power of two before the FFT
     blackman_coeff: float = 0.42  # 0 to 1, of the Blackman window
     snip_edges: bool = True  # True: only whole frames; False: n_samples / shift frames, the signal mirrored at its ends
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            object.__setattr__(self, field.name, _of_type(field.name, getattr(self, field.name), field.default))
+        if self.window_type not in WINDOW_TYPES:
+            hint = did_you_mean(self.window_type, WINDOW_TYPES)
+            raise ValueError(f"window_type={self.window_type!r}; need one of {', '.join(WINDOW_TYPES)}{hint}")
+        self._check("frame_length", above=0)
+        self._check("frame_shift", above=0)
+        self._check("dither", least=0)
+        for name in ("preemphasis_coefficient", "blackman_coeff"):
+            self._check(name, least=0, most=1)
+
+    def _check(self, name: str, *, least: float = -math.inf, above: float = -math.inf, most: float = math.inf) -> None:
+        """Raise ValueError unless the field lies in least..most and above `above`."""
+        value = getattr(self, name)
+        if value < least or value <= above or value > most:
+            low = f"more than {above:g}" if above > -math.inf else f"{least:g} or more"
+            wanted = low if most == math.inf else f"{least:g} to {most:g}"
+            raise ValueError(f"{name}={value!r}; need {wanted}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrontEndOptions(FrameOptions):
+    """What MFCC and filterbank features have in common: framing, window, mel filters, energy."""
+
+    round_to_power_of_two: bool = True  # zero-pad each frame to the next power of two before the FFT
     num_mel_bins: int = 23  # 3 or more
     low_freq: float = 20.0  # Hz, lower edge of the first filter
     high_freq: float = 0.0  # Hz, upper edge of the last filter; 0 or less is counted from half the sampling rate
@@ -37,26 +63,10 @@ class FrontEndOptions:
     htk_compat: bool = False  # energy (or C0 times the square root of 2) comes last
 
     def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):
-            object.__setattr__(self, field.name, _of_type(field.name, getattr(self, field.name), field.default))
-        if self.window_type not in WINDOW_TYPES:
-            hint = did_you_mean(self.window_type, WINDOW_TYPES)
-            raise ValueError(f"window_type={self.window_type!r}; need one of {', '.join(WINDOW_TYPES)}{hint}")
-        self._check("frame_length", above=0)
-        self._check("frame_shift", above=0)
+        super().__post_init__()
         self._check("num_mel_bins", least=3)
-        for name in ("dither", "low_freq", "energy_floor"):
+        for name in ("low_freq", "energy_floor"):
             self._check(name, least=0)
-        for name in ("preemphasis_coefficient", "blackman_coeff"):
-            self._check(name, least=0, most=1)
-
-    def _check(self, name: str, *, least: float = -math.inf, above: float = -math.inf, most: float = math.inf) -> None:
-        """Raise ValueError unless the field lies in least..most and above `above`."""
-        value = getattr(self, name)
-        if value < least or value <= above or value > most:
-            low = f"more than {above:g}" if above > -math.inf else f"{least:g} or more"
-            wanted = low if most == math.inf else f"{least:g} to {most:g}"
-            raise ValueError(f"{name}={value!r}; need {wanted}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +90,26 @@ class FbankOptions(FrontEndOptions):
 
     use_log_fbank: bool = True  # natural logarithm of the filter outputs
     use_power: bool = True  # filter the power spectrum, not the magnitude spectrum
+
+
+@dataclass(frozen=True, kw_only=True)
+class LpcOptions(FrameOptions):
+    """Settings of `lpc`, `lpcc` and `reflection_coefficients`; names and defaults of the cepstra are those of `mfcc`.
+
+    The order does not follow the sampling rate, so that the number of values per frame is the same at each. 12 is HTK's
+    default too; to see all formants, take the rate in kHz plus 2 to 4: 10 to 12 at 8 kHz, 18 to 20 at 16 kHz.
+    """
+
+    window_type: str = "hamming"
+    order: int = 12  # of the predictor, 1 to the samples of a frame less 1
+    num_ceps: int = 13  # of lpcc, 1 or more; counts c0; may exceed the order
+    cepstral_lifter: float = 22.0  # of lpcc, scales cepstrum k by 1 + lifter/2 sin(pi k / lifter); 0 is off
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._check("order", least=1)
+        self._check("num_ceps", least=1)
+        self._check("cepstral_lifter", least=0)
 
 
 def _of_type(name: str, value: object, default: object) -> object:

@@ -72,7 +72,7 @@ def mel_energies(samples: np.ndarray, plan: MelPlan, seed: int) -> Iterator[tupl
             windowed, log_energy = windowed_frames(frames, plan, scratch)
             energies = block_product(spectrum(windowed, plan.options, scratch), plan.filters)
         if not np.isfinite(energies[:count]).all():
-            raise _not_finite(checked)
+            raise not_finite(checked)
         yield count, energies, log_energy
 
 
@@ -137,7 +137,7 @@ def block_product(rows: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     return np.matmul(blocks, matrix).reshape(len(rows), matrix.shape[1])
 
 
-def _not_finite(samples: np.ndarray) -> AudioError:
+def not_finite(samples: np.ndarray) -> AudioError:
     """The error for samples that are not numbers or that overflow."""
     bad = np.flatnonzero(~np.isfinite(samples))
     if len(bad):

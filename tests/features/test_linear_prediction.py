@@ -1,0 +1,177 @@
+"""Linear prediction against a direct solution, against the spectrum it stands for, and against planted filters."""
+
+import numpy as np
+import pytest
+import scipy.linalg
+import scipy.signal
+
+from asr.errors import AudioError
+from asr.features import LpcOptions, lpc, lpcc, reflection_coefficients
+from asr.features.linear_prediction import cepstra, levinson_durbin
+
+RATE = 8000
+
+
+def voiced(seconds: float = 1.0, rate: int = RATE, seed: int = 0) -> np.ndarray:
+    """A pulse train with noise through three formants, at changing loudness."""
+    rng = np.random.default_rng(seed)
+    source = 0.05 * rng.standard_normal(int(seconds * rate))
+    source[:: rate // 110] += 1
+    for hz, width in ((500, 80), (1500, 100), (2500, 150)):
+        radius = np.exp(-np.pi * width / rate)
+        source = scipy.signal.lfilter([1], [1, -2 * radius * np.cos(2 * np.pi * hz / rate), radius**2], source)
+    source *= np.interp(np.arange(len(source)), [0, len(source) / 2, len(source)], [0.01, 1, 0.1])
+    return (0.8 * source / np.abs(source).max()).astype(np.float32)
+
+
+def plain_frames(samples: np.ndarray, rate: int, emphasis: float = 0.97) -> np.ndarray:
+    """Whole 25 ms frames every 10 ms, centred, pre-emphasised, Hamming window, float64."""
+    size, shift = rate // 40, rate // 100
+    starts = np.arange(1 + (len(samples) - size) // shift) * shift
+    frames = 32768 * samples.astype(np.float64)[starts[:, None] + np.arange(size)]
+    frames -= frames.mean(axis=1, keepdims=True)
+    previous = np.column_stack([frames[:, :1], frames[:, :-1]])
+    return (frames - emphasis * previous) * np.hamming(size)
+
+
+def autocorrelation(frame: np.ndarray, order: int) -> np.ndarray:
+    return np.correlate(frame, frame, "full")[len(frame) - 1 :][: order + 1]
+
+
+@pytest.mark.parametrize(("rate", "order"), [(8000, 1), (8000, 12), (16000, 18), (44100, 40)])
+def test_lpc_equals_a_direct_toeplitz_solution(rate, order):
+    samples = voiced(rate=rate)
+    ours = lpc(samples, rate, order=order)
+    assert ours.dtype == np.float32 and ours.flags.c_contiguous
+    expected = []
+    for frame in plain_frames(samples, rate):
+        r = autocorrelation(frame, order)
+        expected.append(scipy.linalg.solve_toeplitz(r[:-1], r[1:]))
+    np.testing.assert_allclose(ours, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_lpcc_equals_the_cepstrum_of_the_lpc_power_spectrum():
+    samples = voiced()
+    ours = lpcc(samples, RATE, order=14, num_ceps=20, cepstral_lifter=0)
+    for frame, cepstrum in zip(plain_frames(samples, RATE), ours, strict=True):
+        r = autocorrelation(frame, 14)
+        a = scipy.linalg.solve_toeplitz(r[:-1], r[1:])
+        gain = r[0] - a @ r[1:]
+        spectrum = gain / np.abs(np.fft.rfft(np.concatenate([[1], -a]), 8192)) ** 2
+        np.testing.assert_allclose(cepstrum, np.fft.irfft(np.log(spectrum))[:20], rtol=1e-5, atol=1e-5)
+
+
+def test_the_lifter_scales_as_for_mfcc():
+    plain = lpcc(voiced(), RATE, cepstral_lifter=0)
+    scale = 1 + 11 * np.sin(np.pi * np.arange(13) / 22)
+    np.testing.assert_allclose(lpcc(voiced(), RATE), plain * scale, rtol=1e-5)
+    assert LpcOptions().cepstral_lifter == 22
+
+
+def test_reflections_are_the_last_coefficient_of_each_order_and_bounded():
+    samples = voiced()
+    ours = reflection_coefficients(samples, RATE, order=6)
+    for order in range(1, 7):
+        np.testing.assert_allclose(ours[:, order - 1], lpc(samples, RATE, order=order)[:, -1], rtol=0, atol=1e-6)
+    assert np.abs(ours).max() <= 1
+
+
+def test_worked_example():
+    """Order 2 by hand: r = 1, 0.8, 0.5 gives k1 = 0.8, k2 = (0.5 - 0.64) / 0.36, a1 = 0.8 (1 - k2)."""
+    found = levinson_durbin(np.array([[1.0], [0.8], [0.5]]))
+    k2 = -0.14 / 0.36
+    np.testing.assert_allclose(found.reflections.ravel(), [0.8, k2])
+    np.testing.assert_allclose(found.predictors.ravel(), [0.8 * (1 - k2), k2])
+    np.testing.assert_allclose(found.error, 0.36 * (1 - k2**2))
+    a1, a2 = found.predictors.ravel()
+    expected = [np.log(found.error[0]), a1, a2 + a1**2 / 2, a1 * a2 + a1**3 / 3]
+    np.testing.assert_allclose(cepstra(found, 4).ravel(), expected)
+
+
+def test_a_planted_filter_is_found():
+    planted = np.array([1.3, -0.8, 0.2])
+    noise = np.random.default_rng(0).standard_normal(RATE * 4)
+    signal = scipy.signal.lfilter([1], np.concatenate([[1], -planted]), noise)
+    signal = (signal / np.abs(signal).max()).astype(np.float32)
+    found = lpc(signal, RATE, frame_length=3000, order=3, preemphasis_coefficient=0, window_type="rectangular")
+    np.testing.assert_allclose(found.mean(axis=0), planted, atol=0.02)
+
+
+def test_loudness_moves_c0_alone():
+    samples = voiced()
+    loud, quiet = lpcc(samples, RATE), lpcc(samples / 4, RATE)
+    np.testing.assert_allclose(loud[:, 0] - quiet[:, 0], np.log(16), rtol=1e-5)
+    np.testing.assert_allclose(loud[:, 1:], quiet[:, 1:], rtol=0, atol=1e-5)
+    np.testing.assert_array_equal(lpcc(np.round(samples * 32768).astype(np.int16), RATE).shape, loud.shape)
+
+
+@pytest.mark.parametrize("compute", [lpc, lpcc, reflection_coefficients])
+@pytest.mark.parametrize("value", [0, 0.25, 0.1])
+def test_silence_and_a_constant_are_defined(compute, value):
+    features = compute(np.full(8000, value, dtype=np.float32), RATE)
+    expected = np.zeros_like(features)
+    if compute is lpcc:
+        expected[:, 0] = np.log(np.finfo(np.float32).eps)
+    np.testing.assert_array_equal(features, expected)
+
+
+@pytest.mark.parametrize("hz", [0.0, 1.0, 100.0, 1000.0, 4000.0])
+@pytest.mark.parametrize("names", [{}, {"preemphasis_coefficient": 0, "remove_dc_offset": False, "order": 40}])
+def test_tones_that_are_predicted_fully_stay_finite(hz, names):
+    tone = np.cos(2 * np.pi * hz * np.arange(RATE) / RATE).astype(np.float32)
+    assert np.isfinite(lpcc(tone, RATE, **names)).all()
+    assert np.abs(reflection_coefficients(tone, RATE, **names)).max() <= 1
+
+
+def test_signals_of_rounding_noise_stay_finite():
+    """A rank-one autocorrelation: the error is 0 after one step, and what is left is noise."""
+    exact = levinson_durbin(np.ones((6, 2)))
+    np.testing.assert_array_equal(exact.reflections, np.eye(5)[:, :1].repeat(2, axis=1))
+    noisy = levinson_durbin(1 - 1e-16 * np.random.default_rng(0).random((30, 500)))
+    assert np.isfinite(noisy.predictors).all() and np.abs(noisy.reflections).max() <= 1
+
+
+@pytest.mark.parametrize("compute", [lpc, lpcc, reflection_coefficients])
+@pytest.mark.parametrize(("rate", "length"), [(16000, 25.0), (8000, 20.0), (44100, 32.0)])
+def test_pieces_equal_the_whole_bit_for_bit(compute, rate, length):
+    samples = voiced(3.5, rate)
+    size, shift = int(rate * length / 1000), rate // 100
+    whole = compute(samples, rate, frame_length=length)
+    for first, count in [(0, 1), (0, 63), (0, 65), (64, 1), (64, 100), (128, 64), (192, 7), (192, 150), (256, 20)]:
+        piece = samples[first * shift : (first + count - 1) * shift + size]
+        assert np.array_equal(compute(piece, rate, frame_length=length), whole[first : first + count])
+
+
+@pytest.mark.parametrize("snip_edges", [True, False])
+def test_frames_are_those_of_mfcc(snip_edges):
+    from asr.features import mfcc
+
+    samples = voiced(0.3)
+    assert len(lpc(samples, RATE, snip_edges=snip_edges)) == len(mfcc(samples, RATE, snip_edges=snip_edges))
+
+
+def test_names_and_errors():
+    samples = voiced(0.5)
+    assert np.array_equal(lpc(samples, RATE, order=10), lpc(samples, RATE, options=LpcOptions(order=10)))
+    with pytest.raises(TypeError, match=r"lpcc\(\) has no option 'num_cep'; did you mean 'num_ceps'\?"):
+        lpcc(samples, RATE, num_cep=13)
+    with pytest.raises(TypeError, match=r"lpc\(\) has no option 'num_mel_bins'"):
+        lpc(samples, RATE, num_mel_bins=23)
+    with pytest.raises(ValueError, match="order=0; need 1 or more"):
+        reflection_coefficients(samples, RATE, order=0)
+    with pytest.raises(ValueError, match="order=200; need less than the 200 samples of a frame"):
+        lpc(samples, RATE, order=200)
+    with pytest.raises(ValueError, match="num_ceps=0"):
+        lpcc(samples, RATE, num_ceps=0)
+    with pytest.raises(AudioError, match="too short: 199 samples"):
+        lpc(samples[:199], RATE)
+    bad = samples.copy()
+    bad[300] = np.nan
+    with pytest.raises(AudioError, match="sample 300 is nan"):
+        lpc(bad, RATE)
+
+
+def test_dither_is_seeded():
+    silence = np.zeros(4000, dtype=np.float32)
+    once, again, other = (lpc(silence, RATE, dither=1.0, seed=seed) for seed in (3, 3, 4))
+    assert np.array_equal(once, again) and not np.array_equal(once, other)
