@@ -1,7 +1,7 @@
 """Features of speech: one function a feature, options in a frozen dataclass, frames first."""
 
 from .cepstra import mfcc
-from .deltas import delta
+from .deltas import delta, splice
 from .filterbank import fbank
 from .linear_prediction import lpc, lpcc, reflection_coefficients
 from .normalization import cmvn, cmvn_statistics
@@ -21,4 +21,5 @@ __all__ = [
     "lpcc",
     "mfcc",
     "reflection_coefficients",
+    "splice",
 ]

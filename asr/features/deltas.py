@@ -1,4 +1,4 @@
-"""Delta features: how each feature changes over time."""
+"""Features with their surroundings: derivatives over time, and neighbouring frames side by side."""
 
 import numpy as np
 
@@ -39,3 +39,26 @@ def delta(features: np.ndarray, *, order: int = 2, window: int = 2) -> np.ndarra
             if weight:
                 block += weight * padded[offset : offset + n_frames]
     return result
+
+
+def splice(features: np.ndarray, *, left: int = 4, right: int = 4) -> np.ndarray:
+    """Each frame with its neighbours side by side, float32 (n_frames, dim * (left + 1 + right)).
+
+    The earliest frame comes first. Before the first frame and after the last, these are repeated.
+
+    features: float32 (n_frames, dim).
+    left, right: frames taken from before and from after, 0 or more.
+    Raises ValueError for another shape or a negative number.
+
+    Same as Kaldi's splice-feats --left-context=4 --right-context=4.
+    >>> splice(np.arange(3.0)[:, None], left=1, right=1)[0]
+    array([0., 0., 1.], dtype=float32)
+    """
+    features = np.ascontiguousarray(features, dtype=np.float32)
+    if features.ndim != 2:
+        raise ValueError(f"features have shape {features.shape}; need (n_frames, dim)")
+    if left < 0 or right < 0:
+        raise ValueError(f"left={left}, right={right}; need 0 or more")
+    n_frames, dim = features.shape
+    neighbours = np.arange(n_frames)[:, None] + np.arange(-left, right + 1)
+    return features[np.clip(neighbours, 0, n_frames - 1)].reshape(n_frames, dim * (left + 1 + right))

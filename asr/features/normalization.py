@@ -1,12 +1,13 @@
-"""Cepstral mean and variance normalisation: over an utterance, with given statistics, or from the past alone."""
+"""Cepstral mean and variance normalisation: over an utterance or a window in it, with given statistics, or causal."""
 
 from collections.abc import Iterable
 
 import numpy as np
 
-MODES = ("utterance", "speaker", "causal")
+MODES = ("utterance", "speaker", "sliding", "causal")
 _CAUSAL_BLOCK = 4096  # frames at once, to bound the memory
 SMALLEST_VARIANCE = 1e-20  # as in Kaldi: a constant feature stays finite
+_SMALLEST_SLIDING_VARIANCE = 1e-10  # as in Kaldi, too
 
 
 def cmvn(
@@ -24,13 +25,16 @@ def cmvn(
 
     mode: "utterance": statistics of these frames; "speaker": the given `statistics`, e.g. of all of a speaker's frames;
         "causal": frame t is normalised with the last `window` frames up to t, with `statistics` and then `prior` in
-        their place as long as there are fewer. Only "causal" can be used while somebody is still speaking.
+        their place as long as there are fewer; "sliding": with the `window` frames around it, window // 2 of them
+        before; near an end the window is moved inside, not shortened. Only "causal" can be used while somebody is
+        still speaking.
     norm_vars: divide by the standard deviation too.
     statistics, prior: from `cmvn_statistics`; of the speaker's earlier utterances, and of the training data.
     window: frames; global_frames, speaker_frames: for how many frames `prior` and `statistics` count at most.
     Raises ValueError for an unknown mode, statistics that are missing or of another dim, a window below 1.
 
-    Same as Kaldi's apply-cmvn --norm-means=true, and apply-cmvn-online for "causal".
+    Same as Kaldi's apply-cmvn --norm-means=true, apply-cmvn-online for "causal", and for "sliding"
+    apply-cmvn-sliding --center=true --cmn-window=600; its --min-window is of no meaning with --center.
     >>> cmvn(np.array([[1.0], [3.0]], dtype=np.float32)).ravel()
     array([-1.,  1.], dtype=float32)
     """
@@ -49,6 +53,8 @@ def cmvn(
         if prior is not None:
             helpers.append((prior, global_frames))
         return _causal(features, norm_vars, tuple(helpers), window)
+    if mode == "sliding":
+        return _sliding(features, norm_vars, window)
     if mode == "utterance":
         statistics = cmvn_statistics([features])
     elif mode != "speaker":
@@ -85,12 +91,29 @@ def _check_statistics(name: str, statistics: np.ndarray | None, dim: int) -> Non
         raise ValueError(f"{name} have shape {statistics.shape}; need (2, {dim + 1}) with a frame count above 0")
 
 
-def _normalized(features: np.ndarray, mean: np.ndarray, square: np.ndarray | None) -> np.ndarray:
+def _normalized(
+    features: np.ndarray, mean: np.ndarray, square: np.ndarray | None, smallest: float = SMALLEST_VARIANCE
+) -> np.ndarray:
     """(features - mean) / deviation; mean and mean square float64, broadcast over the frames."""
     if square is None:
         return (features - mean).astype(np.float32)
-    deviation = np.sqrt(np.maximum(square - mean * mean, SMALLEST_VARIANCE))
+    deviation = np.sqrt(np.maximum(square - mean * mean, smallest))
     return ((features - mean) / deviation).astype(np.float32)
+
+
+def _sliding(features: np.ndarray, norm_vars: bool, window: int) -> np.ndarray:
+    """Features normalised with the window around each of them, from float64 running sums."""
+    if window < 1:
+        raise ValueError(f"window={window}; need 1 or more")
+    n_frames, dim = features.shape
+    columns = features.astype(np.float64)
+    if norm_vars:
+        columns = np.column_stack([columns, np.square(columns)])
+    sums = np.concatenate([np.zeros((1, columns.shape[1])), np.add.accumulate(columns)])
+    first = np.clip(np.arange(n_frames) - window // 2, 0, max(0, n_frames - window))
+    last = np.minimum(first + window, n_frames)
+    inside = (sums[last] - sums[first]) / (last - first)[:, None]
+    return _normalized(features, inside[:, :dim], inside[:, dim:] if norm_vars else None, _SMALLEST_SLIDING_VARIANCE)
 
 
 def _causal(

@@ -8,7 +8,7 @@ import pytest
 import scipy.fft
 
 from asr import audio
-from asr.features import FbankOptions, MfccOptions, cmvn, cmvn_statistics, delta, fbank, mfcc
+from asr.features import FbankOptions, MfccOptions, cmvn, cmvn_statistics, delta, fbank, mfcc, splice
 from asr.features.frames import Framing
 from asr.features.mel import mel_filters
 from asr.features.options import WINDOW_TYPES, FrontEndOptions
@@ -227,6 +227,15 @@ def test_deltas_equal_kaldis(order, window, n_frames):
     features = np.random.default_rng(0).normal(0, 20, (n_frames, 13)).astype(np.float32)
     theirs = knf.compute_deltas(knf.DeltaOptions(order=order, window=window), features)
     np.testing.assert_allclose(delta(features, order=order, window=window), theirs, rtol=0, atol=2e-5)
+
+
+@pytest.mark.parametrize(("left", "right"), [(4, 4), (0, 3), (7, 0)])
+@pytest.mark.parametrize("n_frames", [1, 3, 50])
+def test_splice_equals_kaldis(left, right, n_frames):
+    features = np.random.default_rng(0).normal(0, 20, (n_frames, 13)).astype(np.float32)
+    options = knf.SpliceOptions()
+    options.left_context, options.right_context = left, right
+    np.testing.assert_array_equal(splice(features, left=left, right=right), knf.splice_frames(features, options))
 
 
 @pytest.mark.parametrize("norm_vars", [False, True])

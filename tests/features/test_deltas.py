@@ -1,9 +1,9 @@
-"""Deltas of signals whose slope is known."""
+"""Deltas of signals whose slope is known, and spliced frames."""
 
 import numpy as np
 import pytest
 
-from asr.features import delta
+from asr.features import delta, splice
 
 
 def test_delta_of_a_line_is_its_slope_and_of_a_parabola_twice_its_curvature():
@@ -32,3 +32,22 @@ def test_errors():
         delta(np.zeros((3, 2)), order=-1)
     with pytest.raises(ValueError, match=r"shape \(3,\)"):
         delta(np.zeros(3))
+
+
+def test_splice_by_hand():
+    features = np.array([[1, 10], [2, 20], [3, 30]], dtype=np.float32)
+    assert splice(features, left=2, right=1).tolist() == [
+        [1, 10, 1, 10, 1, 10, 2, 20],
+        [1, 10, 1, 10, 2, 20, 3, 30],
+        [1, 10, 2, 20, 3, 30, 3, 30],
+    ]
+    assert splice(features).shape == (3, 18)
+    assert np.array_equal(splice(features, left=0, right=0), features)
+    assert splice(features[:0]).shape == (0, 18)
+
+
+def test_splice_errors():
+    with pytest.raises(ValueError, match="left=-1, right=4"):
+        splice(np.zeros((3, 2)), left=-1)
+    with pytest.raises(ValueError, match=r"shape \(3,\)"):
+        splice(np.zeros(3))

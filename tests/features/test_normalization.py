@@ -31,6 +31,23 @@ def plain_causal(features, window, prior=None, speaker=None, global_frames=200, 
     return result
 
 
+def plain_sliding(features, window, norm_vars=False):
+    """Kaldi's SlidingWindowCmn with center=true from its description, frame by frame."""
+    result = np.empty_like(features)
+    for t in range(len(features)):
+        begin = t - window // 2
+        end = begin + window
+        if begin < 0:
+            begin, end = 0, end - begin
+        if end > len(features):
+            begin, end = max(0, begin - (end - len(features))), len(features)
+        frames = features[begin:end].astype(np.float64)
+        result[t] = features[t] - frames.mean(axis=0)
+        if norm_vars:
+            result[t] = 0 if len(frames) == 1 else result[t] / np.sqrt(np.maximum(frames.var(axis=0), 1e-10))
+    return result
+
+
 def some(n_frames: int, seed: int = 0, dim: int = 3) -> np.ndarray:
     return np.random.default_rng(seed).normal(7, 5, (n_frames, dim)).astype(np.float32)
 
@@ -72,6 +89,22 @@ def test_a_prefix_gives_a_prefix_bit_for_bit(n_frames, window, norm_vars):
     assert np.array_equal(part, whole[:n_frames])
 
 
+@pytest.mark.parametrize("norm_vars", [False, True])
+@pytest.mark.parametrize("window", [1, 2, 7, 100, 600])
+@pytest.mark.parametrize("n_frames", [0, 1, 3, 99, 100, 101, 700])
+def test_sliding_equals_its_definition(norm_vars, window, n_frames):
+    features = some(n_frames)
+    ours = cmvn(features, mode="sliding", window=window, norm_vars=norm_vars)
+    assert ours.dtype == np.float32 and ours.shape == (n_frames, 3)
+    np.testing.assert_allclose(ours, plain_sliding(features, window, norm_vars), rtol=1e-5, atol=1e-5)
+
+
+def test_a_sliding_window_longer_than_the_utterance_is_the_utterance():
+    features = some(300)
+    ours = cmvn(features, mode="sliding", norm_vars=True)
+    np.testing.assert_allclose(ours, cmvn(features, norm_vars=True), rtol=1e-5, atol=1e-5)
+
+
 def test_utterance_and_speaker():
     features, others = some(50), some(70, 1)
     both = np.concatenate([features, others]).astype(np.float64)
@@ -96,5 +129,7 @@ def test_errors():
         cmvn(some(5), mode="causal", prior=cmvn_statistics([some(5, dim=5)]))
     with pytest.raises(ValueError, match="window=0"):
         cmvn(some(5), mode="causal", window=0)
+    with pytest.raises(ValueError, match="window=0; need 1 or more"):
+        cmvn(some(5), mode="sliding", window=0)
     with pytest.raises(ValueError, match="no frames"):
         cmvn_statistics([some(0)])
