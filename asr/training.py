@@ -225,24 +225,20 @@ def tune_decoding(
 
 
 def best_point(points: Sequence[TuningPoint]) -> TuningPoint:
-    """The setting to use: fewest errors, and among equals the one whose neighbours in the grid do best too.
+    """The setting to use: in the middle of those that are as good as the best, as far as the held-out set can tell.
 
-    Small held-out sets give many ties; the middle of a plateau carries over to new data better than its edge.
+    Held-out sets are small, so many settings tie, and differences of about the square root of the number of errors (its
+    standard deviation) mean nothing. The middle of such a plateau carries over to new data better than its edge.
     """
     if not points:
         raise ModelError("nothing was tuned; give at least one acoustic scale and one insertion penalty")
+    fewest = min(p.errors for p in points)
+    good = [p for p in points if p.errors <= fewest + fewest**0.5]
     scales = sorted({p.acoustic_scale for p in points})
     penalties = sorted({p.insertion_penalty for p in points})
-    errors = np.full((len(scales), len(penalties)), np.inf)
-    for p in points:
-        errors[scales.index(p.acoustic_scale), penalties.index(p.insertion_penalty)] = p.errors
-    padded = np.pad(errors, 1, mode="edge")
-    smooth = np.lib.stride_tricks.sliding_window_view(padded, (3, 3)).sum(axis=(2, 3))
-
-    def rank(p: TuningPoint) -> tuple[int, float]:
-        return p.errors, float(smooth[scales.index(p.acoustic_scale), penalties.index(p.insertion_penalty)])
-
-    return min(points, key=rank)
+    places = np.array([(scales.index(p.acoustic_scale), penalties.index(p.insertion_penalty)) for p in good])
+    distances = np.square(places - places.mean(axis=0)).sum(axis=1)
+    return min(zip(good, distances, strict=True), key=lambda pair: (pair[1], pair[0].errors))[0]
 
 
 def add_tuning(tables: Iterable[Sequence[TuningPoint]]) -> list[TuningPoint]:

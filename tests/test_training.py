@@ -63,8 +63,11 @@ def table(rows):
     return [TuningPoint(0.1 * (i + 1), float(j), e, 100) for i, row in enumerate(rows) for j, e in enumerate(row)]
 
 
-def test_the_fewest_errors_win_and_the_middle_of_a_plateau_among_equals():
-    assert best_point(table([[9, 9, 9], [9, 3, 9], [4, 4, 4]])).errors == 3
+def test_the_fewest_errors_win_and_the_middle_of_a_plateau_among_what_ties():
+    assert best_point(table([[90, 90, 90], [90, 30, 90], [40, 40, 40]])).errors == 30
+    assert (
+        best_point(table([[9, 9, 9], [3, 3, 2], [9, 9, 9]])).insertion_penalty == 1
+    )  # 2 and 3 errors tell nothing apart
     best = best_point(table([[9, 9, 9, 9, 9], [5, 1, 1, 1, 5], [9, 9, 9, 9, 9]]))
     assert (best.acoustic_scale, best.insertion_penalty) == (pytest.approx(0.2), 2.0)
     with pytest.raises(ModelError, match="nothing was tuned"):
