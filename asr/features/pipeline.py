@@ -1,7 +1,7 @@
 """A model's whole way from samples to features, in order, as its model.json lists it."""
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,18 +9,17 @@ import numpy as np
 
 from ..errors import ConfigError, did_you_mean
 from ..options import field_names, with_keywords
-from .cepstra import mfcc
-from .deltas import delta
-from .filterbank import fbank
+from .deltas import delta, splice
+from .front_ends import FRONT_ENDS
 from .normalization import MODES, cmvn, cmvn_statistics
-from .options import FbankOptions, FrontEndOptions, MfccOptions
+from .options import FrameOptions
 
-_FRONT_ENDS: dict[str, tuple[Callable[..., np.ndarray], type[FrontEndOptions]]] = {
-    "mfcc": (mfcc, MfccOptions),
-    "fbank": (fbank, FbankOptions),
+_KEYS = {
+    "cmvn": ("mode", "norm_vars", "window", "global_frames"),
+    "delta": ("order", "window"),
+    "splice": ("left", "right"),
+    **dict.fromkeys(FRONT_ENDS, ("options",)),
 }
-_CMVN_KEYS = ("mode", "norm_vars", "window", "global_frames")
-_KEYS = {"cmvn": _CMVN_KEYS, "delta": ("order", "window"), **dict.fromkeys(_FRONT_ENDS, ("options",))}
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,9 +27,10 @@ class FeaturePipeline:
     """The front-end and what is done to its output, step by step.
 
     sample_rate: Hz of the samples it takes; the caller resamples.
-    steps: what model.json holds. The first is the front-end, {"kind": "mfcc" or "fbank", "options": {...}}; the others
-        are {"kind": "cmvn", "mode": "speaker", "utterance" or "causal"}, if wanted with "norm_vars", "window" and
-        "global_frames", and {"kind": "delta"}, if wanted with "order" and "window".
+    steps: what model.json holds. The first is the front-end, {"kind": "mfcc", "fbank", "lpc", "lpcc" or
+        "reflection_coefficients", "options": {...}}; the others are {"kind": "cmvn", "mode": "speaker", "utterance",
+        "sliding" or "causal"}, if wanted with "norm_vars", "window" and "global_frames", {"kind": "delta"}, if wanted
+        with "order" and "window", and {"kind": "splice"}, if wanted with "left" and "right".
     priors: step number -> prior statistics (see `cmvn`) of each causal cmvn step; from `with_prior`.
     Raises ConfigError for an unknown kind, key or option, with the nearest known name, or an impossible value.
     """
@@ -45,24 +45,23 @@ class FeaturePipeline:
             raise ConfigError(f"sample_rate={self.sample_rate!r}; need a whole number of Hz, 1 or more")
         for number, step in enumerate(self.steps):
             _check_step(number, step)
-        if not self.steps or self.steps[0]["kind"] not in _FRONT_ENDS:
-            raise ConfigError(f"the first of a feature pipeline's steps must be one of {', '.join(_FRONT_ENDS)}")
+        if not self.steps or self.steps[0]["kind"] not in FRONT_ENDS:
+            raise ConfigError(f"the first of a feature pipeline's steps must be one of {', '.join(FRONT_ENDS)}")
         try:
             self.finish([self.front_end(np.zeros(self.sample_rate, dtype=np.float32))], [""], check_only=True)
         except (ValueError, TypeError) as error:
             raise ConfigError(f"feature pipeline at {self.sample_rate} Hz: {error}") from error
 
     @property
-    def options(self) -> FrontEndOptions:
+    def options(self) -> FrameOptions:
         """The front-end's options."""
         kind = self.steps[0]["kind"]
-        return with_keywords(_FRONT_ENDS[kind][1](), self.steps[0].get("options", {}), f"feature kind {kind!r}")
+        return with_keywords(FRONT_ENDS[kind].options(), self.steps[0].get("options", {}), f"feature kind {kind!r}")
 
     @property
     def raw_dim(self) -> int:
         """Values per frame behind the front-end."""
-        options = self.options
-        return options.num_ceps if isinstance(options, MfccOptions) else options.num_mel_bins + options.use_energy
+        return FRONT_ENDS[self.steps[0]["kind"]].dim(self.options)
 
     @property
     def dim(self) -> int:
@@ -71,6 +70,8 @@ class FeaturePipeline:
         for step in self.steps:
             if step["kind"] == "delta":
                 dim *= 1 + step.get("order", 2)
+            elif step["kind"] == "splice":
+                dim *= step.get("left", 4) + 1 + step.get("right", 4)
         return dim
 
     @property
@@ -87,10 +88,11 @@ class FeaturePipeline:
         """The first step's features, float32 (n_frames, raw_dim).
 
         samples: float32 (n_samples,) in [-1, 1] at `sample_rate`; seed, vtln_warp: as in `mfcc`.
-        Raises AudioError for samples that are not finite or shorter than a frame.
+        Raises AudioError for samples that are not finite or shorter than a frame, ValueError for a warp of a front-end
+        without mel filters.
         """
-        extractor = _FRONT_ENDS[self.steps[0]["kind"]][0]
-        return extractor(samples, self.sample_rate, options=self.options, seed=seed, vtln_warp=vtln_warp)
+        extractor = FRONT_ENDS[self.steps[0]["kind"]]
+        return extractor(samples, self.sample_rate, self.options, seed=seed, vtln_warp=vtln_warp)
 
     def finish(
         self, raw: Sequence[np.ndarray], speakers: Sequence[str], *, check_only: bool = False
@@ -162,9 +164,11 @@ class FeaturePipeline:
         step = {key: value for key, value in self.steps[number].items() if key != "kind"}
         if self.steps[number]["kind"] == "delta":
             return [delta(matrix, **step) for matrix in features]
+        if self.steps[number]["kind"] == "splice":
+            return [splice(matrix, **step) for matrix in features]
         if step["mode"] == "causal":
             return [cmvn(matrix, prior=self.priors.get(number), **step) for matrix in features]
-        if step["mode"] == "utterance":
+        if step["mode"] in ("utterance", "sliding"):
             return [cmvn(matrix, **step) for matrix in features]
         of_speaker: dict[str, list[np.ndarray]] = {}
         for matrix, speaker in zip(features, speakers, strict=True):
@@ -181,10 +185,10 @@ def _check_step(number: int, step: dict[str, Any]) -> None:
     for key in step:
         if key not in ("kind", *_KEYS[kind]):
             raise ConfigError(f"{where}: {kind} has no key {key!r}{did_you_mean(key, _KEYS[kind])}")
-    if kind in _FRONT_ENDS:
+    if kind in FRONT_ENDS:
         if number:
             raise ConfigError(f"{where}: {kind} is a front-end; need it first and once")
-        known = field_names(_FRONT_ENDS[kind][1])
+        known = field_names(FRONT_ENDS[kind].options)
         for name in step.get("options", {}):
             if name not in known:
                 raise ConfigError(f"{where}: {kind} has no option {name!r}{did_you_mean(name, known)}")

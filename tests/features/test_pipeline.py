@@ -5,12 +5,14 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import scipy.signal
 import soundfile
 
 from asr.errors import AudioError, ConfigError
-from asr.features import cmvn, cmvn_statistics, delta, mfcc
+from asr.features import cmvn, cmvn_statistics, delta, fbank, lpc, lpcc, mfcc, reflection_coefficients, splice
 from asr.features.extract import extract
 from asr.features.pipeline import FeaturePipeline
+from asr.features.table import FeatureTable
 
 MFCC = {"kind": "mfcc", "options": {"use_energy": False}}
 DELTA = {"kind": "delta", "order": 2, "window": 2}
@@ -60,6 +62,11 @@ def test_causal_prior_travels_through_json_and_arrays():
         ((MFCC, {"kind": "cmvn"}), "mode None; need one of"),
         ((MFCC, {"kind": "cmvn", "mode": "causal", "windows": 3}), "did you mean 'window'"),
         ((MFCC, {"kind": "delta", "order": -1}), "order=-1"),
+        ((MFCC, {"kind": "splice", "left": -1}), "left=-1"),
+        ((MFCC, {"kind": "splice", "order": 1}), "splice has no key 'order'"),
+        ((MFCC, {"kind": "cmvn", "mode": "sliding", "window": 0}), "window=0"),
+        (({"kind": "lpcc", "options": {"num_mel_bins": 23}},), "lpcc has no option 'num_mel_bins'"),
+        (({"kind": "lpcc", "options": {"order": 200}},), "at 8000 Hz: order=200; need less than the 200 samples"),
         ((MFCC, MFCC), "step 1: mfcc is a front-end"),
         ((DELTA,), "first of a feature pipeline's steps"),
         ((), "first of a feature pipeline's steps"),
@@ -75,6 +82,56 @@ def test_wrong_json():
         FeaturePipeline.from_json({"sample_rate": 8000, "step": []})
     with pytest.raises(ConfigError, match="lacks 'steps'"):
         FeaturePipeline.from_json({"sample_rate": 8000})
+
+
+@pytest.mark.parametrize("compute", [mfcc, fbank, lpc, lpcc, reflection_coefficients])
+def test_every_front_end_with_splice_and_a_sliding_window(compute):
+    steps = (
+        {"kind": compute.__name__, "options": {"frame_shift": 8.0}},
+        {"kind": "cmvn", "mode": "sliding", "window": 20, "norm_vars": True},
+        {"kind": "splice", "left": 2, "right": 1},
+    )
+    pipeline = FeaturePipeline(8000, steps)
+    pipeline = FeaturePipeline.from_json(json.loads(json.dumps(pipeline.to_json())), pipeline.arrays())
+    raw = pipeline.front_end(samples())
+    assert np.array_equal(raw, compute(samples(), 8000, frame_shift=8))
+    (done,) = pipeline.finish([raw], ["x"])
+    assert np.array_equal(done, splice(cmvn(raw, mode="sliding", window=20, norm_vars=True), left=2, right=1))
+    assert (pipeline.raw_dim, pipeline.dim, pipeline.streaming) == (raw.shape[1], done.shape[1], False)
+    assert FeaturePipeline(8000, (steps[0], CAUSAL, steps[2])).streaming
+
+
+def test_only_mel_filters_can_be_warped():
+    assert FeaturePipeline(8000, (MFCC,)).front_end(samples(), vtln_warp=1.1).shape == (48, 13)
+    with pytest.raises(ValueError, match=r"vtln_warp=1.1; lpcc has no mel filters"):
+        FeaturePipeline(8000, ({"kind": "lpcc"},)).front_end(samples(), vtln_warp=1.1)
+
+
+def test_a_model_trains_on_linear_prediction():
+    """Two words that are two all-pole filters: after training, a word's middle is likeliest under its own phone."""
+    from asr.gmm.mono import MonoOptions
+    from asr.lang.lexicon import Lexicon
+    from asr.training import Data, train_monophone
+
+    pipeline = FeaturePipeline(8000, ({"kind": "lpcc", "options": {"order": 10}}, CAUSAL | {"window": 600}, DELTA))
+    rng = np.random.default_rng(0)
+    raw, words = {}, {}
+    for i in range(24):
+        words[f"u{i}"] = word = ("low", "high")[i % 2]
+        silence, noise = (0.001 * rng.standard_normal(2400) for _ in range(2))
+        tone = scipy.signal.lfilter([1], [1, -2 * 0.95 * np.cos(0.6 if word == "low" else 2.2), 0.95**2], 20 * noise)
+        signal = np.concatenate([silence, tone, silence[::-1]]).astype(np.float32)
+        raw[f"u{i}"] = pipeline.front_end(signal)
+    data = Data(FeatureTable.from_dict(raw), dict.fromkeys(words, "s"), words)
+    lexicon = Lexicon((("low", ("L",)), ("high", ("H",))))
+    model, result = train_monophone(data, lexicon, pipeline, MonoOptions(num_iters=8, total_gaussians=18))
+    assert model.streaming and model.features.dim == 39 and len(result.alignments) == 24
+    features = model.features.finish(list(raw.values()), ["s"] * 24)
+    pdfs, phones = model.transitions.pdf_of_id[1:], model.transitions.phone_of_id[1:]
+    for word, matrix in zip(words.values(), features, strict=True):
+        likelihood = model.acoustic.log_likelihoods(matrix[35:55]).mean(axis=0)
+        (phone,) = set(phones[pdfs == likelihood.argmax()])
+        assert lexicon.phones.name(phone) == {"low": "L", "high": "H"}[word]
 
 
 def corpus(folder):
