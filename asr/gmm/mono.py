@@ -5,7 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from .coverage import counted, warn_of_retried, warn_of_seldom, warn_of_unheard
 from .em import GmmStatistics, MStepOptions, mix_up, split_targets, update
 from .model import DiagGmms
 from .passes import PART_FRAMES, PassResult, Workers, equal_alignments, make_parts
+from .pauses import pause_alignments
 
 if TYPE_CHECKING:
     from ..features.table import FeatureTable
@@ -51,6 +52,7 @@ class MonoOptions:
     n_states: int = 3  # of a speech phone
     n_silence_states: int = 5
     fall_tolerance: float = 0.1  # nats a frame; a larger fall after a split or realignment is warned of
+    start: Literal["equal", "pauses"] = "equal"  # pass 0: Kaldi's, or quiet frames as silence (see pause_alignments)
 
     def __post_init__(self) -> None:
         if self.num_iters < 1:
@@ -63,6 +65,10 @@ class MonoOptions:
             raise ModelError(
                 f"boost_silence={self.boost_silence}, acoustic_scale={self.acoustic_scale}; both are above 0"
             )
+        if self.start not in ("equal", "pauses"):
+            raise ModelError(f"start={self.start!r}; it is 'equal' or 'pauses'")
+        if self.start == "pauses" and not any(0 < i < self.num_iters for i in self.realign_iters):
+            raise ModelError(f"start='pauses' needs a realignment; there is none in {self.num_iters} passes")
 
     def align_options(self, iteration: int) -> AlignOptions:
         """The search settings of a pass."""
@@ -161,8 +167,12 @@ def train_mono(
     )  # fmt: skip
     warn_of_unheard(lexicon, chosen)
     boosts = silence_boosts(tree, lexicon.silence_id, options.boost_silence)
+    if options.start == "pauses":
+        start = pause_alignments(parts, chosen, lexicon, tree, transitions, rng)
+    else:
+        start = equal_alignments(parts, rng)
     with Workers(parts, n_jobs) as workers:
-        run = _Run(options, workers, gmms, transitions, boosts, rng, n_unusable=len(unusable))
+        run = _Run(options, workers, gmms, transitions, boosts, rng, start, n_unusable=len(unusable))
         for iteration in range(options.num_iters):
             run.one_pass(iteration)
             if progress:
@@ -242,6 +252,7 @@ class _Run:
         transitions: TransitionModel,
         boosts: np.ndarray | None,
         rng: np.random.Generator,
+        start: tuple[list[np.ndarray], dict[str, str]],
         n_unusable: int,
     ):
         self.options, self.workers, self.rng, self.boosts = options, workers, rng, boosts
@@ -254,7 +265,7 @@ class _Run:
         self.n_retried = 0
         self.times_retried: Counter[str] = Counter()
         self.counts = np.zeros(transitions.n_transition_ids + 1)  # of transition ids, in the newest pass
-        self.ids, self.failures = equal_alignments(workers.parts, rng)
+        self.ids, self.failures = start
         self.too_short = self.failures
         _log_failures(self.failures, logging.WARNING)
         if options.total_gaussians < gmms.n_gauss:
