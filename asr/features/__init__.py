@@ -4,15 +4,20 @@ from .cepstra import mfcc
 from .deltas import delta, splice
 from .filterbank import fbank
 from .linear_prediction import lpc, lpcc, reflection_coefficients
-from .normalization import cmvn, cmvn_statistics
+from .normalization import CausalCmvn, cmvn, cmvn_statistics
 from .options import FbankOptions, LpcOptions, MfccOptions
+from .streaming import FeatureStream, StreamingContext, StreamingFrontEnd, streaming_delta, streaming_splice
 from .table import FeatureTable
 
 __all__ = [
+    "CausalCmvn",
     "FbankOptions",
+    "FeatureStream",
     "FeatureTable",
     "LpcOptions",
     "MfccOptions",
+    "StreamingContext",
+    "StreamingFrontEnd",
     "cmvn",
     "cmvn_statistics",
     "delta",
@@ -22,4 +27,6 @@ __all__ = [
     "mfcc",
     "reflection_coefficients",
     "splice",
+    "streaming_delta",
+    "streaming_splice",
 ]

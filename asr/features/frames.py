@@ -95,16 +95,22 @@ def int16_scaled(samples: np.ndarray) -> np.ndarray:
         return np.multiply(scaled, INT16_SCALE, out=scaled) if samples.dtype.kind == "f" else scaled
 
 
-def checked_samples(samples: np.ndarray, framing: Framing, rate: float) -> np.ndarray:
-    """The samples as an array, one channel, long enough for a frame.
-
-    Raises AudioError for anything else.
-    """
+def one_channel(samples: np.ndarray) -> np.ndarray:
+    """The samples as an array of one channel, floats or integers. Raises AudioError for anything else."""
     samples = np.asarray(samples)
     if samples.ndim != 1:
         raise AudioError(f"samples have shape {samples.shape}; need one channel: mix or pick one, e.g. samples[:, 0]")
     if samples.dtype.kind not in "iuf":
         raise AudioError(f"samples are of type {samples.dtype}; need floats in [-1, 1] or integers")
+    return samples
+
+
+def checked_samples(samples: np.ndarray, framing: Framing, rate: float) -> np.ndarray:
+    """The samples as an array, one channel, long enough for a frame.
+
+    Raises AudioError for anything else.
+    """
+    samples = one_channel(samples)
     if framing.n_frames(len(samples)) == 0:
         need = framing.size if framing.snip_edges else framing.shift - framing.shift // 2
         raise AudioError(

@@ -44,15 +44,15 @@ def cmvn(
     for name, sums in (("statistics", statistics), ("prior", prior)):
         _check_statistics(name, sums, features.shape[1])
     if mode == "causal":
-        if min(window, global_frames + 1, speaker_frames + 1) < 1:
-            given = f"window={window}, global_frames={global_frames}, speaker_frames={speaker_frames}"
-            raise ValueError(f"{given}; need a window of 1 or more and the others 0 or more")
-        helpers = []
-        if statistics is not None:
-            helpers.append((statistics, min(speaker_frames, statistics[0, -1])))
-        if prior is not None:
-            helpers.append((prior, global_frames))
-        return _causal(features, norm_vars, tuple(helpers), window)
+        return CausalCmvn(
+            features.shape[1],
+            norm_vars=norm_vars,
+            statistics=statistics,
+            prior=prior,
+            window=window,
+            global_frames=global_frames,
+            speaker_frames=speaker_frames,
+        ).accept(features)
     if mode == "sliding":
         return _sliding(features, norm_vars, window)
     if mode == "utterance":
@@ -116,31 +116,69 @@ def _sliding(features: np.ndarray, norm_vars: bool, window: int) -> np.ndarray:
     return _normalized(features, inside[:, :dim], inside[:, dim:] if norm_vars else None, _SMALLEST_SLIDING_VARIANCE)
 
 
-def _causal(
-    features: np.ndarray, norm_vars: bool, helpers: tuple[tuple[np.ndarray, float], ...], window: int
-) -> np.ndarray:
-    """Features normalised with the window of frames that ends at each of them, topped up from the helpers in order.
+class CausalCmvn:
+    """`cmvn` with mode "causal" for features that are still arriving.
 
-    helpers: statistics and for how many frames they count at most.
+    The pieces that `accept` gives, one after the other, are bit for bit what `cmvn` makes of the whole: the sums run on
+    in float64, in frame order, so that what comes later changes no bit of what was before.
 
-    The sums run on in float64, in frame order, so that what comes later changes no bit of what was before.
+    dim: values per frame; the others: as in `cmvn`.
+    Raises ValueError for statistics of another dim or a window below 1.
     """
-    dim = features.shape[1]
-    result = np.empty_like(features)
-    history = np.zeros((1, dim * (1 + norm_vars)))  # running sums up to each of the last frames
-    for begin in range(0, len(features), _CAUSAL_BLOCK):
-        block = features[begin : begin + _CAUSAL_BLOCK].astype(np.float64)
-        columns = np.column_stack([block, np.square(block)]) if norm_vars else block
+
+    def __init__(
+        self,
+        dim: int,
+        *,
+        norm_vars: bool = False,
+        statistics: np.ndarray | None = None,
+        prior: np.ndarray | None = None,
+        window: int = 600,
+        global_frames: int = 200,
+        speaker_frames: int = 600,
+    ) -> None:
+        if min(window, global_frames + 1, speaker_frames + 1) < 1:
+            given = f"window={window}, global_frames={global_frames}, speaker_frames={speaker_frames}"
+            raise ValueError(f"{given}; need a window of 1 or more and the others 0 or more")
+        self._dim, self._norm_vars, self._window = dim, norm_vars, window
+        self._helpers: list[tuple[np.ndarray, float]] = []  # statistics and for how many frames they count at most
+        for name, sums in (("statistics", statistics), ("prior", prior)):
+            _check_statistics(name, sums, dim)
+            if sums is not None:
+                self._helpers.append((sums, global_frames if name == "prior" else min(speaker_frames, sums[0, -1])))
+        self._history = np.zeros((1, dim * (1 + norm_vars)))  # running sums up to each of the last frames
+
+    def accept(self, features: np.ndarray) -> np.ndarray:
+        """The features normalised, float32 (n_frames, dim).
+
+        features: float32 (n_frames, dim), those after the last ones.
+        Raises ValueError for another shape.
+        """
+        features = np.ascontiguousarray(features, dtype=np.float32)
+        if features.ndim != 2 or features.shape[1] != self._dim:
+            raise ValueError(f"features have shape {features.shape}; need (n_frames, {self._dim})")
+        result = np.empty_like(features)
+        for begin in range(0, len(features), _CAUSAL_BLOCK):
+            block = slice(begin, begin + _CAUSAL_BLOCK)
+            result[block] = self._normalize(features[block])
+        return result
+
+    def flush(self) -> np.ndarray:
+        """No frames: none is ever late."""
+        return np.zeros((0, self._dim), dtype=np.float32)
+
+    def _normalize(self, features: np.ndarray) -> np.ndarray:
+        """Some frames, each with the window that ends at it, topped up from the helpers in order."""
+        block, history = features.astype(np.float64), self._history
+        columns = np.column_stack([block, np.square(block)]) if self._norm_vars else block
         sums = np.concatenate([history, np.add.accumulate(np.concatenate([history[-1:], columns]))[1:]])
         last = np.arange(len(history), len(sums))
-        first = np.maximum(last - window, 0)
+        first = np.maximum(last - self._window, 0)
         inside, count = sums[last] - sums[first], (last - first).astype(np.float64)
-        for statistics, limit in helpers:
-            share = np.clip(window - count, 0, limit)
-            inside += (share / statistics[0, -1])[:, None] * statistics[: 1 + norm_vars, :-1].reshape(-1)
+        for statistics, limit in self._helpers:
+            share = np.clip(self._window - count, 0, limit)
+            inside += (share / statistics[0, -1])[:, None] * statistics[: 1 + self._norm_vars, :-1].reshape(-1)
             count += share
         inside /= count[:, None]
-        square = inside[:, dim:] if norm_vars else None
-        result[begin : begin + len(block)] = _normalized(features[begin : begin + len(block)], inside[:, :dim], square)
-        history = sums[-(window + 1) :]
-    return result
+        self._history = sums[-(self._window + 1) :]
+        return _normalized(features, inside[:, : self._dim], inside[:, self._dim :] if self._norm_vars else None)

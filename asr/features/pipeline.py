@@ -1,18 +1,20 @@
 """A model's whole way from samples to features, in order, as its model.json lists it."""
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from ..errors import ConfigError, did_you_mean
+from ..errors import ConfigError, ModelError, did_you_mean
 from ..options import field_names, with_keywords
 from .deltas import delta, splice
 from .front_ends import FRONT_ENDS
-from .normalization import MODES, cmvn, cmvn_statistics
+from .normalization import MODES, CausalCmvn, cmvn, cmvn_statistics
 from .options import FrameOptions
+from .streaming import FeatureStream, Stage, StreamingFrontEnd, streaming_delta, streaming_splice
 
 _KEYS = {
     "cmvn": ("mode", "norm_vars", "window", "global_frames"),
@@ -66,13 +68,7 @@ class FeaturePipeline:
     @property
     def dim(self) -> int:
         """Values per frame behind the last step."""
-        dim = self.raw_dim
-        for step in self.steps:
-            if step["kind"] == "delta":
-                dim *= 1 + step.get("order", 2)
-            elif step["kind"] == "splice":
-                dim *= step.get("left", 4) + 1 + step.get("right", 4)
-        return dim
+        return self.raw_dim * math.prod(_growth(step) for step in self.steps)
 
     @property
     def frame_shift(self) -> float:
@@ -108,12 +104,42 @@ class FeaturePipeline:
             raise ValueError(f"{len(raw)} feature matrices but {len(speakers)} speakers")
         features = list(raw)
         for number in range(1, len(self.steps)):
-            if self._is_causal(number) and number not in self.priors and not check_only:
-                raise ValueError(
-                    f"step {number} (causal cmvn) has no prior statistics; need with_prior(training features)"
-                )
+            if not check_only:
+                self._check_prior(number)
             features = self._apply(number, features, speakers)
         return features
+
+    def stream(self, *, seed: int = 0, vtln_warp: float = 1.0) -> FeatureStream:
+        """The whole pipeline for a signal that is still arriving, to be fed with pieces of samples.
+
+        All its frames, one after the other, equal bit for bit those of `front_end` and `finish`.
+
+        seed, vtln_warp: as in `front_end`.
+        Raises ModelError for a pipeline with a step that needs the future (see `streaming`), ValueError for a causal
+        step without prior statistics.
+        """
+        dim = self.raw_dim
+        stages: list[Stage] = [
+            StreamingFrontEnd(
+                self.steps[0]["kind"], self.sample_rate, options=self.options, seed=seed, vtln_warp=vtln_warp
+            )
+        ]
+        for number, step in enumerate(self.steps[1:], start=1):
+            settings = {key: value for key, value in step.items() if key not in ("kind", "mode")}
+            if step["kind"] == "delta":
+                stages.append(streaming_delta(**settings))
+            elif step["kind"] == "splice":
+                stages.append(streaming_splice(**settings))
+            elif self._is_causal(number):
+                self._check_prior(number)
+                stages.append(CausalCmvn(dim, prior=self.priors[number], **settings))
+            else:
+                raise ModelError(
+                    f"feature pipeline step {number} (cmvn, mode {step['mode']!r}) needs a recording's end, so this "
+                    "pipeline cannot stream; use mode 'causal', or front_end() and finish() on whole recordings"
+                )
+            dim *= _growth(step)
+        return FeatureStream(stages)
 
     def with_prior(self, raw: Sequence[np.ndarray]) -> "FeaturePipeline":
         """The pipeline whose causal steps start from these features' statistics.
@@ -159,6 +185,11 @@ class FeaturePipeline:
     def _is_causal(self, number: int) -> bool:
         return self.steps[number].get("mode") == "causal"
 
+    def _check_prior(self, number: int) -> None:
+        """Raise ValueError for a causal step without prior statistics."""
+        if self._is_causal(number) and number not in self.priors:
+            raise ValueError(f"step {number} (causal cmvn) has no prior statistics; need with_prior(training features)")
+
     def _apply(self, number: int, features: list[np.ndarray], speakers: Sequence[str]) -> list[np.ndarray]:
         """One step behind the front-end, on all utterances."""
         step = {key: value for key, value in self.steps[number].items() if key != "kind"}
@@ -175,6 +206,13 @@ class FeaturePipeline:
             of_speaker.setdefault(speaker, []).append(matrix)
         statistics = {speaker: cmvn_statistics(matrices) for speaker, matrices in of_speaker.items()}
         return [cmvn(m, statistics=statistics[s], **step) for m, s in zip(features, speakers, strict=True)]
+
+
+def _growth(step: dict[str, Any]) -> int:
+    """How many times as many values per frame a step gives as it takes."""
+    if step["kind"] == "delta":
+        return 1 + step.get("order", 2)
+    return step.get("left", 4) + 1 + step.get("right", 4) if step["kind"] == "splice" else 1
 
 
 def _check_step(number: int, step: dict[str, Any]) -> None:

@@ -1,0 +1,193 @@
+"""Features of a signal that is still arriving: bit for bit those of the whole signal, however it is cut.
+
+>>> stream = StreamingFrontEnd("mfcc", 16000)
+>>> [len(stream.accept(np.zeros(n, dtype=np.float32))) for n in (100, 300, 320)], len(stream.flush())
+([0, 1, 2], 0)
+"""
+
+import dataclasses
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol
+
+import numpy as np
+
+from ..errors import AudioError
+from ..options import with_keywords
+from .deltas import delta, splice
+from .frames import BLOCK_ROWS, INT16_SCALE, Framing, mirrored, one_channel
+from .front_ends import front_end
+from .options import FrameOptions
+
+
+class Stage(Protocol):
+    """What takes pieces of one thing in order and gives what is ready of another."""
+
+    def accept(self, piece: np.ndarray, /) -> np.ndarray: ...
+
+    def flush(self) -> np.ndarray: ...
+
+
+class StreamingFrontEnd:
+    """A front-end that is fed with pieces of a signal.
+
+    The frames from `accept` and, last, from `flush`, one after the other, equal bit for bit those of the front-end's
+    function on the whole signal. A frame comes as soon as its last sample is there; with snip_edges=False those that
+    need the mirrored end come from `flush`. A signal shorter than a frame gives no frames instead of an error. Each
+    call that gives frames costs as much as BLOCK_ROWS frames, so pieces of 10 ms cost more than pieces of 100 ms.
+
+    kind: "mfcc", "fbank", "lpc", "lpcc" or "reflection_coefficients".
+    rate: Hz; options, seed, vtln_warp, names: as in the function of that name.
+    Raises ValueError for an unknown kind or an impossible value, TypeError for an unknown name.
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        rate: float,
+        *,
+        options: FrameOptions | None = None,
+        seed: int = 0,
+        vtln_warp: float = 1.0,
+        **names: Any,
+    ) -> None:
+        self._compute = front_end(kind)
+        options = with_keywords(options or self._compute.options(), names, f"{kind} stream")
+        self._rate, self._warp, self._dither = float(rate), vtln_warp, np.float32(options.dither)
+        self._framing = Framing.of(options, self._rate)
+        self._options = dataclasses.replace(options, dither=0.0, snip_edges=True)  # the edges are made here
+        self._noise = np.random.default_rng(seed)
+        self._kept = np.zeros(0, dtype=np.float32)  # the last samples, floats in [-1, 1]
+        self._n_samples = self._n_frames = 0  # samples taken, frames given
+        self._ended = False
+        self._compute(np.zeros(self._framing.size), self._rate, self._options, vtln_warp=vtln_warp)  # finds misfits now
+        self.dim = self._compute.dim(options)
+
+    def accept(self, samples: np.ndarray) -> np.ndarray:
+        """The frames that these samples complete, float32 (n, dim); n may be 0.
+
+        samples: (n_samples,), those after the last ones; floats in [-1, 1] or integers.
+        Raises AudioError for samples that are not finite or not one channel, ValueError after `flush`.
+        """
+        if self._ended:
+            raise ValueError("this stream has been flushed; start another one for another signal")
+        samples = one_channel(samples)
+        bad = np.flatnonzero(~np.isfinite(samples))
+        if len(bad):
+            raise AudioError(f"sample {self._n_samples + bad[0]} is {samples[bad[0]]}; need finite samples")
+        with np.errstate(over="ignore"):  # what overflows is found in the features
+            floats = samples.astype(np.float32)
+            if samples.dtype.kind != "f":
+                floats /= INT16_SCALE
+            if self._dither:
+                noise = self._dither * self._noise.standard_normal(len(floats), dtype=np.float32)
+                floats = (floats * INT16_SCALE + noise) / INT16_SCALE
+        self._kept = np.concatenate([self._kept, floats])
+        self._n_samples += len(samples)
+        complete = self._n_samples - self._framing.first_sample(0) - self._framing.size
+        return self._frames_until(1 + complete // self._framing.shift)
+
+    def flush(self) -> np.ndarray:
+        """The frames that are left once the signal has ended, float32 (n, dim)."""
+        if self._ended:
+            raise ValueError("this stream has been flushed already")
+        self._ended = True
+        return self._frames_until(self._framing.n_frames(self._n_samples))
+
+    def _frames_until(self, until: int) -> np.ndarray:
+        """The frames from the first that was not given yet to this one, computed from the start of their block on."""
+        if until <= self._n_frames:
+            return np.zeros((0, self.dim), dtype=np.float32)
+        block = self._n_frames // BLOCK_ROWS * BLOCK_ROWS
+        kept_from = self._n_samples - len(self._kept)
+        begin, end = self._framing.first_sample(block), self._framing.first_sample(until - 1) + self._framing.size
+        if begin >= 0 and end <= self._n_samples:
+            piece = self._kept[begin - kept_from : end - kept_from]
+        else:
+            piece = self._kept[mirrored(np.arange(begin, end), self._n_samples) - kept_from]
+        frames = self._compute(piece, self._rate, self._options, vtln_warp=self._warp)[self._n_frames - block :]
+        self._n_frames = until
+        next_block = self._framing.first_sample(until // BLOCK_ROWS * BLOCK_ROWS)
+        needed_from = max(0, next_block - self._framing.size)  # the mirrored end reaches back by half a frame
+        self._kept = self._kept[max(0, needed_from - kept_from) :].copy()
+        return frames
+
+
+class StreamingContext:
+    """A function of a frame and its neighbours, fed with pieces of the features: `delta` or `splice`.
+
+    function: features to features of the same number of frames; at both ends it makes up the frames that it lacks.
+    left, right: how many frames before and after it looks at, 0 or more; frames come `right` frames late.
+    """
+
+    def __init__(self, function: Callable[[np.ndarray], np.ndarray], left: int, right: int) -> None:
+        self._function, self._left, self._right = function, left, right
+        self._kept: np.ndarray | None = None
+        self._n_kept_from = self._n_taken = self._n_given = 0
+
+    def accept(self, features: np.ndarray) -> np.ndarray:
+        """The frames whose neighbours are there now.
+
+        features: float32 (n_frames, dim), those after the last ones.
+        Raises ValueError for another shape.
+        """
+        features = np.array(features, dtype=np.float32)
+        if features.ndim != 2 or (self._kept is not None and features.shape[1] != self._kept.shape[1]):
+            wanted = "dim" if self._kept is None else self._kept.shape[1]
+            raise ValueError(f"features have shape {features.shape}; need (n_frames, {wanted})")
+        self._kept = features if self._kept is None else np.concatenate([self._kept, features])
+        self._n_taken += len(features)
+        return self._give(self._n_taken - self._right)
+
+    def flush(self) -> np.ndarray:
+        """The last frames, with the last one repeated behind them. Raises ValueError if nothing was accepted ever."""
+        return self._give(self._n_taken)
+
+    def _give(self, until: int) -> np.ndarray:
+        if self._kept is None:
+            raise ValueError("nothing was accepted, so the dim is not known; accept an empty (0, dim) piece at least")
+        until = max(until, self._n_given)
+        if until == self._n_given:
+            return self._function(self._kept[:0])
+        result = self._function(self._kept)[self._n_given - self._n_kept_from : until - self._n_kept_from]
+        self._n_given = until
+        kept_from = max(0, until - self._left)
+        self._kept = self._kept[kept_from - self._n_kept_from :].copy()
+        self._n_kept_from = kept_from
+        return result
+
+
+def streaming_delta(*, order: int = 2, window: int = 2) -> StreamingContext:
+    """`delta` of features that are still arriving; order * window frames late."""
+    return StreamingContext(
+        lambda features: delta(features, order=order, window=window), order * window, order * window
+    )
+
+
+def streaming_splice(*, left: int = 4, right: int = 4) -> StreamingContext:
+    """`splice` of features that are still arriving; `right` frames late."""
+    return StreamingContext(lambda features: splice(features, left=left, right=right), left, right)
+
+
+class FeatureStream:
+    """Stages one behind the other, fed with pieces of a signal. Make one with `FeaturePipeline.stream`.
+
+    The pieces that `accept` and, last, `flush` give, one after the other, are bit for bit what the stages make of the
+    whole signal.
+    """
+
+    def __init__(self, stages: Iterable[Stage]) -> None:
+        self._stages = list(stages)
+
+    def accept(self, samples: np.ndarray) -> np.ndarray:
+        """The frames that are ready with these samples, float32 (n, dim); n may be 0. Errors: StreamingFrontEnd's."""
+        for stage in self._stages:
+            samples = stage.accept(samples)
+        return samples
+
+    def flush(self) -> np.ndarray:
+        """The frames that are left once the signal has ended, float32 (n, dim). Raises ValueError the second time."""
+        first, *others = self._stages
+        ready = first.flush()
+        for stage in others:
+            ready = np.concatenate([stage.accept(ready), stage.flush()])
+        return ready
