@@ -11,7 +11,7 @@ INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --con
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: help demo test test-fast test-kaldi lint bench digits model clean
+.PHONY: help demo test test-fast test-kaldi lint bench digits yesno clean
 
 help:
 	@grep -E '^## ' Makefile | sed 's/^## //'
@@ -47,6 +47,10 @@ bench: $(VENV)/.bench $(VENV)-kaldi/.installed
 ## make digits CORPUS=DIR   the digits recipe on the Free Spoken Digit Dataset (its README's table)
 digits: $(VENV)/.demo
 	$(BIN)/python recipes/digits/run.py --corpus $(CORPUS) --out build/digits
+
+## make yesno CORPUS=DIR    the yesno recipe on waves_yesno (OpenSLR 1)
+yesno: $(VENV)/.demo
+	$(BIN)/python recipes/yesno/run.py --corpus $(CORPUS) --out build/yesno
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
