@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..options import with_keywords
-from .frames import Framing, checked_samples, frame_blocks, window
+from .frames import ROWS_AT_ONCE, Framing, checked_samples, frame_blocks, window
 from .options import LpcOptions
 from .spectrum import SMALLEST, not_finite
 
@@ -111,9 +111,11 @@ def predictions(
         raise ValueError(f"order={options.order}; need less than the {framing.size} samples of a frame")
     checked = checked_samples(samples, framing, rate)
     shape = window(framing, options.window_type, options.blackman_coeff, np.float64)
+    scratch = np.empty((2, ROWS_AT_ONCE, framing.size))  # filled anew for each block: fresh memory costs time
     for count, frames in frame_blocks(checked, framing, options.dither, seed):
         with np.errstate(invalid="ignore"):
-            autocorrelation = _autocorrelation(_windowed(frames, shape, options), options.order)
+            windowed = _windowed(frames, shape, options, scratch[:, : len(frames)])
+            autocorrelation = _autocorrelation(windowed, options.order)
         if not np.isfinite(autocorrelation[:, :count]).all():
             raise not_finite(checked)
         yield count, levinson_durbin(autocorrelation)
@@ -151,24 +153,25 @@ def cepstra(prediction: Prediction, num_ceps: int) -> np.ndarray:
     for m in range(1, num_ceps):
         if m <= order:
             result[m] = prediction.predictors[m - 1]
-        k = np.arange(max(1, m - order), m)
-        result[m] += ((k / m)[:, None] * result[k] * prediction.predictors[m - k - 1]).sum(axis=0)
+        first = max(1, m - order)
+        share = np.arange(first, m)[:, None] / m
+        result[m] += (share * result[first:m] * prediction.predictors[: m - first][::-1]).sum(axis=0)
     return result
 
 
-def _windowed(frames: np.ndarray, shape: np.ndarray, options: LpcOptions) -> np.ndarray:
-    """Frames without offset, pre-emphasised and windowed, float64 (n_rows, size).
+def _windowed(frames: np.ndarray, shape: np.ndarray, options: LpcOptions, scratch: np.ndarray) -> np.ndarray:
+    """Frames without offset, pre-emphasised and windowed, float64 (n_rows, size), a part of `scratch`.
 
-    frames: float32 (n_rows, size), int16 scale.
+    frames: float32 (n_rows, size), int16 scale; scratch: float64 (2, n_rows, size).
     """
-    centred = frames.astype(np.float64)
+    centred, shaped = scratch
+    centred[:] = frames
     if options.remove_dc_offset:
         centred -= centred.mean(axis=1, keepdims=True)
-    shaped = centred.copy()
-    shaped[:, 1:] -= options.preemphasis_coefficient * centred[:, :-1]
-    shaped[:, 0] -= options.preemphasis_coefficient * centred[:, 0]
-    shaped *= shape
-    return shaped
+    np.multiply(centred[:, :-1], options.preemphasis_coefficient, out=shaped[:, 1:])
+    np.multiply(centred[:, 0], options.preemphasis_coefficient, out=shaped[:, 0])
+    np.subtract(centred, shaped, out=shaped)
+    return np.multiply(shaped, shape, out=shaped)
 
 
 def _autocorrelation(windowed: np.ndarray, order: int) -> np.ndarray:

@@ -127,6 +127,8 @@ def test_signals_of_rounding_noise_stay_finite():
     """A rank-one autocorrelation: the error is 0 after one step, and what is left is noise."""
     exact = levinson_durbin(np.ones((6, 2)))
     np.testing.assert_array_equal(exact.reflections, np.eye(5)[:, :1].repeat(2, axis=1))
+    tone = levinson_durbin(np.cos(np.outer(np.arange(8), [0.3, 1.1, 2.9])))
+    assert np.abs(tone.reflections[:2]).min() > 0.2 and not tone.reflections[2:].any()
     noisy = levinson_durbin(1 - 1e-16 * np.random.default_rng(0).random((30, 500)))
     assert np.isfinite(noisy.predictors).all() and np.abs(noisy.reflections).max() <= 1
 

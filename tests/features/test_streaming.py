@@ -82,6 +82,16 @@ def test_pieces_of_one_length(compute, step):
     assert np.array_equal(ours, compute(whole, 16000))
 
 
+@pytest.mark.parametrize("n_samples", [600, 700, 799, 801, 2000])
+def test_a_signal_that_is_mirrored_again_and_again(n_samples):
+    """Frames of 100 ms every 1 ms: more than a block of them in a signal shorter than one frame."""
+    whole, names = signal(n_samples), {"frame_length": 100.0, "frame_shift": 1.0, "snip_edges": False}
+    expected = fbank(whole, 8000, **names)
+    assert len(expected) > 64
+    for cuts in ([], [300], list(range(0, n_samples, 7))):
+        assert np.array_equal(fed(StreamingFrontEnd("fbank", 8000, **names), whole, cuts), expected)
+
+
 def test_frames_come_as_soon_as_they_can():
     stream, whole = StreamingFrontEnd("fbank", 8000), signal(8000)
     counts = [len(stream.accept(whole[i : i + 40])) for i in range(0, 8000, 40)]
