@@ -235,7 +235,9 @@ def test_a_stopped_run_leaves_nothing_behind(tmp_path, sample, number):
     out = tmp_path / "out" / "words.tsv"
     out.write_text("old")
     command = [*ASR, "transcribe", "digits", str(tmp_path / "many"), "--out", str(out)]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+    # A shell that puts the tests into the background makes them, and what they start, deaf to SIGINT.
+    heed = lambda: signal.signal(number, signal.SIG_DFL)  # noqa: E731
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=heed) as process:
         deadline = time.monotonic() + 60
         while len(list(out.parent.iterdir())) < 2 and time.monotonic() < deadline:
             time.sleep(0.02)
