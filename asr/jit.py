@@ -1,7 +1,6 @@
 """How numba is used everywhere: one explicit signature a kernel, compiled code cached on disk where possible."""
 
 import logging
-import pickle
 from collections.abc import Callable
 
 log = logging.getLogger(__name__)
@@ -22,8 +21,9 @@ def kernel(signature: str) -> Callable[[Callable], Callable]:
     def compile_kernel(function: Callable) -> Callable:
         try:
             return numba.njit(signature, cache=True, nogil=True, error_model="numpy")(function)
-        except (RuntimeError, OSError, EOFError, pickle.UnpicklingError) as error:
-            # What is wrong with the function itself, and not with its cache, is raised again by the next line.
+        except Exception as error:
+            # A cache can be missing, full or damaged in many ways; what is wrong with the function itself, and not with
+            # its cache, is raised again by the next line.
             compiled = numba.njit(signature, nogil=True, error_model="numpy")(function)
             log.info("%s: compiled without a cache: %s", function.__name__, error)
             return compiled
