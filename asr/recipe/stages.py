@@ -23,7 +23,7 @@ from ..files import sha256, write_text
 
 logger = logging.getLogger("asr.recipe")
 
-_PRESENTATION = ("cli.py", "report", "__main__.py", "recipe")  # parts of asr/ that change no stage's output
+_PRESENTATION = ("cli", "doctor.py", "info.py", "report", "__main__.py", "recipe")  # parts of asr/ that change no stage's output
 
 
 @dataclasses.dataclass(frozen=True)

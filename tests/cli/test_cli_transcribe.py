@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from asr import cli
+from asr.cli.common import output
 from asr.errors import AsrError
 
 ASR = [sys.executable, "-m", "asr"]
@@ -205,17 +205,17 @@ def test_out_is_stdout_a_device_or_a_file_but_never_replaces_a_device(tmp_path):
     with target.open("a") as held:
         for path in (f"/proc/self/fd/{held.fileno()}", f"/dev/fd/{held.fileno()}"):
             if Path(path).exists():
-                with cli._output(Path(path)) as stream:
+                with output(Path(path)) as stream:
                     stream.write("after\n")
     assert target.read_text().startswith("before\n")
     (tmp_path / "link").symlink_to("target")
-    with cli._output(tmp_path / "link") as stream:
+    with output(tmp_path / "link") as stream:
         stream.write("new\n")
     assert (tmp_path / "link").is_symlink() and target.read_text() == "new\n"
-    with pytest.raises(AsrError, match="is a folder"), cli._output(tmp_path):
+    with pytest.raises(AsrError, match="is a folder"), output(tmp_path):
         pass
     if Path("/dev/full").exists():
-        with pytest.raises(AsrError, match="cannot be written"), cli._output(Path("/dev/full")) as stream:
+        with pytest.raises(AsrError, match="cannot be written"), output(Path("/dev/full")) as stream:
             stream.write("x")
         assert Path("/dev/full").is_char_device()
 

@@ -1,0 +1,79 @@
+"""The `asr` command: arguments in, calls to the toolkit, lines out. No algorithm lives here.
+
+One module a command; everything heavy is imported inside the commands, so that `asr --help` and tab completion answer
+at once.
+"""
+
+import logging
+import signal
+import sys
+from typing import Annotated
+
+import typer
+
+from .._version import __version__
+from ..errors import AsrError
+from .common import complain
+from .features import features
+from .score import score
+from .transcribe import transcribe
+from .usage import ClickError, Commands, explain
+
+_RECOGNISE, _LOOK, _HELP = "Recognise speech", "Features and pictures", "Look inside"
+
+app = typer.Typer(
+    name="asr",
+    cls=Commands,
+    help="Train and run speech recognisers: GMM-HMM models, HCLG graphs, Viterbi decoding.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command(no_args_is_help=True, rich_help_panel=_RECOGNISE)(transcribe)
+app.command(no_args_is_help=True, rich_help_panel=_RECOGNISE)(score)
+app.command(no_args_is_help=True, rich_help_panel=_LOOK)(features)
+
+
+def main() -> None:
+    """Run the command; an error that the user can mend is one line on stderr and exit status 1, wrong use 2."""
+    # What the library warns of is said by the commands. Being told to stop leaves nothing half-written behind.
+    logging.basicConfig(level=logging.ERROR, format="asr: %(message)s")
+    for name in ("SIGTERM", "SIGHUP"):
+        if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) is signal.SIG_DFL:  # nohup ignores it
+            signal.signal(getattr(signal, name), lambda number, _: sys.exit(128 + number))
+    try:
+        sys.exit(app(standalone_mode=False))
+    except ClickError as error:
+        explain(error)
+        sys.exit(2)
+    except (typer.Abort, KeyboardInterrupt):
+        sys.exit(130)
+    except AsrError as error:
+        complain(str(error))
+        sys.exit(1)
+    except BrokenPipeError:  # the reader, `head` for instance, has seen enough
+        sys.stderr.close()
+        sys.exit(1)
+    except OSError as error:
+        sys.stdout = None  # else Python would try to write what is left, and complain again
+        complain(f"{error.filename or 'stdout'}: {error.strerror or error}")
+        sys.exit(1)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"asr {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and stop.")
+    ] = False,
+) -> None:
+    """Train and run speech recognisers: GMM-HMM models, HCLG graphs, Viterbi decoding.
+
+    `asr COMMAND` alone explains a command. Start with: asr transcribe digits --sample
+    """

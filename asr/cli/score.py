@@ -1,0 +1,40 @@
+"""`asr score`."""
+
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .common import output
+
+
+class Unit(str, Enum):
+    """What is counted in scoring."""
+
+    word = "word"
+    char = "char"
+
+
+def score(
+    reference: Annotated[Path, typer.Argument(metavar="REF", help="Kaldi text or TSV: an id, then the words.")],
+    hypothesis: Annotated[Path, typer.Argument(metavar="HYP", help="The same for what was recognised.")],
+    unit: Annotated[Unit | None, typer.Option("--unit", help="Score this unit only; both by default.")] = None,
+    confusions: Annotated[int, typer.Option("--confusions", min=0, help="How many confusions to list.")] = 10,
+) -> None:
+    """Compare transcripts with references: word and character error rate, confusions, confidence interval.
+
+    Utterances are joined by id; one that HYP lacks counts as deletions.
+
+    \b
+    Example:
+      asr score data/test/text words.tsv
+    """
+    from ..scoring import read_transcripts
+    from ..scoring import score as compare
+
+    references, hypotheses = read_transcripts(reference), read_transcripts(hypothesis)
+    with output(None) as stream:
+        for each in [unit] if unit else list(Unit):
+            result = compare(references, hypotheses, unit=each.value)
+            stream.write(result.report(confusions=confusions if each is Unit.word or unit else 0) + "\n")

@@ -1,0 +1,85 @@
+"""`asr transcribe`."""
+
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .common import complain, complain_of_input, model_names, output, progress, refuse_inputs, sample_recording
+
+if TYPE_CHECKING:
+    from ..model import Model
+    from ..transcription import Recording
+
+
+class OutputFormat(str, Enum):
+    """How transcripts are written."""
+
+    text = "text"
+    json = "json"
+    ctm = "ctm"
+
+
+def transcribe(
+    model: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODEL", help="A model directory, or a shipped model: digits.", autocompletion=model_names
+        ),
+    ],
+    inputs: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="INPUT", help="Audio files, folders, Kaldi data directories.", show_default=False),
+    ] = None,
+    format: Annotated[
+        OutputFormat, typer.Option("--format", help="id<TAB>words, a JSON object a line, or NIST's CTM.")
+    ] = OutputFormat.text,
+    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write there, whole or not at all.")] = None,
+    sample: Annotated[bool, typer.Option("--sample", help="Transcribe the recording inside the package.")] = False,
+    beam: Annotated[float | None, typer.Option("--beam", min=0.1, help="Search beam, in nats.")] = None,
+) -> None:
+    """Turn recordings into words.
+
+    \b
+    Example:
+      asr transcribe digits recordings/ --format json --out words.jsonl
+    """
+    from ..model import load
+    from ..transcription import find_recordings
+
+    given: list[str | Path] = [*(inputs or []), *([sample_recording()] if sample else [])]
+    if not given:
+        raise typer.BadParameter("give at least one file, folder or data directory (or --sample)", param_hint="INPUT")
+    refuse_inputs(out, given)
+    recogniser = load(model)
+    if beam is not None:
+        recogniser = recogniser.with_decoding(beam=beam)
+    recordings, failures = find_recordings(given)
+    total = len(recordings) + len(failures)
+    for failure in failures:
+        complain_of_input(failure.message)
+    if recordings:
+        recogniser.decoder  # noqa: B018 - what is wrong with the model is said once, not for each recording
+    n_failed = len(failures) + _write_transcripts(recogniser, recordings, out, format)
+    if n_failed:
+        complain(f"{n_failed} of {total} failed")
+        raise typer.Exit(1)
+
+
+def _write_transcripts(recogniser: "Model", recordings: list["Recording"], out: Path | None, form: OutputFormat) -> int:
+    """Transcribe all and write what is heard; the number of recordings that failed."""
+    from ..transcription import FORMATS, Failure, transcribe_all
+
+    n_failed = 0
+    with output(out) as stream, progress("transcribe", len(recordings), quiet=out is None) as step:
+        for recording, result in transcribe_all(recogniser, recordings):
+            step()
+            if isinstance(result, Failure):
+                n_failed += 1
+                complain_of_input(result.message)
+                continue
+            if not result.reached_final:
+                complain_of_input(f"warning: {recording.path}: no sentence end was reached; best so far")
+            stream.write(FORMATS[form.value](recording.id, result))
+    return n_failed

@@ -1,0 +1,75 @@
+"""What was wrong with a command line, in one line; and the list of commands in groups."""
+
+import re
+from typing import Any
+
+import typer
+import typer.core
+
+from ..errors import did_you_mean
+from .common import complain
+
+# Typer brings Click with it or depends on it, according to its version; this is Click's error either way.
+ClickError: type[Exception] = typer.BadParameter.__mro__[2]
+
+
+class Commands(typer.core.TyperGroup):
+    """A group of commands, listed under headings, their `rich_help_panel`, without importing rich."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write the headings and the commands below them."""
+        commands = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
+        shown = [(name, command) for name, command in commands if command is not None and not command.hidden]
+        room = formatter.width - 6 - max(len(name) for name, _ in shown)
+        groups: dict[str, list[tuple[str, str]]] = {}
+        for name, command in shown:
+            heading = getattr(command, "rich_help_panel", None)
+            heading = heading if isinstance(heading, str) else "Commands"
+            groups.setdefault(heading, []).append((name.ljust(12), command.get_short_help_str(room)))
+        for heading, rows in groups.items():
+            with formatter.section(heading):
+                formatter.write_dl(rows)
+
+
+def explain(error: Any) -> None:
+    """Say on one line of stderr what was wrong with the command line; of a command without arguments show the help."""
+    if type(error).__name__ == "NoArgsIsHelpError":
+        error.show()
+        return
+    context = getattr(error, "ctx", None)
+    message = _no_option(error, context) or _suggesting(
+        " ".join(error.format_message().replace("Value error, ", "").split())
+    )
+    where = f" (see {context.command_path} --help)" if context is not None else ""
+    complain(f"{message[:1].lower()}{message[1:].rstrip('.')}{where}")
+
+
+def _no_option(error: Any, context: Any) -> str | None:
+    """The message for an unknown option, with the nearest one; None for another error."""
+    if type(error).__name__ != "NoSuchOption":
+        return None
+    name = error.option_name
+    if context is None:
+        return f"no option {name}"
+    known = [o for parameter in context.command.params for o in (*parameter.opts, *parameter.secondary_opts)]
+    hint = did_you_mean(name, [o for o in known if o.startswith("-")] + ["--help"]).replace("'", "")
+    if context.command.name == "features" and (setting := _setting(name, context.params.get("kind"))):
+        hint = f"; did you mean --set {setting}=VALUE?"
+    return f"no option {name}{hint}"
+
+
+def _setting(option: str, kind: Any) -> str | None:
+    """The setting of a front-end that somebody tried to give as an option, as Kaldi's programs take it."""
+    from ..features.front_ends import FRONT_ENDS
+    from ..options import field_names
+
+    kinds = [FRONT_ENDS[kind.value]] if kind is not None else FRONT_ENDS.values()
+    name = option.removeprefix("--").removeprefix("no-").replace("-", "_")
+    return name if any(name in field_names(front_end.options) for front_end in kinds) else None
+
+
+def _suggesting(message: str) -> str:
+    """A complaint about a value that is not one of some, with the nearest of them."""
+    found = re.search(r"'([^']*)' is not one of (.*)", message)
+    known = re.findall(r"'([^']*)'", found[2]) if found else []
+    return message.rstrip(".") + (did_you_mean(found[1], known) if found else "")
