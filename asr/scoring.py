@@ -1,4 +1,7 @@
-"""Scoring: errors of hypotheses against references, by words or characters, with intervals and confusions."""
+"""Scoring: errors of hypotheses against references, by words or characters, with intervals and confusions.
+
+Word edges (`score_edges`, `read_ctm`) are in asr.word_edges and can be had from here too.
+"""
 
 import os
 import unicodedata
@@ -11,6 +14,10 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from .errors import CorpusError
 from .files import numbered_lines
+from .word_edges import CtmWord as CtmWord
+from .word_edges import EdgeScore as EdgeScore
+from .word_edges import read_ctm as read_ctm
+from .word_edges import score_edges as score_edges
 
 if TYPE_CHECKING:
     import numpy as np

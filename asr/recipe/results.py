@@ -31,6 +31,10 @@ class ResultRow:
     total: int  # reference tokens
     train_cpu_seconds: float  # children counted
     decode_rtf: float  # seconds of work for a second of audio
+    substitutions: int | None = None  # the three kinds of errors; None where a file does not say
+    deletions: int | None = None
+    insertions: int | None = None
+    edges_within_50_ms: float | None = None  # percent, of correct words' starts and ends; None: true ones not known
 
     def __post_init__(self) -> None:
         if self.adaptation not in ADAPTATIONS:
@@ -39,6 +43,10 @@ class ResultRow:
             raise ConfigError(f"metric is {self.metric!r}; it must be one of {', '.join(METRICS)}")
         if self.total < 1 or abs(self.value - 100 * self.errors / self.total) > 0.006:
             raise ConfigError(f"value={self.value} is not 100 * errors={self.errors} / total={self.total}, in percent")
+
+        kinds = (self.substitutions, self.deletions, self.insertions)
+        if any(k is not None for k in kinds) and (None in kinds or sum(k or 0 for k in kinds) != self.errors):
+            raise ConfigError(f"substitutions, deletions and insertions are {kinds}; they do not add to {self.errors}")
 
     @property
     def key(self) -> tuple:
@@ -56,7 +64,9 @@ def write_results(path: str | os.PathLike, rows: Iterable[ResultRow]) -> None:
 
 def read_results(path: str | os.PathLike) -> list[ResultRow]:
     """The rows of a results.json. Raises AsrError if the file is missing or is not such a file."""
-    names = {f.name for f in dataclasses.fields(ResultRow)}
+    fields = dataclasses.fields(ResultRow)
+    names = {f.name for f in fields}
+    needed = {f.name for f in fields if f.default is dataclasses.MISSING}
     try:
         values = json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -64,8 +74,8 @@ def read_results(path: str | os.PathLike) -> list[ResultRow]:
     if not isinstance(values, list):
         raise AsrError(f"{path}: not a results file: it holds no list of rows")
     for number, value in enumerate(values, start=1):
-        if not isinstance(value, dict) or set(value) != names:
-            found = sorted(set(value) ^ names) if isinstance(value, dict) else value
+        if not isinstance(value, dict) or not needed <= set(value) <= names:
+            found = sorted((set(value) - names) | (needed - set(value))) if isinstance(value, dict) else value
             raise AsrError(f"{path}: row {number} has not the keys of a result; missing or unknown: {found}")
     rows = [ResultRow(**value) for value in values]
     _check_unique(rows, str(path))
@@ -118,6 +128,10 @@ def table_columns(rows: Sequence[ResultRow]) -> list[Column]:
         Column("seed", [str(r.seed) for r in rows], True),
         Column(f"{metrics[0]} %" if len(metrics) == 1 else "%", [f"{r.value:.2f}" for r in rows], True),
         Column("errors/total", [f"{r.errors}/{r.total}" for r in rows], True),
+        Column("sub", [_known(r.substitutions) for r in rows], True),
+        Column("del", [_known(r.deletions) for r in rows], True),
+        Column("ins", [_known(r.insertions) for r in rows], True),
+        Column("edges in 50 ms %", [_known(r.edges_within_50_ms, ".1f") for r in rows], True),
         Column("train CPU s", [f"{r.train_cpu_seconds:.1f}" for r in rows], True),
         Column("decode RTF", [f"{r.decode_rtf:.4f}" for r in rows], True),
     ]
@@ -125,8 +139,13 @@ def table_columns(rows: Sequence[ResultRow]) -> list[Column]:
 
 
 def _rounded(row: ResultRow) -> dict[str, Any]:
-    digits = {"value": 4, "train_cpu_seconds": 2, "decode_rtf": 5}
-    return {k: round(v, digits[k]) if k in digits else v for k, v in dataclasses.asdict(row).items()}
+    digits = {"value": 4, "train_cpu_seconds": 2, "decode_rtf": 5, "edges_within_50_ms": 2}
+    known = {k: v for k, v in dataclasses.asdict(row).items() if v is not None}
+    return {k: round(v, digits[k]) if k in digits else v for k, v in known.items()}
+
+
+def _known(value: float | None, form: str = "") -> str:
+    return "" if value is None else format(value, form)
 
 
 def _check_unique(rows: Sequence[ResultRow], where: str) -> None:
