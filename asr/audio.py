@@ -1,5 +1,7 @@
 """Audio files of any rate, channel count and format as float32 samples; a bad file is a clear error."""
 
+import io
+import logging
 import os
 import stat
 from pathlib import Path
@@ -7,12 +9,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from . import foreign
 from .containers import problem
 from .errors import AudioError
+
+logger = logging.getLogger(__name__)
 
 END_SLACK = 0.5  # s that a segment may reach past the end of its recording, as in Kaldi's extract-segments
 _AGAIN = "; copy or download it again"
 LOUDEST = 100.0  # float samples beyond this are on an integer scale, not in [-1, 1]
+CANCELLED = 1e-3  # of the channels' power: with less in their mean, they are each other's negative
 RATES = (1000, 1_000_000)  # Hz; a header that says less or more is damaged, and resampling it would take for ever
 
 
@@ -34,14 +40,18 @@ def read(
 ) -> Audio:
     """One channel of an audio file, or of a part of it.
 
-    path: wav, flac, ogg, mp3 or another format of libsndfile.
-    rate: Hz to resample to; None keeps the file's own.
-    channel: "mix" for the mean of all channels, or the number of one, from 0.
+    path: wav, aiff, au, caf, w64, rf64 with integers of 8 to 32 bits, floats, mu-law or A-law; flac, ogg (vorbis,
+        opus), mp3, NIST sphere, or another format of libsndfile.
+    rate: Hz to resample to; None keeps the file's own, which for opus is that of the recording it was made from.
+    channel: "mix" for the mean of all channels, or the number of one, from 0. Channels of opposite phase cancel out
+        in the mean: a warning is logged; take one of them.
     start, end: s; None is the file's start and end. `end` may lie up to 0.5 s behind the last sample.
     min_duration: s; less than this is an error.
     Returns Audio with at least one sample. Silence is not an error.
     Raises AudioError, naming the file and the reason: missing, not readable, empty, not audio, truncated, without
-    samples, too short, samples that are not finite or on an integer scale, an impossible rate, no such channel or part.
+    samples, too short, samples that are not finite or on an integer scale, an impossible rate, no such channel or
+    part. What only FFmpeg can read (m4a, mp4, webm, aac, wma, amr and the like) is named with the command that
+    converts it.
 
     >>> read("no-such-file.wav")
     Traceback (most recent call last):
@@ -65,6 +75,19 @@ def read(
     if rate is not None and rate != own_rate:
         return Audio(resample(mono, own_rate, rate), rate)
     return Audio(mono, own_rate)
+
+
+def undecodable(path: str | os.PathLike) -> str | None:
+    """The message with which `read` would refuse the format of this file, or None; nothing is decoded.
+
+    It names the file, what it is by its content, and the command that converts it. A file that is missing, that
+    cannot be opened, or that is damaged gives None: `read` says more.
+    """
+    try:
+        reason = foreign.reason(path) if Path(path).is_file() else None
+    except (OSError, ValueError):
+        return None
+    return f"{path}: {reason}" if reason else None
 
 
 def resample(samples: np.ndarray, rate: float, new_rate: float) -> np.ndarray:
@@ -134,7 +157,12 @@ def _one_channel(samples: np.ndarray, channel: str | int, where: str | os.PathLi
     """(n_samples, n_channels) -> contiguous float32 (n_samples,)."""
     n_channels = samples.shape[1]
     if channel == "mix":
-        return samples[:, 0].copy() if n_channels == 1 else samples.mean(axis=1, dtype=np.float32)
+        if n_channels == 1:
+            return samples[:, 0].copy()
+        mean = samples.mean(axis=1, dtype=np.float32)
+        if np.vdot(mean, mean) < CANCELLED * np.vdot(samples, samples) / n_channels:
+            logger.warning("%s: its channels cancel each other out (opposite phase); take one: channel=0", where)
+        return mean
     if isinstance(channel, str) or not 0 <= channel < n_channels:
         raise AudioError(f"{where}: has no channel {channel!r}; need 'mix' or 0 to {n_channels - 1}")
     return samples[:, channel].copy()
@@ -152,7 +180,7 @@ def _check_file(path: str | os.PathLike) -> None:
             raise AudioError(f"{path}: is a pipe or device; need a regular file")
         if status.st_size == 0:
             raise AudioError(f"{path}: empty (0 bytes)")
-        reason = problem(path)
+        reason = foreign.reason(path) or problem(path)
     except FileNotFoundError:
         raise AudioError(f"{path}: no such file") from None
     except PermissionError:
@@ -169,9 +197,14 @@ def _decoded(path: str | os.PathLike, start: float | None, end: float | None) ->
 
     name = os.fspath(path) if os.name == "nt" else os.fsencode(path)  # any bytes are a name but on Windows
     try:
-        stream = soundfile.SoundFile(name)
+        # soundfile would take a `.raw` for headerless, whatever it holds; headerless ones do not come here.
+        is_raw = Path(path).suffix.lower() == ".raw"
+        stream = soundfile.SoundFile(io.BytesIO(Path(path).read_bytes()) if is_raw else name)
     except (soundfile.LibsndfileError, RuntimeError) as error:
-        raise AudioError(f"{path}: not audio, or of a format that cannot be read ({_cause(error)})") from None
+        raise AudioError(
+            f"{path}: not audio, or of a format that cannot be read ({_cause(error)}); if it plays elsewhere, "
+            f"convert it: {foreign.ffmpeg_line(path)}"
+        ) from None
     with stream:
         rate, promised = stream.samplerate, stream.frames
         if not RATES[0] <= rate <= RATES[1]:

@@ -120,7 +120,7 @@ def broken(make, tmp_path):
         "empty": (tmp_path / "empty.wav", r"empty \(0 bytes\)"),
         "text": (tmp_path / "text.wav", "not audio"),
         "text as mp3": (tmp_path / "text.mp3", "not audio"),
-        "video": (tmp_path / "avi.wav", "not audio"),
+        "video": (tmp_path / "avi.wav", "an AVI video, which libsndfile cannot read"),
         "no samples": (make("zero.wav", tone()[:0]), "holds no samples"),
         "nan": (make("nan.wav", nan, subtype="FLOAT"), "1 samples are NaN or infinite, the first at 0.500 s"),
         "inf": (make("inf.wav", inf, subtype="DOUBLE"), "3 samples are NaN or infinite"),
