@@ -127,7 +127,7 @@ class Model:
 
     @property
     def sample_rate(self) -> int:
-        """Hz."""
+        """Hz; 0 for a model that takes features."""
         return self.features.sample_rate
 
     @property
@@ -159,7 +159,8 @@ class Model:
         audio: a path, or samples: floats in [-1, 1] or 8-, 16- or 32-bit integers; (n_samples,), or
             (n_samples, n_channels), which are mixed.
         rate: the samples' rate in Hz; the model's own rate if not given. A file knows its own.
-        Raises AudioError for a recording that cannot be used; silence gives an empty transcript.
+        Raises AudioError for a recording that cannot be used, ModelError if this model takes features; silence gives an
+        empty transcript.
         """
         samples = self.read(audio, rate)
         raw = self.features.front_end(samples)
@@ -167,9 +168,20 @@ class Model:
             return Transcript("")
         return self.decode(self.features.finish([raw], ["speaker"])[0])
 
+    def transcribe_features(self, raw: np.ndarray) -> Transcript:
+        """The words of one recording whose features are given.
+
+        raw: numbers (n_frames, raw_dim), as the corpus of a model of given features had them, or as the front-end of
+            another model would give them: before normalisation, derivatives and whatever else the pipeline does.
+        Raises CorpusError for another shape or values that are not finite.
+        """
+        return self.decode(self.features.finish([self.features.raw(raw)], ["speaker"])[0])
+
     def read(self, audio: str | os.PathLike | np.ndarray, rate: int | None = None) -> np.ndarray:
-        """Samples at the model's rate, float32 in [-1, 1], from a path or from samples."""
+        """Samples at the model's rate, float32 in [-1, 1], from a path or from samples. Errors: `transcribe`'s."""
         from . import audio as audio_room
+
+        self.features.need_audio()
 
         if isinstance(audio, (str, os.PathLike)):
             return audio_room.read(audio, self.sample_rate).samples
@@ -192,10 +204,13 @@ class Model:
         audio, rate: as for `transcribe`. text: the words, separated by blanks.
         Raises LexiconError for words that the lexicon lacks, ModelError where no alignment is found.
         """
-        raw = self.features.front_end(self.read(audio, rate))
-        return self.align_features(self.features.finish([raw], ["speaker"])[0], text)
+        return self.align_features(self.features.front_end(self.read(audio, rate)), text)
 
-    def align_features(self, features: np.ndarray, text: str) -> Transcript:
+    def align_features(self, raw: np.ndarray, text: str) -> Transcript:
+        """Forced alignment of one recording whose features are given. raw: as for `transcribe_features`."""
+        return self.align_finished(self.features.finish([self.features.raw(raw)], ["speaker"])[0], text)
+
+    def align_finished(self, features: np.ndarray, text: str) -> Transcript:
         """Forced alignment of one utterance's features, float32 (n_frames, dim), after the whole pipeline."""
         from .hmm.align import AlignOptions, align
         from .hmm.training_graph import training_graphs

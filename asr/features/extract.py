@@ -1,4 +1,4 @@
-"""The front-end over a whole corpus: in parallel, with progress, and with a list of what could not be used."""
+"""Raw features of a corpus, computed or read: in parallel, with progress, and with a list of what could not be used."""
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from .. import audio
-from ..errors import AsrError, AudioError
+from ..errors import AsrError, AudioError, CorpusError
+from .archive import read_matrix
 from .pipeline import FeaturePipeline
 from .table import FeatureTable
 
@@ -32,14 +33,16 @@ def extract(
     allow_failures: bool = True,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[FeatureTable, list[Failure]]:
-    """The front-end's features of every utterance, and the utterances that failed.
+    """The front-end's features of every utterance, or those that the corpus brings along; and what failed.
 
     corpus: a Corpus or any utterances, each with id, audio, start and end; the audio is mixed to one channel and
-        resampled to the pipeline's rate.
+        resampled to the pipeline's rate. For a pipeline of given features, each with id and features, the place where
+        the utterance's matrix lies (see asr.features.archive); nothing else of it counts.
     n_jobs: processes; the result does not depend on it.
     allow_failures: False raises the first failure instead of collecting it.
     progress: called with the utterances done so far and their total.
-    Returns a FeatureTable in the corpus' order and a list of Failure. Raises AudioError (see allow_failures).
+    Returns a FeatureTable in the corpus' order and a list of Failure. Raises AudioError, or CorpusError where features
+    are given (see allow_failures).
     """
     utterances: Sequence[Utterance] = list(getattr(corpus, "utterances", corpus))
     batches = [utterances[i : i + _BATCH] for i in range(0, len(utterances), _BATCH)]
@@ -53,7 +56,7 @@ def extract(
             elif allow_failures:
                 failures.append(Failure(utterance_id, result))
             else:
-                raise AudioError(f"utterance {utterance_id!r}: {result}")
+                raise (CorpusError if pipeline.given else AudioError)(f"utterance {utterance_id!r}: {result}")
         done += len(results)
         if progress:
             progress(done, len(utterances))
@@ -85,7 +88,11 @@ def _extract_batch(batch: "Sequence[Utterance]", pipeline: FeaturePipeline) -> l
 
 
 def _features(utterance: "Utterance", pipeline: FeaturePipeline) -> np.ndarray:
-    """One utterance's front-end features. Raises AudioError, naming the file."""
+    """One utterance's front-end features. Raises AudioError or CorpusError, naming the file."""
+    if pipeline.given:
+        if utterance.features is None:
+            raise CorpusError(f"utterance {utterance.id!r} has no features, which this pipeline takes")
+        return pipeline.raw(read_matrix(utterance.features), where=utterance.features)
     if utterance.audio is None:
         raise AudioError(f"utterance {utterance.id!r} has no audio file")
     samples, _ = audio.read(utterance.audio, pipeline.sample_rate, start=utterance.start, end=utterance.end)

@@ -12,6 +12,7 @@ from ..errors import ConfigError, ModelError, did_you_mean
 from ..options import field_names, with_keywords
 from .deltas import delta, splice
 from .front_ends import FRONT_ENDS
+from .given import Given, GivenStream, as_features
 from .normalization import MODES, CausalCmvn, cmvn, cmvn_statistics
 from .options import FrameOptions
 from .streaming import FeatureStream, Stage, StreamingFrontEnd, streaming_delta, streaming_splice
@@ -20,19 +21,22 @@ _KEYS = {
     "cmvn": ("mode", "norm_vars", "window", "global_frames"),
     "delta": ("order", "window"),
     "splice": ("left", "right"),
+    "given": ("dim", "frame_shift"),
     **dict.fromkeys(FRONT_ENDS, ("options",)),
 }
+_FIRST = ("given", *FRONT_ENDS)  # the kinds of a first step
 
 
 @dataclass(frozen=True, eq=False)
 class FeaturePipeline:
     """The front-end and what is done to its output, step by step.
 
-    sample_rate: Hz of the samples it takes; the caller resamples.
+    sample_rate: Hz of the samples it takes; the caller resamples. 0 for features that are given.
     steps: what model.json holds. The first is the front-end, {"kind": "mfcc", "fbank", "lpc", "lpcc" or
-        "reflection_coefficients", "options": {...}}; the others are {"kind": "cmvn", "mode": "speaker", "utterance",
-        "sliding" or "causal"}, if wanted with "norm_vars", "window" and "global_frames", {"kind": "delta"}, if wanted
-        with "order" and "window", and {"kind": "splice"}, if wanted with "left" and "right".
+        "reflection_coefficients", "options": {...}}, or {"kind": "given", "dim": 13, "frame_shift": 10.0} (in ms) where
+        the corpus brings features along. The others are {"kind": "cmvn", "mode": "speaker", "utterance", "sliding" or
+        "causal"}, if wanted with "norm_vars", "window" and "global_frames", {"kind": "delta"}, if wanted with "order"
+        and "window", and {"kind": "splice"}, if wanted with "left" and "right".
     priors: step number -> prior statistics (see `cmvn`) of each causal cmvn step; from `with_prior`.
     Raises ConfigError for an unknown kind, key or option, with the nearest known name, or an impossible value.
     """
@@ -43,27 +47,43 @@ class FeaturePipeline:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "steps", tuple(dict(step) for step in self.steps))
-        if not isinstance(self.sample_rate, int) or self.sample_rate < 1:
-            raise ConfigError(f"sample_rate={self.sample_rate!r}; need a whole number of Hz, 1 or more")
         for number, step in enumerate(self.steps):
             _check_step(number, step)
-        if not self.steps or self.steps[0]["kind"] not in FRONT_ENDS:
-            raise ConfigError(f"the first of a feature pipeline's steps must be one of {', '.join(FRONT_ENDS)}")
+        if not self.steps or self.steps[0]["kind"] not in _FIRST:
+            raise ConfigError(f"the first of a feature pipeline's steps must be one of {', '.join(_FIRST)}")
+        if type(self.sample_rate) is not int or (self.sample_rate < 1 if self.given is None else self.sample_rate != 0):
+            wanted = "0 for given features" if self.given else "a whole number of Hz, 1 or more"
+            raise ConfigError(f"sample_rate={self.sample_rate!r}; need {wanted}")
         try:
-            self.finish([self.front_end(np.zeros(self.sample_rate, dtype=np.float32))], [""], check_only=True)
+            if self.given:
+                raw = np.zeros((1, self.given.dim), dtype=np.float32)
+            else:
+                raw = self.front_end(np.zeros(self.sample_rate, dtype=np.float32))
+            self.finish([raw], [""], check_only=True)
         except (ValueError, TypeError) as error:
-            raise ConfigError(f"feature pipeline at {self.sample_rate} Hz: {error}") from error
+            at = "of given features" if self.given else f"at {self.sample_rate} Hz"
+            raise ConfigError(f"feature pipeline {at}: {error}") from error
+
+    @property
+    def given(self) -> Given | None:
+        """What the given features are; None for a pipeline that takes audio."""
+        if self.steps[0]["kind"] != "given":
+            return None
+        if "dim" not in self.steps[0]:
+            raise ConfigError('feature pipeline step 0: given features need "dim", their values per frame')
+        return Given(**{key: value for key, value in self.steps[0].items() if key != "kind"})
 
     @property
     def options(self) -> FrameOptions:
-        """The front-end's options."""
+        """The front-end's options. Raises ModelError where features are given."""
+        self.need_audio()
         kind = self.steps[0]["kind"]
         return with_keywords(FRONT_ENDS[kind].options(), self.steps[0].get("options", {}), f"feature kind {kind!r}")
 
     @property
     def raw_dim(self) -> int:
-        """Values per frame behind the front-end."""
-        return FRONT_ENDS[self.steps[0]["kind"]].dim(self.options)
+        """Values per frame behind the front-end, or of the given features."""
+        return self.given.dim if self.given else FRONT_ENDS[self.steps[0]["kind"]].dim(self.options)
 
     @property
     def dim(self) -> int:
@@ -73,30 +93,46 @@ class FeaturePipeline:
     @property
     def frame_shift(self) -> float:
         """Seconds from one frame to the next."""
-        return self.options.frame_shift / 1000
+        return (self.given or self.options).frame_shift / 1000
 
     @property
     def streaming(self) -> bool:
         """Whether the features of a frame need nothing of the future but a few frames."""
         return all(step["mode"] == "causal" for step in self.steps if step["kind"] == "cmvn")
 
+    def need_audio(self) -> None:
+        """Raise ModelError for a pipeline that takes features."""
+        if self.given:
+            raise ModelError(
+                f"this model takes features ({self.given.dim} values every {self.given.frame_shift:g} ms), not audio: "
+                "give it FILE.npy, a feats.scp, or a data directory that has one"
+            )
+
     def front_end(self, samples: np.ndarray, *, seed: int = 0, vtln_warp: float = 1.0) -> np.ndarray:
         """The first step's features, float32 (n_frames, raw_dim).
 
         samples: float32 (n_samples,) in [-1, 1] at `sample_rate`; seed, vtln_warp: as in `mfcc`.
         Raises AudioError for samples that are not finite or shorter than a frame, ValueError for a warp of a front-end
-        without mel filters.
+        without mel filters, ModelError where features are given.
         """
+        self.need_audio()
         extractor = FRONT_ENDS[self.steps[0]["kind"]]
         return extractor(samples, self.sample_rate, self.options, seed=seed, vtln_warp=vtln_warp)
+
+    def raw(self, features: np.ndarray, *, where: str = "") -> np.ndarray:
+        """Features in place of the front-end's, float32 (n_frames, raw_dim): given ones, or ones computed elsewhere.
+
+        where: whose they are, for messages. Raises CorpusError for another shape or values that are not finite.
+        """
+        return as_features(features, dim=self.raw_dim, where=where)
 
     def finish(
         self, raw: Sequence[np.ndarray], speakers: Sequence[str], *, check_only: bool = False
     ) -> list[np.ndarray]:
         """Everything behind the front-end: a list of float32 (n_frames, dim), one of each utterance.
 
-        raw: what `front_end` gave; speakers: whose they are, which matters to mode "speaker": its statistics are over
-        the utterances in this list.
+        raw: what `front_end` or `raw` gave; speakers: whose they are, which matters to mode "speaker": its statistics
+        are over the utterances in this list.
         check_only: a causal step without prior statistics is no error.
         Raises ValueError for lists of different lengths or a causal step without prior statistics.
         """
@@ -112,17 +148,19 @@ class FeaturePipeline:
     def stream(self, *, seed: int = 0, vtln_warp: float = 1.0) -> FeatureStream:
         """The whole pipeline for a signal that is still arriving, to be fed with pieces of samples.
 
-        All its frames, one after the other, equal bit for bit those of `front_end` and `finish`.
+        All its frames, one after the other, equal bit for bit those of `front_end` and `finish`. Where features are
+        given, it is fed with frames, (n, raw_dim).
 
         seed, vtln_warp: as in `front_end`.
         Raises ModelError for a pipeline with a step that needs the future (see `streaming`), ValueError for a causal
         step without prior statistics.
         """
         dim = self.raw_dim
+        kind = self.steps[0]["kind"]
         stages: list[Stage] = [
-            StreamingFrontEnd(
-                self.steps[0]["kind"], self.sample_rate, options=self.options, seed=seed, vtln_warp=vtln_warp
-            )
+            GivenStream(dim)
+            if self.given
+            else StreamingFrontEnd(kind, self.sample_rate, options=self.options, seed=seed, vtln_warp=vtln_warp)
         ]
         for number, step in enumerate(self.steps[1:], start=1):
             settings = {key: value for key, value in step.items() if key not in ("kind", "mode")}
@@ -223,9 +261,9 @@ def _check_step(number: int, step: dict[str, Any]) -> None:
     for key in step:
         if key not in ("kind", *_KEYS[kind]):
             raise ConfigError(f"{where}: {kind} has no key {key!r}{did_you_mean(key, _KEYS[kind])}")
+    if kind in _FIRST and number:
+        raise ConfigError(f"{where}: {kind} is a front-end; need it first and once")
     if kind in FRONT_ENDS:
-        if number:
-            raise ConfigError(f"{where}: {kind} is a front-end; need it first and once")
         known = field_names(FRONT_ENDS[kind].options)
         for name in step.get("options", {}):
             if name not in known:
