@@ -14,7 +14,9 @@ import typer
 from .._version import __version__
 from ..errors import AsrError
 from .common import complain
+from .doctor import doctor
 from .features import features
+from .plot import plot
 from .score import score
 from .transcribe import transcribe
 from .usage import ClickError, Commands, explain
@@ -33,6 +35,8 @@ app = typer.Typer(
 app.command(no_args_is_help=True, rich_help_panel=_RECOGNISE)(transcribe)
 app.command(no_args_is_help=True, rich_help_panel=_RECOGNISE)(score)
 app.command(no_args_is_help=True, rich_help_panel=_LOOK)(features)
+app.command(no_args_is_help=True, rich_help_panel=_LOOK)(plot)
+app.command(rich_help_panel=_HELP)(doctor)
 
 
 def main() -> None:

@@ -44,7 +44,8 @@ def settings(ctx: typer.Context, incomplete: str) -> list[str]:
     from ..features.front_ends import FRONT_ENDS
     from ..options import field_names
 
-    options = FRONT_ENDS[Kind(ctx.params.get("kind") or "mfcc").value].options
+    given = ctx.params.get("kind") or ctx.params.get("features") or "mfcc"
+    options = FRONT_ENDS[getattr(given, "value", given)].options
     return [f"{name}=" for name in field_names(options) if name.startswith(incomplete)]
 
 
@@ -92,7 +93,7 @@ def features(
         raise typer.BadParameter("give the folder to write to", param_hint="--out")
     if norm_vars and cmvn is None:
         raise typer.BadParameter("needs --cmvn utterance, speaker or sliding", param_hint="--norm-vars")
-    steps: list[dict[str, Any]] = [{"kind": kind.value, "options": _settings(kind, set or [])}]
+    steps: list[dict[str, Any]] = [{"kind": kind.value, "options": parsed_settings(kind.value, set or [])}]
     if cmvn is not None:
         steps.append({"kind": "cmvn", "mode": cmvn.value, "norm_vars": norm_vars})
     if deltas:
@@ -122,12 +123,12 @@ def _list_settings(kind: Kind) -> None:
         typer.echo(f"{f'{name}={getattr(options(), name)}':32}  {meaning}".rstrip())
 
 
-def _settings(kind: Kind, pairs: list[str]) -> dict[str, Any]:
+def parsed_settings(kind: str, pairs: list[str]) -> dict[str, Any]:
     """The front-end's options from `name=value` texts, each of the type of its default."""
     from ..features.front_ends import FRONT_ENDS
     from ..options import field_names
 
-    options = FRONT_ENDS[kind.value].options
+    options = FRONT_ENDS[kind].options
     known, found = field_names(options), dict[str, Any]()
     for pair in pairs:
         name, equals, text = pair.partition("=")
@@ -136,7 +137,7 @@ def _settings(kind: Kind, pairs: list[str]) -> dict[str, Any]:
             raise typer.BadParameter(f"{pair!r}; need NAME=VALUE, for instance {known[0]}=20", param_hint="--set")
         if name not in known:
             hint = did_you_mean(name, known)
-            raise typer.BadParameter(f"{kind.value} has no setting {name!r}{hint}", param_hint="--set")
+            raise typer.BadParameter(f"{kind} has no setting {name!r}{hint}", param_hint="--set")
         if name in found:
             raise typer.BadParameter(f"{name} is given twice", param_hint="--set")
         found[name] = _value(text.strip(), getattr(options(), name))

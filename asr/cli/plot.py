@@ -1,0 +1,132 @@
+"""`asr plot`."""
+
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ..errors import AsrError
+from .common import complain_of_input, model_names, refuse_inputs, writing
+from .features import parsed_settings, settings
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ..model import Transcript
+    from ..report.signal import Panel
+
+
+class Shown(str, Enum):
+    """The features that can be drawn."""
+
+    mfcc = "mfcc"
+    fbank = "fbank"
+    lpc = "lpc"
+    lpcc = "lpcc"
+    none = "none"
+
+
+_NAMES = {
+    "mfcc": "MFCC coefficient",
+    "fbank": "mel filter (log)",
+    "lpc": "LPC coefficient",
+    "lpcc": "LPCC coefficient",
+}
+
+
+def plot(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="An audio file.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="PICTURE", help="A .png, .svg or .pdf file to write; needed.")
+    ] = None,
+    features: Annotated[Shown, typer.Option("--features", help="What is drawn below the spectrogram.")] = Shown.mfcc,
+    set: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="NAME=VALUE",
+            help="A setting of the features, see asr features KIND --settings.",
+            autocompletion=settings,
+        ),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option("--model", metavar="MODEL", help="Show the words it recognises.", autocompletion=model_names),
+    ] = None,
+    text: Annotated[
+        str | None, typer.Option("--text", metavar="WORDS", help="With --model: show where these words were said.")
+    ] = None,
+    start: Annotated[float | None, typer.Option("--start", metavar="S", min=0.0, help="Seconds; from there.")] = None,
+    end: Annotated[float | None, typer.Option("--end", metavar="S", min=0.0, help="Seconds; up to there.")] = None,
+) -> None:
+    """Draw a recording: waveform, spectrogram and features over one time axis, with words and phones if wanted.
+
+    \b
+    Example:
+      asr plot seven.wav --out seven.png
+      asr plot seven.wav --out seven.svg --features lpcc --model digits --text seven
+    """
+    if out is None:
+        raise typer.BadParameter("give the picture to write, e.g. --out picture.png", param_hint="--out")
+    if text is not None and model is None:
+        raise typer.BadParameter("needs a --model that knows the words", param_hint="--text")
+    if set and features is Shown.none:
+        raise typer.BadParameter("is of no use with --features none", param_hint="--set")
+    from .. import audio
+    from ..files import kind_of
+    from ..report.signal import check_picture, draw_signal, save_picture
+
+    options = parsed_settings(features.value, set or []) if features is not Shown.none else {}
+    refuse_inputs(out, [file])
+    check_picture(out)
+    if kind_of(out) == "folder":
+        raise AsrError(f"{out}: is a folder; give --out the name of a file")
+    samples, rate = audio.read(file, start=start, end=end)
+    panel = _panel(samples, rate, features, options, file)
+    heard = _heard(model, samples, rate, text) if model is not None else None
+    figure = draw_signal(
+        samples,
+        rate,
+        panel=panel,
+        words=[(w.word, w.start, w.end) for w in heard.words] if heard else [],
+        phones=[(p.phone, p.start, p.end) for p in heard.phones] if heard else [],
+        offset=start or 0.0,
+        title=_title(file, rate, len(samples) / rate, heard, text),
+    )
+    with writing(out):
+        save_picture(figure, out)
+
+
+def _panel(samples: "np.ndarray", rate: int, kind: Shown, options: dict, file: Path) -> "Panel | None":
+    """The features to draw. Raises AsrError for settings that are impossible at this rate."""
+    if kind is Shown.none:
+        return None
+    from ..features.front_ends import FRONT_ENDS
+    from ..report.signal import Panel
+
+    chosen = FRONT_ENDS[kind.value].options(**options)
+    try:
+        matrix = FRONT_ENDS[kind.value](samples, rate, chosen)
+    except (ValueError, AsrError) as error:
+        raise AsrError(f"{file}: {error}") from None
+    shift, length = chosen.frame_shift / 1000, chosen.frame_length / 1000
+    begin = (length - shift) / 2 if chosen.snip_edges else 0.0  # a frame stands for the shift around its middle
+    return Panel(_NAMES[kind.value], matrix, shift, begin, standardised=kind is not Shown.fbank)
+
+
+def _heard(name: str, samples: "np.ndarray", rate: int, text: str | None) -> "Transcript":
+    from ..model import load
+
+    model = load(name)
+    heard = model.transcribe(samples, rate) if text is None else model.align(samples, text, rate)
+    if not heard.words:
+        complain_of_input("warning: no words were recognised")
+    return heard
+
+
+def _title(file: Path, rate: int, seconds: float, heard: "Transcript | None", text: str | None) -> str:
+    name = file.name if len(file.name) <= 60 else f"{file.name[:59]}…"
+    said = "" if heard is None else "    aligned" if text is not None else "    recognised"
+    words = "" if heard is None else f": {heard.text if len(heard.text) <= 60 else heard.text[:59] + '…'}"
+    return " ".join(f"{name}    {rate} Hz, {seconds:.2f} s".splitlines()) + said + words
