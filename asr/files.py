@@ -1,5 +1,6 @@
-"""Files that are written whole or not at all, and their hashes."""
+"""Files that are written whole or not at all, their hashes, and text files' lines whatever system wrote them."""
 
+import codecs
 import contextlib
 import hashlib
 import os
@@ -61,16 +62,32 @@ def sha256(path: str | os.PathLike) -> str:
 
 
 def numbered_lines(path: str | os.PathLike) -> Iterator[tuple[int, str | None]]:
-    """Line numbers from 1 and lines of a UTF-8 text file, without line ends; None stands for a line that is not UTF-8.
+    """Line numbers from 1 and lines of a text file, without line ends; None stands for a line that is not Unicode.
 
-    A byte-order mark and Windows line ends are dropped. Lines end at newlines alone: other separators stay inside.
+    The file is UTF-8, or UTF-16 with a byte-order mark. Byte-order marks are dropped at the start of every line, as
+    files that begin with one may have been joined. Lines end at newlines, with or without a carriage return before
+    them, or in a file without newlines at carriage returns (old Macs); other separators stay inside. Raises OSError.
     """
-    raw = Path(path).read_bytes().removeprefix(b"\xef\xbb\xbf")
-    lines = raw.split(b"\n")
+    yield from decoded_lines(Path(path).read_bytes())
+
+
+def decoded_lines(raw: bytes) -> Iterator[tuple[int, str | None]]:
+    """The numbered lines of a text file's bytes, see `numbered_lines`.
+
+    >>> list(decoded_lines(b"one\\r\\ntwo"))
+    [(1, 'one'), (2, 'two')]
+    """
+    for mark, order in ((codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be")):
+        if raw.startswith(mark):
+            # Half a character becomes a surrogate, which UTF-8 refuses below: only its own line is lost.
+            text = raw[2 : len(raw) // 2 * 2].decode(order, "surrogatepass") + "\udcff" * (len(raw) % 2)
+            raw = text.encode("utf-8", "surrogatepass")
+    raw = raw.removeprefix(codecs.BOM_UTF8)
+    lines = raw.split(b"\n" if b"\n" in raw else b"\r")
     if not lines[-1]:
         lines.pop()
     for number, line in enumerate(lines, 1):
         try:
-            yield number, line.removesuffix(b"\r").decode("utf-8")
+            yield number, line.removesuffix(b"\r").decode("utf-8").removeprefix("\ufeff")
         except UnicodeDecodeError:
             yield number, None

@@ -1,4 +1,4 @@
-"""Corpora: recordings with speakers and transcripts, read from folders and Kaldi data directories, checked at once."""
+"""Corpora: recordings, speakers and transcripts, read from folders, Kaldi data directories, tables or manifests."""
 
 from .core import Corpus, Problem, Utterance
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..errors import CorpusError, did_you_mean
-from ..files import kind_of
 
 logger = logging.getLogger(__name__)
 _SHOWN = 20  # problems listed in the message of a corpus of which nothing is left
@@ -24,6 +23,8 @@ class Utterance:
     audio: the recording's file, or None for a transcript alone.
     text: words separated by single blanks (other white space becomes one), or None where it is not known.
     start, end: seconds in the recording; None is its beginning or its end, and a start of 0 becomes None.
+    features: where the whole utterance's feature matrix lies, `X.npy` or `X.ark:OFFSET` (asr.features.archive), or None
+      where features are made of the audio.
     Raises CorpusError for an impossible value.
     """
 
@@ -33,6 +34,7 @@ class Utterance:
     text: str | None = None
     start: float | None = None
     end: float | None = None
+    features: str | None = None
 
     def __post_init__(self) -> None:
         for what, name in (("id", self.id), ("speaker", self.speaker)):
@@ -45,6 +47,8 @@ class Utterance:
             object.__setattr__(self, "text", " ".join(self.text.split()))
         if self.audio is not None:
             object.__setattr__(self, "audio", Path(self.audio))
+        if self.features is not None:
+            object.__setattr__(self, "features", os.fspath(self.features))
         object.__setattr__(self, "start", float(self.start) if self.start else None)
         object.__setattr__(self, "end", float(self.end) if self.end is not None else None)
 
@@ -140,12 +144,46 @@ class Corpus:
         return Corpus([u for u in self.utterances if predicate(u)], self.problems)
 
     @classmethod
-    def read(cls, path: str | os.PathLike, *, need_text: bool = True, strict: bool = False) -> "Corpus":
-        """A Kaldi data directory (a folder with a wav.scp) or else a folder of recordings and transcripts."""
-        source = Path(path)
-        if kind_of(source / "wav.scp") == "file":
-            return cls.from_kaldi(source, need_text=need_text, strict=strict)
-        return cls.from_folder(source, need_text=need_text, strict=strict)
+    def read(
+        cls,
+        path: str | os.PathLike,
+        *,
+        need_text: bool = True,
+        strict: bool = False,
+        allow_commands: str | os.PathLike | None = None,
+    ) -> "Corpus":
+        """The corpus at a path, of whatever kind it is.
+
+        path                                            read by
+        a folder with a wav.scp or feats.scp            from_kaldi
+        a folder with recordings*, supervisions* or     from_lhotse
+          cuts*.jsonl[.gz], or such a file
+        a file .tsv                                     from_tsv
+        another folder                                  from_folder
+
+        What is damaged or does not fit is left out, and named with its file and line in `problems`; the rest is used.
+        Lists are UTF-8, or UTF-16 with a byte-order mark, with any system's line ends; nothing needs to be sorted.
+        Reading a corpus runs no program, whatever its lists say, unless `allow_commands` permits it.
+
+        need_text: False for recordings that are only to be transcribed; transcripts are then not read.
+        strict: raise instead of leaving out what has a problem.
+        allow_commands: see from_kaldi.
+        Raises CorpusError if there is no corpus or nothing usable in it, or listing all problems if strict.
+
+        >>> Corpus.read("no-such-corpus")
+        Traceback (most recent call last):
+        asr.errors.CorpusError: no-such-corpus: no such file or folder
+        """
+        from .kinds import corpus_kind
+
+        kind = corpus_kind(Path(path))
+        if kind == "kaldi":
+            return cls.from_kaldi(path, need_text=need_text, strict=strict, allow_commands=allow_commands)
+        if kind == "tsv":
+            return cls.from_tsv(path, need_text=need_text, strict=strict)
+        if kind == "lhotse":
+            return cls.from_lhotse(path, need_text=need_text, strict=strict)
+        return cls.from_folder(path, need_text=need_text, strict=strict)
 
     @classmethod
     def from_folder(
@@ -157,16 +195,18 @@ class Corpus:
         need_text: bool = True,
         strict: bool = False,
     ) -> "Corpus":
-        """The wav, flac, ogg and mp3 files of a folder and the folders in it, each with its transcript beside it.
+        """The recordings of a folder and the folders in it (wav, flac, ogg, opus, mp3 ...), each with its transcript.
 
         `ann/hello.wav` and `ann/hello.txt` make utterance `hello` of speaker `ann`. Where files in different folders
-        share a stem, these files' ids are their paths with `-` for `/` (`ann-hello`, `bob-hello`). Names that begin
-        with a dot are passed over. Utterances come sorted by path.
+        share a stem, these files' ids are their paths with `-` for `/` (`ann-hello`, `bob-hello`). Blanks in ids
+        become `_`. Names that begin with a dot are passed over. Utterances come sorted by path.
+        A matrix `hello.npy`, float (n_frames, dim), beside the recording is its features; in a folder without
+        recordings each matrix with its transcript is an utterance.
 
         speaker: a regular expression searched in the path within the folder without its suffix (`ann/hello`), whose
           first group, or whole match, is the speaker; or a function of that path. Without it the speaker is the name of
           the file's own folder (blanks become `_`), and a file directly in `directory` is a speaker of its own.
-        text_suffix: what a transcript's name has in place of the recording's suffix; its content is UTF-8.
+        text_suffix: what a transcript's name has in place of the recording's suffix; its content is the text.
         need_text: False leaves transcripts unread.
         strict: raise instead of leaving out what has a problem.
         Raises CorpusError if nothing usable is there, or listing all problems if strict.
@@ -177,32 +217,106 @@ class Corpus:
         return _checked(cls, utterances, problems, Path(directory), strict)
 
     @classmethod
-    def from_kaldi(cls, directory: str | os.PathLike, *, need_text: bool = True, strict: bool = False) -> "Corpus":
-        """A Kaldi data directory: wav.scp, text, utt2spk, and where they exist segments and spk2utt.
+    def from_kaldi(
+        cls,
+        directory: str | os.PathLike,
+        *,
+        need_text: bool = True,
+        strict: bool = False,
+        allow_commands: str | os.PathLike | None = None,
+    ) -> "Corpus":
+        """A Kaldi data directory: wav.scp or feats.scp or both, text, utt2spk, and where they exist segments, spk2utt.
 
-        Paths in wav.scp are taken from the current folder, as Kaldi does, or else from the data directory. Commands
-        (`sph2pipe ... |`) are refused: reading data must not run programs. A segment's end of -1, or up to half a
-        second past the recording, is the recording's end, as in Kaldi. Lines need not be sorted.
+        Paths in the lists are taken from the current folder, as Kaldi does, or else from the data directory. A
+        segment's end of -1, or up to half a second past the recording, is the recording's end, as in Kaldi. Segments of
+        one recording and speaker that overlap are problems, but used. An utterance whose audio or features cannot be
+        used is used with the other.
 
         need_text: False for recordings that are only to be transcribed: text is not read, and without utt2spk each
           utterance is a speaker of its own.
         strict: raise instead of leaving out what has a problem.
+        allow_commands: a folder. Commands in wav.scp and feats.scp (`sph2pipe a.sph |`) then run in the shell, with all
+          your rights, and what they write is kept in that folder, where the next reading finds it. None refuses them:
+          each is a problem.
         Raises CorpusError if nothing usable is there, or listing all problems if strict.
         """
         from .kaldi import read_kaldi
 
-        utterances, problems = read_kaldi(Path(directory), need_text)
+        commands = None if allow_commands is None else Path(allow_commands)
+        utterances, problems = read_kaldi(Path(directory), need_text, commands)
         return _checked(cls, utterances, problems, Path(directory), strict)
+
+    @classmethod
+    def from_tsv(cls, path: str | os.PathLike, *, need_text: bool = True, strict: bool = False) -> "Corpus":
+        """A table with a line for each utterance, cells separated by tabs; the first line names the columns:
+
+        audio, features   one of them is needed: paths from the table's folder; see Utterance
+        text              needed unless need_text is False
+        id                otherwise the audio's name without suffix, blanks as `_`
+        speaker           otherwise the name of the audio (blanks become `_`)
+        start, end        s; empty for the recording's own
+
+        Columns may come in any order; others are not used. Common Voice's tables are read as they are: path, sentence
+        and client_id stand for audio, text and speaker, and the recordings may lie in `clips` beside the table.
+        Quotes are letters like others: a cell holds neither tabs nor line ends.
+
+        need_text: False leaves transcripts unread.
+        strict: raise instead of leaving out what has a problem.
+        Raises CorpusError for an unusable header or if nothing usable is there, or listing all problems if strict.
+        """
+        from .tsv import read_tsv
+
+        utterances, problems = read_tsv(Path(path), need_text)
+        return _checked(cls, utterances, problems, Path(path), strict)
+
+    @classmethod
+    def from_lhotse(
+        cls,
+        manifest: str | os.PathLike,
+        supervisions: str | os.PathLike | None = None,
+        *,
+        need_text: bool = True,
+        strict: bool = False,
+    ) -> "Corpus":
+        """Lhotse's manifests in JSON lines (.jsonl, .jsonl.gz): each supervision is an utterance. Lhotse is not needed.
+
+        Paths are taken from the current folder, as Lhotse does, or else from the manifest's. Of cuts, MonoCuts with
+        a recording are read. Blanks in ids and speakers become `_`; without a speaker a recording is one of its own.
+        Sources of types other than `file` are problems (nothing is run or fetched), and so are recordings with
+        transforms, and channels that lie with others in one file.
+
+        manifest: recordings*, cuts*, or a folder that holds either once.
+        supervisions: of the recordings; otherwise the file of that name beside `recordings`.
+        need_text: False also takes recordings and cuts without supervision, whole.
+        strict: raise instead of leaving out what has a problem.
+        Raises CorpusError if nothing usable is there, or listing all problems if strict.
+        """
+        from .lhotse import read_lhotse
+
+        given = None if supervisions is None else Path(supervisions)
+        utterances, problems = read_lhotse(Path(manifest), given, need_text)
+        return _checked(cls, utterances, problems, Path(manifest), strict)
 
     def to_kaldi(self, directory: str | os.PathLike) -> None:
         """Write a Kaldi data directory: wav.scp, text, utt2spk, spk2utt, and segments if parts of recordings are used.
 
-        Whole or not at all, sorted as Kaldi sorts (LC_ALL=C); audio paths become absolute. An older data directory is
-        replaced. Raises CorpusError for a directory that holds other files, or an utterance without audio.
+        Where every utterance has features in a Kaldi archive feats.scp is written; without audio it stands alone.
+        Whole or not at all, sorted as Kaldi sorts (LC_ALL=C); paths become absolute. An older data directory is
+        replaced. Raises CorpusError for a directory that holds other files, or utterances of which some have no audio.
         """
-        from .kaldi import write_kaldi
+        from .kaldi_writing import write_kaldi
 
         write_kaldi(self.utterances, Path(directory))
+
+    def to_tsv(self, path: str | os.PathLike) -> None:
+        """Write a table that from_tsv reads, whole or not at all; columns that would be empty are left out.
+
+        Files below the table's folder are given from there, so that all can be moved together; others by their
+        absolute paths. Raises CorpusError for a path that a table cannot hold.
+        """
+        from .tsv import write_tsv
+
+        write_tsv(self.utterances, Path(path))
 
 
 def _checked(
@@ -213,6 +327,8 @@ def _checked(
         raise CorpusError("\n".join([f"{len(problems)} problems in {source}:", *(f"  {p}" for p in problems)]))
     if problems:
         logger.warning("%s: %d problems, %d usable utterances", source, len(problems), len(utterances))
+    elif not utterances:
+        raise CorpusError(f"{source}: no utterance is listed in it")
     try:
         return kind(utterances, problems)
     except CorpusError as error:
@@ -220,8 +336,8 @@ def _checked(
 
 
 def is_name(name: object) -> bool:
-    """Whether something can be an id or a speaker: not empty, no white space, can be written as UTF-8."""
-    return isinstance(name, str) and name.split() == [name] and is_unicode(name)
+    """Whether something can be an id or a speaker: not empty, no white space, nor what lists cannot hold."""
+    return isinstance(name, str) and name.split() == [name] and is_unicode(name) and not {"\0", "\ufeff"} & {*name}
 
 
 def is_unicode(name: str) -> bool:

@@ -1,4 +1,4 @@
-"""Reading a folder of recordings with transcripts of the same stem."""
+"""Reading a folder of recordings, or of feature matrices, with transcripts of the same stem."""
 
 import os
 import re
@@ -7,11 +7,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from ..errors import CorpusError
-from ..files import kind_of, numbered_lines
+from ..files import kind_of
 from .core import Problem, Utterance, is_name
+from .lists import AUDIO_SUFFIXES, UNDECODABLE, check_audio, check_file, good_lines, nfc
 
-AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")
-Speaker = str | Callable[[Path], str] | None
+__all__ = ["AUDIO_SUFFIXES", "files_below", "read_folder"]
+
+_FEATURES = ".npy"
+Speaker = str | re.Pattern[str] | Callable[[Path], str] | None
 
 
 def read_folder(
@@ -20,40 +23,90 @@ def read_folder(
     """The usable utterances of `Corpus.from_folder`, and the problems."""
     if kind_of(directory) != "folder":
         raise CorpusError(f"{directory}: no such folder, or no permission to look into it")
+    if isinstance(speaker, str):
+        try:
+            speaker = re.compile(speaker)
+        except re.error as error:
+            raise CorpusError(f"speaker={speaker!r} is not a regular expression: {error}") from None
     problems: list[Problem] = []
     files = files_below(directory, problems)
-    audio = [path for path in files if path.suffix.lower() in AUDIO_SUFFIXES]
-    if not audio:
+    features = {_stem(path): path for path in files if path.suffix.lower() == _FEATURES}
+    main = _recordings(files) or list(features.values())
+    if not main:
         reasons = "".join(f"; {problem}" for problem in problems)
-        kinds = ", ".join(AUDIO_SUFFIXES)
+        kinds = ", ".join((*AUDIO_SUFFIXES, _FEATURES))
         raise CorpusError(f"{directory}: no recordings ({kinds}) in this folder or those in it{reasons}")
-    texts = {_without(path, text_suffix): path for path in files if path.name.lower().endswith(text_suffix.lower())}
+    texts = {_stem(path, text_suffix): path for path in files if path.name.lower().endswith(text_suffix.lower())}
     utterances = []
-    for path, utterance_id in _named(audio, directory, problems):
-        found = len(problems)
-        text = _text(path, texts, text_suffix, problems) if need_text else None
-        name = _speaker(path.relative_to(directory).with_suffix(""), utterance_id, speaker, path, problems)
-        if kind_of(path) != "file":
-            lost = path.is_symlink() and kind_of(path) != "other"
-            problems.append(Problem(str(path), "the link leads to no file" if lost else "is a pipe or device, no file"))
-        elif path.stat().st_size == 0:
-            problems.append(Problem(str(path), "the file is empty"))
-        if len(problems) == found:
-            utterances.append(Utterance(utterance_id, name, path, text))
+    for path, utterance_id in _named(main, directory, problems):
+        try:
+            name = _speaker(path.relative_to(directory).with_suffix(""), utterance_id, speaker)
+            audio, matrix = _usable(path, features.get(_stem(path)), problems)
+            text = _text(path, texts, text_suffix, problems) if need_text else None
+        except CorpusError as error:
+            problems.append(Problem(str(path), str(error)))
+            continue
+        if text is None and need_text:
+            continue
+        utterances.append(Utterance(utterance_id, name, audio, text, features=matrix))
     if need_text:
-        problems += _orphans(audio, texts)
-    return utterances, problems
+        problems += _orphans({_stem(path) for path in main}, texts)
+    return utterances, [*problems, *_same_but_for_case(main, directory)]
 
 
-def _orphans(audio: list[Path], texts: dict[Path, Path]) -> list[Problem]:
+def _usable(path: Path, features: Path | None, problems: list[Problem]) -> tuple[Path | None, str | None]:
+    """The audio and the features of an utterance, what is wrong with one where the other can be used."""
+    audio = None if path == features else path
+    if audio is not None:
+        try:
+            check_audio(audio)
+        except CorpusError as error:
+            if features is None:
+                raise
+            problems.append(Problem(str(path), f"{error}; its features {features.name} are used alone"))
+            audio = None
+    if features is None:
+        return audio, None
+    try:
+        check_file(features)
+    except CorpusError as error:
+        if audio is None:
+            raise
+        problems.append(Problem(str(features), f"{error}; only the recording beside it is used"))
+        return audio, None
+    return audio, str(features)
+
+
+def _recordings(files: list[Path]) -> list[Path]:
+    """The audio files, but those that cannot be decoded and lie beside a copy of the same name that can."""
+    audio = [path for path in files if path.suffix.lower() in AUDIO_SUFFIXES]
+    converted = {_stem(path) for path in audio if path.suffix.lower() not in UNDECODABLE}
+    return [path for path in audio if path.suffix.lower() not in UNDECODABLE or _stem(path) not in converted]
+
+
+def _stem(path: Path, suffix: str | None = None) -> str:
+    """A path without its suffix, to compare: systems differ in how they write accents in file names."""
+    cut = len(path.suffix if suffix is None else suffix)
+    return nfc(str(path.with_name(path.name[: len(path.name) - cut])) if 0 < cut < len(path.name) else str(path))
+
+
+def _orphans(stems: set[str], texts: dict[str, Path]) -> Iterator[Problem]:
     """Transcripts without recording."""
-    stems = {path.with_suffix("") for path in audio}
-    kinds = ", ".join(AUDIO_SUFFIXES)
-    return [
-        Problem(str(path), f"no recording of that name ({kinds}) beside it")
-        for stem, path in texts.items()
-        if stem not in stems
-    ]
+    for stem, path in texts.items():
+        if stem not in stems:
+            folder = next((f"{stem}{s}" for s in AUDIO_SUFFIXES if kind_of(f"{stem}{s}") == "folder"), None)
+            hint = f"; {Path(folder).name} is a folder" if folder else ""
+            yield Problem(str(path), f"no recording of that name ({', '.join(AUDIO_SUFFIXES)}) beside it{hint}")
+
+
+def _same_but_for_case(main: list[Path], directory: Path) -> Iterator[Problem]:
+    """Files that are one on systems that take `A` and `a` for the same."""
+    first: dict[str, Path] = {}
+    for path in main:
+        other = first.setdefault(_stem(path.relative_to(directory)).casefold(), path)
+        if _stem(other) != _stem(path):
+            message = f"differs from {other} by upper and lower case alone; both are used, Windows would keep one"
+            yield Problem(str(path), message)
 
 
 def files_below(directory: Path, problems: list[Problem]) -> list[Path]:
@@ -67,7 +120,7 @@ def files_below(directory: Path, problems: list[Problem]) -> list[Path]:
 
     found, seen = [], set()
     for here, folders, names in os.walk(directory, onerror=complain, followlinks=True):
-        real = Path(here).resolve()
+        real = os.path.realpath(here)
         folders[:] = [] if real in seen else sorted(name for name in folders if not name.startswith("."))
         if real not in seen:
             found += [Path(here) / name for name in names if not name.startswith(".")]
@@ -75,76 +128,66 @@ def files_below(directory: Path, problems: list[Problem]) -> list[Path]:
     return sorted(found, key=lambda path: path.relative_to(directory).as_posix())
 
 
-def _without(path: Path, suffix: str) -> Path:
-    return path.with_name(path.name[: len(path.name) - len(suffix)]) if len(path.name) > len(suffix) else path
-
-
-def _named(audio: list[Path], directory: Path, problems: list[Problem]) -> Iterator[tuple[Path, str]]:
-    """Recordings with their ids; those that cannot have one become problems."""
+def _named(main: list[Path], directory: Path, problems: list[Problem]) -> Iterator[tuple[Path, str]]:
+    """Files with their ids; those that cannot have one become problems."""
     folders_of_stem: dict[str, set[Path]] = {}
-    for path in audio:
-        folders_of_stem.setdefault(path.stem, set()).add(path.parent)
+    for path in main:
+        folders_of_stem.setdefault(_id(Path(path.name)), set()).add(path.parent)
 
     def id_of(path: Path) -> str:
-        if len(folders_of_stem[path.stem]) == 1:
-            return path.stem
-        return path.relative_to(directory).with_suffix("").as_posix().replace("/", "-")
+        short = _id(Path(path.name))
+        return short if len(folders_of_stem[short]) == 1 else _id(path.relative_to(directory))
 
-    counts = Counter(map(id_of, audio))
+    counts = Counter(map(id_of, main))
     first: dict[str, Path] = {}
-    for path in audio:
+    for path in main:
         utterance_id = id_of(path)
         if not is_name(utterance_id):
-            problems.append(
-                Problem(str(path), f"id {utterance_id!r} has white space or is not Unicode; rename the file")
-            )
+            problems.append(Problem(str(path), f"id {utterance_id!r} is empty or not Unicode; rename the file"))
         elif utterance_id in first:
-            problems.append(
-                Problem(
-                    str(path), f"has the same id {utterance_id!r} as {first[utterance_id]}; neither is used, rename one"
-                )
-            )
+            message = f"has the same id {utterance_id!r} as {first[utterance_id]}; neither is used, rename one"
+            problems.append(Problem(str(path), message))
         elif counts[utterance_id] == 1:
             yield path, utterance_id
         first.setdefault(utterance_id, path)
 
 
-def _text(path: Path, texts: dict[Path, Path], text_suffix: str, problems: list[Problem]) -> str:
-    """The transcript beside a recording."""
-    source = texts.get(path.with_suffix(""))
+def _id(path: Path) -> str:
+    """The id that a path makes: without suffix, `-` for `/`, `_` for blanks."""
+    return "_".join(nfc(path.with_suffix("").as_posix()).replace("/", "-").split())
+
+
+def _text(path: Path, texts: dict[str, Path], text_suffix: str, problems: list[Problem]) -> str | None:
+    """The transcript beside a recording; None, and a problem, for one that cannot be used."""
+    source = texts.get(_stem(path))
     if source is None:
-        problems.append(Problem(str(path), f"no transcript {path.with_suffix('').name}{text_suffix} beside it"))
-        return ""
+        wanted = f"{path.stem}{text_suffix}"
+        like = [p.name for stem, p in texts.items() if stem.casefold() == _stem(path).casefold()]
+        hint = f"; {like[0]} differs by upper and lower case" if like else ""
+        raise CorpusError(f"no transcript {wanted} beside it{hint}")
+    found = len(problems)
     try:
-        lines = list(numbered_lines(source))
-    except OSError as error:
-        problems.append(Problem(str(source), f"cannot be read: {error.strerror}"))
-        return ""
-    bad = [number for number, line in lines if line is None]
-    if bad:
-        problems.append(Problem(f"{source}:{bad[0]}", "not valid UTF-8; save the file as UTF-8"))
-        return ""
-    text = " ".join(line for _, line in lines if line)
+        text = " ".join(line for _, line in good_lines(source, problems))
+    except CorpusError as error:
+        problems.append(Problem(str(source), str(error).removeprefix(f"{source}: ")))
+    if len(problems) > found:
+        return None
     if not text.strip():
         problems.append(Problem(str(source), "the transcript is blank; write what is said, or remove the recording"))
+        return None
     return text
 
 
-def _speaker(inner: Path, utterance_id: str, speaker: Speaker, path: Path, problems: list[Problem]) -> str:
+def _speaker(inner: Path, utterance_id: str, speaker: Speaker) -> str:
     """The speaker of a recording; `inner` is its path within the corpus, without suffix."""
     if speaker is None:
         return "_".join(inner.parent.name.split()) or utterance_id
-    if isinstance(speaker, str):
-        try:
-            match = re.search(speaker, inner.as_posix())
-        except re.error as error:
-            raise CorpusError(f"speaker={speaker!r} is not a regular expression: {error}") from None
-        name = (match[1] if match.re.groups else match[0]) if match else None
-    else:
+    name: object
+    if callable(speaker):
         name = speaker(inner)
+    else:
+        match = re.search(speaker, inner.as_posix())
+        name = (match[1] if match.re.groups else match[0]) if match else None
     if not is_name(name):
-        problems.append(
-            Problem(str(path), f"its speaker would be {name!r}; need a name without blanks: mend `speaker`")
-        )
-        return utterance_id
+        raise CorpusError(f"its speaker would be {name!r}; need a name without blanks: mend `speaker`")
     return str(name)

@@ -1,18 +1,14 @@
-"""Kaldi data directories: wav.scp, text, utt2spk, spk2utt, segments."""
+"""Reading Kaldi data directories: wav.scp or feats.scp, text, utt2spk, spk2utt, segments."""
 
-import re
-from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import CorpusError
-from ..files import kind_of, numbered_lines, replacing
-from .core import Problem, Utterance, time_problem
+from ..files import kind_of
+from .core import Problem, Utterance
+from .lists import Finder, good_lines, nfc, overlaps
 
-_WRITTEN = ("wav.scp", "text", "utt2spk", "spk2utt", "segments")
-MAX_OVERSHOOT = 0.5  # seconds that a segment may end after its recording, as in Kaldi's extract-segments
-_IN_ARCHIVE = re.compile(r".*\.ark:\d+")
+_Part = tuple[Path, float | None, float | None]  # a recording's file, start and end in s
 
 
 @dataclass
@@ -35,40 +31,40 @@ class _Table:
         return Problem(self.place(name), message)
 
 
-def read_kaldi(directory: Path, need_text: bool) -> tuple[list[Utterance], list[Problem]]:
-    """The usable utterances of `Corpus.from_kaldi`, and the problems."""
+def read_kaldi(directory: Path, need_text: bool, commands: Path | None = None) -> tuple[list[Utterance], list[Problem]]:
+    """The usable utterances of `Corpus.from_kaldi`, and the problems. commands: see Finder."""
     problems: list[Problem] = []
-    if kind_of(directory / "wav.scp") != "file":
-        raise CorpusError(f"{directory}: no wav.scp; not a Kaldi data directory")
-    recordings = _read_table(directory / "wav.scp", problems)
-    audio = _audio_files(recordings, directory, problems)
-    if kind_of(directory / "segments") != "missing":
-        utterances = _read_table(directory / "segments", problems)
-        times = _segments(utterances, recordings, audio, problems)
-    else:
-        utterances = recordings
-        times = {name: (name, None, None) for name in audio}
-    texts = _texts(directory, utterances, problems) if need_text else None
-    speakers = _speakers(directory, utterances, problems, required=need_text)
+    tables = {
+        name: _read_table(directory / name, problems)
+        for name in ("wav.scp", "segments", "feats.scp")
+        if kind_of(directory / name) != "missing" and (name != "segments" or kind_of(directory / "wav.scp") == "file")
+    }
+    if "wav.scp" not in tables and "feats.scp" not in tables:
+        raise CorpusError(f"{directory}: no wav.scp and no feats.scp; not a Kaldi data directory")
+    finder = Finder(Path(), directory, commands=commands)
+    parts = _parts(tables, finder, problems)
+    features = _features(tables["feats.scp"], finder, problems) if "feats.scp" in tables else {}
+    index = next(tables[name] for name in ("segments", "wav.scp", "feats.scp") if name in tables)
+    if "feats.scp" in tables and index is not tables["feats.scp"]:
+        problems += _compare(tables["feats.scp"], index, "feature matrix")
+    texts = _texts(directory, index, problems) if need_text else None
+    speakers = _speakers(directory, index, problems, required=need_text)
     found = []
-    for name, (recording, start, end) in times.items():
-        if (texts is None or name in texts) and name in speakers:
+    for name in index.lines:
+        audio, start, end = parts.get(name, (None, None, None))
+        place = features.get(name)
+        if (audio or place) and (texts is None or name in texts) and name in speakers:
             text = None if texts is None else texts[name]
-            found.append(Utterance(name, speakers[name], audio[recording], text, start, end))
+            found.append(Utterance(name, speakers[name], audio, text, start, end, place))
+    if need_text:
+        problems += overlaps((index.place(u.id), u) for u in found)
     return found, problems
 
 
 def _read_table(path: Path, problems: list[Problem]) -> _Table:
     """The lines of a file by their first word; lines without use and ids given twice become problems."""
     table = _Table(path)
-    try:
-        lines = list(numbered_lines(path))
-    except OSError as error:
-        raise CorpusError(f"{path}: cannot be read: {error.strerror}") from None
-    for number, line in lines:
-        if line is None:
-            problems.append(Problem(f"{path}:{number}", "not valid UTF-8; save the file as UTF-8"))
-            continue
+    for number, line in good_lines(path, problems):
         name, *value = line.split(maxsplit=1)[:2] or [""]
         if not name:
             continue
@@ -83,78 +79,54 @@ def _read_table(path: Path, problems: list[Problem]) -> _Table:
     return table
 
 
-def _audio_files(recordings: _Table, directory: Path, problems: list[Problem]) -> dict[str, Path]:
-    """Recording id -> existing file."""
+def _parts(tables: dict[str, _Table], finder: Finder, problems: list[Problem]) -> dict[str, _Part]:
+    """Utterance id -> file, start and end, of those whose audio can be used."""
+    if "wav.scp" not in tables:
+        return {}
+    recordings = tables["wav.scp"]
     files = {}
     for name, given in list(recordings.values.items()):
-        path = Path(given)
-        if not path.is_absolute() and kind_of(path) != "file":
-            path = directory / path
-        kind = kind_of(path)
-        if not given:
-            message = f"recording {name!r} has no path after its id"
-        elif given.endswith("|") or given.startswith("|"):
-            message = f"recording {name!r} is a command ({given!r}); commands are not run: convert it to an audio file"
-        elif _IN_ARCHIVE.fullmatch(given):
-            message = f"recording {name!r} lies in an archive ({given!r}); copy it to an audio file of its own"
-        elif kind != "file":
-            what = {"missing": "no such file", "unreachable": "may not or cannot be opened"}.get(kind, "not a file")
-            message = f"recording {name!r}: {what}: {given}"
-        elif path.stat().st_size == 0:
-            message = f"recording {name!r}: the file is empty: {given}"
-        else:
-            files[name] = path
-            continue
-        problems.append(recordings.drop(name, message))
-    return files
-
-
-def _segments(
-    segments: _Table, recordings: _Table, audio: dict[str, Path], problems: list[Problem]
-) -> dict[str, tuple[str, float | None, float | None]]:
-    """Utterance id -> recording id, start, end. None stands for the recording's own."""
+        try:
+            files[name] = finder.audio(given, name)
+        except CorpusError as error:
+            problems.append(recordings.drop(name, f"recording {name!r}: {error}"))
+    if "segments" not in tables:
+        return {name: (path, None, None) for name, path in files.items()}
+    segments = tables["segments"]
     found = {}
-    durations: dict[str, float | str] = {}
     for name, value in list(segments.values.items()):
         try:
-            recording, first, last = value.split()
-            start, end = float(first), float(last)
-        except ValueError:
-            message = f"utterance {name!r}: expected 'id recording start end', found {f'{name} {value}'!r}"
-            problems.append(segments.drop(name, message))
-            continue
-        stop = None if end == -1.0 else end
-        message = time_problem(start, stop) or ""
-        if recording in recordings.broken:
-            segments.drop(name, "")  # reported with the recording
-            continue
-        if recording not in audio:
-            message = f"recording {recording!r} is not in wav.scp"
-        elif not message:
-            if recording not in durations:
-                durations[recording] = _duration(audio[recording])
-            length = durations[recording]
-            if isinstance(length, str):
-                message = length
-            elif start >= length or (stop is not None and stop > length + MAX_OVERSHOOT):
-                message = f"segment {start:g}-{end:g} s is beyond the recording's {length:.2f} s ({audio[recording]})"
-            elif stop is not None and stop > length:
-                stop = None
-        if message:
-            problems.append(segments.drop(name, f"utterance {name!r}: {message}"))
-        else:
-            found[name] = (recording, start or None, stop)
+            recording, start, end = _segment(name, value)
+            if recording in recordings.broken:
+                segments.drop(name, "")  # reported with the recording
+                continue
+            if recording not in files:
+                raise CorpusError(f"recording {recording!r} is not in wav.scp")
+            found[name] = (files[recording], *finder.part(files[recording], start, end))
+        except CorpusError as error:
+            problems.append(segments.drop(name, f"utterance {name!r}: {error}"))
     return found
 
 
-def _duration(path: Path) -> float | str:
-    """Seconds, read from the file's header, or why they are not known."""
-    import soundfile
-
+def _segment(name: str, value: str) -> tuple[str, float, float | None]:
+    """Recording id, start and end in s; an end of -1 is the recording's."""
     try:
-        return soundfile.info(str(path)).duration
-    except (OSError, RuntimeError) as error:
-        return f"its recording cannot be read: {error}"
+        recording, first, last = value.split()
+        start, end = float(first), float(last)
+    except ValueError:
+        raise CorpusError(f"expected 'id recording start end', found {f'{name} {value}'!r}") from None
+    return recording, start, None if end == -1.0 else end
+
+
+def _features(table: _Table, finder: Finder, problems: list[Problem]) -> dict[str, str]:
+    """Utterance id -> place of its feature matrix."""
+    places = {}
+    for name, given in list(table.values.items()):
+        try:
+            places[name] = finder.features(given, name)
+        except CorpusError as error:
+            problems.append(table.drop(name, f"utterance {name!r}: {error}"))
+    return places
 
 
 def _texts(directory: Path, utterances: _Table, problems: list[Problem]) -> dict[str, str]:
@@ -178,7 +150,7 @@ def _speakers(directory: Path, utterances: _Table, problems: list[Problem], *, r
     if kind_of(path) == "missing":
         if required:
             problems.append(Problem(str(path), "no such file; each utterance is taken for a speaker of its own"))
-        return {name: name for name in utterances.values}
+        return {name: name for name in utterances.lines}
     table = _read_table(path, problems)
     for name, speaker in list(table.values.items()):
         if speaker.split() != [speaker]:
@@ -191,13 +163,17 @@ def _speakers(directory: Path, utterances: _Table, problems: list[Problem], *, r
 
 def _compare(table: _Table, utterances: _Table, what: str) -> list[Problem]:
     """Ids that only one of two tables has."""
-    problems = [
-        Problem(utterances.place(name), f"utterance {name!r} has no {what} in {table.path.name}")
-        for name in utterances.values
-        if name not in table.lines
-    ]
+    problems = []
+    alike: dict[str, str] = {}  # ids of the table by what they look like
+    for name in utterances.values:
+        if name not in table.lines:
+            alike = alike or {nfc(other): other for other in table.lines}
+            hint = "; one that looks the same is spelt with other code points (NFC, NFD)" if nfc(name) in alike else ""
+            message = f"utterance {name!r} has no {what} in {table.path.name}{hint}"
+            problems.append(Problem(utterances.place(name), message))
+    lists = "audio" if utterances.path.name != "feats.scp" else "features"
     problems += [
-        Problem(table.place(name), f"utterance {name!r} has a {what} but no audio in {utterances.path.name}")
+        Problem(table.place(name), f"utterance {name!r} has a {what} but no {lists} in {utterances.path.name}")
         for name in table.lines
         if name not in utterances.lines
     ]
@@ -218,59 +194,3 @@ def _compare_inverse(spk2utt: _Table, utt2spk: _Table) -> list[Problem]:
         if name not in listed:
             problems.append(Problem(utt2spk.place(name), f"utterance {name!r} is not in spk2utt"))
     return problems
-
-
-def write_kaldi(utterances: Sequence[Utterance], directory: Path) -> None:
-    """Write `Corpus.to_kaldi`'s files."""
-    kind = kind_of(directory)
-    if kind not in ("missing", "folder"):
-        raise CorpusError(f"{directory}: is there and not a directory; choose an empty or new one")
-    others = sorted(p.name for p in directory.iterdir() if p.name not in _WRITTEN) if kind == "folder" else []
-    if others:
-        raise CorpusError(f"{directory}: holds other files ({', '.join(others[:3])}); choose an empty or new directory")
-    recordings, segments = _recordings(utterances)
-    of_speaker: dict[str, list[str]] = {}
-    for utterance in sorted(utterances, key=lambda u: u.id):
-        of_speaker.setdefault(utterance.speaker, []).append(utterance.id)
-    tables = {
-        "wav.scp": recordings,
-        "utt2spk": {u.id: u.speaker for u in utterances},
-        "spk2utt": {speaker: " ".join(names) for speaker, names in of_speaker.items()},
-        "text": {u.id: u.text for u in utterances if u.text is not None},
-        "segments": segments,
-    }
-    with replacing(directory) as temporary:
-        temporary.mkdir()
-        for name, table in tables.items():
-            if table:
-                # Code points sort as UTF-8 bytes do, which is the order of LC_ALL=C.
-                lines = [f"{key} {value}".rstrip() + "\n" for key, value in sorted(table.items())]
-                (temporary / name).write_text("".join(lines), encoding="utf-8", newline="\n")
-
-
-def _recordings(utterances: Sequence[Utterance]) -> tuple[dict[str, str], dict[str, str]]:
-    """wav.scp and segments (empty where every utterance is a recording of its own)."""
-    paths = {}
-    for utterance in utterances:
-        if utterance.audio is None:
-            raise CorpusError(f"utterance {utterance.id!r} has no audio; a data directory needs a recording for each")
-        path = str(utterance.audio.absolute())
-        if path != path.strip() or "\n" in path or path.endswith("|") or not path.isprintable():
-            raise CorpusError(f"utterance {utterance.id!r}: wav.scp cannot hold the path {path!r}; rename the file")
-        paths[utterance.id] = path
-    if all(u.start is None and u.end is None for u in utterances):
-        return paths, {}
-    names: dict[str, str] = {}
-    taken: Counter[str] = Counter()
-    for path in dict.fromkeys(paths.values()):
-        stem = "_".join(Path(path).stem.split())
-        name = stem
-        while taken[name]:
-            taken[stem] += 1
-            name = f"{stem}-{taken[stem]}"
-        taken[name] += 1
-        names[path] = name
-    segments = {
-        u.id: f"{names[paths[u.id]]} {u.start or 0.0!r} {-1 if u.end is None else repr(u.end)}" for u in utterances
-    }
-    return {name: path for path, name in names.items()}, segments

@@ -1,0 +1,274 @@
+"""Lhotse's manifests, read as the JSON lines they are: recordings with supervisions, or cuts.
+
+Lhotse itself, which prepares about a hundred public corpora, is not needed: it imports torch.
+"""
+
+import gzip
+import json
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import CorpusError
+from ..files import kind_of
+from .core import Problem, Utterance
+from .lists import Finder, good_lines, overlaps
+
+SUFFIXES = (".jsonl", ".jsonl.gz")
+_SLACK = 0.01  # s that rounded times may lie outside their cut
+_HARMLESS = ("resample",)  # every recording is resampled to the rate that is asked for
+
+
+@dataclass(frozen=True)
+class _Line:
+    """One JSON object of a manifest, its place, and what is needed of it."""
+
+    place: str
+    item: dict[str, Any]
+
+    def get(self, key: str, kind: type | tuple[type, ...], what: str) -> Any:
+        """A value of the given type. Raises CorpusError where there is none."""
+        return _value(self.item, key, kind, what)
+
+
+def _value(item: dict[str, Any], key: str, kind: type | tuple[type, ...], what: str) -> Any:
+    value = item.get(key)
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise CorpusError(f"{what} has no {key!r} of the right type (found {value!r:.60})")
+    return value
+
+
+def manifests_in(directory: Path) -> dict[str, list[Path]]:
+    """The manifests of a folder by kind: recordings, supervisions, cuts."""
+    found: dict[str, list[Path]] = {"recordings": [], "supervisions": [], "cuts": []}
+    for path in sorted(directory.iterdir()) if kind_of(directory) == "folder" else []:
+        for kind, paths in found.items():
+            if kind in path.name and path.name.endswith(SUFFIXES) and not path.name.startswith("."):
+                paths.append(path)
+    return found
+
+
+def read_lhotse(manifest: Path, supervisions: Path | None, need_text: bool) -> tuple[list[Utterance], list[Problem]]:
+    """The usable utterances of `Corpus.from_lhotse`, and the problems."""
+    if kind_of(manifest) == "folder":
+        manifest, supervisions = _only_ones(manifest)
+    elif supervisions is None and "recordings" in manifest.name:
+        beside = manifest.with_name(manifest.name.replace("recordings", "supervisions"))
+        supervisions = beside if kind_of(beside) == "file" else None
+    for path in (manifest, supervisions):
+        if path is not None and not path.name.endswith(SUFFIXES):
+            raise CorpusError(
+                f"{path}: need JSON lines ({', '.join(SUFFIXES)}); `lhotse copy IN OUT.jsonl.gz` makes them"
+            )
+    problems: list[Problem] = []
+    finder = Finder(Path(), manifest.parent)
+    if supervisions is not None:
+        stretches = _supervised(manifest, supervisions, problems)
+    else:
+        stretches = _cuts(manifest, need_text, problems)
+    return _utterances(stretches, finder, need_text, problems)
+
+
+def _only_ones(directory: Path) -> tuple[Path, Path | None]:
+    """The manifests of a folder where there is no choice."""
+    found = manifests_in(directory)
+    counts = tuple(map(len, found.values()))
+    if counts == (1, 1, 0):
+        return found["recordings"][0], found["supervisions"][0]
+    if counts in ((0, 0, 1), (1, 0, 0)):
+        return (found["cuts"] or found["recordings"])[0], None
+    names = ", ".join(path.name for paths in found.values() for path in paths) or "none"
+    raise CorpusError(
+        f"{directory}: need one recordings*.jsonl[.gz] with one supervisions*.jsonl[.gz], or one cuts*.jsonl[.gz]; "
+        f"found {names}: name the manifest to read"
+    )
+
+
+def _lines(path: Path, problems: list[Problem]) -> Iterator[_Line]:
+    """The objects of a manifest; lines that are none become problems."""
+    raw = _unpacked(path, problems) if path.name.endswith(".gz") else None
+    for number, line in good_lines(path, problems, raw):
+        place = f"{path}:{number}"
+        if not line.strip():
+            continue
+        try:
+            item = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            problems.append(Problem(place, f"not JSON: {error}"))
+            continue
+        if isinstance(item, dict) and isinstance(item.get("id"), str):
+            yield _Line(place, item)
+        else:
+            problems.append(Problem(place, f"not an object with an 'id': {line:.60}"))
+
+
+def _unpacked(path: Path, problems: list[Problem]) -> bytes:
+    """What a gzip file holds, up to where it is damaged."""
+    blocks = []
+    try:
+        with gzip.open(path) as stream:
+            while block := stream.read(1 << 16):
+                blocks.append(block)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        problems.append(Problem(str(path), f"truncated or damaged: {error}; copy or make it again"))
+    except OSError as error:
+        raise CorpusError(f"{path}: cannot be read: {error.strerror}") from None
+    return b"".join(blocks)
+
+
+@dataclass(frozen=True)
+class _Stretch:
+    """A part of a recording that may become an utterance, not yet checked."""
+
+    place: str
+    id: str
+    recording: dict[str, Any]
+    channels: Any  # a number or a list of them
+    start: float
+    end: float | None
+    supervision: dict[str, Any]
+
+
+def _supervised(manifest: Path, supervisions: Path, problems: list[Problem]) -> Iterator[_Stretch]:
+    """The supervisions with their recordings."""
+    recordings: dict[str, dict[str, Any]] = {}
+    twice = set()
+    for line in _lines(manifest, problems):
+        name = line.item["id"]
+        if name in recordings:
+            twice.add(name)
+            problems.append(Problem(line.place, f"recording {name!r} was given before; neither is used, remove one"))
+        recordings[name] = line.item
+    for line in _lines(supervisions, problems):
+        name = line.item["id"]
+        try:
+            recording = line.get("recording_id", str, f"supervision {name!r}")
+            start, duration = (line.get(key, (int, float), f"supervision {name!r}") for key in ("start", "duration"))
+            if recording not in recordings:
+                raise CorpusError(f"supervision {name!r}: recording {recording!r} is not in {manifest.name}")
+        except CorpusError as error:
+            problems.append(Problem(line.place, str(error)))
+            continue
+        if recording not in twice:
+            item = recordings[recording]
+            yield _Stretch(line.place, name, item, line.item.get("channel", 0), start, start + duration, line.item)
+
+
+def _cuts(manifest: Path, need_text: bool, problems: list[Problem]) -> Iterator[_Stretch]:
+    """The supervisions of cuts; cuts or recordings without, where no text is needed, are whole utterances."""
+    for line in _lines(manifest, problems):
+        name = line.item["id"]
+        try:
+            if "sources" in line.item:  # a recording
+                if need_text:
+                    raise CorpusError(f"recording {name!r} has no supervision; name the manifest with the supervisions")
+                channels = line.item.get("channel_ids") or [0]
+                yield _Stretch(line.place, name, line.item, channels, 0.0, None, {})
+                continue
+            yield from _of_cut(line, need_text)
+        except CorpusError as error:
+            problems.append(Problem(line.place, str(error)))
+
+
+def _of_cut(line: _Line, need_text: bool) -> Iterator[_Stretch]:
+    """The supervisions of a cut, their times counted from the recording's start. Raises CorpusError."""
+    name, what = line.item["id"], f"cut {line.item['id']!r}"
+    kind = line.item.get("type", "MonoCut")
+    if kind != "MonoCut":
+        raise CorpusError(f"{what} is a {kind}; only MonoCuts are read: save the mixed audio (lhotse's save_audio)")
+    if not isinstance(line.item.get("recording"), dict):
+        raise CorpusError(f"{what} has no recording; features in Lhotse's own storage are not read")
+    recording = line.item["recording"]
+    begin, duration = (line.get(key, (int, float), what) for key in ("start", "duration"))
+    channel = line.item.get("channel", 0)
+    supervisions = line.item.get("supervisions") or []
+    if not supervisions and need_text:
+        raise CorpusError(f"{what} has no supervision, so no transcript")
+    if not supervisions:
+        yield _Stretch(line.place, name, recording, channel, begin, begin + duration, {})
+    for item in supervisions:
+        if not isinstance(item, dict):
+            raise CorpusError(f"{what}: a supervision is no object: {item!r:.60}")
+        sup = f"supervision {item.get('id')!r} of {what}"
+        start, length = (_value(item, key, (int, float), sup) for key in ("start", "duration"))
+        if start < -_SLACK or start + length > duration + _SLACK:
+            shown = f"{start:g} s to {start + length:g} s of {duration:g} s"
+            raise CorpusError(f"{sup} reaches out of its cut ({shown}): not all that it says is heard there")
+        first, last = begin + max(start, 0.0), begin + min(start + length, duration)
+        yield _Stretch(line.place, _value(item, "id", str, sup), recording, channel, first, last, item)
+
+
+def _utterances(
+    stretches: Iterator[_Stretch], finder: Finder, need_text: bool, problems: list[Problem]
+) -> tuple[list[Utterance], list[Problem]]:
+    """The stretches that can be used, as utterances."""
+    rows: dict[str, list[tuple[str, Utterance]]] = {}
+    unnamed: list[str] = []
+    for stretch in stretches:
+        try:
+            utterance = _utterance(stretch, finder, need_text)
+        except CorpusError as error:
+            problems.append(Problem(stretch.place, str(error)))
+            continue
+        if not stretch.supervision.get("speaker"):
+            unnamed.append(stretch.place)
+        rows.setdefault(utterance.id, []).append((stretch.place, utterance))
+    for name, same in rows.items():
+        for place, _ in same[1:]:
+            message = f"utterance {name!r} was given before, in {same[0][0]}; neither is used, rename or remove one"
+            problems.append(Problem(place, message))
+    listed = [same[0] for same in rows.values() if len(same) == 1]
+    if need_text and unnamed:
+        message = (
+            f"{len(unnamed)} utterances, this one first, have no speaker; each recording's is taken for another one"
+        )
+        problems.append(Problem(unnamed[0], message))
+    return [u for _, u in listed], problems + (overlaps(listed) if need_text else [])
+
+
+def _utterance(stretch: _Stretch, finder: Finder, need_text: bool) -> Utterance:
+    """Raises CorpusError with what is wrong, without the place."""
+    text = stretch.supervision.get("text") if need_text else None
+    if need_text and (not isinstance(text, str) or not text.strip()):
+        raise CorpusError(f"utterance {stretch.id!r} has no transcript")
+    try:
+        source = _source(stretch.recording, stretch.channels)
+        path = finder.audio(source, stretch.id)
+        length = stretch.recording.get("duration")
+        whole = isinstance(length, int | float) and stretch.end is not None and stretch.end >= length - 1e-6
+        start, end = finder.part(path, stretch.start, None if whole else stretch.end)
+    except CorpusError as error:
+        raise CorpusError(f"utterance {stretch.id!r}: {error}") from None
+    speaker = stretch.supervision.get("speaker") or stretch.recording.get("id")
+    return Utterance(_joined(stretch.id), _joined(speaker), path, text, start, end)
+
+
+def _joined(name: object) -> str:
+    """A name without blanks, which Lhotse allows in ids and speakers."""
+    return "_".join(str(name).split())
+
+
+def _source(recording: dict[str, Any], channels: Any) -> str:
+    """The file that holds a recording's channels. Raises CorpusError where none holds these and no others."""
+    transforms = [t.get("name", "?") if isinstance(t, dict) else t for t in recording.get("transforms") or []]
+    changes = [name for name in map(str, transforms) if name.lower() not in _HARMLESS]
+    if changes:
+        raise CorpusError(
+            f"its recording is changed by {', '.join(changes)}, which is not done here: save it so (save_audio)"
+        )
+    wanted = sorted(channels if isinstance(channels, list) else [channels], key=str)
+    sources = [s for s in _value(recording, "sources", list, "its recording") if isinstance(s, dict)]
+    for source in sources:
+        if source.get("type") != "file":
+            what = f"{source.get('type')!r} ({source.get('source')!r:.60})"
+            raise CorpusError(
+                f"its recording's source is of type {what}; only files are read: nothing is run or fetched"
+            )
+        if sorted(source.get("channels") or [0], key=str) == wanted:
+            return str(_value(source, "source", str, "its recording's source"))
+    held = [source.get("channels") for source in sources]
+    raise CorpusError(
+        f"its channels {wanted} lie with others in one file (channels {held}); write them to a file of their own"
+    )

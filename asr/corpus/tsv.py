@@ -1,0 +1,145 @@
+"""One table of tab-separated values: a line for each utterance, below a header that names the columns."""
+
+import difflib
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..errors import CorpusError
+from ..files import write_text
+from .core import Problem, Utterance, is_name
+from .lists import Finder, good_lines, nfc, overlaps
+
+COLUMNS = ("id", "audio", "text", "speaker", "start", "end", "features")
+_COMMON_VOICE = {"path": "audio", "sentence": "text", "client_id": "speaker"}  # its tables are read as they are
+_CLIPS = "clips"  # the folder beside Common Voice's tables that holds the recordings
+_UNQUOTED = "quotes do not group here: a table without quoting is needed"
+logger = logging.getLogger(__name__)
+
+
+def read_tsv(path: Path, need_text: bool) -> tuple[list[Utterance], list[Problem]]:
+    """The usable utterances of `Corpus.from_tsv`, and the problems."""
+    problems: list[Problem] = []
+    lines = ((number, line) for number, line in good_lines(path, problems) if line.strip())
+    number, header = next(lines, (1, ""))
+    if problems:
+        raise CorpusError(f"{problems[0]} (the header)")
+    columns = _columns(f"{path}:{number}", header, need_text)
+    finder = Finder(path.parent, path.parent / _CLIPS) if "path" in header.lower() else Finder(path.parent)
+    rows: dict[str, list[tuple[str, Utterance]]] = {}
+    for number, line in lines:
+        place = f"{path}:{number}"
+        try:
+            utterance = _utterance(_cells(line, columns), finder, need_text)
+        except CorpusError as error:
+            problems.append(Problem(place, str(error)))
+            continue
+        rows.setdefault(utterance.id, []).append((place, utterance))
+    for name, same in rows.items():
+        for place, _ in same[1:]:
+            message = f"id {name!r} was given before, in line {same[0][0].rsplit(':', 1)[1]}; neither is used"
+            problems.append(Problem(place, f"{message}; change one{'' if 'id' in columns else ' (add a column id)'}"))
+    listed = [same[0] for same in rows.values() if len(same) == 1]
+    return [u for _, u in listed], problems + (overlaps(listed) if need_text else [])
+
+
+def _columns(place: str, header: str, need_text: bool) -> list[str]:
+    """What each column holds, by our names; "" for one that is not used. Raises CorpusError for an unusable header."""
+    names = [name.strip().lower() for name in header.rstrip().split("\t")]
+    known = (*COLUMNS, *_COMMON_VOICE)
+    for name in names:
+        near = [n for n in difflib.get_close_matches(name, known, n=1, cutoff=0.8) if n not in names]
+        if name not in known and near:
+            raise CorpusError(f"{place}: column {name!r} is not known; did you mean {near[0]!r}? Mend the header")
+    columns = [_COMMON_VOICE.get(name, name) if _COMMON_VOICE.get(name) not in names else "" for name in names]
+    if twice := next((name for name in COLUMNS if columns.count(name) > 1), None):
+        raise CorpusError(f"{place}: the header has column {twice!r} twice; remove or rename one")
+    needed = [] if "audio" in columns or "features" in columns else ["audio (or features)"]
+    needed += ["text"] if need_text and "text" not in columns else []
+    if needed:
+        hint = "; cells are separated by tabs, not commas" if "," in header and "\t" not in header else ""
+        hint += f"; {_UNQUOTED}" if '"' in header else ""
+        found = ", ".join(map(repr, names)) if header else "an empty file"
+        raise CorpusError(
+            f"{place}: no column {' and none '.join(needed)} in the header (found {found}); the first line names the "
+            f"columns, of {', '.join(COLUMNS)}{hint}"
+        )
+    unused = [name for name, column in zip(names, columns, strict=True) if column not in COLUMNS]
+    if unused:
+        logger.info("%s: columns that are not used: %s", place, ", ".join(map(repr, unused)))
+    return columns
+
+
+def _cells(line: str, columns: Sequence[str]) -> dict[str, str]:
+    """The cells of a line by their columns' names; empty ones behind the last column are dropped."""
+    cells = [cell.strip() for cell in line.split("\t")]
+    while len(cells) > len(columns) and not cells[-1]:
+        cells.pop()
+    if len(cells) != len(columns):
+        hint = f"; {_UNQUOTED}" if '"' in line else ""
+        raise CorpusError(
+            f"has {len(cells)} cells, the header {len(columns)} columns; separate them by single tabs{hint}"
+        )
+    return dict(zip(columns, cells, strict=True))
+
+
+def _utterance(cells: dict[str, str], finder: Finder, need_text: bool) -> Utterance:
+    """The utterance of one line. Raises CorpusError with what is wrong, without the place."""
+    given, features = cells.get("audio", ""), cells.get("features", "")
+    if not given and not features:
+        raise CorpusError("names neither audio nor features")
+    stem = "_".join(nfc(Path(given or features.split(".ark:")[0]).stem).split())
+    name = cells.get("id", stem)
+    if not is_name(name):
+        raise CorpusError(f"id {name!r} is empty, has white space or is not Unicode; need a name without blanks")
+    speaker = "_".join(cells["speaker"].split()) if "speaker" in cells else (stem if given else name)
+    if not speaker:
+        raise CorpusError(f"utterance {name!r} has no speaker; write one, or leave the column out")
+    if need_text and not cells["text"]:
+        raise CorpusError(f"the transcript of {name!r} is blank; write it, or remove the line")
+    start, end = (_seconds(cells.get(column, ""), column) for column in ("start", "end"))
+    try:
+        audio = finder.audio(given, name) if given else None
+        place = finder.features(features, name) if features else None
+        if audio is not None:
+            start, end = finder.part(audio, start, end)
+    except CorpusError as error:
+        hint = f"; {_UNQUOTED}" if '"' in given + features else ""
+        raise CorpusError(f"utterance {name!r}: {error}{hint}") from None
+    return Utterance(name, speaker, audio, cells["text"] if need_text else None, start, end, place)
+
+
+def _seconds(cell: str, column: str) -> float | None:
+    """A time, or None for an empty cell."""
+    try:
+        return float(cell) if cell else None
+    except ValueError:
+        raise CorpusError(f"{column} {cell!r} is not a number of seconds, as 1.25") from None
+
+
+def write_tsv(utterances: Sequence[Utterance], path: Path) -> None:
+    """Write `Corpus.to_tsv`'s file."""
+    folder = path.parent.absolute()
+    rows = [
+        {
+            "id": u.id,
+            "audio": _relative(u.audio.absolute(), folder, u.id) if u.audio is not None else "",
+            "text": u.text or "",
+            "speaker": u.speaker,
+            "start": "" if u.start is None else repr(u.start),
+            "end": "" if u.end is None else repr(u.end),
+            "features": _relative(Path(u.features).absolute(), folder, u.id) if u.features is not None else "",
+        }
+        for u in utterances
+    ]
+    columns = [c for c in COLUMNS if c in ("id", "speaker") or any(row[c] for row in rows)]
+    lines = ["\t".join(columns), *("\t".join(row[c] for c in columns) for row in rows)]
+    write_text(path, "".join(f"{line}\n" for line in lines))
+
+
+def _relative(path: Path, folder: Path, name: str) -> str:
+    """A path as a cell: from the table's folder where it lies below it, so that both can be moved together."""
+    text = path.relative_to(folder).as_posix() if path.is_relative_to(folder) else str(path)
+    if text != text.strip() or not text.isprintable() or "\ufeff" in text:
+        raise CorpusError(f"utterance {name!r}: a table cannot hold the path {text!r}; rename the file")
+    return text
