@@ -47,10 +47,11 @@ def warn_of_unheard(lexicon: "Lexicon", transcripts: Mapping[str, Sequence[int]]
 def warn_of_seldom(lexicon: "Lexicon", transitions: TransitionModel, counts: np.ndarray, least: float) -> None:
     """Log the speech phones that were heard, but with `least` frames or fewer in one of their states, as a warning.
 
+    Frames of phones that share a distribution are counted together.
     counts: float64 (n_transition_ids + 1,): how often the last alignment took each transition id.
     """
-    frames = np.bincount(transitions.state_of_id[1:], counts[1:], minlength=len(transitions.tuples))
-    phones = transitions.tuples[:, 0]
+    of_pdf = np.bincount(transitions.pdf_of_id[1:], counts[1:], minlength=transitions.n_pdfs)
+    phones, frames = transitions.tuples[:, 0], of_pdf[transitions.tuples[:, 2]]
     seldom = [
         lexicon.phones.name(int(phone))
         for phone in np.unique(phones)

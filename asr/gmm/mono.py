@@ -156,7 +156,7 @@ def train_mono(
         n_states=options.n_states,
         n_silence_states=options.n_silence_states,
     )
-    tree = MonophoneTree.from_topology(topology)
+    tree = MonophoneTree.from_topology(topology, lexicon.phone_sets)
     transitions = TransitionModel.from_tree(topology, tree)
     chosen = {u: transcripts[u] for u in usable}
     parts = make_parts(table, chosen, lexicon, tree, transitions, part_frames=PART_FRAMES)

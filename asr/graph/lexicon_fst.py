@@ -16,11 +16,11 @@ _LOOP, _START, _PAUSE, _AFTER_PAUSE = range(4)
 def lexicon_graph(lexicon: "Lexicon") -> Graph:
     """The transducer from phone ids to word ids that accepts any sequence of words.
 
-    A word's label is on its first arc and its disambiguation symbol on its last. After each word, and at the start, a
-    silence may follow, itself followed by its disambiguation symbol. #0 loops between words, so that back-off arcs
-    pass.
+    A word's label is on its first arc, with the cost of its pronunciation's probability, and its disambiguation symbol
+    on its last. After each word, and at the start, a silence may follow, itself followed by its disambiguation symbol.
+    #0 loops between words, so that back-off arcs pass.
 
-    Same as Kaldi's make_lexicon_fst.py --sil-prob --sil-disambig with fstaddselfloops.
+    Same as Kaldi's make_lexicon_fst.py --sil-prob --sil-disambig lexiconp.txt with fstaddselfloops.
     """
     silence = lexicon.silence_prob > 0
     n_fixed = 4 if silence else 1
@@ -35,12 +35,14 @@ def lexicon_graph(lexicon: "Lexicon") -> Graph:
     target = np.where(last, _LOOP, inner)
     olabel = np.zeros(len(ilabel), np.int64)
     olabel[begins] = word
-    weight = np.where(last, -math.log(1.0 - lexicon.silence_prob), 0.0)
+    weight = np.zeros(len(ilabel))
+    weight[begins] = [-math.log(entry.probability) for entry in lexicon.entries]
     extra = [(_LOOP, lexicon.disambiguation_ids[0], lexicon.words["#0"], 0.0, _LOOP)]
     if silence:
         cost, cost_without = -math.log(lexicon.silence_prob), -math.log(1.0 - lexicon.silence_prob)
-        ends = zip(source[last].tolist(), ilabel[last].tolist(), olabel[last].tolist(), strict=True)
-        extra += [(s, i, o, cost, _PAUSE) for s, i, o in ends]
+        ends = zip(*(column[last].tolist() for column in (source, ilabel, olabel, weight)), strict=True)
+        extra += [(s, i, o, w + cost, _PAUSE) for s, i, o, w in ends]
+        weight[last] += cost_without
         extra += [
             (_START, 0, 0, cost_without, _LOOP),
             (_START, 0, 0, cost, _PAUSE),

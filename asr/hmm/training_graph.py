@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from ..errors import GraphError, ModelError
+from ..errors import GraphError, LexiconError, ModelError
 from .transitions import TransitionModel
 from .tree import ContextDependency
 
@@ -37,14 +37,16 @@ class PhoneGraph(NamedTuple):
         return self.phones[vertex] if 0 <= vertex < len(self.phones) else 0
 
 
-def phone_graph(words: Sequence[Sequence[Sequence[int]]], *, silence_phone: int, silence_prob: float) -> PhoneGraph:
+def phone_graph(
+    words: Sequence[Sequence[tuple[Sequence[int], float]]], *, silence_phone: int, silence_prob: float
+) -> PhoneGraph:
     """The phone graph of a word sequence: any pronunciation of each word, optional silence around every word.
 
-    words: for each word its pronunciations, each one or more phone ids.
+    words: for each word its pronunciations, each one or more phone ids and the natural-log probability.
     silence_prob: in [0, 1); the probability of silence at the start, between words and at the end.
     Raises GraphError for an empty transcript where there is no silence to stand for it.
 
-    Same costs as Kaldi's make_lexicon_fst.pl without pronunciation probabilities.
+    Same costs as Kaldi's make_lexicon_fst.py.
     """
     phones: list[int] = []
     successors: dict[int, list[tuple[int, float]]] = {START: []}
@@ -57,12 +59,12 @@ def phone_graph(words: Sequence[Sequence[Sequence[int]]], *, silence_phone: int,
     ways = _after_optional_silence([START], add_vertex, successors, silence_phone, silence_prob)
     for variants in words:
         exits = []
-        for pronunciation in variants:
+        for pronunciation, log_prob_of_variant in variants:
             chain = [add_vertex(phone) for phone in pronunciation]
             for here, following in pairwise(chain):
                 successors[here].append((following, 0.0))
             for vertex, log_prob in ways:
-                successors[vertex].append((chain[0], log_prob))
+                successors[vertex].append((chain[0], log_prob + log_prob_of_variant))
             exits.append(chain[-1])
         ways = _after_optional_silence(exits, add_vertex, successors, silence_phone, silence_prob)
     for vertex, log_prob in ways:
@@ -151,7 +153,8 @@ class TrainingGraphs:
         nodes that its arcs lead to, within the graph.
     arc_offsets: int64 (n_nodes + 1,): the arcs that come into each node, together.
     Arcs: arc_source: int32, node within the graph; arc_id: int32, the transition id of the source's first frame, 0 from
-        the start; arc_log_prob: float64, of silence or its absence, without the transition model's.
+        the start; arc_log_prob: float64, of silence or its absence and of pronunciations, without the transition
+        model's.
     min_frames: int32 (n_graphs,): the length of the shortest alignment.
     graph_of: utterance id -> graph; utterances with the same transcript share one.
     """
@@ -210,7 +213,7 @@ def training_graphs(
             try:
                 words = [_pronunciations(lexicon, word) for word in key]
                 graph = phone_graph(words, silence_phone=lexicon.silence_id, silence_prob=lexicon.silence_prob)
-            except GraphError as error:
+            except (GraphError, LexiconError) as error:
                 raise GraphError(f"utterance {utterance!r}: {error}") from None
             known[key] = len(parts)
             parts.append(_expand(graph, hmms))
@@ -220,12 +223,8 @@ def training_graphs(
     return _pack(parts, graph_of, transitions)
 
 
-def _pronunciations(lexicon: "Lexicon", word_id: int) -> list[tuple[int, ...]]:
-    word = lexicon.words.name(word_id)
-    found = lexicon.pronunciations(word)
-    if not found:
-        raise GraphError(f"word {word!r} has no pronunciation in the lexicon; add one or leave the utterance out")
-    return found
+def _pronunciations(lexicon: "Lexicon", word_id: int) -> list[tuple[tuple[int, ...], float]]:
+    return list(zip(lexicon.pronunciations(word_id), lexicon.log_probs(word_id), strict=True))
 
 
 class _Part(NamedTuple):

@@ -44,7 +44,11 @@ class ContextDependency(Protocol):
 
 @dataclass(frozen=True)
 class MonophoneTree:
-    """One pdf for each (phone, pdf class), numbered in order of phone id (Kaldi's MonophoneContextDependency)."""
+    """One pdf for each (phone, pdf class), whatever is around it; phones may share theirs.
+
+    first_pdf, n_classes: by phone id; a phone's pdfs are first_pdf, first_pdf + 1, ..., one for each of its classes.
+    Same as Kaldi's MonophoneContextDependency, and MonophoneContextDependencyShared where phones share pdfs.
+    """
 
     first_pdf: dict[int, int]
     n_classes: dict[int, int]
@@ -52,17 +56,31 @@ class MonophoneTree:
     central_position: int = 0
 
     @classmethod
-    def from_topology(cls, topology: Topology) -> "MonophoneTree":
-        """The tree of a topology: pdf ids count through the phones' pdf classes."""
-        first, classes, next_pdf = {}, {}, 0
-        for phone in topology.phones:
-            first[phone], classes[phone] = next_pdf, topology.n_pdf_classes(phone)
-            next_pdf += classes[phone]
-        return cls(first, classes)
+    def from_topology(cls, topology: Topology, sets: Sequence[Sequence[int]] | None = None) -> "MonophoneTree":
+        """The tree of a topology: pdf ids count through the pdf classes of the phones, in order of their ids.
+
+        sets: phones that share pdfs, such as the positions of one phone (`Lexicon.phone_sets`); each phone of the
+            topology is in one set. Pdf ids then count through the sets, in their order.
+        Raises ModelError where the sets are not of the topology's phones, or a set's phones have different classes.
+        """
+        classes = {phone: topology.n_pdf_classes(phone) for phone in topology.phones}
+        return cls._of_sets(classes, [[phone] for phone in topology.phones] if sets is None else sets)
+
+    @classmethod
+    def _of_sets(cls, n_classes: dict[int, int], sets: Sequence[Sequence[int]]) -> "MonophoneTree":
+        if sorted(phone for phones in sets for phone in phones) != sorted(n_classes):
+            raise ModelError("the sets of phones that share pdfs do not have each phone of the topology once")
+        first, next_pdf = {}, 0
+        for phones in sets:
+            if len({n_classes[phone] for phone in phones}) != 1:
+                raise ModelError(f"the phone ids {list(phones)} cannot share pdfs: need one or more, with equal HMMs")
+            first.update(dict.fromkeys(phones, next_pdf))
+            next_pdf += n_classes[phones[0]]
+        return cls(first, n_classes)
 
     @property
     def n_pdfs(self) -> int:
-        return sum(self.n_classes.values())
+        return sum({self.first_pdf[phone]: n for phone, n in self.n_classes.items()}.values())
 
     def pdf(self, window: Sequence[int], pdf_class: int) -> int:
         phone = window[self.central_position]
@@ -76,7 +94,16 @@ class MonophoneTree:
         return [self.pdf((phone,), pdf_class)]
 
     def to_json(self) -> dict[str, Any]:
-        return {"kind": "monophone", "n_pdf_classes": {str(p): n for p, n in sorted(self.n_classes.items())}}
+        value: dict[str, Any] = {
+            "kind": "monophone",
+            "n_pdf_classes": {str(p): n for p, n in sorted(self.n_classes.items())},
+        }
+        sets: dict[int, list[int]] = {}
+        for phone, first in sorted(self.first_pdf.items(), key=lambda item: (item[1], item[0])):
+            sets.setdefault(first, []).append(phone)
+        if list(sets.values()) != [[phone] for phone in sorted(self.n_classes)]:
+            value["sets"] = list(sets.values())
+        return value
 
 
 def tree_from_json(value: dict[str, Any]) -> ContextDependency:
@@ -84,8 +111,4 @@ def tree_from_json(value: dict[str, Any]) -> ContextDependency:
     if value.get("kind") != "monophone":
         raise ModelError(f"tree.json: kind {value.get('kind')!r} is not known to this version; known: 'monophone'")
     classes = {int(phone): int(n) for phone, n in value["n_pdf_classes"].items()}
-    first, next_pdf = {}, 0
-    for phone in sorted(classes):
-        first[phone] = next_pdf
-        next_pdf += classes[phone]
-    return MonophoneTree(first, classes)
+    return MonophoneTree._of_sets(classes, value.get("sets") or [[phone] for phone in sorted(classes)])

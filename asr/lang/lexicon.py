@@ -2,32 +2,33 @@
 
 import math
 import os
-import re
-import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import KW_ONLY, dataclass, fields
-from functools import cached_property, lru_cache
+from collections.abc import Iterable, Mapping
+from dataclasses import KW_ONLY, dataclass, fields, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal
 
-from ..errors import LexiconError, did_you_mean
-from ..files import numbered_lines, write_text
+from ..errors import LexiconError
+from ..files import write_text
+from .entries import (
+    POSITIONS,
+    SHOWN,
+    Entry,
+    check_entries,
+    check_positions,
+    in_position,
+    is_reserved,
+    nfc,
+    shortened,
+)
+from .lexicon_file import lexicon_text, parse_lexicon
 from .symbols import EPSILON, SymbolTable
+
+__all__ = ["Entry", "Lexicon"]
 
 OOV_POLICIES = ("error", "skip", "unk")
 SENTENCE_START, SENTENCE_END = "<s>", "</s>"
-_RESERVED = re.compile(r"<eps>|#\d+|<s>|</s>")
-_PROBABILITY = re.compile(r"[01]\.\d+")
-_SETTINGS = re.compile(r";;((\s+\w+=\S+)+)\s*")
-_SHOWN = 20  # problems or words listed in one message
-
-
-class Entry(NamedTuple):
-    """One way to say one word."""
-
-    word: str
-    phones: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -37,11 +38,18 @@ class Lexicon:
     A word with several pronunciations has several entries. Words are kept in Unicode's composed form (NFC), in which
     `encode` also looks them up, so that texts typed on different systems meet.
 
-    entries: `Entry` or (word, phones) pairs, in the order of the file; at least one.
+    A pronunciation's probability costs its negated logarithm wherever the word is said, in training and decoding
+    graphs alike. It need not sum to 1 over a word: dividing by the word's largest (Kaldi's default) lets the likeliest
+    pronunciation cost nothing, so that words with many pronunciations are at no disadvantage. The default is 1.
+
+    entries: `Entry`s, or (word, phones) or (word, phones, probability), in the order of the file; at least one.
     silence_phone: the phone of pauses; may be a word's whole pronunciation (`!SIL SIL`) but not a part of one.
     silence_prob: 0 <= p < 1, probability of a pause at each word boundary; 0 means that pauses are not modelled.
     oov: what `encode` does with a word without pronunciation: "error", "skip" the utterance, or map it to `unk`.
     unk: the word that unknown words are mapped to; needs an entry of its own if oov is "unk".
+    position_dependent: whether phones are named by their position in the word, `AA_B`, `AA_I`, `AA_E` or `AA_S` where
+        it is alone, so that word edges can be told from phones; entries have the bare names. The positions of a phone
+        share their distributions (`phone_sets`). Silence has no positions. As Kaldi's prepare_lang.sh, but for SIL_S.
     Raises LexiconError listing every entry that is empty, repeated, reserved or otherwise unusable.
 
     >>> lexicon = Lexicon([("to", ("T", "UW")), ("two", ("T", "UW"))])
@@ -57,15 +65,16 @@ class Lexicon:
     silence_prob: float = 0.5
     oov: str = "error"
     unk: str = "<unk>"
+    position_dependent: bool = False
 
     def __post_init__(self) -> None:
-        entries = tuple(Entry(_nfc(word), tuple(phones)) for word, phones in self.entries)
+        entries = tuple(Entry(nfc(word), tuple(phones), *probability) for word, phones, *probability in self.entries)
         object.__setattr__(self, "entries", entries)
-        object.__setattr__(self, "unk", _nfc(self.unk))
-        _check_entries(entries, [f"entry {i}" for i in range(1, len(entries) + 1)], self.silence_phone)
+        object.__setattr__(self, "unk", nfc(self.unk))
+        check_entries(entries, [f"entry {i}" for i in range(1, len(entries) + 1)], self.silence_phone)
         if not entries:
             raise LexiconError("the lexicon has no entries; give at least one word with its phones")
-        if len(self.silence_phone.split()) != 1 or _RESERVED.fullmatch(self.silence_phone):
+        if len(self.silence_phone.split()) != 1 or is_reserved(self.silence_phone):
             raise LexiconError(
                 f"silence_phone={self.silence_phone!r}; need one name without blanks, not a reserved one"
             )
@@ -77,6 +86,10 @@ class Lexicon:
             raise LexiconError(f"unk={self.unk!r}; need one word without blanks")
         if self.oov == "unk" and not any(entry.word == self.unk for entry in entries):
             raise LexiconError(f"oov='unk' needs an entry for {self.unk!r}, e.g. '{self.unk} SPN'")
+        if not isinstance(self.position_dependent, bool):
+            raise LexiconError(f"position_dependent={self.position_dependent!r}; need true or false")
+        if self.position_dependent:
+            check_positions(entries, self.silence_phone)
 
     @cached_property
     def disambiguation(self) -> tuple[int, ...]:
@@ -85,11 +98,12 @@ class Lexicon:
         A symbol is needed where the same phones belong to several entries, or begin another entry's longer
         pronunciation; else L∘G could not be determinised. Numbered from 1 anew for each phone sequence, in entry order.
         """
-        shared = Counter(entry.phones for entry in self.entries)
+        said = [self.said(entry) for entry in self.entries]
+        shared = Counter(said)
         prefixes = {phones[:n] for phones in shared for n in range(1, len(phones))}
         used: Counter[tuple[str, ...]] = Counter()
         numbers = []
-        for _, phones in self.entries:
+        for phones in said:
             needed = shared[phones] > 1 or phones in prefixes
             used[phones] += needed
             numbers.append(used[phones] if needed else 0)
@@ -99,12 +113,24 @@ class Lexicon:
     def phones(self) -> SymbolTable:
         """`<eps>`, the silence phone (id 1), the other phones sorted, then #0 (back-off), #1, ... #k.
 
-        The last symbol follows optional silence, if silence_prob > 0.
+        Each phone is there in all its positions, if it has any, so that ids do not depend on which ones words use. The
+        last symbol follows optional silence, if silence_prob > 0.
         """
-        others = {phone for entry in self.entries for phone in entry.phones} - {self.silence_phone}
+        others = sorted({phone for entry in self.entries for phone in entry.phones} - {self.silence_phone})
+        if self.position_dependent:
+            others = [f"{phone}_{position}" for phone in others for position in POSITIONS]
         n_symbols = 1 + max(self.disambiguation) + (self.silence_prob > 0)
         symbols = [f"#{k}" for k in range(n_symbols)]
-        return SymbolTable([EPSILON, self.silence_phone, *sorted(others), *symbols])
+        return SymbolTable([EPSILON, self.silence_phone, *others, *symbols])
+
+    @cached_property
+    def phone_sets(self) -> tuple[tuple[int, ...], ...]:
+        """The phone ids, those in one set the positions of one phone, which share distributions; silence comes first.
+
+        Same as the rows of Kaldi's phones/sets.int.
+        """
+        speech, size = range(2, self.n_phones + 1), len(POSITIONS) if self.position_dependent else 1
+        return ((self.silence_id,), *(tuple(speech[i : i + size]) for i in range(0, len(speech), size)))
 
     @cached_property
     def words(self) -> SymbolTable:
@@ -137,27 +163,44 @@ class Lexicon:
         """The phone id of the symbol after optional silence; None where silence_prob is 0."""
         return self.disambiguation_ids[-1] if self.silence_prob > 0 else None
 
+    def said(self, entry: Entry) -> tuple[str, ...]:
+        """The phones of an entry under their names in `phones`: with their positions, if the lexicon has any."""
+        if self.position_dependent and entry.phones != (self.silence_phone,):
+            return in_position(entry.phones)
+        return entry.phones
+
     def phone_ids(self, entry: Entry) -> tuple[int, ...]:
         """The ids of an entry's phones, without disambiguation symbol."""
-        return tuple(self.phones[phone] for phone in entry.phones)
+        return tuple(self.phones[phone] for phone in self.said(entry))
+
+    @cached_property
+    def _entries_of(self) -> dict[str, list[Entry]]:
+        table: dict[str, list[Entry]] = {}
+        for entry in self.entries:
+            table.setdefault(entry.word, []).append(entry)
+        return table
 
     @cached_property
     def _pronunciations(self) -> dict[str, list[tuple[int, ...]]]:
-        table: dict[str, list[tuple[int, ...]]] = {}
-        for entry in self.entries:
-            table.setdefault(entry.word, []).append(self.phone_ids(entry))
-        return table
+        return {word: [self.phone_ids(entry) for entry in found] for word, found in self._entries_of.items()}
 
     def pronunciations(self, word: str | int) -> list[tuple[int, ...]]:
         """The pronunciations of a word (its name or id) as phone ids, in entry order.
 
         Raises LexiconError for a word that has none.
         """
-        name = _nfc(word) if isinstance(word, str) else self.words.name(int(word))
-        found = self._pronunciations.get(name)
-        if found is None:
-            raise LexiconError(f"word {name!r} has no pronunciation{_near(name, self._pronunciations)}")
-        return list(found)
+        return list(self._pronunciations[self.entries_of(word)[0].word])
+
+    def entries_of(self, word: str | int) -> list[Entry]:
+        """The entries of a word (its name or id), in order. Raises LexiconError for a word that has none."""
+        name = nfc(word) if isinstance(word, str) else self.words.name(int(word))
+        if name not in self._entries_of:
+            raise LexiconError(f"word {name!r} has no pronunciation{_near(name, self._entries_of)}")
+        return list(self._entries_of[name])
+
+    def log_probs(self, word: str | int) -> list[float]:
+        """The natural logarithms of the probabilities of a word's pronunciations, in entry order."""
+        return [math.log(entry.probability) for entry in self.entries_of(word)]
 
     @cached_property
     def beginnings(self) -> frozenset[tuple[int, ...]]:
@@ -167,11 +210,11 @@ class Lexicon:
         )
 
     def __contains__(self, word: object) -> bool:
-        return isinstance(word, str) and _nfc(word) in self._pronunciations
+        return isinstance(word, str) and nfc(word) in self._pronunciations
 
     def oov_words(self, texts: Iterable[str]) -> dict[str, int]:
         """The words of some texts that have no pronunciation, with their counts, most frequent first."""
-        counts = Counter(word for text in texts for word in _nfc(text).split() if word not in self._pronunciations)
+        counts = Counter(word for text in texts for word in nfc(text).split() if word not in self._pronunciations)
         return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
     def encode(self, text: str, where: str = "") -> list[int] | None:
@@ -181,11 +224,11 @@ class Lexicon:
         Returns None if the utterance is to be skipped (oov="skip" and a word is unknown).
         Raises LexiconError (oov="error") naming the unknown words and the nearest known ones.
         """
-        words = _nfc(text).split()
+        words = nfc(text).split()
         unknown = [word for word in words if word not in self._pronunciations]
         if unknown and self.oov == "error":
             listed = "; ".join(
-                f"{word!r}{_near(word, self._pronunciations)}" for word in list(dict.fromkeys(unknown))[:_SHOWN]
+                f"{word!r}{_near(word, self._pronunciations)}" for word in list(dict.fromkeys(unknown))[:SHOWN]
             )
             start = f"{where}: " if where else ""
             raise LexiconError(f"{start}without pronunciation: {listed}. {_OOV_ADVICE}")
@@ -203,36 +246,73 @@ class Lexicon:
         if unknown:
             first: dict[str, str] = {}
             for name, text in transcripts.items():
-                for word in set(_nfc(text).split()) & unknown.keys():
+                for word in set(nfc(text).split()) & unknown.keys():
                     first.setdefault(word, name)
             lines = [
                 f"  {word!r}, {count} times, first in {first[word]}{_near(word, self._pronunciations)}"
-                for word, count in list(unknown.items())[:_SHOWN]
+                for word, count in list(unknown.items())[:SHOWN]
             ]
             raise LexiconError(
-                f"{len(unknown)} words of the transcripts have no pronunciation:\n{_shortened(lines, len(unknown))}\n"
+                f"{len(unknown)} words of the transcripts have no pronunciation:\n{shortened(lines, len(unknown))}\n"
                 f"{_OOV_ADVICE}"
             )
         encoded = {name: self.encode(text, name) for name, text in transcripts.items()}
         return {name: ids for name, ids in encoded.items() if ids is not None}
 
+    def estimate_probabilities(
+        self,
+        counts: Mapping[tuple[str, tuple[str, ...]], float],
+        *,
+        smoothing: float = 1.0,
+        normalise: Literal["max", "sum"] = "max",
+    ) -> "Lexicon":
+        """The lexicon with probabilities from how often each pronunciation was said, e.g. in aligned training data.
+
+        p = (count + smoothing) / (sum over the word's pronunciations of the same); a word that was not said has equal
+        ones.
+
+        counts: (word, phones) of an entry -> how often; see `word_times.count_pronunciations`. Entries that are not
+            in it count 0.
+        smoothing: above 0, added to each count, so that none gets probability 0.
+        normalise: "max" divides by the word's largest, "sum" leaves a sum of 1 for each word.
+        Raises LexiconError for counts of what is no entry, and negative ones.
+
+        Same as Kaldi's dict_dir_add_pronprobs.sh --max-normalize true|false, without its silence probabilities.
+        """
+        if not (math.isfinite(smoothing) and smoothing > 0) or normalise not in ("max", "sum"):
+            raise LexiconError(f"smoothing={smoothing}, normalise={normalise!r}; need one above 0, and 'max' or 'sum'")
+        _check_counts(counts, self.entries)
+        whole: dict[str, float] = {}
+        smoothed = [counts.get((entry.word, entry.phones), 0.0) + smoothing for entry in self.entries]
+        for entry, count in zip(self.entries, smoothed, strict=True):
+            before = whole.get(entry.word, 0.0)
+            whole[entry.word] = max(before, count) if normalise == "max" else before + count
+        pairs = zip(self.entries, smoothed, strict=True)
+        return replace(self, entries=tuple(e._replace(probability=min(1.0, c / whole[e.word])) for e, c in pairs))
+
     def save(self, path: str | os.PathLike) -> None:
-        """Write the lexicon with its settings as text: `word<TAB>phones`, phones separated by blanks."""
-        settings = " ".join(f"{f.name}={getattr(self, f.name)}" for f in fields(self) if f.name != "entries")
-        lines = [f";; {settings}", *(f"{word}\t{' '.join(phones)}" for word, phones in self.entries)]
-        write_text(path, "\n".join(lines) + "\n")
+        """Write the lexicon with its settings as text, phones separated by blanks.
+
+        Lines are `word<TAB>phones`, or `word<TAB>probability<TAB>phones` where a probability is not 1.
+        """
+        settings = {name: getattr(self, name) for name in _default_settings()}
+        if not self.position_dependent:  # versions that do not know the setting can then read the file
+            del settings["position_dependent"]
+        write_text(path, lexicon_text(self.entries, settings))
 
     @classmethod
     def load(cls, path: str | os.PathLike, **settings: Any) -> "Lexicon":
         """Read a lexicon: `word phone phone ...` lines, separated by tabs or blanks, as Kaldi's lexicon.txt.
 
+        Or `word probability phone phone ...`, as Kaldi's lexiconp.txt: where all lines have a number after the word,
+        and one has a decimal point or all are 1, these are probabilities.
         Lines that start with `;;` are comments; one of the form `;; silence_phone=SIL oov=skip` carries settings.
         settings: replace those of the file.
         Raises LexiconError with file:line for every line that cannot be used.
         """
-        entries, places, found = _parse(Path(path))
+        entries, places, found = parse_lexicon(Path(path), _default_settings())
         found.update(settings)
-        _check_entries(entries, places, str(found.get("silence_phone", "SIL")))
+        check_entries(entries, places, str(found.get("silence_phone", "SIL")))
         try:
             return cls(tuple(entries), **found)
         except LexiconError as error:
@@ -240,10 +320,6 @@ class Lexicon:
 
 
 _OOV_ADVICE = "Add them to the lexicon, correct the text, or choose oov='skip' or oov='unk'."
-
-
-def _nfc(text: str) -> str:
-    return unicodedata.normalize("NFC", text)
 
 
 def _near(word: str, known: Iterable[str]) -> str:
@@ -256,90 +332,16 @@ def _near(word: str, known: Iterable[str]) -> str:
     return f" (nearest: {', '.join(repr(name) for name, *_ in found)})" if found else ""
 
 
-def _shortened(lines: Sequence[str], count: int) -> str:
-    more = [f"  ... and {count - _SHOWN} more"] if count > _SHOWN else []
-    return "\n".join([*lines[:_SHOWN], *more])
+def _check_counts(counts: Mapping[tuple[str, tuple[str, ...]], float], entries: Iterable[Entry]) -> None:
+    """Raise LexiconError for a count that is no count, or of a pronunciation that is not there."""
+    known = {(entry.word, entry.phones) for entry in entries}
+    for (word, phones), count in counts.items():
+        if (word, phones) not in known:
+            raise LexiconError(f"counts have word {word!r} with phones {' '.join(phones)!r}; the lexicon has not")
+        if not (math.isfinite(count) and count >= 0):
+            raise LexiconError(f"word {word!r} with phones {' '.join(phones)!r}: count {count}; need 0 or more")
 
 
-def _parse(path: Path) -> tuple[list[Entry], list[str], dict[str, Any]]:
-    """Entries, their file:line, and settings of a lexicon file."""
-    entries, places, problems = [], [], []
-    settings: dict[str, Any] = {}
-    try:
-        lines = list(numbered_lines(path))
-    except OSError as error:
-        raise LexiconError(f"{path}: cannot be read: {error.strerror}") from None
-    for number, line in lines:
-        place = f"{path}:{number}"
-        if line is None:
-            problems.append(f"{place}: not valid UTF-8; save the file as UTF-8")
-        elif match := _SETTINGS.fullmatch(line):
-            problems += [f"{place}: {message}" for message in _read_settings(match[1].split(), settings)]
-        elif line.strip() and not line.startswith(";;"):
-            word, *phones = line.split()
-            entries.append(Entry(_nfc(word), tuple(phones)))
-            places.append(place)
-    if problems:
-        raise LexiconError(_shortened(problems, len(problems)))
-    return entries, places, settings
-
-
-def _read_settings(pairs: list[str], settings: dict[str, Any]) -> Iterable[str]:
-    """Put `key=value` pairs into `settings`; yields what is wrong with them."""
-    known = [f.name for f in fields(Lexicon) if f.name != "entries"]
-    for pair in pairs:
-        key, value = pair.split("=", 1)
-        if key not in known:
-            yield f"unknown setting {key!r}{did_you_mean(key, known)}; known: {', '.join(known)}"
-        elif key in settings:
-            yield f"setting {key!r} is given twice"
-        elif key == "silence_prob":
-            try:
-                settings[key] = float(value)
-            except ValueError:
-                yield f"silence_prob={value!r} is not a number"
-        else:
-            settings[key] = value
-
-
-def _check_entries(entries: Sequence[Entry], places: Sequence[str], silence: str) -> None:
-    """Raise LexiconError listing each unusable entry with its place."""
-    problems = []
-    first: dict[Entry, str] = {}
-    for entry, place in zip(entries, places, strict=True):
-        message = _entry_problem(entry, silence)
-        if message is None and entry in first:
-            message = f"word {entry.word!r} with phones '{' '.join(entry.phones)}' was given before, {first[entry]}"
-        if message is not None:
-            problems.append(f"{place}: {message}")
-        first.setdefault(entry, place)
-    if problems:
-        raise LexiconError(_shortened(problems, len(problems)))
-
-
-@lru_cache(maxsize=1024)
-def _phone_problem(phone: str) -> str | None:
-    """What is wrong with a phone's name, or None. Remembered, as a large lexicon asks for few phones 10^6 times."""
-    if _RESERVED.fullmatch(phone):
-        return f"phone {phone!r} is reserved; rename it"
-    if phone.split() != [phone]:
-        return f"phone {phone!r}: a phone is not empty and has no white space"
-    return None
-
-
-def _entry_problem(entry: Entry, silence: str) -> str | None:
-    """What is wrong with one entry, or None."""
-    word, phones = entry
-    if word.split() != [word] or word.startswith(";;"):
-        return f"word {word!r}: a word is not empty, has no white space and does not begin with ;; (a comment)"
-    if not phones:
-        return f"word {word!r} has no phones; write them after it, or remove the line"
-    if _RESERVED.fullmatch(word):
-        return f"word {word!r} is reserved; rename it"
-    if message := next(filter(None, map(_phone_problem, phones)), None):
-        return f"word {word!r}: {message}"
-    if _PROBABILITY.fullmatch(phones[0]):
-        return f"word {word!r}: {phones[0]!r} looks like a pronunciation probability (lexiconp.txt); remove that column"
-    if silence in phones and len(phones) > 1:
-        return f"word {word!r}: silence phone {silence!r} may only be a whole pronunciation; remove it"
-    return None
+def _default_settings() -> dict[str, Any]:
+    """The settings that a lexicon file may have, by name, with their defaults."""
+    return {f.name: f.default for f in fields(Lexicon) if f.name != "entries"}

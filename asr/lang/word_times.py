@@ -4,29 +4,41 @@ In a compiled graph a word's output label lies somewhere along its phones, not a
 read from the phones: the recognised words are laid over the phone segments, each word over one of its pronunciations.
 """
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import GraphError
 from .lexicon import Lexicon
 
 if TYPE_CHECKING:
-    from ..hmm.transitions import PhoneSegment
+    from ..hmm.transitions import PhoneSegment, TransitionModel
+
+_TIE = 1e-9  # nats; two parses of the same probability may differ by rounding
 
 
 class WordSegment(NamedTuple):
-    """A word from the start of its first phone to the end of its last; frames, the end not included."""
+    """A word from the start of its first phone to the end of its last; frames, the end not included.
+
+    pronunciation: which one, an index into Lexicon.pronunciations(word_id); None for a word that has only begun.
+    """
 
     word_id: int
     start: int
     end: int
+    pronunciation: int | None = None
 
 
 class _Step(NamedTuple):
-    """How a cell was reached: `segment` is where its last word began, or None if a silence was passed over."""
+    """How a cell was reached: `segment` is where its last word began, or None if a silence was passed over.
+
+    pronunciation: of that word. score: the log probability of the pronunciations so far.
+    """
 
     previous: tuple[int, int]
     segment: int | None
+    pronunciation: int | None
+    score: float
 
 
 def word_segments(
@@ -36,7 +48,8 @@ def word_segments(
 
     A linear dynamic programme over (phone segments, words): each word takes the phones of one of its pronunciations,
     silence between words may be passed over. Where several parses exist (one word may end where the next begins
-    differently), the later word takes the longer pronunciation.
+    differently), the one with the most probable pronunciations is taken, as the search did that found the phones;
+    among equals the later word takes the longer pronunciation. Phones with positions allow one parse alone.
 
     segments: phones with their frames, in time order, as from `TransitionModel.phone_segments`.
     word_ids: the output labels of the same path, in order.
@@ -48,7 +61,7 @@ def word_segments(
     """
     phones = [int(segment.phone) for segment in segments]
     words = [int(word) for word in word_ids]
-    cells = _reachable(phones, [lexicon.pronunciations(word) for word in words], lexicon.silence_id)
+    cells = _reachable(phones, words, lexicon)
     n, k = len(phones), len(words)
     if (n, k) in cells:
         return _trace(cells, (n, k), segments, words)
@@ -66,24 +79,60 @@ def word_segments(
     raise GraphError(_misfit(cells, segments, words, lexicon))
 
 
-def _reachable(
-    phones: list[int], variants: list[list[tuple[int, ...]]], silence: int
-) -> dict[tuple[int, int], _Step | None]:
-    """The cells (phone segments taken, words taken) that a parse from (0, 0) reaches, each with its first step back."""
+def count_pronunciations(
+    alignments: Mapping[str, Sequence[int]],
+    transcripts: Mapping[str, Sequence[int]],
+    lexicon: Lexicon,
+    transitions: "TransitionModel",
+) -> Counter[tuple[str, tuple[str, ...]]]:
+    """How often each pronunciation was said: (word, phones) of an entry -> count; what nobody said is left out.
+
+    With `Lexicon.estimate_probabilities` the training data teach the probabilities of pronunciations.
+
+    alignments: utterance id -> transition ids, of forced alignment, e.g. `MonoResult.alignments`.
+    transcripts: utterance id -> word ids; those without alignment are not counted.
+    Raises GraphError with the utterance's id where words and alignment do not fit together.
+
+    Same as Kaldi's steps/get_prons.sh on alignments (pron_counts_nowb.txt).
+    """
+    counts: Counter[tuple[str, tuple[str, ...]]] = Counter()
+    for utterance, alignment in alignments.items():
+        phones = transitions.phone_segments(alignment)
+        try:
+            found = word_segments(phones, transcripts[utterance], lexicon, unfinished=False)
+        except KeyError:
+            raise GraphError(f"utterance {utterance!r} has an alignment, but no transcript") from None
+        except GraphError as error:
+            raise GraphError(f"utterance {utterance!r}: {error}") from None
+        for segment in found:
+            entry = lexicon.entries_of(segment.word_id)[segment.pronunciation or 0]
+            counts[entry.word, entry.phones] += 1
+    return counts
+
+
+def _reachable(phones: list[int], words: list[int], lexicon: Lexicon) -> dict[tuple[int, int], _Step | None]:
+    """The cells (phone segments taken, words taken) that a parse from (0, 0) reaches, each with its best step back."""
+    variants = [list(zip(lexicon.pronunciations(w), lexicon.log_probs(w), strict=True)) for w in words]
     cells: dict[tuple[int, int], _Step | None] = {(0, 0): None}
     waiting: list[list[int]] = [[] for _ in range(len(phones) + 1)]
     waiting[0].append(0)
     for i, counts in enumerate(waiting):
         for k in counts:
-            targets: list[tuple[int, int, int | None]] = []
+            step = cells[i, k]
+            score = step.score if step is not None else 0.0
+            targets: list[tuple[int, int, _Step]] = []
             if k < len(variants):
-                targets = [(i + len(p), k + 1, i) for p in variants[k] if tuple(phones[i : i + len(p)]) == p]
-            if i < len(phones) and phones[i] == silence:
-                targets.append((i + 1, k, None))
-            for j, m, begin in targets:
+                for n, (p, log_prob) in enumerate(variants[k]):
+                    if tuple(phones[i : i + len(p)]) == p:
+                        targets.append((i + len(p), k + 1, _Step((i, k), i, n, score + log_prob)))
+            if i < len(phones) and phones[i] == lexicon.silence_id:
+                targets.append((i + 1, k, _Step((i, k), None, None, score)))
+            for j, m, new in targets:
                 if (j, m) not in cells:
-                    cells[j, m] = _Step((i, k), begin)
                     waiting[j].append(m)
+                    cells[j, m] = new
+                elif (old := cells[j, m]) is not None and new.score > old.score + _TIE:
+                    cells[j, m] = new
     return cells
 
 
@@ -97,7 +146,8 @@ def _trace(
     found = []
     while (step := cells[cell]) is not None:
         if step.segment is not None:
-            found.append(WordSegment(words[cell[1] - 1], segments[step.segment].start, segments[cell[0] - 1].end))
+            start, end = segments[step.segment].start, segments[cell[0] - 1].end
+            found.append(WordSegment(words[cell[1] - 1], start, end, step.pronunciation))
         cell = step.previous
     return found[::-1]
 

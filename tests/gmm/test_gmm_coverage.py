@@ -20,7 +20,7 @@ OPTIONS = MonoOptions(num_iters=6, total_gaussians=30, max_iter_inc=4)
 
 def spoken(words, rng, frames_a_phone=8):
     """Features of a few words with silence around them."""
-    phones = ["SIL", *(p for w in words.split() for p in dict(LEXICON.entries)[w]), "SIL"]
+    phones = ["SIL", *(p for w in words.split() for p in LEXICON.entries_of(w)[0].phones), "SIL"]
     means = np.repeat([[MEANS[p], -MEANS[p]] for p in phones], frames_a_phone, axis=0)
     return means + rng.normal(size=means.shape)
 

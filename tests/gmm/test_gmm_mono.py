@@ -32,7 +32,7 @@ def planted(n_utterances=60, seed=0):
     features, transcripts, truth = {}, {}, {}
     for i in range(n_utterances):
         words = rng.choice(["ab", "bc", "ca"], rng.integers(1, 4)).tolist()
-        phones = ["SIL", *(p for w in words for p in dict(LEXICON.entries)[w]), "SIL"]
+        phones = ["SIL", *(p for w in words for p in LEXICON.entries_of(w)[0].phones), "SIL"]
         frames = [p for p in phones for _ in range(rng.integers(7, 15))]
         features[f"u{i:02}"] = np.array([MEANS[p] for p in frames]) + 0.6 * rng.normal(size=(len(frames), 2))
         transcripts[f"u{i:02}"] = LEXICON.encode(" ".join(words))

@@ -29,16 +29,24 @@ def expected_paths(words, silence_prob):
     for silences in product([False, True] if silence_prob else [False], repeat=len(words) + 1):
         log_prob = sum(np.log(silence_prob) if s else np.log(1 - silence_prob) for s in silences)
         for variants in product(*words):
-            phones = (1,) * silences[0]
-            for variant, silent in zip(variants, silences[1:], strict=True):
+            phones, total = (1,) * silences[0], log_prob
+            for (variant, of_variant), silent in zip(variants, silences[1:], strict=True):
                 phones += (*variant, *((1,) * silent))
+                total += of_variant
             if phones:
-                found.append((phones, log_prob))
+                found.append((phones, total))
     return found
 
 
 @pytest.mark.parametrize("silence_prob", [0.0, 0.2, 0.5])
-@pytest.mark.parametrize("words", [[[(2,)]], [[(2, 3), (2, 4)], [(5,)]], [[(2,), (3, 3), (4,)], [(2,), (6,)], [(1,)]]])
+@pytest.mark.parametrize(
+    "words",
+    [
+        [[((2,), 0.0)]],
+        [[((2, 3), 0.0), ((2, 4), 0.0)], [((5,), 0.0)]],
+        [[((2,), -1.5), ((3, 3), -0.5), ((4,), 0.0)], [((2,), -0.25), ((6,), -2.0)], [((1,), -0.125)]],
+    ],
+)
 def test_phone_graph_holds_every_choice_and_its_probability(words, silence_prob):
     found = sorted(paths(phone_graph(words, silence_phone=1, silence_prob=silence_prob)))
     expected = sorted(expected_paths(words, silence_prob))
@@ -91,7 +99,7 @@ def test_context_of_any_width_equals_windows_over_each_phone_sequence(small, wid
     transitions = TransitionModel.from_tree(small.topology, tree)
     graphs = training_graphs({"u": [1, 2]}, small.lexicon, tree, transitions)
     expected = []
-    for phones, log_prob in expected_paths([[(2, 3), (2, 4)], [(5,)]], small.lexicon.silence_prob):
+    for phones, log_prob in expected_paths([[((2, 3), 0.0), ((2, 4), 0.0)], [((5,), 0.0)]], small.lexicon.silence_prob):
         padded = (0,) * position + phones + (0,) * (width - 1 - position)
         # Silence is crossed by 0, then inner states in some order without repetition, then 4; speech by 0, 1, 2.
         inner = [

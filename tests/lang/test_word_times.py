@@ -1,6 +1,8 @@
 """Words with times from phone segmentations: worked cases, and all parses of random lexicons enumerated."""
 
 import itertools
+import math
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 from asr.errors import GraphError
 from asr.hmm.transitions import PhoneSegment
 from asr.lang.lexicon import Lexicon
-from asr.lang.word_times import WordSegment, word_segments
+from asr.lang.word_times import WordSegment, count_pronunciations, word_segments
 
 LEXICON = Lexicon(
     [
@@ -39,7 +41,7 @@ def words(text):
 
 def times(phones, text, **options):
     return [
-        (LEXICON.words.name(w), s, e) for w, s, e in word_segments(segments(phones), words(text), LEXICON, **options)
+        (LEXICON.words.name(w), s, e) for w, s, e, _ in word_segments(segments(phones), words(text), LEXICON, **options)
     ]
 
 
@@ -96,9 +98,14 @@ def test_what_does_not_fit_is_an_error_that_says_where():
 
 
 def parses(phones, word_ids, lexicon):
-    """All ways to lay the words over the phones, by enumeration: every variant, every set of skipped silences."""
-    found = set()
-    for variants in itertools.product(*(lexicon.pronunciations(w) for w in word_ids)):
+    """All ways to lay the words over the phones, by enumeration: every variant, every set of skipped silences.
+
+    Each as (start, end, pronunciation) for every word, with the probability of the pronunciations.
+    """
+    found = {}
+    for numbers in itertools.product(*(range(len(lexicon.pronunciations(w))) for w in word_ids)):
+        variants = [lexicon.pronunciations(w)[n] for w, n in zip(word_ids, numbers, strict=True)]
+        probability = math.prod(lexicon.entries_of(w)[n].probability for w, n in zip(word_ids, numbers, strict=True))
         n_silences = len(phones) - sum(map(len, variants))
         if n_silences < 0:
             continue
@@ -106,17 +113,57 @@ def parses(phones, word_ids, lexicon):
             if sum(gaps) != n_silences:
                 continue
             laid, spans = [lexicon.silence_id] * gaps[0], []
-            for variant, gap in zip(variants, gaps[1:], strict=True):
-                spans.append((len(laid), len(laid) + len(variant)))
+            for variant, gap, n in zip(variants, gaps[1:], numbers, strict=True):
+                spans.append((len(laid), len(laid) + len(variant), n))
                 laid += [*variant, *[lexicon.silence_id] * gap]
             if laid == phones:
-                found.add(tuple(spans))
+                found[tuple(spans)] = probability
     return found
+
+
+def test_likelier_pronunciations_win_and_without_probabilities_the_later_word_is_longer():
+    entries = [("a", ("A",)), ("a", ("A", "B")), ("b", ("C",)), ("b", ("B", "C"))]
+    plain = Lexicon(entries)
+    numbered = [PhoneSegment(plain.phones[p], i, i + 1) for i, p in enumerate("ABC")]
+    assert word_segments(numbered, [1, 2], plain) == [(1, 0, 1, 0), (2, 1, 3, 1)]
+    likelier = Lexicon([(*e, p) for e, p in zip(entries, (1.0, 0.5, 1.0, 0.4), strict=True)])
+    assert word_segments(numbered, [1, 2], likelier) == [(1, 0, 2, 1), (2, 2, 3, 0)]
+
+
+def test_a_word_that_has_only_begun_has_no_pronunciation_yet():
+    assert word_segments(segments("AH T EH"), words("a ten"), LEXICON)[1].pronunciation is None
+    assert word_segments(segments("AH"), words("a ten"), LEXICON)[1].pronunciation is None
+
+
+def test_pronunciations_are_counted_by_word_and_phones():
+    """Alignments of one frame a phone, so that transition ids stand for phones."""
+    transitions = SimpleNamespace(phone_segments=lambda ids: [PhoneSegment(p, i, i + 1) for i, p in enumerate(ids)])
+    alignments = {"u1": [LEXICON.phones[p] for p in "SIL EY AH N SIL EY".split()], "u2": [LEXICON.phones["AH"]]}
+    transcripts = {"u1": words("a an a"), "u2": words("a"), "u3": words("ten")}
+    counts = count_pronunciations(alignments, transcripts, LEXICON, transitions)
+    assert counts == {("a", ("EY",)): 2, ("an", ("AH", "N")): 1, ("a", ("AH",)): 1}
+    assert LEXICON.estimate_probabilities(counts).entries[:2] == (("a", ("AH",), 2 / 3), ("a", ("EY",), 1.0))
+    for wrong, message in (({"u2": words("two")}, "utterance 'u2': .*do not fit"), ({}, "'u2' has an alignment, but")):
+        with pytest.raises(GraphError, match=message):
+            count_pronunciations({"u2": alignments["u2"]}, wrong, LEXICON, transitions)
 
 
 PHONE = st.sampled_from(["A", "B"])
 PRONUNCIATION = st.one_of(st.lists(PHONE, min_size=1, max_size=3).map(tuple), st.just(("SIL",)))
-LEXICONS = st.lists(st.tuples(st.sampled_from("uvw"), PRONUNCIATION), min_size=2, max_size=6, unique=True).map(Lexicon)
+PROBABILITY = st.sampled_from([1.0, 0.5, 0.25, 0.01])
+ENTRIES = st.lists(
+    st.tuples(st.sampled_from("uvw"), PRONUNCIATION, PROBABILITY),
+    min_size=2,
+    max_size=6,
+    unique_by=lambda entry: entry[:2],
+)
+LEXICONS = st.builds(Lexicon, ENTRIES, position_dependent=st.booleans())
+
+
+def check_parse(found, possible):
+    """The parse is among the likeliest of all possible ones, and the only one where phones have positions."""
+    parse = tuple((segment.start, segment.end, segment.pronunciation) for segment in found)
+    assert possible[parse] == pytest.approx(max(possible.values()))
 
 
 @st.composite
@@ -139,7 +186,9 @@ def test_what_was_spoken_is_parsed_as_one_of_all_possible_parses(case):
     )
     possible = parses(phones, word_ids, lexicon)
     assert [segment.word_id for segment in found] == word_ids
-    assert tuple((segment.start, segment.end) for segment in found) in possible
+    check_parse(found, possible)
+    if lexicon.position_dependent and not any("SIL" in entry.phones for entry in lexicon.entries):
+        assert len(possible) == 1
 
 
 @settings(max_examples=300, deadline=None)
@@ -154,7 +203,7 @@ def test_any_phones_are_parsed_exactly_if_a_parse_exists(lexicon, data):
             word_segments(numbered, word_ids, lexicon, unfinished=False)
         return
     found = word_segments(numbered, word_ids, lexicon)
-    assert tuple((segment.start, segment.end) for segment in found) in possible
+    check_parse(found, possible)
 
 
 @settings(max_examples=300, deadline=None)
@@ -176,4 +225,4 @@ def test_any_beginning_of_what_was_spoken_is_accepted_with_its_label_late_or_ear
 def test_long_input_is_quick_and_not_recursive():
     phones = [PhoneSegment(LEXICON.phones[p], i, i + 1) for i, p in enumerate(["AH", "N", "SIL"] * 5000)]
     found = word_segments(phones, words("an") * 5000, LEXICON)
-    assert found[-1] == WordSegment(LEXICON.words["an"], 14997, 14999)
+    assert found[-1] == WordSegment(LEXICON.words["an"], 14997, 14999, 0)

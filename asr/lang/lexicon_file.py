@@ -1,0 +1,124 @@
+"""Lexicon files: `word phones` or `word probability phones` lines, with settings in a comment."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ..errors import LexiconError, did_you_mean
+from ..files import numbered_lines
+from .entries import DECIMAL, Entry, nfc, shortened
+
+_SETTINGS = re.compile(r";;((\s+\w+=\S+)+)\s*")
+_NUMBER = re.compile(rf"{DECIMAL.pattern}|\d+")
+_OWN_LAYOUT = re.compile(r"\S+\t\S+ [^\t]*")  # `word<TAB>phone phone`: what `lexicon_text` writes without probabilities
+_BOOLS = {"true": True, "false": False}
+
+
+class LexiconFile(NamedTuple):
+    """What a file holds: entries, where each stands (file:line), and the settings of its comments."""
+
+    entries: list[Entry]
+    places: list[str]
+    settings: dict[str, Any]
+
+
+class _Line(NamedTuple):
+    """A pronunciation as it stands in the file: its fields may begin with a probability."""
+
+    place: str
+    word: str
+    fields: list[str]
+    own_layout: bool
+
+
+def lexicon_text(entries: Iterable[Entry], settings: Mapping[str, Any]) -> str:
+    """The text of a lexicon file, `word<TAB>phones`, or `word<TAB>probability<TAB>phones` if one is not 1.
+
+    settings: written into the first line.
+    """
+    entries = list(entries)
+    pairs = (f"{key}={str(value).lower() if isinstance(value, bool) else value}" for key, value in settings.items())
+    lines = [f";; {' '.join(pairs)}"]
+    if all(entry.probability == 1.0 for entry in entries):
+        lines += [f"{word}\t{' '.join(phones)}" for word, phones, _ in entries]
+    else:
+        lines += [f"{word}\t{float(probability)!r}\t{' '.join(phones)}" for word, phones, probability in entries]
+    return "\n".join(lines) + "\n"
+
+
+def parse_lexicon(path: Path, known: Mapping[str, Any]) -> LexiconFile:
+    """Read a lexicon file.
+
+    known: the settings that it may have, with their defaults, whose types their values take.
+    Raises LexiconError with file:line for every line that cannot be read.
+    """
+    problems: list[str] = []
+    settings: dict[str, Any] = {}
+    found: list[_Line] = []
+    try:
+        lines = list(numbered_lines(path))
+    except OSError as error:
+        raise LexiconError(f"{path}: cannot be read: {error.strerror}") from None
+    for number, line in lines:
+        place = f"{path}:{number}"
+        if line is None:
+            problems.append(f"{place}: not valid UTF-8; save the file as UTF-8")
+        elif match := _SETTINGS.fullmatch(line):
+            problems += [f"{place}: {message}" for message in _read_settings(match[1].split(), settings, known)]
+        elif line.strip() and not line.startswith(";;"):
+            word, *fields = line.split()
+            found.append(_Line(place, nfc(word), fields, _OWN_LAYOUT.fullmatch(line) is not None))
+    has_probabilities = not problems and _has_probabilities(found)
+    entries = []
+    for place, word, fields, _ in found:
+        probability = 1.0
+        if has_probabilities:
+            probability, fields = float(fields[0]), fields[1:]
+            if not 0.0 < probability <= 1.0:
+                problems.append(f"{place}: word {word!r}: probability {probability:g}; need one above 0, at most 1")
+        entries.append(Entry(word, tuple(fields), probability))
+    if problems:
+        raise LexiconError(shortened(problems, len(problems)))
+    return LexiconFile(entries, [line.place for line in found], settings)
+
+
+def _has_probabilities(lines: Sequence[_Line]) -> bool:
+    """Whether the second fields are probabilities: all are numbers, and phones follow them.
+
+    Numbers with a decimal point or exponent are no phones. A file that has 1 in each line has probabilities too
+    (Kaldi's scripts write 1 for the likeliest pronunciation), but not if it is one that `lexicon_text` wrote.
+    Raises LexiconError listing lines without number, or those with one, where only a part of them has decimals.
+    """
+    numbers = [len(line.fields) > 1 and _NUMBER.fullmatch(line.fields[0]) is not None for line in lines]
+    decimals = [number and DECIMAL.fullmatch(line.fields[0]) for number, line in zip(numbers, lines, strict=True)]
+    if not any(decimals):  # an empty file is refused later, with or without
+        return all(n and x.fields[0] == "1" and not x.own_layout for n, x in zip(numbers, lines, strict=True))
+    if not all(numbers):
+        few = 2 * sum(numbers) < len(lines)
+        what = f"has a number, {sum(numbers)} of {len(lines)} lines have" if few else "has no probability, others have"
+        wrong = [line for line, number in zip(lines, numbers, strict=True) if number == few]
+        listed = [f"{line.place}: word {line.word!r} {what}; give one to every line, or to none" for line in wrong]
+        raise LexiconError(shortened(listed, len(listed)))
+    return True
+
+
+def _read_settings(pairs: list[str], settings: dict[str, Any], known: Mapping[str, Any]) -> Iterator[str]:
+    """Put `key=value` pairs into `settings`; yields what is wrong with them."""
+    for pair in pairs:
+        key, value = pair.split("=", 1)
+        if key not in known:
+            yield f"unknown setting {key!r}{did_you_mean(key, known)}; known: {', '.join(known)}"
+        elif key in settings:
+            yield f"setting {key!r} is given twice"
+        elif isinstance(known[key], bool):
+            if value.lower() not in _BOOLS:
+                yield f"{key}={value!r}; need true or false"
+            settings[key] = _BOOLS.get(value.lower())
+        elif isinstance(known[key], float):
+            try:
+                settings[key] = float(value)
+            except ValueError:
+                yield f"{key}={value!r} is not a number"
+        else:
+            settings[key] = value
