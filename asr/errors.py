@@ -20,6 +20,10 @@ class LexiconError(AsrError):
     """A lexicon or symbol table that is wrong, or a word that has no pronunciation."""
 
 
+class LanguageModelError(AsrError):
+    """A language model, or the text it is made from, that cannot be used."""
+
+
 class GraphError(AsrError):
     """A graph that cannot be built, read or searched."""
 

@@ -1,0 +1,30 @@
+"""N-gram language models: counts, smoothing, mixing, pruning, perplexity, and ARPA files."""
+
+from .arpa import read_arpa, write_arpa
+from .counting import Counts, count
+from .mixing import interpolate, tuned_weight
+from .model import NgramModel
+from .perplexity import Perplexity
+from .pruning import prune
+from .smoothing import SMOOTHINGS, estimate, train
+from .units import letters, phones, unit_lexicon
+from .vocabulary import Vocabulary
+
+__all__ = [
+    "SMOOTHINGS",
+    "Counts",
+    "NgramModel",
+    "Perplexity",
+    "Vocabulary",
+    "count",
+    "estimate",
+    "interpolate",
+    "letters",
+    "phones",
+    "prune",
+    "read_arpa",
+    "train",
+    "tuned_weight",
+    "unit_lexicon",
+    "write_arpa",
+]

@@ -1,0 +1,158 @@
+"""The back-off n-gram model: flat arrays, one entry an n-gram, and what it says of sentences."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from .perplexity import Perplexity
+from .trie import Trie
+from .vocabulary import END_ID, START_ID, UNKNOWN_ID, Sentence, Vocabulary
+
+
+@dataclass(frozen=True, eq=False)
+class NgramModel:
+    """A back-off n-gram model.
+
+    The probability of a word after some others is that of the n-gram they make, where the model has it; otherwise the
+    back-off weight of the history (1 where it has none) times the word's probability after the history without its
+    first word.
+
+    vocabulary: the words.
+    trie: the n-grams.
+    log_probs: float64 (n_nodes,): natural log of the last word's probability after the others; -inf for `<s>`, which
+        nothing is followed by, for `<unk>` in a closed vocabulary, and for the empty n-gram.
+    back_offs: float64 (n_nodes,): natural log of the back-off weight; 0 where no longer n-gram begins with this one.
+    """
+
+    vocabulary: Vocabulary
+    trie: Trie
+    log_probs: np.ndarray
+    back_offs: np.ndarray
+
+    @property
+    def order(self) -> int:
+        """The length of the longest n-grams."""
+        return self.trie.order
+
+    @property
+    def n_ngrams(self) -> list[int]:
+        """How many n-grams of each order there are, from single words on."""
+        return np.diff(self.trie.offsets)[1:].tolist()
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether words outside the vocabulary are impossible."""
+        return bool(np.isneginf(self.log_probs[1 + UNKNOWN_ID]))
+
+    def step(self, states: np.ndarray, words: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """What words cost after histories, and the histories that they lead to; many at once.
+
+        states: int (n,): nodes of histories, e.g. 0 for none, or what an earlier step returned.
+        words: int (n,): word ids.
+        Returns float64 (n,), natural-log probabilities, and int64 (n,), nodes of the longest n-grams found.
+        """
+        found, log_probs = self.trie.find(states, words), np.zeros(len(states))
+        missing, states = np.flatnonzero(found < 0), states.copy()
+        while len(missing):
+            log_probs[missing] += self.back_offs[states[missing]]
+            states[missing] = self.trie.suffix[states[missing]]
+            found[missing] = self.trie.find(states[missing], words[missing])
+            missing = missing[found[missing] < 0]
+        return log_probs + self.log_probs[found], found
+
+    def log_prob(self, history: Sequence[str], word: str) -> float:
+        """The natural-log probability of a word after some others.
+
+        history: words, `<s>` first where a sentence begins; only the last order - 1 matter.
+        word: a word or `</s>`; one that is not in the vocabulary counts as `<unk>`.
+        """
+        state = np.zeros(1, np.int64)
+        for name in history[len(history) - min(len(history), self.order - 1) :]:
+            _, state = self.step(state, np.array([self.vocabulary.id(name)]))
+        return float(self.step(state, np.array([self.vocabulary.id(word)]))[0][0])
+
+    def token_log_probs(self, ids: np.ndarray) -> np.ndarray:
+        """The natural-log probability of each token of a text after those before it in its sentence.
+
+        ids: int64 (n_tokens,), as `vocabulary.encode` returns them.
+        Returns float64 (n_tokens,); 0 for `<s>`.
+        """
+        breaks = ids == START_ID
+        ends = self.trie.longest_at(ids, breaks)
+        histories = np.concatenate(([0], ends[:-1]))
+        result = np.zeros(len(ids))
+        result[~breaks] = self.step(histories[~breaks], ids[~breaks])[0]
+        return result
+
+    def score(self, sentence: Sentence) -> float:
+        """The natural-log probability of a sentence, its end included; unknown words count as `<unk>`.
+
+        -inf where the vocabulary is closed and a word is not in it.
+        """
+        return float(self.token_log_probs(self.vocabulary.encode([sentence])).sum())
+
+    def perplexity(self, sentences: Iterable[Sentence]) -> Perplexity:
+        """How well the model foretells some sentences: see `Perplexity`."""
+        ids = self.vocabulary.encode(sentences)
+        log_probs = self.token_log_probs(ids)
+        sentence = np.cumsum(ids == START_ID) - 1
+        n_sentences = int(sentence[-1]) + 1 if len(ids) else 0
+        is_end = ids == END_ID
+        # A word of the vocabulary that the model holds impossible is as unknown as one outside.
+        unknown = (ids == UNKNOWN_ID) | (np.isneginf(log_probs) & ~is_end)
+        is_known = ~unknown & ~is_end & (ids != START_ID)
+
+        def summed(chosen: np.ndarray) -> np.ndarray:
+            return np.bincount(sentence[chosen], log_probs[chosen], n_sentences)
+
+        n_unknown = np.bincount(sentence[unknown], minlength=n_sentences)
+        n_words = n_unknown + np.bincount(sentence[is_known], minlength=n_sentences)
+        return Perplexity(n_words, n_unknown, summed(is_known), summed(unknown), summed(is_end))
+
+
+def lower_log_probs(model: NgramModel, nodes: np.ndarray) -> np.ndarray:
+    """The log probability of the last word of some n-grams (nodes of order 2 or more) without their first word.
+
+    That is what the back-off weight of the other words multiplies.
+    """
+    histories = model.trie.suffix[model.trie.parent[nodes]]
+    return model.step(histories, model.trie.word[nodes])[0]
+
+
+def with_back_offs(model: NgramModel) -> NgramModel:
+    """The model with all back-off weights computed anew, so that probabilities sum to one after each history.
+
+    The weight of a history is what its n-grams leave, over what they take after the history without its first word.
+    """
+    trie, back_offs = model.trie, np.zeros(model.trie.n_nodes)
+    result = NgramModel(model.vocabulary, trie, model.log_probs, back_offs)
+    for order in range(2, trie.order + 1):
+        here = trie.nodes(order)
+        left, left_below = masses_left(result, order)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            weights = np.log(left) - np.log(left_below)
+        # Where all words of the vocabulary have an n-gram nothing is left, and the weight is never used.
+        weights[(left <= 0) | (left_below <= 0)] = 0.0
+        parents = np.unique(trie.parent[here])
+        back_offs[parents] = weights[parents - trie.nodes(order - 1).start]
+    return result
+
+
+_ROUNDING = 1e-12  # a mass below this is what rounding leaves of none
+
+
+def masses_left(model: NgramModel, order: int) -> tuple[np.ndarray, np.ndarray]:
+    """For each n-gram of order - 1 what its children leave of the mass 1, by themselves and without their first word.
+
+    Returns two float64 (n_ngrams of order - 1,) arrays; below 1e-12 they are 0.
+    """
+    trie = model.trie
+    here, above = trie.nodes(order), trie.nodes(order - 1)
+    place = trie.parent[here] - above.start
+    n = above.stop - above.start
+    taken = np.bincount(place, np.exp(model.log_probs[here]), n)
+    nodes = np.arange(here.start, here.stop)
+    taken_below = np.bincount(place, np.exp(lower_log_probs(model, nodes)), n)
+    left, left_below = 1.0 - taken, 1.0 - taken_below
+    return np.where(left > _ROUNDING, left, 0.0), np.where(left_below > _ROUNDING, left_below, 0.0)

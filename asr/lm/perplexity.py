@@ -1,0 +1,70 @@
+"""How well a language model foretells a text."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True, eq=False)
+class Perplexity:
+    """The log probabilities of a text, sentence by sentence; natural logarithms.
+
+    Unknown words are those outside the vocabulary. They are counted, and left out of figures unless asked for; what
+    follows one is scored without it, as the model has no n-gram with it.
+
+    n_words: int (n_sentences,): words of each sentence, unknown ones included, its end not.
+    n_unknown: int (n_sentences,): those that are unknown.
+    known: float64 (n_sentences,): log probability of the known words.
+    unknown: float64 (n_sentences,): that of the unknown ones as `<unk>`; -inf in a closed vocabulary.
+    ends: float64 (n_sentences,): that of the sentence's end.
+    """
+
+    n_words: np.ndarray
+    n_unknown: np.ndarray
+    known: np.ndarray
+    unknown: np.ndarray
+    ends: np.ndarray
+
+    @property
+    def n_sentences(self) -> int:
+        """How many sentences there are."""
+        return len(self.n_words)
+
+    @property
+    def oov_rate(self) -> float:
+        """The part of the words that are unknown; NaN for a text without words."""
+        n_words = int(self.n_words.sum())
+        return int(self.n_unknown.sum()) / n_words if n_words else math.nan
+
+    def total(self, *, end: bool = True, unknown: bool = False) -> float:
+        """The perplexity of the text: exp of the mean negative log probability of its tokens.
+
+        end: whether the ends of sentences are tokens, too.
+        unknown: whether unknown words are, as `<unk>`.
+        Returns NaN where there is no token.
+
+        With end=True as KenLM's "perplexity excluding OOVs" (or "including", for unknown=True) and SRILM's ppl.
+        SRILM's ppl1 is another thing: there the ends' probabilities count, but not their number.
+        """
+        log_probs, n_tokens = self._tokens(end, unknown)
+        n = int(n_tokens.sum())
+        return _perplexity(float(log_probs.sum()), n) if n else math.nan
+
+    def per_sentence(self, *, end: bool = True, unknown: bool = False) -> np.ndarray:
+        """The perplexity of each sentence, as `total`. Returns float64 (n_sentences,), NaN without tokens."""
+        pairs = zip(*(column.tolist() for column in self._tokens(end, unknown)), strict=True)
+        return np.array([_perplexity(log_prob, n) if n else math.nan for log_prob, n in pairs])
+
+    def _tokens(self, end: bool, unknown: bool) -> tuple[np.ndarray, np.ndarray]:
+        """Log probability and number of the tokens of each sentence."""
+        log_probs, n_tokens = self.known, self.n_words - self.n_unknown
+        if unknown:
+            log_probs, n_tokens = log_probs + self.unknown, self.n_words
+        return (log_probs + self.ends, n_tokens + 1) if end else (log_probs, n_tokens)
+
+
+def _perplexity(log_prob: float, n_tokens: int) -> float:
+    """exp(-log_prob / n_tokens), infinite where that is too large."""
+    mean = -log_prob / n_tokens
+    return math.exp(mean) if mean < 700.0 else math.inf
