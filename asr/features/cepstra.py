@@ -29,7 +29,8 @@ def mfcc(
     rate: Hz.
     options: all settings at once; `names` replace single ones, e.g. num_mel_bins=40, snip_edges=False.
     seed: of the dither noise; without effect at dither 0.
-    vtln_warp: vocal-tract-length warping factor, about 0.8 to 1.2; 1 is none.
+    vtln_warp: vocal-tract-length warping factor, about 0.8 to 1.2; 1 is none, more is for a longer tract, whose
+        formants are lower.
     Raises AudioError for samples that are not finite or shorter than a frame, TypeError for an unknown name, ValueError
     for an impossible value.
 
