@@ -78,7 +78,14 @@ def floor_noise(spectrum: np.ndarray, n_samples: int, rng: np.random.Generator) 
     return np.fft.irfft(white * gain, n=size)[:n_samples].astype(np.float32)
 
 
-def join(recordings: Sequence[np.ndarray], pauses_ms: Sequence[float], rate: int, rng: np.random.Generator) -> Joined:
+def join(
+    recordings: Sequence[np.ndarray],
+    pauses_ms: Sequence[float],
+    rate: int,
+    rng: np.random.Generator,
+    *,
+    floor: np.ndarray | None = None,
+) -> Joined:
     """Recordings in a row, with pauses that sound like the recordings' own silence.
 
     The recordings' samples are not changed: no cross-fade, no trimming, no gain. The pauses are Gaussian noise with
@@ -87,6 +94,7 @@ def join(recordings: Sequence[np.ndarray], pauses_ms: Sequence[float], rate: int
     recordings: float32 (n_samples,) each, at `rate` Hz; one or more.
     pauses_ms: before the first, between, and after the last: one more than there are recordings.
     rng: draws the noise.
+    floor: float64 (n_bins,), the pauses' spectrum instead, e.g. the `noise_floor` of more recordings of that place.
 
     >>> found = join([np.ones(8, np.float32)] * 2, [0, 1, 0], 8000, np.random.default_rng(0))
     >>> found.edges, len(found.samples)
@@ -96,7 +104,7 @@ def join(recordings: Sequence[np.ndarray], pauses_ms: Sequence[float], rate: int
         raise ValueError(f"{len(pauses_ms)} pauses for {len(recordings)} recordings; need one more, and a recording")
     if min(pauses_ms) < 0:
         raise ValueError(f"a pause of {min(pauses_ms)} ms; need 0 or more")
-    floor = noise_floor(recordings, rate)
+    floor = noise_floor(recordings, rate) if floor is None else floor
     pauses = [floor_noise(floor, round(ms * rate / 1000), rng) for ms in pauses_ms]
     pieces, edges, length = [pauses[0]], [], len(pauses[0])
     for samples, pause in zip(recordings, pauses[1:], strict=True):

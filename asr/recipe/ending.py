@@ -1,7 +1,7 @@
 """How a recipe ends: results.json, report.html, a table, and one held-out recording transcribed before your eyes."""
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from ..report import (
     Section,
     alignment_section,
     confusion_section,
+    edge_section,
     results_section,
     run_facts,
     speaker_section,
@@ -60,13 +61,17 @@ def finish(run: Run, title: str, results: Sequence[Result], corpus: Corpus) -> N
     transcript = model.transcribe(samples)
     sections = _sections(results, rows, corpus)
     sections.append(_alignment(shown, samples, model, transcript))
-    facts = run_facts(seed=headline.seed, recordings=len(corpus), folder=str(run.folder))
+    facts = run_facts(seed=headline.seed, utterances=len(corpus), folder=str(run.folder))
     report = run.folder / "report.html"
     write_report(report, title=title, sections=sections, facts=facts)
     _say("")
     _say(results_table(rows))
     for line in _spread(results):
         _say(line)
+    for r in _first_of_each(results, lambda r: (r.system.name, r.test)):
+        if r.tested.edges is not None:
+            _say("")
+            _say(f"Word edges, {r.test}, {r.system.name}, seed {r.seed}: {r.tested.edges.report()}")
     _say("")
     _say(f"A held-out recording, {shown.audio}")
     _say(f"  said        {shown.text}")
@@ -134,6 +139,8 @@ def _sections(results: Sequence[Result], rows: Sequence[ResultRow], corpus: Corp
         sections.append(speaker_section(counts, title=f"{r.test}: errors of each speaker"))
         words = sorted({w for text in r.tested.references.values() for w in text.split()})
         sections.append(confusion_section(score.confusions, order=words, title=f"{r.test}: confusions"))
+        if r.tested.edges is not None:
+            sections.append(edge_section(r.tested.edges, title=f"{r.test}: word edges"))
         sections.append(
             utterance_section(r.tested.references, r.tested.hypotheses, title=f"{r.test}: worst utterances", limit=12)
         )
@@ -148,8 +155,8 @@ def _alignment(shown: Utterance, samples: np.ndarray, model: Model, transcript: 
     return alignment_section(samples, model.sample_rate, phones=phones, words=words, name=name)
 
 
-def _first_of_each(results: Sequence[Result], key: Callable[[Result], str]) -> list[Result]:
-    found: dict[str, Result] = {}
+def _first_of_each(results: Sequence[Result], key: Callable[[Result], Hashable]) -> list[Result]:
+    found: dict[Hashable, Result] = {}
     for r in results:
         found.setdefault(key(r), r)
     return list(found.values())

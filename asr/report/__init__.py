@@ -8,6 +8,7 @@ from .page import Section, check_plotting, run_facts, write_report
 from .sections import (
     alignment_section,
     confusion_section,
+    edge_section,
     results_section,
     speaker_section,
     training_section,
@@ -20,6 +21,7 @@ __all__ = [
     "alignment_section",
     "check_plotting",
     "confusion_section",
+    "edge_section",
     "results_section",
     "run_facts",
     "speaker_section",

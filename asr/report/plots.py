@@ -60,6 +60,26 @@ def bar_plot(values: Mapping[str, float], *, title: str, x_label: str) -> str:
         return _svg(figure, f"{title}. " + "; ".join(f"{n}: {values[n]:.1f}" for n in names))
 
 
+def histogram_plot(
+    series: Mapping[str, Sequence[float]], *, limit: float, step: float, title: str, x_label: str, y_label: str
+) -> str:
+    """How often values fall into steps of one width between -limit and limit; the outer ones hold what lies beyond."""
+    edges = np.arange(-limit, limit + step / 2, step)
+    with _figure(3.1) as (figure, axes):
+        for i, (name, values) in enumerate(series.items()):
+            inside = np.clip(np.asarray(values, np.float64), -limit + step / 2, limit - step / 2)
+            axes.hist(inside, edges, color=COLOURS[i % len(COLOURS)], histtype="step", lw=1.8, label=name)
+        _label(axes, title, x_label, y_label)
+        axes.legend(frameon=False)
+        summary = "; ".join(
+            f"{name}: {len(values)} values, half of them from {np.quantile(values, 0.25):.4g} to "
+            f"{np.quantile(values, 0.75):.4g}"
+            for name, values in series.items()
+            if len(values)
+        )
+        return _svg(figure, f"{title}. {x_label}. {summary}")
+
+
 def matrix_plot(counts: np.ndarray, rows: Sequence[str], columns: Sequence[str], *, title: str) -> str:
     """Counts as a grid of shaded cells with their numbers. counts: int (n_rows, n_columns)."""
     with _figure(1.6 + 0.3 * len(rows), width=max(4.0, 1.6 + 0.5 * len(columns))) as (figure, axes):

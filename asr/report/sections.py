@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from ..recipe.results import ResultRow, table_columns
+from ..word_edges import TOLERANCES_MS, EdgeScore, edge_rows
 from .page import Section
-from .plots import alignment_plot, bar_plot, line_plot, matrix_plot
+from .plots import alignment_plot, bar_plot, histogram_plot, line_plot, matrix_plot
 
 Segment = tuple[str, float, float]  # label, start and end in seconds
 NOTHING = "—"  # stands for the missing word of an insertion or deletion
@@ -94,6 +95,30 @@ def confusion_section(
     head = '<tr><th scope="col">said</th><th scope="col">recognised</th><th scope="col" class="number">times</th></tr>'
     parts.append(f"<h3>Most frequent</h3><table><thead>{head}</thead><tbody>{lines}</tbody></table>")
     return Section(title, "".join(parts) + _note(note))
+
+
+def edge_section(score: EdgeScore, *, title: str = "Word edges", note: str = "") -> Section:
+    """How far the edges of correctly recognised words are from the true ones: a histogram, and a table."""
+    if not score.words:
+        return Section(title, "<p>No word was recognised correctly.</p>" + _note(note))
+    milliseconds = {"starts": [1000 * x for x in score.starts], "ends": [1000 * x for x in score.ends]}
+    plot = histogram_plot(
+        milliseconds,
+        limit=200,
+        step=10,
+        title="Edges of correct words",
+        x_label="recognised minus true time, ms; the outermost steps hold what is further away",
+        y_label="words",
+    )
+    names = ["edges", "count", *(f"within {t} ms, %" for t in TOLERANCES_MS), "median, ms", "mean absolute, ms"]
+    head = "".join(f'<th scope="col"{" class=number" if i else ""}>{n}</th>' for i, n in enumerate(names))
+    body = "".join(
+        f"<tr><td>{name}</td>" + "".join(f'<td class="number">{cell}</td>' for cell in cells) + "</tr>"
+        for name, cells in edge_rows(score)
+    )
+    table = f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+    lead = f"<p>{len(score.words)} of {score.total} words were recognised correctly.</p>"
+    return Section(title, lead + _figure(plot) + table + _note(note))
 
 
 def utterance_section(

@@ -7,26 +7,33 @@ The same command goes on where an interrupted run stopped.
 """
 
 import argparse
-import re
 from dataclasses import asdict, dataclass
-from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+from corpora import (  # type: ignore[import-not-found]
+    connected_tests,
+    places,
+    read_fsdd,
+    single_tests,
+    string_lists,
+    synth_tests,
+    synthesised,
+    write_lists,
+)
+
 from asr.corpus import Corpus, Utterance
-from asr.errors import CorpusError
-from asr.features import MfccOptions
+from asr.features import LpcOptions, MfccOptions
 from asr.features.pipeline import FeaturePipeline
 from asr.gmm.mono import MonoOptions
 from asr.recipe import Run, load_config, run_recipe
 from asr.recipe.ending import Result, finish, ship
-from asr.recipe.systems import Bench, Fold, Grid, HeldOut, System, extract_features, speak_digits
-from asr.synth import SynthOptions
+from asr.recipe.strings import PADDED, join_strings, padded_copies, spoken
+from asr.recipe.systems import Bench, Grid, System, copied, extract_features, speed_copies, speed_prefix
 
 HERE = Path(__file__).resolve().parent
 LEXICON = HERE.parents[1] / "lang" / "digits" / "lexicon.tsv"
-WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
-FSDD_NAME = re.compile(r"(\d)_([a-z]+)_(\d+)")
+TESTS = ("official", "loso", "connected-official", "connected-loso")
 
 
 @dataclass(frozen=True)
@@ -35,9 +42,11 @@ class Settings:
 
     sample_rate: int
     seeds: tuple[int, ...]
+    string_seed: int
     n_jobs: int
     global_frames: int
     mfcc: MfccOptions
+    lpcc: LpcOptions
     mono: MonoOptions
     grid: Grid
 
@@ -45,13 +54,31 @@ class Settings:
 def main() -> None:
     arguments = parse_arguments()
     settings = load_config(HERE / "digits.toml", Settings)
+    if arguments.make_lists:
+        write_lists(read_fsdd(Path(arguments.corpus)), settings.string_seed)
+        return
     run = Run(arguments.out)
-    corpus = synthesised(run) if arguments.corpus == "synth" else fsdd(Path(arguments.corpus))
-    tests = synth_tests(corpus) if arguments.corpus == "synth" else fsdd_tests(corpus)
-    systems = all_systems(settings)[1 if arguments.corpus == "synth" else 0 :]
-    inputs = {"utterances": list(corpus), "pipeline": systems[0].features, "n_jobs": settings.n_jobs}
-    data = run.stage("features", extract_features, inputs)
-    bench = Bench(run, data, LEXICON, settings.grid, settings.n_jobs, fallback="digits")
+    systems = all_systems(settings)
+    if arguments.corpus == "synth":
+        systems = [s for s in systems if s.variant == "causal"]
+        corpus, copies, truth = synthesised(run), [], None
+        tests = synth_tests(corpus)
+    else:
+        corpus = read_fsdd(Path(arguments.corpus))
+        copies = training_copies(run, corpus, systems, settings)
+        inputs = {"utterances": list(corpus), "strings": string_lists(corpus, settings.string_seed)}
+        inputs |= {"rate": settings.sample_rate, "seed": settings.string_seed}
+        joined = run.stage("strings", join_strings, inputs)
+        strings, truth = spoken(joined, corpus), joined / "edges.ctm"
+        tests = single_tests(corpus) | connected_tests(corpus, strings)
+        tests = {name: tests[name] for name in arguments.tests}
+        corpus = Corpus([*corpus, *strings])
+    data = {}
+    for system in systems:
+        if system.front_end not in data:
+            inputs = {"utterances": [*corpus, *copies], "pipeline": system.features, "n_jobs": settings.n_jobs}
+            data[system.front_end] = run.stage(f"features-{system.front_end}", extract_features, inputs)
+    bench = Bench(run, data, LEXICON, settings.grid, settings.n_jobs, fallback="digits", truth=truth)
     results = [
         Result(system, name, seed, bench.test(system, folds, seed))
         for name, (folds, n_seeds) in tests.items()
@@ -67,78 +94,57 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--corpus", default="synth", metavar="DIR|synth", help="the recordings, or synth (default)")
     parser.add_argument("--out", default="build/digits", metavar="DIR", help="where everything goes (%(default)s)")
+    names = ",".join(TESTS)
+    parser.add_argument(
+        "--tests", default=names, metavar="NAMES", help="only some tests of the recordings (%(default)s)"
+    )
     parser.add_argument("--ship", type=Path, metavar="DIR", help="also write the streaming model with its card there")
-    return parser.parse_args()
+    parser.add_argument(
+        "--make-lists", action="store_true", help="only write the lists of strings beside this file anew"
+    )
+    arguments = parser.parse_args()
+    arguments.tests = arguments.tests.split(",")
+    if not set(arguments.tests) <= set(TESTS) or (arguments.ship and set(arguments.tests) != set(TESTS)):
+        parser.error(
+            f"--tests takes names among {', '.join(TESTS)}, with commas between them; --ship needs all of them"
+        )
+    return arguments
 
 
 def all_systems(settings: Settings) -> list[System]:
-    """The plain one is normalised with all of a speaker's recordings, as in Kaldi's recipes; "causal" with the past."""
-    front_end = {"kind": "mfcc", "options": asdict(settings.mfcc)}
+    """The plain ones are normalised with all of a speaker's recordings, as in Kaldi's recipes; "causal" with the past.
+
+    "padded" is also trained on copies of the recordings with pauses around them.
+    """
+    mfcc: dict[str, Any] = {"kind": "mfcc", "options": asdict(settings.mfcc)}
+    lpcc: dict[str, Any] = {"kind": "lpcc", "options": asdict(settings.lpcc)}
     deltas = {"kind": "delta", "order": 2, "window": 2}
     speaker: dict[str, Any] = {"kind": "cmvn", "mode": "speaker"}
     causal: dict[str, Any] = {"kind": "cmvn", "mode": "causal", "global_frames": settings.global_frames}
 
-    def system(cmvn: dict[str, Any], adaptation: str, variant: str) -> System:
+    def system(front_end: dict, cmvn: dict, adaptation: str, variant: str = "", **more: Any) -> System:
         pipeline = FeaturePipeline(settings.sample_rate, (front_end, cmvn, deltas))
-        return System(pipeline, settings.mono, adaptation, variant)
+        return System(pipeline, settings.mono, adaptation, variant, **more)
 
-    return [system(speaker, "speaker", ""), system(causal, "none", "causal")]
-
-
-def fsdd(folder: Path) -> Corpus:
-    """The recordings DIGIT_SPEAKER_INDEX.wav in a folder or below it."""
-    found = [(p, FSDD_NAME.fullmatch(p.stem)) for p in sorted(folder.rglob("*.wav"))]
-    utterances = [Utterance(p.stem, m[2], p, WORDS[int(m[1])]) for p, m in found if m]
-    if not utterances:
-        raise CorpusError(
-            f"{folder}: no DIGIT_SPEAKER_INDEX.wav files here or below; clone the Free Spoken Digit Dataset "
-            "(github.com/Jakobovski/free-spoken-digit-dataset) and give its folder"
-        )
-    return Corpus(utterances)
+    return [
+        system(mfcc, speaker, "speaker"),
+        system(mfcc, speaker, "speaker", "padded", copies=(PADDED,)),
+        system(mfcc, causal, "none", "causal"),
+        system(lpcc, speaker, "speaker"),
+    ]
 
 
-def fsdd_tests(corpus: Corpus) -> dict[str, tuple[list[Fold], int]]:
-    """Test name -> folds, and how many seeds to run: the official split, and leave one speaker out."""
-
-    def ids(wanted) -> tuple[str, ...]:
-        return tuple(u.id for u in corpus if wanted(int(u.id.rsplit("_", 1)[1]), u.speaker))
-
-    held_out = HeldOut("official10", ids(lambda i, s: i >= 10), ids(lambda i, s: 5 <= i < 10))
-    official = Fold("official", ids(lambda i, s: i >= 5), ids(lambda i, s: i < 5), (held_out,))
-    speakers = sorted(corpus.speakers)
-    pairs = {
-        pair: HeldOut("without-" + "-".join(pair), ids(lambda i, s, pair=pair: s not in pair), ())
-        for pair in combinations(speakers, 2)
-    }
-    loso = []
-    for out in speakers:
-        inner = tuple(
-            HeldOut(rest.name, rest.train, ids(lambda i, s, pair=pair, out=out: s in pair and s != out))
-            for pair, rest in pairs.items()
-            if out in pair
-        )
-        train, test = ids(lambda i, s, out=out: s != out), ids(lambda i, s, out=out: s == out)
-        loso.append(Fold(f"loso-{out}", train, test, inner))
-    return {"official": ([official], 5), "loso": (loso, 1)}
-
-
-def synthesised(run: Run) -> Corpus:
-    """Connected digits by espeak-ng voices; ids begin with train- or test-."""
-    folder = run.stage("speech", speak_digits, {"options": SynthOptions()}) / "digits"
-    parts = {part: Corpus.from_folder(folder / part) for part in ("train", "test")}
-    return Corpus(
-        Utterance(f"{part}-{u.id}", u.speaker, u.audio, u.text) for part, corpus in parts.items() for u in corpus
-    )
-
-
-def synth_tests(corpus: Corpus) -> dict[str, tuple[list[Fold], int]]:
-    """Voices of the test part were never heard in training; every sixth training voice is held out for tuning."""
-    train = [u for u in corpus if u.id.startswith("train-")]
-    held = set(sorted({u.speaker for u in train})[::6])
-    rest, tuning = ([u.id for u in train if (u.speaker in held) == out] for out in (False, True))
-    test = tuple(u.id for u in corpus if u.id.startswith("test-"))
-    fold = Fold("synth", tuple(u.id for u in train), test, (HeldOut("synth-tuning", tuple(rest), tuple(tuning)),))
-    return {"synth": ([fold], 1)}
+def training_copies(run: Run, corpus: Corpus, systems: list[System], settings: Settings) -> list[Utterance]:
+    """What systems are trained on beside the recordings: these at other speeds, or with pauses around them."""
+    found: list[Utterance] = []
+    inputs: dict[str, Any] = {"utterances": list(corpus), "rate": settings.sample_rate}
+    for speed in sorted({speed for s in systems for speed in s.speeds} - {1.0}):
+        folder = run.stage(f"speed-{speed:g}", speed_copies, inputs | {"speed": speed})
+        found += copied(folder, list(corpus), speed_prefix(speed))
+    inputs |= {"places": places(corpus), "seed": settings.string_seed}
+    if any(PADDED in s.copies for s in systems):
+        found += copied(run.stage("padded", padded_copies, inputs), list(corpus), PADDED)
+    return found
 
 
 if __name__ == "__main__":

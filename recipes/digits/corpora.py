@@ -1,0 +1,130 @@
+"""What the digits recipe hears: the Free Spoken Digit Dataset or synthesised speech, and the tests made of them."""
+
+import re
+from itertools import combinations
+from pathlib import Path
+
+from asr.corpus import Corpus, Utterance
+from asr.errors import CorpusError
+from asr.recipe import Run
+from asr.recipe.strings import String, listed, make_strings, write_list
+from asr.recipe.systems import Fold, HeldOut, speak_digits
+from asr.synth import SynthOptions
+
+HERE = Path(__file__).resolve().parent
+WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+NAME = re.compile(r"(\d)_([a-z]+)_(\d+)")
+LISTS = ("connected-official", "connected-loso")  # committed; the strings for tuning are made anew each time
+TUNING = "tuning-official"
+
+Tests = dict[str, tuple[list[Fold], int]]  # name -> folds, and how many seeds to run
+
+
+def read_fsdd(folder: Path) -> Corpus:
+    """The recordings DIGIT_SPEAKER_TAKE.wav in a folder or below it."""
+    found = [(p, NAME.fullmatch(p.stem)) for p in sorted(folder.rglob("*.wav"))]
+    utterances = [Utterance(p.stem, m[2], p, WORDS[int(m[1])]) for p, m in found if m]
+    if not utterances:
+        raise CorpusError(
+            f"{folder}: no DIGIT_SPEAKER_INDEX.wav files here or below; clone the Free Spoken Digit Dataset "
+            "(github.com/Jakobovski/free-spoken-digit-dataset) and give its folder"
+        )
+    return Corpus(utterances)
+
+
+def take(utterance: Utterance) -> int:
+    """Which of a speaker's recordings of a digit it is, from 0."""
+    return int(utterance.id.rsplit("_", 1)[1])
+
+
+def places(corpus: Corpus) -> dict[str, str]:
+    """Utterance id -> what was recorded together: a speaker's digits of one take, which no split parts."""
+    return {u.id: f"{u.speaker}-{take(u)}" for u in corpus}
+
+
+def single_tests(corpus: Corpus) -> Tests:
+    """The official split, and leave one speaker out."""
+    takes = {u.id: take(u) for u in corpus}
+    train, test = _ids(corpus, lambda u: takes[u.id] >= 5), _ids(corpus, lambda u: takes[u.id] < 5)
+    rest, tuning = _ids(corpus, lambda u: takes[u.id] >= 10), _ids(corpus, lambda u: 5 <= takes[u.id] < 10)
+    official = Fold("official", train, test, (HeldOut("official10", rest, tuning),))
+    heard = {s: _ids(corpus, lambda u, s=s: u.speaker == s) for s in corpus.speakers}
+    return {"official": ([official], 5), "loso": (_leave_one_out(corpus, heard, "loso"), 1)}
+
+
+def string_lists(corpus: Corpus, seed: int) -> list[String]:
+    """The strings of both connected tests, and those that connected-official is tuned on."""
+    tuning = [u for u in corpus if 5 <= take(u) < 10]
+    lists = [listed(HERE / f"{n}.tsv", n, found, seed) for n, found in _listed_recordings(corpus).items()]
+    return [*(s for strings in lists for s in strings), *make_strings(TUNING, tuning, seed)]
+
+
+def write_lists(corpus: Corpus, seed: int, folder: Path = HERE) -> None:
+    """connected-official.tsv and connected-loso.tsv."""
+    for name, recordings in _listed_recordings(corpus).items():
+        write_list(folder / f"{name}.tsv", make_strings(name, recordings, seed), seed)
+
+
+def connected_tests(corpus: Corpus, strings: list[Utterance]) -> Tests:
+    """The single tests with strings of the recordings instead; the models are the same.
+
+    In a fold of connected-loso, decoding is tuned on the strings of the speakers who are not scored in that fold.
+    """
+    single = single_tests(corpus)
+    (official,), n_seeds = single["official"]
+    scored, tuning, everyone = ([u for u in strings if u.id.startswith(f"{n}-")] for n in (LISTS[0], TUNING, LISTS[1]))
+    part = official.held_out[0]
+    fold = Fold(LISTS[0], official.train, _all(scored), (HeldOut(part.name, part.train, _all(tuning)),), official.name)
+    heard = {s: _all([u for u in everyone if u.speaker == s]) for s in corpus.speakers}
+    return {LISTS[0]: ([fold], n_seeds), LISTS[1]: (_leave_one_out(corpus, heard, LISTS[1]), 1)}
+
+
+def synthesised(run: Run) -> Corpus:
+    """Connected digits by espeak-ng voices; ids begin with train- or test-."""
+    folder = run.stage("speech", speak_digits, {"options": SynthOptions()}) / "digits"
+    parts = {part: Corpus.from_folder(folder / part) for part in ("train", "test")}
+    return Corpus(
+        Utterance(f"{part}-{u.id}", u.speaker, u.audio, u.text) for part, corpus in parts.items() for u in corpus
+    )
+
+
+def synth_tests(corpus: Corpus) -> Tests:
+    """Voices of the test part were never heard in training; every sixth training voice is held out for tuning."""
+    train = [u for u in corpus if u.id.startswith("train-")]
+    held = set(sorted({u.speaker for u in train})[::6])
+    rest, tuning = ([u.id for u in train if (u.speaker in held) == out] for out in (False, True))
+    test = tuple(u.id for u in corpus if u.id.startswith("test-"))
+    fold = Fold("synth", tuple(u.id for u in train), test, (HeldOut("synth-tuning", tuple(rest), tuple(tuning)),))
+    return {"synth": ([fold], 1)}
+
+
+def _leave_one_out(corpus: Corpus, heard: dict[str, tuple[str, ...]], test: str) -> list[Fold]:
+    """A fold for each speaker, tuned on each of the others with a model that heard neither of the two.
+
+    heard: speaker -> utterances to decode.
+    """
+    speakers = sorted(corpus.speakers)
+    without = {pair: _ids(corpus, lambda u, pair=pair: u.speaker not in pair) for pair in combinations(speakers, 2)}
+    folds = []
+    for out in speakers:
+        parts = tuple(
+            HeldOut("without-" + "-".join(pair), rest, tuple(i for s in pair if s != out for i in heard[s]))
+            for pair, rest in without.items()
+            if out in pair
+        )
+        train = _ids(corpus, lambda u, out=out: u.speaker != out)
+        folds.append(Fold(f"{test}-{out}", train, heard[out], parts, f"loso-{out}"))
+    return folds
+
+
+def _listed_recordings(corpus: Corpus) -> dict[str, list[Utterance]]:
+    """The recordings of each committed list: those that are scored."""
+    return {LISTS[0]: [u for u in corpus if take(u) < 5], LISTS[1]: list(corpus)}
+
+
+def _ids(corpus: Corpus, wanted) -> tuple[str, ...]:
+    return tuple(u.id for u in corpus if wanted(u))
+
+
+def _all(utterances: list[Utterance]) -> tuple[str, ...]:
+    return tuple(u.id for u in utterances)
