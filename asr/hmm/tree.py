@@ -108,7 +108,13 @@ class MonophoneTree:
 
 def tree_from_json(value: dict[str, Any]) -> ContextDependency:
     """The tree in a model directory's tree.json. Raises ModelError for a kind that this version does not know."""
+    if value.get("kind") == "decision-tree":
+        from .decision_tree import DecisionTree
+
+        return DecisionTree.from_json(value)
     if value.get("kind") != "monophone":
-        raise ModelError(f"tree.json: kind {value.get('kind')!r} is not known to this version; known: 'monophone'")
+        raise ModelError(
+            f"tree.json: kind {value.get('kind')!r} is not known to this version; known: 'monophone', 'decision-tree'"
+        )
     classes = {int(phone): int(n) for phone, n in value["n_pdf_classes"].items()}
     return MonophoneTree._of_sets(classes, value.get("sets") or [[phone] for phone in sorted(classes)])

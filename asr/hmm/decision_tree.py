@@ -1,0 +1,202 @@
+"""A phonetic decision tree: yes/no questions about a phone's neighbours lead from its HMM state to a pdf."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from ..errors import ModelError
+
+LEAF, PDF_CLASS = -2, -1
+"""What stands in a node's first column instead of a position in the window."""
+
+_LARGEST = 100_000  # phone id or pdf class; tables by phone id stay small, whatever a file says
+
+
+@dataclass(frozen=True)
+class TreeRoot:
+    """Where phones enter the tree: phones and pdf classes that begin at one node."""
+
+    phones: tuple[int, ...]
+    pdf_classes: tuple[int, ...]
+    node: int
+
+
+@dataclass(frozen=True, eq=False)
+class DecisionTree:
+    """Which pdf models a phone's HMM state in a phone context; a ContextDependency.
+
+    questions: sets of phone ids or, for questions about the pdf class, of pdf classes; each ascending.
+    nodes: int32 (n_nodes, 4): position in the window (PDF_CLASS: the pdf class is asked for), question, node if the
+        value is in the question's set, node if it is not; or LEAF, pdf, 0, 0. Children come after their parent.
+    roots: every phone's pdf classes are in one root each.
+    Whatever a window holds leads to a leaf: phones never seen are in no question's set, so their answer is no.
+
+    Raises ModelError where an index leads nowhere.
+    """
+
+    context_width: int
+    central_position: int
+    questions: tuple[tuple[int, ...], ...]
+    nodes: np.ndarray
+    roots: tuple[TreeRoot, ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "nodes", np.ascontiguousarray(self.nodes, np.int32).reshape(-1, 4))
+        _check(self)
+
+    @cached_property
+    def n_pdfs(self) -> int:
+        """The number of pdfs; leaves may share one."""
+        return int(self.nodes[self.nodes[:, 0] == LEAF, 1].max()) + 1
+
+    @property
+    def n_leaves(self) -> int:
+        """The number of leaves."""
+        return int((self.nodes[:, 0] == LEAF).sum())
+
+    def pdf(self, window: Sequence[int], pdf_class: int) -> int:
+        """The pdf id. Raises ModelError for a phone or pdf class that the tree does not know."""
+        position, question, yes, no = self._walk[0]
+        sets = self._walk[1]
+        node = self._root(int(window[self.central_position]), pdf_class)
+        while position[node] != LEAF:
+            value = pdf_class if position[node] == PDF_CLASS else window[position[node]]
+            node = yes[node] if value in sets[question[node]] else no[node]
+        return question[node]
+
+    def pdfs(self, windows: np.ndarray, pdf_classes: np.ndarray) -> np.ndarray:
+        """The pdf ids of many windows at once: int32 (n,).
+
+        windows: int (n, context_width). pdf_classes: int (n,).
+        Raises ModelError as `pdf` does.
+        """
+        windows = np.asarray(windows, np.int64).reshape(-1, self.context_width)
+        values = np.column_stack([windows, np.asarray(pdf_classes, np.int64)])  # column -1 is PDF_CLASS
+        phones, classes = windows[:, self.central_position], values[:, -1]
+        inside = (phones >= 0) & (phones < self._root_of.shape[0])
+        inside &= (classes >= 0) & (classes < self._root_of.shape[1])
+        node = np.full(len(values), -1)
+        node[inside] = self._root_of[phones[inside], classes[inside]]
+        if len(node) and node.min() < 0:
+            lost = int(np.argmin(node))
+            self._root(int(phones[lost]), int(classes[lost]))
+        values = np.clip(values, 0, self._members.shape[1] - 1)
+        going = np.flatnonzero(self.nodes[node, 0] != LEAF)
+        while len(going):
+            position, question, yes, no = self.nodes[node[going]].T
+            node[going] = np.where(self._members[question, values[going, position]], yes, no)
+            going = going[self.nodes[node[going], 0] != LEAF]
+        return self.nodes[node, 1]
+
+    def pdfs_of_state(self, phone: int, pdf_class: int) -> list[int]:
+        """Every pdf id that the phone's pdf class has in some context, ascending."""
+        known = {self.central_position: phone, PDF_CLASS: pdf_class}
+        found, waiting = set(), [self._root(phone, pdf_class)]
+        while waiting:
+            position, question, yes, no = self.nodes[waiting.pop()].tolist()
+            if position == LEAF:
+                found.add(question)
+            elif position in known:
+                waiting.append(yes if known[position] in self._walk[1][question] else no)
+            else:
+                waiting += [yes, no]
+        return sorted(found)
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object; from_json is the inverse."""
+        return {
+            "kind": "decision-tree",
+            "context_width": self.context_width,
+            "central_position": self.central_position,
+            "questions": [[int(value) for value in question] for question in self.questions],
+            "nodes": [row[:2] if row[0] == LEAF else row for row in self.nodes.tolist()],
+            "roots": [
+                {"phones": list(root.phones), "pdf_classes": list(root.pdf_classes), "node": root.node}
+                for root in self.roots
+            ],
+        }
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> "DecisionTree":
+        """The tree that to_json wrote. Raises ModelError for a damaged one."""
+        try:
+            return cls(
+                int(value["context_width"]),
+                int(value["central_position"]),
+                tuple(tuple(int(x) for x in question) for question in value["questions"]),
+                np.array([[*row, 0, 0][:4] for row in value["nodes"]], np.int32),
+                tuple(
+                    TreeRoot(tuple(map(int, r["phones"])), tuple(map(int, r["pdf_classes"])), int(r["node"]))
+                    for r in value["roots"]
+                ),
+            )
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
+            raise ModelError(f"tree.json is damaged ({error!r}); copy the model again") from None
+
+    def _root(self, phone: int, pdf_class: int) -> int:
+        table = self._root_of
+        if not (0 <= phone < table.shape[0] and table[phone].max() >= 0):
+            raise ModelError(f"phone id {phone} is not in the tree")
+        if not (0 <= pdf_class < table.shape[1] and table[phone, pdf_class] >= 0):
+            raise ModelError(
+                f"phone id {phone} has {int((table[phone] >= 0).sum())} pdf classes; asked for class {pdf_class}"
+            )
+        return int(table[phone, pdf_class])
+
+    @cached_property
+    def _root_of(self) -> np.ndarray:
+        """int32 (phones, pdf classes): the node to begin at; -1 where there is none."""
+        table = np.full(
+            (1 + max(max(r.phones) for r in self.roots), 1 + max(max(r.pdf_classes) for r in self.roots)), -1, np.int32
+        )
+        for root in self.roots:
+            table[np.ix_(root.phones, root.pdf_classes)] = root.node
+        return table
+
+    @cached_property
+    def _members(self) -> np.ndarray:
+        """bool (questions, values): whether a value is in a question's set. In the last column it never is."""
+        members = np.zeros((len(self.questions), 2 + max((max(q) for q in self.questions if q), default=0)), bool)
+        for index, question in enumerate(self.questions):
+            members[index, list(question)] = True
+        return members
+
+    @cached_property
+    def _walk(self) -> tuple[tuple[list[int], ...], list[frozenset[int]]]:
+        """The nodes' columns and the questions, as Python looks them up fastest."""
+        return tuple(column.tolist() for column in self.nodes.T), [frozenset(q) for q in self.questions]
+
+
+def _check(tree: DecisionTree) -> None:
+    """Raise ModelError unless every walk ends at a leaf."""
+
+    def fail(what: str) -> None:
+        raise ModelError(f"the decision tree is damaged: {what}")
+
+    position, question, yes, no = tree.nodes.T
+    n_nodes, leaf = len(tree.nodes), tree.nodes[:, 0] == LEAF
+    if not 0 <= tree.central_position < tree.context_width:
+        fail(f"central position {tree.central_position} is outside a window of {tree.context_width} phones")
+    if n_nodes == 0 or not tree.roots or not leaf.any():
+        fail("it has no root or no leaf")
+    if (position[~leaf] < PDF_CLASS).any() or (position >= tree.context_width).any():
+        fail(f"a node asks for a position outside the window of {tree.context_width} phones")
+    if (question < 0).any() or (question[~leaf] >= len(tree.questions)).any():
+        fail("a node asks a question, or has a pdf, that does not exist")
+    here = np.arange(n_nodes)
+    for child in (yes, no):
+        if (child[~leaf] <= here[~leaf]).any() or (child[~leaf] >= n_nodes).any():
+            fail("a node's child is not a later node")
+    if any(not 0 <= x <= _LARGEST for values in tree.questions for x in values):
+        fail(f"a question holds a number that is not between 0 and {_LARGEST}")
+    seen: set[tuple[int, int]] = set()
+    for root in tree.roots:
+        pairs = {(phone, c) for phone in root.phones for c in root.pdf_classes}
+        if not pairs or not all(0 <= x <= _LARGEST for pair in pairs for x in pair) or not 0 <= root.node < n_nodes:
+            fail("a root has no phones or pdf classes, or leads nowhere")
+        if pairs & seen:
+            fail(f"phone id {min(pairs & seen)[0]} has more than one root")
+        seen |= pairs
