@@ -16,6 +16,7 @@ from ..errors import AsrError
 from .common import complain
 from .doctor import doctor
 from .features import features
+from .info import info
 from .plot import plot
 from .score import score
 from .transcribe import transcribe
@@ -36,6 +37,7 @@ app.command(no_args_is_help=True, rich_help_panel=_RECOGNISE)(transcribe)
 app.command(no_args_is_help=True, rich_help_panel=_RECOGNISE)(score)
 app.command(no_args_is_help=True, rich_help_panel=_LOOK)(features)
 app.command(no_args_is_help=True, rich_help_panel=_LOOK)(plot)
+app.command(no_args_is_help=True, rich_help_panel=_HELP)(info)
 app.command(rich_help_panel=_HELP)(doctor)
 
 

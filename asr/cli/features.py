@@ -182,9 +182,12 @@ def _sources(inputs: list[str]) -> tuple[list["Source"], int]:
     from ..transcription import find_recordings
 
     recordings, failures = find_recordings(inputs)
-    for failure in failures:
-        complain_of_input(failure.message)
-    return [Source(r.id, r.path, r.speaker, r.start, r.end) for r in recordings], len(failures)
+    complaints = [failure.message for failure in failures]
+    complaints += [f"{r.path}: holds features already; need audio" for r in recordings if r.audio is None]
+    for complaint in complaints:
+        complain_of_input(complaint)
+    sources = [Source(r.id, r.audio, r.speaker, r.start, r.end) for r in recordings if r.audio is not None]
+    return sources, len(complaints)
 
 
 def _pipeline(sources: list["Source"], rate: int | None, steps: list[dict[str, Any]]) -> "FeaturePipeline":

@@ -1,0 +1,130 @@
+"""What a person wants to know of a model, graph, corpus, lexicon, recording or feature file: `describe(place)`."""
+
+import os
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from ..errors import AsrError
+from ..files import kind_of
+
+Facts = dict[str, Any]  # what json.dumps takes: numbers, texts, lists of them, tables as lists of such dictionaries
+
+KINDS = (
+    "a model (directory or shipped name), a corpus (folder, Kaldi data directory, .tsv, Lhotse manifests), a graph "
+    "(.fst), features (.npy, .ark, .scp, .npz), a lexicon (.txt, .tsv, .dict) or a recording"
+)
+_TEXTS = (".txt", ".tsv", ".dict", ".lexicon", ".lex")
+_MANIFESTS = (".jsonl", ".jsonl.gz")
+_OPENFST = (2125659606).to_bytes(4, "little")  # how OpenFst's files begin
+
+
+def describe(place: str | os.PathLike, **folder: str) -> Facts:
+    """Facts of whatever lies there; the first are "what" it is and "where".
+
+    place: a path, or the name of a shipped model. A folder with a model.json is a model, another one a corpus; files
+        are told apart by their endings and first bytes.
+    folder: `speaker` and `text_suffix` of Corpus.from_folder, for a folder of recordings.
+    Raises AsrError for what does not exist, is damaged, or of no kind that is known.
+    """
+    path = Path(place)
+    kind = kind_of(path) if os.fspath(place) else "missing"
+    if folder and kind != "folder":
+        raise AsrError(f"{place}: is no folder of recordings; {' and '.join(folder)} are of use with one alone")
+    if kind == "folder":
+        known: Callable[[Path], Facts] = partial(_folder, **folder)
+    elif kind == "file":
+        known = _file
+    elif kind == "missing":
+        known = _name
+    else:
+        raise AsrError(f"{place}: cannot be looked into; need {KINDS}")
+    try:
+        return known(path)
+    except OSError as error:
+        raise AsrError(f"{place}: cannot be read: {error.strerror or error}") from None
+
+
+def _name(path: Path) -> Facts:
+    """A shipped model."""
+    from ..errors import did_you_mean
+    from ..model import shipped_models
+    from .model import model_facts
+
+    names = shipped_models()
+    if str(path) not in names:
+        raise AsrError(f"{path}: no such file or folder, and no shipped model{did_you_mean(str(path), names)}")
+    return model_facts(path)
+
+
+def _folder(path: Path, **settings: str) -> Facts:
+    if kind_of(path / "model.json") == "file" and not settings:
+        from .model import model_facts
+
+        return model_facts(path)
+    from .corpus import corpus_facts
+
+    return corpus_facts(path, **settings)
+
+
+def _file(path: Path) -> Facts:
+    """A file, by its ending or its first bytes."""
+    from . import files
+
+    suffix = path.suffix.lower()
+    with path.open("rb") as stream:
+        head = stream.read(4)
+    if path.name == "model.json":
+        return _folder(path.parent)
+    if head == _OPENFST or suffix == ".fst":
+        from .model import graph_facts
+
+        return graph_facts(path)
+    if suffix in (".npy", ".npz", ".ark", ".scp"):
+        return files.feature_facts(path)
+    if path.name.lower().endswith(_MANIFESTS):
+        from .corpus import corpus_facts
+
+        return corpus_facts(path)
+    if suffix in _TEXTS or path.name in ("text", "lexicon"):
+        return files.text_facts(path)
+    return files.audio_facts(path)
+
+
+def as_lines(facts: Mapping[str, Any], indent: str = "") -> list[str]:
+    """Facts for a person's eyes: names beside values, tables in columns."""
+    plain = [name for name, value in facts.items() if not isinstance(value, (Mapping, list))]
+    width = max((len(name) for name in plain), default=0)
+    lines: list[str] = []
+    for name, value in facts.items():
+        label = name.replace("_", " ")
+        if isinstance(value, Mapping):
+            lines += [f"{indent}{label}", *as_lines(value, indent + "  ")] if value else []
+        elif isinstance(value, list) and value and isinstance(value[0], Mapping):
+            lines += [f"{indent}{label}", *_table(value, indent + "  ")]
+        elif isinstance(value, list):
+            lines += [f"{indent}{label}", *(f"{indent}  {_shown(item)}" for item in value)] if value else []
+        elif value is not None:
+            lines.append(f"{indent}{label:{width}}  {_shown(value)}".rstrip())
+    return lines
+
+
+def _table(rows: list[Mapping[str, Any]], indent: str) -> list[str]:
+    columns = list(rows[0])
+    cells = [[c.replace("_", " ") for c in columns], *([_shown(row[c]) for c in columns] for row in rows)]
+    widths = [max(len(line[i]) for line in cells) for i in range(len(columns))]
+    right = [not isinstance(rows[0][c], str) for c in columns]
+    aligned = [
+        [cell.rjust(w) if r else cell.ljust(w) for cell, w, r in zip(line, widths, right, strict=True)]
+        for line in cells
+    ]
+    return [f"{indent}{'  '.join(line)}".rstrip() for line in aligned]
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.4g}" if abs(value) < 1000 else f"{value:,.0f}"
+    return f"{value:,}" if isinstance(value, int) and value >= 10000 else " ".join(str(value).split("\n"))

@@ -1,0 +1,129 @@
+"""Facts of a corpus of any kind."""
+
+import os
+from collections import Counter
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import CorpusError
+from . import Facts
+
+if TYPE_CHECKING:
+    from ..corpus import Corpus, Utterance
+
+_SHOWN = 20  # problems, speakers, words that are listed
+_GIVEN_SHIFT = 0.01  # s, taken for the frame shift of features that say none
+
+
+def corpus_facts(path: Path, **settings: str) -> Facts:
+    """Facts of a corpus: how much speech of whom, which words and letters, what is wrong with it.
+
+    Only headers of recordings are read. Transcripts may be missing altogether.
+    settings: `speaker` and `text_suffix` of Corpus.from_folder, for a folder of recordings.
+    Raises CorpusError where nothing in it can be used.
+    """
+    from ..corpus import Corpus
+
+    read: Callable[..., Corpus] = partial(Corpus.from_folder, **settings) if settings else Corpus.read
+    try:
+        corpus = read(path)
+    except CorpusError as with_text:
+        try:
+            corpus = read(path, need_text=False)
+        except CorpusError:
+            raise with_text from None
+    problems = [str(problem) for problem in corpus.problems]
+    seconds, rates = _durations(corpus, problems)
+    usable = sorted(seconds.values())
+    facts: Facts = {
+        "what": "corpus",
+        "where": str(path),
+        "utterances": len(corpus),
+        "hours": round(sum(usable) / 3600, 4),
+        "speakers": len(corpus.speakers),
+        "seconds_min_median_max": " ".join(f"{usable[i]:.2f}" for i in (0, len(usable) // 2, -1)) if usable else None,
+        "sample_rates": ", ".join(f"{rate} Hz ({n} files)" for rate, n in rates.most_common()) or "no audio",
+        "with_features": sum(u.features is not None for u in corpus),
+        "problems": len(problems),
+        "transcripts": _texts(corpus),
+        # Where nothing tells who speaks, each utterance is a speaker of its own, and a table of them says nothing.
+        "of_speakers": _speakers(corpus, seconds) if len(corpus.speakers) < len(corpus) else [],
+        "first_problems": problems[:_SHOWN],
+    }
+    return facts
+
+
+def _durations(corpus: "Corpus", problems: list[str]) -> tuple[dict[str, float], Counter[int]]:
+    """Seconds of each utterance, and how many files have which rate; files that cannot be opened become problems."""
+    import soundfile
+
+    lengths: dict[Path, float | None] = {}
+    rates: Counter[int] = Counter()
+    seconds: dict[str, float] = {}
+    for utterance in corpus:
+        path = utterance.audio
+        if path is None:
+            seconds[utterance.id] = _of_features(utterance, problems)
+            continue
+        if path not in lengths:
+            lengths[path] = None
+            try:
+                header = soundfile.info(os.fsencode(path) if os.name != "nt" else str(path))
+                lengths[path] = header.frames / header.samplerate
+                rates[header.samplerate] += 1
+            except (OSError, RuntimeError, ValueError) as error:
+                problems.append(f"{path}: cannot be opened ({' '.join(str(error).split())})")
+        whole = lengths[path]
+        if whole is not None:
+            end = whole if utterance.end is None else min(utterance.end, whole)
+            seconds[utterance.id] = max(0.0, end - (utterance.start or 0.0))
+    return seconds, rates
+
+
+def _of_features(utterance: "Utterance", problems: list[str]) -> float:
+    """The seconds of an utterance that has features alone."""
+    from ..features.archive import read_matrix
+
+    if utterance.features is None:
+        return 0.0
+    try:
+        return len(read_matrix(utterance.features)) * _GIVEN_SHIFT
+    except CorpusError as error:
+        problems.append(str(error))
+        return 0.0
+
+
+def _texts(corpus: "Corpus") -> Facts:
+    """Words, how often, and the characters they are written with."""
+    texts = corpus.transcripts()
+    words = Counter(word for text in texts.values() for word in text.split())
+    if not words:
+        return {"utterances_with_text": len(texts)}
+    letters = Counter("".join(words.elements()))
+    frequent = " ".join(f"{word}:{n}" for word, n in words.most_common(_SHOWN))
+    return {
+        "utterances_with_text": len(texts),
+        "words": sum(words.values()),
+        "different_words": len(words),
+        "words_said_once": sum(n == 1 for n in words.values()),
+        "most_frequent": frequent,
+        "different_characters": len(letters),
+        "characters": " ".join(f"{letter}:{n}" for letter, n in sorted(letters.items())),
+    }
+
+
+def _speakers(corpus: "Corpus", seconds: dict[str, float]) -> list[Facts]:
+    """A line a speaker, who speaks most first; the rest of many speakers in one line."""
+    count: Counter[str] = Counter()
+    time: Counter[str] = Counter()
+    for utterance in corpus:
+        count[utterance.speaker] += 1
+        time[utterance.speaker] += seconds.get(utterance.id, 0.0)  # type: ignore[assignment]
+    order = sorted(count, key=lambda speaker: (-time[speaker], speaker))
+    rows = [{"speaker": s, "utterances": count[s], "minutes": round(time[s] / 60, 2)} for s in order[:_SHOWN]]
+    if rest := order[_SHOWN:]:
+        n, minutes = sum(count[s] for s in rest), round(sum(time[s] for s in rest) / 60, 2)
+        rows.append({"speaker": f"{len(rest)} others", "utterances": n, "minutes": minutes})
+    return rows
