@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from asr.errors import CorpusError
-from asr.scoring import Score, compare, read_transcripts, score
+from asr.scoring import CtmWord, Score, compare, read_ctm, read_transcripts, score, score_edges
+from asr.word_edges import edge_rows, share_within
 
 TEXT = st.lists(st.sampled_from(["a", "b", "c", "dd"]), max_size=7).map(" ".join)
 PAIRS = st.dictionaries(st.sampled_from([f"u{i}" for i in range(6)]), st.tuples(TEXT, TEXT), min_size=1)
@@ -299,3 +300,84 @@ def test_the_report_claims_no_interval_that_it_does_not_have():
         in score({"a": "x " * 50, "b": "x " * 50}, {"a": "x " * 50, "b": "x " * 50}, unit="word").report()
     )
     assert "(bootstrap over utterances)" in score({"a": "one", "b": "two"}, {"a": "one", "b": "to"}).report()
+
+
+# --- word edges
+
+
+def timed(*words):
+    return [CtmWord(*w) for w in words]
+
+
+def test_edges_by_hand():
+    """Four words, of which two are right, one is replaced, one is missing; one more is put in."""
+    true = {"u": timed(("one", 0.0, 0.4), ("two", 0.5, 0.9), ("three", 0.9, 1.3)), "v": timed(("four", 0.1, 0.5))}
+    heard = {"u": timed(("one", 0.01, 0.35), ("too", 0.5, 0.9), ("three", 0.98, 1.5), ("six", 1.5, 1.6))}
+    found = score_edges(true, heard)
+    assert [(w.utterance, w.word) for w in found.words] == [("u", "one"), ("u", "three")]
+    assert found.starts == pytest.approx((0.01, 0.08)) and found.ends == pytest.approx((-0.05, 0.2))
+    assert found.total == 4
+    assert [share_within(found.edges, t) for t in (10, 20, 50, 100)] == [25.0, 25.0, 50.0, 75.0]
+    assert dict(edge_rows(found)) == {
+        "starts": ["2", "50.0", "50.0", "50.0", "100.0", "+45.0", "45.0"],
+        "ends": ["2", "0.0", "0.0", "50.0", "50.0", "+75.0", "125.0"],
+        "both": ["4", "25.0", "25.0", "50.0", "75.0", "+45.0", "85.0"],
+    }
+    assert "2 of 4 words are correct" in found.report() and "+45.0" in found.report()
+
+
+@given(PAIRS)
+@settings(deadline=None)
+def test_the_words_with_edges_are_those_that_the_error_count_calls_correct(pairs):
+    def spaced(texts):
+        return {i: timed(*((w, k, k + 1) for k, w in enumerate(t.split()))) for i, t in texts.items()}
+
+    references, hypotheses = split(pairs)
+    found, errors = score_edges(spaced(references), spaced(hypotheses)), score(references, hypotheses)
+    assert len(found.words) == errors.total - errors.substitutions - errors.deletions
+    assert found.total == errors.total
+
+
+def test_no_correct_word_and_unknown_ids():
+    nothing = score_edges({"u": timed(("one", 0, 1))}, {})
+    assert nothing.edges == () and "0 of 1 words" in nothing.report()
+    with pytest.raises(CorpusError, match="1 of 1 hypotheses have an id without reference: x"):
+        score_edges({"u": []}, {"x": []})
+    with pytest.raises(CorpusError, match="no references"):
+        score_edges({}, {})
+
+
+def test_ctm_comes_back(tmp_path):
+    from asr.model import TimedWord, Transcript
+    from asr.transcription import as_ctm
+
+    words = (TimedWord("one", 0.1, 0.4), TimedWord("caf\u00e9", 0.4, 1.25))
+    path = tmp_path / "x.ctm"
+    path.write_text(";; a comment\n\n" + as_ctm("u1", Transcript("one caf\u00e9", words)), encoding="utf-8")
+    found = read_ctm(path)
+    assert list(found) == ["u1"]
+    assert [w.word for w in found["u1"]] == ["one", "caf\u00e9"]
+    assert [t for w in found["u1"] for t in w[1:]] == pytest.approx([0.1, 0.4, 0.4, 1.25])
+    path.write_text("b 1 0.5 0.1 late 0.99\na 1 0 1 x\nb 1 0.0 0.1 early\n")
+    assert [w.word for w in read_ctm(path)["b"]] == ["early", "late"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"u 1 0.0 0.1\n", "x.ctm:1: 4 fields; need `id channel start duration word`"),
+        (b"u 1 0.0 0.1 a\nu 1 zero 0.1 b\n", "x.ctm:2: start and duration are 'zero' and '0.1'; need seconds"),
+        (b"u 1 -0.5 0.1 a\n", "x.ctm:1: start -0.5 and duration 0.1; need 0 or more"),
+        (b"u 1 nan 0.1 a\n", "x.ctm:1: start nan"),
+        (b"u A 0 1 a\nu B 0 1 a\n", "x.ctm:2: id 'u' has channel 'B' here and 'A' before"),
+        (b"u 1 0 1 \xff\n", "x.ctm:1: not valid UTF-8"),
+        (b";; nothing\n", "x.ctm: holds no words"),
+    ],
+)
+def test_ctm_files_that_cannot_be_used(tmp_path, content, message):
+    path = tmp_path / "x.ctm"
+    path.write_bytes(content)
+    with pytest.raises(CorpusError, match=re.escape(message)):
+        read_ctm(path)
+    with pytest.raises(CorpusError, match="cannot be read"):
+        read_ctm(tmp_path / "nowhere")
