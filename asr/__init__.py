@@ -11,7 +11,21 @@ from ._version import __version__
 if TYPE_CHECKING:
     from .corpus import Corpus, Utterance
     from .errors import AsrError
-    from .features import cmvn, delta, fbank, mfcc
+    from .features import (
+        FbankOptions,
+        FeatureTable,
+        LpcOptions,
+        MfccOptions,
+        StreamingFrontEnd,
+        cmvn,
+        delta,
+        fbank,
+        lpc,
+        lpcc,
+        mfcc,
+        reflection_coefficients,
+        splice,
+    )
     from .lang.lexicon import Lexicon
     from .model import Model, load
     from .scoring import score
@@ -19,30 +33,48 @@ if TYPE_CHECKING:
 _HOME = {
     "AsrError": "errors",
     "Corpus": "corpus",
+    "FbankOptions": "features",
+    "FeatureTable": "features",
     "Lexicon": "lang.lexicon",
+    "LpcOptions": "features",
+    "MfccOptions": "features",
     "Model": "model",
+    "StreamingFrontEnd": "features",
     "Utterance": "corpus",
     "cmvn": "features",
     "delta": "features",
     "fbank": "features",
     "load": "model",
+    "lpc": "features",
+    "lpcc": "features",
     "mfcc": "features",
+    "reflection_coefficients": "features",
     "score": "scoring",
+    "splice": "features",
 }
 
 __all__ = [
     "AsrError",
     "Corpus",
+    "FbankOptions",
+    "FeatureTable",
     "Lexicon",
+    "LpcOptions",
+    "MfccOptions",
     "Model",
+    "StreamingFrontEnd",
     "Utterance",
     "__version__",
     "cmvn",
     "delta",
     "fbank",
     "load",
+    "lpc",
+    "lpcc",
     "mfcc",
+    "reflection_coefficients",
     "score",
+    "splice",
 ]
 
 

@@ -1,8 +1,9 @@
-"""MFCC throughput, one thread, against kaldi-native-fbank and librosa: `python tests/benchmarks/bench_features.py`.
+"""Feature throughput, one thread, against kaldi-native-fbank and librosa: `python tests/benchmarks/bench_features.py`.
 
-All take a float32 array: 10 minutes at 16 kHz, 25 ms / 10 ms, 512-point FFT, 23 mel bins, 13 coefficients. The
-extractors take turns within each round, so that whatever else the machine does hits all alike; medians of CPU time are
-printed.
+All take a float32 array: 10 minutes at 16 kHz, 25 ms / 10 ms, 512-point FFT, 23 mel bins, 13 coefficients, linear
+prediction of order 12. The extractors of a row take turns within each round, so that whatever else the machine does
+hits all alike; medians of CPU time are printed. librosa.lpc gets the frames as
+they are, without pre-emphasis or window.
 """
 
 # ruff: noqa: E402  the numbers of threads must be set before numpy is imported
@@ -19,10 +20,11 @@ from collections.abc import Callable
 
 import numpy as np
 
-from asr.features import mfcc
+from asr.features import fbank, lpc, lpcc, mfcc
 
 RATE = 16000
-TARGETS = {"kaldi-native-fbank": 5.0, "librosa": 1.5}
+Call = Callable[[], np.ndarray]
+TARGETS = {("mfcc", "kaldi-native-fbank"): 5.0, ("mfcc", "librosa"): 1.5}
 
 
 def speech(seconds: int) -> np.ndarray:
@@ -33,33 +35,54 @@ def speech(seconds: int) -> np.ndarray:
     return (0.2 * envelope * noise + 0.001).astype(np.float32)
 
 
-def extractors(samples: np.ndarray) -> dict[str, Callable[[], np.ndarray]]:
-    """name -> call; what is not installed is left out."""
-    found: dict[str, Callable[[], np.ndarray]] = {"asr.features.mfcc": lambda: mfcc(samples, RATE)}
-    try:
-        import kaldi_native_fbank as knf
-    except ImportError:
-        print("kaldi-native-fbank is not installed", file=sys.stderr)
-    else:
-        options = knf.MfccOptions()
-        options.frame_opts.dither = 0
-        scaled = samples * np.float32(32768)
-
-        def kaldi() -> np.ndarray:
-            computer = knf.OnlineMfcc(options)
-            computer.accept_waveform(RATE, scaled)
-            computer.input_finished()
-            return np.stack([computer.get_frame(i) for i in range(computer.num_frames_ready)])
-
-        found["kaldi-native-fbank"] = kaldi
-    try:
-        import librosa
-    except ImportError:
-        print("librosa is not installed", file=sys.stderr)
-    else:
-        sizes = {"n_mfcc": 13, "n_mels": 23, "n_fft": 512, "win_length": 400, "hop_length": 160}
-        found["librosa"] = lambda: librosa.feature.mfcc(y=samples, sr=RATE, **sizes)
+def extractors(samples: np.ndarray) -> dict[str, dict[str, Call]]:
+    """feature -> who computes it -> call; what is not installed is left out."""
+    ours = {"mfcc": mfcc, "fbank": fbank, "lpc": lpc, "lpcc": lpcc}
+    found: dict[str, dict[str, Call]] = {name: {"asr": lambda f=f: f(samples, RATE)} for name, f in ours.items()}
+    for package, calls in (("kaldi-native-fbank", kaldis), ("librosa", librosas)):
+        try:
+            for name, call in calls(samples).items():
+                found[name][package] = call
+        except ImportError:
+            print(f"{package} is not installed", file=sys.stderr)
     return found
+
+
+def kaldis(samples: np.ndarray) -> dict[str, Call]:
+    """Kaldi's code with all frames in one array at the end, as ours."""
+    import kaldi_native_fbank as knf
+
+    scaled = samples * np.float32(32768)
+
+    def call(extractor: type, options: object) -> np.ndarray:
+        computer = extractor(options)
+        computer.accept_waveform(RATE, scaled)
+        computer.input_finished()
+        return np.stack([computer.get_frame(i) for i in range(computer.num_frames_ready)])
+
+    pairs = {"mfcc": (knf.OnlineMfcc, knf.MfccOptions()), "fbank": (knf.OnlineFbank, knf.FbankOptions())}
+    for _, options in pairs.values():
+        options.frame_opts.dither = 0
+    return {name: lambda pair=pair: call(*pair) for name, pair in pairs.items()}
+
+
+def librosas(samples: np.ndarray) -> dict[str, Call]:
+    """librosa's functions for the same sizes."""
+    import librosa
+
+    sizes = {"n_mels": 23, "n_fft": 512, "win_length": 400, "hop_length": 160}
+
+    def logs() -> np.ndarray:
+        return librosa.power_to_db(librosa.feature.melspectrogram(y=samples, sr=RATE, **sizes))
+
+    def predictors() -> np.ndarray:
+        return librosa.lpc(librosa.util.frame(samples, frame_length=400, hop_length=160), order=12, axis=0)
+
+    return {
+        "mfcc": lambda: librosa.feature.mfcc(y=samples, sr=RATE, n_mfcc=13, **sizes),
+        "fbank": logs,
+        "lpc": predictors,
+    }
 
 
 def main() -> None:
@@ -68,22 +91,28 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=600, help="length of the signal")
     parser.add_argument("--rounds", type=int, default=5)
     given = parser.parse_args()
-    calls = extractors(speech(given.seconds))
+    print(f"{given.seconds} s at 16 kHz, CPU time of one thread, medians of {given.rounds} interleaved rounds")
+    print(f"{'feature':<8}{'computed by':<22}{'x real time':>12}{'asr is':>10}{'target':>10}")
+    for feature, calls in extractors(speech(given.seconds)).items():
+        times = interleaved(calls, given.rounds)
+        for name, values in times.items():
+            ratio = statistics.median(theirs / mine for theirs, mine in zip(values, times["asr"], strict=True))
+            target = f"{TARGETS[feature, name]:.1f}x" if (feature, name) in TARGETS else ""
+            speed = given.seconds / statistics.median(values)
+            print(f"{feature:<8}{name:<22}{speed:>12,.0f}{ratio:>9.2f}x{target:>10}")
+
+
+def interleaved(calls: dict[str, Call], rounds: int) -> dict[str, list[float]]:
+    """CPU seconds of each call in each round, after one call that does not count."""
     for call in calls.values():
         call()
     times: dict[str, list[float]] = {name: [] for name in calls}
-    for _ in range(given.rounds):
+    for _ in range(rounds):
         for name, call in calls.items():
             begin = time.process_time()
             call()
             times[name].append(time.process_time() - begin)
-    ours = times["asr.features.mfcc"]
-    print(f"MFCC of {given.seconds} s at 16 kHz, CPU time of one thread, medians of {given.rounds} interleaved rounds")
-    print(f"{'extractor':<22}{'x real time':>12}{'asr is':>10}{'target':>10}")
-    for name, values in times.items():
-        ratio = statistics.median(theirs / mine for theirs, mine in zip(values, ours, strict=True))
-        target = f"{TARGETS[name]:.1f}x" if name in TARGETS else ""
-        print(f"{name:<22}{given.seconds / statistics.median(values):>12,.0f}{ratio:>9.2f}x{target:>10}")
+    return times
 
 
 if __name__ == "__main__":

@@ -121,3 +121,20 @@ def test_importing_features_loads_nothing_heavy():
     code = f"import sys, asr.features; print([m for m in {heavy} if m in sys.modules])"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"
+
+
+def test_the_package_exports_what_its_list_says():
+    """Each name is an object of its room, listed for `dir` and editors, and `import asr` loads none of them."""
+    import asr
+    import asr.features
+
+    assert sorted(asr.__all__) == asr.__all__ and set(asr.__all__) <= set(dir(asr))
+    for name in asr.__all__:
+        assert getattr(asr, name) is not None
+    for name in ("lpc", "lpcc", "reflection_coefficients", "splice", "mfcc", "fbank", "delta", "cmvn"):
+        assert getattr(asr, name) is getattr(asr.features, name)
+    with pytest.raises(AttributeError, match="no attribute 'mfc'"):
+        _ = asr.mfc
+    code = "import sys, asr; print([m for m in sys.modules if m.startswith(('asr.', 'numpy'))])"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "['asr._version']"
