@@ -8,12 +8,13 @@ from typing import Any
 
 _HOME = {
     "Graph": "const_fst",
+    "arpa_grammar": "grammar",
     "compile_hclg": "hclg",
     "sequence": "grammar",
     "word_loop": "grammar",
 }
 
-__all__ = ["Graph", "compile_hclg", "sequence", "word_loop"]
+__all__ = ["Graph", "arpa_grammar", "compile_hclg", "sequence", "word_loop"]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,5 +1,6 @@
 """G: which word sequences may be said, and at what cost."""
 
+import logging
 import math
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
@@ -7,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import GraphError
+from ..lm.vocabulary import END_ID, START_ID, UNKNOWN
 from .const_fst import ARC, Graph
 from .openfst import from_pynini, to_pynini
 
@@ -14,6 +16,9 @@ if TYPE_CHECKING:
     import pynini
 
     from ..lang.lexicon import Lexicon
+    from ..lm.model import NgramModel
+
+_log = logging.getLogger(__name__)
 
 _MOST_GROWTH = 4  # epsilon removal may make a grammar this many times larger
 
@@ -42,6 +47,104 @@ def sequence(lexicon: "Lexicon", words: Sequence[str] | Sequence[int]) -> "pynin
     states = np.arange(len(ids) + 1)
     final = np.where(states == len(ids), 0.0, np.inf)
     return to_pynini(Graph.from_arrays(0, states[:-1], ids, ids, np.zeros(len(ids)), states[1:], final))
+
+
+def arpa_grammar(lm: "NgramModel", lexicon: "Lexicon") -> "pynini.Fst":
+    """The language model as a grammar: a state for each history, and back-off arcs that read #0.
+
+    A path that backs off only where the model lacks the n-gram costs what the model says of its words and the end of
+    the sentence. As the back-off arcs are open to all, a cheaper path may exist where a shorter history foretells the
+    words better; what the search finds is the cheapest. Sentences start in the state of `<s>`; `</s>` is the cost of a
+    final state.
+
+    lm: words, by their names in the lexicon; `<unk>` is the lexicon's `unk`.
+    lexicon: words of the model without a pronunciation are dropped with their n-grams, and a warning tells how many;
+        their probability is not given to others. Words that the model lacks cannot be recognised.
+    Raises GraphError where the two have no word in common, or no sentence can end.
+
+    Same as Kaldi's arpa2fst --disambig-symbol=#0 --read-symbol-table=words.txt.
+    """
+    labels, trie = _labels(lm, lexicon), lm.trie
+    kept = _usable(lm, labels)
+    _report(lm, lexicon, labels, kept)
+    said = np.flatnonzero(kept & (lm.log_probs > -np.inf))
+    is_end = trie.word[said] == END_ID
+    ends, arcs = said[is_end], said[~is_end]
+    if not len(ends):
+        raise GraphError("language model: no sentence can end, as no n-gram ends in </s>")
+    # A history that no n-gram begins with would only back off: the arcs to it lead on, at the cost of doing so.
+    is_state, start = np.zeros(trie.n_nodes, bool), 1 + START_ID
+    is_state[trie.parent[said]] = is_state[[0, start]] = True
+    state, extra = _states_reached(lm, is_state)
+    final = np.full(int(is_state.sum()), np.inf)
+    final[state[trie.parent[ends]]] = -lm.log_probs[ends]
+    backing = np.flatnonzero(is_state & (lm.back_offs > -np.inf))[1:]
+    word, back = labels[trie.word[arcs]], np.full(len(backing), lexicon.words["#0"])
+    target = np.concatenate((arcs, trie.suffix[backing]))
+    weight = extra[target] - np.concatenate((lm.log_probs[arcs], lm.back_offs[backing]))
+    graph = Graph.from_arrays(
+        int(state[start]),
+        state[np.concatenate((trie.parent[arcs], backing))],
+        np.concatenate((word, back)),
+        np.concatenate((word, 0 * back)),
+        weight,
+        state[target],
+        final,
+    )
+    return to_pynini(graph).connect()
+
+
+def _usable(lm: "NgramModel", labels: np.ndarray) -> np.ndarray:
+    """bool (n_nodes,): the n-grams of words with a label, which may begin with `<s>` and end in `</s>`."""
+    trie, kept = lm.trie, np.zeros(lm.trie.n_nodes, bool)
+    kept[0] = True
+    for order in range(1, trie.order + 1):
+        here = trie.nodes(order)
+        word, parent = trie.word[here], trie.parent[here]
+        allowed = (labels[word] > 0) | (word == END_ID) | ((word == START_ID) & (order == 1))
+        follows = (order == 1) | (trie.word[parent] != END_ID)
+        kept[here] = kept[parent] & allowed & follows
+    return kept
+
+
+def _labels(lm: "NgramModel", lexicon: "Lexicon") -> np.ndarray:
+    """For each word of a language model its id in the lexicon, or 0. Raises GraphError if all are."""
+    names = [lexicon.unk if name == UNKNOWN else name for name in lm.vocabulary.names]
+    labels = np.array([lexicon.words[name] if name in lexicon else 0 for name in names])
+    if not labels.any():
+        shown = ", ".join(map(repr, lm.vocabulary.names[3:6]))
+        raise GraphError(
+            f"language model and lexicon have no word in common; the model has {len(names) - 3} words such as {shown}, "
+            f"the lexicon {lexicon.n_words} such as {lexicon.entries[0].word!r}"
+        )
+    return labels
+
+
+def _report(lm: "NgramModel", lexicon: "Lexicon", labels: np.ndarray, kept: np.ndarray) -> None:
+    """Log what the grammar lacks of the language model, and what the model lacks of the lexicon."""
+    words = [name for name, label in zip(lm.vocabulary.names[3:], labels[3:].tolist(), strict=True) if not label]
+    if words:
+        _log.warning(
+            "%d of %d words of the language model have no pronunciation and were dropped, with %d of %d n-grams: %s",
+            *(len(words), len(labels) - 3, int((~kept).sum()), len(kept) - 1),
+            ", ".join(words[:10]) + (", ..." if len(words) > 10 else ""),
+        )
+    n_silent = lexicon.n_words - len(set(labels[labels > 0].tolist()))
+    if n_silent:
+        _log.info("%d of %d words of the lexicon are not in the language model", n_silent, lexicon.n_words)
+
+
+def _states_reached(lm: "NgramModel", is_state: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Where each n-gram leads: the state of its longest ending that has one, and the cost of backing off to it."""
+    trie = lm.trie
+    number = np.cumsum(is_state) - 1
+    node, extra = np.arange(trie.n_nodes), np.zeros(trie.n_nodes)
+    away = np.flatnonzero(~is_state)
+    while len(away):
+        extra[away] -= lm.back_offs[node[away]]
+        node[away] = trie.suffix[node[away]]
+        away = away[~is_state[node[away]]]
+    return number[node], extra
 
 
 def _is_word(lexicon: "Lexicon", name: str) -> bool:
