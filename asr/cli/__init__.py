@@ -5,6 +5,7 @@ at once.
 """
 
 import logging
+import os
 import signal
 import sys
 from typing import Annotated
@@ -20,7 +21,7 @@ from .info import info
 from .plot import plot
 from .score import score
 from .transcribe import transcribe
-from .usage import ClickError, Commands, explain
+from .usage import ClickError, Command, Commands, explain
 
 _RECOGNISE, _LOOK, _HELP = "Recognise speech", "Features and pictures", "Look inside"
 
@@ -31,14 +32,15 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
+    add_completion=False,  # it is added below: what Typer adds takes a long import before it answers
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command(no_args_is_help=True, rich_help_panel=_RECOGNISE)(transcribe)
-app.command(no_args_is_help=True, rich_help_panel=_RECOGNISE)(score)
-app.command(no_args_is_help=True, rich_help_panel=_LOOK)(features)
-app.command(no_args_is_help=True, rich_help_panel=_LOOK)(plot)
-app.command(no_args_is_help=True, rich_help_panel=_HELP)(info)
-app.command(rich_help_panel=_HELP)(doctor)
+app.command(cls=Command, no_args_is_help=True, rich_help_panel=_RECOGNISE)(transcribe)
+app.command(cls=Command, no_args_is_help=True, rich_help_panel=_RECOGNISE)(score)
+app.command(cls=Command, no_args_is_help=True, rich_help_panel=_LOOK)(features)
+app.command(cls=Command, no_args_is_help=True, rich_help_panel=_LOOK)(plot)
+app.command(cls=Command, no_args_is_help=True, rich_help_panel=_HELP)(info)
+app.command(cls=Command, rich_help_panel=_HELP)(doctor)
 
 
 def main() -> None:
@@ -48,6 +50,10 @@ def main() -> None:
     for name in ("SIGTERM", "SIGHUP"):
         if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) is signal.SIG_DFL:  # nohup ignores it
             signal.signal(getattr(signal, name), lambda number, _: sys.exit(128 + number))
+    if "_ASR_COMPLETE" in os.environ:
+        from typer.completion import completion_init
+
+        completion_init()
     try:
         sys.exit(app(standalone_mode=False))
     except ClickError as error:
@@ -73,10 +79,36 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
+def _install_completion(ctx: typer.Context, param: typer.CallbackParam, wanted: bool) -> None:
+    if wanted:
+        from typer.completion import install_callback
+
+        install_callback(ctx, param, True)
+
+
+def _show_completion(ctx: typer.Context, param: typer.CallbackParam, wanted: bool) -> None:
+    if wanted:
+        from typer.completion import show_callback
+
+        show_callback(ctx, param, True)
+
+
 @app.callback()
 def _common(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and stop.")
+    ] = False,
+    install_completion: Annotated[
+        bool,
+        typer.Option(
+            "--install-completion",
+            callback=_install_completion,
+            help="Make the tab key complete asr's commands and options in your shell: bash, zsh, fish.",
+        ),
+    ] = False,
+    show_completion: Annotated[
+        bool,
+        typer.Option("--show-completion", callback=_show_completion, help="Print what that would add, for your shell."),
     ] = False,
 ) -> None:
     """Train and run speech recognisers: GMM-HMM models, HCLG graphs, Viterbi decoding.

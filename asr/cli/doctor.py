@@ -12,7 +12,7 @@ _MARKS = {"ok": "ok", "note": "note", "missing": "--", "broken": "BROKEN"}
 def doctor(
     json: Annotated[bool, typer.Option("--json", help="One JSON object a line, for machines.")] = False,
 ) -> None:
-    """Look over this installation: what works, what is missing, and the command that installs it.
+    """Say what works here, what is missing, and what installs it.
 
     Exit status 0 if the core works, with or without optional parts; 1 if something needed is broken.
 

@@ -75,7 +75,7 @@ def features(
     ] = 0,
     jobs: Annotated[int, typer.Option("--jobs", metavar="N", min=1, max=256, help="Processes.")] = 1,
 ) -> None:
-    """Compute features of recordings and write them as numpy files or a Kaldi archive.
+    """Compute features into numpy files or a Kaldi archive.
 
     Settings have Kaldi's names and defaults, but for dither, which is 0. Normalisation comes before derivatives.
 

@@ -25,7 +25,7 @@ def info(
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON object, for machines.")] = False,
 ) -> None:
-    """Say what is in a model, decoding graph, corpus, feature file, lexicon or recording.
+    """Say what is in a model, graph, corpus or other file.
 
     \b
     Example:

@@ -60,7 +60,9 @@ def plot(
     start: Annotated[float | None, typer.Option("--start", metavar="S", min=0.0, help="Seconds; from there.")] = None,
     end: Annotated[float | None, typer.Option("--end", metavar="S", min=0.0, help="Seconds; up to there.")] = None,
 ) -> None:
-    """Draw a recording: waveform, spectrogram and features over one time axis, with words and phones if wanted.
+    """Draw waveform, spectrogram and features of a recording.
+
+    All over one time axis; with --model also the words and phones that are recognised in it.
 
     \b
     Example:

@@ -22,9 +22,9 @@ def score(
     unit: Annotated[Unit | None, typer.Option("--unit", help="Score this unit only; both by default.")] = None,
     confusions: Annotated[int, typer.Option("--confusions", min=0, help="How many confusions to list.")] = 10,
 ) -> None:
-    """Compare transcripts with references: word and character error rate, confusions, confidence interval.
+    """Compare transcripts with references: error rates.
 
-    Utterances are joined by id; one that HYP lacks counts as deletions.
+    Word and character error rate with a confidence interval, and the most frequent confusions. Utterances are joined by id; one that HYP lacks counts as deletions.
 
     \b
     Example:

@@ -1,6 +1,7 @@
 """What was wrong with a command line, in one line; and the list of commands in groups."""
 
 import re
+import sys
 from typing import Any
 
 import typer
@@ -11,6 +12,27 @@ from .common import complain
 
 # Typer brings Click with it or depends on it, according to its version; this is Click's error either way.
 ClickError: type[Exception] = typer.BadParameter.__mro__[2]
+
+
+class Command(typer.core.TyperCommand):
+    """A command whose arguments are only split, not converted and checked, while the shell asks for completions.
+
+    Converting them takes libraries that take longer to import than a person waits for the tab key.
+    """
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the arguments into the context; what is left over is given back."""
+        if not ctx.resilient_parsing:
+            return super().parse_args(ctx, args)
+        found, rest, _ = self.make_parser(ctx).parse_args(args=list(args))
+        homes = [vars(sys.modules[kind.__module__]) for kind in type(ctx).__mro__]
+        sources = next(home["ParameterSource"] for home in homes if "ParameterSource" in home)  # Click's or Typer's own
+        for name, value in found.items():
+            if isinstance(value, (str, bool, int)) or (isinstance(value, (list, tuple)) and value):
+                ctx.params[name] = value
+                ctx.set_parameter_source(name, sources.COMMANDLINE)
+        ctx.args = list(rest)
+        return ctx.args
 
 
 class Commands(typer.core.TyperGroup):

@@ -20,7 +20,7 @@ _MANIFESTS = (".jsonl", ".jsonl.gz")
 _OPENFST = (2125659606).to_bytes(4, "little")  # how OpenFst's files begin
 
 
-def describe(place: str | os.PathLike, **folder: str) -> Facts:
+def describe(place: str | os.PathLike, **folder: Any) -> Facts:
     """Facts of whatever lies there; the first are "what" it is and "where".
 
     place: a path, or the name of a shipped model. A folder with a model.json is a model, another one a corpus; files
@@ -31,9 +31,9 @@ def describe(place: str | os.PathLike, **folder: str) -> Facts:
     path = Path(place)
     kind = kind_of(path) if os.fspath(place) else "missing"
     if folder and kind != "folder":
-        raise AsrError(f"{place}: is no folder of recordings; {' and '.join(folder)} are of use with one alone")
+        raise AsrError(f"{place}: is no folder of recordings; {' and '.join(folder)} can only be given for one")
     if kind == "folder":
-        known: Callable[[Path], Facts] = partial(_folder, **folder)
+        known: Callable[..., Facts] = partial(_folder, **folder)
     elif kind == "file":
         known = _file
     elif kind == "missing":
@@ -58,7 +58,7 @@ def _name(path: Path) -> Facts:
     return model_facts(path)
 
 
-def _folder(path: Path, **settings: str) -> Facts:
+def _folder(path: Path, **settings: Any) -> Facts:
     if kind_of(path / "model.json") == "file" and not settings:
         from .model import model_facts
 

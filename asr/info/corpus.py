@@ -26,7 +26,9 @@ def corpus_facts(path: Path, **settings: str) -> Facts:
     """
     from ..corpus import Corpus
 
-    read: Callable[..., Corpus] = partial(Corpus.from_folder, **settings) if settings else Corpus.read
+    read: Callable[..., Corpus] = Corpus.read
+    if settings:
+        read = partial(Corpus.from_folder, **settings)  # type: ignore[arg-type]
     try:
         corpus = read(path)
     except CorpusError as with_text:
