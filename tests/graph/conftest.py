@@ -13,11 +13,15 @@ from asr.lang.lexicon import Lexicon
 
 
 class TableTree:
-    """A pdf for each (window, pdf class), drawn by hashing; each phone's classes have `shared` pdfs to draw from."""
+    """A pdf for each (window, pdf class), drawn by hashing; each phone's classes have `shared` pdfs to draw from.
 
-    def __init__(self, topology, width, central, shared=2):
+    sets: phones that have the same pdfs to draw from.
+    """
+
+    def __init__(self, topology, width, central, sets, shared=2):
         self.context_width, self.central_position, self.shared = width, central, shared
         self.phones = topology.phones
+        self.first_of_set = {phone: phones[0] for phones in sets for phone in phones}
 
     @property
     def n_pdfs(self):
@@ -27,10 +31,10 @@ class TableTree:
         phone = window[self.central_position]
         assert phone in self.phones and len(window) == self.context_width
         drawn = zlib.crc32(repr((list(map(int, window)), int(pdf_class))).encode()) % self.shared
-        return (phone * 5 + pdf_class) * self.shared + drawn
+        return (self.first_of_set[phone] * 5 + pdf_class) * self.shared + drawn
 
     def pdfs_of_state(self, phone, pdf_class):
-        return [(phone * 5 + pdf_class) * self.shared + i for i in range(self.shared)]
+        return [(self.first_of_set[phone] * 5 + pdf_class) * self.shared + i for i in range(self.shared)]
 
     def to_json(self):
         return {"kind": "table"}
@@ -40,7 +44,7 @@ def acoustic_units(lexicon, width, central, seed=0):
     """Topology (2 states for speech, 3 for silence), tree and a transition model with random probabilities."""
     speech = range(2, lexicon.n_phones + 1)
     topology = Topology.kaldi(speech, [1], n_states=2, n_silence_states=3)
-    tree = TableTree(topology, width, central)
+    tree = TableTree(topology, width, central, lexicon.phone_sets)
     transitions = TransitionModel.from_tree(topology, tree)
     counts = np.random.default_rng(seed).uniform(10, 100, transitions.n_transition_ids + 1)
     return tree, transitions.updated(counts)
@@ -72,12 +76,14 @@ def costs_of_outputs(graph, inputs):
 def spoken_costs(lexicon, phones, word_cost, max_words=6):
     """{word ids: lowest cost} of all ways to read phones as words with optional silence, grammar included.
 
+    A pronunciation costs the negated logarithm of its probability.
+
     word_cost: a tuple of word ids -> its cost in the grammar (inf: not accepted).
     """
     p = lexicon.silence_prob
     pause, no_pause = (-math.log(p), -math.log(1 - p)) if p else (math.inf, 0.0)
     phones = tuple(phones)
-    entries = [(lexicon.words[e.word], lexicon.phone_ids(e)) for e in lexicon.entries]
+    entries = [(lexicon.words[e.word], lexicon.phone_ids(e), -math.log(e.probability)) for e in lexicon.entries]
     # After each word, and at the start, a choice: pause or not.
     states = {(0, ()): no_pause}
     if phones[:1] == (lexicon.silence_id,):
@@ -90,13 +96,13 @@ def spoken_costs(lexicon, phones, word_cost, max_words=6):
                 total = cost + word_cost(words)
                 if total < math.inf:
                     found[words] = min(found.get(words, math.inf), total)
-            for word, said in entries:
+            for word, said, variant in entries:
                 end = position + len(said)
                 if phones[position:end] == said:
                     for after, extra in ((end, no_pause), (end + 1, pause)):
                         if after == end or phones[end:after] == (lexicon.silence_id,):
                             key = (after, (*words, word))
-                            following[key] = min(following.get(key, math.inf), cost + extra)
+                            following[key] = min(following.get(key, math.inf), cost + variant + extra)
         states = following
     return found
 
@@ -150,13 +156,14 @@ def random_alignment(transitions, tree, phones, rng, loops=0.3):
     return ids
 
 
-def random_lexicon(rng, n_phones=4, n_entries=6, longest=4, silence_prob=0.4):
+def random_lexicon(rng, n_phones=4, n_entries=6, longest=4, silence_prob=0.4, probabilities=False, positions=False):
     """Entries over few short phone strings, so that homophones, prefixes and variants are frequent."""
     phones = [chr(ord("A") + i) for i in range(n_phones)]
     names = [f"w{i}" for i in range(max(2, n_entries - 1))]
     wanted = [(n, tuple(rng.choice(phones, rng.integers(1, longest + 1)).tolist())) for n in names]
     wanted += [(names[int(rng.integers(len(names)))], tuple(rng.choice(phones, 2).tolist()))]
-    return Lexicon(tuple(dict.fromkeys(wanted)), silence_prob=silence_prob)
+    entries = [(*entry, float(rng.uniform(0.05, 1)) if probabilities else 1.0) for entry in dict.fromkeys(wanted)]
+    return Lexicon(tuple(entries), silence_prob=silence_prob, position_dependent=positions)
 
 
 class Toys:

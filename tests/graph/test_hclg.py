@@ -116,11 +116,20 @@ def test_back_off_grammars(toys, width, central, seed):
 
 
 @settings(max_examples=12, deadline=None)
-@example(6, (3, 0), 0.0, 5)  # two sentences that differ only in where a symbol stands among phones not yet complete
-@given(st.integers(0, 10**6), st.sampled_from(CONTEXTS), st.sampled_from([0.0, 0.2, 0.7]), st.integers(2, 7))
-def test_random_lexicons(toys, seed, context, silence_prob, n_entries):
+@example(6, (3, 0), 0.0, 5, False, False)  # two sentences that differ only in where a symbol stands among late phones
+@given(
+    st.integers(0, 10**6),
+    st.sampled_from(CONTEXTS),
+    st.sampled_from([0.0, 0.2, 0.7]),
+    st.integers(2, 7),
+    st.booleans(),
+    st.booleans(),
+)
+def test_random_lexicons(toys, seed, context, silence_prob, n_entries, probabilities, positions):
+    """With and without pronunciation probabilities and position-dependent phones."""
     rng = np.random.default_rng(seed)
-    lexicon = toys.random_lexicon(rng, n_phones=3, n_entries=n_entries, silence_prob=silence_prob)
+    kinds = {"probabilities": probabilities, "positions": positions}
+    lexicon = toys.random_lexicon(rng, n_phones=3, n_entries=n_entries, silence_prob=silence_prob, **kinds)
     tree, transitions = toys.acoustic_units(lexicon, *context, seed)
     graph = compile_hclg(lexicon, word_loop(lexicon), tree, transitions)
     cost = loop_cost(lexicon.n_words)

@@ -1,5 +1,6 @@
-"""L against a brute-force reader of pronunciations and silences."""
+"""L against a brute-force reader of pronunciations and silences, and composed by kaldifst."""
 
+import itertools
 import math
 
 import numpy as np
@@ -54,11 +55,22 @@ def test_the_arcs_of_a_lexicon_worked_out_by_hand():
     assert graph.start == 1 and graph.states["final"].tolist() == [0.0] + [math.inf] * 5
 
 
+def test_a_pronunciation_costs_its_probability_on_the_words_first_arc():
+    """As Kaldi's make_lexicon_fst.py: a word of one phone has the cost on both of its arcs, before silence or not."""
+    lexicon = Lexicon((("a", ("A",), 0.5), ("bc", ("B", "C"), 0.2)), silence_prob=0.25, position_dependent=True)
+    graph = lexicon_graph(lexicon)
+    no, yes, half, fifth = -math.log(0.75), -math.log(0.25), math.log(2), math.log(5)
+    expected = {("A_S", 0): half + no, ("A_S", 2): half + yes, ("B_B", 4): fifth, ("C_E", 0): no, ("C_E", 2): yes}
+    arcs = [(lexicon.phones.name(i), n, w) for i, _, w, n in graph.arcs.tolist() if 1 < i <= lexicon.n_phones]
+    assert {(phone, target): pytest.approx(weight) for phone, target, weight in arcs} == expected
+
+
 @pytest.mark.parametrize("silence_prob", [0.0, 0.5, 0.3])
 @pytest.mark.parametrize("seed", range(4))
 def test_readings_of_random_phone_strings(toys, seed, silence_prob):
     rng = np.random.default_rng(seed)
-    lexicon = toys.random_lexicon(rng, silence_prob=silence_prob)
+    kinds = {"probabilities": seed > 0, "positions": seed > 1}
+    lexicon = toys.random_lexicon(rng, silence_prob=silence_prob, **kinds)
     graph = without_symbols(lexicon_graph(lexicon), lexicon)
     read = 0
     for _ in range(30):
@@ -80,3 +92,56 @@ def test_without_silence_there_is_one_state_between_words():
     graph = lexicon_graph(lexicon)
     assert graph.n_states == 1 and graph.start == 0
     assert graph.arcs["weight"].tolist() == [0.0, 0.0, 0.0]
+
+
+def kaldifst_graph(kaldifst, graph):
+    """The same transducer made arc by arc."""
+    result = kaldifst.StdVectorFst()
+    for _ in range(graph.n_states):
+        result.add_state()
+    result.start = graph.start
+    for state, final in enumerate(graph.states["final"].tolist()):
+        if final < math.inf:
+            result.set_final(state, final)
+    for source, (i, o, weight, target) in zip(graph.sources().tolist(), graph.arcs.tolist(), strict=True):
+        result.add_arc(state=source, arc=kaldifst.StdArc(ilabel=i, olabel=o, weight=weight, nextstate=target))
+    return result
+
+
+def total_cost(kaldifst, fst):
+    """The cost of the best path, or infinity; by OpenFst's shortest path."""
+    path = kaldifst.shortest_path(fst)
+    if path.start < 0:
+        return math.inf
+    state, cost = path.start, 0.0
+    while arcs := list(kaldifst.ArcIterator(path, state)):
+        cost, state = cost + arcs[0].weight.value, arcs[0].nextstate
+    return cost + path.final(state).value
+
+
+@pytest.mark.parametrize("positions", [False, True])
+@pytest.mark.parametrize("silence_prob", [0.0, 0.3])
+def test_composed_with_a_grammar_by_kaldifst_it_costs_what_its_parts_cost(toys, silence_prob, positions):
+    """Every way to say one or two words, with and without silences; the grammar is a unigram."""
+    kaldifst = pytest.importorskip("kaldifst")
+    rng = np.random.default_rng(3)
+    kinds = {"probabilities": True, "positions": positions}
+    lexicon = toys.random_lexicon(rng, n_phones=2, n_entries=5, longest=2, silence_prob=silence_prob, **kinds)
+    unigram = rng.uniform(1, 3, lexicon.n_words + 1)
+    words = np.arange(1, lexicon.n_words + 1)
+    grammar = Graph.from_arrays(0, 0 * words, words, words, unigram[1:], 0 * words, [0.0])
+    spoken = kaldifst_graph(kaldifst, without_symbols(lexicon_graph(lexicon), lexicon))
+    kaldifst.arcsort(spoken, sort_type="olabel")
+    composed = kaldifst.compose(spoken, kaldifst_graph(kaldifst, grammar))
+    kaldifst.arcsort(composed, sort_type="ilabel")
+    compared = 0
+    for said in itertools.chain.from_iterable(itertools.product(lexicon.entries, repeat=n) for n in (1, 2)):
+        for pauses in itertools.product([False, True] if silence_prob else [False], repeat=len(said) + 1):
+            phones = [1] * pauses[0]
+            for entry, pause in zip(said, pauses[1:], strict=True):
+                phones += [*lexicon.phone_ids(entry), *[1] * pause]
+            costs = toys.spoken_costs(lexicon, phones, lambda read: sum(unigram[w] for w in read))
+            found = total_cost(kaldifst, kaldifst.compose(kaldifst.make_linear_acceptor(phones), composed))
+            assert found == pytest.approx(min(costs.values()), abs=1e-4)
+            compared += 1
+    assert compared > 20

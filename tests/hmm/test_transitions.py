@@ -98,6 +98,33 @@ def test_json_round_trips(states):
     )
 
 
+@given(st.lists(st.sampled_from([left_to_right(1), left_to_right(3)]), min_size=1, max_size=6), st.data())
+def test_phones_that_share_pdfs_round_trip_and_use_every_pdf(hmms, data):
+    sizes = [data.draw(st.integers(1, 4)) for _ in hmms]
+    phones = data.draw(st.permutations(range(1, sum(sizes) + 1)))
+    bounds = np.cumsum([0, *sizes])
+    sets = [phones[a:b] for a, b in zip(bounds[:-1], bounds[1:], strict=True)]
+    topology = Topology({p: hmm for hmm, members in zip(hmms, sets, strict=True) for p in members})
+    tree = MonophoneTree.from_topology(topology, sets)
+    assert tree_from_json(json.loads(json.dumps(tree.to_json()))) == tree
+    expected = 0
+    for hmm, members in zip(hmms, sets, strict=True):
+        for state in range(len(hmm)):
+            assert {tree.pdf((p,), state) for p in members} == {expected}
+            expected += 1
+    assert tree.n_pdfs == expected == TransitionModel.from_tree(topology, tree).n_pdfs
+
+
+def test_sets_that_cannot_share_pdfs_are_refused():
+    topology = Topology({1: ergodic(5), 2: left_to_right(3), 3: left_to_right(3)})
+    for sets in ([[1], [2]], [[1], [2, 3], [3]], [[1], [2, 3, 4]]):
+        with pytest.raises(ModelError, match="do not have each phone of the topology once"):
+            MonophoneTree.from_topology(topology, sets)
+    for sets in ([[1, 2], [3]], [[1], [], [2, 3]]):
+        with pytest.raises(ModelError, match="cannot share pdfs: need one or more, with equal HMMs"):
+            MonophoneTree.from_topology(topology, sets)
+
+
 def test_messages():
     with pytest.raises(ModelError, match="state 0's transitions sum to"):
         Topology({1: (HmmState(0, ((0, 0.25), (1, 0.25)), 0),)})

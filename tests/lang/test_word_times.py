@@ -138,7 +138,8 @@ def test_a_word_that_has_only_begun_has_no_pronunciation_yet():
 def test_pronunciations_are_counted_by_word_and_phones():
     """Alignments of one frame a phone, so that transition ids stand for phones."""
     transitions = SimpleNamespace(phone_segments=lambda ids: [PhoneSegment(p, i, i + 1) for i, p in enumerate(ids)])
-    alignments = {"u1": [LEXICON.phones[p] for p in "SIL EY AH N SIL EY".split()], "u2": [LEXICON.phones["AH"]]}
+    phones = ("SIL", "EY", "AH", "N", "SIL", "EY")
+    alignments = {"u1": [LEXICON.phones[p] for p in phones], "u2": [LEXICON.phones["AH"]]}
     transcripts = {"u1": words("a an a"), "u2": words("a"), "u3": words("ten")}
     counts = count_pronunciations(alignments, transcripts, LEXICON, transitions)
     assert counts == {("a", ("EY",)): 2, ("an", ("AH", "N")): 1, ("a", ("AH",)): 1}
