@@ -13,8 +13,9 @@ from asr.features import delta, mfcc
 from asr.features.table import FeatureTable
 from asr.gmm import mono
 from asr.gmm.em import MStepOptions, update
-from asr.gmm.mono import MonoOptions, flat_start, train_mono, usable_utterances
+from asr.gmm.mono import MonoOptions, flat_start, train_mono
 from asr.gmm.passes import make_parts, pass_over
+from asr.gmm.schedule import Run, usable_utterances
 from asr.hmm.topology import Topology
 from asr.hmm.transitions import TransitionModel
 from asr.hmm.tree import MonophoneTree
@@ -178,7 +179,7 @@ def test_boosting_silence_moves_frames_but_not_the_model(task):
 
 def test_a_fall_is_warned_of(caplog):
     run = SimpleNamespace(options=MonoOptions(), size_changed=False, log=[SimpleNamespace(log_likelihood=-50.0)])
-    fell = mono._Run._fell
+    fell = Run._fell
     with caplog.at_level(logging.WARNING):
         assert not fell(run, 1, -50.0, False) and not fell(run, 1, -50.05, True)
         assert not caplog.text
