@@ -10,7 +10,8 @@ import pytest
 import soundfile
 
 import asr
-from asr.errors import AudioError, GraphError, ModelError
+from asr.errors import AudioError, CorpusError, GraphError, ModelError
+from asr.features.pipeline import FeaturePipeline
 from asr.graph.const_fst import Graph
 
 
@@ -124,3 +125,33 @@ def test_a_word_outside_the_lexicon_is_an_error(digits_model, sample):
     arcs["olabel"][arcs["olabel"] > 0] = 500
     with pytest.raises(GraphError, match="word 500"):
         dataclasses.replace(digits_model, graph=Graph(graph.start, graph.states, arcs)).transcribe(sample)
+
+
+def test_a_model_of_given_features_is_saved_loaded_and_used(digits_model, sample, tmp_path):
+    """The digits model without its front-end hears the same in the features that the front-end computes."""
+    pipeline = digits_model.features
+    steps = ({"kind": "given", "dim": pipeline.raw_dim, "frame_shift": 10.0}, *pipeline.steps[1:])
+    model = dataclasses.replace(digits_model, features=FeaturePipeline(0, steps, pipeline.priors))
+    model = asr.load(model.save(tmp_path / "model"))
+    raw = pipeline.front_end(digits_model.read(sample))
+    expected = digits_model.transcribe(sample)
+    assert model.transcribe_features(raw) == digits_model.transcribe_features(raw) == expected
+    assert model.transcribe_features(raw.astype(np.float64)) == expected
+    assert model.align_features(raw, expected.text) == digits_model.align(sample, expected.text)
+    assert (model.sample_rate, model.streaming, model.frame_shift) == (0, True, 0.01)
+    for call in (lambda: model.transcribe(sample), lambda: model.align(sample, "one"), lambda: model.transcribe(raw)):
+        with pytest.raises(ModelError, match=r"takes features \(13 values every 10 ms\), not audio"):
+            call()
+    for bad, message in ((raw[:, :12], "has 12 values per frame; need 13"), (raw[:0], "shape"), (raw[0], "shape")):
+        with pytest.raises(CorpusError, match=message):
+            model.transcribe_features(bad)
+
+
+@pytest.mark.parametrize(("rate", "step"), [(8000, {"kind": "given", "dim": 13}), (0, {"kind": "mfcc"})])
+def test_a_rate_that_does_not_belong_to_the_first_step_is_refused(copy, rate, step):
+    path = copy / "model.json"
+    description = json.loads(path.read_text())
+    description["features"] = {"sample_rate": rate, "steps": [step, *description["features"]["steps"][1:]]}
+    path.write_text(json.dumps({**description, "sample_rate": rate}))
+    with pytest.raises(ModelError, match=rf"model.json: .*sample_rate={rate}; need"):
+        asr.load(copy)

@@ -1,10 +1,14 @@
 """What is transcribed, under which id, and how it is written."""
 
+import dataclasses
 import os
 import shutil
 
+import numpy as np
 import pytest
 
+from asr.features.archive import write_archive, write_matrix
+from asr.features.pipeline import FeaturePipeline
 from asr.model import TimedWord, Transcript
 from asr.transcription import Failure, as_ctm, as_json, as_text, find_recordings, transcribe_all
 
@@ -89,6 +93,67 @@ def test_a_failed_part_names_its_utterance(tree, digits_model):
     results = {r.id: result for r, result in transcribe_all(digits_model, find_recordings([tree])[0])}
     assert results["u1"].message.startswith(f"utterance u1: {tree}/one.wav: too short")
     assert isinstance(results["u2"], Transcript)
+
+
+@pytest.fixture
+def features_model(digits_model):
+    """The digits model without its front-end: the features that it computes are to be given to it."""
+    pipeline = digits_model.features
+    steps = ({"kind": "given", "dim": pipeline.raw_dim}, *pipeline.steps[1:])
+    return dataclasses.replace(digits_model, features=FeaturePipeline(0, steps, pipeline.priors))
+
+
+def test_features_from_files_lists_and_directories(tree, digits_model, features_model, sample):
+    raw = digits_model.features.front_end(digits_model.read(sample))
+    write_matrix(tree / "f" / "a.npy", raw)
+    write_archive(tree / "data" / "feats.ark", [("u1", raw), ("u2", raw[:50])])
+    (tree / "data" / "utt2spk").write_text("u1 ann\nu2 bob\n")
+    expected, part = digits_model.transcribe(sample), digits_model.transcribe_features(raw[:50])
+    inputs = {"f/a.npy": ["a"], "f": ["a"], "data": ["u1", "u2"], "data/feats.scp": ["u1", "u2"]}
+    for given, names in inputs.items():
+        recordings, failures = find_recordings([tree / given])
+        assert [r.id for r in recordings] == names and not failures
+        assert [r.speaker for r in recordings] == (["ann", "bob"] if given == "data" else recordings_own(recordings))
+        results = [result for _, result in transcribe_all(features_model, recordings)]
+        assert results == [expected, part][: len(names)]
+    assert len(find_recordings([tree / "data" / "feats.scp", tree / "data" / "feats.scp"])[0]) == 2
+    shutil.copy(sample, tree / "f" / "a.wav")  # beside its features: the model takes what it can
+    for model in (digits_model, features_model):
+        ((_, result),) = transcribe_all(model, find_recordings([tree / "f"])[0])
+        assert result == expected
+
+
+def recordings_own(recordings):
+    return [str(r.path) if r.path.suffix == ".npy" else r.id for r in recordings]
+
+
+def test_what_a_model_cannot_take_is_said(tree, digits_model, features_model):
+    write_matrix(tree / "a.npy", np.ones((9, 13)))
+    write_matrix(tree / "b.npy", np.ones((9, 12)))
+    for model, name, message in (
+        (digits_model, "a.npy", "rec/a.npy: holds features, and this model takes audio at 8000 Hz: give it the"),
+        (features_model, "one.wav", r"rec/one.wav: this model takes features (13 values every 10 ms), not audio: give"),
+        (features_model, "b.npy", "rec/b.npy: has 12 values per frame; need 13"),
+        (features_model, "lost.scp", "rec/lost.ark:7: no such file"),
+    ):
+        (tree / "lost.scp").write_text("u1 rec/lost.ark:7\n")
+        ((_, result),) = transcribe_all(model, find_recordings([f"rec/{name}"])[0])
+        assert isinstance(result, Failure) and result.message.startswith(message), result
+
+
+def test_lists_of_recordings_and_lists_that_are_wrong(tree):
+    (tree / "x.scp").write_text("u1 rec/one.wav\nu2 cat rec/one.wav |\nu3\nu1 rec/x.ark:3\n")
+    recordings, failures = find_recordings(["rec/x.scp"])
+    assert [(r.id, str(r.audio), r.features) for r in recordings] == [("u1", "rec/one.wav", None)]
+    assert [f.id for f in failures] == ["rec/x.scp:2", "rec/x.scp:3", "rec/x.scp:4"]
+    assert "commands are not run" in failures[0].message
+    (tree / "x.scp").write_text("\n")
+    (tree / "x.ark").write_bytes(b"")
+    messages = [f.message for f in find_recordings(["rec/x.scp", "rec/x.ark"])[1]]
+    assert messages == [
+        "rec/x.scp: the list is empty",
+        "rec/x.ark: an archive is read by its list; give the .scp that belongs to it",
+    ]
 
 
 def test_ids_with_blanks_do_not_break_the_lines():

@@ -141,9 +141,9 @@ def has_features(place: str) -> bool:
 
 
 def resolve(place: str, folder: Path) -> str:
-    """A place as it is, or seen from `folder` where the current one has no such file."""
-    path = place_file(place)
-    return place if path.is_absolute() or kind_of(path) == "file" else os.fspath(folder / place)
+    """A place as it is, or seen from `folder` where only that has such a file."""
+    inside = os.fspath(folder / place)
+    return inside if kind_of(place_file(place)) != "file" and kind_of(place_file(inside)) == "file" else place
 
 
 def write_archive(path: str | os.PathLike, pairs: Iterable[tuple[str, np.ndarray]]) -> int:

@@ -187,10 +187,10 @@ def test_lines_of_a_scp_that_cannot_be_used(tmp_path):
     path.write_bytes("\ufeffa x.npy\r\n\r\na y.npy\nb\nc \xff\n".encode()[:-4] + b"\xff\n d  e f.npy \n")
     places = list(scp_entries(path))
     assert [where for where, _, _ in places] == [f"{path}:{i}" for i in (1, 3, 4, 5, 6)]
-    assert places[0][2] == f"{tmp_path}/x.npy" and places[4][1:] == ("d", f"{tmp_path}/e f.npy")
+    assert places[0][1:] == ("a", "x.npy") and places[4][1:] == ("d", "e f.npy")
     assert "id 'a' was given before, in line 1" in str(places[1][2])
     assert "'b' has no place" in str(places[2][2]) and "not valid UTF-8" in str(places[3][2])
-    with pytest.raises(CorpusError, match=rf"^{path}:1: a: {tmp_path}/x.npy: no such file"):
+    with pytest.raises(CorpusError, match=rf"^{path}:1: a: x.npy: no such file"):
         list(read_scp(path))
     np.save(tmp_path / "x.npy", np.ones((2, 2)))
     with pytest.raises(CorpusError, match=rf"^{path}:3: id 'a' was given before"):

@@ -8,13 +8,16 @@ import pytest
 import scipy.signal
 import soundfile
 
-from asr.errors import AudioError, ConfigError
+from asr.corpus import Utterance
+from asr.errors import AudioError, ConfigError, CorpusError, ModelError
 from asr.features import cmvn, cmvn_statistics, delta, fbank, lpc, lpcc, mfcc, reflection_coefficients, splice
+from asr.features.archive import write_archive, write_matrix
 from asr.features.extract import extract
 from asr.features.pipeline import FeaturePipeline
 from asr.features.table import FeatureTable
 
 MFCC = {"kind": "mfcc", "options": {"use_energy": False}}
+GIVEN = {"kind": "given", "dim": 3, "frame_shift": 8.0}
 DELTA = {"kind": "delta", "order": 2, "window": 2}
 CAUSAL = {"kind": "cmvn", "mode": "causal", "window": 30}
 
@@ -70,6 +73,8 @@ def test_causal_prior_travels_through_json_and_arrays():
         ((MFCC, MFCC), "step 1: mfcc is a front-end"),
         ((DELTA,), "first of a feature pipeline's steps"),
         ((), "first of a feature pipeline's steps"),
+        ((GIVEN,), "sample_rate=8000; need 0 for given features"),
+        ((MFCC, GIVEN), "step 1: given is a front-end"),
     ],
 )
 def test_wrong_steps(steps, message):
@@ -82,6 +87,66 @@ def test_wrong_json():
         FeaturePipeline.from_json({"sample_rate": 8000, "step": []})
     with pytest.raises(ConfigError, match="lacks 'steps'"):
         FeaturePipeline.from_json({"sample_rate": 8000})
+
+
+@pytest.mark.parametrize(
+    ("step", "message"),
+    [
+        ({"kind": "given"}, 'given features need "dim"'),
+        ({"kind": "given", "dims": 3}, "given has no key 'dims'; did you mean 'dim'"),
+        (GIVEN | {"dim": 0}, "dim=0; need the values per frame, 1 to 100000"),
+        (GIVEN | {"dim": 10**9}, "dim=1000000000; need"),
+        (GIVEN | {"dim": True}, "dim=True"),
+        (GIVEN | {"dim": "3"}, "dim='3'"),
+        (GIVEN | {"frame_shift": 0}, "frame_shift=0; need milliseconds above 0"),
+        (GIVEN | {"frame_shift": float("nan")}, "frame_shift=nan"),
+        (GIVEN | {"frame_shift": "10"}, "frame_shift='10'"),
+    ],
+)
+def test_wrong_given_features(step, message):
+    with pytest.raises(ConfigError, match=message):
+        FeaturePipeline(0, (step, DELTA))
+
+
+def test_audio_needs_a_rate():
+    for rate in (0, -1, True, 8000.0):
+        with pytest.raises(ConfigError, match="need a whole number of Hz, 1 or more"):
+            FeaturePipeline(rate, (MFCC,))
+
+
+def test_given_features_are_finished_like_others_and_travel_through_json():
+    steps = (GIVEN, {"kind": "cmvn", "mode": "speaker"}, DELTA)
+    pipeline = FeaturePipeline.from_json(json.loads(json.dumps(FeaturePipeline(0, steps).to_json())))
+    rng = np.random.default_rng(0)
+    raw = [pipeline.raw(rng.normal(3, 1, size=(20, 3))) for _ in range(2)]
+    done = pipeline.finish(raw, ["x", "x"])
+    assert np.array_equal(done[0], delta(cmvn(raw[0], mode="speaker", statistics=cmvn_statistics(raw))))
+    assert (pipeline.raw_dim, pipeline.dim, pipeline.frame_shift, pipeline.streaming) == (3, 9, 0.008, False)
+    assert FeaturePipeline(0, (GIVEN | {"dim": 13}, CAUSAL)).streaming
+    for call in (lambda: pipeline.front_end(samples()), lambda: pipeline.options):
+        with pytest.raises(ModelError, match=r"takes features \(3 values every 8 ms\), not audio: give it FILE.npy"):
+            call()
+    for bad, message in ((np.ones((2, 4)), "has 4 values per frame; need 3"), (raw[0] * np.nan, "is nan")):
+        with pytest.raises(CorpusError, match=f"x.npy: .*{message}"):
+            pipeline.raw(bad, where="x.npy")
+
+
+@pytest.mark.parametrize("cuts", [[], [0, 1, 2, 3], [7, 7, 40], [199], [13, 26, 39, 52, 65, 120]])
+def test_a_stream_of_given_features_equals_the_whole_to_the_bit(cuts):
+    for steps in ((GIVEN, CAUSAL, DELTA), (GIVEN, DELTA, CAUSAL | {"norm_vars": True}), (GIVEN, {"kind": "splice"})):
+        rng = np.random.default_rng(len(cuts))
+        frames = rng.normal(2, 3, size=(200, 3))  # float64, as a caller may have them
+        pipeline = FeaturePipeline(0, steps).with_prior([rng.normal(2, 3, size=(50, 3)).astype(np.float32)])
+        (whole,) = pipeline.finish([pipeline.raw(frames)], ["x"])
+        stream = pipeline.stream()
+        pieces = [stream.accept(frames[a:b]) for a, b in zip([0, *cuts], [*cuts, 200], strict=True)]
+        assert np.array_equal(np.concatenate([*pieces, stream.flush()]), whole)
+        with pytest.raises(ValueError, match="has been flushed"):
+            stream.accept(frames)
+        with pytest.raises(CorpusError, match="has 2 values per frame; need 3"):
+            pipeline.stream().accept(frames[:, :2])
+        with pytest.raises(ValueError, match="flushed already"):
+            stream.flush()
 
 
 @pytest.mark.parametrize("compute", [mfcc, fbank, lpc, lpcc, reflection_coefficients])
@@ -164,3 +229,26 @@ def test_extract_collects_failures(tmp_path, n_jobs):
 def test_extract_may_stop_at_the_first_failure(tmp_path):
     with pytest.raises(AudioError, match=r"utterance 'u3': .*u3.wav: empty"):
         extract(corpus(tmp_path), FeaturePipeline(8000, (MFCC,)), allow_failures=False)
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_given_features_are_read_from_where_the_utterances_say(tmp_path, n_jobs):
+    rng = np.random.default_rng(0)
+    matrices = {f"u{i}": rng.normal(size=(5 + i, 3)).astype(np.float32) for i in range(40)}
+    write_archive(tmp_path / "x.ark", matrices.items())
+    places = dict(line.split() for line in (tmp_path / "x.scp").read_text().splitlines())
+    write_matrix(tmp_path / "u1.npy", matrices["u1"])
+    write_matrix(tmp_path / "u2.npy", np.ones((4, 2)))
+    places |= {"u1": f"{tmp_path}/u1.npy", "u2": f"{tmp_path}/u2.npy", "u3": f"{tmp_path}/u3.npy", "u4": None}
+    utterances = [Utterance(name, "s", features=place) for name, place in places.items()]
+    pipeline = FeaturePipeline(0, (GIVEN, DELTA))
+    table, failures = extract(utterances, pipeline, n_jobs=n_jobs)
+    assert table.ids == [name for name in matrices if name not in ("u2", "u3", "u4")]
+    assert all(np.array_equal(table[name], matrices[name]) for name in table.ids)
+    assert failures == [
+        ("u2", f"{tmp_path}/u2.npy: has 2 values per frame; need 3, as the model or pipeline says"),
+        ("u3", f"{tmp_path}/u3.npy: no such file"),
+        ("u4", "utterance 'u4' has no features, which this pipeline takes"),
+    ]
+    with pytest.raises(CorpusError, match=rf"utterance 'u2': {tmp_path}/u2.npy: has 2 values"):
+        extract(utterances, pipeline, allow_failures=False)
