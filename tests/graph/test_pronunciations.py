@@ -1,4 +1,4 @@
-"""Pronunciation probabilities and position-dependent phones: decoding equals aligning, and costs the sum of its parts."""
+"""Pronunciation probabilities and position-dependent phones: decoding is aligning, and scores are sums of parts."""
 
 import math
 

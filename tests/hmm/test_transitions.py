@@ -1,4 +1,5 @@
 import json
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -103,7 +104,7 @@ def test_phones_that_share_pdfs_round_trip_and_use_every_pdf(hmms, data):
     sizes = [data.draw(st.integers(1, 4)) for _ in hmms]
     phones = data.draw(st.permutations(range(1, sum(sizes) + 1)))
     bounds = np.cumsum([0, *sizes])
-    sets = [phones[a:b] for a, b in zip(bounds[:-1], bounds[1:], strict=True)]
+    sets = [phones[a:b] for a, b in pairwise(bounds)]
     topology = Topology({p: hmm for hmm, members in zip(hmms, sets, strict=True) for p in members})
     tree = MonophoneTree.from_topology(topology, sets)
     assert tree_from_json(json.loads(json.dumps(tree.to_json()))) == tree

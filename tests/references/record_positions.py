@@ -3,8 +3,8 @@
     python tests/references/record_positions.py tests/references/positions.npz   (in an environment with these packages)
 
 Recorded: transition ids of a monophone tree with shared roots, a transition update, forced alignments of random
-log-likelihoods through the lexicon's weighted pronunciations. Phones are silence, then A and B, each in the positions B,
-E, I and S; the lexicon is Kaldi's lexiconp.txt, with word position as prepare_lang.sh adds it.
+log-likelihoods through the lexicon's weighted pronunciations. Phones are silence, then A and B, each in the positions
+B, E, I and S; the lexicon is Kaldi's lexiconp.txt, with word position as prepare_lang.sh adds it.
 """
 
 import math

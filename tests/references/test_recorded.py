@@ -28,7 +28,7 @@ def record(kaldi_python, script, target):
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("name", ["gmm", "hmm", "tree"])
+@pytest.mark.parametrize("name", ["gmm", "hmm", "positions", "tree"])
 def test_arrays(kaldi_python, name, tmp_path):
     record(kaldi_python, f"record_{name}.py", tmp_path / "new.npz")
     with np.load(HERE / f"{name}.npz") as committed, np.load(tmp_path / "new.npz") as new:
