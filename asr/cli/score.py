@@ -24,7 +24,8 @@ def score(
 ) -> None:
     """Compare transcripts with references: error rates.
 
-    Word and character error rate with a confidence interval, and the most frequent confusions. Utterances are joined by id; one that HYP lacks counts as deletions.
+    Word and character error rate with a confidence interval, and the most frequent confusions. Utterances are
+    joined by id; one that HYP lacks counts as deletions.
 
     \b
     Example:

@@ -15,28 +15,22 @@ ClickError: type[Exception] = typer.BadParameter.__mro__[2]
 
 
 class Command(typer.core.TyperCommand):
-    """A command whose arguments are only split, not converted and checked, while the shell asks for completions.
+    """A command whose arguments are split, but not converted and checked, while the shell asks for completions.
 
-    Converting them takes libraries that take longer to import than a person waits for the tab key.
+    Converting them takes libraries that take longer to import than a person waits after the tab key.
     """
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Read the arguments into the context; what is left over is given back."""
-        if not ctx.resilient_parsing:
-            return super().parse_args(ctx, args)
-        found, rest, _ = self.make_parser(ctx).parse_args(args=list(args))
-        homes = [vars(sys.modules[kind.__module__]) for kind in type(ctx).__mro__]
-        sources = next(home["ParameterSource"] for home in homes if "ParameterSource" in home)  # Click's or Typer's own
-        for name, value in found.items():
-            if isinstance(value, (str, bool, int)) or (isinstance(value, (list, tuple)) and value):
-                ctx.params[name] = value
-                ctx.set_parameter_source(name, sources.COMMANDLINE)
-        ctx.args = list(rest)
-        return ctx.args
+        """Read the arguments into the context; gives back what is left over."""
+        return _split(self, ctx, args) if ctx.resilient_parsing else super().parse_args(ctx, args)
 
 
 class Commands(typer.core.TyperGroup):
     """A group of commands, listed under headings, their `rich_help_panel`, without importing rich."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """As a Command's; what is left over is a command and its arguments."""
+        return _split(self, ctx, args) if ctx.resilient_parsing else super().parse_args(ctx, args)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Write the headings and the commands below them."""
@@ -51,6 +45,19 @@ class Commands(typer.core.TyperGroup):
         for heading, rows in groups.items():
             with formatter.section(heading):
                 formatter.write_dl(rows)
+
+
+def _split(command: Any, ctx: Any, args: list[str]) -> list[str]:
+    """Put the given options and arguments into the context as they are, for completion."""
+    found, ctx.args, _ = command.make_parser(ctx).parse_args(args=list(args))
+    ctx._opt_prefixes.update(("-", "--"))  # by which options are told from arguments
+    homes = [vars(sys.modules[kind.__module__]) for kind in type(ctx).__mro__]
+    sources = next(home["ParameterSource"] for home in homes if "ParameterSource" in home)  # Click's or Typer's own
+    for name, value in found.items():
+        if isinstance(value, (str, bool, int)) or (isinstance(value, (list, tuple)) and value):
+            ctx.params[name] = value
+            ctx.set_parameter_source(name, sources.COMMANDLINE)
+    return ctx.args
 
 
 def explain(error: Any) -> None:
