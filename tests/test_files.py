@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asr.files import kind_of, numbered_lines, replacing, sha256, write_text
+from asr.files import decoded_lines, kind_of, numbered_lines, replacing, sha256, write_text
 from asr.options import field_names, with_keywords
 
 
@@ -110,3 +110,27 @@ def test_kinds_of_paths(tmp_path):
     kinds |= {"loop": "unreachable", "a" * 5000: "unreachable", "a\0b": "unreachable"}
     assert {name: kind_of(tmp_path / name) for name in kinds} == kinds
     assert kind_of(os.devnull) == "other"
+
+
+@given(
+    st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\r\n\ufeff"), min_size=1), min_size=1),
+    st.sampled_from(["\n", "\r\n", "\r"]),
+    st.sampled_from(["utf-8", "utf-8-sig", "utf-16-le", "utf-16-be"]),
+    st.booleans(),
+)
+def test_lines_are_the_same_whatever_the_encoding_and_the_ends(lines, end, encoding, last):
+    mark = b"" if encoding.startswith("utf-8") else "\ufeff".encode(encoding)
+    raw = mark + (end.join(lines) + end * last).encode(encoding)
+    assert list(decoded_lines(raw)) == list(enumerate(lines, 1))
+
+
+def test_half_a_character_of_utf16_costs_its_own_line_alone():
+    whole = "\ufeffone\ntwo\nthree\n"
+    raw = whole.encode("utf-16-le").replace("w".encode("utf-16-le"), b"\x00\xd8")
+    assert list(decoded_lines(raw)) == [(1, "one"), (2, None), (3, "three")]
+    assert list(decoded_lines(whole.encode("utf-16-be") + b"\0")) == [(1, "one"), (2, "two"), (3, "three"), (4, None)]
+
+
+def test_marks_at_the_start_of_any_line_are_dropped_and_others_are_not():
+    assert list(decoded_lines("\ufeffa\n\ufeffb\ufeff\n".encode())) == [(1, "a"), (2, "b\ufeff")]
+    assert list(decoded_lines(b"")) == list(decoded_lines(b"\xef\xbb\xbf")) == list(decoded_lines(b"\xff\xfe")) == []

@@ -18,6 +18,7 @@ from .lists import Finder, good_lines, overlaps
 
 SUFFIXES = (".jsonl", ".jsonl.gz")
 _SLACK = 0.01  # s that rounded times may lie outside their cut
+_ROUNDED = 1e-3  # s that an end may lie beside the recording's to be the same
 _HARMLESS = ("resample",)  # every recording is resampled to the rate that is asked for
 
 
@@ -167,37 +168,44 @@ def _cuts(manifest: Path, need_text: bool, problems: list[Problem]) -> Iterator[
                 channels = line.item.get("channel_ids") or [0]
                 yield _Stretch(line.place, name, line.item, channels, 0.0, None, {})
                 continue
-            yield from _of_cut(line, need_text)
+            yield from _of_cut(line, need_text, problems)
         except CorpusError as error:
             problems.append(Problem(line.place, str(error)))
 
 
-def _of_cut(line: _Line, need_text: bool) -> Iterator[_Stretch]:
-    """The supervisions of a cut, their times counted from the recording's start. Raises CorpusError."""
+def _of_cut(line: _Line, need_text: bool, problems: list[Problem]) -> Iterator[_Stretch]:
+    """The supervisions of a cut, or the whole cut if need be. Raises CorpusError if none can be used."""
     name, what = line.item["id"], f"cut {line.item['id']!r}"
     kind = line.item.get("type", "MonoCut")
     if kind != "MonoCut":
         raise CorpusError(f"{what} is a {kind}; only MonoCuts are read: save the mixed audio (lhotse's save_audio)")
     if not isinstance(line.item.get("recording"), dict):
         raise CorpusError(f"{what} has no recording; features in Lhotse's own storage are not read")
-    recording = line.item["recording"]
+    recording, channel = line.item["recording"], line.item.get("channel", 0)
     begin, duration = (line.get(key, (int, float), what) for key in ("start", "duration"))
-    channel = line.item.get("channel", 0)
     supervisions = line.item.get("supervisions") or []
     if not supervisions and need_text:
         raise CorpusError(f"{what} has no supervision, so no transcript")
     if not supervisions:
         yield _Stretch(line.place, name, recording, channel, begin, begin + duration, {})
     for item in supervisions:
-        if not isinstance(item, dict):
-            raise CorpusError(f"{what}: a supervision is no object: {item!r:.60}")
-        sup = f"supervision {item.get('id')!r} of {what}"
-        start, length = (_value(item, key, (int, float), sup) for key in ("start", "duration"))
-        if start < -_SLACK or start + length > duration + _SLACK:
-            shown = f"{start:g} s to {start + length:g} s of {duration:g} s"
-            raise CorpusError(f"{sup} reaches out of its cut ({shown}): not all that it says is heard there")
-        first, last = begin + max(start, 0.0), begin + min(start + length, duration)
-        yield _Stretch(line.place, _value(item, "id", str, sup), recording, channel, first, last, item)
+        try:
+            own, start, end = _within(item, duration, what)
+            yield _Stretch(line.place, own, recording, channel, begin + start, begin + end, item)
+        except CorpusError as error:
+            problems.append(Problem(line.place, str(error)))
+
+
+def _within(item: Any, duration: float, cut: str) -> tuple[str, float, float]:
+    """A supervision's id, start and end in its cut, s. Raises CorpusError where it is not all in it."""
+    if not isinstance(item, dict):
+        raise CorpusError(f"{cut}: a supervision is no object: {item!r:.60}")
+    what = f"supervision {item.get('id')!r} of {cut}"
+    start, length = (_value(item, key, (int, float), what) for key in ("start", "duration"))
+    if start < -_SLACK or start + length > duration + _SLACK:
+        shown = f"{start:g} s to {start + length:g} s of {duration:g} s"
+        raise CorpusError(f"{what} reaches out of its cut ({shown}): not all that it says is heard there")
+    return _value(item, "id", str, what), max(start, 0.0), min(start + length, duration)
 
 
 def _utterances(
@@ -221,9 +229,7 @@ def _utterances(
             problems.append(Problem(place, message))
     listed = [same[0] for same in rows.values() if len(same) == 1]
     if need_text and unnamed:
-        message = (
-            f"{len(unnamed)} utterances, this one first, have no speaker; each recording's is taken for another one"
-        )
+        message = f"names no speaker, as {len(unnamed)} utterances do; each recording is taken for one speaker's own"
         problems.append(Problem(unnamed[0], message))
     return [u for _, u in listed], problems + (overlaps(listed) if need_text else [])
 
@@ -237,7 +243,7 @@ def _utterance(stretch: _Stretch, finder: Finder, need_text: bool) -> Utterance:
         source = _source(stretch.recording, stretch.channels)
         path = finder.audio(source, stretch.id)
         length = stretch.recording.get("duration")
-        whole = isinstance(length, int | float) and stretch.end is not None and stretch.end >= length - 1e-6
+        whole = isinstance(length, int | float) and stretch.end is not None and abs(stretch.end - length) < _ROUNDED
         start, end = finder.part(path, stretch.start, None if whole else stretch.end)
     except CorpusError as error:
         raise CorpusError(f"utterance {stretch.id!r}: {error}") from None

@@ -75,6 +75,8 @@ class Finder:
         """The place of a feature matrix, `X.npy` or `X.ark:OFFSET`, whose file exists. name: see `audio`."""
         if output := self._output(given, name, ".ark"):
             return f"{output}:0"
+        if not given:
+            raise CorpusError("no path is given")
         match = _PLACE.fullmatch(given)
         if match is None and not given.lower().endswith(".npy"):
             raise CorpusError(f"features {given!r} are not understood; need X.npy or X.ark:OFFSET")

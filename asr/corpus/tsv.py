@@ -32,7 +32,8 @@ def read_tsv(path: Path, need_text: bool) -> tuple[list[Utterance], list[Problem
         try:
             utterance = _utterance(_cells(line, columns), finder, need_text)
         except CorpusError as error:
-            problems.append(Problem(place, str(error)))
+            quoted = any(cell.strip().startswith('"') for cell in line.split("\t"))
+            problems.append(Problem(place, f"{error}; {_UNQUOTED}" if quoted else str(error)))
             continue
         rows.setdefault(utterance.id, []).append((place, utterance))
     for name, same in rows.items():
@@ -48,8 +49,8 @@ def _columns(place: str, header: str, need_text: bool) -> list[str]:
     names = [name.strip().lower() for name in header.rstrip().split("\t")]
     known = (*COLUMNS, *_COMMON_VOICE)
     for name in names:
-        near = [n for n in difflib.get_close_matches(name, known, n=1, cutoff=0.8) if n not in names]
-        if name not in known and near:
+        near = [n for n in difflib.get_close_matches(name, known, n=1, cutoff=0.75) if n not in names]
+        if name not in known and near and len(name) > 3 and '"' not in name:  # not `idx`, which may count lines
             raise CorpusError(f"{place}: column {name!r} is not known; did you mean {near[0]!r}? Mend the header")
     columns = [_COMMON_VOICE.get(name, name) if _COMMON_VOICE.get(name) not in names else "" for name in names]
     if twice := next((name for name in COLUMNS if columns.count(name) > 1), None):
@@ -76,10 +77,7 @@ def _cells(line: str, columns: Sequence[str]) -> dict[str, str]:
     while len(cells) > len(columns) and not cells[-1]:
         cells.pop()
     if len(cells) != len(columns):
-        hint = f"; {_UNQUOTED}" if '"' in line else ""
-        raise CorpusError(
-            f"has {len(cells)} cells, the header {len(columns)} columns; separate them by single tabs{hint}"
-        )
+        raise CorpusError(f"has {len(cells)} cells, the header {len(columns)} columns; separate them by single tabs")
     return dict(zip(columns, cells, strict=True))
 
 
@@ -104,8 +102,7 @@ def _utterance(cells: dict[str, str], finder: Finder, need_text: bool) -> Uttera
         if audio is not None:
             start, end = finder.part(audio, start, end)
     except CorpusError as error:
-        hint = f"; {_UNQUOTED}" if '"' in given + features else ""
-        raise CorpusError(f"utterance {name!r}: {error}{hint}") from None
+        raise CorpusError(f"utterance {name!r}: {error}") from None
     return Utterance(name, speaker, audio, cells["text"] if need_text else None, start, end, place)
 
 
