@@ -1,10 +1,12 @@
 """The digits recipe as a person runs it, on a tiny corpus of the same shape, and its quality on real speech."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import soundfile
 
@@ -17,6 +19,19 @@ KEY = ("model", "features", "variant", "adaptation", "test", "metric", "seed")
 def run(*arguments):
     command = [sys.executable, str(RECIPE / "run.py"), *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, timeout=600, check=False, cwd=ROOT)
+
+
+@pytest.fixture(scope="module")
+def recipe():
+    """recipes/digits/run.py as a module."""
+    sys.path.insert(0, str(RECIPE))
+    sys.modules.pop("run", None)  # another recipe's
+    try:
+        import run as module
+    finally:
+        sys.path.remove(str(RECIPE))
+        sys.modules.pop("run", None)
+    return module
 
 
 @pytest.fixture(scope="module")
@@ -44,8 +59,14 @@ def test_a_run_and_a_second_one(corpus, tmp_path):
     assert "3_ann_12" in first.stderr  # the broken file is named, the rest is used
     rows = json.loads((out / "results.json").read_text())
     keys = [tuple(row[k] for k in KEY) for row in rows]
-    assert len(set(keys)) == len(keys) == 12
-    assert {row["test"] for row in rows} == {"official", "loso"}
+    assert len(set(keys)) == len(keys) == 4 * (5 + 1 + 5 + 1)
+    assert {row["test"] for row in rows} == {"official", "loso", "connected-official", "connected-loso"}
+    assert {(row["features"], row["variant"]) for row in rows} >= {("mfcc", ""), ("lpcc", ""), ("mfcc", "padded")}
+    assert all(row["substitutions"] + row["deletions"] + row["insertions"] == row["errors"] for row in rows)
+    assert all(("edges_within_50_ms" in row) == row["test"].startswith("connected") for row in rows)
+    totals = {row["test"]: row["total"] for row in rows}
+    assert totals == {"official": 30, "loso": 121, "connected-official": 30, "connected-loso": totals["connected-loso"]}
+    assert 113 <= totals["connected-loso"] < 121  # without the string that the broken file is in
     assert all(row["errors"] <= row["total"] and row["train_cpu_seconds"] > 0 for row in rows)
     assert rows[0]["value"] < 20  # the same voices at another speed
     page = (out / "report.html").read_text()
@@ -65,31 +86,126 @@ def test_a_folder_of_something_else(tmp_path):
     assert str(tmp_path) in done.stderr and "Traceback" not in done.stderr
 
 
-@pytest.mark.slow
-def test_official_split(fsdd):
-    """One training on the official split: the recipe's README has the mean of five, this guards it."""
-    sys.path.insert(0, str(RECIPE))
-    try:
-        import run as recipe
-    finally:
-        sys.path.remove(str(RECIPE))
+@pytest.fixture(scope="module")
+def trained(recipe, fsdd):
+    """Settings, corpus and the model of the official split: one training, which several tests share."""
     from asr.features.extract import extract
     from asr.lang.lexicon import Lexicon
     from asr.recipe import load_config
-    from asr.training import Data, decode_all, train_monophone, with_graph
+    from asr.training import Data, train_monophone, with_graph
 
     settings = load_config(RECIPE / "digits.toml", recipe.Settings)
     system = recipe.all_systems(settings)[0]
-    corpus = recipe.fsdd(fsdd)
+    corpus = recipe.read_fsdd(fsdd)
     table, failures = extract(corpus, system.features)
     assert not failures
     data = Data(table, corpus.speaker_of, corpus.transcripts())
-    (fold,), _ = recipe.fsdd_tests(corpus)["official"]
+    (fold,), _ = recipe.single_tests(corpus)["official"]
     model, _ = train_monophone(data.select(fold.train), Lexicon.load(recipe.LEXICON), system.features, system.options)
-    test = data.select(fold.test)
-    result = decode_all(with_graph(model).with_decoding(acoustic_scale=1 / 12), test).score(test.references)
+    return settings, corpus, data.select(fold.test), with_graph(model).with_decoding(acoustic_scale=1 / 12)
+
+
+@pytest.mark.slow
+def test_official_split(trained):
+    """One training on the official split: the recipe's README has the mean of five, this guards it."""
+    from asr.training import decode_all
+
+    *_, test, model = trained
+    result = decode_all(model, test).score(test.references)
     assert result.total == 300
     assert result.rate <= 1.4  # Kaldi's own code: 0.33 to 1.3 over its runs
+
+
+@pytest.mark.slow
+def test_strings_of_the_official_split(trained, tmp_path):
+    """The same model on the committed strings."""
+    from asr.features.extract import extract
+    from asr.recipe.strings import join_strings, read_list, spoken
+    from asr.scoring import read_ctm, score_edges, share_within
+    from asr.training import Data, decode_all
+
+    settings, corpus, _, model = trained
+    strings = read_list(RECIPE / "connected-official.tsv")
+    join_strings(tmp_path, list(corpus), strings, settings.sample_rate, settings.string_seed, lambda done, total: None)
+    utterances = spoken(tmp_path, corpus)
+    table, _ = extract(utterances, model.features)
+    data = Data(table, {u.id: u.speaker for u in utterances}, {u.id: u.text for u in utterances})
+    decoded = decode_all(model.with_decoding(insertion_penalty=4.0), data)
+    result = decoded.score(data.references)
+    assert result.total == 300
+    assert result.rate <= 3.0
+    edges = score_edges(read_ctm(tmp_path / "edges.ctm"), {i: t.words for i, t in decoded.transcripts.items()})
+    assert len(edges.words) >= 290
+    assert share_within(edges.edges, 50) >= 75
+
+
+def test_the_committed_lists_are_made_again_bit_for_bit(recipe, fsdd, tmp_path):
+    from asr.recipe import load_config
+
+    settings = load_config(RECIPE / "digits.toml", recipe.Settings)
+    recipe.write_lists(recipe.read_fsdd(fsdd), settings.string_seed, tmp_path)
+    for name in ("connected-official.tsv", "connected-loso.tsv"):
+        assert (tmp_path / name).read_bytes() == (RECIPE / name).read_bytes()
+
+
+@pytest.mark.parametrize(("name", "takes"), [("connected-official", 5), ("connected-loso", 50)])
+def test_the_committed_lists_are_as_described(name, takes):
+    """Every recording once, 3 to 7 of one speaker in a string, pauses of 0 to 300 ms, a third of them 0."""
+    from asr.recipe.strings import read_list
+
+    strings = read_list(RECIPE / f"{name}.tsv")
+    recordings = [r for s in strings for r in s.recordings]
+    speakers = ("george", "jackson", "lucas", "nicolas", "theo", "yweweler")
+    wanted = {f"{digit}_{speaker}_{take}" for digit in range(10) for speaker in speakers for take in range(takes)}
+    assert len(recordings) == len(wanted) and set(recordings) == wanted
+    assert {len(s.recordings) for s in strings} == {3, 4, 5, 6, 7}
+    assert all(re.fullmatch(rf"\d_{s.speaker}_\d+", r) for s in strings for r in s.recordings)
+    assert all(len(s.pauses_ms) == len(s.recordings) + 1 for s in strings)
+    pauses = np.array([p for s in strings for p in s.pauses_ms])
+    assert pauses.min() == 0 and 290 < pauses.max() <= 300
+    assert np.count_nonzero(pauses == 0) == round(len(pauses) / 3)
+    assert len({s.id for s in strings}) == len(strings)
+
+
+@pytest.mark.parametrize("n", [3, 4, 5, 6, 7, 8, 9, 10, 11, 29])
+def test_no_recording_is_left_over(n):
+    from asr.corpus import Utterance
+    from asr.errors import CorpusError
+    from asr.recipe.strings import make_strings
+
+    spoken = [Utterance(f"u{i}", "ann", text="one") for i in range(n)]
+    for seed in range(5):
+        strings = make_strings("x", spoken, seed)
+        assert sorted(r for s in strings for r in s.recordings) == sorted(u.id for u in spoken)
+        assert all(3 <= len(s.recordings) <= 7 for s in strings)
+    with pytest.raises(CorpusError, match="speaker 'ann' has 2 recordings"):
+        make_strings("x", spoken[:2], 0)
+
+
+def test_decoding_is_tuned_on_recordings_that_are_not_scored(recipe, fsdd):
+    from corpora import string_lists
+
+    from asr.corpus import Utterance
+    from asr.recipe.strings import read_list
+
+    corpus = recipe.read_fsdd(fsdd)
+    lists = string_lists(corpus, 20261123)
+    assert [s for s in lists if s.id.startswith("connected-loso")] == read_list(RECIPE / "connected-loso.tsv")
+    strings = [Utterance(s.id, s.speaker, text="one") for s in lists]
+    inside = {s.id: set(s.recordings) for s in lists}
+    tests = recipe.single_tests(corpus) | recipe.connected_tests(corpus, strings)
+    for name, (folds, _) in tests.items():
+        for fold in folds:
+            scored = set().union(*(inside.get(i, {i}) for i in fold.test))
+            assert not scored & set(fold.train)
+            for part in fold.held_out:
+                heard = set().union(*(inside.get(i, {i}) for i in part.test))
+                assert heard and heard <= set(fold.train) and set(part.train) <= set(fold.train)
+                assert not heard & set(part.train)
+        words = sum(len(inside.get(i, {i})) for f in folds for i in f.test)
+        assert words == (300 if name.endswith("official") else 3000)
+    models = [{(f.model or f.name): f.train for f in folds} for folds, _ in (tests["loso"], tests["connected-loso"])]
+    assert models[0] == models[1]
 
 
 def test_the_committed_results_are_the_readmes():

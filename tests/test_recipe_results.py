@@ -35,6 +35,9 @@ def test_rows_come_back(tmp_path):
         *("model", "features", "variant", "adaptation", "test", "metric", "seed"),
         *("value", "errors", "total", "train_cpu_seconds", "decode_rtf"),
     ]
+    kinds = {"substitutions": 1, "deletions": 0, "insertions": 1, "edges_within_50_ms": 91.25}
+    write_results(tmp_path / "results.json", [row(**kinds)])
+    assert read_results(tmp_path / "results.json")[0] == row(**kinds, value=0.6667)
     write_results(tmp_path / "empty.json", [])
     assert read_results(tmp_path / "empty.json") == []
 
@@ -47,7 +50,14 @@ def test_rows_are_unique(tmp_path):
 
 @pytest.mark.parametrize(
     "changes",
-    [{"adaptation": "some"}, {"metric": "ser"}, {"value": 5.0}, {"total": 0, "value": 0.0}],
+    [
+        {"adaptation": "some"},
+        {"metric": "ser"},
+        {"value": 5.0},
+        {"total": 0, "value": 0.0},
+        {"substitutions": 1, "deletions": 1, "insertions": 1},
+        {"substitutions": 2},
+    ],
 )
 def test_impossible_rows_are_refused(changes):
     with pytest.raises(ConfigError, match=next(iter(changes))):
@@ -68,6 +78,12 @@ def test_table_is_aligned_markdown():
     assert [cell.strip() for cell in lines[3].split("|")[1:5]] == ["mono", "mfcc", "none", "loso"]
     assert " 0.67 |" in lines[2] and "60/300" in lines[3]
     assert "speed" in results_table([row(variant="speed")])
+    assert "sub" not in lines[0] and "edges" not in lines[0]
+    mixed = results_table([row(), row(seed=1, substitutions=2, deletions=0, insertions=0, edges_within_50_ms=90.0)])
+    head, _, without, having = ([cell.strip() for cell in line.split("|")[1:-1]] for line in mixed.splitlines())
+    of_first, of_second = dict(zip(head, without, strict=True)), dict(zip(head, having, strict=True))
+    assert (of_second["sub"], of_second["del"], of_second["edges in 50 ms %"]) == ("2", "0", "90.0")
+    assert of_first["sub"] == of_first["edges in 50 ms %"] == ""
 
 
 def test_docstring_example():

@@ -12,6 +12,7 @@ from asr.report import (
     alignment_section,
     check_plotting,
     confusion_section,
+    edge_section,
     results_section,
     run_facts,
     speaker_section,
@@ -21,6 +22,7 @@ from asr.report import (
     write_report,
 )
 from asr.report.sections import align_words
+from asr.word_edges import EdgeDifference, EdgeScore
 
 EVIL = "<script>alert('1 & 2')</script>"
 VOID = {"meta", "br", "hr", "img", "link", "input"}
@@ -64,6 +66,7 @@ def sections():
         speaker_section({"ann": (3, 20), EVIL: (0, 5), "silent": (0, 0)}),
         confusion_section({("one", "nine"): 3, ("one", None): 1, (None, EVIL): 2, ("two", "two"): 50}),
         utterance_section({"a": f"one {EVIL}", "b": "two", "c": "three"}, {"a": "one nine", "b": "two"}),
+        edge_section(EdgeScore((EdgeDifference("u", EVIL, 0.01, 0.02), EdgeDifference("u", "x", 0.0, -9.0)), 3)),
         tuning_section({"scale": {"mono": [(0.2, 4.0), (0.1, 3.0)]}}, chosen={"scale": {"mono": 0.1}}),
         alignment_section(
             rng.standard_normal(8000).astype(np.float32) / 10,
@@ -91,7 +94,7 @@ def test_page_is_well_formed_and_shows_everything(page_text, sections):
     for shown in ("official", "21.0", "(deleted)", "seed", "numpy", "own content", "3/20"):
         assert shown in text
     assert "2 of 3 utterances have an error" in text
-    assert page.tags.count("svg") == 6
+    assert page.tags.count("svg") == 7
 
 
 def test_page_loads_nothing(page_text):
@@ -140,6 +143,18 @@ def test_worst_utterances_come_first():
     section = utterance_section({"good": "a b", "bad": "a b c", "ok": "a"}, {"good": "a b", "ok": "b"}, limit=1)
     assert "bad" in section.html and "good" not in section.html and "<code>ok" not in section.html
     assert "2 of 3 utterances have an error; the worst 1" in section.html
+
+
+def test_edges_have_a_histogram_and_their_table():
+    pytest.importorskip("matplotlib")
+    words = tuple(EdgeDifference("u", EVIL, 0.001 * k, -0.3) for k in range(40))
+    section = edge_section(EdgeScore(words, 50), title="edges")
+    assert "40 of 50 words" in section.html and section.html.count("<svg") == 1
+    cells = re.findall(r"<td[^>]*>([^<]*)</td>", section.html)
+    assert cells[:8] == ["starts", "40", "27.5", "52.5", "100.0", "100.0", "+19.5", "19.5"]
+    assert cells[8:16] == ["ends", "40", "0.0", "0.0", "0.0", "0.0", "-300.0", "300.0"]
+    assert EVIL not in section.html
+    assert "No word" in edge_section(EdgeScore((), 50)).html
 
 
 def test_no_errors_need_no_plot():
