@@ -18,6 +18,7 @@ from .word_edges import CtmWord as CtmWord
 from .word_edges import EdgeScore as EdgeScore
 from .word_edges import read_ctm as read_ctm
 from .word_edges import score_edges as score_edges
+from .word_edges import share_within as share_within
 
 if TYPE_CHECKING:
     import numpy as np
