@@ -60,9 +60,8 @@ def main() -> None:
     run = Run(arguments.out)
     systems = all_systems(settings)
     if arguments.corpus == "synth":
-        systems = [s for s in systems if s.variant == "causal"]
         corpus, copies, truth = synthesised(run), [], None
-        tests = synth_tests(corpus)
+        systems, tests = [s for s in systems if s.variant == "causal"], synth_tests(corpus)
     else:
         corpus = read_fsdd(Path(arguments.corpus))
         copies = training_copies(run, corpus, systems, settings)
@@ -70,8 +69,8 @@ def main() -> None:
         inputs |= {"rate": settings.sample_rate, "seed": settings.string_seed}
         joined = run.stage("strings", join_strings, inputs)
         strings, truth = spoken(joined, corpus), joined / "edges.ctm"
-        tests = single_tests(corpus) | connected_tests(corpus, strings)
-        tests = {name: tests[name] for name in arguments.tests}
+        possible = single_tests(corpus) | connected_tests(corpus, strings)
+        tests = {name: possible[name] for name in arguments.tests}
         corpus = Corpus([*corpus, *strings])
     data = {}
     for system in systems:
