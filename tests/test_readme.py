@@ -1,0 +1,95 @@
+"""The examples in the READMEs run as they stand and give what they say."""
+
+import doctest
+import importlib.util
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PAGES = ("README.md", "asr/features/README.md")
+FEATURES = "asr/features/README.md"
+_BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def blocks(page: str, language: str) -> list[tuple[int, str]]:
+    """The page's code blocks of a language, each with the line it begins at."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    return [(text[: m.start()].count("\n") + 1, m[2]) for m in _BLOCK.finditer(text) if m[1] == language]
+
+
+@pytest.fixture
+def checkout(tmp_path, monkeypatch, sample):
+    """A folder to write to in which the recording has the name that the pages give it."""
+    (tmp_path / "asr" / "data").mkdir(parents=True)
+    shutil.copy(sample, tmp_path / "asr" / "data" / "sample.wav")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_python_examples(page, checkout):
+    names: dict = {}
+    found = blocks(page, "python")
+    assert found
+    for line, code in found:
+        if "import librosa" in code and not importlib.util.find_spec("librosa"):
+            continue
+        example = doctest.DocTestParser().get_doctest(code, names, page, str(ROOT / page), line)
+        assert example.examples, f"{page}:{line}: no >>> in a Python block"
+        report: list[str] = []
+        runner = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS, verbose=False)
+        failed, _ = runner.run(example, out=report.append, clear_globs=False)
+        assert not failed, "".join(report)
+        names = example.globs  # later blocks go on where this one ended
+
+
+def test_commands_of_the_features_page(checkout):
+    """Those of `asr` are run; the others only install."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    commands = [line[2:] for _, code in blocks(FEATURES, "console") for line in code.splitlines() if line[:2] == "$ "]
+    assert any(command.startswith("asr ") for command in commands)
+    for command in commands:
+        program, *arguments = shlex.split(command)
+        if program != "asr":
+            assert arguments[:3] == ["-m", "pip", "install"], command
+            continue
+        done = subprocess.run(
+            [sys.executable, "-m", "asr", *arguments], capture_output=True, text=True, env=environment, check=False
+        )
+        assert done.returncode == 0, f"{command}\n{done.stderr}"
+    assert list(checkout.glob("feats/*.npy"))
+
+
+def test_the_features_page_has_every_option_with_its_default():
+    from asr.features.front_ends import FRONT_ENDS
+    from asr.options import field_names
+
+    text = (ROOT / FEATURES).read_text(encoding="utf-8")
+    table = {}
+    for line in text.split("## Every option")[1].split("\n## ")[0].splitlines():
+        if not line.startswith("|"):
+            continue
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        for name in re.findall(r"`(\w+)`", cells[0]):
+            table.setdefault(name, cells[1])
+    for kind, front_end in FRONT_ENDS.items():
+        for name in field_names(front_end.options):
+            assert name in table, f"{kind}: {name}"
+    for name, value in vars(FRONT_ENDS["mfcc"].options()).items():
+        shown = table[name].split("Hz")[0].split("ms")[0].split(";")[0].strip()
+        expected = f"{value:g}" if isinstance(value, (int, float)) and not isinstance(value, bool) else str(value)
+        assert expected in shown.split(", "), f"{name}: {shown} is {expected}"
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_lead_somewhere(page):
+    text = (ROOT / page).read_text(encoding="utf-8")
+    for target in re.findall(r"\]\((?!https?://|#)([^)#]+)", text):
+        assert ((ROOT / page).parent / target).exists(), f"{page}: {target}"
