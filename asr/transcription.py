@@ -244,11 +244,13 @@ def _raw(model: Model, recording: Recording) -> "np.ndarray | None":
 
 
 def _named(recording: Recording, error: Exception) -> str:
-    """The error's message on one line, with the file in front where it lacks it, and the utterance of a part."""
+    """The error's message, with the file in front where it lacks it, and the utterance where that is a part of it."""
     message = str(error)
     if str(recording.path) not in message:
-        message = f"{recording.path}: {message}"
-    return message if recording.start is None and recording.end is None else f"utterance {recording.id}: {message}"
+        message = f"{recording.audio or recording.features}: {message}"
+    in_archive = recording.features is not None and str(place_file(recording.features)) != recording.features
+    is_part = recording.start is not None or recording.end is not None or in_archive
+    return f"utterance {recording.id}: {message}" if is_part else message
 
 
 def as_text(recording_id: str, transcript: Transcript) -> str:

@@ -134,7 +134,7 @@ def test_what_a_model_cannot_take_is_said(tree, digits_model, features_model):
         (digits_model, "a.npy", "rec/a.npy: holds features, and this model takes audio at 8000 Hz: give it the"),
         (features_model, "one.wav", r"rec/one.wav: this model takes features (13 values every 10 ms), not audio: give"),
         (features_model, "b.npy", "rec/b.npy: has 12 values per frame; need 13"),
-        (features_model, "lost.scp", "rec/lost.ark:7: no such file"),
+        (features_model, "lost.scp", "utterance u1: rec/lost.ark:7: no such file"),
     ):
         (tree / "lost.scp").write_text("u1 rec/lost.ark:7\n")
         ((_, result),) = transcribe_all(model, find_recordings([f"rec/{name}"])[0])

@@ -77,7 +77,8 @@ def read_matrix(place: str | os.PathLike) -> np.ndarray:
     except OSError as error:
         raise CorpusError(f"{place}: cannot be read: {error.strerror or error}") from None
     except Exception as error:  # a stranger's file can make kaldiio and numpy fail in any way, assertions included
-        raise CorpusError(f"{place}: not a feature matrix, or damaged ({type(error).__name__}: {error})") from error
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise CorpusError(f"{place}: not a feature matrix, or damaged ({reason})") from error
 
 
 def read_scp(path: str | os.PathLike) -> Iterator[tuple[str, np.ndarray]]:

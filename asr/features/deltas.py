@@ -3,6 +3,14 @@
 import numpy as np
 
 
+def as_matrix(features: np.ndarray, dim: int | None = None) -> np.ndarray:
+    """Features as float32, C-contiguous. Raises ValueError unless they are (n_frames, dim); dim None is any."""
+    features = np.ascontiguousarray(features, dtype=np.float32)
+    if features.ndim != 2 or (dim is not None and features.shape[1] != dim):
+        raise ValueError(f"features have shape {features.shape}; need (n_frames, {'dim' if dim is None else dim})")
+    return features
+
+
 def delta(features: np.ndarray, *, order: int = 2, window: int = 2) -> np.ndarray:
     """The features and their time derivatives, float32 (n_frames, dim * (order + 1)).
 
@@ -17,9 +25,7 @@ def delta(features: np.ndarray, *, order: int = 2, window: int = 2) -> np.ndarra
     >>> delta(np.arange(5.0)[:, None], order=1)[2]
     array([2., 1.], dtype=float32)
     """
-    features = np.ascontiguousarray(features, dtype=np.float32)
-    if features.ndim != 2:
-        raise ValueError(f"features have shape {features.shape}; need (n_frames, dim)")
+    features = as_matrix(features)
     if order < 0 or window < 1:
         raise ValueError(f"order={order}, window={window}; need order 0 or more and window 1 or more")
     n_frames, dim = features.shape
@@ -54,9 +60,7 @@ def splice(features: np.ndarray, *, left: int = 4, right: int = 4) -> np.ndarray
     >>> splice(np.arange(3.0)[:, None], left=1, right=1)[0]
     array([0., 0., 1.], dtype=float32)
     """
-    features = np.ascontiguousarray(features, dtype=np.float32)
-    if features.ndim != 2:
-        raise ValueError(f"features have shape {features.shape}; need (n_frames, dim)")
+    features = as_matrix(features)
     if left < 0 or right < 0:
         raise ValueError(f"left={left}, right={right}; need 0 or more")
     n_frames, dim = features.shape

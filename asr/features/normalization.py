@@ -4,6 +4,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from .deltas import as_matrix
+
 MODES = ("utterance", "speaker", "sliding", "causal")
 _CAUSAL_BLOCK = 4096  # frames at once, to bound the memory
 SMALLEST_VARIANCE = 1e-20  # as in Kaldi: a constant feature stays finite
@@ -38,9 +40,7 @@ def cmvn(
     >>> cmvn(np.array([[1.0], [3.0]], dtype=np.float32)).ravel()
     array([-1.,  1.], dtype=float32)
     """
-    features = np.ascontiguousarray(features, dtype=np.float32)
-    if features.ndim != 2:
-        raise ValueError(f"features have shape {features.shape}; need (n_frames, dim)")
+    features = as_matrix(features)
     for name, sums in (("statistics", statistics), ("prior", prior)):
         _check_statistics(name, sums, features.shape[1])
     if mode == "causal":
@@ -154,9 +154,7 @@ class CausalCmvn:
         features: float32 (n_frames, dim), those after the last ones.
         Raises ValueError for another shape.
         """
-        features = np.ascontiguousarray(features, dtype=np.float32)
-        if features.ndim != 2 or features.shape[1] != self._dim:
-            raise ValueError(f"features have shape {features.shape}; need (n_frames, {self._dim})")
+        features = as_matrix(features, self._dim)
         result = np.empty_like(features)
         for begin in range(0, len(features), _CAUSAL_BLOCK):
             block = slice(begin, begin + _CAUSAL_BLOCK)

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..errors import AudioError
 from ..options import with_keywords
-from .deltas import delta, splice
+from .deltas import as_matrix, delta, splice
 from .frames import BLOCK_ROWS, INT16_SCALE, Framing, mirrored, one_channel
 from .front_ends import front_end
 from .options import FrameOptions
@@ -130,11 +130,8 @@ class StreamingContext:
         features: float32 (n_frames, dim), those after the last ones.
         Raises ValueError for another shape.
         """
-        features = np.array(features, dtype=np.float32)
-        if features.ndim != 2 or (self._kept is not None and features.shape[1] != self._kept.shape[1]):
-            wanted = "dim" if self._kept is None else self._kept.shape[1]
-            raise ValueError(f"features have shape {features.shape}; need (n_frames, {wanted})")
-        self._kept = features if self._kept is None else np.concatenate([self._kept, features])
+        features = as_matrix(features, None if self._kept is None else self._kept.shape[1])
+        self._kept = features.copy() if self._kept is None else np.concatenate([self._kept, features])
         self._n_taken += len(features)
         return self._give(self._n_taken - self._right)
 
