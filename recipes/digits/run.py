@@ -93,20 +93,13 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--corpus", default="synth", metavar="DIR|synth", help="the recordings, or synth (default)")
     parser.add_argument("--out", default="build/digits", metavar="DIR", help="where everything goes (%(default)s)")
-    names = ",".join(TESTS)
-    parser.add_argument(
-        "--tests", default=names, metavar="NAMES", help="only some tests of the recordings (%(default)s)"
-    )
+    parser.add_argument("--tests", default=",".join(TESTS), metavar="NAMES", help="only these (%(default)s)")
     parser.add_argument("--ship", type=Path, metavar="DIR", help="also write the streaming model with its card there")
-    parser.add_argument(
-        "--make-lists", action="store_true", help="only write the lists of strings beside this file anew"
-    )
+    parser.add_argument("--make-lists", action="store_true", help="only write the lists of strings anew")
     arguments = parser.parse_args()
     arguments.tests = arguments.tests.split(",")
     if not set(arguments.tests) <= set(TESTS) or (arguments.ship and set(arguments.tests) != set(TESTS)):
-        parser.error(
-            f"--tests takes names among {', '.join(TESTS)}, with commas between them; --ship needs all of them"
-        )
+        parser.error(f"--tests takes {','.join(TESTS)} or some of them; --ship needs them all")
     return arguments
 
 
