@@ -55,7 +55,7 @@ def main() -> None:
 
         completion_init()
     try:
-        sys.exit(app(standalone_mode=False))
+        sys.exit(app(prog_name="asr", standalone_mode=False))
     except ClickError as error:
         explain(error)
         sys.exit(2)

@@ -66,9 +66,8 @@ def explain(error: Any) -> None:
         error.show()
         return
     context = getattr(error, "ctx", None)
-    message = _no_option(error, context) or _suggesting(
-        " ".join(error.format_message().replace("Value error, ", "").split())
-    )
+    text = " ".join(error.format_message().replace("Value error, ", "").split())
+    message = _no_option(error, context) or _no_command(text, context) or _suggesting(text)
     where = f" (see {context.command_path} --help)" if context is not None else ""
     complain(f"{message[:1].lower()}{message[1:].rstrip('.')}{where}")
 
@@ -85,6 +84,13 @@ def _no_option(error: Any, context: Any) -> str | None:
     if context.command.name == "features" and (setting := _setting(name, context.params.get("kind"))):
         hint = f"; did you mean --set {setting}=VALUE?"
     return f"no option {name}{hint}"
+
+
+def _no_command(text: str, context: Any) -> str | None:
+    """The message for an unknown command, with the nearest one; None for another error."""
+    found = re.match(r"No such command '([^']*)'", text)
+    known = getattr(getattr(context, "command", None), "commands", {})
+    return f"no command {found[1]!r}{did_you_mean(found[1], known)}" if found else None
 
 
 def _setting(option: str, kind: Any) -> str | None:

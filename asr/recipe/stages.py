@@ -23,7 +23,8 @@ from ..files import sha256, write_text
 
 logger = logging.getLogger("asr.recipe")
 
-_PRESENTATION = ("cli", "doctor.py", "info.py", "report", "__main__.py", "recipe")  # parts of asr/ that change no stage's output
+# Parts of asr/ that change no stage's output.
+_PRESENTATION = ("cli", "doctor.py", "info", "report", "__main__.py", "recipe")
 
 
 @dataclasses.dataclass(frozen=True)
