@@ -337,12 +337,18 @@ def _checked(
 
 def is_name(name: object) -> bool:
     """Whether something can be an id or a speaker: not empty, no white space, nor what lists cannot hold."""
-    return isinstance(name, str) and name.split() == [name] and is_unicode(name) and not {"\0", "\ufeff"} & {*name}
+    return (
+        isinstance(name, str)
+        and name.split() == [name]
+        and is_unicode(name)
+        and "\0" not in name
+        and "\ufeff" not in name
+    )
 
 
 def is_unicode(name: str) -> bool:
     """Whether a name can be written as UTF-8; one of a file need not be text."""
-    return not any("\ud800" <= c <= "\udfff" for c in name)
+    return name.isascii() or not any("\ud800" <= c <= "\udfff" for c in name)
 
 
 def time_problem(start: float | None, end: float | None) -> str | None:

@@ -86,8 +86,8 @@ def _recordings(files: list[Path]) -> list[Path]:
 
 def _stem(path: Path, suffix: str | None = None) -> str:
     """A path without its suffix, to compare: systems differ in how they write accents in file names."""
-    cut = len(path.suffix if suffix is None else suffix)
-    return nfc(str(path.with_name(path.name[: len(path.name) - cut])) if 0 < cut < len(path.name) else str(path))
+    text, cut = str(path), len(path.suffix if suffix is None else suffix)
+    return nfc(text[: len(text) - cut] if cut < len(path.name) else text)
 
 
 def _orphans(stems: set[str], texts: dict[str, Path]) -> Iterator[Problem]:

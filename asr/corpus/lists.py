@@ -18,6 +18,7 @@ AUDIO_SUFFIXES = (
 UNDECODABLE = (".m4a", ".webm", ".mp4", ".aac", ".wma", ".amr")  # no decoder for these comes with pip
 MAX_OVERSHOOT = 0.5  # s that a part may end after its recording, as in Kaldi's extract-segments
 _OVERLAP = 0.01  # s, a frame shift: what times that were rounded may overlap
+_SMALL = 1 << 14  # bytes; such a file may be a Git LFS pointer or a web page that says "not found"
 _PLACE = re.compile(r"(?P<file>.+?):(?P<offset>\d+)(?P<part>\[.*\])?", re.DOTALL)
 
 
@@ -60,6 +61,7 @@ class Finder:
         self.commands = commands
         self._folders: dict[Path, dict[str, str]] = {}
         self._lengths: dict[Path, float] = {}
+        self._archives: dict[str, tuple[Path, int]] = {}
 
     def audio(self, given: str, name: str) -> Path:
         """An audio file that seems usable. name: of the recording, for what a command writes."""
@@ -80,12 +82,16 @@ class Finder:
         match = _PLACE.fullmatch(given)
         if match is None and not given.lower().endswith(".npy"):
             raise CorpusError(f"features {given!r} are not understood; need X.npy or X.ark:OFFSET")
-        path = self._find(match["file"] if match else given)
-        check_file(path, shown=given)
+        name = match["file"] if match else given
+        if name not in self._archives:  # thousands of places are in one archive
+            path = self._find(name)
+            check_file(path, shown=given)
+            self._archives[name] = path, path.stat().st_size
+        path, size = self._archives[name]
         if match is None:
             return str(path)
-        if int(match["offset"]) >= path.stat().st_size:
-            raise CorpusError(f"offset {match['offset']} lies beyond the {path.stat().st_size} bytes of {path}")
+        if int(match["offset"]) >= size:
+            raise CorpusError(f"offset {match['offset']} lies beyond the {size} bytes of {path}")
         return f"{path}:{match['offset']}{match['part'] or ''}"
 
     def part(self, path: Path, start: float | None, end: float | None) -> tuple[float | None, float | None]:
@@ -130,14 +136,16 @@ class Finder:
         # Files move between systems: with Windows' separators, with accents in one piece with letters or apart.
         names = dict.fromkeys((given, nfc(given), unicodedata.normalize("NFD", given), given.replace("\\", "/")))
         paths = [base / name for name in names for base in self.bases]
-        kinds = {path: kind_of(path) for path in paths}
-        for path, kind in kinds.items():
+        other = None
+        for path in paths:
+            kind = kind_of(path)
             if kind == "file":
                 return path
-        for path, kind in kinds.items():
             if kind != "missing":
-                return path
-        raise CorpusError(f"no such file: {given}{self._like(paths)}")
+                other = other or path
+        if other is None:
+            raise CorpusError(f"no such file: {given}{self._like(paths)}")
+        return other
 
     def _like(self, paths: list[Path]) -> str:
         """A hint where a file's name differs by upper and lower case alone."""
@@ -171,10 +179,11 @@ def check_file(path: Path, *, shown: str = "") -> None:
 def check_audio(path: Path, *, shown: str = "") -> None:
     """check_file, and raise CorpusError for a format that cannot be decoded here."""
     check_file(path, shown=shown)
-    from ..audio import undecodable
+    if path.suffix.lower() in UNDECODABLE or path.stat().st_size < _SMALL:
+        from ..audio import undecodable
 
-    if message := undecodable(path):
-        raise CorpusError(message.removeprefix(f"{path}: "))
+        if message := undecodable(path):
+            raise CorpusError(message.removeprefix(f"{path}: "))
 
 
 def overlaps(listed: Iterable[tuple[str, Utterance]]) -> list[Problem]:
