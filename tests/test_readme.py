@@ -2,6 +2,7 @@
 
 import doctest
 import importlib.util
+import inspect
 import os
 import re
 import shlex
@@ -67,18 +68,17 @@ def test_commands_of_the_features_page(checkout):
     assert list(checkout.glob("feats/*.npy"))
 
 
+def options_table() -> list[list[str]]:
+    """The cells of the features page's table of options: name, default, Kaldi's, librosa's, remarks."""
+    text = (ROOT / FEATURES).read_text(encoding="utf-8").split("## Every option")[1].split("`vtln_warp=`")[0]
+    return [[c.strip() for c in line.strip("|").split("|")] for line in text.splitlines() if line.startswith("| `")]
+
+
 def test_the_features_page_has_every_option_with_its_default():
     from asr.features.front_ends import FRONT_ENDS
     from asr.options import field_names
 
-    text = (ROOT / FEATURES).read_text(encoding="utf-8")
-    table = {}
-    for line in text.split("## Every option")[1].split("\n## ")[0].splitlines():
-        if not line.startswith("|"):
-            continue
-        cells = [cell.strip() for cell in line.strip("|").split("|")]
-        for name in re.findall(r"`(\w+)`", cells[0]):
-            table.setdefault(name, cells[1])
+    table = {name: cells[1] for cells in options_table() for name in re.findall(r"`(\w+)`", cells[0])}
     for kind, front_end in FRONT_ENDS.items():
         for name in field_names(front_end.options):
             assert name in table, f"{kind}: {name}"
@@ -86,6 +86,17 @@ def test_the_features_page_has_every_option_with_its_default():
         shown = table[name].split("Hz")[0].split("ms")[0].split(";")[0].strip()
         expected = f"{value:g}" if isinstance(value, (int, float)) and not isinstance(value, bool) else str(value)
         assert expected in shown.split(", "), f"{name}: {shown} is {expected}"
+
+
+def test_the_features_page_has_librosas_names_and_defaults():
+    librosa = pytest.importorskip("librosa")
+    functions = (librosa.filters.mel, librosa.feature.melspectrogram, librosa.feature.mfcc)
+    known = {name: p.default for f in functions for name, p in inspect.signature(f).parameters.items()}
+    claims = [claim for cells in options_table() for claim in re.findall(r"`(\w+)` \(([^ )]+)", cells[3])]
+    assert len(claims) >= 10
+    for name, default in claims:
+        if default != "2048" or name != "win_length":  # None, which stands for n_fft
+            assert str(known[name]) == default, name
 
 
 @pytest.mark.parametrize("page", PAGES)

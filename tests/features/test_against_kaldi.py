@@ -189,6 +189,19 @@ def test_short_signals_are_mirrored_like_kaldis(n_samples):
     np.testing.assert_allclose(fbank(samples, 16000, options=options), theirs, rtol=0, atol=2e-3)
 
 
+@pytest.mark.parametrize("options", [MfccOptions(), FbankOptions()])
+def test_defaults_are_kaldis_but_for_dither(options):
+    theirs = (knf.MfccOptions() if isinstance(options, MfccOptions) else knf.FbankOptions()).as_dict()
+    for name, value in vars(options).items():
+        if name == "dither":
+            continue
+        if name in FRAME_NAMES:
+            expected = theirs["frame_opts"][FRAME_NAMES[name]]
+        else:
+            expected = theirs["mel_opts"][MEL_NAMES[name]] if name in MEL_NAMES else theirs[name]
+        assert value == pytest.approx(expected), name
+
+
 def test_silence_and_a_constant_equal_kaldis():
     for samples in (np.zeros(4000, dtype=np.int16), np.full(4000, 1234, dtype=np.int16)):
         for options in (MfccOptions(), FbankOptions(use_energy=True, remove_dc_offset=True)):
