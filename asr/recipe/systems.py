@@ -48,7 +48,7 @@ class System:
     """One way to build a recogniser: everything but the data and the seed.
 
     features: the pipeline, as in model.json. adaptation: see ResultRow.
-    speeds: of the training recordings, 1.0 is as they are; see `speed_copies`.
+    speeds: of the training recordings, 1.0 is as they are; see `speed_copies`. Without any, only copies are trained on.
     copies: prefixes of the ids of further copies of the training recordings, which must be among the data.
     """
 

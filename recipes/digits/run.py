@@ -106,7 +106,7 @@ def parse_arguments() -> argparse.Namespace:
 def all_systems(settings: Settings) -> list[System]:
     """The plain ones are normalised with all of a speaker's recordings, as in Kaldi's recipes; "causal" with the past.
 
-    "padded" is also trained on copies of the recordings with pauses around them.
+    "padded" is trained on copies of the recordings with pauses around them, and not on the recordings themselves.
     """
     mfcc: dict[str, Any] = {"kind": "mfcc", "options": asdict(settings.mfcc)}
     lpcc: dict[str, Any] = {"kind": "lpcc", "options": asdict(settings.lpcc)}
@@ -120,7 +120,7 @@ def all_systems(settings: Settings) -> list[System]:
 
     return [
         system(mfcc, speaker, "speaker"),
-        system(mfcc, speaker, "speaker", "padded", copies=(PADDED,)),
+        system(mfcc, speaker, "speaker", "padded", speeds=(), copies=(PADDED,)),
         system(mfcc, causal, "none", "causal"),
         system(lpcc, speaker, "speaker"),
     ]
