@@ -18,12 +18,14 @@ from .common import complain
 from .doctor import doctor
 from .features import features
 from .info import info
+from .lm import lm
 from .plot import plot
 from .score import score
 from .transcribe import transcribe
 from .usage import ClickError, Command, Commands, explain
 
 _RECOGNISE, _LOOK, _HELP = "Recognise speech", "Features and pictures", "Look inside"
+_PREPARE = "Prepare a recogniser"
 
 app = typer.Typer(
     name="asr",
@@ -37,6 +39,7 @@ app = typer.Typer(
 )
 app.command(cls=Command, no_args_is_help=True, rich_help_panel=_RECOGNISE)(transcribe)
 app.command(cls=Command, no_args_is_help=True, rich_help_panel=_RECOGNISE)(score)
+app.add_typer(lm, name="lm", rich_help_panel=_PREPARE)
 app.command(cls=Command, no_args_is_help=True, rich_help_panel=_LOOK)(features)
 app.command(cls=Command, no_args_is_help=True, rich_help_panel=_LOOK)(plot)
 app.command(cls=Command, no_args_is_help=True, rich_help_panel=_HELP)(info)

@@ -7,11 +7,13 @@ from .model import NgramModel
 from .perplexity import Perplexity
 from .pruning import prune
 from .smoothing import SMOOTHINGS, estimate, train
+from .text import UNITS, read_sentences
 from .units import letters, phones, unit_lexicon
 from .vocabulary import Vocabulary
 
 __all__ = [
     "SMOOTHINGS",
+    "UNITS",
     "Counts",
     "NgramModel",
     "Perplexity",
@@ -23,6 +25,7 @@ __all__ = [
     "phones",
     "prune",
     "read_arpa",
+    "read_sentences",
     "train",
     "tuned_weight",
     "unit_lexicon",

@@ -6,7 +6,6 @@ import logging
 import math
 import os
 import re
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
@@ -16,6 +15,7 @@ import numpy as np
 from ..errors import LanguageModelError
 from ..files import replacing
 from .model import NgramModel, lower_log_probs
+from .text import unpacked
 from .trie import Trie
 from .vocabulary import END, START_ID, UNKNOWN, UNKNOWN_ID, Vocabulary
 
@@ -23,7 +23,6 @@ _log = logging.getLogger(__name__)
 
 _LN10 = math.log(10.0)
 _ZERO = -99.0  # what ARPA files write for the logarithm of 0
-_GZIP = b"\x1f\x8b"
 _SECTION = re.compile(rb"\\(\d+)-grams:")
 _SIZE = re.compile(rb"ngram\s+(\d+)\s*=\s*(\d+)")
 
@@ -74,7 +73,7 @@ def read_arpa(path: str | os.PathLike) -> NgramModel:
     warning.
     Raises LanguageModelError with file:line for a line that cannot be used, and for a file that is cut short.
     """
-    sections, sizes = _sections(path, _bytes_of(path).split(b"\n"))
+    sections, sizes = _sections(path, unpacked(path).split(b"\n"))
     if 1 not in sections:
         raise LanguageModelError(f"{path}: no section \\1-grams:, so no words; is it an ARPA file?")
     for order, found in sections.items():
@@ -93,16 +92,6 @@ def read_arpa(path: str | os.PathLike) -> NgramModel:
         log_probs[places], back_offs[places] = found_probs, found_weights
     log_probs[[0, 1 + START_ID]] = -np.inf
     return _with_beginnings(NgramModel(names, trie, log_probs, back_offs), path)
-
-
-def _bytes_of(path: str | os.PathLike) -> bytes:
-    try:
-        raw = Path(path).read_bytes()
-        return gzip.decompress(raw) if raw.startswith(_GZIP) else raw
-    except OSError as error:
-        raise LanguageModelError(f"{path}: cannot be read: {error.strerror or error}") from None
-    except (EOFError, zlib.error) as error:
-        raise LanguageModelError(f"{path}: damaged gzip file ({error}); is it cut short?") from None
 
 
 def _sections(path, lines: list[bytes]) -> tuple[dict[int, tuple[list[bytes], list[int]]], dict[int, int]]:

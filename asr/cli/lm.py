@@ -1,0 +1,214 @@
+"""`asr lm`: train, measure, mix and prune language models."""
+
+import math
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .common import complain_of_input, output, progress, refuse_inputs, writing
+from .usage import Command, Commands
+
+if TYPE_CHECKING:
+    from ..lm import NgramModel, Perplexity
+
+
+class Units(str, Enum):
+    """What an n-gram is made of."""
+
+    words = "words"
+    letters = "letters"
+    phones = "phones"
+
+
+class Smoothing(str, Enum):
+    """How the probability of what was not seen is estimated."""
+
+    kneser_ney = "modified-kneser-ney"
+    witten_bell = "witten-bell"
+
+
+lm = typer.Typer(cls=Commands, no_args_is_help=True, rich_markup_mode=None)
+
+_Model = Annotated[Path, typer.Argument(metavar="LM", help="An ARPA file, plain or gzip-compressed.")]
+_Text = Annotated[Path, typer.Argument(metavar="TEXT", help="A sentence a line, plain or gzip-compressed.")]
+_Out = Annotated[Path, typer.Option("--out", metavar="LM", help="The ARPA file to write; compressed with .gz.")]
+_Ids = Annotated[bool, typer.Option("--ids", help="Lines begin with an utterance id, as in Kaldi's text.")]
+_Units = Annotated[Units, typer.Option("--units", help="What the model is made of.")]
+_Lexicon = Annotated[
+    Path | None, typer.Option("--lexicon", metavar="FILE", help="With --units phones: how the words are said.")
+]
+
+
+@lm.callback()
+def _about() -> None:
+    """Make, measure, mix and prune language models."""
+
+
+@lm.command(cls=Command, no_args_is_help=True)
+def train(
+    text: _Text,
+    out: _Out,
+    order: Annotated[int, typer.Option("--order", min=1, max=20, help="Words in the longest n-grams.")] = 3,
+    smoothing: Annotated[Smoothing, typer.Option("--smoothing", help="For what was not seen.")] = Smoothing.kneser_ney,
+    units: _Units = Units.words,
+    lexicon: _Lexicon = None,
+    vocabulary: Annotated[
+        Path | None,
+        typer.Option("--vocabulary", metavar="FILE", help="The only words to tell apart; others count as <unk>."),
+    ] = None,
+    ids: _Ids = False,
+) -> None:
+    """Estimate a language model from text.
+
+    \b
+    Example:
+      asr lm train sentences.txt --order 3 --out lm.arpa.gz
+      asr lm train data/train/text --ids --units letters --order 5 --out letters.arpa.gz
+    """
+    from ..lm import count, estimate, write_arpa
+
+    refuse_inputs(out, [path for path in (text, lexicon, vocabulary) if path is not None])
+    with progress("training", 4) as advance:
+        sentences = _sentences(text, units, lexicon, ids)
+        words = None if vocabulary is None else [w for line in _sentences(vocabulary, Units.words, None) for w in line]
+        advance()
+        counts = count(sentences, order, vocabulary=words)
+        advance()
+        model = estimate(counts, smoothing.value)
+        advance()
+        with writing(out):
+            write_arpa(model, out)
+        advance()
+    typer.echo(f"{out}: {_size(model)}, from {counts.n_sentences} sentences", err=True)
+
+
+@lm.command(cls=Command, no_args_is_help=True)
+def ppl(
+    model: _Model,
+    text: _Text,
+    units: _Units = Units.words,
+    lexicon: _Lexicon = None,
+    each: Annotated[bool, typer.Option("--each", help="A line for each sentence, too.")] = False,
+    ids: _Ids = False,
+) -> None:
+    """Perplexity of a text, and how many of its words are unknown.
+
+    Lower is better. What counts as a word is up to --units, which must be the model's.
+
+    \b
+    Example:
+      asr lm ppl lm.arpa.gz held-out.txt
+      asr lm ppl lm.arpa.gz held-out.txt --each
+    """
+    from ..lm import read_arpa
+
+    found, sentences = read_arpa(model), _sentences(text, units, lexicon, ids)
+    result = found.perplexity(sentences)
+    with output(None) as stream:
+        if each:
+            stream.write("perplexity\tunits\tunknown\tsentence\n")
+            rows = zip(result.per_sentence(), result.n_words, result.n_unknown, sentences, strict=True)
+            stream.writelines(f"{p:.2f}\t{n}\t{u}\t{' '.join(words)}\n" for p, n, u, words in rows)
+            stream.write("\n")
+        stream.write(_summary(result, units.value))
+    if result.oov_rate > 0.5:
+        complain_of_input(f"warning: most {units.value} of {text} are unknown to {model}; is it made of other units?")
+
+
+@lm.command(cls=Command, no_args_is_help=True)
+def interpolate(
+    first: Annotated[Path, typer.Argument(metavar="LM1", help="An ARPA file.")],
+    second: Annotated[Path, typer.Argument(metavar="LM2", help="Another one.")],
+    out: _Out,
+    weight: Annotated[float | None, typer.Option("--weight", metavar="W", help="Weight of LM1, 0 < W < 1.")] = None,
+    tune: Annotated[
+        Path | None, typer.Option("--tune", metavar="TEXT", help="Find the weight that suits this text best.")
+    ] = None,
+    units: _Units = Units.words,
+    lexicon: _Lexicon = None,
+    ids: _Ids = False,
+) -> None:
+    """Mix two language models into one.
+
+    \b
+    Example:
+      asr lm interpolate general.arpa.gz own.arpa.gz --tune held-out.txt --out mixed.arpa.gz
+      asr lm interpolate general.arpa.gz own.arpa.gz --weight 0.3 --out mixed.arpa.gz
+    """
+    if (weight is None) == (tune is None):
+        raise typer.BadParameter("give either --weight, e.g. 0.5, or --tune TEXT", param_hint="--weight")
+    from ..lm import interpolate as mix
+    from ..lm import read_arpa, tuned_weight, write_arpa
+
+    refuse_inputs(out, [path for path in (first, second, tune, lexicon) if path is not None])
+    text = [] if tune is None else _sentences(tune, units, lexicon, ids)
+    with progress("mixing", 3) as advance:
+        models = read_arpa(first), read_arpa(second)
+        advance()
+        weight = tuned_weight(*models, text) if weight is None else weight
+        mixed = mix(*models, weight)
+        advance()
+        with writing(out):
+            write_arpa(mixed, out)
+        advance()
+    typer.echo(f"{out}: {_size(mixed)}; weight of {first} {weight:.4f}", err=True)
+
+
+@lm.command(cls=Command, no_args_is_help=True)
+def prune(
+    model: _Model,
+    out: _Out,
+    threshold: Annotated[
+        float, typer.Option("--threshold", metavar="T", help="Relative change of the perplexity, e.g. 1e-7.")
+    ],
+) -> None:
+    """Remove the n-grams that matter least, by relative entropy.
+
+    \b
+    Example:
+      asr lm prune lm.arpa.gz --threshold 1e-7 --out small.arpa.gz
+    """
+    from ..lm import prune as pruned
+    from ..lm import read_arpa, write_arpa
+
+    refuse_inputs(out, [model])
+    with progress("pruning", 3) as advance:
+        whole = read_arpa(model)
+        advance()
+        smaller = pruned(whole, threshold)
+        advance()
+        with writing(out):
+            write_arpa(smaller, out)
+        advance()
+    typer.echo(f"{out}: {_size(smaller)}, of {_size(whole)}", err=True)
+
+
+def _sentences(path: Path, units: Units, lexicon: Path | None, ids: bool = False) -> list[list[str]]:
+    """The sentences of a text file in the model's units."""
+    if (units is Units.phones) != (lexicon is not None):
+        raise typer.BadParameter("--units phones and --lexicon FILE go together", param_hint="--lexicon")
+    from ..lang.lexicon import Lexicon
+    from ..lm import read_sentences
+
+    said = None if lexicon is None else Lexicon.load(lexicon)
+    return read_sentences(path, units=units.value, lexicon=said, has_ids=ids)
+
+
+def _size(model: "NgramModel") -> str:
+    return " + ".join(f"{n} {order}-grams" for order, n in enumerate(model.n_ngrams, 1))
+
+
+def _summary(result: "Perplexity", units: str) -> str:
+    """The figures of a text."""
+    including = result.total(unknown=True)
+    rows = [
+        ("sentences", f"{result.n_sentences}"),
+        (units, f"{int(result.n_words.sum())}"),
+        ("unknown", f"{int(result.n_unknown.sum())} ({100 * result.oov_rate:.2f} %)"),
+        ("perplexity", f"{result.total():.3f}"),
+        ("  without ends of sentences", f"{result.total(end=False):.3f}"),
+        ("  with unknown ones as <unk>", f"{including:.3f}" if math.isfinite(including) else "infinite"),
+    ]
+    return "".join(f"{name:<30}{value}\n" for name, value in rows)

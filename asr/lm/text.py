@@ -1,0 +1,85 @@
+"""Text for language models, from files: a sentence a line, plain or compressed, as words, letters or phones."""
+
+import gzip
+import os
+import unicodedata
+import zlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import LanguageModelError, did_you_mean
+from .units import letters, phones
+from .vocabulary import END, START
+
+if TYPE_CHECKING:
+    from ..lang.lexicon import Lexicon
+
+UNITS = ("words", "letters", "phones")
+
+_GZIP = b"\x1f\x8b"
+_SHOWN = 10  # words without pronunciation that a message lists
+
+
+def unpacked(path: str | os.PathLike) -> bytes:
+    """The bytes of a file, of what was compressed if it is a gzip file. Raises LanguageModelError if damaged."""
+    try:
+        raw = Path(path).read_bytes()
+        return gzip.decompress(raw) if raw.startswith(_GZIP) else raw
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise LanguageModelError(f"{path}: damaged gzip file ({error}); is it cut short?") from None
+    except OSError as error:
+        raise LanguageModelError(f"{path}: cannot be read: {error.strerror or error}") from None
+
+
+def read_sentences(
+    path: str | os.PathLike, *, units: str = "words", lexicon: "Lexicon | None" = None, has_ids: bool = False
+) -> list[list[str]]:
+    """The sentences of a text file, one a line, UTF-8; empty lines are passed over.
+
+    A line may be enclosed in `<s>` and `</s>`.
+
+    units: "words", "letters" (each with its accents, "|" for the blanks), or "phones" (needs a lexicon).
+    lexicon: for phones: how words are said.
+    has_ids: whether the first word of each line is an utterance id, as in Kaldi's `text`; it is left out, and a line
+        with nothing else is an empty sentence.
+    Raises LanguageModelError with file:line for a line that is not UTF-8 or holds `<s>` or `</s>` inside, for a file
+    without sentences, and for words without pronunciation.
+    """
+    if units not in UNITS:
+        raise LanguageModelError(f"units={units!r}; need one of {', '.join(UNITS)}{did_you_mean(units, UNITS)}")
+    if units == "phones" and lexicon is None:
+        raise LanguageModelError("units='phones' needs a lexicon: how the words of the text are said")
+    sentences = []
+    for number, line in enumerate(unpacked(path).removeprefix(b"\xef\xbb\xbf").split(b"\n"), 1):
+        try:
+            words = unicodedata.normalize("NFC", line.decode("utf-8")).split()
+        except UnicodeDecodeError:
+            raise LanguageModelError(f"{path}:{number}: not UTF-8 text") from None
+        if not words:
+            continue
+        words = words[has_ids:]
+        words = words[words[:1] == [START] :]
+        words = words[: len(words) - (words[-1:] == [END])]
+        if START in words or END in words:
+            raise LanguageModelError(f"{path}:{number}: holds {START} or {END} inside; give one sentence a line")
+        sentences.append(words)
+    if not sentences:
+        raise LanguageModelError(f"{path}: holds no text")
+    if units == "words":
+        return sentences
+    if lexicon is None:
+        return [letters(" ".join(words)) for words in sentences]
+    _check_said(path, sentences, lexicon)
+    return [phones(" ".join(words), lexicon) for words in sentences]
+
+
+def _check_said(path, sentences: Iterable[list[str]], lexicon: "Lexicon") -> None:
+    """Raise LanguageModelError listing the words that have no pronunciation."""
+    unknown = lexicon.oov_words(map(" ".join, sentences))
+    if unknown:
+        listed = ", ".join(f"{word!r} ({count} times)" for word, count in list(unknown.items())[:_SHOWN])
+        more = ", ..." if len(unknown) > _SHOWN else ""
+        raise LanguageModelError(
+            f"{path}: {len(unknown)} words have no pronunciation: {listed}{more}; add them to the lexicon"
+        )

@@ -1,0 +1,111 @@
+"""`asr lm`: the commands give what the library gives, and say what was wrong."""
+
+import pytest
+
+from asr.lm import letters, read_arpa, train, tuned_weight
+
+TEXT = ["turn on the light", "turn off the light", "the light is on", "off", "turn the radio on", "the radio is off"]
+OTHER = ["the weather is good", "turn the light to ten", "on and off", "is the light on"]
+
+
+@pytest.fixture
+def texts(tmp_path):
+    """text.txt, with blank lines; other.txt; kaldi, with ids."""
+    (tmp_path / "text.txt").write_text("\n\n".join(TEXT) + "\n")
+    (tmp_path / "other.txt").write_text("\n".join(OTHER) + "\n")
+    (tmp_path / "kaldi").write_text("".join(f"utt{i}\t<s> {text} </s>\n" for i, text in enumerate(TEXT)))
+    (tmp_path / "lexicon.txt").write_text("on AO N\noff AO F\nthe DH AH\n")
+    return tmp_path
+
+
+def equal(found, expected):
+    """Whether two models have the same n-grams and probabilities."""
+    same = found.vocabulary == expected.vocabulary and (found.trie.keys == expected.trie.keys).all()
+    return same and found.score("turn on the light") == pytest.approx(expected.score("turn on the light"), rel=1e-5)
+
+
+def test_train_and_ppl(run, texts):
+    out = texts / "lm.arpa.gz"
+    done = run("lm", "train", texts / "text.txt", "--order", 2, "--out", out)
+    assert done.status == 0 and done.out == "" and "lm.arpa.gz: 10 1-grams + 18 2-grams, from 6 sentences" in done.err
+    model = train(TEXT, 2)
+    assert equal(read_arpa(out), model)
+    done = run("lm", "ppl", out, texts / "other.txt", "--each")
+    expected = model.perplexity(OTHER)
+    figures = dict(line.rsplit("  ", 1) for line in done.out.split("\n\n")[1].splitlines())
+    figures = {name.strip(): value.strip() for name, value in figures.items()}
+    assert figures == {
+        "sentences": "4",
+        "words": "16",
+        "unknown": "5 (31.25 %)",
+        "perplexity": f"{expected.total():.3f}",
+        "without ends of sentences": f"{expected.total(end=False):.3f}",
+        "with unknown ones as <unk>": f"{expected.total(unknown=True):.3f}",
+    }
+    assert done.out.splitlines()[1] == f"{expected.per_sentence()[0]:.2f}\t4\t2\tthe weather is good"
+
+
+def test_ids_units_vocabulary_and_smoothing(run, texts):
+    out = texts / "lm.arpa"
+    assert run("lm", "train", texts / "kaldi", "--ids", "--units", "letters", "--order", 4, "--out", out).status == 0
+    assert equal(read_arpa(out), train(map(letters, TEXT), 4))
+    done = run("lm", "ppl", out, texts / "kaldi", "--ids")
+    assert "warning: most words of" in done.err and "made of other units" in done.err
+    (texts / "words").write_text("on off\nthe\n")
+    arguments = ("--vocabulary", texts / "words", "--smoothing", "witten-bell", "--out", out)
+    assert run("lm", "train", texts / "text.txt", *arguments).status == 0
+    assert read_arpa(out).vocabulary.names[3:] == ("off", "on", "the")
+    (texts / "short.txt").write_text("the on off\noff\n")
+    phones = ("--units", "phones", "--lexicon", texts / "lexicon.txt")
+    assert run("lm", "train", texts / "short.txt", *phones, "--out", out).status == 0
+    assert read_arpa(out).vocabulary.names[3:] == ("AH", "AO", "DH", "F", "N")
+    assert "6 words have no pronunciation" not in run("lm", "ppl", out, texts / "short.txt", *phones).err
+    assert "have no pronunciation: 'light' (3 times)" in run("lm", "ppl", out, texts / "text.txt", *phones).complaint
+
+
+def test_interpolate_and_prune(run, texts):
+    for name in ("text", "other"):
+        run("lm", "train", texts / f"{name}.txt", "--out", texts / f"{name}.arpa")
+    mixed, small = texts / "mixed.arpa", texts / "small.arpa"
+    parts = (texts / "text.arpa", texts / "other.arpa")
+    done = run("lm", "interpolate", *parts, "--tune", texts / "text.txt", "--out", mixed)
+    weight = tuned_weight(*map(read_arpa, parts), TEXT)
+    assert f"weight of {parts[0]} {weight:.4f}" in done.err and weight > 0.5
+    assert len(read_arpa(mixed).vocabulary) > len(read_arpa(parts[0]).vocabulary)
+    done = run("lm", "prune", mixed, "--threshold", "1e-3", "--out", small)
+    assert done.status == 0 and sum(read_arpa(small).n_ngrams) < sum(read_arpa(mixed).n_ngrams)
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ("trian {text} --out {new}", "did you mean 'train'"),
+        ("train {text}", "missing option '--out'"),
+        ("train {text} --out {text}", "is an input too"),
+        ("train {missing} --out {new}", "cannot be read: No such file"),
+        ("train {empty} --out {new}", "holds no text"),
+        ("train {bytes} --out {new}", "bytes:1: not UTF-8 text"),
+        ("train {marks} --out {new}", "marks:2: holds <s> or </s> inside"),
+        ("train {text} --out {new} --order 0", "--order"),
+        ("train {text} --out {new} --smoothing witten", "did you mean 'witten-bell'"),
+        ("train {text} --out {new} --units phones", "--units phones and --lexicon FILE go together"),
+        ("train {text} --out {new} --lexicon {lexicon}", "--units phones and --lexicon FILE go together"),
+        ("train {text} --out {text}/inner", "cannot be written"),
+        ("ppl {text} {text}", "no line \\data\\"),
+        ("ppl {text}", "TEXT"),
+        ("interpolate {lm} {lm} --out {new}", "give either --weight, e.g. 0.5, or --tune TEXT"),
+        ("interpolate {lm} {lm} --out {new} --weight 2", "need 0 < weight < 1"),
+        ("interpolate {lm} {lm} --out {lm} --weight 0.5", "is an input too"),
+        ("prune {lm} --out {new}", "missing option '--threshold'"),
+        ("prune {lm} --out {new} --threshold -1", "threshold=-1.0; need 0 or more"),
+    ],
+)
+def test_wrong_use_is_told_in_one_line(run, texts, arguments, message):
+    places = {name: texts / name for name in ("missing", "empty", "bytes", "marks", "new", "lm")}
+    places |= {"text": texts / "text.txt", "lexicon": texts / "lexicon.txt"}
+    places["empty"].write_text(" \n\n")
+    places["bytes"].write_bytes(b"caf\xe9\n")
+    places["marks"].write_text("<s> a </s>\na </s> <s> b\n")
+    places["lm"].write_text("\\data\\\nngram 1=2\n\\1-grams:\n-0.3 a\n-0.3 </s>\n\\end\\\n")
+    done = run("lm", *(part.format(**places) for part in arguments.split()))
+    assert message in done.complaint and not places["new"].exists()
