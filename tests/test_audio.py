@@ -63,10 +63,10 @@ def test_resampling_keeps_a_tone(make, rate, new_rate):
     assert np.abs(samples[: len(expected)] - expected[: len(samples)])[500:-500].max() < 1e-3
 
 
-@pytest.mark.parametrize("extension", ["wav", "flac", "ogg", "mp3"])
+@pytest.mark.parametrize("extension", ["wav", "flac", "ogg", "mp3", "opus"])
 def test_a_part_is_the_part_of_the_whole(make, extension):
     noise = 0.1 * np.random.default_rng(0).standard_normal(48000)
-    path = make(f"x.{extension}", noise)
+    path = make(f"x.{extension}", noise, **FORMATS[extension])
     whole = audio.read(path).samples
     part = audio.read(path, start=1.25, end=2.0).samples
     np.testing.assert_allclose(part, whole[20000:32000], atol=1e-4)
