@@ -49,7 +49,9 @@ class Commands(typer.core.TyperGroup):
 
 def _split(command: Any, ctx: Any, args: list[str]) -> list[str]:
     """Put the given options and arguments into the context as they are, for completion."""
-    found, ctx.args, _ = command.make_parser(ctx).parse_args(args=list(args))
+    # An option at the end still waits for its value; with it nothing would be read.
+    known = args[:-1] if args and args[-1].startswith("-") else args
+    found, ctx.args, _ = command.make_parser(ctx).parse_args(args=list(known))
     ctx._opt_prefixes.update(("-", "--"))  # by which options are told from arguments
     homes = [vars(sys.modules[kind.__module__]) for kind in type(ctx).__mro__]
     sources = next(home["ParameterSource"] for home in homes if "ParameterSource" in home)  # Click's or Typer's own
