@@ -12,8 +12,8 @@ from ..errors import LexiconError
 POSITIONS = ("B", "E", "I", "S")
 """Where in its word a phone is: begin, end, inside, or alone (Kaldi's letters, in alphabetical order)."""
 
-DECIMAL = re.compile(r"(\d+\.\d*|\.\d+)([eE][+-]?\d+)?|\d+[eE][+-]?\d+")
 SHOWN = 20  # problems or words listed in one message
+_DECIMAL = re.compile(r"(\d+\.\d*|\.\d+)([eE][+-]?\d+)?|\d+[eE][+-]?\d+")
 _RESERVED = re.compile(r"<eps>|#\d+|<s>|</s>")
 
 
@@ -47,6 +47,12 @@ def in_position(phones: Sequence[str]) -> tuple[str, ...]:
 def is_reserved(name: str) -> bool:
     """Whether a word or phone would be taken for one of the symbols that the toolkit adds itself."""
     return _RESERVED.fullmatch(name) is not None
+
+
+@lru_cache(maxsize=1024)
+def is_decimal(text: str) -> bool:
+    """Whether a text is a number with a decimal point or an exponent, which no phone is. Remembered, see below."""
+    return _DECIMAL.fullmatch(text) is not None
 
 
 def shortened(lines: Sequence[str], count: int) -> str:
@@ -106,13 +112,13 @@ def _entry_problem(entry: Entry, silence: str) -> str | None:
         return f"word {word!r} is reserved; rename it"
     if message := next(filter(None, map(_phone_problem, phones)), None):
         return f"word {word!r}: {message}"
-    if DECIMAL.fullmatch(phones[0]):
+    if is_decimal(phones[0]):
         return (
             f"word {word!r}: {phones[0]!r} looks like a number, not a phone; a lexicon has one probability after each"
             " word (lexiconp.txt; silence probabilities, lexiconp_silprob.txt, are not supported), or none"
         )
     if silence in phones and len(phones) > 1:
         return f"word {word!r}: silence phone {silence!r} may only be a whole pronunciation; remove it"
-    if not (isinstance(probability, Real) and 0.0 < probability <= 1.0):
+    if not (isinstance(probability, (float, Real)) and 0.0 < probability <= 1.0):
         return f"word {word!r}: pronunciation probability {probability!r}; need a number above 0, at most 1"
     return None

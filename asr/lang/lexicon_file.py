@@ -7,10 +7,9 @@ from typing import Any, NamedTuple
 
 from ..errors import LexiconError, did_you_mean
 from ..files import numbered_lines
-from .entries import DECIMAL, Entry, nfc, shortened
+from .entries import Entry, is_decimal, nfc, shortened
 
 _SETTINGS = re.compile(r";;((\s+\w+=\S+)+)\s*")
-_NUMBER = re.compile(rf"{DECIMAL.pattern}|\d+")
 _OWN_LAYOUT = re.compile(r"\S+\t\S+ [^\t]*")  # `word<TAB>phone phone`: what `lexicon_text` writes without probabilities
 _BOOLS = {"true": True, "false": False}
 
@@ -24,12 +23,12 @@ class LexiconFile(NamedTuple):
 
 
 class _Line(NamedTuple):
-    """A pronunciation as it stands in the file: its fields may begin with a probability."""
+    """A pronunciation as it stands in the file: the fields after the word may begin with a probability."""
 
     place: str
+    text: str
     word: str
     fields: list[str]
-    own_layout: bool
 
 
 def lexicon_text(entries: Iterable[Entry], settings: Mapping[str, Any]) -> str:
@@ -68,10 +67,10 @@ def parse_lexicon(path: Path, known: Mapping[str, Any]) -> LexiconFile:
             problems += [f"{place}: {message}" for message in _read_settings(match[1].split(), settings, known)]
         elif line.strip() and not line.startswith(";;"):
             word, *fields = line.split()
-            found.append(_Line(place, nfc(word), fields, _OWN_LAYOUT.fullmatch(line) is not None))
+            found.append(_Line(place, line, nfc(word), fields))
     has_probabilities = not problems and _has_probabilities(found)
     entries = []
-    for place, word, fields, _ in found:
+    for place, _, word, fields in found:
         probability = 1.0
         if has_probabilities:
             probability, fields = float(fields[0]), fields[1:]
@@ -90,10 +89,11 @@ def _has_probabilities(lines: Sequence[_Line]) -> bool:
     (Kaldi's scripts write 1 for the likeliest pronunciation), but not if it is one that `lexicon_text` wrote.
     Raises LexiconError listing lines without number, or those with one, where only a part of them has decimals.
     """
-    numbers = [len(line.fields) > 1 and _NUMBER.fullmatch(line.fields[0]) is not None for line in lines]
-    decimals = [number and DECIMAL.fullmatch(line.fields[0]) for number, line in zip(numbers, lines, strict=True)]
+    firsts = [line.fields[0] if len(line.fields) > 1 else "" for line in lines]
+    decimals = [is_decimal(first) for first in firsts]
     if not any(decimals):  # an empty file is refused later, with or without
-        return all(n and x.fields[0] == "1" and not x.own_layout for n, x in zip(numbers, lines, strict=True))
+        return all(first == "1" for first in firsts) and not any(_OWN_LAYOUT.fullmatch(line.text) for line in lines)
+    numbers = [decimal or first.isdecimal() for decimal, first in zip(decimals, firsts, strict=True)]
     if not all(numbers):
         few = 2 * sum(numbers) < len(lines)
         what = f"has a number, {sum(numbers)} of {len(lines)} lines have" if few else "has no probability, others have"
