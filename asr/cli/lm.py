@@ -43,7 +43,15 @@ _Lexicon = Annotated[
 
 @lm.callback()
 def _about() -> None:
-    """Make, measure, mix and prune language models."""
+    """Make, measure, mix and prune language models.
+
+    N-gram models as ARPA files, which other toolkits read and write, too.
+
+    \b
+    Example:
+      asr lm train sentences.txt --order 3 --out lm.arpa.gz
+      asr lm ppl lm.arpa.gz held-out.txt
+    """
 
 
 @lm.command(cls=Command, no_args_is_help=True)

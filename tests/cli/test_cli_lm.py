@@ -76,6 +76,13 @@ def test_interpolate_and_prune(run, texts):
     assert done.status == 0 and sum(read_arpa(small).n_ngrams) < sum(read_arpa(mixed).n_ngrams)
 
 
+def test_every_command_has_an_example_and_shows_its_help_without_arguments(run):
+    for name in ("train", "ppl", "interpolate", "prune"):
+        assert f"asr lm {name}" in run("lm", name, "--help").out.partition("Example")[2]
+        bare = run("lm", name)
+        assert "Example" in bare.out + bare.err
+
+
 @pytest.mark.parametrize(
     "arguments, message",
     [
