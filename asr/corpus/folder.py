@@ -49,6 +49,9 @@ def read_folder(
         if text is None and need_text:
             continue
         utterances.append(Utterance(utterance_id, name, audio, text, features=matrix))
+    if not utterances:
+        tables = [path for path in files if path.parent == directory and path.suffix.lower() == ".tsv"]
+        problems[:0] = [Problem(str(path), "a table is not read with its folder; give its own name") for path in tables]
     if need_text:
         problems += _orphans({_stem(path) for path in main}, texts)
     return utterances, [*problems, *_same_but_for_case(main, directory)]

@@ -172,7 +172,7 @@ def check_file(path: Path, *, shown: str = "") -> None:
         raise CorpusError(f"{'no such file' if kind == 'missing' else 'may not or cannot be opened'}{after}")
     if path.stat().st_size == 0:
         raise CorpusError(f"the file is empty{after}")
-    if not os.access(path, os.R_OK):
+    if not os.access(path, os.R_OK, effective_ids=os.access in os.supports_effective_ids):
         raise CorpusError(f"no permission to read the file{after}")
 
 

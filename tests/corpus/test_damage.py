@@ -9,6 +9,7 @@ import os
 import shutil
 import unicodedata
 
+import numpy as np
 import pytest
 
 from asr.corpus import Corpus
@@ -415,6 +416,24 @@ def test_damaged_features(audio, kind, damage):
     assert problem.where == f"{audio}/{'feats.scp:4' if kind == 'kaldi' else 'corpus.tsv:5'}"
     messages = (message,) if isinstance(message, str) else message
     assert any(message in problem.message for message in messages)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_random_damage_never_ends_in_a_traceback(audio, kind):
+    """Bytes changed, cut out or doubled anywhere in the lists: an error of ours or a corpus, whose audio is there."""
+    write(kind, audio, entries())
+    whole = {path: path.read_bytes() for path in texts(kind, audio)}
+    random = np.random.default_rng(1)
+    for _ in range(150):
+        for path, raw in whole.items():
+            first, last = sorted(random.integers(0, len(raw) + 1, 2))
+            odd = [random.bytes(3), b"\n", b"\t", b"|", b"\xff\xfe", b"\0", raw[first:last] * 2, b"-1", b"{", b""]
+            path.write_bytes(raw[:first] + odd[random.integers(len(odd))] + raw[first + random.integers(1, 9) :])
+        try:
+            corpus = read(kind, audio)
+        except CorpusError:
+            continue
+        assert all(u.audio.is_file() for u in corpus)
 
 
 def test_there_are_enough_kinds_of_damage():

@@ -71,6 +71,12 @@ def test_common_voice(table, tmp_path, recording):
     ]
 
 
+def test_a_folder_beside_whose_recordings_lie_tables_points_to_them(table, tmp_path):
+    table("audio|text", "a.wav|x")
+    with pytest.raises(CorpusError, match=r"corpus.tsv: a table is not read with its folder; give its own name"):
+        Corpus.read(tmp_path)
+
+
 def test_our_own_names_come_before_common_voices(table):
     path = table("audio|path|text|sentence", "a.wav|gone.wav|x|y")
     assert Corpus.from_tsv(path, strict=True)["a"].text == "x"
