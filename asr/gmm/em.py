@@ -50,10 +50,14 @@ class GmmStatistics:
         )
 
 
-def accumulate(gmms: DiagGmms, features: np.ndarray, pdf_of_frame: np.ndarray) -> GmmStatistics:
+def accumulate(
+    gmms: DiagGmms, features: np.ndarray, pdf_of_frame: np.ndarray, *, summed: np.ndarray | None = None
+) -> GmmStatistics:
     """The statistics of frames whose pdfs are known (an E-step over the Gaussians of each frame's pdf).
 
     features: float32 (n_frames, dim). pdf_of_frame: int (n_frames,).
+    summed: float32 (n_frames, dim), other features of the same frames: the posteriors come from `features`, the sums
+        are of these (Kaldi's gmm-acc-stats-twofeats).
     Raises ModelError where a pdf id is not the model's.
 
     Frames are sorted by pdf, so that each pdf costs two matrix products a block of frames.
@@ -71,9 +75,12 @@ def accumulate(gmms: DiagGmms, features: np.ndarray, pdf_of_frame: np.ndarray) -
         gaussians = slice(gmms.offsets[pdf], gmms.offsets[pdf + 1])
         coefficients = gmms.coefficients[gaussians]
         for start in range(bounds[pdf], bounds[pdf + 1], STATISTICS_FRAMES):
-            frames = features[order[start : min(start + STATISTICS_FRAMES, bounds[pdf + 1])]]
+            chosen = order[start : min(start + STATISTICS_FRAMES, bounds[pdf + 1])]
+            frames = features[chosen]
             posteriors, likelihood = _posteriors(component_scores(frames, coefficients))
-            add_weighted(posteriors.astype(np.float64), _expand(frames), sums[gaussians])
+            add_weighted(
+                posteriors.astype(np.float64), _expand(frames if summed is None else summed[chosen]), sums[gaussians]
+            )
             log_likelihood += likelihood
     dim = gmms.dim
     return GmmStatistics(sums[:, 0], sums[:, 1 : 1 + dim], sums[:, 1 + dim :], log_likelihood, len(features))

@@ -1,8 +1,8 @@
 """One training pass over a corpus in parts: align, accumulate, in this process or in several."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -17,6 +17,8 @@ from .model import DiagGmms
 if TYPE_CHECKING:
     from ..features.table import FeatureTable
     from ..lang.lexicon import Lexicon
+
+Result = TypeVar("Result")
 
 PART_FRAMES = 50_000  # about; enough to make the cost of dividing small, few enough to keep many processes busy
 
@@ -192,12 +194,13 @@ class Workers:
         boosts: np.ndarray | None,
     ) -> list[PassResult]:
         """One pass over every part, in order; see pass_over."""
-        tasks = [
-            (part, ids, gmms, transitions, options, boosts)
-            for part, ids in zip(self.parts, transition_ids, strict=True)
-        ]
+        return self.each(pass_over, [(ids, gmms, transitions, options, boosts) for ids in transition_ids])
+
+    def each(self, function: Callable[..., Result], arguments: Sequence[tuple]) -> list[Result]:
+        """function(part, *arguments of that part) of every part, in order. The function is one of a module's."""
+        tasks = list(zip(self.parts, arguments, strict=True))
         if self._pool is None:
-            return [pass_over(*task) for task in tasks]
+            return [function(part, *rest) for part, rest in tasks]
         import joblib
 
-        return self._pool(joblib.delayed(pass_over)(*task) for task in tasks)
+        return self._pool(joblib.delayed(function)(part, *rest) for part, rest in tasks)

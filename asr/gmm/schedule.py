@@ -75,7 +75,8 @@ class PassRecord:
     """One line of the training log.
 
     iteration, n_iterations: which pass of how many, from 0.
-    log_likelihood: nats a frame, of the model before this pass's update, given the alignment.
+    log_likelihood: nats a frame, of the model before this pass's update, given the alignment; of the features that
+        the run began with, where it transforms them.
     n_frames: that were aligned. n_gaussians: in the model before the update. realigned: in this pass.
     n_failed, n_retried: utterances without alignment, and those that needed the retry beam, when last aligned.
     fell: the likelihood fell more than splitting or realignment explains.
@@ -158,6 +159,7 @@ class Run:
         self.n_retried = 0
         self.times_retried: Counter[str] = Counter()
         self.counts = np.zeros(transitions.n_transition_ids + 1)  # of transition ids, in the newest pass
+        self.log_det = 0.0  # nats a frame; of transforms of the features since the run began
         self.ids, self.failures = start
         self.too_short = self.failures
         log_failures(self.failures, logging.WARNING)
@@ -184,7 +186,7 @@ class Run:
             self.counts = self.counts + result.transition_counts
         if statistics.n_frames == 0:
             raise ModelError(f"no utterance can be aligned with its transcript{examples(self.failures)}")
-        log_likelihood = statistics.log_likelihood / statistics.n_frames
+        log_likelihood = statistics.log_likelihood / statistics.n_frames + self.log_det
         fell = self._fell(iteration, log_likelihood, realign)
         n_gaussians = self.gmms.n_gauss
         self._update(iteration, statistics)

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -100,32 +100,90 @@ def train_deltas(
     """
     options = options or TriphoneOptions()
     rng = np.random.default_rng(seed)
+    start = start_training(table, transcripts, lexicon, previous, options, questions=questions, rng=rng)
+    with Workers(start.parts, n_jobs) as workers:
+        run = start.run(options, workers, lexicon, rng)
+        run_passes(run, progress)
+        return TriphoneResult(**start.outcome(run))
+
+
+@dataclass(frozen=True, eq=False)
+class Start:
+    """What training of a model with a tree begins with.
+
+    unusable: utterance id -> why it is left out. grown: the tree. transitions, gmms: the first model. parts: the
+    corpus with its training graphs. ids, missing: its alignment, and why some utterances have none yet.
+    """
+
+    unusable: dict[str, str]
+    grown: GrownTree
+    transitions: TransitionModel
+    gmms: DiagGmms
+    parts: list[Part]
+    ids: list[np.ndarray]
+    missing: dict[str, str]
+
+    def run(self, options: TriphoneOptions, workers: Workers, lexicon: "Lexicon", rng: np.random.Generator) -> Run:
+        """The run of training passes."""
+        boosts = silence_boosts(self.grown.tree, self.transitions, lexicon, options.boost_silence)
+        return Run(
+            options, workers, self.gmms, self.transitions, boosts, rng, (self.ids, self.missing), len(self.unusable),
+            first_target=options.tree.max_leaves,
+        )  # fmt: skip
+
+    def outcome(self, run: Run) -> dict[str, Any]:
+        """The fields of a TriphoneResult after the last pass; what went wrong is logged."""
+        run.warn_of_lost()
+        retried = run.often_retried()
+        warn_of_retried(retried, sum(len(part.ids) for part in self.parts))
+        return {
+            "gmms": run.gmms,
+            "transitions": run.transitions,
+            "grown": self.grown,
+            "alignments": run.alignments(),
+            "failures": {**self.unusable, **run.failures},
+            "retried": retried,
+            "log": run.log,
+        }
+
+
+def start_training(
+    table: "FeatureTable",
+    transcripts: Mapping[str, Sequence[int]],
+    lexicon: "Lexicon",
+    previous: Aligned,
+    options: TriphoneOptions,
+    *,
+    questions: Sequence[Question],
+    rng: np.random.Generator,
+) -> Start:
+    """The tree, the first model and the converted alignment; the arguments are those of train_deltas."""
     usable, unusable = usable_utterances(table, transcripts)
     known = {u: previous.alignments[u] for u in usable if u in previous.alignments}
     grown = context_tree(table, known, previous.transitions, lexicon, options, questions=questions, rng=rng)
     transitions = TransitionModel.from_tree(previous.transitions.topology, grown.tree)
-    chosen = {u: transcripts[u] for u in usable}
-    parts = make_parts(table, chosen, lexicon, grown.tree, transitions)
-    start = converted_start(parts, known, previous.transitions, transitions, grown.tree)
+    parts = make_parts(table, {u: transcripts[u] for u in usable}, lexicon, grown.tree, transitions)
+    ids, missing = converted_start(parts, known, previous.transitions, transitions, grown.tree)
     gmms = gmms_of_leaves(grown.leaf_sums)
     _logger.info(
-        "triphone training: %s in %s, %d pdfs, %d features a frame",
+        "training with a tree: %s in %s, %d pdfs, %d features a frame",
         counted(len(usable), "utterance"), counted(len(parts), "part"), gmms.n_pdfs, gmms.dim,
     )  # fmt: skip
-    boosts = silence_boosts(grown.tree, transitions, lexicon, options.boost_silence)
-    with Workers(parts, n_jobs) as workers:
-        run = Run(
-            options, workers, gmms, transitions, boosts, rng, start, len(unusable), first_target=options.tree.max_leaves
-        )
-        for iteration in range(1, options.num_iters):
-            run.one_pass(iteration)
-            if progress:
-                progress(iteration, options.num_iters - 1)
-    run.warn_of_lost()
-    retried = run.often_retried()
-    warn_of_retried(retried, len(usable))
-    failures = {**unusable, **run.failures}
-    return TriphoneResult(run.gmms, run.transitions, grown, run.alignments(), failures, retried, run.log)
+    return Start(unusable, grown, transitions, gmms, parts, ids, missing)
+
+
+def run_passes(
+    run: Run,
+    progress: Callable[[int, int], None] | None,
+    before_pass: Callable[[int], None] = lambda iteration: None,
+) -> None:
+    """The passes from 1 on; pass 0 was the first model's. before_pass: called with the pass to come."""
+    n_passes = run.options.num_iters - 1
+    for iteration in range(1, n_passes + 1):
+        before_pass(iteration)
+        run.one_pass(iteration)
+        if progress:
+            progress(iteration, n_passes)
 
 
 def context_tree(
