@@ -170,9 +170,9 @@ class Corpus:
         allow_commands: see from_kaldi.
         Raises CorpusError if there is no corpus or nothing usable in it, or listing all problems if strict.
 
-        >>> Corpus.read("no-such-corpus")
+        >>> Corpus.read("no-such-corpus")  # doctest: +ELLIPSIS
         Traceback (most recent call last):
-        asr.errors.CorpusError: no-such-corpus: no such file or folder
+        asr.errors.CorpusError: no-such-corpus: no such file or folder; need a folder of recordings ...
         """
         from .kinds import corpus_kind
 

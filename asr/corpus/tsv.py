@@ -86,7 +86,7 @@ def _utterance(cells: dict[str, str], finder: Finder, need_text: bool) -> Uttera
     given, features = cells.get("audio", ""), cells.get("features", "")
     if not given and not features:
         raise CorpusError("names neither audio nor features")
-    stem = "_".join(nfc(Path(given or features.split(".ark:")[0]).stem).split())
+    stem = "_".join(nfc(Path((given or features.split(".ark:")[0]).replace("\\", "/")).stem).split())
     name = cells.get("id", stem)
     if not is_name(name):
         raise CorpusError(f"id {name!r} is empty, has white space or is not Unicode; need a name without blanks")

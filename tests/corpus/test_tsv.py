@@ -50,6 +50,11 @@ def test_defaults(table, tmp_path):
     assert Corpus.from_tsv(table("audio", "a.wav"), need_text=False, strict=True).ids == ["a"]
 
 
+def test_a_path_of_windows_gives_the_same_id(table, tmp_path):
+    (utterance,) = Corpus.from_tsv(table("audio|text", "sub\\b c.wav|x"), strict=True)
+    assert (utterance.id, utterance.audio) == ("b_c", tmp_path / "sub/b c.wav")
+
+
 def test_parts_of_one_recording_have_one_speaker(table):
     path = table("id|audio|text|start|end", "u1|a.wav|x|0|0.5", "u2|a.wav|y|0.5|")
     assert Corpus.from_tsv(path, strict=True).speaker_of == {"u1": "a", "u2": "a"}
