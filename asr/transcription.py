@@ -10,9 +10,10 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .corpus.core import Problem, is_unicode
+from .corpus.core import Corpus, Problem, Utterance, is_unicode
 from .corpus.folder import AUDIO_SUFFIXES, files_below
 from .corpus.kaldi import read_kaldi
+from .corpus.kinds import corpus_kind
 from .errors import AsrError, CorpusError, ModelError
 from .features.archive import has_features, place_file, read_matrix, scp_entries
 from .files import kind_of
@@ -59,13 +60,14 @@ _Found = tuple[Recording, Path | None]  # with a file's way from its folder, for
 
 
 def find_recordings(inputs: Iterable[str | os.PathLike]) -> tuple[list[Recording], list[Failure]]:
-    """Everything to transcribe in files, folders (searched to the bottom), lists (.scp) and Kaldi data directories.
+    """Everything to transcribe in files, folders (searched to the bottom), lists (.scp) and corpora.
 
+    Corpora are Kaldi data directories, tables (.tsv) and Lhotse manifests; their transcripts are not needed.
     A .npy file holds features, a .scp lists files of audio or features, and any other file given by name is taken for
     audio. In a folder the files of AUDIO_SUFFIXES are taken, sorted by path, but hidden ones, each with the features of
     X.npy beside X.wav if there are any; in a folder without audio the .npy files are. The id is the file's stem (with
-    the way to it where several files have the same stem), or that of the list or data directory. What is given twice is
-    taken once. Without speaker information, which only a data directory has, every file is a speaker of its own.
+    the way to it where several files have the same stem), or that of the list or corpus. What is given twice is
+    taken once. Without speaker information, which only corpora have, every file is a speaker of its own.
     Returns the recordings, and the inputs that hold none or cannot be told apart.
     """
     found, failures = [], []
@@ -81,8 +83,8 @@ def _of_input(given: str | os.PathLike) -> tuple[list[_Found], list[Failure]]:
     """What one input holds, and what is wrong with it."""
     kind = kind_of(given) if os.fspath(given) else "missing"  # Path("") would be the current folder
     path, suffix = Path(given), Path(given).suffix.lower()
-    if kind == "folder" and "file" in (kind_of(path / "wav.scp"), kind_of(path / "feats.scp")):
-        recordings, failures = _data_directory(path)
+    if _is_corpus(path, kind):
+        recordings, failures = _corpus(path)
         return [(recording, None) for recording in recordings], failures
     if kind == "folder":
         recordings, failures = _folder(path)
@@ -139,16 +141,29 @@ def _list(path: Path) -> tuple[list[Recording], list[Failure]]:
     return found, failures
 
 
-def _data_directory(directory: Path) -> tuple[list[Recording], list[Failure]]:
-    """The utterances of a Kaldi data directory, and its problems."""
+def _is_corpus(path: Path, kind: str) -> bool:
+    """Whether an input is a data directory, a table or Lhotse manifests, which know ids and speakers."""
     try:
-        utterances, problems = read_kaldi(directory, need_text=False)
+        return kind in ("file", "folder") and corpus_kind(path) != "folder"
+    except CorpusError:  # a file of another kind
+        return False
+
+
+def _corpus(path: Path) -> tuple[list[Recording], list[Failure]]:
+    """The utterances of a corpus, and its problems. Transcripts are not asked for."""
+    try:
+        if corpus_kind(path) == "kaldi":
+            found, problems = read_kaldi(path, need_text=False)
+            utterances: Sequence[Utterance] = found
+        else:
+            corpus = Corpus.read(path, need_text=False)
+            utterances, problems = corpus.utterances, list(corpus.problems)
     except CorpusError as error:
-        return [], [Failure(str(directory), str(error))]
+        return [], [Failure(str(path), str(error))]
     if not utterances and not problems:
-        problems = [Problem(str(directory), "the data directory is empty: its scp has no line")]
-    found = [Recording(u.id, u.audio, u.speaker, u.start, u.end, u.features) for u in utterances]
-    return found, [Failure(p.where, str(p)) for p in problems]
+        problems = [Problem(str(path), "the data directory is empty: its scp has no line")]
+    recordings = [Recording(u.id, u.audio, u.speaker, u.start, u.end, u.features) for u in utterances]
+    return recordings, [Failure(p.where, str(p)) for p in problems]
 
 
 def _once(found: list[_Found]) -> list[_Found]:

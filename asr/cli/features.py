@@ -52,7 +52,7 @@ def settings(ctx: typer.Context, incomplete: str) -> list[str]:
 def features(
     kind: Annotated[Kind, typer.Argument(metavar="KIND", help=f"{', '.join(k.value for k in Kind)}.")],
     inputs: Annotated[
-        list[str] | None, typer.Argument(metavar="INPUT", help="Audio files, folders, Kaldi data directories.")
+        list[str] | None, typer.Argument(metavar="INPUT", help="Audio: files, folders, Kaldi data directories, .tsv.")
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="The folder to write to; needed.")] = None,
     form: Annotated[

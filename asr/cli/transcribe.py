@@ -30,7 +30,9 @@ def transcribe(
     ],
     inputs: Annotated[
         list[str] | None,
-        typer.Argument(metavar="INPUT", help="Audio files, folders, Kaldi data directories.", show_default=False),
+        typer.Argument(
+            metavar="INPUT", help="Audio or features: files, folders, Kaldi data directories, .tsv.", show_default=False
+        ),
     ] = None,
     format: Annotated[
         OutputFormat, typer.Option("--format", help="id<TAB>words, a JSON object a line, or NIST's CTM.")

@@ -1,3 +1,5 @@
+import json
+
 import kaldiio
 import numpy as np
 import pytest
@@ -93,3 +95,23 @@ def test_features_of_features_are_refused(run, tmp_path):
     np.save(tmp_path / "x.npy", np.zeros((5, 3), np.float32))
     done = run("features", "mfcc", tmp_path / "x.npy", "--out", tmp_path / "out")
     assert done.status == 1 and "holds features already" in done.err
+
+
+def test_a_table_and_lhotse_manifests_are_read_with_their_speakers_and_times(run, recordings, tmp_path):
+    rows = [
+        "id\taudio\tspeaker\tstart\tend",
+        f"u1\t{recordings / 'one.wav'}\tann\t0.1\t0.3",
+        "u2\tmissing.wav\tbob\t\t",
+    ]
+    (tmp_path / "c.tsv").write_text("\n".join(rows) + "\n")
+    done = run("features", "mfcc", tmp_path / "c.tsv", "--out", tmp_path / "out")
+    assert done.status == 1 and "missing.wav" in done.err.splitlines()[0] and done.err.endswith("1 of 2 failed\n")
+    samples, _ = soundfile.read(recordings / "one.wav", dtype="float32")
+    assert np.array_equal(np.load(tmp_path / "out" / "u1.npy"), asr.mfcc(samples[1600:4800], 16000))
+    source = {"type": "file", "channels": [0], "source": str(recordings / "two.wav")}
+    recording = {"id": "r", "sources": [source], "sampling_rate": 16000, "num_samples": 4800, "duration": 0.3}
+    supervision = {"id": "s", "recording_id": "r", "start": 0, "duration": 0.3, "channel": 0, "speaker": "x"}
+    (tmp_path / "recordings.jsonl").write_text(json.dumps(recording) + "\n")
+    (tmp_path / "supervisions.jsonl").write_text(json.dumps(supervision) + "\n")
+    done = run("features", "mfcc", tmp_path / "recordings.jsonl", "--out", tmp_path / "more")
+    assert done.status == 0 and (tmp_path / "more" / "s.npy").is_file(), done
