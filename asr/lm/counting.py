@@ -33,7 +33,8 @@ def count(sentences: Iterable[Sentence], order: int, *, vocabulary: Iterable[str
     """The n-grams of a text and their counts.
 
     sentences: text with blanks between words, or sequences of words. An empty one counts as a sentence.
-    order: the length of the longest n-grams, at least 1; 3 for trigrams.
+    order: the length of the longest n-grams, at least 1; 3 for trigrams. No sentence may have such long ones; then the
+        counts end at the longest that there are.
     vocabulary: the words to tell apart, others count as `<unk>`; None: all words of the text.
     Raises LanguageModelError where there is no sentence, or one holds `<s>` or `</s>`.
 
@@ -57,6 +58,8 @@ def count(sentences: Iterable[Sentence], order: int, *, vocabulary: Iterable[str
         keys, places, number = np.unique(
             before[valid] * len(words) + ids[valid], return_inverse=True, return_counts=True
         )
+        if not len(keys):
+            break
         node = np.full(len(ids), -1)
         node[valid] = trie.n_nodes + places
         trie = trie.extended(keys)

@@ -1,5 +1,6 @@
 """The words of a language model and their ids; sentences as one flat array of ids."""
 
+import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ UNKNOWN, START, END = "<unk>", "<s>", "</s>"
 UNKNOWN_ID, START_ID, END_ID = 0, 1, 2
 
 Sentence = str | Sequence[str]
+
+_BLANK = re.compile(r"[ \t\n\r\f\v]")  # what separates the fields of an ARPA file
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,7 @@ class Vocabulary:
         if self.names[:3] != (UNKNOWN, START, END):
             raise LanguageModelError(f"a vocabulary starts with {UNKNOWN}, {START}, {END}; found {self.names[:3]}")
         for name in self.names:
-            if len(name.split()) != 1 or name.strip() != name:
+            if not name or _BLANK.search(name):
                 raise LanguageModelError(f"word {name!r}: need one or more characters, none of them a blank")
         if len(self._ids) != len(self.names):
             twice = next(name for i, name in enumerate(self.names) if self._ids[name] != i)

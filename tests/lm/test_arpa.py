@@ -85,6 +85,14 @@ def test_missing_beginnings_are_added_as_backing_off_has_them(tmp_path, caplog):
     assert model.log_prob(["b"], "b") == pytest.approx(ln10 * (-0.25 - 0.6))
 
 
+def test_words_may_hold_any_character_but_blanks(tmp_path):
+    text = SMALL.replace("\ta", "\t\u00a0\\x").replace("<s> a", "<s> \u00a0\\x")
+    model = read_arpa(saved(tmp_path, text))
+    assert model.vocabulary.names[3:] == ("b", "\u00a0\\x") and model.n_ngrams == [5, 3, 1]
+    write_arpa(model, tmp_path / "again.arpa")
+    assert read_arpa(tmp_path / "again.arpa").vocabulary == model.vocabulary
+
+
 def test_a_model_without_end_or_start_is_read(tmp_path, caplog):
     model = read_arpa(saved(tmp_path, "\\data\\\nngram 1=2\n\\1-grams:\n-0.3 x\n-0.3 y\n\\end\\\n"))
     assert model.order == 1 and model.log_prob([], "x") == pytest.approx(-0.3 * math.log(10))

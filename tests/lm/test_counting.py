@@ -45,6 +45,11 @@ def test_sentences_with_marks_of_their_own_are_refused(sentence, number):
         count(["a b", sentence], 2)
 
 
+def test_the_order_is_no_longer_than_the_sentences():
+    assert count(["a", ""], 7).trie.order == 3
+    assert count([""], 7).trie.order == 2
+
+
 def test_impossible_wishes_are_refused():
     with pytest.raises(LanguageModelError, match="order=0"):
         count(["a"], 0)
