@@ -82,7 +82,7 @@ def main() -> None:
         Result(system, name, seed, bench.test(system, folds, seed))
         for name, (folds, n_seeds) in tests.items()
         for system in systems
-        for seed in settings.seeds[:n_seeds]
+        for seed in settings.seeds[: min(n_seeds, arguments.seeds or n_seeds)]
     ]
     finish(run, "Spoken digits", results, corpus)
     if arguments.ship:
@@ -94,6 +94,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--corpus", default="synth", metavar="DIR|synth", help="the recordings, or synth (default)")
     parser.add_argument("--out", default="build/digits", metavar="DIR", help="where everything goes (%(default)s)")
     parser.add_argument("--tests", default=",".join(TESTS), metavar="NAMES", help="only these (%(default)s)")
+    parser.add_argument("--seeds", type=int, metavar="N", help="no more than N seeds a test, for a quick look")
     parser.add_argument("--ship", type=Path, metavar="DIR", help="also write the streaming model with its card there")
     parser.add_argument("--make-lists", action="store_true", help="only write the lists of strings anew")
     arguments = parser.parse_args()
