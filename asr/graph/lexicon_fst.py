@@ -1,6 +1,7 @@
 """L: from phones to words, with optional silence and disambiguation symbols."""
 
 import math
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -39,22 +40,32 @@ def lexicon_graph(lexicon: "Lexicon") -> Graph:
     weight[begins] = [-math.log(entry.probability) for entry in lexicon.entries]
     extra = [(_LOOP, lexicon.disambiguation_ids[0], lexicon.words["#0"], 0.0, _LOOP)]
     if silence:
-        cost, cost_without = -math.log(lexicon.silence_prob), -math.log(1.0 - lexicon.silence_prob)
         ends = zip(*(column[last].tolist() for column in (source, ilabel, olabel, weight)), strict=True)
-        extra += [(s, i, o, w + cost, _PAUSE) for s, i, o, w in ends]
-        weight[last] += cost_without
-        extra += [
-            (_START, 0, 0, cost_without, _LOOP),
-            (_START, 0, 0, cost, _PAUSE),
-            (_PAUSE, lexicon.silence_id, 0, 0.0, _AFTER_PAUSE),
-            (_AFTER_PAUSE, lexicon.silence_disambiguation_id or 0, 0, 0.0, _LOOP),
-        ]
+        extra += _silence_arcs(lexicon, ends)
+        weight[last] -= math.log(1.0 - lexicon.silence_prob)
     more = [np.array(column) for column in zip(*extra, strict=True)]
     columns = (np.concatenate(pair) for pair in zip((source, ilabel, olabel, weight, target), more, strict=True))
     final = np.full(n_fixed + int((~last).sum()), np.inf)
     final[_LOOP] = 0.0
     source, ilabel, olabel, weight, target = columns
     return Graph.from_arrays(_START if silence else _LOOP, source, ilabel, olabel, weight, target, final)
+
+
+def _silence_arcs(
+    lexicon: "Lexicon", ends: Iterable[tuple[int, int, int, float]]
+) -> list[tuple[int, int, int, float, int]]:
+    """The arcs before, through and after a pause, and those past it at the start.
+
+    ends: the source, labels and cost of each pronunciation's last arc.
+    """
+    cost, cost_without = -math.log(lexicon.silence_prob), -math.log(1.0 - lexicon.silence_prob)
+    return [
+        *((source, ilabel, olabel, weight + cost, _PAUSE) for source, ilabel, olabel, weight in ends),
+        (_START, 0, 0, cost_without, _LOOP),
+        (_START, 0, 0, cost, _PAUSE),
+        (_PAUSE, lexicon.silence_id, 0, 0.0, _AFTER_PAUSE),
+        (_AFTER_PAUSE, lexicon.silence_disambiguation_id or 0, 0, 0.0, _LOOP),
+    ]
 
 
 def _pronunciations(lexicon: "Lexicon") -> tuple[list[tuple[int, ...]], list[int]]:

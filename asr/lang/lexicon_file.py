@@ -89,10 +89,11 @@ def _has_probabilities(lines: Sequence[_Line]) -> bool:
     (Kaldi's scripts write 1 for the likeliest pronunciation), but not if it is one that `lexicon_text` wrote.
     Raises LexiconError listing lines without number, or those with one, where only a part of them has decimals.
     """
-    firsts = [line.fields[0] if len(line.fields) > 1 else "" for line in lines]
+    firsts = [line.fields[0] if line.fields else "" for line in lines]
     decimals = [is_decimal(first) for first in firsts]
     if not any(decimals):  # an empty file is refused later, with or without
-        return all(first == "1" for first in firsts) and not any(_OWN_LAYOUT.fullmatch(line.text) for line in lines)
+        ones = all(line.fields[:1] == ["1"] and len(line.fields) > 1 for line in lines)
+        return ones and not any(_OWN_LAYOUT.fullmatch(line.text) for line in lines)
     numbers = [decimal or first.isdecimal() for decimal, first in zip(decimals, firsts, strict=True)]
     if not all(numbers):
         few = 2 * sum(numbers) < len(lines)

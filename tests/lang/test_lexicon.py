@@ -157,7 +157,8 @@ def test_settings_in_the_file_and_their_replacement(tmp_path):
         ("a 1.5 A\nb 0 B\n", r"lexicon.tsv:1: word 'a': probability 1.5; need(.|\n)*lexicon.tsv:2: .* probability 0;"),
         ("a 0.0 A\n", r"lexicon.tsv:1: word 'a': probability 0; need one above 0, at most 1"),
         ("a 0.8 0.4 1.1 0.9 A\n", r"lexicon.tsv:1: word 'a': '0.4' looks like a number.*lexiconp_silprob.txt"),
-        ("a 0.8\n", r"lexicon.tsv:1: word 'a': '0.8' looks like a number"),
+        ("a 0.8\n", r"lexicon.tsv:1: word 'a' has no phones"),
+        ("a 0.8 A\nb 0.5\n", r"lexicon.tsv:2: word 'b' has no phones"),
         ("a 0.8 A\na 0.4 A\n", r"lexicon.tsv:2: word 'a' with phones 'A' was given before"),
         (";; position_dependent=maybe\na A\n", r"lexicon.tsv:1: position_dependent='maybe'; need true or false"),
         (";; position_dependent=true\na A_B B_E\nb A_S\n", r"lexicon.tsv: .* have their positions in their names"),
@@ -206,6 +207,7 @@ def test_phones_named_by_whole_numbers_are_no_probabilities(tmp_path):
     assert Lexicon.load(lexicon_file(tmp_path, "oe 9\neu 2 1\n")).entries[1].phones == ("2", "1")
     assert Lexicon.load(lexicon_file(tmp_path, "oe 1 s\neu 2 s\n")).entries[0].phones == ("1", "s")
     assert Lexicon.load(lexicon_file(tmp_path, "oe\t1 s\neu\t1 t\n")).entries[0].phones == ("1", "s")
+    assert Lexicon.load(lexicon_file(tmp_path, "oe 1\neu 1 t\n")).entries[0].phones == ("1",)
 
 
 @pytest.mark.parametrize("probability", [0.0, -0.5, 1.01, math.nan, math.inf, "1", None])
