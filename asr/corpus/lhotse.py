@@ -42,9 +42,13 @@ def _value(item: dict[str, Any], key: str, kind: type | tuple[type, ...], what: 
 
 
 def manifests_in(directory: Path) -> dict[str, list[Path]]:
-    """The manifests of a folder by kind: recordings, supervisions, cuts."""
+    """The manifests of a folder by kind: recordings, supervisions, cuts. Raises CorpusError for one out of reach."""
     found: dict[str, list[Path]] = {"recordings": [], "supervisions": [], "cuts": []}
-    for path in sorted(directory.iterdir()) if kind_of(directory) == "folder" else []:
+    try:
+        paths_there = sorted(directory.iterdir()) if kind_of(directory) == "folder" else []
+    except OSError as error:
+        raise CorpusError(f"{directory}: the folder cannot be read: {error.strerror}; allow it") from None
+    for path in paths_there:
         for kind, paths in found.items():
             if kind in path.name and path.name.endswith(SUFFIXES) and not path.name.startswith("."):
                 paths.append(path)

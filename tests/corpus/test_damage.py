@@ -378,6 +378,9 @@ def test_a_folder_that_may_not_be_read(audio):
     (audio / "s4").chmod(0)
     try:
         check("folder", audio, "s4", "the folder cannot be read", ["u1", "u2", "u3"])
+        for reader in (Corpus.read, Corpus.from_lhotse):
+            with pytest.raises(CorpusError, match="s4: the folder cannot be read"):
+                reader(audio / "s4")
     finally:
         (audio / "s4").chmod(0o700)
 
