@@ -1,6 +1,7 @@
-"""The `asr` command as a person uses it: in a process of its own."""
+"""`asr transcribe` and `asr score` as a person uses them."""
 
 import dataclasses
+import io
 import json
 import os
 import shlex
@@ -9,20 +10,32 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
+from asr.cli import main
 from asr.cli.common import output
 from asr.errors import AsrError
 
 ASR = [sys.executable, "-m", "asr"]
 
 
-def asr(*arguments, **kwargs):
-    return subprocess.run([*ASR, *map(str, arguments)], capture_output=True, text=True, timeout=120, **kwargs)
+def in_process_of_its_own(*arguments):
+    return subprocess.run([*ASR, *map(str, arguments)], capture_output=True, text=True, timeout=120)
+
+
+def asr(*arguments):
+    """The same in this process, which has no start to wait for."""
+    out, err = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        patch.setattr(sys, "argv", ["asr", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+    return subprocess.CompletedProcess(arguments, ended.value.code or 0, out.getvalue(), err.getvalue())
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +63,7 @@ def broken_files(folder: Path, sample: Path) -> dict[str, str]:
 
 
 def test_sample_is_transcribed(words):
-    done = asr("transcribe", "digits", "--sample")
+    done = in_process_of_its_own("transcribe", "digits", "--sample")
     assert done.returncode == 0, done.stderr
     assert done.stdout == f"sample\t{words}\n"
 
@@ -143,7 +156,7 @@ def test_help_and_import_stay_light():
         code = f"import sys; {statement}; print(*sys.modules)"
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
         assert not banned & {m.split(".")[0] for m in done.stdout.split()}, statement
-    assert "transcribe" in asr("--help").stdout
+    assert "transcribe" in in_process_of_its_own("--help").stdout
 
 
 def test_transcribing_works_without_cache_and_home(tmp_path, words):
