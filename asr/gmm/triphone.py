@@ -16,7 +16,7 @@ from ..hmm.tree_building import GrownTree, RootSpec, TreeOptions, grow_tree
 from ..hmm.tree_statistics import VARIANCE_FLOOR, tree_statistics
 from .coverage import counted, warn_of_retried
 from .model import DiagGmms
-from .passes import Part, Workers, make_parts
+from .passes import PART_FRAMES, Part, Workers, make_parts
 from .schedule import PassRecord, Run, Schedule, usable_utterances
 
 if TYPE_CHECKING:
@@ -162,7 +162,8 @@ def start_training(
     known = {u: previous.alignments[u] for u in usable if u in previous.alignments}
     grown = context_tree(table, known, previous.transitions, lexicon, options, questions=questions, rng=rng)
     transitions = TransitionModel.from_tree(previous.transitions.topology, grown.tree)
-    parts = make_parts(table, {u: transcripts[u] for u in usable}, lexicon, grown.tree, transitions)
+    chosen = {u: transcripts[u] for u in usable}
+    parts = make_parts(table, chosen, lexicon, grown.tree, transitions, part_frames=PART_FRAMES)
     ids, missing = converted_start(parts, known, previous.transitions, transitions, grown.tree)
     gmms = gmms_of_leaves(grown.leaf_sums)
     _logger.info(
