@@ -73,18 +73,11 @@ def draw_signal(
     """
     check_plotting()
     import matplotlib
-    from matplotlib.figure import Figure
-    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     seconds = len(samples) / rate
     lanes = [(label, lane, colour) for label, lane, colour in _lanes(words, phones, seconds) if lane]
-    heights = [1.5, *[0.42] * len(lanes), 2.3, *([2.0] if panel else [])]
     with matplotlib.rc_context(_style()):
-        layout = ConstrainedLayoutEngine(h_pad=0.03, w_pad=0.04, hspace=0, wspace=0.01)
-        figure = Figure(figsize=(_WIDTH, sum(heights) + 0.9), layout=layout)
-        grid = figure.add_gridspec(len(heights), 2, width_ratios=[62, 1], height_ratios=heights)
-        axes: list[Any] = [figure.add_subplot(grid[0, 0])]
-        axes += [figure.add_subplot(grid[row, 0], sharex=axes[0]) for row in range(1, len(heights))]
+        figure, axes, grid = _figure([1.5, *[0.42] * len(lanes), 2.3, *([2.0] if panel else [])])
         span = (offset, offset + seconds)
         _draw_waveform(axes[0], samples, rate, offset)
         for axis, (label, lane, colour) in zip(axes[1:], lanes, strict=False):
@@ -99,6 +92,19 @@ def draw_signal(
         axes[-1].set_xlabel("time (s)")
         axes[0].set_title(title, loc="left", fontsize=12)
     return figure
+
+
+def _figure(heights: Sequence[float]) -> tuple[Any, list[Any], Any]:
+    """A figure with panels of these heights in inches, one below the other, and the grid they lie in."""
+    from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    layout = ConstrainedLayoutEngine(h_pad=0.03, w_pad=0.04, hspace=0, wspace=0.01)
+    figure = Figure(figsize=(_WIDTH, sum(heights) + 0.9), layout=layout)
+    grid = figure.add_gridspec(len(heights), 2, width_ratios=[62, 1], height_ratios=heights)
+    axes: list[Any] = [figure.add_subplot(grid[0, 0])]
+    axes += [figure.add_subplot(grid[row, 0], sharex=axes[0]) for row in range(1, len(heights))]
+    return figure, axes, grid
 
 
 def save_picture(figure: Any, path: str | os.PathLike) -> None:
