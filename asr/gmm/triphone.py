@@ -10,7 +10,7 @@ import numpy as np
 from ..errors import ModelError
 from ..hmm.convert import convert_alignments
 from ..hmm.decision_tree import DecisionTree
-from ..hmm.questions import Question, clustered_questions
+from ..hmm.questions import Question, clustered_questions, position_questions
 from ..hmm.transitions import TransitionModel
 from ..hmm.tree_building import GrownTree, RootSpec, TreeOptions, grow_tree
 from ..hmm.tree_statistics import VARIANCE_FLOOR, tree_statistics
@@ -199,7 +199,8 @@ def context_tree(
 ) -> GrownTree:
     """The decision tree of aligned utterances; silence is not split and does not see its neighbours.
 
-    Phones that the lexicon counts as one, such as one phone in different positions of a word, share their roots.
+    Phones that the lexicon counts as one, such as one phone in different positions of a word, share their roots; the
+    tree may ask for the position.
     """
     silence = lexicon.silence_id
     statistics = tree_statistics(
@@ -207,10 +208,10 @@ def context_tree(
         width=options.context_width, central=options.central_position, context_free=[silence],
     )  # fmt: skip
     sets = lexicon.phone_sets
-    clustered = clustered_questions(statistics, sets, rng)
+    asked = [*clustered_questions(statistics, sets, rng), *position_questions(lexicon), *questions]
     roots = [RootSpec(s, shared=silence not in s, split=silence not in s) for s in sets]
     classes = {phone: transitions.topology.n_pdf_classes(phone) for phone in transitions.topology.phones}
-    grown = grow_tree(statistics, list(dict.fromkeys([*clustered, *questions])), roots, classes, options.tree)
+    grown = grow_tree(statistics, list(dict.fromkeys(asked)), roots, classes, options.tree)
     _logger.info(
         "decision tree: %s of %s, %d frames; %d leaves by splitting, %d pdfs after joining, gain %.3f nats a frame",
         counted(len(statistics.windows), "context"), counted(len(sets), "phone"), statistics.n_frames,

@@ -8,9 +8,11 @@ import numpy as np
 
 from ..errors import LexiconError, did_you_mean
 from ..files import numbered_lines
+from ..lang.entries import POSITIONS
 from .tree_statistics import TreeStatistics, grouped_sums, log_likelihood
 
 if TYPE_CHECKING:
+    from ..lang.lexicon import Lexicon
     from ..lang.symbols import SymbolTable
 
 Question = tuple[int, ...]
@@ -92,6 +94,17 @@ def _move_singly(sums: np.ndarray, first: np.ndarray) -> float:
         inside, score = sums[first].sum(axis=0), float(scores[best])
 
 
+def position_questions(lexicon: "Lexicon") -> list[Question]:
+    """For each place in a word the phones that stand there; none where phones do not depend on their position.
+
+    As Kaldi's prepare_lang.sh adds them to extra_questions.txt.
+    """
+    if not lexicon.position_dependent:
+        return []
+    by_place = zip(*(phones for phones in lexicon.phone_sets if lexicon.silence_id not in phones), strict=True)
+    return [tuple(sorted(place)) for place in by_place]
+
+
 def read_questions(path: Path, phones: "SymbolTable") -> list[Question]:
     """The questions of a text file: a set of phones on each line, separated by blanks; `#` begins a comment.
 
@@ -104,7 +117,7 @@ def read_questions(path: Path, phones: "SymbolTable") -> list[Question]:
     in_positions: dict[str, list[int]] = {}
     for name in names:
         base, _, position = name.rpartition("_")
-        if base and position in ("B", "E", "I", "S"):
+        if base and position in POSITIONS:
             in_positions.setdefault(base, []).append(phones[name])
     questions: list[Question] = []
     for number, line in numbered_lines(path):

@@ -115,6 +115,18 @@ def test_wider_and_narrower_contexts(data, mono):
     assert alone.tree.n_pdfs == mono.tree.n_pdfs
 
 
+def test_positions_of_a_phone_share_their_roots(data):
+    lexicon = Lexicon(LEXICON.entries, position_dependent=True)
+    table, _ = data
+    transcripts = {u: lexicon.encode(" ".join(LEXICON.words.name(i) for i in ids)) for u, ids in data[1].items()}
+    mono = train_mono(table, transcripts, lexicon, MonoOptions(num_iters=8, total_gaussians=25, max_iter_inc=5))
+    tree = train_deltas(table, transcripts, lexicon, mono, OPTIONS).tree
+    assert sorted(len(root.phones) for root in tree.roots) == [1] * 5 + [4] * 3
+    beginning, ending = lexicon.phones["A_B"], lexicon.phones["A_E"]
+    b, c = lexicon.phones["B_I"], lexicon.phones["C_I"]
+    assert all(tree.pdf((before, p, c), 0) < tree.n_pdfs for before in (0, b, c) for p in (beginning, ending))
+
+
 def test_utterances_without_alignment_join_at_the_first_realignment(data, mono):
     table, transcripts = data
 

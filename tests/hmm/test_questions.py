@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from asr.errors import LexiconError
-from asr.hmm.questions import clustered_questions, read_questions, two_means
+from asr.hmm.questions import clustered_questions, position_questions, read_questions, two_means
 from asr.hmm.tree_statistics import TreeStatistics, log_likelihood
+from asr.lang.lexicon import Lexicon
 from asr.lang.symbols import SymbolTable
 
 
@@ -66,6 +67,14 @@ def test_classes_that_nobody_has_fall_back_to_all():
     statistics = statistics_of({2: (5, 0), 3: (-5, 0), 4: (-5, 2)}, rng)
     found = clustered_questions(statistics, [[2], [3], [4]], rng, pdf_classes=[7])
     assert (3, 4) in found
+
+
+def test_places_in_a_word_are_asked_for():
+    words = [("ab", ("A", "B")), ("a", ("A",))]
+    assert position_questions(Lexicon(words)) == []
+    lexicon = Lexicon(words, position_dependent=True)
+    named = [{lexicon.phones.name(p) for p in question} for question in position_questions(lexicon)]
+    assert sorted(map(sorted, named)) == [[f"A_{place}", f"B_{place}"] for place in "BEIS"]
 
 
 def test_questions_of_a_file(tmp_path):
