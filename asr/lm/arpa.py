@@ -67,10 +67,10 @@ def read_arpa(path: str | os.PathLike) -> NgramModel:
     """Read an ARPA file of any order, plain or gzip-compressed.
 
     Text before `\\data\\` and empty lines are passed over; n-grams, and sections, may come in any order; tabs or blanks
-    separate fields; a missing back-off weight is 0; a logarithm of -99 or below is a probability of 0. Without `<unk>`
-    the vocabulary is closed; `<UNK>` means the same. An n-gram whose beginning is missing is kept, and the beginning
-    added with the probability that it has by backing off. Sizes that differ from those of the header are logged as a
-    warning.
+    separate fields; a missing back-off weight is 0, and those of the highest order have no meaning; a logarithm of -99
+    or below is a probability of 0. Without `<unk>` the vocabulary is closed; `<UNK>` means the same. An n-gram whose
+    beginning is missing is kept, and the beginning added with the probability that it has by backing off. Sizes that
+    differ from those of the header are logged as a warning.
     Raises LanguageModelError with file:line for a line that cannot be used, and for a file that is cut short.
     """
     sections, sizes = _sections(path, unpacked(path).split(b"\n"))
@@ -91,6 +91,7 @@ def read_arpa(path: str | os.PathLike) -> NgramModel:
         _check_once(path, places, grams, names, sections[k][1] if k in sections else [])
         log_probs[places], back_offs[places] = found_probs, found_weights
     log_probs[[0, 1 + START_ID]] = -np.inf
+    back_offs[trie.nodes(order)] = 0.0
     return _with_beginnings(NgramModel(names, trie, log_probs, back_offs), path)
 
 
@@ -174,7 +175,7 @@ def _table(path, order: int, lines: list[bytes], numbers: list[int], ids: dict[b
     bad = (values[0] > 1e-3) | np.isnan(values).any(axis=0) | np.isposinf(values[1])
     if bad.any():
         i = int(np.argmax(bad))
-        _refuse(path, numbers[i], lines[i], "a logarithm of a probability is not above 0, and neither is a NaN")
+        _refuse(path, numbers[i], lines[i], "the logarithm of a probability is 0 or less, and NaN is no number")
     log_probs = np.where(values[0] <= _ZERO, -np.inf, np.minimum(values[0], 0.0) * _LN10)
     return grams, log_probs, values[1] * _LN10
 

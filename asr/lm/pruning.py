@@ -1,6 +1,7 @@
 """Smaller models: without the n-grams whose loss changes the distribution least."""
 
 import logging
+import math
 
 import numpy as np
 
@@ -31,10 +32,10 @@ def prune(model: NgramModel, threshold: float) -> NgramModel:
     history_log_probs = _joint_log_probs(model)
     for order in range(trie.order, 1, -1):
         here = trie.nodes(order)
-        change = np.expm1(_divergences(model, order, history_log_probs))
+        matters = _divergences(model, order, history_log_probs) >= math.log1p(threshold)
         is_needed = np.zeros(trie.n_nodes, bool)
         is_needed[trie.parent[kept.nonzero()[0]]] = True
-        kept[here] = (change >= threshold) | is_needed[here]
+        kept[here] = matters | is_needed[here]
         _log.info("order %d: %d of %d n-grams stay", order, int(kept[here].sum()), here.stop - here.start)
     smaller = NgramModel(model.vocabulary, trie.subset(kept), model.log_probs[kept], model.back_offs[kept])
     return with_back_offs(smaller)
@@ -70,4 +71,8 @@ def _divergences(model: NgramModel, order: int, history_log_probs: np.ndarray) -
         # What is left to back off keeps its shape, and only its weight changes.
         rest = np.where(left > 0.0, left * (log_weight - model.back_offs[history]), 0.0)
         lost = np.exp(log_prob) * (log_lower + log_weight - log_prob)
-    return np.where(np.isneginf(log_prob), 0.0, -np.exp(history_log_probs[history]) * (lost + rest))
+        found = -np.exp(history_log_probs[history]) * (lost + rest)
+    # What backing off would make impossible is never given up; what is impossible already is no loss.
+    found[np.isnan(found)] = np.inf
+    found[np.isneginf(log_prob) | np.isneginf(history_log_probs[history])] = 0.0
+    return found

@@ -3,6 +3,7 @@
 import gzip
 import logging
 import math
+import random
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asr.errors import LanguageModelError
-from asr.lm import SMOOTHINGS, NgramModel, read_arpa, train, write_arpa
+from asr.lm import SMOOTHINGS, NgramModel, prune, read_arpa, train, write_arpa
 
 SMALL = r"""a comment that some programs write
 
@@ -93,6 +94,13 @@ def test_words_may_hold_any_character_but_blanks(tmp_path):
     assert read_arpa(tmp_path / "again.arpa").vocabulary == model.vocabulary
 
 
+def test_back_off_weights_of_the_highest_order_have_no_meaning(tmp_path, slow):
+    longest = slow.table_of(read_arpa(saved(tmp_path, SMALL.replace("-0.1\t<s> a b", "-0.1\t<s> a b\t-0.7"))))
+    assert longest == slow.table_of(read_arpa(saved(tmp_path, SMALL)))
+    single = read_arpa(saved(tmp_path, "\\data\\\nngram 1=2\n\\1-grams:\n-0.3 x\n-0.3 <s> -0.4\n\\end\\\n"))
+    assert single.log_prob(["<s>"], "x") == pytest.approx(-0.3 * math.log(10)) and not single.back_offs.any()
+
+
 def test_a_model_without_end_or_start_is_read(tmp_path, caplog):
     model = read_arpa(saved(tmp_path, "\\data\\\nngram 1=2\n\\1-grams:\n-0.3 x\n-0.3 y\n\\end\\\n"))
     assert model.order == 1 and model.log_prob([], "x") == pytest.approx(-0.3 * math.log(10))
@@ -109,7 +117,7 @@ def test_a_model_without_end_or_start_is_read(tmp_path, caplog):
         ("-0.2\ta b\t-0.1", "-0.2\ta b\t-0.1 c d", r"lm.arpa:16: .* 3 or 4 fields, not 6"),
         ("-0.2\ta b", "-o.2\ta b", r"lm.arpa:16: .*'-o.2' is no number"),
         ("a b\t-0.1", "a b\t-0.1x", r"lm.arpa:16: .*'-0.1x' is no number"),
-        ("-0.2\ta b", "0.2\ta b", r"lm.arpa:16: a logarithm of a probability is not above 0"),
+        ("-0.2\ta b", "0.2\ta b", r"lm.arpa:16: the logarithm of a probability is 0 or less"),
         ("-0.2\ta b", "nan\ta b", r"lm.arpa:16: .*NaN"),
         ("a b\t-0.1", "a b\tinf", r"lm.arpa:16: "),
         ("-0.3\tb </s>", "-0.3\tc </s>", r"lm.arpa:18: word 'c' is not among the 1-grams"),
@@ -185,6 +193,28 @@ def test_the_file_is_the_one_that_others_write(tmp_path, kenlm_arpa):
 def test_kenlms_scores_of_its_own_file_are_ours(kenlm_arpa, held_out, references):
     model = read_arpa(kenlm_arpa)
     assert [model.score(s) for s in held_out] == pytest.approx(references["kenlm"]["4"]["scores"], rel=1e-5)
+
+
+def test_whatever_is_wrong_with_a_file_is_said_as_such(tmp_path):
+    """Random damage: either an error of ours, or a model that can be used."""
+    rng = random.Random(0)
+    for _ in range(300):
+        raw = bytearray(SMALL.encode())
+        for _ in range(rng.randint(1, 4)):
+            place = rng.randrange(len(raw))
+            if rng.random() < 0.3:
+                del raw[place : place + rng.randint(1, 30)]
+            else:
+                raw[place] = rng.choice(b"\\0123456789-.\t\n ab</s>\xff\x00")
+            if not raw:
+                break
+        try:
+            model = read_arpa(saved(tmp_path, bytes(raw)))
+        except LanguageModelError as error:
+            assert "lm.arpa" in str(error)
+        else:
+            write_arpa(prune(model, 1e-4), tmp_path / "again.arpa")
+            assert not math.isnan(read_arpa(tmp_path / "again.arpa").score("a b"))
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path):
