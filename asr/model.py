@@ -249,7 +249,9 @@ class Model:
         return TimedPhone(self.lexicon.phones.name(segment.phone), *self._seconds(segment.start, segment.end))
 
     def _seconds(self, start: int, end: int) -> tuple[float, float]:
-        return round(start * self.frame_shift, 4), round(end * self.frame_shift, 4)
+        """Times of the boundaries before two frames; what begins with the first frame begins with the recording."""
+        first = self.features.first_boundary
+        return round(start * self.frame_shift + first, 4) if start else 0.0, round(end * self.frame_shift + first, 4)
 
     def save(self, directory: str | os.PathLike) -> Path:
         """Write the model directory, whole or not at all; an older one of that name is replaced."""

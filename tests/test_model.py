@@ -39,7 +39,9 @@ def test_phones_and_words_tile_the_alignment(digits_model, sample):
     result = digits_model.transcribe(sample)
     edges = [p.start for p in result.phones] + [result.phones[-1].end]
     assert edges[0] == 0.0 and edges == sorted(edges)
-    assert edges[-1] == pytest.approx(len(result.alignment) * digits_model.frame_shift)
+    # 25 ms every 10 ms: two frames' middles meet 7.5 ms behind the second one's shift
+    assert edges[-1] == pytest.approx(len(result.alignment) * digits_model.frame_shift + 0.0075)
+    assert edges[1] * 1000 % 10 == pytest.approx(7.5)
     starts, ends = {p.start for p in result.phones}, {p.end for p in result.phones}
     assert all(w.start in starts and w.end in ends for w in result.words)
 
@@ -130,7 +132,7 @@ def test_a_word_outside_the_lexicon_is_an_error(digits_model, sample):
 def test_a_model_of_given_features_is_saved_loaded_and_used(digits_model, sample, tmp_path):
     """The digits model without its front-end hears the same in the features that the front-end computes."""
     pipeline = digits_model.features
-    steps = ({"kind": "given", "dim": pipeline.raw_dim, "frame_shift": 10.0}, *pipeline.steps[1:])
+    steps = ({"kind": "given", "dim": pipeline.raw_dim, "frame_shift": 10.0, "first_boundary": 7.5}, *pipeline.steps[1:])
     model = dataclasses.replace(digits_model, features=FeaturePipeline(0, steps, pipeline.priors))
     model = asr.load(model.save(tmp_path / "model"))
     raw = pipeline.front_end(digits_model.read(sample))

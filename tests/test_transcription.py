@@ -99,7 +99,7 @@ def test_a_failed_part_names_its_utterance(tree, digits_model):
 def features_model(digits_model):
     """The digits model without its front-end: the features that it computes are to be given to it."""
     pipeline = digits_model.features
-    steps = ({"kind": "given", "dim": pipeline.raw_dim}, *pipeline.steps[1:])
+    steps = ({"kind": "given", "dim": pipeline.raw_dim, "first_boundary": 7.5}, *pipeline.steps[1:])
     return dataclasses.replace(digits_model, features=FeaturePipeline(0, steps, pipeline.priors))
 
 

@@ -40,11 +40,14 @@ class Given:
     """The first step of a pipeline for features that are given.
 
     dim: values per frame. frame_shift: milliseconds from one frame to the next.
+    first_boundary: milliseconds, for the times of what is recognised: see FeaturePipeline.first_boundary; 7.5 for
+        Kaldi's features of whole frames of 25 ms every 10 ms.
     Raises ConfigError for an impossible value.
     """
 
     dim: int
     frame_shift: float = 10.0
+    first_boundary: float = 0.0
 
     def __post_init__(self) -> None:
         if type(self.dim) is not int or not 1 <= self.dim <= _MOST_VALUES:
@@ -52,6 +55,9 @@ class Given:
         shift = self.frame_shift
         if isinstance(shift, bool) or not isinstance(shift, (int, float)) or not (math.isfinite(shift) and shift > 0):
             raise ConfigError(f"given features: frame_shift={shift!r}; need milliseconds above 0")
+        first = self.first_boundary
+        if isinstance(first, bool) or not isinstance(first, (int, float)) or not 0 <= first < math.inf:
+            raise ConfigError(f"given features: first_boundary={first!r}; need milliseconds, 0 or more")
 
 
 class GivenStream:

@@ -21,7 +21,7 @@ _KEYS = {
     "cmvn": ("mode", "norm_vars", "window", "global_frames"),
     "delta": ("order", "window"),
     "splice": ("left", "right"),
-    "given": ("dim", "frame_shift"),
+    "given": ("dim", "frame_shift", "first_boundary"),
     **dict.fromkeys(FRONT_ENDS, ("options",)),
 }
 _FIRST = ("given", *FRONT_ENDS)  # the kinds of a first step
@@ -94,6 +94,19 @@ class FeaturePipeline:
     def frame_shift(self) -> float:
         """Seconds from one frame to the next."""
         return (self.given or self.options).frame_shift / 1000
+
+    @property
+    def first_boundary(self) -> float:
+        """Seconds: where the boundary before frame 0 lies; that before frame t is t frame shifts later.
+
+        A frame speaks for its middle, so two frames meet halfway between theirs. With whole frames only (snip_edges)
+        that is half a frame less half a shift after t shifts: 7.5 ms at 25 and 10 ms. Kaldi's times leave this out.
+        """
+        if self.given:
+            return self.given.first_boundary / 1000
+        if not self.options.snip_edges:
+            return 0.0
+        return max(0.0, self.options.frame_length - self.options.frame_shift) / 2000
 
     @property
     def streaming(self) -> bool:
