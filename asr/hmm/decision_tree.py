@@ -137,23 +137,25 @@ class DecisionTree:
             raise ModelError(f"tree.json is damaged ({error!r}); copy the model again") from None
 
     def _root(self, phone: int, pdf_class: int) -> int:
-        table = self._root_of
-        if not (0 <= phone < table.shape[0] and table[phone].max() >= 0):
-            raise ModelError(f"phone id {phone} is not in the tree")
-        if not (0 <= pdf_class < table.shape[1] and table[phone, pdf_class] >= 0):
-            raise ModelError(
-                f"phone id {phone} has {int((table[phone] >= 0).sum())} pdf classes; asked for class {pdf_class}"
-            )
-        return int(table[phone, pdf_class])
+        node = self._node_of_root.get((phone, pdf_class))
+        if node is None:
+            n_classes = sum(p == phone for p, _ in self._node_of_root)
+            if n_classes == 0:
+                raise ModelError(f"phone id {phone} is not in the tree")
+            raise ModelError(f"phone id {phone} has {n_classes} pdf classes; asked for class {pdf_class}")
+        return node
+
+    @cached_property
+    def _node_of_root(self) -> dict[tuple[int, int], int]:
+        """The node to begin at, by phone and pdf class."""
+        return {(phone, c): root.node for root in self.roots for phone in root.phones for c in root.pdf_classes}
 
     @cached_property
     def _root_of(self) -> np.ndarray:
         """int32 (phones, pdf classes): the node to begin at; -1 where there is none."""
-        table = np.full(
-            (1 + max(max(r.phones) for r in self.roots), 1 + max(max(r.pdf_classes) for r in self.roots)), -1, np.int32
-        )
-        for root in self.roots:
-            table[np.ix_(root.phones, root.pdf_classes)] = root.node
+        phones, classes = zip(*self._node_of_root, strict=True)
+        table = np.full((1 + max(phones), 1 + max(classes)), -1, np.int32)
+        table[phones, classes] = list(self._node_of_root.values())
         return table
 
     @cached_property
