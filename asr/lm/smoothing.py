@@ -8,7 +8,7 @@ import numpy as np
 from ..errors import LanguageModelError, did_you_mean
 from .counting import Counts, count
 from .model import NgramModel
-from .vocabulary import START_ID, UNKNOWN_ID, Sentence
+from .vocabulary import START_ID, UNKNOWN, UNKNOWN_ID, Sentence
 
 _log = logging.getLogger(__name__)
 
@@ -26,14 +26,17 @@ def train(
     """A model of some sentences; `count` and `estimate` in one call.
 
     words: all that can be said, e.g. those of the lexicon, or the phones: the vocabulary is then closed, and words of
-        the sentences outside it raise an error. None: the words of the sentences, and a little left for others.
+        the sentences outside it raise an error; unless `<unk>` is among them, which others then count as. None: the
+        words of the sentences, and a little left for others.
     Raises LanguageModelError, see `count` and `estimate`.
 
     >>> model = train(["yes no", "yes yes"], 2, words=["no", "yes", "maybe"], smoothing="witten-bell")
     >>> round(float(np.exp(model.log_prob(["<s>"], "yes"))), 3), model.is_closed
     (0.806, True)
     """
-    return estimate(count(sentences, order, vocabulary=words), smoothing, closed=words is not None)
+    known = None if words is None else set(words)
+    closed = known is not None and UNKNOWN not in known
+    return estimate(count(sentences, order, vocabulary=known), smoothing, closed=closed)
 
 
 def estimate(counts: Counts, smoothing: str = "modified-kneser-ney", *, closed: bool = False) -> NgramModel:

@@ -84,6 +84,9 @@ def test_a_closed_vocabulary_refuses_words_outside_it():
     with pytest.raises(LanguageModelError, match="vocabulary of 1 words: 2 words of the text are not in it"):
         train(["a b", "c"], 2, words=["a"])
     assert not train(["a b"], 2).is_closed
+    with_unknown = train(["a b", "c"], 1, words=["a", "<unk>"], smoothing="witten-bell")
+    # 5 tokens of 3 kinds: a, <unk> twice, </s> twice; all 3 are possible.
+    assert math.exp(with_unknown.log_prob([], "q")) == pytest.approx((2 + 3 / 3) / 8)
 
 
 def test_an_unknown_smoothing_is_refused_with_the_nearest_name():
