@@ -132,7 +132,8 @@ def test_a_word_outside_the_lexicon_is_an_error(digits_model, sample):
 def test_a_model_of_given_features_is_saved_loaded_and_used(digits_model, sample, tmp_path):
     """The digits model without its front-end hears the same in the features that the front-end computes."""
     pipeline = digits_model.features
-    steps = ({"kind": "given", "dim": pipeline.raw_dim, "frame_shift": 10.0, "first_boundary": 7.5}, *pipeline.steps[1:])
+    given = {"kind": "given", "dim": pipeline.raw_dim, "frame_shift": 10.0, "first_boundary": 7.5}
+    steps = (given, *pipeline.steps[1:])
     model = dataclasses.replace(digits_model, features=FeaturePipeline(0, steps, pipeline.priors))
     model = asr.load(model.save(tmp_path / "model"))
     raw = pipeline.front_end(digits_model.read(sample))

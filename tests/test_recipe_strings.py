@@ -9,8 +9,10 @@ from asr.errors import CorpusError
 from asr.features.pipeline import FeaturePipeline
 from asr.features.table import FeatureTable
 from asr.gmm.mono import MonoOptions
+from asr.recipe.copies import copied, speed_copies, speed_prefix
 from asr.recipe.strings import PADDED, String, join_strings, listed, padded_copies, read_list, spoken, write_list
-from asr.recipe.systems import System, copied, speed_copies, speed_prefix, with_copies
+from asr.recipe.systems import System
+from asr.recipe.tasks import with_copies
 from asr.scoring import read_ctm
 from asr.training import Data
 

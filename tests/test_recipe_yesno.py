@@ -67,7 +67,8 @@ def test_one_seed_on_the_real_recordings(recipe, real_data, tmp_path):
         pytest.skip("no yesno under ASR_TEST_DATA")
     pytest.importorskip("pynini")
     from asr.recipe import Run, load_config
-    from asr.recipe.systems import Bench, extract_features
+    from asr.recipe.systems import Bench
+    from asr.recipe.tasks import extract_features
 
     settings = load_config(RECIPE / "yesno.toml", recipe.Settings)
     system, _ = recipe.all_systems(settings)

@@ -30,6 +30,7 @@ def extract(
     pipeline: FeaturePipeline,
     *,
     n_jobs: int = 1,
+    vtln_warp: float = 1.0,
     allow_failures: bool = True,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[FeatureTable, list[Failure]]:
@@ -39,6 +40,7 @@ def extract(
         resampled to the pipeline's rate. For a pipeline of given features, each with id and features, the place where
         the utterance's matrix lies (see asr.features.archive); nothing else of it counts.
     n_jobs: processes; the result does not depend on it.
+    vtln_warp: of the mel filters, for every utterance (see `mfcc`).
     allow_failures: False raises the first failure instead of collecting it.
     progress: called with the utterances done so far and their total.
     Returns a FeatureTable in the corpus' order and a list of Failure. Raises AudioError, or CorpusError where features
@@ -49,7 +51,7 @@ def extract(
     good: list[tuple[str, np.ndarray]] = []
     failures: list[Failure] = []
     done = 0
-    for results in _in_order(batches, pipeline, n_jobs):
+    for results in _in_order(batches, pipeline, n_jobs, vtln_warp):
         for utterance_id, result in results:
             if isinstance(result, np.ndarray):
                 good.append((utterance_id, result))
@@ -64,30 +66,32 @@ def extract(
 
 
 def _in_order(
-    batches: "list[Sequence[Utterance]]", pipeline: FeaturePipeline, n_jobs: int
+    batches: "list[Sequence[Utterance]]", pipeline: FeaturePipeline, n_jobs: int, vtln_warp: float = 1.0
 ) -> Iterator[list[tuple[str, np.ndarray | str]]]:
     """Each batch's results, in order, from this process or from n_jobs others."""
     if n_jobs == 1 or len(batches) < 2:
-        yield from (_extract_batch(batch, pipeline) for batch in batches)
+        yield from (_extract_batch(batch, pipeline, vtln_warp) for batch in batches)
         return
     from joblib import Parallel, delayed
 
     with Parallel(n_jobs=n_jobs, return_as="generator", pre_dispatch="2*n_jobs") as parallel:
-        yield from parallel(delayed(_extract_batch)(batch, pipeline) for batch in batches)
+        yield from parallel(delayed(_extract_batch)(batch, pipeline, vtln_warp) for batch in batches)
 
 
-def _extract_batch(batch: "Sequence[Utterance]", pipeline: FeaturePipeline) -> list[tuple[str, np.ndarray | str]]:
+def _extract_batch(
+    batch: "Sequence[Utterance]", pipeline: FeaturePipeline, vtln_warp: float
+) -> list[tuple[str, np.ndarray | str]]:
     """(id, features) of each utterance, or (id, message) of one that failed."""
     results: list[tuple[str, np.ndarray | str]] = []
     for utterance in batch:
         try:
-            results.append((utterance.id, _features(utterance, pipeline)))
+            results.append((utterance.id, _features(utterance, pipeline, vtln_warp)))
         except AsrError as error:
             results.append((utterance.id, str(error)))
     return results
 
 
-def _features(utterance: "Utterance", pipeline: FeaturePipeline) -> np.ndarray:
+def _features(utterance: "Utterance", pipeline: FeaturePipeline, vtln_warp: float) -> np.ndarray:
     """One utterance's front-end features. Raises AudioError or CorpusError, naming the file."""
     if pipeline.given:
         if utterance.features is None:
@@ -97,6 +101,6 @@ def _features(utterance: "Utterance", pipeline: FeaturePipeline) -> np.ndarray:
         raise AudioError(f"utterance {utterance.id!r} has no audio file")
     samples, _ = audio.read(utterance.audio, pipeline.sample_rate, start=utterance.start, end=utterance.end)
     try:
-        return pipeline.front_end(samples)
+        return pipeline.front_end(samples, vtln_warp=vtln_warp)
     except AudioError as error:
         raise AudioError(f"{os.fspath(utterance.audio)}: {error}") from None

@@ -26,7 +26,9 @@ from ..report import (
 from ..training import best_point
 from .results import ResultRow, results_table, write_results
 from .stages import Run
-from .systems import System, Tested, read_json, read_tuning
+from .systems import System
+from .tasks import read_json, read_tuning
+from .tested import Tested, chosen
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,22 @@ def finish(run: Run, title: str, results: Sequence[Result], corpus: Corpus) -> N
     _say("")
     _say(f"model   {folder}   (asr transcribe {folder} FILE.wav)")
     _say(f"report  {report}")
+
+
+def with_chosen(results: Sequence[Result], test: str, variants: Sequence[str]) -> list[Result]:
+    """The results, and a row "chosen" of a test: in each fold the variant that did best on held-out data.
+
+    variants: those to choose from, of the first result's front end, with its seed. No row is added if one is missing.
+    """
+    first = next((r for r in results if r.test == test), None)
+    if first is None:
+        return list(results)
+    same = [r for r in results if (r.test, r.seed, r.system.front_end) == (test, first.seed, first.system.front_end)]
+    candidates = [r for r in same if r.system.variant in variants and r.system.adaptation == first.system.adaptation]
+    if {r.system.variant for r in candidates} != set(variants):
+        return list(results)
+    best = chosen([r.tested for r in candidates])
+    return [*results, Result(replace(first.system, variant="chosen"), test, first.seed, best)]
 
 
 def ship(target: Path, results: Sequence[Result], card: Path) -> None:

@@ -13,7 +13,7 @@ from ..augment import join, noise_floor
 from ..corpus import Utterance
 from ..errors import AsrError, CorpusError
 from ..files import write_text
-from .systems import write_copies, write_wav
+from .copies import write_copies, write_wav
 
 logger = logging.getLogger("asr.recipe")
 

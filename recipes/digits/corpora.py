@@ -8,7 +8,8 @@ from asr.corpus import Corpus, Utterance
 from asr.errors import CorpusError
 from asr.recipe import Run
 from asr.recipe.strings import String, listed, make_strings, write_list
-from asr.recipe.systems import Fold, HeldOut, speak_digits
+from asr.recipe.systems import Fold, HeldOut
+from asr.recipe.tasks import speak_digits
 from asr.synth import SynthOptions
 
 HERE = Path(__file__).resolve().parent

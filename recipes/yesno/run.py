@@ -17,7 +17,8 @@ from asr.features.pipeline import FeaturePipeline
 from asr.gmm.mono import MonoOptions
 from asr.recipe import Run, load_config, run_recipe
 from asr.recipe.ending import Result, finish
-from asr.recipe.systems import Bench, Fold, Grid, HeldOut, System, extract_features
+from asr.recipe.systems import Bench, Fold, Grid, HeldOut, System
+from asr.recipe.tasks import extract_features
 
 HERE = Path(__file__).resolve().parent
 LEXICON = HERE.parents[1] / "lang" / "yesno" / "lexicon.tsv"

@@ -1,0 +1,155 @@
+"""What the stages of recipes do: extract features, train a model, tune its decoding on held-out data, test it.
+
+Each function writes into the folder that `Run.stage` hands it, and the next stage reads from there.
+"""
+
+import json
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..adaptation import adapted, decode_vtln, train_vtln
+from ..corpus import Corpus, Utterance
+from ..errors import CorpusError
+from ..features.extract import extract
+from ..features.pipeline import FeaturePipeline
+from ..files import write_text
+from ..lang.lexicon import Lexicon
+from ..model import load
+from ..synth import SynthOptions, synthesise_digits
+from ..training import Data, TuningPoint, add_tuning, best_point, decode_all, train_monophone, tune_decoding, with_graph
+from ..transcription import as_ctm
+from .stages import cpu_seconds
+
+if TYPE_CHECKING:
+    from .systems import Grid, System
+
+logger = logging.getLogger("asr.recipe")
+
+# A folder of `extract_features`; where the vocal tract length is normalised, one for each warp.
+Features = Path | Mapping[float, Path]
+
+
+def speak_digits(folder: Path, options: SynthOptions, progress: Callable[[int, int], None]) -> None:
+    """Synthesised connected digits in `folder`/digits/train and `folder`/digits/test."""
+    synthesise_digits(folder / "digits", options=options, progress=progress)
+
+
+def extract_features(
+    folder: Path,
+    utterances: Sequence[Utterance],
+    pipeline: FeaturePipeline,
+    n_jobs: int,
+    progress: Callable[[int, int], None],
+    warp: float = 1.0,
+) -> None:
+    """Raw front-end features of a corpus, as a Data folder. Recordings that cannot be used are warned of."""
+    corpus = Corpus(utterances)
+    table, failures = extract(corpus, pipeline, n_jobs=n_jobs, vtln_warp=warp, progress=progress)
+    for failure in failures:
+        logger.warning("no features of %s: %s", failure.id, failure.message)
+    if not len(table):
+        raise CorpusError("not one recording of the corpus could be used; see the warnings above")
+    Data(table, corpus.speaker_of, corpus.transcripts()).save(folder)
+
+
+def each(data: Features, function: Callable[[Path], Data]) -> Data | dict[float, Data]:
+    """What a function makes of a folder, or of each warp's."""
+    return function(data) if isinstance(data, Path) else {warp: function(folder) for warp, folder in data.items()}
+
+
+def usable(data: Path, ids: Sequence[str]) -> Data:
+    """The utterances of a Data folder with these ids, without those whose recording gave no features."""
+    whole = Data.load(data)
+    return whole.select(i for i in ids if i in whole.raw)
+
+
+def with_copies(data: Path, ids: Sequence[str], system: "System") -> Data:
+    """The utterances that a system is trained on. Raises CorpusError if there is not one copy of a wanted kind."""
+    wanted = usable(data, [prefix + i for prefix in system.prefixes for i in ids])
+    for prefix in system.prefixes:
+        if not any(prefix + i in wanted.raw for i in ids):
+            raise CorpusError(f"{data}: {system.name} needs copies of the recordings called {prefix}ID; there is none")
+    return wanted
+
+
+def train(
+    folder: Path,
+    data: Features,
+    ids: Sequence[str],
+    lexicon: Path,
+    system: "System",
+    seed: int,
+    n_jobs: int,
+    fallback: str | None,
+    progress: Callable[[int, int], None],
+) -> None:
+    """A trained model with its graph in `folder`/model, and the log of its training."""
+    begin = cpu_seconds()
+    heard, words = each(data, lambda path: with_copies(path, ids, system)), Lexicon.load(lexicon)
+    settings: dict[str, Any] = {"seed": seed, "n_jobs": n_jobs, "progress": progress}
+    warps: dict[str, float] = {}
+    if isinstance(heard, Data):
+        model, result = train_monophone(heard, words, system.features, system.options, **settings)
+    else:
+        model, result, warps = train_vtln(heard, words, system.features, system.options, **settings)
+    seconds = cpu_seconds() - begin
+    with_graph(model, fallback=fallback).save(folder / "model")
+    log = [asdict(r) for r in result.log]
+    write_json(folder / "training.json", {"train_cpu_seconds": seconds, "log": log, "warps": warps})
+
+
+def tune(folder: Path, data: Features, trained: Path, ids: Sequence[str], grid: "Grid") -> None:
+    """The errors of a trained model on held-out utterances for every setting of the grid, as tuning.json."""
+    model = load(trained / "model").with_decoding(beam=grid.beam)
+    heard = each(data, lambda path: usable(path, ids))
+    points = tune_decoding(
+        model,
+        heard if isinstance(heard, Data) else adapted(model, heard)[0],
+        acoustic_scales=grid.acoustic_scales,
+        insertion_penalties=grid.insertion_penalties,
+    )
+    write_json(folder / "tuning.json", [asdict(p) for p in points])
+
+
+def read_tuning(*folders: Path) -> list[TuningPoint]:
+    """The tuning table of a stage, or the sum of several."""
+    tables = [json.loads((f / "tuning.json").read_text(encoding="utf-8")) for f in folders]
+    return add_tuning([TuningPoint(**p) for p in table] for table in tables)
+
+
+def test(folder: Path, data: Features, trained: Path, ids: Sequence[str], tuned: Sequence[Path], beam: float) -> None:
+    """Decode a test set once, with what was best on held-out data: hypotheses.tsv, test.json and the tuned model.
+
+    A recording of the test set that has no features stays among the references, so its words count as deleted.
+    """
+    best = best_point(read_tuning(*tuned))
+    model = load(trained / "model").with_decoding(
+        acoustic_scale=best.acoustic_scale, insertion_penalty=best.insertion_penalty, beam=beam
+    )
+    part = each(data, lambda path: usable(path, ids))
+    decoded = decode_all(model, part) if isinstance(part, Data) else decode_vtln(model, part)
+    transcripts = part.transcripts if isinstance(part, Data) else part[1.0].transcripts
+    write_pairs(folder / "hypotheses.tsv", decoded.hypotheses)
+    write_pairs(folder / "references.tsv", {i: transcripts[i] for i in ids})
+    write_text(folder / "hypotheses.ctm", "".join(as_ctm(i, t) for i, t in decoded.transcripts.items()))
+    unfinished = sum(not t.reached_final for t in decoded.transcripts.values())
+    write_json(folder / "test.json", {"decode_rtf": decoded.rtf, "unfinished": unfinished, "tuned": asdict(best)})
+    model.save(folder / "model")
+
+
+def write_pairs(path: Path, texts: dict[str, str]) -> None:
+    """`id<TAB>words` lines, as `asr score` reads them."""
+    write_text(path, "".join(f"{i}\t{t}\n" for i, t in texts.items()))
+
+
+def write_json(path: Path, value: Any) -> None:
+    """A JSON file for people and programs."""
+    write_text(path, json.dumps(value, indent=1) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """The inverse of write_json."""
+    return json.loads(path.read_text(encoding="utf-8"))
