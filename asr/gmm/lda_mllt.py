@@ -72,11 +72,13 @@ def train_lda_mllt(
     """
     options = options or LdaMlltOptions()
     rng = np.random.default_rng(seed)
-    usable, _ = usable_utterances(table, transcripts)
+    usable, unusable = usable_utterances(table, transcripts)
+    chosen = {u: transcripts[u] for u in usable}
     known = {u: previous.alignments[u] for u in usable if u in previous.alignments}
     lda = lda_of_alignment(table, known, previous.transitions, [lexicon.silence_id], options)
     reduced = transformed(table, usable, lda, options)
-    start = start_training(reduced, transcripts, lexicon, previous, options, questions=questions, rng=rng)
+    start = start_training(reduced, chosen, lexicon, previous, options, questions=questions, rng=rng)
+    start = replace(start, unusable=unusable)
     transform = lda
     with Workers(start.parts, n_jobs) as workers:
         run = start.run(options, workers, lexicon, rng)

@@ -84,7 +84,8 @@ def train_sat(
     """
     options = options or SatOptions()
     rng = np.random.default_rng(seed)
-    usable, _ = usable_utterances(table, transcripts)
+    usable, unusable = usable_utterances(table, transcripts)
+    chosen = {u: transcripts[u] for u in usable}
     nobodys = [u for u in usable if u not in speakers]
     if nobodys:
         raise ModelError(f"utterance {nobodys[0]!r} has no speaker; {len(nobodys)} of {len(usable)} have none")
@@ -95,9 +96,9 @@ def train_sat(
         previous.gmms, previous.transitions, plain, known, {u: speakers[u] for u in usable},
         silence=silence, silence_weight=options.silence_weight,
     )  # fmt: skip
-    start = start_training(
-        adapted(plain, speakers, transforms), transcripts, lexicon, previous, options, questions=questions, rng=rng
-    )
+    features = adapted(plain, speakers, transforms)
+    start = start_training(features, chosen, lexicon, previous, options, questions=questions, rng=rng)
+    start = replace(start, unusable=unusable)
     with Workers(start.parts, n_jobs) as workers:
         run = start.run(options, workers, lexicon, rng)
         run.log_det = mean_log_det(plain, speakers, transforms)

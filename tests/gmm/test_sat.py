@@ -183,6 +183,20 @@ def test_little_speech_and_none(sat, caplog):
         estimate_transforms(sat.gmms, sat.transitions, table, {}, speakers, silence=[1])
 
 
+def test_unusable_utterances_keep_their_reason(data, tri):
+    table, transcripts, speakers = data
+    broken = FeatureTable.from_pairs((u, table[u] * np.nan if u == "u002" else table[u]) for u in table)
+    said = {**transcripts, "u999": [1]}
+    few = {**SCHEDULE, "num_iters": 2}
+    reasons = [
+        train_lda_mllt(broken, said, LEXICON, tri, replace(LDA, **few)).failures,
+        train_sat(broken, said, LEXICON, tri, {**speakers, "u999": "s0"}, SatOptions(**few)).failures,
+    ]
+    for failures in reasons:
+        assert list(failures) == ["u002", "u999"]
+        assert "not all finite" in failures["u002"] and "no features" in failures["u999"]
+
+
 def test_an_utterance_without_speaker_is_named(data, tri):
     speakers = {u: s for u, s in data[2].items() if u != "u005"}
     with pytest.raises(ModelError, match="utterance 'u005' has no speaker; 1 of 120"):

@@ -4,14 +4,16 @@ import numpy as np
 import pytest
 
 from asr.errors import ModelError
+from asr.features.pipeline import FeaturePipeline
 from asr.features.table import FeatureTable
 from asr.gmm import triphone as triphone_module
 from asr.gmm.mono import MonoOptions, train_mono
 from asr.gmm.triphone import TriphoneOptions, gmms_of_leaves, silence_boosts, train_deltas
-from asr.hmm.align import align
+from asr.hmm.align import AlignOptions, align
 from asr.hmm.training_graph import training_graphs
 from asr.hmm.tree_building import TreeOptions
 from asr.lang.lexicon import Lexicon
+from asr.model import Model, load
 
 LEXICON = Lexicon((("ab", ("A", "B")), ("bca", ("B", "C", "A")), ("cab", ("C", "A", "B")), ("acb", ("A", "C", "B"))))
 MEANS = {"SIL": (0.0, 0.0), "A": (8.0, 0.0), "B": (0.0, 8.0), "C": (-8.0, -8.0)}
@@ -162,3 +164,33 @@ def test_impossible_options_are_refused(data, mono):
         TriphoneOptions(num_iters=0)
     with pytest.raises(ModelError, match="no utterance has both"):
         train_deltas(data[0], {"x": [1]}, LEXICON, mono, OPTIONS)
+
+
+def test_a_model_directory_keeps_the_tree(triphone, tmp_path):
+    pipeline = FeaturePipeline(0, ({"kind": "given", "dim": 2, "frame_shift": 10.0},))
+    saved = Model(pipeline, LEXICON, triphone.transitions, triphone.tree, triphone.gmms, graph=None)
+    loaded = load(saved.save(tmp_path / "model"))
+    assert loaded.tree.to_json() == triphone.tree.to_json()
+    np.testing.assert_array_equal(loaded.transitions.tuples, triphone.transitions.tuples)
+    np.testing.assert_array_equal(loaded.acoustic.means, triphone.gmms.means)
+
+
+def test_decoding_a_sentences_graph_is_aligning_it(triphone):
+    """HCLG with true cross-word context and the training graph hold the same paths at the same cost."""
+    pytest.importorskip("pynini")
+    from asr.decoding.viterbi import SearchOptions, ViterbiDecoder
+    from asr.graph.grammar import sequence
+    from asr.graph.hclg import compile_hclg
+
+    table, transcripts = planted(8, 2)
+    graphs = training_graphs(transcripts, LEXICON, triphone.tree, triphone.transitions)
+    options = AlignOptions(beam=1000.0, retry_beam=0.0)
+    for u in table:
+        found = align(graphs, table, triphone.transitions, triphone.gmms.log_likelihoods, options, ids=[u])
+        graph = compile_hclg(LEXICON, sequence(LEXICON, transcripts[u]), triphone.tree, triphone.transitions)
+        decoder = ViterbiDecoder(graph, triphone.transitions.pdf_of_id, SearchOptions(beam=1000.0))
+        path = decoder.decode(triphone.gmms.log_likelihoods(table[u]))
+        # Determinisation rounds costs to 1e-3. Paths of equal score differ where a phone's states share a pdf, as here.
+        assert path.score == pytest.approx(options.acoustic_scale * found.acoustic + found.graph, abs=2e-3)
+        phones = [s.phone for s in triphone.transitions.phone_segments(path.labels)]
+        assert phones == [s.phone for s in triphone.transitions.phone_segments(found.transition_ids[u])]
