@@ -1,0 +1,130 @@
+"""The likeliest pronunciations of a word under an n-gram model of graphones."""
+
+import heapq
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from ..lm import NgramModel
+from ..lm.vocabulary import END_ID, START_ID
+from .graphones import Graphone
+
+BEAM = 8.0  # nats
+
+_MOST_STEPS = 20000  # of a word's list of pronunciations: short lists end long before
+
+
+class Pronunciation(NamedTuple):
+    """Phones of a word; log_prob: natural log of the joint probability of letters and phones, in their best cut."""
+
+    phones: tuple[str, ...]
+    log_prob: float
+
+
+class Search:
+    """A model laid out for the search, with its working memory.
+
+    graphones: for each word of the model its graphone; None for `<unk>`, `<s>` and `</s>`.
+    """
+
+    def __init__(self, model: NgramModel, graphones: Sequence[Graphone | None]) -> None:
+        trie = model.trie
+        self._phones = [() if graphone is None else graphone.phones for graphone in graphones]
+        self.letters = frozenset(x for graphone in graphones if graphone is not None for x in graphone.letters)
+        groups: dict[tuple[str, ...], list[int]] = {}
+        for word, graphone in enumerate(graphones):
+            if graphone is not None and np.isfinite(model.log_probs[1 + word]):
+                groups.setdefault(graphone.letters, []).append(word)
+        self._candidates = np.array([word for words in groups.values() for word in words], np.int32)
+        ends = np.cumsum([len(words) for words in groups.values()]).tolist()
+        self._ranges = {k: (e - len(words), e) for (k, words), e in zip(groups.items(), ends, strict=True)}
+        self._most = max(map(len, groups), default=1)
+        nodes = np.arange(trie.n_nodes + 1, dtype=np.int64)
+        first_child = np.searchsorted(trie.keys, nodes * trie.n_words).astype(np.int32)
+        self._model = (
+            *(x.astype(np.int32) for x in (first_child, trie.word, trie.suffix, _states(model))),
+            np.ascontiguousarray(model.log_probs),
+            np.ascontiguousarray(model.back_offs),
+        )
+        self._start = int(_states(model)[1 + START_ID]) if model.order > 1 else 0
+        self._slot_of = np.zeros((self._most + 1, trie.n_nodes), np.int32)
+        self._room = 1 << 12
+
+    def best(self, spelling: Sequence[str], n_best: int = 1, beam: float = BEAM) -> list[Pronunciation]:
+        """The likeliest pronunciations, best first; fewer than n_best where there are no more in the beam.
+
+        spelling: letters of the model.
+        """
+        if not spelling:
+            return []
+        last = self._fill(spelling, beam)
+        found: dict[tuple[str, ...], float] = {}
+        for phones, log_prob in itertools.islice(self._paths(last), _MOST_STEPS) if last >= 0 else ():
+            if phones and phones not in found:
+                found[phones] = log_prob
+                if len(found) == n_best:
+                    break
+        return list(itertools.starmap(Pronunciation, found.items()))
+
+    def _fill(self, spelling: Sequence[str], beam: float) -> int:
+        """Make the lattice of a word; returns the token of its end, or a negative number."""
+        from . import kernels
+
+        n = len(spelling)
+        ranges = np.zeros((n, self._most, 2), np.int32)
+        for i in range(n):
+            for k in range(min(self._most, n - i)):
+                ranges[i, k] = self._ranges.get(tuple(spelling[i : i + k + 1]), (0, 0))
+        while True:
+            self._tokens, self._scores = np.empty((self._room, 4), np.int32), np.empty(self._room)
+            self._arcs, self._arc_scores = np.empty((4 * self._room, 3), np.int32), np.empty(4 * self._room)
+            arguments = (self._tokens, self._scores, self._arcs, self._arc_scores, np.empty(n + 1, np.int32))
+            last = kernels.search(
+                ranges, self._candidates, *self._model, self._start, END_ID, beam, *arguments, self._slot_of
+            )
+            if last != kernels.FULL:
+                return last
+            self._room *= 2
+
+    def _paths(self, last: int) -> Iterator[tuple[tuple[str, ...], float]]:
+        """All paths of the lattice, the likeliest first: a search backwards, which the forward scores lead.
+
+        Ref: Soong and Huang, 1991.
+        """
+        waiting = [(-float(self._scores[last]), 0, last, 0.0, ())]
+        number = itertools.count(1)
+        while waiting:
+            cost, _, token, after, phones = heapq.heappop(waiting)
+            if token == 0:
+                yield phones, -cost
+                continue
+            arc = int(self._tokens[token, 3])
+            while arc >= 0:
+                source, word, following = self._arcs[arc].tolist()
+                score = after + float(self._arc_scores[arc])
+                whole = -(float(self._scores[source]) + score)
+                heapq.heappush(waiting, (whole, next(number), source, score, self._phones[word] + phones))
+                arc = following
+
+
+def _states(model: NgramModel) -> np.ndarray:
+    """For each n-gram the longest one it ends in that matters for what comes next."""
+    trie = model.trie
+    matters = trie.has_children | (model.back_offs != 0.0)
+    matters[0] = True
+    states = np.where(matters, np.arange(trie.n_nodes), trie.suffix)
+    while not matters[states].all():
+        states = np.where(matters[states], states, trie.suffix[states])
+    return states
+
+
+def posteriors(found: Sequence[Pronunciation]) -> list[float]:
+    """The probabilities of some pronunciations of a word, relative to the likeliest.
+
+    >>> posteriors([Pronunciation(("T", "UW"), -1.0), Pronunciation(("T", "AH"), -1.0 - math.log(4))])
+    [1.0, 0.25]
+    """
+    return [math.exp(p.log_prob - found[0].log_prob) for p in found]

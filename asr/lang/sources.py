@@ -1,0 +1,174 @@
+"""One lexicon for the words of some texts from several sources: a dictionary first, then what can guess the rest."""
+
+import logging
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+from ..errors import LexiconError
+from ..files import kind_of
+from .dictionary import CMUDICT, look_up, read_dictionary
+from .entries import Entry
+from .letters import LetterTable, Marks, spelled, word_counts
+from .lexicon import Lexicon
+
+if TYPE_CHECKING:
+    from ..g2p import G2p
+
+_log = logging.getLogger(__name__)
+
+LETTERS, G2P = "letters", "g2p"
+
+_SHOWN = 10  # words in a line of the log
+
+
+@dataclass(frozen=True)
+class BuiltLexicon:
+    """The lexicon of some texts, and where it comes from.
+
+    lexicon: the words of the texts, the most frequent first; after them what a lexicon file says of `<unk>` and pauses.
+    oov: the words that no source has, with their counts, most frequent first.
+    by_source: name of a source -> the words that it gave, with their counts; those of the second source are the words
+        that the first does not have, and so on.
+    """
+
+    lexicon: Lexicon
+    oov: dict[str, int]
+    by_source: dict[str, dict[str, int]]
+
+    def table(self) -> str:
+        """All words that the first source does not have, as lines `word<TAB>count<TAB>source<TAB>phones`."""
+        lines = []
+        for name, words in [*list(self.by_source.items())[1:], ("none", self.oov)]:
+            for word, count in words.items():
+                said = self.lexicon.entries_of(word)[0].phones if word not in self.oov else ()
+                lines.append(f"{word}\t{count}\t{name}\t{' '.join(said)}\n")
+        return "".join(lines)
+
+
+def build_lexicon(
+    texts: Iterable[str],
+    source: Any = LETTERS,
+    *,
+    marks: Marks = "keep",
+    stress: bool = False,
+    n_best: int = 1,
+    **settings: Any,
+) -> BuiltLexicon:
+    """The lexicon of the words of some texts, each from the first source that has it.
+
+    texts: words separated by white space. What the first source does not have is logged at once, with counts.
+    source: one of these, or several in order:
+        "letters", "letters:TABLE" or a LetterTable: as words are spelled;
+        "cmudict", a lexicon file or a Lexicon: as it says, without regard to case;
+        "g2p:FOLDER", the folder or a G2p: as a G2P model guesses; "g2p" alone trains one from the dictionaries before.
+    marks: of letters: "keep" or "strip" what the table has as marks.
+    stress: of cmudict: whether vowels keep their digits.
+    n_best: of G2P: pronunciations of each word.
+    settings: of the `Lexicon`; they replace those of the first lexicon among the sources.
+    Raises LexiconError for a source that is none, or cannot be read, and where no word has a pronunciation.
+
+    >>> built = build_lexicon(["two words"], [Lexicon([("two", ("T", "UW"))]), "letters"])
+    >>> [" ".join(entry.phones) for entry in built.lexicon.entries], built.by_source["letters"]
+    (['T UW', 'w o r d s'], {'words': 1})
+    """
+    counts = word_counts(word for text in texts for word in text.split())
+    sources = list(source) if isinstance(source, Sequence) and not isinstance(source, str) else [source]
+    if not sources:
+        raise LexiconError(f"no source for the lexicon; give one or more, such as {LETTERS!r} or {CMUDICT!r}")
+    opened = [_Opened.of(each, stress) for each in sources]
+    said: dict[str, list[Entry]] = {}
+    by_source: dict[str, dict[str, int]] = {}
+    known: list[Entry] = []
+    oov = counts
+    for each in opened:
+        entries = each.entries(oov, known, marks, n_best)
+        known += each.dictionary or ()
+        for entry in entries:
+            said.setdefault(entry.word, []).append(entry)
+        by_source.setdefault(each.name, {}).update({word: count for word, count in oov.items() if word in said})
+        oov = {word: count for word, count in oov.items() if word not in said}
+        _report(each.name, oov, counts)
+    if not said:
+        raise LexiconError(f"no source has any of the {len(counts)} words of the texts")
+    inherited, extra = _of_lexicon(opened, said)
+    ordered = [entry for word in counts for entry in said.get(word, ())]
+    return BuiltLexicon(Lexicon((*ordered, *extra), **{**inherited, **settings}), oov, by_source)
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """A source that is ready: one of a dictionary, a letter table (None: each letter is a unit), and a G2P model."""
+
+    name: str
+    dictionary: Sequence[Entry] | None = None
+    lexicon: Lexicon | None = None
+    table: LetterTable | None = None
+    model: "G2p | None" = None
+
+    @classmethod
+    def of(cls, source: Any, stress: bool) -> "_Opened":
+        """Open a source. Raises LexiconError if it is none."""
+        from ..g2p import G2p, is_g2p
+
+        if isinstance(source, Lexicon):
+            return cls("lexicon", source.entries, source)
+        if isinstance(source, LetterTable):
+            return cls(LETTERS, table=source)
+        if isinstance(source, G2p):
+            return cls(G2P, model=source)
+        name = os.fspath(source)
+        if name in (LETTERS, G2P):
+            return cls(name)
+        if name.startswith(f"{LETTERS}:"):
+            return cls(name, table=LetterTable.load(name.partition(":")[2]))
+        if name.startswith(f"{G2P}:") or is_g2p(name):
+            return cls(name, model=G2p.load(name.removeprefix(f"{G2P}:")))
+        if name == CMUDICT:
+            return cls(name, read_dictionary(name, stress=stress))
+        if kind_of(name) == "file":
+            lexicon = Lexicon.load(name)
+            return cls(name, lexicon.entries, lexicon)
+        raise LexiconError(
+            f"{name!r} is no source of pronunciations; need {LETTERS}, {LETTERS}:TABLE, {CMUDICT}, a lexicon file, "
+            f"{G2P}, or the folder of a G2P model"
+        )
+
+    def entries(self, words: Mapping[str, int], known: Sequence[Entry], marks: Marks, n_best: int) -> list[Entry]:
+        """What the source says of some words. known: entries of the dictionaries before, from which G2P may learn."""
+        if self.dictionary is not None:
+            return look_up(words, self.dictionary).entries
+        if not words:
+            return []
+        if self.model is not None:
+            return self.model.entries(words, n_best=n_best)[0]
+        if self.name == G2P:
+            if not known:
+                raise LexiconError(f"source {G2P!r} learns from the dictionaries before it; there are none")
+            from ..g2p import train
+
+            return train(known).entries(words, n_best=n_best)[0]
+        return spelled(words, self.table, marks=marks)[0]
+
+
+def _of_lexicon(opened: Iterable[_Opened], said: Mapping[str, Any]) -> tuple[dict[str, Any], list[Entry]]:
+    """The settings of the first lexicon among the sources, and its entries for `<unk>` and pauses."""
+    lexicon = next((each.lexicon for each in opened if each.lexicon is not None), None)
+    if lexicon is None:
+        return {}, []
+    settings = {f.name: getattr(lexicon, f.name) for f in fields(Lexicon) if f.name != "entries"}
+    special = [e for e in lexicon.entries if e.word == lexicon.unk or e.phones == (lexicon.silence_phone,)]
+    return settings, [entry for entry in special if entry.word not in said]
+
+
+def _report(name: str, oov: Mapping[str, int], counts: Mapping[str, int]) -> None:
+    """Log what a source does not have."""
+    if oov:
+        rate = 100 * sum(oov.values()) / sum(counts.values())
+        listed = ", ".join(f"{word} ({count})" for word, count in list(oov.items())[:_SHOWN])
+        more = ", ..." if len(oov) > _SHOWN else ""
+        _log.warning(
+            "%s: %d of %d words (%.2f %% of the text) have no pronunciation: %s%s",
+            *(name, len(oov), len(counts), rate, listed, more),
+        )
