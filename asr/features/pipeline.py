@@ -1,26 +1,28 @@
 """A model's whole way from samples to features, in order, as its model.json lists it."""
 
 import dataclasses
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from ..errors import ConfigError, ModelError, did_you_mean
 from ..options import field_names, with_keywords
+from .affine import affine
 from .deltas import delta, splice
 from .front_ends import FRONT_ENDS
 from .given import Given, GivenStream, as_features
 from .normalization import MODES, CausalCmvn, cmvn, cmvn_statistics
 from .options import FrameOptions
-from .streaming import FeatureStream, Stage, StreamingFrontEnd, streaming_delta, streaming_splice
+from .streaming import FeatureStream, Stage, StreamingContext, StreamingFrontEnd, streaming_delta, streaming_splice
 
 _KEYS = {
     "cmvn": ("mode", "norm_vars", "window", "global_frames"),
     "delta": ("order", "window"),
     "splice": ("left", "right"),
+    "affine": (),
     "given": ("dim", "frame_shift", "first_boundary"),
     **dict.fromkeys(FRONT_ENDS, ("options",)),
 }
@@ -36,19 +38,23 @@ class FeaturePipeline:
         "reflection_coefficients", "options": {...}}, or {"kind": "given", "dim": 13, "frame_shift": 10.0} (in ms) where
         the corpus brings features along. The others are {"kind": "cmvn", "mode": "speaker", "utterance", "sliding" or
         "causal"}, if wanted with "norm_vars", "window" and "global_frames", {"kind": "delta"}, if wanted with "order"
-        and "window", and {"kind": "splice"}, if wanted with "left" and "right".
+        and "window", {"kind": "splice"}, if wanted with "left" and "right", and {"kind": "affine"}, a learned matrix.
     priors: step number -> prior statistics (see `cmvn`) of each causal cmvn step; from `with_prior`.
+    matrices: step number -> the matrix of each affine step (see `affine`), e.g. LDA and MLLT; from `then_affine`.
     Raises ConfigError for an unknown kind, key or option, with the nearest known name, or an impossible value.
     """
 
     sample_rate: int
     steps: tuple[dict[str, Any], ...]
     priors: Mapping[int, np.ndarray] = field(default_factory=dict)
+    matrices: Mapping[int, np.ndarray] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "steps", tuple(dict(step) for step in self.steps))
         for number, step in enumerate(self.steps):
             _check_step(number, step)
+            if step["kind"] == "affine" and np.ndim(self.matrices.get(number, 0.0)) != 2:
+                raise ConfigError(f"feature pipeline step {number}: affine has no matrix; need one from then_affine()")
         if not self.steps or self.steps[0]["kind"] not in _FIRST:
             raise ConfigError(f"the first of a feature pipeline's steps must be one of {', '.join(_FIRST)}")
         if type(self.sample_rate) is not int or (self.sample_rate < 1 if self.given is None else self.sample_rate != 0):
@@ -60,7 +66,7 @@ class FeaturePipeline:
             else:
                 raw = self.front_end(np.zeros(self.sample_rate, dtype=np.float32))
             self.finish([raw], [""], check_only=True)
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, ModelError) as error:
             at = "of given features" if self.given else f"at {self.sample_rate} Hz"
             raise ConfigError(f"feature pipeline {at}: {error}") from error
 
@@ -88,7 +94,7 @@ class FeaturePipeline:
     @property
     def dim(self) -> int:
         """Values per frame behind the last step."""
-        return self.raw_dim * math.prod(_growth(step) for step in self.steps)
+        return self._dim_after(len(self.steps))
 
     @property
     def frame_shift(self) -> float:
@@ -168,10 +174,9 @@ class FeaturePipeline:
         Raises ModelError for a pipeline with a step that needs the future (see `streaming`), ValueError for a causal
         step without prior statistics.
         """
-        dim = self.raw_dim
         kind = self.steps[0]["kind"]
         stages: list[Stage] = [
-            GivenStream(dim)
+            GivenStream(self.raw_dim)
             if self.given
             else StreamingFrontEnd(kind, self.sample_rate, options=self.options, seed=seed, vtln_warp=vtln_warp)
         ]
@@ -181,15 +186,16 @@ class FeaturePipeline:
                 stages.append(streaming_delta(**settings))
             elif step["kind"] == "splice":
                 stages.append(streaming_splice(**settings))
+            elif step["kind"] == "affine":
+                stages.append(StreamingContext(partial(affine, matrix=self.matrices[number]), 0, 0))
             elif self._is_causal(number):
                 self._check_prior(number)
-                stages.append(CausalCmvn(dim, prior=self.priors[number], **settings))
+                stages.append(CausalCmvn(self._dim_after(number), prior=self.priors[number], **settings))
             else:
                 raise ModelError(
                     f"feature pipeline step {number} (cmvn, mode {step['mode']!r}) needs a recording's end, so this "
                     "pipeline cannot stream; use mode 'causal', or front_end() and finish() on whole recordings"
                 )
-            dim *= _growth(step)
         return FeatureStream(stages)
 
     def with_prior(self, raw: Sequence[np.ndarray]) -> "FeaturePipeline":
@@ -207,13 +213,27 @@ class FeaturePipeline:
         priors = {number: cmvn_statistics(features) for number in causal}
         return dataclasses.replace(self, priors=priors)
 
+    def then(self, *steps: dict[str, Any]) -> "FeaturePipeline":
+        """The pipeline with further steps behind the last one."""
+        return dataclasses.replace(self, steps=(*self.steps, *steps))
+
+    def then_affine(self, matrix: np.ndarray) -> "FeaturePipeline":
+        """The pipeline with a learned transform behind the last step.
+
+        matrix: (new dim, dim), or (new dim, dim + 1) with an offset in the last column; see `affine`.
+        Raises ConfigError where it does not fit.
+        """
+        matrices = {**self.matrices, len(self.steps): np.asarray(matrix, np.float64)}
+        return dataclasses.replace(self, steps=(*self.steps, {"kind": "affine"}), matrices=matrices)
+
     def to_json(self) -> dict[str, Any]:
         """What model.json holds of it: the sampling rate and the steps."""
         return {"sample_rate": self.sample_rate, "steps": [dict(step) for step in self.steps]}
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """The prior statistics by name, for the model's file of arrays."""
-        return {f"cmvn_prior_{number}": statistics for number, statistics in self.priors.items()}
+        """The prior statistics and the matrices by name, for the model's file of arrays."""
+        priors = {f"cmvn_prior_{number}": statistics for number, statistics in self.priors.items()}
+        return priors | {f"affine_{number}": matrix for number, matrix in self.matrices.items()}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any], arrays: Mapping[str, np.ndarray] | None = None) -> "FeaturePipeline":
@@ -226,12 +246,19 @@ class FeaturePipeline:
         if missing:
             raise ConfigError(f"feature pipeline lacks {missing[0]!r}")
         steps = tuple(value["steps"])
-        priors = {}
-        for number in range(len(steps)):
-            statistics = (arrays or {}).get(f"cmvn_prior_{number}")
-            if statistics is not None:
-                priors[number] = np.asarray(statistics, dtype=np.float64)
-        return cls(value["sample_rate"], steps, priors)
+
+        def by_step(name: str) -> dict[int, np.ndarray]:
+            found = ((number, (arrays or {}).get(f"{name}_{number}")) for number in range(len(steps)))
+            return {number: np.asarray(array, np.float64) for number, array in found if array is not None}
+
+        return cls(value["sample_rate"], steps, by_step("cmvn_prior"), by_step("affine"))
+
+    def _dim_after(self, number: int) -> int:
+        """Values per frame behind the first `number` steps."""
+        dim = self.raw_dim
+        for i, step in enumerate(self.steps[1:number], start=1):
+            dim = len(self.matrices[i]) if step["kind"] == "affine" else dim * _growth(step)
+        return dim
 
     def _is_causal(self, number: int) -> bool:
         return self.steps[number].get("mode") == "causal"
@@ -248,6 +275,8 @@ class FeaturePipeline:
             return [delta(matrix, **step) for matrix in features]
         if self.steps[number]["kind"] == "splice":
             return [splice(matrix, **step) for matrix in features]
+        if self.steps[number]["kind"] == "affine":
+            return [affine(matrix, self.matrices[number]) for matrix in features]
         if step["mode"] == "causal":
             return [cmvn(matrix, prior=self.priors.get(number), **step) for matrix in features]
         if step["mode"] in ("utterance", "sliding"):

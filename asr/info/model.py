@@ -83,6 +83,8 @@ def _step(step: dict[str, Any]) -> str:
         return f"derivatives up to order {step.get('order', 2)}"
     if step["kind"] == "splice":
         return f"spliced with {step.get('left', 4)} before and {step.get('right', 4)} after"
+    if step["kind"] == "affine":
+        return "times a learned matrix"
     return str(step["kind"])
 
 

@@ -108,6 +108,37 @@ def test_wrong_given_features(step, message):
         FeaturePipeline(0, (step, DELTA))
 
 
+def test_a_learned_matrix_travels_through_json_and_arrays_and_streams_to_the_bit():
+    rng = np.random.default_rng(3)
+    matrix = rng.normal(size=(5, 28))  # of 9 spliced values three times, and an offset
+    pipeline = FeaturePipeline(0, (GIVEN, {"kind": "splice"})).then_affine(matrix)
+    pipeline = pipeline.then(CAUSAL, {"kind": "delta", "order": 1})
+    frames = rng.normal(size=(90, 3)).astype(np.float32)
+    pipeline = pipeline.with_prior([frames])
+    value = json.loads(json.dumps(pipeline.to_json()))
+    assert value["steps"][2] == {"kind": "affine"} and pipeline.dim == 10 and pipeline.streaming
+    again = FeaturePipeline.from_json(value, pipeline.arrays())
+    (whole,) = again.finish([frames], ["x"])
+    by_hand = splice(frames).astype(np.float64) @ matrix[:, :27].T + matrix[:, 27]
+    prior = cmvn_statistics([by_hand.astype(np.float32)])
+    expected = delta(cmvn(by_hand.astype(np.float32), mode="causal", window=30, prior=prior), order=1)
+    assert np.allclose(whole, expected, atol=1e-4)
+    for size in (1, 7, 89):
+        stream = again.stream()
+        pieces = [stream.accept(frames[a : a + size]) for a in range(0, 90, size)]
+        assert np.array_equal(np.concatenate([*pieces, stream.flush()]), whole)
+
+
+def test_wrong_matrices():
+    pipeline = FeaturePipeline(0, (GIVEN,))
+    with pytest.raises(ConfigError, match=r"a transform of shape \(2, 5\) does not fit features of shape \(1, 3\)"):
+        pipeline.then_affine(np.ones((2, 5)))
+    with pytest.raises(ConfigError, match="step 1: affine has no matrix"):
+        FeaturePipeline(0, (GIVEN, {"kind": "affine"}))
+    with pytest.raises(ConfigError, match="affine has no key 'dim'"):
+        FeaturePipeline(0, (GIVEN, {"kind": "affine", "dim": 3}))
+
+
 def test_audio_needs_a_rate():
     for rate in (0, -1, True, 8000.0):
         with pytest.raises(ConfigError, match="need a whole number of Hz, 1 or more"):
