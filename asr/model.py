@@ -5,13 +5,14 @@
     transitions.npz  topology and transition model      tree.json  phone context -> pdf
     transforms.npz   what the feature pipeline learned  am.npz     the acoustic model
     HCLG.fst         the decoding graph                 README.md  the model's card
+    aligner.npz      of a model that adapts to speakers: the acoustic model of the first pass
 
 Nothing in it is code, and nothing is unpickled: loading a stranger's model runs nothing of the stranger's.
 """
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from importlib import resources
@@ -28,10 +29,11 @@ from .hmm.transitions import PhoneSegment, TransitionModel
 from .hmm.tree import ContextDependency
 from .lang.lexicon import Lexicon
 from .lang.word_times import word_segments
-from .model_directory import CONVENTIONS, FORMAT, KIND, read_directory
+from .model_directory import ADAPTED_KIND, CONVENTIONS, FORMAT, KIND, read_directory
 
 if TYPE_CHECKING:
     from .decoding import BestPath, ViterbiDecoder
+    from .features.table import FeatureTable
     from .graph.const_fst import Graph
 
 # A recording whose samples stay this close to their middle (-80 dB of full scale) holds nothing to recognise.
@@ -109,6 +111,8 @@ class Model:
     features: from samples to the acoustic model's input.
     lexicon, topology and transitions, tree: what the graph was built from.
     acoustic: log-likelihoods of pdfs.
+    aligner: of a model of speaker-adaptive training, whose `acoustic` is for features after a speaker's fMLLR
+        transform: the same for features as they are. Decoding is then in two passes (asr.speaker_passes).
     graph: HCLG, or None for a model that only aligns.
     decoding: scales and beams.
     seed: of the training run.
@@ -124,6 +128,7 @@ class Model:
     decoding: DecodingOptions = DecodingOptions()
     seed: int = 0
     card: str = ""
+    aligner: AcousticModel | None = None
 
     @property
     def sample_rate(self) -> int:
@@ -132,8 +137,8 @@ class Model:
 
     @property
     def streaming(self) -> bool:
-        """Whether the features need nothing from a recording's future."""
-        return self.features.streaming
+        """Whether nothing of a recording's future is needed: not by the features, nor to adapt to the speaker."""
+        return self.features.streaming and self.aligner is None
 
     @property
     def frame_shift(self) -> float:
@@ -166,7 +171,7 @@ class Model:
         raw = self.features.front_end(samples)
         if is_silent(samples):
             return Transcript("")
-        return self.decode(self.features.finish([raw], ["speaker"])[0])
+        return self._alone(raw)
 
     def transcribe_features(self, raw: np.ndarray) -> Transcript:
         """The words of one recording whose features are given.
@@ -175,7 +180,12 @@ class Model:
             another model would give them: before normalisation, derivatives and whatever else the pipeline does.
         Raises CorpusError for another shape or values that are not finite.
         """
-        return self.decode(self.features.finish([self.features.raw(raw)], ["speaker"])[0])
+        return self._alone(self.features.raw(raw))
+
+    def _alone(self, raw: np.ndarray) -> Transcript:
+        """The words of one recording, all that is known of its speaker."""
+        finished = self.features.finish([raw], ["speaker"])[0]
+        return dict(self.decode_together({"recording": finished}, {"recording": "speaker"}))["recording"]
 
     def read(self, audio: str | os.PathLike | np.ndarray, rate: int | None = None) -> np.ndarray:
         """Samples at the model's rate, float32 in [-1, 1], from a path or from samples. Errors: `transcribe`'s."""
@@ -192,11 +202,24 @@ class Model:
         return audio_room.resample(samples, rate, self.sample_rate)
 
     def decode(self, features: np.ndarray) -> Transcript:
-        """The words of one utterance's features.
+        """The words of one utterance's features, in one pass.
 
-        features: float32 (n_frames, dim), after the whole pipeline.
+        features: float32 (n_frames, dim), after the whole pipeline; and after the speaker's transform, where the model
+            adapts to speakers (see `decode_together`).
         """
         return self.transcript(self.decoder.decode(self.acoustic.log_likelihoods(features)))
+
+    def decode_together(
+        self, features: "Mapping[str, np.ndarray] | FeatureTable", speakers: Mapping[str, str]
+    ) -> Iterator[tuple[str, Transcript]]:
+        """The ids and words of several utterances, which tell of their speakers where the model adapts to them.
+
+        features: id -> float32 (n_frames, dim), after the whole pipeline. speakers: id -> speaker.
+        """
+        from .speaker_passes import scores
+
+        for name, loglikes in scores(self, features, speakers):
+            yield name, self.transcript(self.decoder.decode(loglikes))
 
     def align(self, audio: str | os.PathLike | np.ndarray, text: str, rate: int | None = None) -> Transcript:
         """Where the given words were said: forced alignment of one recording.
@@ -221,11 +244,24 @@ class Model:
         graphs = training_graphs({"utterance": words}, self.lexicon, self.tree, self.transitions)
         scale = self.decoding.acoustic_scale
         options = AlignOptions(beam=200.0, retry_beam=1000.0, acoustic_scale=scale)
-        found = align(graphs, {"utterance": features}, self.transitions, self.acoustic.log_likelihoods, options)
+        first = self.acoustic if self.aligner is None else self.aligner
+        found = align(graphs, {"utterance": features}, self.transitions, first.log_likelihoods, options)
+        if self.aligner is not None and not found.failures:
+            features = self._adapted(features, found.transition_ids["utterance"])
+            found = align(graphs, {"utterance": features}, self.transitions, self.acoustic.log_likelihoods, options)
         if found.failures:
             raise ModelError(f"{text!r} cannot be aligned: {found.failures['utterance']}")
         score = scale * found.acoustic + found.graph
         return self._timed(found.transition_ids["utterance"], words, score, reached_final=True)
+
+    def _adapted(self, features: np.ndarray, alignment: np.ndarray) -> np.ndarray:
+        """Features after the transform that an alignment of them suggests."""
+        from .features.affine import affine
+        from .speaker_passes import estimated
+
+        alone = {"utterance": "speaker"}
+        found = estimated(self, {"utterance": features}, {"utterance": alignment}, alone)
+        return affine(features, found["speaker"].matrix) if found else features
 
     def transcript(self, path: "BestPath") -> Transcript:
         """A decoder's best path with names and times. Raises GraphError for a label that is no word of the lexicon."""
@@ -266,7 +302,7 @@ class Model:
     def _description(self) -> dict[str, Any]:
         return {
             "format": FORMAT,
-            "kind": KIND,
+            "kind": KIND if self.aligner is None else ADAPTED_KIND,
             "sample_rate": self.sample_rate,
             "streaming": self.streaming,
             "features": self.features.to_json(),
@@ -291,6 +327,8 @@ class Model:
         (directory / "tree.json").write_text(json.dumps(self.tree.to_json(), indent=1) + "\n", encoding="utf-8")
         _save_arrays(directory / "transforms.npz", self.features.arrays())
         _save_arrays(directory / "am.npz", self.acoustic.arrays())
+        if self.aligner is not None:
+            _save_arrays(directory / "aligner.npz", self.aligner.arrays())
         if self.graph is not None:
             self.graph.write(directory / "HCLG.fst")
         (directory / "README.md").write_text(self.card or "No card was written for this model.\n", encoding="utf-8")

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from .graph.const_fst import Graph
 
 FORMAT = 1
-KIND = "gmm-hmm"
+KIND, ADAPTED_KIND = "gmm-hmm", "gmm-hmm-fmllr"  # the second adapts to speakers, which older versions cannot
 # How graphs and alignments are made here, in Kaldi's words.
 CONVENTIONS = {"reorder": True, "transition_scale": 1.0, "self_loop_scale": 0.1}
 _NEEDED = ("phones.txt", "words.txt", "lexicon.tsv", "transitions.npz", "tree.json", "transforms.npz", "am.npz")
@@ -40,7 +40,8 @@ def read_directory(directory: Path) -> dict[str, Any]:
     format, or does not belong to the rest.
     """
     description = _read_description(directory)
-    _check_files(directory, description["files"])
+    _check_files(directory, description["files"], description["kind"])
+    is_adapted = description["kind"] == ADAPTED_KIND
     lexicon = _read_lexicon(directory)
     transitions, tree = _read_hmms(directory, lexicon)
     with _reading(directory / "transforms.npz"):
@@ -50,15 +51,17 @@ def read_directory(directory: Path) -> dict[str, Any]:
         if isinstance(rate, int) and rate != 0 and not RATES[0] <= rate <= RATES[1]:  # 0: features are given
             raise ModelError(f"sample_rate={rate}; need {RATES[0]} to {RATES[1]} Hz")
         features = FeaturePipeline.from_json(description["features"], transforms)
-        _check_features(description, features)
+        _check_features(description, features, is_adapted)
         decoding = {name: _number(name, value) for name, value in description["decoding"].items()}
         seed = int(description["seed"])
+    acoustic = _read_gmms(directory / "am.npz", features.dim, tree.n_pdfs)
     return {
         "features": features,
         "lexicon": lexicon,
         "transitions": transitions,
         "tree": tree,
-        "acoustic": _read_gmms(directory / "am.npz", features.dim, tree.n_pdfs),
+        "acoustic": acoustic,
+        "aligner": _read_aligner(directory / "aligner.npz", acoustic) if is_adapted else None,
         "graph": _read_graph(directory / "HCLG.fst", lexicon, transitions),
         "decoding": decoding,
         "seed": seed,
@@ -106,8 +109,9 @@ def _read_description(directory: Path) -> dict[str, Any]:
             f"{path}: format {description.get('format')!r}; this version of asr reads format {FORMAT}: use the version "
             f"that wrote it, {_written_by(description)}"
         )
-    if description.get("kind") != KIND:
-        raise ModelError(f"{path}: kind {description.get('kind')!r}; this version of asr knows {KIND!r}")
+    if description.get("kind") not in (KIND, ADAPTED_KIND):
+        known = f"{KIND!r} and {ADAPTED_KIND!r}"
+        raise ModelError(f"{path}: kind {description.get('kind')!r}; this version of asr knows {known}")
     return description
 
 
@@ -117,11 +121,12 @@ def _written_by(description: Mapping[str, Any]) -> str:
     return f"hclg {version}" if version else "or train it again"
 
 
-def _check_files(directory: Path, files: Mapping[str, Any]) -> None:
-    for name in (*_NEEDED, "README.md", *files):
+def _check_files(directory: Path, files: Mapping[str, Any], kind: str) -> None:
+    needed = (*_NEEDED, "aligner.npz") if kind == ADAPTED_KIND else _NEEDED
+    for name in (*needed, "README.md", *files):
         if Path(name).name != name or kind_of(directory / name) != "file":
             raise ModelError(f"{directory}: {name!r} is missing or not a file; {_COPY_AGAIN}")
-    for name in _NEEDED:
+    for name in needed:
         if name not in files:
             raise ModelError(f"{directory / 'model.json'}: lists no checksum of {name}; {_COPY_AGAIN}")
     for name, expected in files.items():
@@ -165,12 +170,12 @@ def _read_hmms(directory: Path, lexicon: Lexicon) -> tuple[TransitionModel, Cont
     return transitions, tree
 
 
-def _check_features(description: Mapping[str, Any], features: FeaturePipeline) -> None:
+def _check_features(description: Mapping[str, Any], features: FeaturePipeline, is_adapted: bool) -> None:
     """Raise unless the pipeline works, and is the one that model.json describes."""
     features.finish([np.zeros((1, features.raw_dim), np.float32)], [""])
     facts = {
         "sample_rate": features.sample_rate,
-        "streaming": features.streaming,
+        "streaming": features.streaming and not is_adapted,
         "frame_shift": features.frame_shift,
         "subsampling": 1,
         "graph": CONVENTIONS,
@@ -198,6 +203,14 @@ def _read_gmms(path: Path, dim: int, n_pdfs: int) -> "DiagGmms":
         if not np.isfinite(gmms.coefficients).all():
             raise ModelError("its means and variances overflow")
     return gmms
+
+
+def _read_aligner(path: Path, acoustic: "DiagGmms") -> "DiagGmms":
+    """The model for features without a transform, whose Gaussians must be those of the other one."""
+    aligner = _read_gmms(path, acoustic.dim, acoustic.n_pdfs)
+    if not np.array_equal(aligner.offsets, acoustic.offsets):
+        raise ModelError(f"{path}: its Gaussians do not belong to those of am.npz; {_COPY_AGAIN}")
+    return aligner
 
 
 def _read_graph(path: Path, lexicon: Lexicon, transitions: TransitionModel) -> "Graph | None":

@@ -21,6 +21,7 @@ from .gmm.mono import MonoOptions, MonoResult, train_mono
 from .lang.lexicon import Lexicon
 from .model import Model, Transcript, load
 from .scoring import Score, score
+from .speaker_passes import scores
 
 if TYPE_CHECKING:
     import pynini
@@ -145,18 +146,22 @@ def _borrowed_graph(model: Model, fallback: str) -> "Graph | None":
     other = load(fallback)
     same = (
         other.graph is not None
-        and other.lexicon.words == model.lexicon.words
-        and other.lexicon.entries == model.lexicon.entries
+        and _in_graph(other.lexicon) == _in_graph(model.lexicon)
         and np.array_equal(other.transitions.tuples, model.transitions.tuples)
         and other.transitions.n_transition_ids == model.transitions.n_transition_ids
     )
     if not same:
         raise GraphError(
-            f"pynini is not installed and the graph of model {fallback!r} has other words, phones or HMMs; "
+            f"pynini is not installed and the graph of model {fallback!r} has other words, phones, pauses or HMMs; "
             "build the graph where pynini is (Linux on x86-64) and copy HCLG.fst"
         )
     logger.warning("pynini is not installed: using the graph of model %r", fallback)
     return other.graph
+
+
+def _in_graph(lexicon: Lexicon) -> tuple:
+    """All of a lexicon that a graph depends on."""
+    return lexicon.entries, lexicon.silence_phone, lexicon.silence_prob, lexicon.position_dependent
 
 
 @dataclass(frozen=True)
@@ -184,7 +189,7 @@ def decode_all(model: Model, data: Data) -> DecodingResult:
     model.decoder  # noqa: B018 - compiles the search before the clock starts
     begin = time.process_time()
     table = data.normalised(model.features)
-    transcripts = {i: model.decode(table[i]) for i in table}
+    transcripts = dict(model.decode_together(table, data.speakers))
     seconds = len(table.frames) * model.frame_shift
     return DecodingResult(transcripts, (time.process_time() - begin) / max(seconds, 1e-9))
 
@@ -209,10 +214,11 @@ def tune_decoding(
 ) -> list[TuningPoint]:
     """The word errors on held-out utterances for every pair of acoustic scale and insertion penalty.
 
-    Log-likelihoods are computed once. The utterances must not be part of the training data nor of a scored test set.
+    Log-likelihoods are computed once; those of a model that adapts to speakers after a first pass as the model has it.
+    The utterances must not be part of the training data nor of a scored test set.
     """
     table = held_out.normalised(model.features)
-    loglikes = {i: model.acoustic.log_likelihoods(table[i]) for i in table}
+    loglikes = dict(scores(model, table, held_out.speakers))
     points = []
     for scale in acoustic_scales:
         for penalty in insertion_penalties:

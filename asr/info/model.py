@@ -37,6 +37,7 @@ def model_facts(path: Path) -> Facts:
         "features": in_words(model.features),
         "sample_rate": model.sample_rate,
         "streaming": model.streaming,
+        "adaptation": None if model.aligner is None else "fMLLR: to each speaker, from a first pass",
         "phones": model.lexicon.n_phones,
         "words": model.lexicon.n_words,
         "pronunciations": len(model.lexicon.entries),

@@ -1,0 +1,328 @@
+"""The ladder of acoustic models, each trained from the alignment of the one before: Kaldi's usual way, by functions.
+
+    mono       monophones, of the shortest utterances first
+    tri        triphones with a decision tree
+    lda-mllt   spliced features in the directions that tell the tree's pdfs apart
+    sat        features that each speaker's fMLLR transform normalises
+
+Options are Kaldi's but for the sizes, which grow with the hours of speech (`Sizes`).
+"""
+
+import json
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+
+from .errors import ConfigError, CorpusError, did_you_mean
+from .features.pipeline import FeaturePipeline
+from .features.table import FeatureTable
+from .files import replacing, write_text
+from .gmm.lda_mllt import LdaMlltOptions, train_lda_mllt
+from .gmm.model import DiagGmms
+from .gmm.mono import MonoOptions, train_mono
+from .gmm.passes import Workers, make_parts
+from .gmm.sat import SatOptions, train_sat
+from .gmm.schedule import PassRecord
+from .gmm.triphone import TriphoneOptions, TriphoneResult, train_deltas
+from .hmm.questions import Question
+from .hmm.transitions import TransitionModel
+from .hmm.tree_building import TreeOptions
+from .lang.lexicon import Lexicon
+from .model import Model, load
+from .model_directory import load_arrays
+from .training import Data
+
+logger = logging.getLogger(__name__)
+
+STAGES = ("mono", "tri", "lda-mllt", "sat")
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How large the models are.
+
+    mono_gaussians: of monophones. mono_hours: of the shortest utterances, that monophones are trained on.
+    leaves, gaussians: of the other models.
+    """
+
+    mono_gaussians: int = 1000
+    mono_hours: float = 1.0
+    leaves: int = 2000
+    gaussians: int = 10_000
+
+    @classmethod
+    def of_hours(cls, hours: float) -> "Sizes":
+        """Sizes that suit some hours of speech, pauses counted.
+
+        leaves = 750 h^0.65 and Gaussians = 2,700 h^0.9, which is 370 and 1,000 for 20 minutes, and about what Kaldi's
+        recipes have for 4 to 5 hours: 2,000 and 10,000. A leaf then has some 300 frames or more, a Gaussian 100.
+        """
+        hours = max(hours, 0.02)
+        leaves = round(750 * hours**0.65)
+        return cls(
+            mono_gaussians=round(min(1000, 200 + 1600 * hours)),
+            leaves=leaves,
+            gaussians=max(round(2700 * hours**0.9), round(1.5 * leaves)),
+        )
+
+    @property
+    def of_tree(self) -> dict[str, Any]:
+        """The options of a model with a tree."""
+        return {"total_gaussians": self.gaussians, "tree": TreeOptions(max_leaves=self.leaves)}
+
+
+@dataclass(frozen=True, eq=False)
+class Rung:
+    """A model of the ladder, and what the next one needs.
+
+    model: without a graph. alignments: utterance id -> int32 (n_frames,) transition ids. failures: utterance id -> why
+    it was left out. log: one record a pass.
+    """
+
+    model: Model
+    alignments: dict[str, np.ndarray]
+    failures: dict[str, str]
+    log: list[PassRecord]
+
+    @property
+    def transitions(self) -> TransitionModel:
+        """The model's transitions."""
+        return self.model.transitions
+
+    @property
+    def gmms(self) -> DiagGmms:
+        """The model's Gaussians."""
+        return cast(DiagGmms, self.model.acoustic)
+
+    def save(self, folder: Path) -> None:
+        """Write the model, its alignments and the log into a folder."""
+        self.model.save(folder / "model")
+        ids = list(self.alignments)
+        with replacing(folder / "alignments.npz") as temporary:
+            np.savez(
+                temporary,
+                ids=np.array(ids, dtype=np.str_),
+                lengths=np.array([len(self.alignments[u]) for u in ids], np.int64),
+                transition_ids=np.concatenate([np.zeros(0, np.int32), *self.alignments.values()]),
+            )
+        told = {"failures": self.failures, "log": [asdict(record) for record in self.log]}
+        write_text(folder / "training.json", json.dumps(told, indent=1, ensure_ascii=False) + "\n")
+
+    @classmethod
+    def load(cls, folder: Path) -> "Rung":
+        """What `save` wrote."""
+        arrays = load_arrays(folder / "alignments.npz")
+        pieces = np.split(arrays["transition_ids"], np.cumsum(arrays["lengths"])[:-1])
+        told = json.loads((folder / "training.json").read_text(encoding="utf-8"))
+        log = [PassRecord(**record) for record in told["log"]]
+        alignments = dict(zip(arrays["ids"].tolist(), pieces, strict=True))
+        return cls(load(folder / "model"), alignments, told["failures"], log)
+
+
+def train_ladder(
+    data: Data,
+    lexicon: Lexicon,
+    stages: Sequence[str] = STAGES,
+    *,
+    pipeline: FeaturePipeline,
+    sizes: Sizes | None = None,
+    questions: Sequence[Question] = (),
+    seed: int = 0,
+    n_jobs: int = 1,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> dict[str, Rung]:
+    """The models of some stages, by name, in order; the last is usually the best.
+
+    pipeline: front-end and normalisation; derivatives, splicing and transforms are added as each stage needs them.
+    sizes: those of the hours of speech if not given. questions: for the trees, besides those found by clustering.
+    progress: called with the stage, and its done and all passes.
+    Raises ConfigError for unknown stages or ones out of order, CorpusError or ModelError where nothing can be trained.
+    """
+    check_stages(stages)
+    sizes = sizes or Sizes.of_hours(hours_of(data))
+    found: dict[str, Rung] = {}
+    for stage in stages:
+        told = None if progress is None else (lambda done, total, stage=stage: progress(stage, done, total))
+        found[stage] = train_rung(
+            stage, data, lexicon, next(reversed(found.values()), None),
+            pipeline=pipeline, sizes=sizes, questions=questions, seed=seed, n_jobs=n_jobs, progress=told,
+        )  # fmt: skip
+    return found
+
+
+def check_stages(stages: Sequence[str]) -> None:
+    """Raise ConfigError unless the stages are some of STAGES in their order, beginning with mono."""
+    for stage in stages:
+        if stage not in STAGES:
+            raise ConfigError(f"no stage {stage!r}{did_you_mean(stage, STAGES)}; there are {', '.join(STAGES)}")
+    if list(stages) != [s for s in STAGES if s in stages] or "mono" not in stages:
+        raise ConfigError(f"stages {', '.join(stages) or '(none)'}: begin with mono, and keep to {', '.join(STAGES)}")
+
+
+def train_rung(
+    stage: str,
+    data: Data,
+    lexicon: Lexicon,
+    previous: Rung | None,
+    *,
+    pipeline: FeaturePipeline,
+    sizes: Sizes,
+    questions: Sequence[Question] = (),
+    seed: int = 0,
+    n_jobs: int = 1,
+    progress: Progress | None = None,
+) -> Rung:
+    """One stage of the ladder from the one before; arguments as of `train_ladder`."""
+    how: dict[str, Any] = {"seed": seed, "n_jobs": n_jobs, "progress": progress}
+    if stage == "mono" or previous is None:
+        options = MonoOptions(total_gaussians=sizes.mono_gaussians)
+        return monophones(data, lexicon, pipeline, options, hours=sizes.mono_hours, **how)
+    how["questions"] = questions
+    if stage == "tri":
+        return triphones(data, lexicon, pipeline, previous, TriphoneOptions(**sizes.of_tree), **how)
+    if stage == "lda-mllt":
+        n_spliced = pipeline.dim * (LdaMlltOptions.splice_left + 1 + LdaMlltOptions.splice_right)
+        reduced = LdaMlltOptions(dim=min(LdaMlltOptions.dim, n_spliced), **sizes.of_tree)
+        return lda_mllt(data, lexicon, pipeline, previous, reduced, **how)
+    return sat(data, lexicon, previous, SatOptions(**sizes.of_tree), **how)
+
+
+def monophones(
+    data: Data,
+    lexicon: Lexicon,
+    pipeline: FeaturePipeline,
+    options: MonoOptions | None = None,
+    *,
+    hours: float = float("inf"),
+    seed: int = 0,
+    n_jobs: int = 1,
+    progress: Progress | None = None,
+) -> Rung:
+    """Monophones with derivatives, trained on the shortest utterances; all are aligned.
+
+    Short utterances are easiest to align from nothing, and soon done; the models after use all.
+    hours: of the shortest utterances that are used.
+    """
+    pipeline = pipeline.then({"kind": "delta"}).with_prior([data.raw[u] for u in data.raw])
+    table, transcripts = _usable(data, lexicon, pipeline)
+    chosen = shortest(table, hours * 3600 / pipeline.frame_shift)
+    short = {u: transcripts[u] for u in chosen}
+    if len(chosen) < len(table):
+        logger.info("monophones: the %d shortest of %d utterances", len(chosen), len(table))
+    result = train_mono(
+        table.select(chosen), short, lexicon, options, seed=seed, n_jobs=n_jobs, progress=progress
+    )  # fmt: skip
+    model = Model(pipeline, lexicon, result.transitions, result.tree, result.gmms, graph=None, seed=seed)
+    rung = Rung(model, result.alignments, result.failures, result.log)
+    others = [u for u in table if u not in short]
+    if not others:
+        return rung
+    found, failures = aligned(rung, table.select(others), transcripts, options or MonoOptions(), n_jobs=n_jobs)
+    return Rung(model, {**result.alignments, **found}, {**result.failures, **failures}, result.log)
+
+
+def triphones(
+    data: Data,
+    lexicon: Lexicon,
+    pipeline: FeaturePipeline,
+    previous: Rung,
+    options: TriphoneOptions | None = None,
+    **how: Any,
+) -> Rung:
+    """Triphones with derivatives. how: questions, seed, n_jobs, progress as of `train_deltas`."""
+    pipeline = pipeline.then({"kind": "delta"}).with_prior([data.raw[u] for u in data.raw])
+    result = train_deltas(*_usable(data, lexicon, pipeline), lexicon, previous, options, **how)
+    return _rung(result, pipeline, lexicon, how)
+
+
+def lda_mllt(
+    data: Data,
+    lexicon: Lexicon,
+    pipeline: FeaturePipeline,
+    previous: Rung,
+    options: LdaMlltOptions | None = None,
+    **how: Any,
+) -> Rung:
+    """Triphones of spliced features after LDA and MLLT. how: as of `triphones`."""
+    options = options or LdaMlltOptions()
+    pipeline = pipeline.with_prior([data.raw[u] for u in data.raw])
+    result = train_lda_mllt(*_usable(data, lexicon, pipeline), lexicon, previous, options, **how)
+    splice = {"kind": "splice", "left": options.splice_left, "right": options.splice_right}
+    return _rung(result, pipeline.then(splice).then_affine(result.transform), lexicon, how)
+
+
+def sat(data: Data, lexicon: Lexicon, previous: Rung, options: SatOptions | None = None, **how: Any) -> Rung:
+    """Triphones of the features before, after each speaker's transform; the model decodes in two passes.
+
+    how: as of `triphones`.
+    """
+    pipeline = previous.model.features
+    table, transcripts = _usable(data, lexicon, pipeline)
+    result = train_sat(table, transcripts, lexicon, previous, data.speakers, options, **how)
+    return _rung(result, pipeline, lexicon, how, aligner=result.alignment_gmms)
+
+
+def aligned(
+    rung: Rung,
+    table: FeatureTable,
+    transcripts: Mapping[str, Sequence[int]],
+    options: MonoOptions | TriphoneOptions,
+    *,
+    n_jobs: int = 1,
+) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """The alignments of some utterances with a model of one pass, and why others have none.
+
+    table: their features after the model's pipeline. transcripts: utterance id -> word ids, of these and others.
+    """
+    model, wanted = rung.model, {u: transcripts[u] for u in table}
+    parts = make_parts(table, wanted, model.lexicon, model.tree, model.transitions)
+    nothing = [np.zeros(len(part.frames), np.int32) for part in parts]
+    with Workers(parts, n_jobs) as workers:
+        results = workers.run(nothing, rung.gmms, model.transitions, options.align_options(options.num_iters), None)
+    found: dict[str, np.ndarray] = {}
+    failures: dict[str, str] = {}
+    for part, result in zip(parts, results, strict=True):
+        found.update(part.by_utterance(result.transition_ids))
+        failures.update(result.failures)
+    return found, failures
+
+
+def shortest(table: FeatureTable, n_frames: float) -> list[str]:
+    """The shortest utterances, as many as hold n_frames, one at least; in the table's order."""
+    lengths = np.diff(table.offsets)
+    order = np.argsort(lengths, kind="stable")
+    n_chosen = max(1, int(np.searchsorted(np.cumsum(lengths[order]), n_frames, side="right")))
+    return [table.ids[i] for i in sorted(order[:n_chosen].tolist())]
+
+
+def hours_of(data: Data) -> float:
+    """Hours of speech, pauses counted, at the usual 100 frames a second."""
+    return len(data.raw.frames) / 360_000
+
+
+def _usable(data: Data, lexicon: Lexicon, pipeline: FeaturePipeline) -> tuple[FeatureTable, dict[str, list[int]]]:
+    """The features and word ids of the utterances whose words the lexicon has."""
+    transcripts = lexicon.encode_all(data.references)
+    if not transcripts:
+        raise CorpusError("no utterance can be used for training: each has a word that the lexicon lacks")
+    return data.select(transcripts).normalised(pipeline), transcripts
+
+
+def _rung(
+    result: TriphoneResult,
+    pipeline: FeaturePipeline,
+    lexicon: Lexicon,
+    how: Mapping[str, Any],
+    aligner: DiagGmms | None = None,
+) -> Rung:
+    model = Model(
+        pipeline, lexicon, result.transitions, result.tree, result.gmms, graph=None,
+        seed=how.get("seed", 0), aligner=aligner,
+    )  # fmt: skip
+    return Rung(model, result.alignments, result.failures, result.log)
