@@ -17,6 +17,7 @@ from ..errors import AsrError
 from .common import complain
 from .doctor import doctor
 from .features import features
+from .g2p import g2p
 from .info import info
 from .lm import lm
 from .plot import plot
@@ -40,6 +41,7 @@ app = typer.Typer(
 app.command(cls=Command, no_args_is_help=True, rich_help_panel=_RECOGNISE)(transcribe)
 app.command(cls=Command, no_args_is_help=True, rich_help_panel=_RECOGNISE)(score)
 app.add_typer(lm, name="lm", rich_help_panel=_PREPARE)
+app.add_typer(g2p, name="g2p", rich_help_panel=_PREPARE)
 app.command(cls=Command, no_args_is_help=True, rich_help_panel=_LOOK)(features)
 app.command(cls=Command, no_args_is_help=True, rich_help_panel=_LOOK)(plot)
 app.command(cls=Command, no_args_is_help=True, rich_help_panel=_HELP)(info)

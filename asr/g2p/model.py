@@ -123,10 +123,11 @@ class G2p:
             )
         try:
             settings = json.loads((folder / _SETTINGS).read_text(encoding="utf-8"))
-            form = settings.pop("format", None)
-        except (OSError, ValueError, AttributeError) as error:
+        except (OSError, ValueError) as error:
             raise ModelError(f"{folder / _SETTINGS}: cannot be read: {error}") from None
-        if form != _FORMAT:
+        if not isinstance(settings, dict):
+            raise ModelError(f"{folder / _SETTINGS}: need an object of JSON, with a format")
+        if (form := settings.pop("format", None)) != _FORMAT:
             raise ModelError(f"{folder / _SETTINGS}: format {form!r}; this version reads {_FORMAT}")
         try:
             model = cls(read_arpa(folder / _ARPA), settings)

@@ -124,7 +124,7 @@ def _states(model: NgramModel) -> np.ndarray:
 def posteriors(found: Sequence[Pronunciation]) -> list[float]:
     """The probabilities of some pronunciations of a word, relative to the likeliest.
 
-    >>> posteriors([Pronunciation(("T", "UW"), -1.0), Pronunciation(("T", "AH"), -1.0 - math.log(4))])
-    [1.0, 0.25]
+    >>> posteriors([Pronunciation(("T", "UW"), 0.0), Pronunciation(("T", "AH"), -math.inf)])
+    [1.0, 0.0]
     """
     return [math.exp(p.log_prob - found[0].log_prob) for p in found]
