@@ -5,7 +5,9 @@ is read from files, trained and decoded with the lines that a user would write.
 """
 
 import json
+import re
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,13 +17,11 @@ import asr
 from asr.cli import app
 from asr.features.archive import write_archive, write_matrix
 from asr.features.extract import extract
-from asr.features.pipeline import FeaturePipeline
-from asr.gmm.mono import MonoOptions
 from asr.graph.grammar import arpa_grammar
 from asr.lang.lexicon import Lexicon
 from asr.lm import read_arpa
 from asr.scoring import read_transcripts, score
-from asr.training import Data, best_point, decode_all, train_monophone, tune_decoding, with_graph
+from asr.training import Data, decode_all, with_graph
 
 DIM, N_WORDS, N_PHONES, N_SPEAKERS, N_UTTERANCES = 13, 100, 30, 30, 900
 NOISE, SHIFT = 2.1, 0.5  # standard deviations within a state, whose means have about 1.2, and of the speakers' means
@@ -110,27 +110,20 @@ def arpa(planted):
     return "\n".join(parts)
 
 
-def train_and_save(folder):
-    """What a user writes, from files to a saved model."""
-    steps = ({"kind": "given", "dim": 13}, {"kind": "cmvn", "mode": "speaker"}, {"kind": "delta"})
-    pipeline = FeaturePipeline(0, steps)
-    corpus = asr.Corpus.read(folder / "train")
-    table, failures = extract(corpus, pipeline)
-    data = Data(table, corpus.speaker_of, corpus.transcripts())
-    held_out = data.where(lambda u: u >= "s24")
-    lexicon = Lexicon.load(folder / "lexicon.tsv")
-    options = MonoOptions(num_iters=12, max_iter_inc=9, total_gaussians=300)
-    model, log = train_monophone(data.where(lambda u: u < "s24"), lexicon, pipeline, options)
-    model = with_graph(model)  # a loop over the lexicon's words, or a grammar
-    best = best_point(tune_decoding(model, held_out, acoustic_scales=(0.1, 0.3), insertion_penalties=(0.0, 5.0)))
-    model = model.with_decoding(acoustic_scale=best.acoustic_scale, insertion_penalty=best.insertion_penalty)
-    model.save(folder / "model")
-    assert not failures and not log.failures
+def train_and_save(folder, monkeypatch):
+    """The lines of the README, in a folder that is as they say."""
+    page = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"^```py\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    assert len([line for line in code.splitlines() if line.strip()]) <= 20
+    (folder / "data").symlink_to(folder)
+    monkeypatch.chdir(folder)
+    exec(compile(code, "README.md", "exec"), {})
 
 
 @pytest.fixture(scope="module")
 def model(corpus_folder):
-    train_and_save(corpus_folder)
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        train_and_save(corpus_folder, monkeypatch)
     return asr.load(corpus_folder / "model")
 
 
@@ -147,7 +140,7 @@ def decoded(model, corpus_folder):
 
 
 def test_words_of_unheard_speakers(model, decoded, corpus_folder):
-    """Measured: 3.88 % with a loop over 100 words, 0.65 % with the planted bigram's ARPA file, of 774 words."""
+    """Measured: 5.17 % with a loop over 100 words, 1.68 % with the planted bigram's ARPA file, of 774 words."""
     test = data_of(corpus_folder / "test", model)
     assert len(test.raw) == 120 and model.sample_rate == 0
     loop = decoded.score(test.references)
