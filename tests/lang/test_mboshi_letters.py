@@ -11,8 +11,8 @@ from asr.lang import LetterTable, letter_lexicon
 from asr.lang.letters import spelled, word_counts
 
 FOLDER = Path(__file__).parents[2] / "lang" / "mboshi"
-CONSONANTS = tuple("ptkbdlrmnfswy") + ("bh", "ny", "mb", "nd", "ndz", "ng", "mbv", "gh", "pf", "bv", "ts", "dz")
-VOWELS = tuple("aeεioωu")
+CONSONANTS = (*"ptkbdlrmnfswy", "bh", "ny", "mb", "nd", "ndz", "ng", "mbv", "gh", "pf", "bv", "ts", "dz")
+VOWELS = (*"aeεioωu",)
 
 
 @pytest.fixture(scope="module")
