@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..errors import LexiconError
-from ..lang.entries import Entry
+from ..lang.entries import Entry, nfc
 from ..lm import letters
 
 _log = logging.getLogger(__name__)
@@ -235,8 +235,10 @@ def _report(uncut: list[Entry], n_entries: int) -> None:
 
 
 def _escaped(name: str) -> str:
-    return re.sub(r"[%|}<>#\s]|^_$", lambda found: f"%{ord(found[0]):02X}", name)
+    """A letter or phone as it stands in a graphone's name, of which language models keep the composed form alone."""
+    pattern = r"[%|}<>#\s]|^_$" if nfc(name) == name else r"[%|}<>#\s]|[^\x00-\x7f]"
+    return re.sub(pattern, lambda found: f"%{ord(found[0]):X};", name)
 
 
 def _unescaped(name: str) -> str:
-    return re.sub(r"%([0-9A-F]{2})", lambda found: chr(int(found[1], 16)), name)
+    return re.sub(r"%([0-9A-F]+);", lambda found: chr(int(found[1], 16)), name)

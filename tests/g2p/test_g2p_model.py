@@ -1,5 +1,7 @@
 """Guessing pronunciations: the search against enumeration, planted rules, files, and what is wrong."""
 
+import doctest
+import importlib
 import itertools
 import json
 import math
@@ -116,6 +118,12 @@ def test_letters_that_never_stand_alone_can_be_said():
     assert model.pronounce("qa")[0].phones[-1] == "A"
 
 
+def test_phones_keep_their_form():
+    phones = ["a\u0301", "\u00e1", "%", "_", "|", "x}y"]
+    model = train([Entry(letter, (phone,)) for letter, phone in zip("abcdef", phones, strict=True)], order=1)
+    assert [model.pronounce(letter)[0].phones for letter in "abcdef"] == [(phone,) for phone in phones]
+
+
 def test_silence_of_a_lexicon_is_no_pronunciation():
     model = train(Lexicon([("!SIL", ("SIL",)), *[(e.word, e.phones) for e in TOY.entries]]))
     assert "SIL" not in model.settings["phones"] and "!" not in model.letters
@@ -165,3 +173,9 @@ def test_impossible_settings(toy):
         train(TOY, order=0)
     with pytest.raises(LanguageModelError, match="smoothing='kneser'"):
         train(TOY, smoothing="kneser")
+
+
+@pytest.mark.parametrize("module", ["graphones", "search"])
+def test_examples_in_the_documentation(module):
+    done = doctest.testmod(importlib.import_module(f"asr.g2p.{module}"))
+    assert done.attempted and not done.failed
