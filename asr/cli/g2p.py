@@ -109,8 +109,12 @@ def apply(
     from ..lm import read_sentences
 
     refuse_inputs(out, [path for path in (model, text, lexicon) if path is not None])
-    given = word if text is None else [w for line in read_sentences(text, has_ids=ids) for w in line]
-    words = word_counts(given or [])
+    given = (
+        " ".join(word or []).split()
+        if text is None
+        else [w for line in read_sentences(text, has_ids=ids) for w in line]
+    )
+    words = word_counts(given)
     if lexicon is not None:
         words = look_up(words, read_dictionary(lexicon)).oov
     guesser = G2p.load(model)

@@ -79,7 +79,7 @@ class Cuts:
 
 def letters_of(word: str) -> list[str]:
     """The letters of a word, folded to small ones, each with its accents."""
-    return letters(word.casefold())
+    return letters(word.casefold(), boundary=None)
 
 
 def cut_lexicon(

@@ -45,7 +45,7 @@ def test_apply(run, places):
 
 
 def test_several_pronunciations_are_a_lexicon_with_probabilities(run, places):
-    words = ("--word", "set", "--word", "kot")
+    words = ("--word", "set kot")
     assert run("g2p", "apply", places["g2p"], *words, "--nbest", 2, "--out", places["new"]).status == 0
     model, lexicon = G2p.load(places["g2p"]), Lexicon.load(places["new"])
     for word, count in (("set", 2), ("kot", 1)):
