@@ -145,7 +145,7 @@ def train_ladder(
     Raises ConfigError for unknown stages or ones out of order, CorpusError or ModelError where nothing can be trained.
     """
     check_stages(stages)
-    sizes = sizes or Sizes.of_hours(hours_of(data))
+    sizes = sizes or Sizes.of_hours(hours_of(data, pipeline))
     found: dict[str, Rung] = {}
     for stage in stages:
         told = None if progress is None else (lambda done, total, stage=stage: progress(stage, done, total))
@@ -301,9 +301,9 @@ def shortest(table: FeatureTable, n_frames: float) -> list[str]:
     return [table.ids[i] for i in sorted(order[:n_chosen].tolist())]
 
 
-def hours_of(data: Data) -> float:
-    """Hours of speech, pauses counted, at the usual 100 frames a second."""
-    return len(data.raw.frames) / 360_000
+def hours_of(data: Data, pipeline: FeaturePipeline) -> float:
+    """Hours of speech, pauses counted."""
+    return len(data.raw.frames) * pipeline.frame_shift / 3600
 
 
 def _usable(data: Data, lexicon: Lexicon, pipeline: FeaturePipeline) -> tuple[FeatureTable, dict[str, list[int]]]:

@@ -18,10 +18,12 @@ from .common import complain
 from .doctor import doctor
 from .features import features
 from .g2p import g2p
+from .graph import graph
 from .info import info
 from .lm import lm
 from .plot import plot
 from .score import score
+from .train import train
 from .transcribe import transcribe
 from .usage import ClickError, Command, Commands, explain
 
@@ -40,6 +42,8 @@ app = typer.Typer(
 )
 app.command(cls=Command, no_args_is_help=True, rich_help_panel=_RECOGNISE)(transcribe)
 app.command(cls=Command, no_args_is_help=True, rich_help_panel=_RECOGNISE)(score)
+app.command(cls=Command, no_args_is_help=True, rich_help_panel=_PREPARE)(train)
+app.command(cls=Command, no_args_is_help=True, rich_help_panel=_PREPARE)(graph)
 app.add_typer(lm, name="lm", rich_help_panel=_PREPARE)
 app.add_typer(g2p, name="g2p", rich_help_panel=_PREPARE)
 app.command(cls=Command, no_args_is_help=True, rich_help_panel=_LOOK)(features)

@@ -1,0 +1,133 @@
+"""`asr train`: a recogniser from a corpus."""
+
+import contextlib
+import logging
+import sys
+from collections.abc import Iterator
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ..errors import AsrError
+from .common import complain_of_input, output
+
+if TYPE_CHECKING:
+    from ..corpus import Corpus
+
+_SHOWN = 5  # problems of a corpus
+
+
+class Units(str, Enum):
+    """What words are made of where no lexicon says it."""
+
+    letters = "letters"
+
+
+def train(
+    corpus: Annotated[
+        Path, typer.Argument(metavar="CORPUS", help="Recordings with transcripts: a folder, Kaldi data, .tsv, Lhotse.")
+    ],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="The folder to leave everything in.")],
+    lexicon: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--lexicon", metavar="L", help="How words are said: a file, cmudict, g2p, letters:TABLE; several in order."
+        ),
+    ] = None,
+    units: Annotated[Units | None, typer.Option("--units", help="Words as they are spelled (the default).")] = None,
+    lm_text: Annotated[
+        Path | None, typer.Option("--lm-text", metavar="T", help="More sentences for the language model, a line each.")
+    ] = None,
+    order: Annotated[int, typer.Option("--order", min=1, max=6, help="Words in the longest n-grams.")] = 3,
+    stages: Annotated[
+        str, typer.Option("--stages", metavar="LIST", help="How far up the ladder.")
+    ] = "mono,tri,lda-mllt,sat",
+    held_out: Annotated[
+        str,
+        typer.Option(
+            "--held-out", metavar="N", help="Utterances kept for tuning and testing, or speaker:NAME; a tenth."
+        ),
+    ] = "",
+    speaker: Annotated[
+        str | None,
+        typer.Option("--speaker", metavar="PATTERN", help="Of a folder: regular expression that finds the speaker."),
+    ] = None,
+    text_suffix: Annotated[
+        str | None, typer.Option("--text-suffix", metavar="SUFFIX", help="Of a folder: how transcripts end; .txt.")
+    ] = None,
+    jobs: Annotated[int, typer.Option("--jobs", metavar="N", help="Processes; -1 for one on each core.")] = -1,
+    seed: Annotated[int, typer.Option("--seed", help="Of all that is random.")] = 0,
+) -> None:
+    """Train a recogniser on your own recordings.
+
+    Leaves OUT/model for `asr transcribe`, and OUT/report.html. Words of the transcripts are what can be recognised.
+    The same command goes on where an interrupted one stopped.
+
+    \b
+    Example:
+      asr train recordings/ mine
+      asr train recordings/ mine --speaker '^[^_]+' --lm-text sentences.txt
+      asr train data/train mine --lexicon cmudict --lexicon g2p --stages mono,tri
+    """
+    if lexicon and units:
+        raise typer.BadParameter("--units letters is --lexicon letters; give one of the two", param_hint="--units")
+    if jobs == 0:
+        raise typer.BadParameter("give the number of processes, or -1 for one on each core", param_hint="--jobs")
+    from ..own_data import check_place, planned
+
+    utterances = _read(corpus, speaker, text_suffix)
+    wanted = [stage.strip() for stage in stages.split(",")]
+    plan = planned(
+        utterances, sources=lexicon or ["letters"], text=lm_text, stages=wanted, held_out=held_out, order=order
+    )
+    check_place(out)
+    for note in plan.notes:
+        typer.echo(note, err=True)
+    from ..own_training import train_recogniser
+
+    with _told():
+        outcome = train_recogniser(plan, out, seed=seed, n_jobs=jobs)
+    with output(None) as stream:
+        stream.write(f"{outcome.table()}\n\nmodel   {outcome.model}   (asr transcribe {outcome.model} FILE ...)\n")
+        stream.write(f"report  {outcome.report}\n" if outcome.report else "")
+
+
+def _read(path: Path, speaker: str | None, text_suffix: str | None) -> "Corpus":
+    """The corpus, and complaints about what of it cannot be used."""
+    from ..corpus import Corpus
+    from ..corpus.kinds import corpus_kind
+
+    of_folder = {"speaker": speaker, "text_suffix": text_suffix}
+    given = {name: value for name, value in of_folder.items() if value is not None}
+    if given and corpus_kind(path) != "folder":
+        raise AsrError(f"{path}: is no folder of recordings; --speaker and --text-suffix can only be given for one")
+    found = Corpus.from_folder(path, **given) if given else Corpus.read(path)  # type: ignore[arg-type]
+    for problem in found.problems[:_SHOWN]:
+        complain_of_input(f"warning: {problem}")
+    if len(found.problems) > _SHOWN:
+        complain_of_input(f"warning: {len(found.problems) - _SHOWN} more problems; see: asr info {path}")
+    return found
+
+
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
+    """Stages and warnings on stderr, with the time."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", datefmt="%H:%M:%S"))
+    handler.addFilter(lambda record: record.name == "asr.recipe")
+    room = logging.getLogger("asr")
+    level = room.level
+    room.addHandler(handler)
+    room.setLevel(logging.INFO)
+    room.propagate = False
+    try:
+        yield
+    except KeyboardInterrupt:
+        typer.echo("\ninterrupted; the same command goes on with the stage that was not finished", err=True)
+        raise
+    finally:
+        room.removeHandler(handler)
+        room.setLevel(level)
+        room.propagate = True

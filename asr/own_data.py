@@ -1,0 +1,228 @@
+"""A recogniser from anybody's recordings and transcripts: what is there is checked first, then everything is trained.
+
+`planned` says in seconds what will be done and what is wrong; `train_recogniser` does it, in stages that are kept, so
+that the same call goes on where an interrupted one stopped.
+"""
+
+import hashlib
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from .corpus.core import Corpus
+from .errors import AsrError, CorpusError, GraphError
+from .features.pipeline import FeaturePipeline
+from .ladder import STAGES, check_stages
+from .lang.lexicon import Lexicon
+from .lang.sources import BuiltLexicon, build_lexicon
+from .lm.text import read_sentences
+from .training import has_pynini
+
+logger = logging.getLogger(__name__)
+
+FEWEST = 10  # utterances of a corpus that is split in two
+MOST_HELD_OUT = 300  # utterances, unless more are asked for
+_SHOWN = 8  # words in a line
+_HEARD = 50  # recordings whose sampling rate is looked at
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """What a recogniser is going to be trained on, and how.
+
+    train, held_out: the two parts of the corpus. by_speaker: whether no speaker is in both.
+    lexicon: the words that can be recognised. oov: words of the training transcripts without pronunciation, with
+    counts; utterances with one are not trained on.
+    text: more sentences for the language model.
+    pipeline: front-end and normalisation.
+    notes: what a person should know, a line each.
+    """
+
+    train: Corpus
+    held_out: Corpus
+    by_speaker: bool
+    lexicon: Lexicon
+    oov: dict[str, int]
+    text: tuple[tuple[str, ...], ...]
+    pipeline: FeaturePipeline
+    stages: tuple[str, ...]
+    order: int
+    notes: tuple[str, ...]
+
+
+def planned(
+    corpus: Corpus,
+    *,
+    sources: Sequence[str] = ("letters",),
+    text: Path | None = None,
+    stages: Sequence[str] = STAGES,
+    held_out: str = "",
+    order: int = 3,
+) -> Plan:
+    """The plan for a corpus; everything that can be checked before the work begins is checked.
+
+    sources: of pronunciations, see build_lexicon. text: a file with more sentences for the language model.
+    held_out: a number of utterances, or `speaker:NAME` with one name or several separated by commas; a tenth of the
+        utterances, at most 300, if empty. Which utterances, is up to their ids alone.
+    order: of the n-grams.
+    Raises AsrError for whatever would make training fail later.
+    """
+    check_stages(stages)
+    if not has_pynini():
+        raise GraphError(
+            "a decoding graph is built with pynini, which is not installed (pip install pynini; it has wheels for "
+            "Linux x86-64 alone); models that are ready transcribe without it"
+        )
+    spoken = [u for u in corpus if u.text]
+    if not spoken:
+        raise CorpusError("no recording of the corpus has a transcript; put X.txt beside X.wav, or see --text-suffix")
+    corpus = Corpus(spoken, corpus.problems)
+    train, kept, by_speaker = _parted(corpus, held_out)
+    said = list(train.transcripts().values())
+    sentences = [] if text is None else [tuple(words) for words in read_sentences(text)]
+    built = build_lexicon([*said, *map(" ".join, sentences)], list(sources))
+    lexicon, unheard = _of_heard_phones(built, said)
+    oov = lexicon.oov_words(said)
+    n_whole = sum(not lexicon.oov_words([line]) for line in said)
+    if n_whole < FEWEST // 2:
+        raise CorpusError(f"{n_whole} training transcripts have a pronunciation for each word: {_counted(oov)}")
+    notes = [*_of_corpus(corpus, train, kept, by_speaker), *_of_words(lexicon, oov, said, kept, n_whole)]
+    if unheard:
+        notes.append(
+            f"{len(unheard)} words of {text} are left out: they have letters or phones that nobody says in the "
+            f"training part: {_few(unheard)}"
+        )
+    plan = Plan(
+        train, kept, by_speaker, lexicon, oov, tuple(sentences), _pipeline(corpus), tuple(stages), order, tuple(notes)
+    )
+    logger.info("planned: %s", "; ".join(notes))
+    return plan
+
+
+def _parted(corpus: Corpus, held_out: str) -> tuple[Corpus, Corpus, bool]:
+    """The training part, the one held out, and whether they share no speaker."""
+    n, by_name = len(corpus), held_out.startswith("speaker:")
+    if n < FEWEST:
+        noun = "utterance" if n == 1 else "utterances"
+        raise CorpusError(f"the corpus has {n} {noun} with a transcript; {FEWEST} or more are needed, better 200")
+    if by_name:
+        names = [name for name in held_out.removeprefix("speaker:").split(",") if name]
+        unknown = [name for name in names if name not in corpus.speakers]
+        if unknown or not names:
+            there = f"{len(corpus.speakers)} speakers: {_few(corpus.speakers)}"
+            raise CorpusError(f"no speaker {', '.join(unknown) or '(empty)'} to hold out; the corpus has {there}")
+        chosen = {u.id for u in corpus if u.speaker in names}
+    else:
+        if held_out and not (held_out.isdigit() and int(held_out) > 0):
+            raise CorpusError(f"held out {held_out!r}: need a number of utterances above 0, or speaker:NAME")
+        size = int(held_out) if held_out else min(MOST_HELD_OUT, max(2, n // 10))
+        order = sorted(corpus.ids, key=lambda u: hashlib.sha256(u.encode()).digest())
+        chosen = set(order[:size])
+    if n - len(chosen) < FEWEST // 2 or not chosen:
+        raise CorpusError(
+            f"{len(chosen)} of {n} utterances held out leave {n - len(chosen)} to train on; hold out less"
+        )
+    train, kept = corpus.where(lambda u: u.id not in chosen), corpus.where(lambda u: u.id in chosen)
+    return train, kept, not set(train.speakers) & set(kept.speakers)
+
+
+def _of_heard_phones(built: BuiltLexicon, said: Sequence[str]) -> tuple[Lexicon, list[str]]:
+    """The lexicon without words that have a phone of no training transcript, and these words.
+
+    Utterances with unknown words are skipped, unless the lexicon says otherwise.
+    """
+    lexicon = built.lexicon if built.lexicon.oov != "error" else replace(built.lexicon, oov="skip")
+    words = {word for line in said for word in line.split()}
+    heard = {phone for e in lexicon.entries if e.word in words for phone in e.phones} | {lexicon.silence_phone}
+    unheard = sorted({e.word for e in lexicon.entries if e.word != lexicon.unk and not heard.issuperset(e.phones)})
+    left = set(unheard)
+    return replace(lexicon, entries=tuple(e for e in lexicon.entries if e.word not in left)), unheard
+
+
+def _pipeline(corpus: Corpus) -> FeaturePipeline:
+    """MFCC of the recordings, or the features that the corpus brings along where it has no recordings; normalised."""
+    mean = {"kind": "cmvn", "mode": "speaker"}
+    if any(u.audio is not None for u in corpus):
+        return FeaturePipeline(_rate(corpus), ({"kind": "mfcc", "options": {"use_energy": False}}, mean))
+    from .features.archive import read_matrix
+
+    first = next((u.features for u in corpus if u.features is not None), None)
+    if first is None:
+        raise CorpusError("the corpus has neither recordings nor features")
+    return FeaturePipeline(0, ({"kind": "given", "dim": int(read_matrix(first).shape[1])}, mean))
+
+
+def _rate(corpus: Corpus) -> int:
+    """16 kHz, or 8 kHz where some of the recordings have no more."""
+    import soundfile
+
+    rates, utterances = [], [u for u in corpus if u.audio is not None]
+    for utterance in utterances[:: max(1, len(utterances) // _HEARD)]:
+        try:
+            rates.append(int(soundfile.info(str(utterance.audio)).samplerate))
+        except (OSError, RuntimeError):
+            continue  # what is wrong with it is told when it is read
+    return 8000 if rates and min(rates) < 16000 else 16000
+
+
+def _of_corpus(corpus: Corpus, train: Corpus, kept: Corpus, by_speaker: bool) -> list[str]:
+    """Lines about the corpus and its parts."""
+    how = "by speaker: none of theirs is trained on" if by_speaker else "by utterance: their speakers are heard, too"
+    alone = len(corpus.speakers) == len(corpus) and "every recording counts as a speaker of its own (see --speaker)"
+    lines = [
+        f"{len(corpus)} utterances of {len(corpus.speakers)} speakers{'; ' + alone if alone else ''}",
+        f"{len(train)} to train on, {len(kept)} held out ({how})" if not alone else
+        f"{len(train)} to train on, {len(kept)} held out",
+    ]  # fmt: skip
+    known = set(train.transcripts().values())
+    n_same = sum(text in known for text in kept.transcripts().values())
+    if n_same:
+        lines.append(f"{n_same} of the {len(kept)} held-out sentences are in the training part, too, word by word")
+    return lines
+
+
+def _of_words(lexicon: Lexicon, oov: dict[str, int], said: list[str], kept: Corpus, n_whole: int) -> list[str]:
+    """Lines about words that are known, and those that are not."""
+    lines = [f"{lexicon.n_words} words, {lexicon.n_phones - 1} phones or letters to build them from, and silence"]
+    if oov:
+        rate = 100 * sum(oov.values()) / sum(len(line.split()) for line in said)
+        n_skipped = len(said) - n_whole if lexicon.oov == "skip" else 0
+        lines.append(
+            f"{len(oov)} words of the transcripts ({rate:.1f} % of the text) have no pronunciation; {n_skipped} "
+            f"utterances are left out for it: {_counted(oov)}"
+        )
+    spoken = list(kept.transcripts().values())
+    unknown = lexicon.oov_words(spoken)
+    n = sum(len(line.split()) for line in spoken)
+    if unknown:
+        lines.append(
+            f"{sum(unknown.values())} of the {n} held-out words ({100 * sum(unknown.values()) / n:.1f} %) are in no "
+            "training transcript nor text, so they cannot be recognised; a larger text (--lm-text) helps"
+        )
+    return lines
+
+
+def _counted(words: dict[str, int]) -> str:
+    return _few([f"{word} ({count})" for word, count in words.items()])
+
+
+def _few(names: Iterable[str]) -> str:
+    names = list(names)
+    return ", ".join(names[:_SHOWN]) + (f", and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
+
+
+def check_place(out: Path) -> None:
+    """Raise AsrError unless a recogniser can be left there: a folder of an earlier run, an empty one, or none yet."""
+    from .files import kind_of
+
+    kind = kind_of(out)
+    if kind not in ("missing", "folder"):
+        raise AsrError(f"{out}: is no folder; give OUT another name")
+    try:
+        others = [] if kind == "missing" else [p.name for p in out.iterdir() if not p.name.startswith(".")]
+        if others and not (out / "work").is_dir():
+            raise AsrError(f"{out}: holds other files ({_few(sorted(others))}); give OUT a new name")
+        (out / "work").mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise AsrError(f"{out}: cannot be written ({error.strerror or error}); give OUT another name") from None

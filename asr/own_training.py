@@ -1,0 +1,272 @@
+"""The work behind `asr train`: the stages of a plan (asr.own_data), the recogniser at their end, and its report."""
+
+import html
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from . import lm
+from .errors import AsrError, CorpusError
+from .features.pipeline import FeaturePipeline
+from .graph.grammar import arpa_grammar
+from .ladder import Rung, Sizes, hours_of, train_rung
+from .lang.entries import nfc
+from .lang.lexicon import Lexicon
+from .model import Model, load
+from .own_data import Plan
+from .recipe import Run
+from .recipe.tasks import extract_features, read_json, usable, write_json, write_pairs
+from .scoring import read_transcripts, score
+from .training import (
+    Data,
+    TuningPoint,
+    add_tuning,
+    best_point,
+    decode_all,
+    tune_decoding,
+    with_graph,
+)
+
+logger = logging.getLogger("asr.recipe")  # what is shown while stages are made
+
+SCALES, PENALTIES = (0.05, 0.0667, 0.0833, 0.1, 0.125), (-2.0, 0.0, 2.0, 4.0, 7.0)
+SHORT = 300.0  # seconds of speech below which a warning says that little can be expected
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What training has left: folders, and the errors on the utterances held out.
+
+    rows: how the utterances were heard -> (WER, CER), percent; words, characters: of the held-out transcripts.
+    hours: of speech that was trained on. sizes: (pdfs, Gaussians) of the model.
+    """
+
+    model: Path
+    report: Path | None
+    rows: dict[str, tuple[float, float]]
+    words: int
+    characters: int
+    hours: float
+    sizes: tuple[int, int]
+
+    def table(self) -> str:
+        """The errors as a table for a person."""
+        width = max(map(len, self.rows))
+        head = f"{'held-out utterances':<{max(width, 19)}}  {'WER, %':>7}  {'CER, %':>7}"
+        lines = [f"{name:<{max(width, 19)}}  {w:7.2f}  {c:7.2f}" for name, (w, c) in self.rows.items()]
+        return "\n".join([head, *lines, f"of {self.words} words, {self.characters} characters with blanks"])
+
+
+def train_recogniser(plan: Plan, out: Path, *, seed: int = 0, n_jobs: int = 1) -> Outcome:
+    """Train what is planned, tune it on the utterances held out, and leave it in OUT/model, with OUT/report.html.
+
+    Stages are folders of OUT/work, whole or not there; finished ones are kept, and made anew only if what they are
+    made from has changed. What the log of a stage says goes to OUT/work/run.log.
+    Raises AsrError where something cannot be trained.
+    """
+    run = Run(out / "work")
+    inputs = {"utterances": [*plan.train, *plan.held_out], "pipeline": plan.pipeline, "n_jobs": n_jobs}
+    data = run.stage("features", extract_features, inputs)
+    heard = Data.load(data)
+    ids = {
+        "train": [u for u in plan.train.ids if u in heard.raw],
+        "held": [u for u in plan.held_out.ids if u in heard.raw],
+    }
+    if not ids["train"] or not ids["held"]:
+        raise CorpusError("no recording of one of the two parts gave features; the warnings say why")
+    hours = hours_of(heard.select(ids["train"]), plan.pipeline)
+    _say_hours(hours)
+    lexicon = out / "work" / "lexicon.tsv"
+    plan.lexicon.save(lexicon)
+    common = {
+        "data": data,
+        "ids": ids["train"],
+        "lexicon": lexicon,
+        "pipeline": plan.pipeline,
+        "sizes": Sizes.of_hours(hours),
+    }
+    common |= {"seed": seed, "n_jobs": n_jobs}
+    last = data
+    for stage in plan.stages:
+        last = run.stage(stage, make_rung, {**common, "stage": stage, "previous": None if last == data else last})
+    spoken = {"lexicon": lexicon, "said": list(plan.train.transcripts().values()), "order": plan.order}
+    spoken |= {"text": [list(words) for words in plan.text], "held_out": list(plan.held_out.transcripts().values())}
+    grammar = run.stage("language-model", make_lm, spoken)
+    graph = run.stage("graph", make_graph, {"rung": last, "grammar": grammar})
+    held_out = run.stage("held-out", score_held_out, {"data": data, "ids": ids["held"], "graph": graph})
+    return _finished(plan, out, held_out, last, hours, seed)
+
+
+def make_rung(
+    folder: Path,
+    data: Path,
+    ids: Sequence[str],
+    lexicon: Path,
+    pipeline: FeaturePipeline,
+    sizes: Sizes,
+    stage: str,
+    previous: Path | None,
+    seed: int,
+    n_jobs: int,
+    progress: Callable[[int, int], None],
+) -> None:
+    """A stage of the ladder in a folder."""
+    before = None if previous is None else Rung.load(previous)
+    rung = train_rung(
+        stage, usable(data, ids), Lexicon.load(lexicon), before,
+        pipeline=pipeline, sizes=sizes, seed=seed, n_jobs=n_jobs, progress=progress,
+    )  # fmt: skip
+    if rung.failures:
+        first, why = next(iter(rung.failures.items()))
+        logger.warning("%s: %d utterances were of no use, such as %s: %s", stage, len(rung.failures), first, why)
+    rung.save(folder)
+
+
+def make_lm(
+    folder: Path, lexicon: Path, said: Sequence[str], text: Sequence[Sequence[str]], held_out: Sequence[str], order: int
+) -> None:
+    """The language model of the training transcripts as lm.arpa.gz, mixed with that of more text if there is any.
+
+    The weight of the two is the one that suits the held-out transcripts; it is one number, so they still say what new
+    speech will be like.
+    """
+    words = [e.word for e in Lexicon.load(lexicon).entries]
+    said = [nfc(line) for line in said]
+    own = lm.train(said, order, words=[*words, "<unk>"])
+    if text:
+        other = lm.train(text, order, words=[*words, "<unk>"])
+        own = lm.interpolate(own, other, lm.tuned_weight(own, other, held_out))
+    lm.write_arpa(own, folder / "lm.arpa.gz")
+
+
+def make_graph(folder: Path, rung: Path, grammar: Path) -> None:
+    """The model with its decoding graph, in `folder`/model."""
+    model = load(rung / "model")
+    with_graph(model, arpa_grammar(lm.read_arpa(grammar / "lm.arpa.gz"), model.lexicon)).save(folder / "model")
+
+
+def score_held_out(folder: Path, data: Path, ids: Sequence[str], graph: Path) -> None:
+    """The tuned model, and what it recognises in each half of the held-out utterances when tuned on the other half.
+
+    So each utterance is new to the options that it is decoded with; the model itself is tuned on all.
+    """
+    model, whole = load(graph / "model"), usable(data, ids)
+    halves = [whole.select(ids[k::2]) for k in range(2)] if len(ids) > 1 else [whole]
+    tables = [
+        tune_decoding(model, half, acoustic_scales=SCALES, insertion_penalties=PENALTIES) for half in halves
+    ]  # fmt: skip
+    together: dict[str, str] = {}
+    alone: dict[str, str] = {}
+    for half, table in zip(halves, reversed(tables), strict=True):
+        tuned = _with(model, best_point(table))
+        together |= decode_all(tuned, half).hypotheses
+        alone |= decode_all(tuned, _strangers(half)).hypotheses
+    points = add_tuning(tables)
+    _with(model, best_point(points)).save(folder / "model")
+    write_pairs(folder / "references.tsv", whole.references)
+    write_pairs(folder / "together.tsv", {u: together[u] for u in ids})
+    write_pairs(folder / "alone.tsv", {u: alone[u] for u in ids})
+    write_json(folder / "tuning.json", [asdict(p) for p in points])
+
+
+def _with(model: Model, best: TuningPoint) -> Model:
+    return model.with_decoding(acoustic_scale=best.acoustic_scale, insertion_penalty=best.insertion_penalty)
+
+
+def _strangers(data: Data) -> Data:
+    """The utterances as if each were of a speaker of its own: what files given one by one are."""
+    return replace(data, speakers={u: u for u in data.raw})
+
+
+def _say_hours(hours: float) -> None:
+    if hours * 3600 < SHORT:
+        logger.warning("only %.0f s of speech to train on; 20 minutes is where recognition begins", hours * 3600)
+    else:
+        logger.info("%.1f minutes of speech to train on", hours * 60)
+
+
+def _finished(plan: Plan, out: Path, tested: Path, rung: Path, hours: float, seed: int) -> Outcome:
+    """The model with its card, the report, and what is to be told."""
+    references, together, alone = (read_transcripts(tested / f"{n}.tsv") for n in ("references", "together", "alone"))
+    heard = {"speaker's recordings together": together, "each recording alone": alone}
+    if len(set(plan.held_out.speaker_of.values())) == len(plan.held_out):
+        del heard["speaker's recordings together"]
+    rates = {
+        name: (score(references, words).rate, score(references, words, unit="char").rate)
+        for name, words in heard.items()
+    }
+    n_words, n_characters = (score(references, references, unit=unit).total for unit in ("word", "char"))
+    model = load(tested / "model")
+    sizes = model.tree.n_pdfs, getattr(model.acoustic, "n_gauss", 0)
+    outcome = Outcome(out / "model", None, rates, n_words, n_characters, hours, sizes)
+    replace(model, card=_card(plan, outcome)).save(outcome.model)
+    best = references, next(iter(heard.values()))
+    return replace(outcome, report=_report(plan, out, outcome, best, tested, rung, seed))
+
+
+def _card(plan: Plan, outcome: Outcome) -> str:
+    """README.md of the model."""
+    notes = "\n".join(f"- {note}" for note in plan.notes)
+    return (
+        f"# A recogniser of {plan.lexicon.n_words} words\n\n"
+        f"Trained by `asr train` ({', '.join(plan.stages)}) on {60 * outcome.hours:.1f} minutes of speech; "
+        f"{outcome.sizes[0]} pdfs, {outcome.sizes[1]} Gaussians.\n\n{notes}\n\n"
+        f"Errors on the utterances held out:\n\n```\n{outcome.table()}\n```\n"
+    )
+
+
+def _report(
+    plan: Plan,
+    out: Path,
+    outcome: Outcome,
+    heard: tuple[dict[str, str], dict[str, str]],
+    tested: Path,
+    rung: Path,
+    seed: int,
+) -> Path | None:
+    """OUT/report.html; None where matplotlib is missing."""
+    from .report import check_plotting
+
+    try:
+        check_plotting()
+    except AsrError as error:
+        logger.warning("no report.html: %s", error)
+        return None
+    from .report import (
+        Section,
+        confusion_section,
+        run_facts,
+        speaker_section,
+        training_section,
+        tuning_section,
+        utterance_section,
+        write_report,
+    )
+
+    counted = score(*heard)
+    by_speaker = {s: (x.errors, x.total) for s, x in counted.by_speaker(plan.held_out.speaker_of).items()}
+    logs = {stage: read_json(rung.parent / stage / "training.json")["log"] for stage in plan.stages}
+    passes = {s: [(p["iteration"], p["log_likelihood"], p["n_gaussians"]) for p in log] for s, log in logs.items()}
+    points = [TuningPoint(**p) for p in read_json(tested / "tuning.json")]
+    best = best_point(points)
+    curves = {
+        "acoustic scale": [(p.acoustic_scale, p.rate) for p in points if p.insertion_penalty == best.insertion_penalty],
+        "insertion penalty": [(p.insertion_penalty, p.rate) for p in points if p.acoustic_scale == best.acoustic_scale],
+    }
+    chosen = {"acoustic scale": best.acoustic_scale, "insertion penalty": best.insertion_penalty}
+    sections = [
+        Section("Results", f"<pre>{html.escape(outcome.table())}</pre>"),
+        Section("The data", "<ul>" + "".join(f"<li>{html.escape(note)}</li>" for note in plan.notes) + "</ul>"),
+        training_section(passes),
+        tuning_section({n: {"all": c} for n, c in curves.items()}, chosen={n: {"all": v} for n, v in chosen.items()}),
+    ]
+    if len(by_speaker) < len(plan.held_out):
+        sections.append(speaker_section(by_speaker))
+    sections += [confusion_section(counted.confusions), utterance_section(*heard)]
+    facts = run_facts(seed=seed, hours_of_speech=f"{outcome.hours:.2f}", folder=str(out))
+    name, (wer, cer) = next(iter(outcome.rows.items()))
+    lead = f"WER {wer:.2f} %, CER {cer:.2f} % on {len(heard[0])} utterances held out ({name})."
+    return write_report(
+        out / "report.html", title="A recogniser of your own", sections=sections, facts=facts, lead=lead
+    )
