@@ -2,6 +2,7 @@
 
 import io
 import logging
+import math
 import os
 import stat
 from pathlib import Path
@@ -231,13 +232,15 @@ def _cause(error: Exception) -> str:
 
 def _part(path: str | os.PathLike, start: float | None, end: float | None, n: int, rate: int) -> tuple[int, int]:
     """The first sample and the one after the last of start to end in s; n: samples in the file."""
-    duration = n / rate
+    part = f"part {start or 0.0:g} s to {'the end' if end is None else f'{end:g} s'}"
+    if not all(math.isfinite(time) for time in (start, end) if time is not None):
+        raise AudioError(f"{path}: {part}; need numbers of seconds")
     first = 0 if start is None else round(start * rate)
     last = n if end is None else round(end * rate)
     if start is None and end is None:
         return 0, n
-    if first < 0 or last <= first:
-        raise AudioError(f"{path}: part {start} to {end} s is empty or begins before 0; need 0 <= start < end")
     if first >= n or last > n + END_SLACK * rate:
-        raise AudioError(f"{path}: part {start} to {end} s lies beyond the end at {duration:.4g} s")
+        raise AudioError(f"{path}: {part} lies beyond the end at {n / rate:.4g} s")
+    if first < 0 or last <= first:
+        raise AudioError(f"{path}: {part} is empty or begins before 0; need 0 <= start < end")
     return first, min(last, n)

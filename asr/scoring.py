@@ -263,10 +263,13 @@ def compare(
 def read_transcripts(path: str | os.PathLike) -> dict[str, str]:
     """Utterance id -> text, from a Kaldi text file (`id words`) or, if each line has a tab, a TSV (`id<TAB>words`).
 
+    Of a file named .ctm it is the words in order of time, see `read_ctm`.
     Ids are brought to Unicode's composed form (NFC), as the words are in scoring: file systems differ in it.
     Raises CorpusError with file:line for ids given twice and lines that are not UTF-8, or if there is nothing in it.
     """
     file = Path(path)
+    if file.suffix.lower() == ".ctm":
+        return {name: " ".join(timed.word for timed in words) for name, words in read_ctm(file).items()}
     try:
         lines = [(number, line) for number, line in numbered_lines(file) if line is None or line.strip()]
     except OSError as error:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .corpus.core import Corpus, Problem, Utterance, is_unicode
-from .corpus.folder import AUDIO_SUFFIXES, files_below
+from .corpus.folder import AUDIO_SUFFIXES, files_below, recordings_among
 from .corpus.kaldi import read_kaldi
 from .corpus.kinds import corpus_kind
 from .errors import AsrError, CorpusError, ModelError
@@ -64,10 +64,10 @@ def find_recordings(inputs: Iterable[str | os.PathLike]) -> tuple[list[Recording
 
     Corpora are Kaldi data directories, tables (.tsv) and Lhotse manifests; their transcripts are not needed.
     A .npy file holds features, a .scp lists files of audio or features, and any other file given by name is taken for
-    audio. In a folder the files of AUDIO_SUFFIXES are taken, sorted by path, but hidden ones, each with the features of
-    X.npy beside X.wav if there are any; in a folder without audio the .npy files are. The id is the file's stem (with
-    the way to it where several files have the same stem), or that of the list or corpus. What is given twice is
-    taken once. Without speaker information, which only corpora have, every file is a speaker of its own.
+    audio. In a folder the files of AUDIO_SUFFIXES are taken, sorted by path, but hidden ones and X.m4a beside X.wav,
+    each with the features of X.npy beside it if there are any; in a folder without audio the .npy files are. The id is
+    the file's stem (with the way to it where several files have the same stem), or that of the list or corpus. What is
+    given twice is taken once. Without speaker information, which only corpora have, every file is a speaker of its own.
     Returns the recordings, and the inputs that hold none or cannot be told apart.
     """
     found, failures = [], []
@@ -113,7 +113,7 @@ def _folder(directory: Path) -> tuple[list[Recording], list[Failure]]:
     """The recordings of a folder and those in it, and what cannot be looked into."""
     problems: list[Problem] = []
     files = files_below(directory, problems)
-    audio = [p for p in files if p.suffix.lower() in AUDIO_SUFFIXES]
+    audio = recordings_among(files)
     features = {p.with_suffix(""): p for p in files if p.suffix.lower() == _FEATURES}
     failures = [Failure(p.where, str(p)) for p in problems]
     if not audio and not features and not failures:
@@ -208,11 +208,11 @@ def transcribe_all(
 ) -> Iterator[tuple[Recording, Transcript | Failure]]:
     """Each recording with its transcript or the reason why there is none; a bad one does not stop the rest.
 
-    A model with per-speaker normalisation hears all of a speaker's recordings before it transcribes the first, so
-    such recordings come grouped by speaker; for other models they come in the given order.
+    A model with per-speaker normalisation, or one that adapts to speakers, hears all of a speaker's recordings before
+    it transcribes the first, so such recordings come grouped by speaker; for other models in the given order.
     progress: called with (done, total).
     """
-    per_speaker = any(step.get("mode") == "speaker" for step in model.features.steps)
+    per_speaker = model.aligner is not None or any(step.get("mode") == "speaker" for step in model.features.steps)
     order = sorted(recordings, key=lambda r: r.speaker) if per_speaker else list(recordings)
     groups = (list(g) for _, g in groupby(order, key=lambda r: r.speaker)) if per_speaker else ([r] for r in order)
     done = 0
@@ -237,11 +237,21 @@ def _transcribe_group(model: Model, group: list[Recording]) -> Iterator[tuple[Re
             heard.append(recording)
         except (AsrError, ValueError) as error:
             yield recording, Failure(recording.id, _named(recording, error))
-    for recording, features in zip(heard, model.features.finish(raw, [r.speaker for r in heard]), strict=True):
-        try:
-            yield recording, model.decode(features)
-        except AsrError as error:
-            yield recording, Failure(recording.id, _named(recording, error))
+    finished = model.features.finish(raw, [r.speaker for r in heard])
+    if model.aligner is None:
+        for recording, features in zip(heard, finished, strict=True):
+            try:
+                yield recording, model.decode(features)
+            except AsrError as error:
+                yield recording, Failure(recording.id, _named(recording, error))
+        return
+    table = {r.id: features for r, features in zip(heard, finished, strict=True)}
+    try:
+        transcripts = dict(model.decode_together(table, {r.id: r.speaker for r in heard}))
+    except AsrError as error:
+        yield from ((r, Failure(r.id, _named(r, error))) for r in heard)
+        return
+    yield from ((r, transcripts[r.id]) for r in heard)
 
 
 def _raw(model: Model, recording: Recording) -> "np.ndarray | None":

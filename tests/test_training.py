@@ -100,3 +100,8 @@ def test_without_pynini_a_saved_graph_is_borrowed_if_it_fits(digits_model, monke
     fewer = Lexicon(digits_model.lexicon.entries[:-1])
     with pytest.raises(GraphError, match="pynini is not installed and the graph of model 'digits' has other words"):
         with_graph(replace(bare, lexicon=fewer), fallback="digits")
+    pauses = replace(digits_model.lexicon, silence_prob=0.9)
+    with pytest.raises(GraphError, match="pauses"):
+        with_graph(replace(bare, lexicon=pauses), fallback="digits")
+    other_policy = replace(digits_model.lexicon, oov="skip")
+    assert with_graph(replace(bare, lexicon=other_policy), fallback="digits").graph is not None

@@ -95,6 +95,14 @@ def test_a_failed_part_names_its_utterance(tree, digits_model):
     assert isinstance(results["u2"], Transcript)
 
 
+def test_of_a_recording_and_its_converted_copy_the_copy_is_heard(tmp_path, sample):
+    shutil.copy(sample, tmp_path / "x.wav")
+    for name in ("x.m4a", "y.m4a"):
+        (tmp_path / name).write_bytes(b"\0\0\0\x20ftypM4A " + bytes(100))
+    recordings, failures = find_recordings([tmp_path])
+    assert [(r.id, r.path.name) for r in recordings] == [("x", "x.wav"), ("y", "y.m4a")] and not failures
+
+
 @pytest.fixture
 def features_model(digits_model):
     """The digits model without its front-end: the features that it computes are to be given to it."""

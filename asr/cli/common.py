@@ -45,7 +45,7 @@ def refuse_inputs(out: Path | None, inputs: Sequence[str | os.PathLike]) -> None
     """Raise AsrError where `out` is one of the inputs, or lies in one that is a file."""
     for given in inputs if out is not None else ():
         if os.fspath(given) and out is not None and os.path.realpath(out) == os.path.realpath(given):
-            raise AsrError(f"{out}: is an input too; give --out another name")
+            raise AsrError(f"{out}: is an input too; give the output another name")
 
 
 @contextlib.contextmanager
@@ -56,7 +56,7 @@ def writing(path: Path) -> Iterator[None]:
     except BrokenPipeError:
         raise
     except OSError as error:
-        raise AsrError(f"{path}: cannot be written ({error.strerror or error}); give another --out") from error
+        raise AsrError(f"{path}: cannot be written ({error.strerror or error}); give another place") from error
 
 
 @contextlib.contextmanager

@@ -54,7 +54,7 @@ def features(
     inputs: Annotated[
         list[str] | None, typer.Argument(metavar="INPUT", help="Audio: files, folders, Kaldi data directories, .tsv.")
     ] = None,
-    out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="The folder to write to; needed.")] = None,
+    out: Annotated[str | None, typer.Option("--out", metavar="DIR", help="The folder to write to; needed.")] = None,
     form: Annotated[
         Form, typer.Option("--as", help="npy: one ID.npy a recording; ark: Kaldi's feats.ark and feats.scp.")
     ] = Form.npy,
@@ -89,7 +89,7 @@ def features(
         return
     if not inputs:
         raise typer.BadParameter("give at least one file, folder or data directory", param_hint="INPUT")
-    if out is None:
+    if not out:  # an empty name, of a variable that is not set, would be the current folder
         raise typer.BadParameter("give the folder to write to", param_hint="--out")
     if norm_vars and cmvn is None:
         raise typer.BadParameter("needs --cmvn utterance, speaker or sliding", param_hint="--norm-vars")
@@ -98,11 +98,12 @@ def features(
         steps.append({"kind": "cmvn", "mode": cmvn.value, "norm_vars": norm_vars})
     if deltas:
         steps.append({"kind": "delta", "order": deltas})
-    _check_out(out, inputs, form)
+    folder = Path(out)
+    _check_out(folder, inputs, form)
     sources, n_failed = _sources(inputs)
     total = len(sources) + n_failed
     if sources:
-        n_failed += _write(sources, _pipeline(sources, rate, steps), out, form, jobs)
+        n_failed += _write(sources, _pipeline(sources, rate, steps), folder, form, jobs)
     if n_failed:
         complain(f"{n_failed} of {total} failed")
         raise typer.Exit(1)

@@ -1,17 +1,19 @@
 """`asr info`."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from .common import model_names, output
+from ..errors import AsrError
+from .common import model_names, output, refuse_inputs, writing
 
 
 def info(
     place: Annotated[
         str,
         typer.Argument(
-            metavar="MODEL|GRAPH|CORPUS|FEATURES|LEXICON|AUDIO",
+            metavar="MODEL|GRAPH|CORPUS|FEATURES|LEXICON|LM|TREE|AUDIO",
             help="A path, or the name of a shipped model.",
             autocompletion=model_names,
         ),
@@ -23,15 +25,21 @@ def info(
     text_suffix: Annotated[
         str | None, typer.Option("--text-suffix", metavar="SUFFIX", help="Of a folder: how transcripts end; .txt.")
     ] = None,
+    draw: Annotated[
+        Path | None, typer.Option("--draw", metavar="SVG", help="Of a model or its tree.json: draw the tree, too.")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON object, for machines.")] = False,
 ) -> None:
     """Say what is in a model, graph, corpus or other file.
+
+    Other files are features, lexica, language models (ARPA), phonetic decision trees and recordings.
 
     \b
     Example:
       asr info digits
       asr info data/train --json
       asr info recordings/ --speaker '^[^_]+' --text-suffix .lab
+      asr info triphones/ --draw tree.svg
     """
     from json import dumps
 
@@ -39,5 +47,19 @@ def info(
 
     given = {"speaker": speaker, "text_suffix": text_suffix}
     facts = describe(place, **{name: value for name, value in given.items() if value is not None})
+    if draw is not None:
+        _draw_tree(place, draw)
     with output(None) as stream:
         stream.write((dumps(facts, ensure_ascii=False, indent=1) if json else "\n".join(as_lines(facts))) + "\n")
+
+
+def _draw_tree(place: str, picture: Path) -> None:
+    from ..files import write_text
+    from ..info.tree import tree_drawing
+
+    if picture.suffix.lower() != ".svg":
+        raise AsrError(f"{picture}: trees are drawn as SVG; give the picture the ending .svg")
+    refuse_inputs(picture, [place])
+    drawing = tree_drawing(place)
+    with writing(picture):
+        write_text(picture, drawing)

@@ -17,7 +17,9 @@ class Unit(str, Enum):
 
 
 def score(
-    reference: Annotated[Path, typer.Argument(metavar="REF", help="Kaldi text or TSV: an id, then the words.")],
+    reference: Annotated[
+        Path, typer.Argument(metavar="REF", help="Kaldi text or TSV: an id, then the words; or NIST's .ctm.")
+    ],
     hypothesis: Annotated[Path, typer.Argument(metavar="HYP", help="The same for what was recognised.")],
     unit: Annotated[Unit | None, typer.Option("--unit", help="Score this unit only; both by default.")] = None,
     confusions: Annotated[int, typer.Option("--confusions", min=0, help="How many confusions to list.")] = 10,
@@ -25,13 +27,15 @@ def score(
     """Compare transcripts with references: error rates.
 
     Word and character error rate with a confidence interval, and the most frequent confusions. Utterances are
-    joined by id; one that HYP lacks counts as deletions.
+    joined by id; one that HYP lacks counts as deletions. Of two .ctm files also how far the edges of correct words are
+    from the reference's.
 
     \b
     Example:
       asr score data/test/text words.tsv
+      asr score data/test/reference.ctm words.ctm
     """
-    from ..scoring import read_transcripts
+    from ..scoring import read_ctm, read_transcripts, score_edges
     from ..scoring import score as compare
 
     references, hypotheses = read_transcripts(reference), read_transcripts(hypothesis)
@@ -39,3 +43,5 @@ def score(
         for each in [unit] if unit else list(Unit):
             result = compare(references, hypotheses, unit=each.value)
             stream.write(result.report(confusions=confusions if each is Unit.word or unit else 0) + "\n")
+        if all(path.suffix.lower() == ".ctm" for path in (reference, hypothesis)):
+            stream.write("\n" + score_edges(read_ctm(reference), read_ctm(hypothesis)).report() + "\n")

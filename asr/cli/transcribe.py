@@ -57,16 +57,33 @@ def transcribe(
     recogniser = load(model)
     if beam is not None:
         recogniser = recogniser.with_decoding(beam=beam)
-    recordings, failures = find_recordings(given)
-    total = len(recordings) + len(failures)
+    found, failures = find_recordings(given)
     for failure in failures:
         complain_of_input(failure.message)
+    recordings = _fitting(recogniser, found)
     if recordings:
         recogniser.decoder  # noqa: B018 - what is wrong with the model is said once, not for each recording
-    n_failed = len(failures) + _write_transcripts(recogniser, recordings, out, format)
+    n_failed = len(failures) + len(found) - len(recordings)
+    n_failed += _write_transcripts(recogniser, recordings, out, format)
     if n_failed:
-        complain(f"{n_failed} of {total} failed")
+        complain(f"{n_failed} of {len(found) + len(failures)} failed")
         raise typer.Exit(1)
+
+
+def _fitting(recogniser: "Model", found: list["Recording"]) -> list["Recording"]:
+    """The recordings that are what the model takes, audio or features; of many others one line says how many."""
+    takes_features = recogniser.features.given is not None
+    fits = [(r.features if takes_features else r.audio) is not None for r in found]
+    n_unfit = fits.count(False)
+    if n_unfit < 2:
+        return found  # transcribing says what is wrong with it
+    if takes_features:
+        what = "are audio alone, and this model takes features: give it a feats.scp or .npy files"
+    else:
+        what = f"are features alone, and this model takes audio at {recogniser.sample_rate} Hz: give it the recordings"
+    first = found[fits.index(False)]
+    complain_of_input(f"{n_unfit} of {len(found)} {what} (the first: {first.id}, {first.path})")
+    return [recording for recording, fit in zip(found, fits, strict=True) if fit]
 
 
 def _write_transcripts(recogniser: "Model", recordings: list["Recording"], out: Path | None, form: OutputFormat) -> int:

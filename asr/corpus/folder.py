@@ -11,7 +11,7 @@ from ..files import kind_of
 from .core import Problem, Utterance, is_name
 from .lists import AUDIO_SUFFIXES, UNDECODABLE, check_audio, check_file, good_lines, nfc
 
-__all__ = ["AUDIO_SUFFIXES", "files_below", "read_folder"]
+__all__ = ["AUDIO_SUFFIXES", "files_below", "read_folder", "recordings_among"]
 
 _FEATURES = ".npy"
 Speaker = str | re.Pattern[str] | Callable[[Path], str] | None
@@ -28,10 +28,12 @@ def read_folder(
             speaker = re.compile(speaker)
         except re.error as error:
             raise CorpusError(f"speaker={speaker!r} is not a regular expression: {error}") from None
+    if not text_suffix:
+        raise CorpusError("text_suffix is empty; need how the transcripts' names end, such as '.txt'")
     problems: list[Problem] = []
     files = files_below(directory, problems)
     features = {_stem(path): path for path in files if path.suffix.lower() == _FEATURES}
-    main = _recordings(files) or list(features.values())
+    main = recordings_among(files) or list(features.values())
     if not main:
         reasons = "".join(f"; {problem}" for problem in problems)
         kinds = ", ".join((*AUDIO_SUFFIXES, _FEATURES))
@@ -80,8 +82,8 @@ def _usable(path: Path, features: Path | None, problems: list[Problem]) -> tuple
     return audio, str(features)
 
 
-def _recordings(files: list[Path]) -> list[Path]:
-    """The audio files, but those that cannot be decoded and lie beside a copy of the same name that can."""
+def recordings_among(files: list[Path]) -> list[Path]:
+    """The audio files of a folder, but those that cannot be decoded and lie beside a copy of the same name that can."""
     audio = [path for path in files if path.suffix.lower() in AUDIO_SUFFIXES]
     converted = {_stem(path) for path in audio if path.suffix.lower() not in UNDECODABLE}
     return [path for path in audio if path.suffix.lower() not in UNDECODABLE or _stem(path) not in converted]
@@ -128,7 +130,7 @@ def files_below(directory: Path, problems: list[Problem]) -> list[Path]:
         if real not in seen:
             found += [Path(here) / name for name in names if not name.startswith(".")]
         seen.add(real)
-    return sorted(found, key=lambda path: path.relative_to(directory).as_posix())
+    return sorted(found, key=Path.as_posix)
 
 
 def _named(main: list[Path], directory: Path, problems: list[Problem]) -> Iterator[tuple[Path, str]]:

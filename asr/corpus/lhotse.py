@@ -45,12 +45,13 @@ def manifests_in(directory: Path) -> dict[str, list[Path]]:
     """The manifests of a folder by kind: recordings, supervisions, cuts. Raises CorpusError for one out of reach."""
     found: dict[str, list[Path]] = {"recordings": [], "supervisions": [], "cuts": []}
     try:
-        paths_there = sorted(directory.iterdir()) if kind_of(directory) == "folder" else []
+        inside = directory.iterdir() if kind_of(directory) == "folder" else ()
+        paths_there = sorted(path for path in inside if path.name.endswith(SUFFIXES) and not path.name.startswith("."))
     except OSError as error:
         raise CorpusError(f"{directory}: the folder cannot be read: {error.strerror}; allow it") from None
     for path in paths_there:
         for kind, paths in found.items():
-            if kind in path.name and path.name.endswith(SUFFIXES) and not path.name.startswith("."):
+            if kind in path.name:
                 paths.append(path)
     return found
 

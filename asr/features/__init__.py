@@ -1,5 +1,6 @@
 """Features of speech: one function a feature, options in a frozen dataclass, frames first."""
 
+from .archive import read_matrix, read_scp, write_archive, write_matrix
 from .cepstra import mfcc
 from .deltas import delta, splice
 from .filterbank import fbank
@@ -25,8 +26,12 @@ __all__ = [
     "lpc",
     "lpcc",
     "mfcc",
+    "read_matrix",
+    "read_scp",
     "reflection_coefficients",
     "splice",
     "streaming_delta",
     "streaming_splice",
+    "write_archive",
+    "write_matrix",
 ]

@@ -17,7 +17,7 @@ class FrameOptions:
     above half the sampling rate, a prediction order longer than a frame) is found when features are computed.
     """
 
-    frame_length: float = 25.0  # ms
+    frame_length: float = 25.0  # ms, up to 10,000
     frame_shift: float = 10.0  # ms
     dither: float = 0.0  # standard deviation of added noise, int16 scale; Kaldi's default is 1, which is not repeatable
     preemphasis_coefficient: float = 0.97  # 0 to 1; 0 is off
@@ -32,7 +32,7 @@ class FrameOptions:
         if self.window_type not in WINDOW_TYPES:
             hint = did_you_mean(self.window_type, WINDOW_TYPES)
             raise ValueError(f"window_type={self.window_type!r}; need one of {', '.join(WINDOW_TYPES)}{hint}")
-        self._check("frame_length", above=0)
+        self._check("frame_length", above=0, most=10_000)  # more is a slip, and takes all memory
         self._check("frame_shift", above=0)
         self._check("dither", least=0)
         for name in ("preemphasis_coefficient", "blackman_coeff"):
@@ -43,7 +43,8 @@ class FrameOptions:
         value = getattr(self, name)
         if value < least or value <= above or value > most:
             low = f"more than {above:g}" if above > -math.inf else f"{least:g} or more"
-            wanted = low if most == math.inf else f"{least:g} to {most:g}"
+            high = f"{most:g} or less"
+            wanted = low if most == math.inf else f"{least:g} to {most:g}" if above == -math.inf else f"{low}, {high}"
             raise ValueError(f"{name}={value!r}; need {wanted}")
 
 

@@ -1,4 +1,4 @@
-"""What a person wants to know of a model, graph, corpus, lexicon, recording or feature file: `describe(place)`."""
+"""What a person wants to know of a model, graph, corpus, lexicon, recording or other file: `describe(place)`."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -13,10 +13,12 @@ Facts = dict[str, Any]  # what json.dumps takes: numbers, texts, lists of them, 
 
 KINDS = (
     "a model (directory or shipped name), a corpus (folder, Kaldi data directory, .tsv, Lhotse manifests), a graph "
-    "(.fst), features (.npy, .ark, .scp, .npz), a lexicon (.txt, .tsv, .dict) or a recording"
+    "(.fst), features (.npy, .ark, .scp, .npz), a lexicon (.txt, .tsv, .dict), a language model (.arpa, .arpa.gz), "
+    "a tree.json or a recording"
 )
 _TEXTS = (".txt", ".tsv", ".dict", ".lexicon", ".lex")
 _MANIFESTS = (".jsonl", ".jsonl.gz")
+_ARPA = (".arpa", ".arpa.gz")
 _OPENFST = (2125659606).to_bytes(4, "little")  # how OpenFst's files begin
 
 
@@ -81,6 +83,12 @@ def _file(path: Path) -> Facts:
         from .model import graph_facts
 
         return graph_facts(path)
+    if head == b"\\dat" or path.name.lower().endswith(_ARPA):
+        return files.language_model_facts(path)
+    if path.name == "tree.json":
+        from .tree import tree_facts
+
+        return tree_facts(path)
     if suffix in (".npy", ".npz", ".ark", ".scp"):
         return files.feature_facts(path)
     if path.name.lower().endswith(_MANIFESTS):

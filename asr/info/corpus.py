@@ -31,11 +31,8 @@ def corpus_facts(path: Path, **settings: str) -> Facts:
         read = partial(Corpus.from_folder, **settings)  # type: ignore[arg-type]
     try:
         corpus = read(path)
-    except CorpusError as with_text:
-        try:
-            corpus = read(path, need_text=False)
-        except CorpusError:
-            raise with_text from None
+    except CorpusError:
+        corpus = read(path, need_text=False)  # where that fails too, it is not for want of transcripts
     problems = [str(problem) for problem in corpus.problems]
     seconds, rates = _durations(corpus, problems)
     usable = sorted(seconds.values())

@@ -1,4 +1,4 @@
-"""Facts of recordings, feature files, lexica and symbol tables."""
+"""Facts of recordings, feature files, lexica, symbol tables and language models."""
 
 import os
 from collections import Counter
@@ -171,4 +171,21 @@ def lexicon_facts(path: Path) -> Facts:
         "silence_probability": lexicon.silence_prob,
         "unknown_words": lexicon.oov,
         "phone_counts": " ".join(f"{phone}:{n}" for phone, n in phones.most_common()),
+    }
+
+
+def language_model_facts(path: Path) -> Facts:
+    """Facts of a language model in an ARPA file. Raises LanguageModelError for a damaged one."""
+    from ..lm.arpa import read_arpa
+
+    model = read_arpa(path)
+    counts = model.n_ngrams
+    counts[0] -= model.is_closed  # its <unk>, which no file lists
+    return {
+        "what": "language model",
+        "where": str(path),
+        "order": model.order,
+        "ngrams": " ".join(f"{order}:{n}" for order, n in enumerate(counts, 1)),
+        "unknown_words": "impossible" if model.is_closed else "have a probability",
+        "bytes": path.stat().st_size,
     }

@@ -2,10 +2,9 @@
 
 import os
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 
 from ..errors import LexiconError, did_you_mean
-from ..files import write_text
+from ..files import numbered_lines, write_text
 
 EPSILON = "<eps>"
 
@@ -65,9 +64,18 @@ class SymbolTable:
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> "SymbolTable":
-        """Read `name id` lines. Raises LexiconError with file:line where ids are not 0, 1, 2, ... once each."""
+        """Read `name id` lines.
+
+        Raises LexiconError for a file that cannot be read, and with file:line where ids are not 0, 1, 2, ... once each.
+        """
         entries: dict[int, str] = {}
-        for number, line in enumerate(Path(path).read_text(encoding="utf-8").splitlines(), 1):
+        try:
+            lines = list(numbered_lines(path))
+        except OSError as error:
+            raise LexiconError(f"{path}: cannot be read: {error.strerror}") from None
+        for number, line in lines:
+            if line is None:
+                raise LexiconError(f"{path}:{number}: not valid UTF-8; save the file as UTF-8")
             if not line.strip():
                 continue
             parts = line.split()

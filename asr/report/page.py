@@ -108,11 +108,11 @@ def run_facts(*, seed: int, **more: object) -> dict[str, str]:
 
 
 def check_plotting() -> None:
-    """Raise AsrError where plots cannot be made, so that this is known before hours of training."""
+    """Raise AsrError where plots and pictures cannot be made, so that this is known before hours of training."""
     try:
         import matplotlib  # noqa: F401
     except ImportError:
-        raise AsrError("the report's plots need matplotlib; install it with: pip install 'hclg[demo]'") from None
+        raise AsrError("plots need matplotlib; install it with: pip install 'hclg[demo]'") from None
 
 
 def _facts_section(facts: Mapping[str, str]) -> Section:

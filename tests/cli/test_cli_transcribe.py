@@ -271,3 +271,28 @@ def test_nohup_still_works():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "True False"
+
+
+def test_what_a_model_does_not_take_is_said_once(tmp_path, sample, words):
+    listed = tmp_path / "feats.scp"
+    listed.write_text("".join(f"x{i} {tmp_path}/feats.ark:{i}\n" for i in range(5)))
+    done = asr("transcribe", "digits", sample, listed)
+    assert (done.returncode, done.stdout) == (1, f"sample\t{words}\n")
+    about, total = done.stderr.splitlines()
+    assert "5 of 6 are features alone, and this model takes audio at 8000 Hz" in about and "x0" in about
+    assert total == "asr: 5 of 6 failed"
+
+
+def test_two_ctm_files_are_scored_with_their_edges(tmp_path):
+    reference, heard = tmp_path / "ref.ctm", tmp_path / "hyp.CTM"
+    reference.write_text("u 1 0.10 0.30 one\nu 1 0.50 0.40 two\nv 1 0 0.5 three\n")
+    heard.write_text("u 1 0.52 0.38 two\nu 1 0.10 0.36 one\nv 1 0 0.5 tree\n")
+    done = asr("score", reference, heard)
+    assert done.returncode == 0 and done.stdout.startswith("%WER 33.33 [ 1 / 3, 0 ins, 0 del, 1 sub ]")
+    assert "2 of 3 words are correct" in done.stdout
+    (ends,) = (line.split() for line in done.stdout.splitlines() if line.startswith("ends"))
+    assert ends[:6] == ["ends", "2", "50.0", "50.0", "50.0", "100.0"]
+    text = tmp_path / "text"
+    text.write_text("u one two\nv three\n")
+    done = asr("score", text, heard, "--unit", "word")  # without times there are no edges to compare
+    assert done.stdout.startswith("%WER 33.33 [ 1 / 3,") and "words are correct" not in done.stdout

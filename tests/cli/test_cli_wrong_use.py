@@ -32,6 +32,8 @@ WRONG = [
     ("features mfc {wav} --out {new}", "did you mean 'mfcc'"),
     ("features mfcc --out {new}", "at least one file"),
     ("features mfcc {wav}", "the folder to write to"),
+    ("features mfcc {wav} --out=", "the folder to write to"),
+    ("features mfcc {wav} --out {new} --set frame_length=1e9", "more than 0, 10000 or less"),
     ("features mfcc {wav} --out {new} --as arc", "did you mean 'ark'"),
     ("features mfcc {wav} --out {new} --set num_cep=3", "did you mean 'num_ceps'"),
     ("features mfcc {wav} --out {new} --set num_ceps", "NAME=VALUE"),
@@ -66,7 +68,8 @@ WRONG = [
     ("plot {wav} --out {new}.png --features mfc", "did you mean 'mfcc'"),
     ("plot {wav} --out {new}.png --features none --set num_ceps=3", "of no use"),
     ("plot {wav} --out {new}.png --set order=3", "no setting 'order'"),
-    ("plot {wav} --out {new}.png --start 5", "need 0 <= start < end"),
+    ("plot {wav} --out {new}.png --start 5", "beyond the end at 0.3 s"),
+    ("plot {wav} --out {new}.png --start inf", "need numbers of seconds"),
     ("plot {wav} --out {new}.png --start 0.2 --end 0.1", "empty"),
     ("plot {wav} --out {new}.png --end 0.01", "short"),
     ("info {missing}", "no such file or folder"),
@@ -77,8 +80,13 @@ WRONG = [
     ("info {fst}", "not an OpenFst file"),
     ("info {npy}", "bad.npy"),
     ("info {othermodel}", "kind 'rnn-t'"),
+    ("info {latin}", "latin.txt:1: not valid UTF-8"),
+    ("info {folder} --text-suffix=", "text_suffix is empty"),
     ("info {wav} --speaker x", "no folder"),
     ("info {wav} --jsno", "did you mean --json"),
+    ("info digits --draw {new}.png", ".svg"),
+    ("info digits --draw {new}.svg", "nothing to draw"),
+    ("info {wav} --draw {new}.svg", "not a model directory"),
     ("doctor everything", "extra argument"),
 ]
 
@@ -93,6 +101,8 @@ def places(tmp_path, recordings):
         found[name].write_bytes(b"nothing of the kind")
     found["zero"].write_bytes(bytes(100))
     found["empty"].touch()
+    found["latin"] = tmp_path / "latin.txt"
+    found["latin"].write_bytes("caf\xe9 K AE F EY\n".encode("latin-1"))
     found["text"].write_text("a one\n")
     soundfile.write(found["wav8"], np.zeros(8000), 8000)
     found["othermodel"].mkdir()

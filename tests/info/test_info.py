@@ -1,3 +1,4 @@
+import gzip
 import json
 
 import kaldiio
@@ -12,6 +13,8 @@ from asr.features.pipeline import FeaturePipeline
 from asr.graph.const_fst import Graph
 from asr.info import as_lines, describe
 from asr.info.model import in_words
+from asr.info.tree import tree_drawing
+from asr.model import find_model
 
 
 @pytest.fixture
@@ -173,3 +176,70 @@ def test_what_is_of_no_kind_is_said(tmp_path, content):
         (tmp_path / name).write_bytes(content)
         with pytest.raises(AsrError, match="x"):
             describe(tmp_path / name)
+
+
+ARPA = """\\data\\
+ngram 1=4
+ngram 2=1
+
+\\1-grams:
+-99\t<s>\t-0.3
+-0.5\t</s>
+-0.5\tone\t-0.2
+-0.7\ttwo
+
+\\2-grams:
+-0.1\t<s> one
+
+\\end\\
+"""
+
+
+@pytest.mark.parametrize("name", ["lm.arpa", "lm.arpa.gz", "lm.txt"])
+def test_a_language_model(tmp_path, name):
+    path = tmp_path / name
+    path.write_bytes(gzip.compress(ARPA.encode()) if name.endswith(".gz") else ARPA.encode())
+    facts = describe(path)
+    assert (facts["what"], facts["order"], facts["ngrams"]) == ("language model", 2, "1:4 2:1")
+    assert facts["unknown_words"] == "impossible"
+
+
+@pytest.fixture
+def tree_file(tmp_path):
+    """A tree of two phones: SIL alone, and a, whose pdfs 1 and 2 are told apart by what is before it."""
+    tree = {
+        "kind": "decision-tree",
+        "context_width": 3,
+        "central_position": 1,
+        "questions": [[1]],
+        "nodes": [[-2, 0], [0, 0, 2, 3], [-2, 1], [-2, 2]],
+        "roots": [
+            {"phones": [1], "pdf_classes": [0], "node": 0},
+            {"phones": [2], "pdf_classes": [0], "node": 1},
+        ],
+    }
+    path = tmp_path / "tree.json"
+    path.write_text(json.dumps(tree))
+    (tmp_path / "phones.txt").write_text("<eps> 0\nSIL 1\na 2\n")
+    return path
+
+
+def test_a_tree(tree_file):
+    facts = describe(tree_file)
+    assert (facts["what"], facts["pdfs"], facts["leaves"], facts["questions_asked"]) == ("decision tree", 3, 3, 1)
+    assert facts["most_pdfs"] == [{"phones": "a", "pdfs": 2}, {"phones": "SIL", "pdfs": 1}]
+    assert "left in SIL" in tree_drawing(tree_file)
+    tree_file.with_name("phones.txt").unlink()
+    assert describe(tree_file)["most_pdfs"][0] == {"phones": "2", "pdfs": 2}
+    with pytest.raises(AsrError, match=r"phones\.txt"):
+        tree_drawing(tree_file)
+    tree_file.write_text('{"kind": "monophone"}')
+    with pytest.raises(AsrError, match=r"tree\.json: not a tree of ours"):
+        describe(tree_file)
+
+
+def test_the_tree_of_a_monophone_model():
+    path = find_model("digits") / "tree.json"
+    assert describe(path)["what"] == "monophone tree" and describe(path)["phones"] == 20
+    with pytest.raises(AsrError, match="asks nothing"):
+        tree_drawing("digits")
