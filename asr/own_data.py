@@ -13,6 +13,7 @@ from pathlib import Path
 from .corpus.core import Corpus
 from .errors import AsrError, CorpusError, GraphError
 from .features.pipeline import FeaturePipeline
+from .gmm.coverage import counted
 from .ladder import STAGES, check_stages
 from .lang.lexicon import Lexicon
 from .lang.sources import BuiltLexicon, build_lexicon
@@ -104,8 +105,9 @@ def _parted(corpus: Corpus, held_out: str) -> tuple[Corpus, Corpus, bool]:
     """The training part, the one held out, and whether they share no speaker."""
     n, by_name = len(corpus), held_out.startswith("speaker:")
     if n < FEWEST:
-        noun = "utterance" if n == 1 else "utterances"
-        raise CorpusError(f"the corpus has {n} {noun} with a transcript; {FEWEST} or more are needed, better 200")
+        raise CorpusError(
+            f"the corpus has {counted(n, 'utterance')} with a transcript; {FEWEST} or more are needed, better 200"
+        )
     if by_name:
         names = [name for name in held_out.removeprefix("speaker:").split(",") if name]
         unknown = [name for name in names if name not in corpus.speakers]
@@ -169,12 +171,10 @@ def _rate(corpus: Corpus) -> int:
 def _of_corpus(corpus: Corpus, train: Corpus, kept: Corpus, by_speaker: bool) -> list[str]:
     """Lines about the corpus and its parts."""
     how = "by speaker: none of theirs is trained on" if by_speaker else "by utterance: their speakers are heard, too"
-    alone = len(corpus.speakers) == len(corpus) and "every recording counts as a speaker of its own (see --speaker)"
-    lines = [
-        f"{len(corpus)} utterances of {len(corpus.speakers)} speakers{'; ' + alone if alone else ''}",
-        f"{len(train)} to train on, {len(kept)} held out ({how})" if not alone else
-        f"{len(train)} to train on, {len(kept)} held out",
-    ]  # fmt: skip
+    size = f"{counted(len(corpus), 'utterance')} of {counted(len(corpus.speakers), 'speaker')}"
+    lines = [size, f"{len(train)} to train on, {len(kept)} held out ({how})"]
+    if len(corpus.speakers) == len(corpus):
+        lines = [f"{size}: every recording counts as a speaker of its own (see --speaker)", lines[1].partition(" (")[0]]
     known = set(train.transcripts().values())
     n_same = sum(text in known for text in kept.transcripts().values())
     if n_same:

@@ -50,7 +50,7 @@ def graph(
         made, lost = with_words(trained, listed_words(words), lexicon or [])
     if lost:
         shown = ", ".join(lost[:8]) + (", ..." if len(lost) > 8 else "")
-        complain(f"warning: {len(lost)} words are left out, as the model cannot say them: {shown}")
+        complain(f"warning: words that the model cannot say are left out, {len(lost)}: {shown}")
     with writing(out):
         made.save(out)
     size = made.graph

@@ -27,7 +27,7 @@ def complete(line, **more):
 @pytest.mark.parametrize(
     ("line", "completions"),
     [
-        ("asr tr", ["transcribe"]),
+        ("asr tr", ["transcribe", "train"]),
         ("asr transcribe d", ["digits"]),
         ("asr transcribe digits a.wav --format ", ["text", "json", "ctm"]),
         ("asr features l", ["lpc", "lpcc"]),

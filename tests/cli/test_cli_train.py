@@ -1,0 +1,124 @@
+"""asr train and asr graph: wrong uses are one line each, before anything slow; and one short way from end to end."""
+
+import numpy as np
+import pytest
+import soundfile
+
+import asr
+from asr.features.archive import write_matrix
+
+# Arguments, in which {name} is a path of `places`, and what the line must hold.
+WRONG = [
+    ("train {missing} {new}", "no such file or folder"),
+    ("train {corpus}", "OUT"),
+    ("train {wav} {new}", "is no corpus"),
+    ("train {void} {new}", "no recordings"),
+    ("train {bare} {new}", "no usable utterance"),
+    ("train {single} {new}", "1 utterance with a transcript; 10 or more are needed"),
+    ("train {corpus} {text}", "is no folder"),
+    ("train {corpus} {corpus}", "holds other files"),
+    ("train {corpus} {text}/inner", "cannot be written"),
+    ("train {corpus} {new} --stages mono,trip", "did you mean 'tri'"),
+    ("train {corpus} {new} --stages sat,mono", "begin with mono"),
+    ("train {corpus} {new} --stages=", "no stage ''"),
+    ("train {corpus} {new} --units phones", "'letters'"),
+    ("train {corpus} {new} --units letters --lexicon cmudict", "one of the two"),
+    ("train {corpus} {new} --lexicon {missing}", "no source of pronunciations"),
+    ("train {corpus} {new} --lexicon {latin}", "not valid UTF-8"),
+    ("train {corpus} {new} --lexicon g2p", "dictionaries before it"),
+    ("train {corpus} {new} --lm-text {missing}", "cannot be read"),
+    ("train {corpus} {new} --lm-text {latin}", "latin.txt:1: not UTF-8"),
+    ("train {corpus} {new} --lm-text {empty}", "holds no text"),
+    ("train {corpus} {new} --held-out most", "need a number of utterances above 0"),
+    ("train {corpus} {new} --held-out 0", "need a number of utterances above 0"),
+    ("train {corpus} {new} --held-out 12", "hold out less"),
+    ("train {corpus} {new} --held-out speaker:eve", "no speaker eve"),
+    ("train {corpus} {new} --jobs 0", "--jobs"),
+    ("train {corpus} {new} --order 0", "--order"),
+    ("train {corpus} {new} --lexicn x", "did you mean --lexicon"),
+    ("train {tsv} {new} --speaker x", "is no folder of recordings"),
+    ("graph digits --words {text}", "--out"),
+    ("graph digits --out {new}", "either --lm A.arpa or --words W"),
+    ("graph digits --lm {text} --words {text} --out {new}", "either --lm A.arpa or --words W"),
+    ("graph digitz --words {text} --out {new}", "did you mean 'digits'"),
+    ("graph digits --words {missing} --out {new}", "cannot be read"),
+    ("graph digits --words {text} --out {new}", "none of the 2 words has a pronunciation"),
+    ("graph digits --words {empty} --out {new}", "holds no text"),
+    ("graph digits --lm {text} --out {new}", "text"),
+    ("graph digits --words {good} --out {text}/inner", "cannot be written"),
+    ("graph {copy} --words {good} --out {copy}", "is an input too"),
+]
+
+
+@pytest.fixture
+def places(tmp_path):
+    names = ("missing", "new", "void", "bare", "single", "corpus", "text", "empty", "good", "latin", "copy")
+    found = {name: tmp_path / name for name in names}
+    found["latin"], found["wav"], found["tsv"] = tmp_path / "latin.txt", tmp_path / "a.wav", tmp_path / "a.tsv"
+    for name in ("void", "bare", "single", "corpus"):
+        found[name].mkdir()
+    frames = np.random.default_rng(0).normal(size=(50, 3)).astype(np.float32)
+    for name, count in (("single", 1), ("corpus", 12)):
+        for i in range(count):
+            write_matrix(found[name] / f"u{i}.npy", frames)
+            (found[name] / f"u{i}.txt").write_text("one two")
+    write_matrix(found["bare"] / "u.npy", frames)
+    soundfile.write(found["wav"], np.zeros(800), 8000)
+    found["tsv"].write_text("features\ttext\n" + "".join(f"corpus/u{i}.npy\tone two\n" for i in range(12)))
+    found["text"].write_text("eleven twelve\n")
+    found["good"].write_text("one two\n")
+    found["empty"].touch()
+    found["latin"].write_bytes("caf\xe9 K AE F EY\n".encode("latin-1"))
+    return found
+
+
+@pytest.mark.parametrize(("line", "complaint"), WRONG)
+def test_wrong_use_is_one_line(run, places, digits_model, line, complaint):
+    pytest.importorskip("pynini")
+    if "{copy}" in line:
+        digits_model.save(places["copy"])
+    before = sorted(p for p in places["text"].parent.rglob("*"))
+    done = run(*(part.format(**places) for part in line.split()))
+    last = done.err.splitlines()[-1]
+    assert done.status in (1, 2) and "Traceback" not in done.err and done.out == ""
+    assert complaint in last or complaint in done.err.splitlines()[0], done
+    assert len(done.err.splitlines()) == 1 or line.startswith(("train {bare}", "train {void}")), done
+    assert sorted(p for p in places["text"].parent.rglob("*")) == before
+
+
+def test_without_pynini_both_say_so(run, places, monkeypatch):
+    for module in ("own_data", "regraph"):
+        monkeypatch.setattr(f"asr.{module}.has_pynini", lambda: False)
+    for line in ("train {corpus} {new}", "graph digits --words {good} --out {new}"):
+        assert "pynini, which is not installed" in run(*(p.format(**places) for p in line.split())).complaint
+
+
+def test_from_a_folder_to_a_transcript(run, tmp_path):
+    """Twelve letters' means, one speaker; only monophones, for time."""
+    pytest.importorskip("pynini")
+    rng = np.random.default_rng(0)
+    means = {letter: 3 * rng.normal(size=(3, 4)) for letter in "abcd"}
+    folder, words = tmp_path / "corpus", ["abba", "cad", "dab", "bcd"]
+    folder.mkdir()
+    for i in range(50):
+        said = rng.choice(words, size=rng.integers(1, 4)).tolist()
+        states = np.concatenate([np.full((2, 4), -6.0), *(means[x] for x in "".join(said)), np.full((2, 4), -6.0)])
+        path = np.repeat(states, rng.integers(3, 6, size=len(states)), axis=0)
+        write_matrix(folder / f"u{i:02}.npy", (path + 0.5 * rng.normal(size=path.shape)).astype(np.float32))
+        (folder / f"u{i:02}.txt").write_text(" ".join(said))
+    arguments = ("train", folder, tmp_path / "out", "--stages", "mono", "--jobs", "1")
+    done = run(*arguments)
+    assert done.status == 0 and "WER, %" in done.out and f"asr transcribe {tmp_path / 'out' / 'model'}" in done.out
+    assert "50 utterances of 50 speakers: every recording counts as a speaker of its own" in done.err
+    assert "mono: done" in done.err and "5 held out" in done.err
+    again = run(*arguments)
+    assert again.out == done.out and "mono: there already" in again.err
+    heard = run("transcribe", tmp_path / "out" / "model", folder / "u07.npy")
+    assert heard.out == f"u07\t{(folder / 'u07.txt').read_text()}\n"
+    (tmp_path / "more").write_text("dacca xyz\n")
+    made = run("graph", tmp_path / "out" / "model", "--words", tmp_path / "more", "--lexicon", "letters",
+               "--out", tmp_path / "other")  # fmt: skip
+    assert made.status == 0 and "are left out, 1: xyz" in made.err
+    assert "dacca" in asr.load(tmp_path / "other").lexicon
+    heard = run("transcribe", tmp_path / "other", folder / "u07.npy")
+    assert set(heard.out.split()[1:]) <= {"dacca"}

@@ -1,0 +1,239 @@
+"""A recogniser from a folder of given features: planned, trained, resumed, transcribed with, and given other words.
+
+The features come from a planted HMM: a letter has three states with a mean each, a speaker moves all of them.
+"""
+
+import logging
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import asr
+from asr.corpus import Corpus, Utterance
+from asr.errors import AsrError, ConfigError, CorpusError, GraphError, LexiconError
+from asr.features.archive import write_matrix
+from asr.hmm.decision_tree import DecisionTree
+from asr.lm import read_arpa
+from asr.lm import train as train_lm
+from asr.own_data import check_place, planned
+from asr.own_training import train_recogniser
+from asr.regraph import extended, listed_words, with_language_model, with_words
+from asr.scoring import read_transcripts, score
+from asr.transcription import find_recordings, transcribe_all
+
+DIM, NOISE, N_SPEAKERS = 6, 0.6, 3
+WORDS = ["abe", "bade", "cab", "dace", "ebb", "face", "fed", "cede"]
+
+
+def planted(folder, n_utterances, seed=0):
+    """Utterances of one to four words as SPEAKER/ID.npy and .txt; speech of a speaker is 0.8 off, another way each."""
+    fixed = np.random.default_rng(1)
+    means = {letter: fixed.normal(size=DIM) * 2 + 0.7 * fixed.normal(size=(3, DIM)) for letter in "abcdef"}
+    shifts = fixed.normal(size=(N_SPEAKERS, DIM)) * 0.8
+    rng = np.random.default_rng(seed)
+    for i in range(n_utterances):
+        said = rng.choice(WORDS, size=rng.integers(1, 5)).tolist()
+        rows = [np.repeat(np.full((1, DIM), -3.0), rng.integers(8, 16), axis=0)]
+        for letter in "".join(said):
+            rows += [np.repeat(mean[None], rng.geometric(1 / 3), axis=0) for mean in means[letter]]
+        rows.append(rows[0])
+        path = np.concatenate(rows)
+        speaker = folder / f"s{i % N_SPEAKERS}"
+        speaker.mkdir(parents=True, exist_ok=True)
+        features = path + NOISE * rng.normal(size=path.shape) + shifts[i % N_SPEAKERS]
+        write_matrix(speaker / f"u{seed}-{i:03}.npy", features.astype(np.float32))
+        (speaker / f"u{seed}-{i:03}.txt").write_text(" ".join(said))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    return planted(tmp_path_factory.mktemp("corpus"), 150)
+
+
+@pytest.fixture(scope="module")
+def trained(corpus, tmp_path_factory):
+    pytest.importorskip("pynini")
+    out = tmp_path_factory.mktemp("recogniser") / "out"
+    plan = planned(Corpus.read(corpus), held_out="24")
+    return plan, out, train_recogniser(plan, out)
+
+
+def test_a_ladder_from_a_folder(trained, corpus):
+    plan, out, outcome = trained
+    assert {p.name for p in out.iterdir()} == {"model", "report.html", "work"}
+    assert len(plan.held_out) == 24 and len(plan.train) == 126 and not plan.by_speaker
+    assert outcome.rows["speaker's recordings together"][0] <= outcome.rows["each recording alone"][0] + 5
+    assert outcome.rows["speaker's recordings together"][0] < 10, outcome.table()
+    report = (out / "report.html").read_text()
+    assert "24 held out" in report and f"{outcome.rows['each recording alone'][1]:.2f}" in report
+    model = asr.load(out / "model")
+    assert not model.streaming and isinstance(model.tree, DecisionTree) and "126 to train on" in model.card
+    assert [s["kind"] for s in model.features.steps] == ["given", "cmvn", "splice", "affine"]
+    assert model.features.dim == 40
+
+
+def test_new_recordings_are_transcribed_from_the_directory_alone(trained, tmp_path):
+    """Two passes hear a speaker's recordings together, as a corpus names them; one by one they are a little worse."""
+    _, out, _ = trained
+    folder = planted(tmp_path / "new", 30, seed=5)
+    said = {p.stem: p.read_text() for p in folder.rglob("*.txt")}
+    (folder / "list.tsv").write_text(
+        "id\tspeaker\tfeatures\n" + "".join(f"{p.stem}\t{p.parent.name}\t{p.parent.name}/{p.name}\n"
+                                            for p in sorted(folder.rglob("*.npy")))
+    )  # fmt: skip
+    model = asr.load(out / "model")
+
+    def errors(place, of=model):
+        recordings, failures = find_recordings([place])
+        found = {r.id: t.text for r, t in transcribe_all(of, recordings)}
+        assert not failures and len(found) == 30
+        return score(said, found).rate
+
+    together, alone = errors(folder / "list.tsv"), errors(folder)
+    assert together < 10 and together <= alone + 1 and alone < 20
+    first_pass = replace(model, acoustic=model.aligner, aligner=None)
+    assert together <= errors(folder / "list.tsv", first_pass)
+
+
+def test_alignment_adapts_too(trained, tmp_path):
+    _, out, _ = trained
+    folder = planted(tmp_path / "new", 3, seed=6)
+    model = asr.load(out / "model")
+    for path in folder.rglob("*.npy"):
+        text = path.with_suffix(".txt").read_text()
+        found = model.align_features(np.load(path), text)
+        assert found.text == text and found.reached_final and len(found.alignment) == len(np.load(path))
+    silence = np.full((30, DIM), -3.0) + 0.1 * np.random.default_rng(0).normal(size=(30, DIM))
+    assert len(model.transcribe_features(silence).text.split()) <= 1  # nothing to adapt to: pass 1 decides
+
+
+def test_the_same_call_goes_on_where_it_stopped(trained, corpus, tmp_path, monkeypatch, caplog):
+    plan, out, outcome = trained
+    monkeypatch.setattr("asr.ladder.train_rung", lambda *a, **k: pytest.fail("trained again"))
+    monkeypatch.setattr("asr.own_training.train_rung", lambda *a, **k: pytest.fail("trained again"))
+    again = train_recogniser(planned(Corpus.read(corpus), held_out="24"), out)
+    assert again.rows == outcome.rows
+    monkeypatch.undo()
+
+    def killed(stage, *arguments, **how):
+        if stage == "tri":
+            raise KeyboardInterrupt
+        return real(stage, *arguments, **how)
+
+    from asr.own_training import train_rung as real
+
+    short = replace(plan, stages=("mono", "tri"))
+    monkeypatch.setattr("asr.own_training.train_rung", killed)
+    with pytest.raises(KeyboardInterrupt):
+        train_recogniser(short, tmp_path / "out")
+    assert (tmp_path / "out" / "work" / "mono" / "model").is_dir()
+    assert not (tmp_path / "out" / "work" / "tri").exists() and not (tmp_path / "out" / "model").exists()
+    monkeypatch.setattr("asr.own_training.train_rung", real)
+    caplog.set_level(logging.INFO, "asr.recipe")
+    assert train_recogniser(short, tmp_path / "out").rows["each recording alone"][0] < 25
+    assert "mono: there already" in caplog.text and asr.load(tmp_path / "out" / "model").aligner is None
+
+
+def test_a_damaged_aligner_is_an_error(trained, tmp_path):
+    model = asr.load(trained[1] / "model")
+    directory = model.save(tmp_path / "model")
+    content = (directory / "aligner.npz").read_bytes()
+    (directory / "aligner.npz").write_bytes(content[:-5])
+    with pytest.raises(AsrError, match=r"aligner\.npz"):
+        asr.load(directory)
+    other = asr.load(trained[1] / "work" / "mono" / "model")
+    with pytest.raises(AsrError, match=r"aligner\.npz"):
+        asr.load(replace(model, aligner=other.acoustic).save(tmp_path / "other"))
+
+
+def test_other_words_for_a_trained_model(trained, tmp_path):
+    model = asr.load(trained[1] / "model")
+    few, lost = with_words(model, ["cab", "dace", "bead", "zoo"], ["letters"])
+    assert lost == ["zoo"] and "bead" in few.lexicon and "zoo" not in few.lexicon
+    assert np.array_equal(few.transitions.tuples, model.transitions.tuples)
+    assert (
+        list(few.lexicon.phones)[: model.lexicon.n_phones + 1] == list(model.lexicon.phones)[: few.lexicon.n_phones + 1]
+    )
+    few.save(tmp_path / "few")
+    folder = planted(tmp_path / "new", 4, seed=8)
+    for path in folder.rglob("*.npy"):
+        heard = asr.load(tmp_path / "few").transcribe_features(np.load(path)).text.split()
+        assert set(heard) <= {"cab", "dace", "bead"}
+    own = read_arpa(trained[1] / "work" / "language-model" / "lm.arpa.gz")
+    same, lost = with_language_model(model, own)
+    assert not lost and same.graph.n_arcs == model.graph.n_arcs
+    assert with_language_model(model, train_lm(["cab bead"], 2))[1] == ["bead"]
+    assert extended(model.lexicon, ["zzz"], ["letters"])[1] == ["zzz"]
+    with pytest.raises(GraphError, match="none of the 1 words"):
+        with_words(model, ["zoo"])
+    (tmp_path / "words").write_text("one two\none\n")
+    assert listed_words(tmp_path / "words") == ["one", "two"]
+
+
+def utterances(*texts, speaker="ann"):
+    return Corpus([Utterance(f"u{i}", speaker, features=f"u{i}.npy", text=text) for i, text in enumerate(texts)])
+
+
+def test_what_cannot_work_is_said_before_anything_slow(tmp_path, monkeypatch):
+    pytest.importorskip("pynini")
+    several, lexicon = ["one two"] * 20, tmp_path / "lexicon"
+    lexicon.write_text("one W AH N\n")
+    for made, message in (
+        (lambda: planned(utterances("one")), "1 utterance with a transcript; 10 or more"),
+        (lambda: planned(utterances(*[""] * 12)), "no recording of the corpus has a transcript"),
+        (lambda: planned(utterances(*several), held_out="18"), "18 of 20 utterances held out leave 2"),
+        (lambda: planned(utterances(*several), held_out="many"), "held out 'many'"),
+        (lambda: planned(utterances(*several), held_out="speaker:bob"), "no speaker bob to hold out; .* ann"),
+        (lambda: planned(utterances(*several), held_out="speaker:ann"), "leave 0 to train on"),
+        (lambda: planned(utterances(*several), sources=["cmudcit"]), "no source of pronunciations"),
+        (
+            lambda: planned(utterances(*["xyzzy plugh"] * 20), sources=[str(lexicon)]),
+            "no source has any of the 2 words",
+        ),
+        (lambda: planned(utterances(*several), stages=("mono", "trip")), "did you mean 'tri'"),
+        (lambda: planned(utterances(*several), stages=("tri", "mono")), "begin with mono"),
+        (lambda: planned(utterances(*several), text=tmp_path / "none"), "cannot be read"),
+    ):
+        with pytest.raises((CorpusError, ConfigError, LexiconError, AsrError), match=message):
+            made()
+    monkeypatch.setattr("asr.own_data.has_pynini", lambda: False)
+    with pytest.raises(GraphError, match="pynini, which is not installed"):
+        planned(utterances(*several))
+
+
+def test_notes_say_what_a_person_should_know(corpus, tmp_path):
+    pytest.importorskip("pynini")
+    (tmp_path / "text").write_text("cab dace\nbead zoo\n")
+    (tmp_path / "lexicon").write_text("abe a b e\nbade b a d e\ncab c a b\ndace d a c e\nebb e b b\nface f a c e\n")
+    plan = planned(Corpus.read(corpus), text=tmp_path / "text", held_out="speaker:s1")
+    assert plan.by_speaker and len(plan.held_out) == 50 and "bead" in plan.lexicon and "zoo" not in plan.lexicon
+    notes = "\n".join(plan.notes)
+    assert "150 utterances of 3 speakers" in notes and "none of theirs is trained on" in notes
+    assert "zoo" in notes and "held-out sentences are in the training part, too" in notes
+    plan = planned(Corpus.read(corpus), sources=[str(tmp_path / "lexicon")])
+    notes = "\n".join(plan.notes)
+    assert set(plan.oov) == {"fed", "cede"} and f"fed ({plan.oov['fed']})" in notes
+    assert "have no pronunciation" in notes and plan.lexicon.oov == "skip"
+    assert len(plan.held_out) == 15 and [u.id for u in plan.held_out] == [
+        u.id for u in planned(Corpus.read(corpus), stages=("mono",)).held_out
+    ]
+
+
+def test_a_place_for_the_outcome(tmp_path):
+    check_place(tmp_path / "new")
+    check_place(tmp_path / "new")
+    (tmp_path / "file").write_text("x")
+    for place, message in ((tmp_path / "file", "no folder"), (tmp_path, "holds other files"),
+                           (tmp_path / "file" / "x", "cannot be written")):  # fmt: skip
+        with pytest.raises(AsrError, match=message):
+            check_place(place)
+
+
+def test_hypotheses_of_halves_are_all_there(trained):
+    _, out, outcome = trained
+    folder = out / "work" / "held-out"
+    references, alone = read_transcripts(folder / "references.tsv"), read_transcripts(folder / "alone.tsv")
+    assert references.keys() == alone.keys() and len(references) == 24
+    assert score(references, alone).rate == outcome.rows["each recording alone"][0]
