@@ -15,7 +15,7 @@ from asr.training import Data
 
 LEXICON = Lexicon([("ab", ("A", "B")), ("bca", ("B", "C", "A")), ("cab", ("C", "A", "B")), ("ba", ("B", "A"))])
 PIPELINE = FeaturePipeline(0, ({"kind": "given", "dim": 3}, {"kind": "cmvn", "mode": "speaker"}))
-SMALL = Sizes(mono_gaussians=20, mono_hours=0.02, leaves=20, gaussians=40)
+SMALL = Sizes(mono_gaussians=20, mono_hours=0.008, leaves=20, gaussians=40)
 
 
 @pytest.fixture(scope="module")
