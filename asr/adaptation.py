@@ -87,13 +87,14 @@ def train_vtln(
     progress: called with the done and all parts of the work, one a training.
     """
     options = options or MonoOptions()
+    n_pdfs = options.n_states * (len(lexicon.phone_sets) - 1) + options.n_silence_states
     warps: dict[str, float] = {}
     for number in range(rounds):
         small, result = train_monophone(
             at_warps(data_of_warp, warps),
             lexicon,
             pipeline,
-            replace(options, total_gaussians=1),
+            replace(options, total_gaussians=n_pdfs),
             seed=seed,
             n_jobs=n_jobs,
         )
