@@ -44,6 +44,8 @@ class Utterance:
         if message:
             raise CorpusError(f"utterance {self.id!r}: {message}")
         if self.text is not None:
+            if not is_unicode(self.text):
+                raise CorpusError(f"utterance {self.id!r}: its text {self.text!r:.60} is not Unicode")
             object.__setattr__(self, "text", " ".join(self.text.split()))
         if self.audio is not None:
             object.__setattr__(self, "audio", Path(self.audio))

@@ -19,6 +19,7 @@ from .lists import Finder, good_lines, overlaps
 SUFFIXES = (".jsonl", ".jsonl.gz")
 _SLACK = 0.01  # s that rounded times may lie outside their cut
 _ROUNDED = 1e-3  # s that an end may lie beside the recording's to be the same
+_LARGEST = 1e12  # s; JSON has whole numbers that no float can hold
 _HARMLESS = ("resample",)  # every recording is resampled to the rate that is asked for
 
 
@@ -36,7 +37,7 @@ class _Line:
 
 def _value(item: dict[str, Any], key: str, kind: type | tuple[type, ...], what: str) -> Any:
     value = item.get(key)
-    if not isinstance(value, kind) or isinstance(value, bool):
+    if not isinstance(value, kind) or isinstance(value, bool) or (isinstance(value, int) and abs(value) > _LARGEST):
         raise CorpusError(f"{what} has no {key!r} of the right type (found {value!r:.60})")
     return value
 
@@ -188,7 +189,7 @@ def _of_cut(line: _Line, need_text: bool, problems: list[Problem]) -> Iterator[_
         raise CorpusError(f"{what} has no recording; features in Lhotse's own storage are not read")
     recording, channel = line.item["recording"], line.item.get("channel", 0)
     begin, duration = (line.get(key, (int, float), what) for key in ("start", "duration"))
-    supervisions = line.item.get("supervisions") or []
+    supervisions = line.get("supervisions", list, what) if line.item.get("supervisions") else []
     if not supervisions and need_text:
         raise CorpusError(f"{what} has no supervision, so no transcript")
     if not supervisions:
@@ -248,7 +249,8 @@ def _utterance(stretch: _Stretch, finder: Finder, need_text: bool) -> Utterance:
         source = _source(stretch.recording, stretch.channels)
         path = finder.audio(source, stretch.id)
         length = stretch.recording.get("duration")
-        whole = isinstance(length, int | float) and stretch.end is not None and abs(stretch.end - length) < _ROUNDED
+        is_known = isinstance(length, (int, float)) and abs(length) < _LARGEST and stretch.end is not None
+        whole = is_known and abs(stretch.end - length) < _ROUNDED  # type: ignore[operator]
         start, end = finder.part(path, stretch.start, None if whole else stretch.end)
     except CorpusError as error:
         raise CorpusError(f"utterance {stretch.id!r}: {error}") from None
@@ -263,13 +265,15 @@ def _joined(name: object) -> str:
 
 def _source(recording: dict[str, Any], channels: Any) -> str:
     """The file that holds a recording's channels. Raises CorpusError where none holds these and no others."""
-    transforms = [t.get("name", "?") if isinstance(t, dict) else t for t in recording.get("transforms") or []]
+    listed = recording.get("transforms") or []
+    listed = listed if isinstance(listed, list) else [listed]
+    transforms = [t.get("name", "?") if isinstance(t, dict) else t for t in listed]
     changes = [name for name in map(str, transforms) if name.lower() not in _HARMLESS]
     if changes:
         raise CorpusError(
             f"its recording is changed by {', '.join(changes)}, which is not done here: save it so (save_audio)"
         )
-    wanted = sorted(channels if isinstance(channels, list) else [channels], key=str)
+    wanted = _channels(channels)
     sources = [s for s in _value(recording, "sources", list, "its recording") if isinstance(s, dict)]
     for source in sources:
         if source.get("type") != "file":
@@ -277,9 +281,14 @@ def _source(recording: dict[str, Any], channels: Any) -> str:
             raise CorpusError(
                 f"its recording's source is of type {what}; only files are read: nothing is run or fetched"
             )
-        if sorted(source.get("channels") or [0], key=str) == wanted:
+        if _channels(source.get("channels") or [0]) == wanted:
             return str(_value(source, "source", str, "its recording's source"))
     held = [source.get("channels") for source in sources]
     raise CorpusError(
         f"its channels {wanted} lie with others in one file (channels {held}); write them to a file of their own"
     )
+
+
+def _channels(value: Any) -> list[Any]:
+    """One channel or several, in order."""
+    return sorted(value if isinstance(value, list) else [value], key=str)

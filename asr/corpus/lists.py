@@ -32,6 +32,8 @@ def good_lines(path: Path, problems: list[Problem], raw: bytes | None = None) ->
 
     raw: the file's content where it is not what lies on the disk. Raises CorpusError if the file cannot be read.
     """
+    if raw is None and kind_of(path) == "other":
+        raise CorpusError(f"{path}: is a pipe or device, not a file")  # reading it might never end
     try:
         raw = path.read_bytes() if raw is None else raw
     except (OSError, ValueError) as error:

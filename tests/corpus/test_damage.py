@@ -325,6 +325,11 @@ FOLDER = {
         "s4/u4.wav",
         "git lfs pull",
     ),
+    "transcript is a pipe": (
+        lambda f: ((f / "s4/u4.txt").unlink(), os.mkfifo(f / "s4/u4.txt")),
+        "s4/u4.txt",
+        "is a pipe or device",
+    ),
     "pipe or device": (
         lambda f: ((f / "s4/u4.wav").unlink(), os.mkfifo(f / "s4/u4.wav")),
         "s4/u4.wav",

@@ -146,3 +146,35 @@ def test_a_truncated_manifest_is_read_up_to_there(manifests, shown):
     (manifests / "cuts_a.jsonl.gz").write_bytes(b"not gzip")
     with pytest.raises(CorpusError, match=re.escape("cuts_a.jsonl.gz: truncated or damaged")):
         Corpus.from_lhotse(manifests / "cuts_a.jsonl.gz")
+
+
+ODD = (None, True, 5, -1, 10**400, float("nan"), "x", " ", "\ud800", [], [5], [[1]], [{}], {}, {"a": 1})
+
+
+def with_odd_values(item, *more):
+    """The object with each odd value for each key, under ids of their own but where the id itself is odd."""
+    odd = [item | {key: value} for key in (*item, *more) for value in ODD]
+    return [o | {"id": f"{o['id']}{i}"} if o["id"] == item["id"] else o for i, o in enumerate(odd)]
+
+
+def test_values_of_any_other_type_never_end_in_a_traceback(manifests):
+    """The good rest is read, and all that is read can be written."""
+    sources = [RECORDING | {"sources": [s]} for s in with_odd_values(RECORDING["sources"][0] | {"id": "s"})]
+    recordings = with_odd_values(RECORDING, "channel_ids", "transforms") + [
+        r | {"id": f"s{i}"} for i, r in enumerate(sources)
+    ]
+    of_odd = [SUPERVISION | {"id": f"of{i}", "recording_id": r["id"]} for i, r in enumerate(recordings)]
+    supervisions = with_odd_values(SUPERVISION, "channel") + of_odd
+    cut = CUT | {"supervisions": [SUPERVISION | {"id": "y"}]}
+    cuts = [CUT | {"supervisions": [s], "id": f"k{i}"} for i, s in enumerate(supervisions)]
+    cuts += [cut | {"recording": r, "supervisions": [s]} for r, s in zip(recordings, of_odd, strict=True)]
+    cuts += with_odd_values(cut, "channel")
+    listed = as_lines(manifests / "a.jsonl", RECORDING, *recordings)
+    for given in (
+        (listed, as_lines(manifests / "b.jsonl", SUPERVISION, *supervisions)),
+        (as_lines(manifests / "cuts.jsonl", CUT, *cuts),),
+        (listed,),
+    ):
+        corpus = Corpus.from_lhotse(*given, need_text=given != (listed,))
+        assert corpus.ids[0] == ("r" if given == (listed,) else "x") and len(corpus.problems) > 50
+        corpus.to_tsv(manifests / "written.tsv")
