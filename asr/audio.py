@@ -71,7 +71,7 @@ def read(
         raise AudioError(
             f"{path}: {len(bad)} samples are NaN or infinite, the first at {where:.3f} s; make the file again"
         )
-    if (loudest := np.abs(mono).max()) > LOUDEST:
+    if (loudest := _peak(mono)) > LOUDEST:
         raise AudioError(f"{path}: floats up to {loudest:g}; need [-1, 1]: divide by the full scale, or write integers")
     if rate is not None and rate != own_rate:
         return Audio(resample(mono, own_rate, rate), rate)
@@ -135,8 +135,7 @@ def check_samples(array: Any, *, channel: str | int = "mix", where: str = "sampl
     mono = _one_channel(samples if samples.ndim == 2 else samples[:, None], channel, where)
     if not np.isfinite(mono).all():
         raise AudioError(f"{where}: {np.count_nonzero(~np.isfinite(mono))} of {len(mono)} samples are NaN or infinite")
-    loudest = np.abs(mono).max()
-    if loudest > LOUDEST:
+    if (loudest := _peak(mono)) > LOUDEST:
         raise AudioError(f"{where}: floats up to {loudest:g}; need [-1, 1]: divide by the full scale, or pass int16")
     return mono
 
@@ -159,7 +158,7 @@ def _one_channel(samples: np.ndarray, channel: str | int, where: str | os.PathLi
     n_channels = samples.shape[1]
     if channel == "mix":
         if n_channels == 1:
-            return samples[:, 0].copy()
+            return np.ascontiguousarray(samples[:, 0])
         mean = samples.mean(axis=1, dtype=np.float32)
         if np.vdot(mean, mean) < CANCELLED * np.vdot(samples, samples) / n_channels:
             logger.warning("%s: its channels cancel each other out (opposite phase); take one: channel=0", where)
@@ -167,6 +166,11 @@ def _one_channel(samples: np.ndarray, channel: str | int, where: str | os.PathLi
     if isinstance(channel, str) or not 0 <= channel < n_channels:
         raise AudioError(f"{where}: has no channel {channel!r}; need 'mix' or 0 to {n_channels - 1}")
     return samples[:, channel].copy()
+
+
+def _peak(samples: np.ndarray) -> float:
+    """The largest absolute value, without a second array as long as the recording."""
+    return max(float(samples.max()), -float(samples.min()))
 
 
 def _check_file(path: str | os.PathLike) -> None:

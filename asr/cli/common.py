@@ -64,7 +64,7 @@ def output(path: Path | None) -> Iterator[TextIO]:
     """stdout, flushed at the end, or a file that is written whole or not at all. Always UTF-8 with Unix line ends."""
     if path is None or str(path) in ("-", "/dev/stdout"):
         if sys.stdout is None:
-            raise AsrError("stdout is closed; give a file with --out FILE")
+            raise AsrError("stdout is closed; give it a file (> FILE), or --out where the command has it")
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(encoding="utf-8", newline="\n")
         yield sys.stdout

@@ -10,6 +10,7 @@ import numpy as np
 from ..errors import AsrError, CorpusError, LexiconError
 from . import KINDS, Facts
 
+_BLOCK = 1 << 20  # samples at once
 _SHOWN = 10  # problems or names that are listed
 
 
@@ -27,8 +28,9 @@ def audio_facts(path: Path) -> Facts:
         if path.suffix.lower() in AUDIO_SUFFIXES:
             raise
         raise AsrError(f"{path}: of no kind that is known here; need {KINDS}") from None
-    peak = float(np.abs(samples).max())
-    level = float(np.sqrt(np.mean(np.square(samples, dtype=np.float64))))
+    peak = max(float(samples.max()), -float(samples.min()))
+    blocks = (samples[i : i + _BLOCK] for i in range(0, len(samples), _BLOCK))  # an hour in float64 is half a GB
+    level = float(np.sqrt(sum(np.square(block, dtype=np.float64).sum() for block in blocks) / len(samples)))
     return {
         "what": "recording",
         "where": str(path),
