@@ -6,7 +6,7 @@ Word edges (`score_edges`, `read_ctm`) are in asr.word_edges and can be had from
 import os
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +16,7 @@ from .errors import CorpusError
 from .files import numbered_lines
 from .word_edges import CtmWord as CtmWord
 from .word_edges import EdgeScore as EdgeScore
+from .word_edges import check_ids, listed
 from .word_edges import read_ctm as read_ctm
 from .word_edges import score_edges as score_edges
 from .word_edges import share_within as share_within
@@ -132,7 +133,7 @@ class Score:
         """
         unknown = [u.id for u in self.utterances if u.id not in speaker_of]
         if unknown:
-            raise CorpusError(f"{len(unknown)} scored utterances have no speaker: {_listed(unknown)}")
+            raise CorpusError(f"{len(unknown)} scored utterances have no speaker: {listed(unknown)}")
         missing = set(self.missing)
         groups: dict[str, list[UtteranceScore]] = {}
         for utterance in self.utterances:
@@ -159,7 +160,7 @@ class Score:
         lines = [str(self), f"%SER {_percent(wrong, n):.2f} [ {wrong} / {n} ]", self._interval_line()]
         if self.missing:
             lines.append(
-                f"{len(self.missing)} utterances have no hypothesis, counted as deletions: {_listed(self.missing)}"
+                f"{len(self.missing)} utterances have no hypothesis, counted as deletions: {listed(self.missing)}"
             )
         if speaker_of is not None:
             lines += ["", *_speaker_lines(self.by_speaker(speaker_of))]
@@ -211,14 +212,7 @@ def score(
         raise ValueError(f"unit={unit!r}; need 'word' or 'char'")
     if unknown_ids not in ("error", "ignore"):
         raise ValueError(f"unknown_ids={unknown_ids!r}; need 'error' or 'ignore'")
-    if not references:
-        raise CorpusError("there are no references to score against")
-    unknown = [name for name in hypotheses if name not in references]
-    if unknown and unknown_ids == "error":
-        raise CorpusError(
-            f"{len(unknown)} of {len(hypotheses)} hypotheses have an id without reference: {_listed(unknown)}; "
-            f"references have ids like {next(iter(references))!r}: remove them, or add their references"
-        )
+    check_ids(references, hypotheses, may_be_unknown=unknown_ids == "ignore")
     found = []
     for name, text in references.items():
         reference, hypothesis = _tokens(text, unit), _tokens(hypotheses.get(name, ""), unit)
@@ -358,12 +352,6 @@ def _quantiles(values: "np.ndarray", confidence: float) -> tuple[float, float]:
         raise ValueError(f"confidence={confidence}; need 0 < confidence < 1")
     low, high = np.quantile(values, [(1 - confidence) / 2, (1 + confidence) / 2])
     return float(low), float(high)
-
-
-def _listed(names: Iterable[str]) -> str:
-    names = list(names)
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(names[:_SHOWN]) + more
 
 
 def _speaker_lines(scores: Mapping[str, Score]) -> list[str]:

@@ -106,14 +106,7 @@ def score_edges(references: Mapping[str, Sequence[Timed]], hypotheses: Mapping[s
     """
     from rapidfuzz.distance import Levenshtein
 
-    if not references:
-        raise CorpusError("there are no references to score against")
-    unknown = [name for name in hypotheses if name not in references]
-    if unknown:
-        raise CorpusError(
-            f"{len(unknown)} of {len(hypotheses)} hypotheses have an id without reference: {_listed(unknown)}; "
-            f"references have ids like {next(iter(references))!r}: remove them, or add their references"
-        )
+    check_ids(references, hypotheses)
     found = []
     for name, true in references.items():
         heard = hypotheses.get(name, ())
@@ -204,7 +197,22 @@ def _median(values: Sequence[float]) -> float:
     return ordered[half] if len(ordered) % 2 else (ordered[half - 1] + ordered[half]) / 2
 
 
-def _listed(names: Iterable[str]) -> str:
+def check_ids(
+    references: Mapping[str, object], hypotheses: Mapping[str, object], *, may_be_unknown: bool = False
+) -> None:
+    """Raise CorpusError for no references, and unless they may be there, for hypotheses of ids without reference."""
+    if not references:
+        raise CorpusError("there are no references to score against")
+    unknown = [name for name in hypotheses if name not in references]
+    if unknown and not may_be_unknown:
+        raise CorpusError(
+            f"{len(unknown)} of {len(hypotheses)} hypotheses have an id without reference: {listed(unknown)}; "
+            f"references have ids like {next(iter(references))!r}: remove them, or add their references"
+        )
+
+
+def listed(names: Iterable[str]) -> str:
+    """The first of some names for a message, and how many more there are."""
     names = list(names)
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     return ", ".join(map(str, names[:_SHOWN])) + more
