@@ -1,0 +1,119 @@
+"""What a recogniser of continuous speech may say: units of sound, whole words, or words and parts of words."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from .. import lm
+from ..errors import ConfigError, GraphError
+from ..graph.grammar import arpa_grammar
+from ..lang.entries import nfc
+from ..lang.letters import LetterTable, spelled
+from ..lang.lexicon import Lexicon
+from ..model import Model, load
+from ..training import Data, with_graph
+from .subwords import frequent_words, in_parts, joined, with_parts
+
+KINDS = ("units", "words", "open")
+
+
+@dataclass(frozen=True)
+class Grammar:
+    """How transcripts become sentences of a language model.
+
+    kind: "units": the units of sound, one after another, without word boundaries. "words": the words of the training
+        transcripts. "open": frequent words, and the others in syllables, so that new ones can be recognised.
+    order: of the n-grams. fewest: how often a word must come to stay whole, for "open".
+    silence_prob: probability of a pause after each unit, word or part of a word.
+    vowels: letters that end a syllable, without accents.
+    """
+
+    kind: Literal["units", "words", "open"]
+    order: int
+    silence_prob: float = 0.5
+    fewest: int = 1
+    vowels: str = ""
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS or self.order < 1:
+            raise ConfigError(f"grammar {self.kind!r} of order {self.order}; need one of {', '.join(KINDS)}, and >= 1")
+        if self.kind == "open" and not self.vowels:
+            raise ConfigError("an open grammar needs the vowels, which end syllables")
+
+    def reference(self, text: str, table: LetterTable) -> str:
+        """What recognition is scored against: the units of a transcript, or its words."""
+        return " ".join(units_of(text, table)) if self.kind == "units" else nfc(text)
+
+    def hypothesis(self, text: str) -> str:
+        """What was recognised, as the reference is written."""
+        return joined(text) if self.kind == "open" else text
+
+    def sentences(self, texts: Sequence[str], table: LetterTable) -> list[str]:
+        """The language model's sentences."""
+        if self.kind != "open":
+            return [self.reference(text, table) for text in texts]
+        whole = frequent_words(texts, self.fewest)
+        return [with_parts(text, whole, self.vowels) for text in texts]
+
+    def lexicon(self, texts: Sequence[str], table: LetterTable, phones: Iterable[str]) -> Lexicon:
+        """The lexicon of what may be said; it has all of the phones, whether they are said or not.
+
+        Raises GraphError where a word of the texts cannot be said with these phones.
+        """
+        units = sorted(set(phones))
+        if self.kind == "units":
+            return lm.unit_lexicon(units, silence_prob=self.silence_prob)
+        words = {word for text in texts for word in nfc(text).split()}
+        tokens: dict[str, str] = {word: word for word in words}
+        if self.kind == "open":
+            kept = frequent_words(texts, self.fewest)
+            tokens = {word: word for word in kept}
+            tokens |= {part: part.strip("+") for word in words for part in in_parts(word, self.vowels)}
+        said = {entry.word: entry.phones for entry in spelled(sorted(set(tokens.values())), table)[0]}
+        entries = [(token, said[spelling]) for token, spelling in sorted(tokens.items()) if spelling in said]
+        lexicon = Lexicon(tuple(entries), silence_prob=self.silence_prob)  # type: ignore[arg-type]
+        there = sorted({phone for entry in lexicon.entries for phone in entry.phones})
+        if there != units:
+            unlike = ", ".join(sorted(set(there) ^ set(units)))
+            raise GraphError(f"grammar and model have not the same phones: {unlike}")
+        return lexicon
+
+
+def units_of(text: str, table: LetterTable) -> list[str]:
+    """The units of a transcript's words, without word boundaries."""
+    return [nfc(unit) for word in text.split() for unit in table.spell(word)[0]]
+
+
+def make_language_model(folder: Path, texts: Sequence[str], letters: Path, lexicon: Path, grammar: Grammar) -> None:
+    """`folder`/lm.arpa.gz and `folder`/lexicon.tsv of a grammar, from the training transcripts.
+
+    letters: a letter table. lexicon: that of the acoustic model, for its phones.
+    """
+    table, trained = LetterTable.load(letters), Lexicon.load(lexicon)
+    phones = {phone for entry in trained.entries for phone in entry.phones}
+    known = grammar.lexicon(texts, table, phones)
+    words = [entry.word for entry in known.entries]
+    lm.write_arpa(lm.train(grammar.sentences(texts, table), grammar.order, words=words), folder / "lm.arpa.gz")
+    known.save(folder / "lexicon.tsv")
+
+
+def make_graph(folder: Path, rung: Path, language_model: Path, grammar: Grammar) -> None:
+    """A trained model with the graph of a grammar, in `folder`/model."""
+    model = load(rung / "model")
+    lexicon = replace(Lexicon.load(language_model / "lexicon.tsv"), silence_prob=grammar.silence_prob)
+    named = list(lexicon.phones)[: lexicon.n_phones + 1]
+    if named != list(model.lexicon.phones)[: model.lexicon.n_phones + 1]:
+        raise GraphError(f"{language_model}: has not the phones of the model {rung}; make both from the same words")
+    arpa = arpa_grammar(lm.read_arpa(language_model / "lm.arpa.gz"), lexicon)
+    with_graph(replace(model, lexicon=lexicon), arpa).save(folder / "model")
+
+
+def with_references(data: Data, grammar: Grammar, table: LetterTable) -> Data:
+    """The utterances with what their recognition is scored against."""
+    return replace(data, transcripts={u: grammar.reference(data.transcripts[u], table) for u in data.raw})
+
+
+def model_of(folder: Path) -> Model:
+    """The model that a stage left."""
+    return load(folder / "model")

@@ -1,0 +1,142 @@
+"""What the tests of a recipe with a ladder of models have in common; what is there already is not done again."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..features.pipeline import FeaturePipeline
+from ..ladder import STAGES, Sizes
+from ..lang.letters import LetterTable, letter_lexicon
+from ..scoring import read_transcripts
+from .grammars import Grammar, make_graph, make_language_model
+from .rungs import Search, make_rung, test_rung, tune_rung
+from .stages import Run
+from .tasks import read_json, usable
+
+
+@dataclass(frozen=True)
+class Part:
+    """Utterance ids to train on, to tune decoding on and to test, and how large the models are.
+
+    name: of its stages. of, variant: of the test in results.json.
+    """
+
+    name: str
+    train: tuple[str, ...]
+    held_out: tuple[str, ...]
+    test: tuple[str, ...]
+    sizes: Sizes
+    of: str = "dev"
+    variant: str = ""
+
+
+@dataclass(frozen=True)
+class Test:
+    """A finished test of one model, on one part or several that were pooled.
+
+    name, variant: of the test. system: the rung. grammar: what could be recognised.
+    train_cpu_seconds: of this rung and those below it. folders: of the test stages. rungs: of the models.
+    """
+
+    name: str
+    variant: str
+    system: str
+    grammar: Grammar
+    references: dict[str, str]
+    hypotheses: dict[str, str]
+    train_cpu_seconds: float
+    decode_rtf: float
+    folders: tuple[Path, ...]
+    rungs: tuple[Path, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Bench:
+    """The corpus and the language of a recipe.
+
+    data: a folder of `extract_features`. transcripts: of all utterances. letters, questions: files of the language.
+    lexicon: the file of words that models are trained with; see `with_lexicon`.
+    """
+
+    run: Run
+    data: Path
+    transcripts: Mapping[str, str]
+    letters: Path
+    questions: Path
+    pipeline: FeaturePipeline
+    seed: int
+    n_jobs: int
+    lexicon: Path | None = None
+
+    def with_lexicon(self, texts: Sequence[str]) -> "Bench":
+        """The same, with the words of some texts said as they are spelled."""
+        inputs = {"texts": list(texts), "letters": self.letters}
+        return replace(self, lexicon=self.run.stage("lexicon", make_lexicon, inputs) / "lexicon.tsv")
+
+    def first_seconds(self, ids: Sequence[str], seconds: float) -> list[str]:
+        """The first of some utterances, as many as are needed for some seconds of speech."""
+        raw = usable(self.data, ids).raw
+        total = np.cumsum([len(raw[u]) for u in raw]) * self.pipeline.frame_shift
+        return list(raw)[: int(np.searchsorted(total, seconds)) + 1]
+
+    def hours(self, ids: Sequence[str]) -> float:
+        """Hours of speech in some utterances, pauses counted."""
+        return len(usable(self.data, ids).raw.frames) * self.pipeline.frame_shift / 3600
+
+    def rung(self, part: Part, system: str) -> Path:
+        """A trained model; those below it are trained first."""
+        previous: Path | None = None
+        heard = usable(self.data, part.train).raw
+        for stage in STAGES[: STAGES.index(system) + 1]:
+            inputs: dict[str, Any] = {"data": self.data, "ids": list(heard), "lexicon": self.lexicon}
+            inputs |= {"questions": self.questions, "pipeline": self.pipeline, "sizes": part.sizes, "stage": stage}
+            inputs |= {"previous": previous, "seed": self.seed, "n_jobs": self.n_jobs}
+            previous = self._stage(f"{part.name}-{stage}", make_rung, inputs)
+        assert previous is not None  # there is one stage at least
+        return previous
+
+    def test(self, part: Part, system: str, grammar: Grammar, search: Search) -> Test:
+        """Train a model, tune it on the part's held-out utterances, and test it."""
+        rung, name = self.rung(part, system), f"{part.name}-{system}-{grammar.kind}"
+        texts = [self.transcripts[u] for u in part.train]
+        inputs: dict[str, Any] = {"letters": self.letters, "lexicon": self.lexicon, "grammar": grammar, "texts": texts}
+        spoken = self._stage(f"{part.name}-{grammar.kind}-lm", make_language_model, inputs)
+        graph = self._stage(
+            f"{name}-graph", make_graph, {"rung": rung, "language_model": spoken, "grammar": grammar}
+        )  # fmt: skip
+        common = {"data": self.data, "graph": graph, "letters": self.letters, "grammar": grammar, "search": search}
+        common["n_jobs"] = self.n_jobs
+        tuned = self._stage(f"{name}-tuning", tune_rung, {**common, "ids": list(part.held_out)})
+        tested = self._stage(f"{name}-test", test_rung, {**common, "ids": list(part.test), "tuned": tuned})
+        stages = [f"{part.name}-{stage}" for stage in STAGES[: STAGES.index(system) + 1]]
+        return Test(
+            part.of, part.variant, system, grammar,
+            read_transcripts(tested / "references.tsv"), read_transcripts(tested / "hypotheses.tsv"),
+            self.run.cpu_seconds(*stages), read_json(tested / "test.json")["decode_rtf"], (tested,), (rung,),
+        )  # fmt: skip
+
+    def pooled(self, name: str, parts: Sequence[Part], system: str, grammar: Grammar, search: Search) -> Test:
+        """One test of the same system on several parts: training time is their sum, the real-time factor their mean."""
+        tests = [self.test(part, system, grammar, search) for part in parts]
+        return Test(
+            name, "", system, grammar,
+            {u: text for t in tests for u, text in t.references.items()},
+            {u: text for t in tests for u, text in t.hypotheses.items()},
+            sum(t.train_cpu_seconds for t in tests), sum(t.decode_rtf for t in tests) / len(tests),
+            tuple(f for t in tests for f in t.folders), tuple(f for t in tests for f in t.rungs),
+        )  # fmt: skip
+
+    def _stage(self, name: str, make: Any, inputs: dict[str, Any]) -> Path:
+        """A stage that several tests may share."""
+        if name not in self.run.folders:
+            self.run.stage(name, make, inputs)
+        return self.run.folders[name]
+
+
+def make_lexicon(folder: Path, texts: Sequence[str], letters: Path) -> None:
+    """`folder`/lexicon.tsv: the words of some texts, said as they are spelled."""
+    words = [word for text in texts for word in text.split()]
+    letter_lexicon(words, LetterTable.load(letters)).save(folder / "lexicon.tsv")

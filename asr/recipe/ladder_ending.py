@@ -1,0 +1,145 @@
+"""How a recipe with a ladder of models ends: results.json, comparisons.json, report.html and the printed tables."""
+
+import logging
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..lang.letters import LetterTable
+from ..scoring import Comparison, Score, compare, score
+from .ladder_bench import Test
+from .results import ResultRow, results_table, write_results
+from .stages import Run
+from .tasks import read_json, write_json
+
+logger = logging.getLogger("asr.recipe")
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A row of the results with the errors of each utterance."""
+
+    row: ResultRow
+    score: Score
+
+
+def finish(
+    run: Run, title: str, tests: Sequence[Test], letters: Path, speaker_of: Mapping[str, str], seed: int
+) -> None:
+    """Write OUT/results.json, OUT/comparisons.json and OUT/report.html, and print the tables.
+
+    speaker_of: utterance id -> speaker, of all that were scored.
+    """
+    table = LetterTable.load(letters)
+    scored = [s for t in tests for s in scores_of(t, table, seed)]
+    pairs = compared(scored)
+    write_results(run.folder / "results.json", [s.row for s in scored])
+    told = [{"first": a, "second": b, **c._asdict()} for a, b, c in pairs]
+    write_json(run.folder / "comparisons.json", told)
+    _report(run, title, tests, scored, pairs, speaker_of, seed)
+    sys.stdout.write("\n" + results_table([s.row for s in scored]) + "\n\n" + comparison_table(pairs) + "\n")
+
+
+def scores_of(test: Test, table: LetterTable, seed: int) -> list[Scored]:
+    """The errors of a test: units, and units without their tones; or words, and characters with blanks."""
+    if test.grammar.kind == "units":
+        bare = tuple(
+            {u: " ".join(table.without_marks(text.split())) for u, text in side.items()}
+            for side in (test.references, test.hypotheses)
+        )
+        return [
+            _scored(test, test.variant, "per", score(test.references, test.hypotheses), seed),
+            _scored(test, "-".join(filter(None, (test.variant, "tone-blind"))), "per", score(*bare), seed),
+        ]
+    variant = {"words": "closed"}.get(test.grammar.kind, test.grammar.kind)
+    return [
+        _scored(test, variant, metric, score(test.references, test.hypotheses, unit=unit), seed)  # type: ignore[arg-type]
+        for metric, unit in (("wer", "word"), ("cer", "char"))
+    ]
+
+
+def _scored(test: Test, variant: str, metric: str, counted: Score, seed: int) -> Scored:
+    row = ResultRow(
+        model=test.system, features="mfcc", variant=variant, adaptation="speaker", test=test.name, metric=metric,
+        seed=seed, value=counted.rate, errors=counted.errors, total=counted.total,
+        train_cpu_seconds=test.train_cpu_seconds, decode_rtf=test.decode_rtf, substitutions=counted.substitutions,
+        deletions=counted.deletions, insertions=counted.insertions,
+    )  # fmt: skip
+    return Scored(row, counted)
+
+
+def compared(scored: Sequence[Scored]) -> list[tuple[str, str, Comparison]]:
+    """Each model beside the next one of the same test, and the open vocabulary beside the closed: paired bootstrap."""
+    found = []
+    for number, second in enumerate(scored):
+        same = [s for s in scored[:number] if _test_of(s) == _test_of(second)]
+        if same:
+            first = same[-1]
+            found.append((described(first.row), described(second.row), compare(first.score, second.score)))
+    return found
+
+
+def _test_of(scored: Scored) -> tuple[str, str, str]:
+    row = scored.row
+    return row.test, row.metric, "" if row.metric != "per" else row.variant
+
+
+def described(row: ResultRow) -> str:
+    """A row's system, test and metric in words."""
+    return " ".join(filter(None, (row.model, row.variant, row.test, row.metric.upper())))
+
+
+def comparison_table(pairs: Sequence[tuple[str, str, Comparison]]) -> str:
+    """The comparisons as a Markdown table."""
+    lines = ["| first | second | difference, 95 % interval | second better in |", "|---|---|---:|---:|"]
+    for first, second, c in pairs:
+        lines.append(
+            f"| {first} | {second} | {c.difference:+.2f} ({c.low:+.2f} to {c.high:+.2f}) | {100 * c.better:.1f} % |"
+        )
+    return "\n".join(lines)
+
+
+def _report(
+    run: Run,
+    title: str,
+    tests: Sequence[Test],
+    scored: Sequence[Scored],
+    pairs: Sequence[tuple[str, str, Comparison]],
+    speaker_of: Mapping[str, str],
+    seed: int,
+) -> None:
+    """OUT/report.html: all results, then the last model of the first test from near."""
+    from ..errors import AsrError
+    from ..report import (
+        check_plotting,
+        confusion_section,
+        results_section,
+        run_facts,
+        speaker_section,
+        training_section,
+        utterance_section,
+        write_report,
+    )
+
+    try:
+        check_plotting()
+    except AsrError as error:
+        logger.warning("no report.html: %s", error)
+        return
+    first = [t for t in tests if (t.name, t.variant, t.grammar) == (tests[0].name, tests[0].variant, tests[0].grammar)]
+    logs = {t.system: read_json(t.rungs[0] / "training.json")["log"] for t in first}
+    passes = {s: [(p["iteration"], p["log_likelihood"], p["n_gaussians"]) for p in log] for s, log in logs.items()}
+    last = first[-1]
+    counted = score(last.references, last.hypotheses)
+    by_speaker = {s: (x.errors, x.total) for s, x in counted.by_speaker(speaker_of).items()}
+    note = "; ".join(f"{a} to {b}: {c.difference:+.2f} ({c.low:+.2f} to {c.high:+.2f})" for a, b, c in pairs)
+    sections = [
+        results_section([s.row for s in scored], note=note),
+        training_section(passes),
+        speaker_section(by_speaker, title=f"{last.system}: errors of each speaker"),
+        confusion_section(counted.confusions, title=f"{last.system}: confusions"),
+        utterance_section(last.references, last.hypotheses, title=f"{last.system}: worst utterances", limit=12),
+    ]
+    facts = run_facts(seed=seed, folder=str(run.folder))
+    write_report(run.folder / "report.html", title=title, sections=sections, facts=facts)

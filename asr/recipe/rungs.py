@@ -1,0 +1,162 @@
+"""The stages of a recipe that climbs the ladder of models: train a rung, tune its decoding, test it once."""
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..features.pipeline import FeaturePipeline
+from ..hmm.questions import read_questions
+from ..ladder import Rung, Sizes, train_rung
+from ..lang.letters import LetterTable
+from ..lang.lexicon import Lexicon
+from ..model import Model, load
+from ..scoring import score
+from ..speaker_passes import scores
+from ..training import TuningPoint
+from .grammars import Grammar, with_references
+from .tasks import read_json, usable, write_json, write_pairs
+
+logger = logging.getLogger("asr.recipe")
+
+
+@dataclass(frozen=True)
+class Search:
+    """What is tried on held-out utterances, and how wide the search is.
+
+    acoustic_scales: tried with the middle one of the penalties. insertion_penalties: tried with the best scale.
+    beam: nats. max_active: tokens kept in a frame.
+    """
+
+    acoustic_scales: tuple[float, ...]
+    insertion_penalties: tuple[float, ...]
+    beam: float = 13.0
+    max_active: int = 7000
+
+
+def make_rung(
+    folder: Path,
+    data: Path,
+    ids: Sequence[str],
+    lexicon: Path,
+    questions: Path,
+    pipeline: FeaturePipeline,
+    sizes: Sizes,
+    stage: str,
+    previous: Path | None,
+    seed: int,
+    n_jobs: int,
+    progress: Callable[[int, int], None],
+) -> None:
+    """A rung of the ladder (asr.ladder) trained on some utterances, from the one before.
+
+    questions: a file of sets of phones that the trees may ask about.
+    """
+    words = Lexicon.load(lexicon)
+    rung = train_rung(
+        stage, usable(data, ids), words, None if previous is None else Rung.load(previous),
+        pipeline=pipeline, sizes=sizes, questions=read_questions(questions, words.phones), seed=seed, n_jobs=n_jobs,
+        progress=progress,
+    )  # fmt: skip
+    if rung.failures:
+        first, why = next(iter(rung.failures.items()))
+        logger.warning("%s: %d utterances were of no use, such as %s: %s", stage, len(rung.failures), first, why)
+    rung.save(folder)
+
+
+def tune_rung(
+    folder: Path,
+    data: Path,
+    ids: Sequence[str],
+    graph: Path,
+    letters: Path,
+    grammar: Grammar,
+    search: Search,
+    n_jobs: int,
+    progress: Callable[[int, int], None],
+) -> None:
+    """tuning.json: the errors on held-out utterances, of each acoustic scale and then of each insertion penalty."""
+    model = load(graph / "model").with_decoding(beam=search.beam, max_active=search.max_active)
+    held_out = with_references(usable(data, ids), grammar, LetterTable.load(letters))
+    loglikes = dict(scores(model, held_out.normalised(model.features), held_out.speakers))
+    penalties = search.insertion_penalties
+    points: list[TuningPoint] = []
+
+    def tried(scale: float, penalty: float) -> None:
+        if any((p.acoustic_scale, p.insertion_penalty) == (scale, penalty) for p in points):
+            return
+        tuned = model.with_decoding(acoustic_scale=scale, insertion_penalty=penalty)
+        counted = score(held_out.references, recognised(tuned, loglikes, grammar, n_jobs))
+        points.append(TuningPoint(scale, penalty, counted.errors, counted.total))
+        progress(len(points), len(search.acoustic_scales) + len(penalties) - 1)
+
+    for scale in search.acoustic_scales:
+        tried(scale, penalties[len(penalties) // 2])
+    best = fewest_errors(points).acoustic_scale
+    for penalty in penalties:
+        tried(best, penalty)
+    write_json(folder / "tuning.json", [asdict(p) for p in points])
+
+
+def fewest_errors(points: Sequence[TuningPoint]) -> TuningPoint:
+    """The point to use; of equal ones the first."""
+    return min(points, key=lambda p: p.errors)
+
+
+def test_rung(
+    folder: Path,
+    data: Path,
+    ids: Sequence[str],
+    graph: Path,
+    tuned: Path,
+    letters: Path,
+    grammar: Grammar,
+    search: Search,
+    n_jobs: int,
+) -> None:
+    """Decode a test set once: hypotheses.tsv, references.tsv, test.json and the tuned model.
+
+    An utterance without features stays among the references, so that its words count as deleted.
+    """
+    best = fewest_errors([TuningPoint(**p) for p in read_json(tuned / "tuning.json")])
+    model = load(graph / "model").with_decoding(
+        acoustic_scale=best.acoustic_scale, insertion_penalty=best.insertion_penalty,
+        beam=search.beam, max_active=search.max_active,
+    )  # fmt: skip
+    model.decoder  # noqa: B018 - compiles the search before the clock starts
+    part, table = usable(data, ids), LetterTable.load(letters)
+    begin = time.process_time()
+    features = part.normalised(model.features)
+    hypotheses = recognised(model, dict(scores(model, features, part.speakers)), grammar, n_jobs)
+    seconds = time.process_time() - begin
+    write_pairs(folder / "hypotheses.tsv", {u: hypotheses.get(u, "") for u in ids})
+    write_pairs(folder / "references.tsv", {u: grammar.reference(part.transcripts[u], table) for u in ids})
+    rtf = seconds / (len(features.frames) * model.frame_shift)
+    write_json(folder / "test.json", {"decode_rtf": rtf, "tuned": asdict(best)})
+    model.save(folder / "model")
+
+
+def recognised(
+    model: Model, loglikes: Mapping[str, np.ndarray], grammar: Grammar, n_threads: int = 1
+) -> dict[str, str]:
+    """Utterance id -> what is recognised in its log-likelihoods, float32 (n_frames, n_pdfs).
+
+    n_threads: how many search at once; what they find does not depend on it.
+    """
+    ids = sorted(loglikes, key=lambda u: -len(loglikes[u]))
+
+    def some(first: int) -> dict[str, str]:
+        decoder = model.with_decoding().decoder  # of its own: a search keeps its state there
+        found = {}
+        for u in ids[first::n_threads]:
+            words = decoder.decode(loglikes[u]).words
+            found[u] = grammar.hypothesis(" ".join(model.lexicon.words.name(int(w)) for w in words))
+        return found
+
+    with ThreadPoolExecutor(n_threads) as pool:
+        parts = list(pool.map(some, range(n_threads)))
+    return {u: text for part in parts for u, text in part.items()}

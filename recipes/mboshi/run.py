@@ -1,0 +1,135 @@
+"""Mboshi, a Bantu language of 4.5 hours of sentences: the ladder of GMM-HMMs, from monophones to adaptation.
+
+    python recipes/mboshi/run.py --corpus DIR --out build/mboshi    DIR holds train/ and dev/
+
+The same command goes on where an interrupted run stopped.
+"""
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from asr.corpus import Corpus
+from asr.errors import CorpusError
+from asr.features import MfccOptions
+from asr.features.pipeline import FeaturePipeline
+from asr.ladder import STAGES, Sizes
+from asr.recipe import Run, load_config, run_recipe
+from asr.recipe.grammars import Grammar
+from asr.recipe.ladder_bench import Bench, Part, Test
+from asr.recipe.ladder_ending import finish
+from asr.recipe.rungs import Search
+from asr.recipe.tasks import extract_features
+
+HERE = Path(__file__).resolve().parent
+LANG = HERE.parents[1] / "lang" / "mboshi"
+TESTS = ("dev", "words", "1-hour", "10-minutes", "speaker-out")
+SECONDS = {"1-hour": 3600.0, "10-minutes": 600.0}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """mboshi.toml."""
+
+    sample_rate: int
+    seed: int
+    held_out: int
+    n_jobs: int
+    mfcc: MfccOptions
+    sizes: Sizes
+    units: Grammar
+    words: Grammar
+    open: Grammar
+    unit_search: Search
+    word_search: Search
+
+
+def main() -> None:
+    arguments = parse_arguments()
+    settings = load_config(HERE / "mboshi.toml", Settings)
+    run = Run(arguments.out)
+    train, dev = read_corpus(Path(arguments.corpus), "train"), read_corpus(Path(arguments.corpus), "dev")
+    mean = {"kind": "cmvn", "mode": "speaker"}
+    pipeline = FeaturePipeline(settings.sample_rate, ({"kind": "mfcc", "options": asdict(settings.mfcc)}, mean))
+    inputs = {"utterances": [*train, *dev], "pipeline": pipeline, "n_jobs": settings.n_jobs}
+    data = run.stage("features", extract_features, inputs)
+    letters, questions = LANG / "letters.tsv", LANG / "questions.txt"
+    said = {**train.transcripts(), **dev.transcripts()}
+    bench = Bench(run, data, said, letters, questions, pipeline, settings.seed, settings.n_jobs)
+    bench = bench.with_lexicon(list(train.transcripts().values()))
+    whole = all_data(train, dev, settings)
+    systems = [s for s in STAGES if s in arguments.systems]
+    tests: list[Test] = []
+    for name in arguments.tests:
+        if name == "dev":
+            tests += [bench.test(whole, s, settings.units, settings.unit_search) for s in systems]
+        elif name == "words":
+            kinds = (settings.words, settings.open)
+            tests += [bench.test(whole, systems[-1], grammar, settings.word_search) for grammar in kinds]
+        elif name == "speaker-out":
+            folds = without_one_speaker(whole, train.speaker_of | dev.speaker_of, bench)
+            tests += [bench.pooled(name, folds, s, settings.units, settings.unit_search) for s in systems]
+        else:
+            part = less_data(whole, name, settings.seed, bench)
+            tests += [bench.test(part, s, settings.units, settings.unit_search) for s in systems]
+    finish(run, "Mboshi", tests, letters, dev.speaker_of, settings.seed)
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--corpus", required=True, metavar="DIR", help="folder with train/ and dev/")
+    parser.add_argument("--out", default="build/mboshi", metavar="DIR", help="where everything goes (%(default)s)")
+    parser.add_argument("--tests", default=",".join(TESTS), metavar="NAMES", help="only these (%(default)s)")
+    parser.add_argument("--systems", default=",".join(STAGES), metavar="NAMES", help="only these (%(default)s)")
+    arguments = parser.parse_args()
+    for option, known in (("tests", TESTS), ("systems", STAGES)):
+        names = getattr(arguments, option).split(",")
+        if not set(names) <= set(known):
+            parser.error(f"--{option} takes {','.join(known)} or some of them")
+        setattr(arguments, option, [name for name in known if name in names])
+    return arguments
+
+
+def read_corpus(folder: Path, part: str) -> Corpus:
+    """The recordings of train/ or dev/: X.ogg with its words in X.mb.cleaned; names begin with the speaker's."""
+    if not (folder / part).is_dir():
+        raise CorpusError(
+            f"{folder}: has no folder {part}/; give the folder that holds train/ and dev/, with recordings and "
+            ".mb.cleaned transcripts (github.com/besacier/mboshi-french-parallel-corpus)"
+        )
+    return Corpus.from_folder(folder / part, speaker=r"^[^_]+", text_suffix=".mb.cleaned")
+
+
+def all_data(train: Corpus, dev: Corpus, settings: Settings) -> Part:
+    """All training utterances but those held out by the seed; the test set is dev."""
+    order = np.random.default_rng(settings.seed).permutation(len(train))
+    held_out = {train.ids[i] for i in order[: settings.held_out].tolist()}
+    rest = tuple(u for u in train.ids if u not in held_out)
+    kept = tuple(u for u in train.ids if u in held_out)
+    return Part("dev", rest, kept, tuple(dev.ids), settings.sizes)
+
+
+def less_data(whole: Part, name: str, seed: int, bench: Bench) -> Part:
+    """Some minutes of the training utterances, drawn by the seed, with models of a size that suits them."""
+    order = np.random.default_rng(seed).permutation(len(whole.train))
+    chosen = bench.first_seconds([whole.train[i] for i in order.tolist()], SECONDS[name])
+    sizes = Sizes.of_hours(bench.hours(chosen))
+    return Part(name, tuple(chosen), whole.held_out, whole.test, sizes, variant=name)
+
+
+def without_one_speaker(whole: Part, speaker_of: dict[str, str], bench: Bench) -> Sequence[Part]:
+    """A part for each speaker, who is neither trained nor tuned on, and whose dev utterances are the test set."""
+    parts = []
+    for speaker in sorted({speaker_of[u] for u in whole.test}):
+        train, held_out = ([u for u in ids if speaker_of[u] != speaker] for ids in (whole.train, whole.held_out))
+        sizes = Sizes.of_hours(bench.hours(train))
+        mine = tuple(u for u in whole.test if speaker_of[u] == speaker)
+        parts.append(Part(f"without-{speaker}", tuple(train), tuple(held_out), mine, sizes))
+    return parts
+
+
+if __name__ == "__main__":
+    run_recipe(main)

@@ -1,0 +1,148 @@
+"""The mboshi recipe: its parts and grammars without data, its way up the ladder on some real recordings."""
+
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from asr.errors import CorpusError, GraphError
+from asr.lang import LetterTable, letter_lexicon
+from asr.recipe.grammars import Grammar, units_of
+from asr.recipe.rungs import Search, fewest_errors
+from asr.training import TuningPoint
+
+ROOT = Path(__file__).parents[1]
+RECIPE = ROOT / "recipes" / "mboshi"
+LETTERS = ROOT / "lang" / "mboshi" / "letters.tsv"
+QUESTIONS = ROOT / "lang" / "mboshi" / "questions.txt"
+ALL_UNITS = "paeεioωuáéέíóώú btdkm nnynmbndngmbvndzfsbhghpfbvtsdzlrwya"  # letters that hold each of the 39 units
+
+
+@pytest.fixture(scope="module")
+def recipe():
+    """The recipe's functions."""
+    spec = importlib.util.spec_from_file_location("mboshi_recipe", RECIPE / "run.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def phones_of(lexicon) -> set[str]:
+    return {phone for entry in lexicon.entries for phone in entry.phones}
+
+
+def test_every_unit_is_in_the_letters_of_this_test():
+    table = LetterTable.load(LETTERS)
+    assert len(phones_of(letter_lexicon(ALL_UNITS.split(), table))) == 39
+
+
+@pytest.mark.parametrize("kind", ["units", "words", "open"])
+def test_grammars_have_the_phones_of_the_model(kind):
+    table = LetterTable.load(LETTERS)
+    texts = [ALL_UNITS, "wa wa ndzambé", "nzambé wa"]
+    model = letter_lexicon([w for t in texts for w in t.split()], table)
+    grammar = Grammar(kind, 2, fewest=2, vowels="aeiouεω")
+    lexicon = grammar.lexicon(texts, table, phones_of(model))
+    assert list(lexicon.phones)[: lexicon.n_phones + 1] == list(model.phones)[: model.n_phones + 1]
+    for sentence in grammar.sentences(texts, table):
+        assert lexicon.encode(sentence) is not None
+    said = [" ".join(lexicon.phones.name(p) for w in s.split() for p in lexicon.pronunciations(w)[0])
+            for s in grammar.sentences(texts, table)]  # fmt: skip
+    assert said == [" ".join(units_of(text, table)) for text in texts]
+    assert [grammar.hypothesis(s) for s in grammar.sentences(texts, table)] == [
+        grammar.reference(text, table) for text in texts
+    ]
+
+
+def test_an_open_grammar_says_new_words_and_a_closed_one_does_not():
+    table = LetterTable.load(LETTERS)
+    texts = [ALL_UNITS, "wa koa", "ndó wa"]
+    units = phones_of(letter_lexicon([w for t in texts for w in t.split()], table))
+    new = ["ko+", "+ndó"]
+    open_words = Grammar("open", 2, fewest=2, vowels="aeiouεω").lexicon(texts, table, units)
+    assert all(part in open_words for part in new)
+    assert Grammar("open", 2, vowels="a").hypothesis(" ".join(new)) == "kondó"
+    assert "kondó" not in Grammar("words", 2).lexicon(texts, table, units)
+
+
+def test_a_grammar_that_lacks_a_unit_is_refused():
+    table = LetterTable.load(LETTERS)
+    with pytest.raises(GraphError, match=r"not the same phones.*ndz"):
+        Grammar("words", 2).lexicon(["wa"], table, {"w", "a", "ndz"})
+
+
+def test_the_fewest_errors_decide_and_then_the_first():
+    points = [TuningPoint(0.1, 0.0, 7, 9), TuningPoint(0.2, 0.0, 5, 9), TuningPoint(0.2, 1.0, 5, 9)]
+    assert fewest_errors(points) == points[1]
+
+
+def test_another_folder_is_named(recipe, tmp_path):
+    with pytest.raises(CorpusError, match=r"has no folder train/.*holds train/ and dev/"):
+        recipe.read_corpus(tmp_path, "train")
+    command = [sys.executable, str(RECIPE / "run.py"), "--corpus", str(tmp_path), "--out", str(tmp_path / "out")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, cwd=ROOT)
+    assert done.returncode == 1 and "train/" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_the_parts_share_no_utterance(recipe):
+    from asr.corpus import Corpus, Utterance
+    from asr.recipe import load_config
+
+    settings = load_config(RECIPE / "mboshi.toml", recipe.Settings)
+    train = Corpus(Utterance(f"t{i}", f"s{i % 3}", Path("x.ogg"), "wa") for i in range(1000))
+    dev = Corpus(Utterance(f"d{i}", f"s{i % 3}", Path("x.ogg"), "wa") for i in range(9))
+    whole = recipe.all_data(train, dev, settings)
+    assert (len(whole.train), len(whole.held_out), len(whole.test)) == (700, 300, 9)
+    assert set(whole.train) | set(whole.held_out) == set(train.ids)
+    assert recipe.all_data(train, dev, settings) == whole
+
+    class NoBench:
+        def hours(self, ids):
+            return 1.0
+
+    folds = recipe.without_one_speaker(whole, train.speaker_of | dev.speaker_of, NoBench())
+    assert sorted(u for fold in folds for u in fold.test) == sorted(dev.ids)
+    speakers = train.speaker_of | dev.speaker_of
+    for fold in folds:
+        (mine,) = {speakers[u] for u in fold.test}
+        assert mine not in {speakers[u] for u in (*fold.train, *fold.held_out)}
+
+
+@pytest.mark.slow
+def test_two_rungs_on_real_recordings(recipe, real_data, tmp_path):
+    """From recordings to scores with monophones and triphones, in small."""
+    if not (real_data / "mboshi").is_dir():
+        pytest.skip("no mboshi under ASR_TEST_DATA")
+    pytest.importorskip("pynini")
+    from asr.features.pipeline import FeaturePipeline
+    from asr.ladder import Sizes
+    from asr.recipe import Run, read_results
+    from asr.recipe.ladder_bench import Bench, Part
+    from asr.recipe.ladder_ending import finish
+    from asr.recipe.tasks import extract_features
+
+    corpus = recipe.read_corpus(real_data / "mboshi", "train")
+    corpus = corpus.select(corpus.ids[:150])
+    steps = ({"kind": "mfcc", "options": {"use_energy": False}}, {"kind": "cmvn", "mode": "speaker"})
+    pipeline, run = FeaturePipeline(16000, steps), Run(tmp_path / "out")
+    data = run.stage("features", extract_features, {"utterances": list(corpus), "pipeline": pipeline, "n_jobs": 1})
+    bench = Bench(run, data, corpus.transcripts(), LETTERS, QUESTIONS, pipeline, seed=0, n_jobs=1)
+    bench = bench.with_lexicon([*corpus.transcripts().values(), ALL_UNITS])
+    ids = corpus.ids
+    sizes = Sizes(mono_gaussians=250, leaves=200, gaussians=600)
+    part = Part("dev", tuple(ids[:120]), tuple(ids[120:130]), tuple(ids[130:]), sizes)
+    search = Search((0.1, 0.1429), (-1.0, 0.0), beam=10.0)
+    tests = [bench.test(part, system, Grammar("units", 2, 0.1), search) for system in ("mono", "tri")]
+    finish(run, "Mboshi", tests, LETTERS, corpus.speaker_of, 0)
+    rows = read_results(run.folder / "results.json")
+    assert [(r.model, r.variant) for r in rows] == [(m, v) for m in ("mono", "tri") for v in ("", "tone-blind")]
+    assert len({r.total for r in rows}) == 1  # the same references in each row
+    assert all(r.value < 85 for r in rows)  # 60 to 75 %; a loop of units that hears nothing is above 95
+    assert rows[1].errors < rows[0].errors and rows[3].errors < rows[2].errors
+    compared = json.loads((run.folder / "comparisons.json").read_text(encoding="utf-8"))
+    assert (compared[0]["first"], compared[0]["second"]) == ("mono dev PER", "tri dev PER")
+    assert (run.folder / "report.html").exists()
