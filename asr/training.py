@@ -20,7 +20,7 @@ from .files import write_text
 from .gmm.mono import MonoOptions, MonoResult, train_mono
 from .lang.lexicon import Lexicon
 from .model import Model, Transcript, load
-from .scoring import Score, score
+from .scoring import Score, Unit, score
 from .speaker_passes import scores
 
 if TYPE_CHECKING:
@@ -205,14 +205,21 @@ class TuningPoint:
 
     @property
     def rate(self) -> float:
-        """Word error rate, percent."""
+        """Error rate, percent."""
         return 100.0 * self.errors / max(self.total, 1)
 
 
 def tune_decoding(
-    model: Model, held_out: Data, *, acoustic_scales: Sequence[float], insertion_penalties: Sequence[float]
+    model: Model,
+    held_out: Data,
+    *,
+    acoustic_scales: Sequence[float],
+    insertion_penalties: Sequence[float],
+    unit: Unit = "word",
 ) -> list[TuningPoint]:
-    """The word errors on held-out utterances for every pair of acoustic scale and insertion penalty.
+    """The errors on held-out utterances for every pair of acoustic scale and insertion penalty.
+
+    unit: whose errors: "word", or "char", of which there are more, so that a small held-out set tells more.
 
     Log-likelihoods are computed once; those of a model that adapts to speakers after a first pass as the model has it.
     The utterances must not be part of the training data nor of a scored test set.
@@ -225,7 +232,7 @@ def tune_decoding(
             decoder = model.with_decoding(acoustic_scale=scale, insertion_penalty=penalty).decoder
             names = model.lexicon.words.name
             hypotheses = {i: " ".join(names(int(w)) for w in decoder.decode(x).words) for i, x in loglikes.items()}
-            result = score(held_out.references, hypotheses)
+            result = score(held_out.references, hypotheses, unit=unit)
             points.append(TuningPoint(scale, penalty, result.errors, result.total))
     return points
 

@@ -95,7 +95,7 @@ def test_sizes_grow_with_the_hours_and_meet_the_usual_ones():
         assert small.leaves <= large.leaves and small.gaussians <= large.gaussians
         assert small.mono_gaussians <= large.mono_gaussians <= 1000 and small.gaussians >= small.leaves
     assert sizes[4].leaves == pytest.approx(2000, rel=0.02) and sizes[4].gaussians == pytest.approx(10_000, rel=0.05)
-    assert sizes[2].leaves == pytest.approx(367, abs=2) and sizes[2].gaussians == pytest.approx(1004, abs=5)
+    assert sizes[2].leaves == pytest.approx(367, abs=2) and sizes[2].gaussians == pytest.approx(1622, abs=5)
 
 
 @pytest.mark.parametrize(

@@ -90,6 +90,10 @@ def test_tuning_decodes_every_setting(digits_model, sample):
     n = len(words.split())
     assert all(p.total == n for p in points) and points[2].errors == 0
     assert points[1].errors == points[3].errors == n  # nothing is worth a word
+    (spelled,) = tune_decoding(
+        digits_model, held_out, acoustic_scales=(0.05,), insertion_penalties=(1000.0,), unit="char"
+    )
+    assert spelled.total == spelled.errors == len(words)
 
 
 def test_without_pynini_a_saved_graph_is_borrowed_if_it_fits(digits_model, monkeypatch):
