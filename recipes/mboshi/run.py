@@ -104,11 +104,15 @@ def read_corpus(folder: Path, part: str) -> Corpus:
 
 
 def all_data(train: Corpus, dev: Corpus, settings: Settings) -> Part:
-    """All training utterances but those held out by the seed; the test set is dev."""
+    """All training utterances but those held out by the seed; the test set is dev.
+
+    Held-out sentences that are in the training part too, word by word, are not tuned on: those of dev are all new.
+    """
     order = np.random.default_rng(settings.seed).permutation(len(train))
     held_out = {train.ids[i] for i in order[: settings.held_out].tolist()}
     rest = tuple(u for u in train.ids if u not in held_out)
-    kept = tuple(u for u in train.ids if u in held_out)
+    heard = {train[u].text for u in rest}
+    kept = tuple(u for u in train.ids if u in held_out and train[u].text not in heard)
     return Part("dev", rest, kept, tuple(dev.ids), settings.sizes)
 
 
