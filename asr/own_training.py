@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from . import lm
 from .errors import AsrError, CorpusError
@@ -27,6 +28,9 @@ from .training import (
     tune_decoding,
     with_graph,
 )
+
+if TYPE_CHECKING:
+    from .report import Section
 
 logger = logging.getLogger("asr.recipe")  # what is shown while stages are made
 
@@ -225,52 +229,64 @@ def _report(
     rung: Path,
     seed: int,
 ) -> Path | None:
-    """OUT/report.html; None where matplotlib is missing."""
-    from .report import check_plotting
+    """OUT/report.html; None where matplotlib is missing. heard: references and hypotheses."""
+    from .report import (
+        Section,
+        check_plotting,
+        confusion_section,
+        run_facts,
+        speaker_section,
+        utterance_section,
+        write_report,
+    )
 
     try:
         check_plotting()
     except AsrError as error:
         logger.warning("no report.html: %s", error)
         return None
-    from .report import (
-        Section,
-        confusion_section,
-        run_facts,
-        speaker_section,
-        training_section,
-        tuning_section,
-        utterance_section,
-        write_report,
-    )
-
     counted = score(*heard)
     by_speaker = {s: (x.errors, x.total) for s, x in counted.by_speaker(plan.held_out.speaker_of).items()}
-    logs = {stage: read_json(rung.parent / stage / "training.json")["log"] for stage in plan.stages}
-    passes = {s: [(p["iteration"], p["log_likelihood"], p["n_gaussians"]) for p in log] for s, log in logs.items()}
-    points = [TuningPoint(**p) for p in read_json(tested / "tuning.json")]
-    best = best_point(points)
-    curves = {
-        "acoustic scale": [(p.acoustic_scale, p.rate) for p in points if p.insertion_penalty == best.insertion_penalty],
-        "insertion penalty": [(p.insertion_penalty, p.rate) for p in points if p.acoustic_scale == best.acoustic_scale],
-    }
-    chosen = {"acoustic scale": best.acoustic_scale, "insertion penalty": best.insertion_penalty}
     sections = [
         Section("Results", f"<pre>{html.escape(outcome.table())}</pre>"),
         Section("The data", "<ul>" + "".join(f"<li>{html.escape(note)}</li>" for note in plan.notes) + "</ul>"),
-        training_section(passes),
-        tuning_section(
-            {n: {"all": c} for n, c in curves.items()},
-            chosen={n: {"all": v} for n, v in chosen.items()},
-            note="Errors of characters.",
-        ),
+        _passes(plan, rung),
+        _tuning(tested),
+        *([speaker_section(by_speaker)] if len(by_speaker) < len(plan.held_out) else []),
+        confusion_section(counted.confusions),
+        utterance_section(*heard),
     ]
-    if len(by_speaker) < len(plan.held_out):
-        sections.append(speaker_section(by_speaker))
-    sections += [confusion_section(counted.confusions), utterance_section(*heard)]
     facts = run_facts(seed=seed, hours_of_speech=f"{outcome.hours:.2f}", folder=str(out))
     name, (wer, cer) = next(iter(outcome.rows.items()))
     lead = f"WER {wer:.2f} %, CER {cer:.2f} % on {len(heard[0])} utterances held out ({name})."
     return write_report(
         out / "report.html", title="A recogniser of your own", sections=sections, facts=facts, lead=lead
+    )
+
+
+def _passes(plan: Plan, rung: Path) -> "Section":
+    """The training of every stage."""
+    from .report import training_section
+
+    logs = {stage: read_json(rung.parent / stage / "training.json")["log"] for stage in plan.stages}
+    return training_section(
+        {s: [(p["iteration"], p["log_likelihood"], p["n_gaussians"]) for p in log] for s, log in logs.items()}
+    )
+
+
+def _tuning(tested: Path) -> "Section":
+    """The errors of the settings on the lines through the chosen one."""
+    from .report import tuning_section
+
+    points = [TuningPoint(**p) for p in read_json(tested / "tuning.json")]
+    best = best_point(points)
+    scale = [(p.acoustic_scale, p.rate) for p in points if p.insertion_penalty == best.insertion_penalty]
+    penalty = [(p.insertion_penalty, p.rate) for p in points if p.acoustic_scale == best.acoustic_scale]
+    return tuning_section(
+        {"acoustic scale": {"all": scale}, "insertion penalty": {"all": penalty}},
+        chosen={
+            "acoustic scale": {"all": best.acoustic_scale},
+            "insertion penalty": {"all": best.insertion_penalty},
+        },
+        note="Errors of characters.",
     )
