@@ -147,3 +147,24 @@ def test_two_rungs_on_real_recordings(recipe, real_data, tmp_path):
     compared = json.loads((run.folder / "comparisons.json").read_text(encoding="utf-8"))
     assert (compared[0]["first"], compared[0]["second"]) == ("mono dev PER", "tri dev PER")
     assert (run.folder / "report.html").exists()
+
+
+def test_the_committed_results_are_the_readmes():
+    from asr.recipe import read_results, results_table
+    from asr.recipe.ladder_ending import comparison_table
+    from asr.scoring import Comparison
+
+    text = (RECIPE / "README.md").read_text(encoding="utf-8")
+    rows = read_results(RECIPE / "results.json")
+    assert results_table(rows) in text
+    compared = json.loads((RECIPE / "comparisons.json").read_text(encoding="utf-8"))
+    pairs = [(c.pop("first"), c.pop("second"), Comparison(**c)) for c in compared]
+    assert comparison_table(pairs) in text
+
+
+def test_each_committed_rung_is_better_than_the_one_below():
+    from asr.recipe import read_results
+
+    rates = {r.model: r.value for r in read_results(RECIPE / "results.json") if (r.test, r.variant) == ("dev", "")}
+    assert rates["tri"] <= 0.75 * rates["mono"]
+    assert list(rates.values()) == sorted(rates.values(), reverse=True)
