@@ -11,7 +11,7 @@ INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --con
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: help demo test test-fast test-kaldi lint bench digits yesno clean
+.PHONY: help demo test test-fast test-kaldi lint bench digits yesno mboshi clean
 
 help:
 	@grep -E '^## ' Makefile | sed 's/^## //'
@@ -51,6 +51,10 @@ digits: $(VENV)/.demo
 ## make yesno CORPUS=DIR    the yesno recipe on waves_yesno (OpenSLR 1)
 yesno: $(VENV)/.demo
 	$(BIN)/python recipes/yesno/run.py --corpus $(CORPUS) --out build/yesno
+
+## make mboshi CORPUS=DIR   the mboshi recipe: 4.5 hours of sentences (its README says where from)
+mboshi: $(VENV)/.demo
+	$(BIN)/python recipes/mboshi/run.py --corpus $(CORPUS) --out build/mboshi
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
