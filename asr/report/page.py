@@ -33,7 +33,8 @@ nav { display: flex; flex-wrap: wrap; gap: .2rem 1rem; margin: 1rem 0; }
 a { color: var(--link); }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; margin: .75rem 0; }
-th, td { padding: .3rem .5rem; font-size: .92rem; text-align: left; border-bottom: 1px solid var(--line); white-space: nowrap; }
+th, td { padding: .3rem .5rem; font-size: .92rem; text-align: left; white-space: nowrap;
+         border-bottom: 1px solid var(--line); }
 thead th { border-bottom: 2px solid var(--line); font-weight: 600; }
 .number { text-align: right; }
 .facts th { color: var(--soft); font-weight: 400; vertical-align: top; }
