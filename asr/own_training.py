@@ -65,8 +65,8 @@ class Outcome:
 def train_recogniser(plan: Plan, out: Path, *, seed: int = 0, n_jobs: int = 1) -> Outcome:
     """Train what is planned, tune it on the utterances held out, and leave it in OUT/model, with OUT/report.html.
 
-    Stages are folders of OUT/work, whole or not there; finished ones are kept, and made anew only if what they are
-    made from has changed. What the log of a stage says goes to OUT/work/run.log.
+    Stages are folders in OUT's folder `work`, whole or not there; finished ones are kept, and made anew only if what
+    they are made from has changed. What the log of a stage says goes to run.log in there.
     Raises AsrError where something cannot be trained.
     """
     run = Run(out / "work")

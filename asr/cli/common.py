@@ -6,13 +6,22 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TextIO
+from typing import Annotated, TextIO
 
 import typer
 
 from ..errors import AsrError
 
 DATA = Path(__file__).parent.parent / "data"  # of the package; as a path, since completion has no time for imports
+
+# How a folder of recordings is read, for every command that takes a corpus.
+SpeakerPattern = Annotated[
+    str | None,
+    typer.Option("--speaker", metavar="PATTERN", help="Of a folder: regular expression that finds the speaker."),
+]
+TextSuffix = Annotated[
+    str | None, typer.Option("--text-suffix", metavar="SUFFIX", help="Of a folder: how transcripts end; .txt.")
+]
 
 
 def complain(message: str) -> None:

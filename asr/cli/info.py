@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from ..errors import AsrError
-from .common import model_names, output, refuse_inputs, writing
+from .common import SpeakerPattern, TextSuffix, model_names, output, refuse_inputs, writing
 
 
 def info(
@@ -18,13 +18,8 @@ def info(
             autocompletion=model_names,
         ),
     ],
-    speaker: Annotated[
-        str | None,
-        typer.Option("--speaker", metavar="PATTERN", help="Of a folder: regular expression that finds the speaker."),
-    ] = None,
-    text_suffix: Annotated[
-        str | None, typer.Option("--text-suffix", metavar="SUFFIX", help="Of a folder: how transcripts end; .txt.")
-    ] = None,
+    speaker: SpeakerPattern = None,
+    text_suffix: TextSuffix = None,
     draw: Annotated[
         Path | None, typer.Option("--draw", metavar="SVG", help="Of a model or its tree.json: draw the tree, too.")
     ] = None,

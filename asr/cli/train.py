@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import AsrError
-from .common import complain_of_input, output
+from .common import SpeakerPattern, TextSuffix, complain_of_input, output
 
 if TYPE_CHECKING:
     from ..corpus import Corpus
@@ -50,13 +50,8 @@ def train(
             "--held-out", metavar="N", help="Utterances kept for tuning and testing, or speaker:NAME; a tenth."
         ),
     ] = "",
-    speaker: Annotated[
-        str | None,
-        typer.Option("--speaker", metavar="PATTERN", help="Of a folder: regular expression that finds the speaker."),
-    ] = None,
-    text_suffix: Annotated[
-        str | None, typer.Option("--text-suffix", metavar="SUFFIX", help="Of a folder: how transcripts end; .txt.")
-    ] = None,
+    speaker: SpeakerPattern = None,
+    text_suffix: TextSuffix = None,
     jobs: Annotated[int, typer.Option("--jobs", metavar="N", help="Processes; -1 for one on each core.")] = -1,
     seed: Annotated[int, typer.Option("--seed", help="Of all that is random.")] = 0,
 ) -> None:
