@@ -1,7 +1,8 @@
-"""Adaptation to a speaker in two passes: fMLLR, for models of speaker-adaptive training.
+"""Adaptation to a speaker in several passes: fMLLR, for models of speaker-adaptive training.
 
-Pass 1 decodes with the model for features as they are. What it recognised gives each speaker a transform, which brings
-his or her features near to the adapted model; pass 2 decodes the transformed features with that one.
+The first pass decodes with the model for features as they are. What it recognised gives each speaker a transform, which
+brings his or her features near to the adapted model. The second pass decodes the transformed features with that one,
+which gives a better transform, and the last pass decodes what that one makes of the features.
 """
 
 import logging
@@ -20,30 +21,50 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+ESTIMATES = 2
+"""How often each speaker's transform is estimated, as in Kaldi's decode_fmllr.sh."""
+
 
 def scores(
-    model: "Model", features: "Mapping[str, np.ndarray] | FeatureTable", speakers: Mapping[str, str]
+    model: "Model",
+    features: "Mapping[str, np.ndarray] | FeatureTable",
+    speakers: Mapping[str, str],
+    *,
+    estimates: int = ESTIMATES,
 ) -> Iterator[tuple[str, np.ndarray]]:
     """Each utterance's id and log-likelihoods, float32 (n_frames, n_pdfs), for the last pass of decoding.
 
     features: utterance id -> float32 (n_frames, dim), after the pipeline; of a speaker all that are there count.
     speakers: utterance id -> speaker.
+    estimates: of each speaker's transform, 1 or more; a pass of decoding goes before each.
     Of a model without adaptation they are simply those of its features.
     """
-    aligner = model.aligner
-    if aligner is None:
+    if model.aligner is None:
         for u in features:
             yield u, model.acoustic.log_likelihoods(features[u])
         return
-    first = {u: model.decoder.decode(aligner.log_likelihoods(features[u])).labels for u in features}
-    transforms = estimated(model, features, first, speakers)
+    transforms: dict[str, Fmllr] = {}
+    for _ in range(estimates):
+        heard = {u: model.decoder.decode(_adapted(model, u, features, speakers, transforms)).labels for u in features}
+        transforms = estimated(model, features, heard, speakers, earlier=transforms)
     for u in features:
-        transform = transforms.get(speakers[u])
-        if transform is None or transform.kind == "identity":
-            # Nothing was heard to adapt to: the adapted model does not fit, the one of pass 1 does.
-            yield u, aligner.log_likelihoods(features[u])
-        else:
-            yield u, model.acoustic.log_likelihoods(affine(features[u], transform.matrix))
+        yield u, _adapted(model, u, features, speakers, transforms)
+
+
+def _adapted(
+    model: "Model",
+    utterance: str,
+    features: "Mapping[str, np.ndarray] | FeatureTable",
+    speakers: Mapping[str, str],
+    transforms: Mapping[str, Fmllr],
+) -> np.ndarray:
+    """An utterance's log-likelihoods after its speaker's transform; before there is one, those of the aligner."""
+    transform = transforms.get(speakers[utterance])
+    if transform is None or transform.kind == "identity":
+        # Nothing was heard to adapt to: the adapted model does not fit, the one of the first pass does.
+        assert model.aligner is not None
+        return model.aligner.log_likelihoods(features[utterance])
+    return model.acoustic.log_likelihoods(affine(features[utterance], transform.matrix))
 
 
 def estimated(
@@ -51,14 +72,18 @@ def estimated(
     features: "Mapping[str, np.ndarray] | FeatureTable",
     alignments: Mapping[str, np.ndarray],
     speakers: Mapping[str, str],
+    *,
+    earlier: Mapping[str, Fmllr] | None = None,
 ) -> dict[str, Fmllr]:
-    """The transform of each speaker, from a first pass; none where nothing is aligned.
+    """The transform of each speaker, from what a pass recognised; none where nothing is aligned.
 
     alignments: utterance id -> int32 (n_frames,) transition ids; silence does not count.
+    earlier: the transforms that the pass had, if any.
     From 500 frames of speech on a transform is a full matrix, from 200 a scale and an offset of each feature, and an
     offset below; who was not heard to speak at all has the identity, and a warning tells.
 
-    Same as Kaldi's decode_fmllr.sh, its first estimate: posteriors are those of the model for features as they are.
+    Same as Kaldi's decode_fmllr.sh: posteriors are those of the model for features as they are in the first estimate,
+    and of the adapted model, for features after the earlier transform, in those that follow.
     """
     from .gmm.sat import estimate_transforms
 
@@ -67,5 +92,6 @@ def estimated(
         return {}
     return estimate_transforms(
         cast("DiagGmms", model.acoustic), model.transitions, features, used, {u: speakers[u] for u in used},
-        silence=[model.lexicon.silence_id], posterior_gmms=cast("DiagGmms", model.aligner),
+        silence=[model.lexicon.silence_id], earlier=earlier or None,
+        posterior_gmms=None if earlier else cast("DiagGmms", model.aligner),
     )  # fmt: skip
