@@ -2,6 +2,7 @@
 
 Needs an environment of its own: kaldi-hmm-gmm==1.1.4 kaldifst==1.7.17 kaldi-native-fbank (1.1.4 does not load with
 kaldifst 1.8). Prints one JSON object; bench_training.py runs it and compares.
+kaldi_mono_given.py trains on other features, words and transcripts with the classes of this file.
 
     python kaldi_mono.py RECORDINGS --dump features.npz
     python kaldi_mono.py RECORDINGS --features features.npz --seed 3
@@ -78,13 +79,17 @@ def features(folder):
 
 
 class Language:
-    """Phones, words, topology and the lexicon transducer, as Kaldi's prepare_lang.sh makes them."""
+    """Phones, words, topology and the lexicon transducer, as Kaldi's prepare_lang.sh makes them.
 
-    def __init__(self):
-        entries = lexicon()
+    entries: (word, phones) pairs.
+    """
+
+    def __init__(self, entries):
         self.phones = ["<eps>", "SIL", *sorted({p for _, phones in entries for p in phones})]
-        self.words = ["<eps>", *dict.fromkeys(word for word, _ in entries)]
-        self.entries = [(self.words.index(w), [self.phones.index(p) for p in phones]) for w, phones in entries]
+        words = ["<eps>", *dict.fromkeys(word for word, _ in entries)]
+        self.word_id = {word: number for number, word in enumerate(words)}
+        phone_id = {phone: number for number, phone in enumerate(self.phones)}
+        self.entries = [(self.word_id[w], [phone_id[p] for p in phones]) for w, phones in entries]
         self.topology = khg.HmmTopology()
         self.topology.read(self.topology_text(5, 3))
 
@@ -128,6 +133,18 @@ class Language:
         return fst
 
 
+def utterance_seed(utterance, seed):
+    """Kaldi's seed of an utterance's equal alignment (StringHasher), and others; int32.
+
+    One seed for all utterances would have all of them begin with silence, or none: their paths would be alike.
+    """
+    value = 0
+    for character in utterance.encode():
+        value = (value * 7853 + character) % 2**64
+    value = (value + seed) % 2**32
+    return value - 2**32 if value >= 2**31 else value
+
+
 def flat_start(table, tree):
     """One Gaussian a pdf with the mean and variance of the first ten utterances (gmm-init-mono)."""
     x = np.concatenate([table[u] for u in sorted(table)[:10]]).astype(np.float64)
@@ -143,10 +160,14 @@ def flat_start(table, tree):
 
 
 class Training:
-    """The state of train_mono.sh between its programs."""
+    """The state of train_mono.sh between its programs.
 
-    def __init__(self, table, seed):
-        self.table, self.ids, self.language = table, sorted(table), Language()
+    table: utterance id -> float32 (n_frames, dim). transcripts: utterance id -> words. entries: of the lexicon.
+    """
+
+    def __init__(self, table, transcripts, entries, seed):
+        self.table, self.ids, self.language = table, sorted(table), Language(entries)
+        self.transcripts = transcripts
         topology = self.language.topology
         self.tree = khg.monophone_context_dependency(
             phones=topology.phones, phone2num_pdf_classes=topology.get_phone_to_num_pdf_classes()
@@ -158,7 +179,7 @@ class Training:
         self.alignments = self.timed("align", self.equal_alignments, seed)
         ids = range(1, self.transitions.num_transition_ids + 1)
         self.pdf_of_id = np.array([0, *(self.transitions.transition_id_to_pdf(t) for t in ids)])
-        self.failed = 0
+        self.failed = self.retried = 0
 
     def timed(self, name, function, *arguments):
         """Call, adding the CPU time to a step's."""
@@ -174,14 +195,14 @@ class Training:
             trans_model=self.transitions, ctx_dep=self.tree, lex_fst=self.language.transducer(), disambig_syms=[],
             opts=options,
         )  # fmt: skip
-        word = {u: self.language.words.index(DIGITS[int(u.split("_")[0])]) for u in self.ids}
-        return {u: compiler.compile_graph_from_text([word[u]]) for u in self.ids}
+        word_id = self.language.word_id
+        return {u: compiler.compile_graph_from_text([word_id[w] for w in self.transcripts[u]]) for u in self.ids}
 
     def equal_alignments(self, seed):
         found = {}
         for u in self.ids:
             ok, path = kaldifst.equal_align(
-                ifst=self.graphs[u], length=len(self.table[u]), rand_seed=seed, num_retries=10
+                ifst=self.graphs[u], length=len(self.table[u]), rand_seed=utterance_seed(u, seed), num_retries=10
             )
             if ok:
                 found[u] = kaldifst.get_linear_symbol_sequence(path)[1]
@@ -189,16 +210,17 @@ class Training:
 
     def align(self, beam):
         config = khg.AlignConfig(beam=beam, retry_beam=40.0, careful=False)
-        found, self.failed = {}, 0
+        found, self.failed, self.retried = {}, 0, 0
         for u in self.ids:
             fst = self.graphs[u].copy()
             khg.add_transition_probs(trans_model=self.transitions, transition_scale=1.0, self_loop_scale=0.1, fst=fst)
             decodable = khg.DecodableAmDiagGmmScaled(am=self.model, tm=self.transitions, feats=self.table[u], scale=0.1)
-            done, errors, _, _, _, ids, _ = khg.align_utterance_wrapper(
+            done, errors, retried, _, _, ids, _ = khg.align_utterance_wrapper(
                 config=config, utt=u, acoustic_scale=0.1, fst=fst, decodable=decodable, num_done=0, num_error=0,
                 num_retried=0, tot_like=0.0, frame_count=0,
             )  # fmt: skip
             self.failed += errors
+            self.retried += retried
             if done:
                 found[u] = ids
         return found
@@ -230,22 +252,27 @@ class Training:
         )  # fmt: skip
 
 
-def train(table, seed):
-    """All passes; a JSON object with the log-likelihoods a frame, CPU seconds and sizes."""
+def train(table, transcripts, entries, seed):
+    """All passes; the model, and a JSON object with the log-likelihoods a frame, CPU seconds and sizes."""
     wall, started = time.time(), cpu_seconds()
-    run = Training(table, seed)
+    run = Training(table, transcripts, entries, seed)
     target = run.model.num_gauss
     increment = (TOTAL_GAUSSIANS - target) // MAX_ITER_INC
     log = []
     for iteration in range(NUM_ITERS):
         if iteration in REALIGN:
             run.alignments = run.timed("align", run.align, 6.0 if iteration == 1 else 10.0)
+        n_gaussians = run.model.num_gauss
         statistics, counts, likelihood = run.timed("accumulate", run.accumulate)
         log.append(likelihood)
+        sys.stderr.write(
+            f"pass {iteration}: {likelihood:.4f} nats a frame over {counts.sum():.0f} frames, {n_gaussians} Gaussians, "
+            f"{run.failed} failed, {run.retried} retried, {cpu_seconds() - started:.0f} s\n"
+        )
         run.timed("update", run.update, statistics, counts, target, 10.0 if iteration else 3.0)
         if 1 <= iteration <= MAX_ITER_INC:
             target += increment
-    return {
+    return run, {
         "log_likelihood": log[-1],
         "log": log,
         "cpu_seconds": cpu_seconds() - started,
@@ -262,7 +289,7 @@ def main():
     parser.add_argument("recordings", type=Path, help="the folder of wav files")
     parser.add_argument("--dump", type=Path, help="write the features to this npz file and stop")
     parser.add_argument("--features", type=Path, help="train on the features in this npz file")
-    parser.add_argument("--seed", type=int, default=3)
+    parser.add_argument("--seed", type=int, default=0, help="0 is Kaldi's own")
     arguments = parser.parse_args()
     if arguments.features:
         with np.load(arguments.features) as stored:
@@ -272,7 +299,9 @@ def main():
     if arguments.dump:
         np.savez(arguments.dump, **table)
         return
-    json.dump(train(table, arguments.seed), sys.stdout)
+    transcripts = {u: [DIGITS[int(u.split("_")[0])]] for u in table}
+    _, told = train(table, transcripts, lexicon(), arguments.seed)
+    json.dump(told, sys.stdout)
     print()
 
 
