@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import Any
 
 from .errors import GraphError, LexiconError
 from .graph.grammar import arpa_grammar, word_loop
@@ -17,22 +18,27 @@ from .training import has_pynini, with_graph
 _NAMED = 3  # the first names of a language model's vocabulary stand for no words
 
 
-def with_language_model(model: Model, lm: NgramModel, sources: Sequence[str] = ()) -> tuple[Model, list[str]]:
+def with_language_model(
+    model: Model, lm: NgramModel, sources: Sequence[str] = (), **compiling: Any
+) -> tuple[Model, list[str]]:
     """The model with a graph of a language model's words, and the words that are left out.
 
     sources: of pronunciations for words that the model's lexicon lacks, see build_lexicon; none: they are left out,
         as are those with phones that the acoustic model does not have.
-    Raises GraphError without pynini, or where no word is left.
+    compiling: max_states, told: see `compile_hclg`.
+    Raises GraphError without pynini, where no word is left, or the graph has too many states.
     """
     _need_pynini()
     lexicon, lost = extended(model.lexicon, lm.vocabulary.names[_NAMED:], sources)
-    return with_graph(replace(model, lexicon=lexicon), arpa_grammar(lm, lexicon)), lost
+    return with_graph(replace(model, lexicon=lexicon), arpa_grammar(lm, lexicon), **compiling), lost
 
 
-def with_words(model: Model, words: Iterable[str], sources: Sequence[str] = ()) -> tuple[Model, list[str]]:
+def with_words(
+    model: Model, words: Iterable[str], sources: Sequence[str] = (), **compiling: Any
+) -> tuple[Model, list[str]]:
     """The model with a graph in which any of some words may follow any, and the words that are left out.
 
-    sources, errors: as of `with_language_model`.
+    sources, compiling, errors: as of `with_language_model`.
     """
     _need_pynini()
     wanted = list(dict.fromkeys(map(nfc, words)))
@@ -40,7 +46,7 @@ def with_words(model: Model, words: Iterable[str], sources: Sequence[str] = ()) 
     left = [word for word in wanted if word in lexicon]
     if not left:
         raise GraphError(f"none of the {len(wanted)} words has a pronunciation in the model; give --lexicon for them")
-    return with_graph(replace(model, lexicon=lexicon), word_loop(lexicon, left)), lost
+    return with_graph(replace(model, lexicon=lexicon), word_loop(lexicon, left), **compiling), lost
 
 
 def extended(lexicon: Lexicon, words: Iterable[str], sources: Sequence[str]) -> tuple[Lexicon, list[str]]:

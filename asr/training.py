@@ -26,6 +26,7 @@ from .speaker_passes import scores
 if TYPE_CHECKING:
     import pynini
 
+    from .graph.budget import Step
     from .graph.const_fst import Graph
 
 logger = logging.getLogger(__name__)
@@ -115,13 +116,21 @@ def train_monophone(
     return model, result
 
 
-def with_graph(model: Model, grammar: "pynini.Fst | None" = None, *, fallback: str | None = None) -> Model:
+def with_graph(
+    model: Model,
+    grammar: "pynini.Fst | None" = None,
+    *,
+    fallback: str | None = None,
+    max_states: int | None = None,
+    told: "Callable[[Step], None] | None" = None,
+) -> Model:
     """The model with its decoding graph.
 
     grammar: an acceptor over the lexicon's word ids; a loop over all words if not given.
     fallback: a saved model whose graph is used where pynini is missing. It must have the same words, phones and
         transition ids; its graph costs are then those of its own transition probabilities.
-    Raises GraphError where there is neither pynini nor a fitting fallback.
+    max_states, told: of the compilation, see `compile_hclg`.
+    Raises GraphError where there is neither pynini nor a fitting fallback, or the graph has too many states.
     """
     from .graph.grammar import word_loop
     from .graph.hclg import compile_hclg
@@ -130,7 +139,10 @@ def with_graph(model: Model, grammar: "pynini.Fst | None" = None, *, fallback: s
         return replace(model, graph=_borrowed_graph(model, fallback))
     if grammar is None:
         grammar = word_loop(model.lexicon)
-    return replace(model, graph=compile_hclg(model.lexicon, grammar, model.tree, model.transitions))
+    graph = compile_hclg(
+        model.lexicon, grammar, model.tree, model.transitions, max_states=max_states, told=told
+    )  # fmt: skip
+    return replace(model, graph=graph)
 
 
 def has_pynini() -> bool:

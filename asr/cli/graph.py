@@ -1,11 +1,14 @@
 """`asr graph`: a model with other words or another language model."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from .common import complain, model_names, refuse_inputs, writing
+
+if TYPE_CHECKING:
+    from ..graph.budget import Step
 
 
 def graph(
@@ -23,10 +26,14 @@ def graph(
         list[str] | None,
         typer.Option("--lexicon", metavar="L", help="How words are said that MODEL lacks: letters, a file, cmudict."),
     ] = None,
+    max_states: Annotated[
+        int | None,
+        typer.Option("--max-states", metavar="N", min=1, help="Give up at larger graphs; what memory allows."),
+    ] = None,
 ) -> None:
     """Give a trained model other words or another language model.
 
-    Only the decoding graph is built anew; nothing is trained.
+    Only the decoding graph is built anew; nothing is trained. Its size after each step is printed.
 
     \b
     Example:
@@ -36,23 +43,32 @@ def graph(
     """
     if (lm is None) == (words is None):
         raise typer.BadParameter("give either --lm A.arpa or --words W", param_hint="--lm")
+    from ..graph.budget import Step
     from ..model import find_model, load
     from ..regraph import listed_words, with_language_model, with_words
 
     refuse_inputs(out, [find_model(model)])
-    trained = load(model)
+    trained, steps = load(model), list[Step]()
+    compiling: dict[str, Any] = {"max_states": max_states, "told": steps.append}
     if lm is not None:
         from ..lm import read_arpa
 
-        made, lost = with_language_model(trained, read_arpa(lm), lexicon or [])
+        made, lost = with_language_model(
+            trained, read_arpa(lm), lexicon or [], max_states=max_states, told=steps.append
+        )
     else:
         assert words is not None
-        made, lost = with_words(trained, listed_words(words), lexicon or [])
+        made, lost = with_words(trained, listed_words(words), lexicon or [], **compiling)
     if lost:
         shown = ", ".join(lost[:8]) + (", ..." if len(lost) > 8 else "")
         complain(f"warning: words that the model cannot say are left out, {len(lost)}: {shown}")
     with writing(out):
         made.save(out)
-    size = made.graph
-    told = "" if size is None else f": {made.lexicon.n_words} words, {size.n_states} states, {size.n_arcs} arcs"
-    typer.echo(f"{out}{told}", err=True)
+    typer.echo(_table(steps), err=True)
+    typer.echo(f"{out}: {made.lexicon.n_words} words", err=True)
+
+
+def _table(steps: "list[Step]") -> str:
+    """The sizes and seconds of a graph's steps, a line each."""
+    head = f"{'step':<12} {'states':>12} {'arcs':>12} {'seconds':>9}"
+    return "\n".join([head, *(f"{s.name:<12} {s.n_states:12,} {s.n_arcs:12,} {s.seconds:9.2f}" for s in steps)])

@@ -279,3 +279,12 @@ def _array(data: np.ndarray, position: int, dtype: np.dtype, count: int, aligned
         raise GraphError(f"{where}: truncated: {len(data)} bytes; its states and arcs need {end} or more")
     array = np.asarray(data[position:end]).view(dtype)
     return array if aligned and array.flags.aligned else array.copy()
+
+
+def ranges(first: np.ndarray, count: np.ndarray) -> np.ndarray:
+    """The numbers first[i], first[i] + 1, ..., count[i] of them, for one i after the other: arcs of some states.
+
+    >>> ranges(np.array([5, 0]), np.array([2, 3])).tolist()
+    [5, 6, 0, 1, 2]
+    """
+    return np.repeat(first - np.cumsum(count) + count, count) + np.arange(count.sum())

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import GraphError
-from .const_fst import Graph
+from .budget import Budget
+from .const_fst import Graph, ranges
 
 _FLUSH = -1  # label that stands for "no phone follows"
 _NOTHING, _FIRST_SYMBOL = -1, -2  # codes: no label; #0, which #1, ... follow downwards
@@ -33,12 +34,15 @@ class ContextGraph:
     n_symbols: int = 0
 
 
-def compose_context(graph: Graph, n_phones: int, *, width: int, central: int) -> ContextGraph:
+def compose_context(
+    graph: Graph, n_phones: int, *, width: int, central: int, budget: Budget | None = None
+) -> ContextGraph:
     """A graph over phones as a graph over phones in context.
 
     graph: input labels are phones, 1 ... n_phones, and disambiguation symbols above them, which pass through.
     width, central: windows of `width` phones around the one at index `central`.
-    Raises GraphError if such windows are too many to be counted in 64 bits.
+    budget: of the result; None: what memory allows.
+    Raises GraphError if such windows are too many to be counted in 64 bits, or the result is beyond the budget.
 
     Same as Kaldi's fstcomposecontext; the last symbol is its #-1.
     """
@@ -47,7 +51,9 @@ def compose_context(graph: Graph, n_phones: int, *, width: int, central: int) ->
     if (n_phones + 1) ** width * (graph.n_states + 1) >= 2**62:
         raise GraphError(f"windows of {width} out of {n_phones} phones are too many; use a smaller context width")
     n_symbols = max(int(graph.arcs["ilabel"].max(initial=0)) - n_phones, 0)
-    start, source, code, olabel, weight, target, final = _expand(graph, n_phones + 1, width, central, n_symbols)
+    start, source, code, olabel, weight, target, final = _expand(
+        graph, n_phones + 1, width, central, n_symbols, budget or Budget()
+    )
     is_window = code >= 0
     used, label = np.unique(code[is_window], return_inverse=True)
     ilabel = np.where(code == _NOTHING, 0, len(used) + 1 + _FIRST_SYMBOL - code)
@@ -57,7 +63,7 @@ def compose_context(graph: Graph, n_phones: int, *, width: int, central: int) ->
     return ContextGraph(Graph.from_arrays(start, source, ilabel, olabel, weight, target, final), windows, n_symbols)
 
 
-def _expand(graph: Graph, base: int, width: int, central: int, n_symbols: int) -> tuple:
+def _expand(graph: Graph, base: int, width: int, central: int, n_symbols: int, budget: Budget) -> tuple:
     """Start, arcs and final costs of C ∘ LG; instead of input labels, codes: windows as numbers in the given base.
 
     A state is a pair of what was read last (a number of width - 1 digits) and a state of the graph. Pairs are found in
@@ -68,10 +74,13 @@ def _expand(graph: Graph, base: int, width: int, central: int, n_symbols: int) -
     n_states = len(first)
     known = frontier = np.array([graph.start], np.int64)
     found: list[tuple[np.ndarray, ...]] = []
+    n_found = 0
     while len(frontier):
         history, state = np.divmod(frontier, n_states)
         count = n_arcs[state]
-        arc = np.repeat(first[state] - np.cumsum(count) + count, count) + np.arange(count.sum())
+        n_found += int(count.sum())
+        budget.check("C o LG", len(known), n_found)
+        arc = ranges(first[state], count)
         origin, history = np.repeat(frontier, count), np.repeat(history, count)
         # Flushing is over when no phone waits for its right context.
         go = (label[arc] != _FLUSH) | (history % ahead != 0)

@@ -7,7 +7,8 @@ import numpy as np
 from ..errors import GraphError
 from ..hmm.transitions import TransitionModel
 from ..hmm.tree import ContextDependency
-from .const_fst import Graph
+from .budget import Budget
+from .const_fst import Graph, ranges
 from .context import ContextGraph
 
 
@@ -20,14 +21,20 @@ class _Arc(NamedTuple):
 
 
 def expand_hmms(
-    context: ContextGraph, tree: ContextDependency, transitions: TransitionModel, *, transition_scale: float = 1.0
+    context: ContextGraph,
+    tree: ContextDependency,
+    transitions: TransitionModel,
+    *,
+    transition_scale: float = 1.0,
+    budget: Budget | None = None,
 ) -> Graph:
     """H ∘ C ∘ L ∘ G without self-loops: each arc with a window becomes that window's HMM.
 
     Returns a graph whose input labels are transition ids, and n_transition_ids + 1 + k for the symbol #k. A
     transition costs transition_scale times its negated log probability given that the state is left; a word is on the
     first of the arcs that its own became.
-    Raises GraphError for a window whose states the transition model does not know.
+    budget: of the result; None: what memory allows.
+    Raises GraphError for a window whose states the transition model does not know, or a result beyond the budget.
 
     Same as composition with Kaldi's H transducer.
     """
@@ -47,6 +54,8 @@ def expand_hmms(
     # Arcs with the same HMM and the same end share the HMM's states: only the way in is their own.
     key, copy = np.unique(arcs["next"].astype(np.int64) * len(templates) + template, return_inverse=True)
     end, kind = np.divmod(key, len(templates))
+    n_arcs = len(kept) + int(n_entry[template].sum() + n_inner[kind].sum())
+    (budget or Budget()).check("H o CLG", graph.n_states + int(size[kind].sum()), n_arcs)
     base = graph.n_states + np.cumsum(size[kind]) - size[kind]
     e_arc, e_row = _repeated(entry_rows, n_entry, template)
     i_copy, i_row = _repeated(inner_rows, n_inner, kind)
@@ -77,8 +86,7 @@ def _flat(lists: list[list[_Arc]]) -> tuple[np.ndarray, np.ndarray]:
 def _repeated(rows: np.ndarray, lengths: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The lists with the numbers `wanted`, one after the other: for each row the index into `wanted`, and the row."""
     first, count = np.cumsum(lengths) - lengths, lengths[wanted]
-    index = np.repeat(first[wanted] - np.cumsum(count) + count, count) + np.arange(count.sum())
-    return np.repeat(np.arange(len(wanted)), count), rows[index]
+    return np.repeat(np.arange(len(wanted)), count), rows[ranges(first[wanted], count)]
 
 
 def _templates(

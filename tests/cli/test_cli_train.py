@@ -47,6 +47,8 @@ WRONG = [
     ("graph digits --lm {text} --out {new}", "text"),
     ("graph digits --words {good} --out {text}/inner", "cannot be written"),
     ("graph {copy} --words {good} --out {copy}", "is an input too"),
+    ("graph digits --words {good} --out {new} --max-states 5", "budget is 5 states. Make the language model smaller"),
+    ("graph digits --words {good} --out {new} --max-states 0", "--max-states"),
 ]
 
 
@@ -119,6 +121,9 @@ def test_from_a_folder_to_a_transcript(run, tmp_path):
     made = run("graph", tmp_path / "out" / "model", "--words", tmp_path / "more", "--lexicon", "letters",
                "--out", tmp_path / "other")  # fmt: skip
     assert made.status == 0 and "are left out, 1: xyz" in made.err
+    table = [line.split() for line in made.err.splitlines()[1:-1]]
+    assert table[0] == ["step", "states", "arcs", "seconds"] and table[3][:3] == ["L", "o", "G"] and len(table) == 12
+    assert table[-1][1] == str(asr.load(tmp_path / "other").graph.n_states)
     assert "dacca" in asr.load(tmp_path / "other").lexicon
     heard = run("transcribe", tmp_path / "other", folder / "u07.npy")
     assert set(heard.out.split()[1:]) <= {"dacca"}

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from asr.errors import GraphError
+from asr.graph.budget import Budget
 from asr.graph.const_fst import Graph
 from asr.graph.grammar import checked_grammar, word_loop
 from asr.graph.hclg import compile_hclg
@@ -92,8 +93,8 @@ def test_a_graph_that_cannot_be_determinised_is_refused_not_endless():
     arcs = [(0, 1, 1, 0.0, 1), (0, 1, 2, 0.0, 2), (1, 3, 3, 1.0, 1), (2, 3, 4, 2.0, 2)]
     arcs += [(1, 4, 4, 0.0, 3), (2, 5, 5, 0.0, 3)]
     graph = Graph.from_arrays(0, *zip(*arcs, strict=True), [np.inf, np.inf, np.inf, 0.0])
-    with pytest.raises(GraphError, match=r"L o G .4 states, 6 arcs. could not be determinised within 0\.2 GiB"):
-        determinize(graph, memory=200 << 20, what="L o G")
+    with pytest.raises(GraphError, match=r"det.LG.: 4 states, 6 arcs could not be determinised within 0\.3 GiB"):
+        determinize(graph, budget=Budget(1000), what="LG")
 
 
 def test_graphs_survive_the_way_to_pynini_and_back():

@@ -1,0 +1,76 @@
+"""How large a graph may become on the way to HCLG: a message in time instead of a full memory."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from ..errors import GraphError
+
+# Measured on trigram graphs of triphones: the hungriest step, determinisation of HCLG, takes 700 to 900 bytes for each
+# state that it is given, of which each has about two arcs.
+BYTES_PER_STATE = 1000
+_ARCS_PER_STATE = 8  # graphs of speech have two or three; a loop over many words has one state with all arcs
+_UNKNOWN = 4 << 30  # bytes taken for free where the system does not tell
+
+
+class Step(NamedTuple):
+    """One step of a graph's compilation: its name, what it left, and how long it took."""
+
+    name: str
+    n_states: int
+    n_arcs: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Budget:
+    """The most states that a graph may have at any step; arcs may be eight times as many.
+
+    max_states: None: as many as fit into the memory that is free now, 1,000 bytes each.
+    """
+
+    max_states: int = field(default_factory=lambda: free_memory() // BYTES_PER_STATE)
+
+    @classmethod
+    def of(cls, max_states: int | None) -> "Budget":
+        """The budget that was given, or what memory allows. Raises GraphError for less than one state."""
+        if max_states is None:
+            return cls()
+        if max_states < 1:
+            raise GraphError(f"max_states={max_states}; need 1 or more, such as {free_memory() // BYTES_PER_STATE:,}")
+        return cls(max_states)
+
+    def check(self, step: str, n_states: int, n_arcs: int = 0) -> None:
+        """Raise GraphError if a step has come to, or is going to have, more states or arcs than there may be."""
+        most = _ARCS_PER_STATE * self.max_states
+        if n_states > self.max_states:
+            raise GraphError(f"{step}: {n_states:,} states, and more to come; {self._advice()}")
+        if n_arcs > most:
+            raise GraphError(f"{step}: {n_arcs:,} arcs, and at most {most:,} are allowed; {self._advice()}")
+
+    def memory(self) -> int:
+        """Bytes that a determinisation may take."""
+        return min(free_memory() * 3 // 4, (1 << 28) + BYTES_PER_STATE * self.max_states)
+
+    def _advice(self) -> str:
+        return f"the budget is {self.max_states:,} states. {REMEDY}"
+
+
+REMEDY = (
+    "Make the language model smaller (asr lm prune, a lower --order, fewer words), or allow more states "
+    f"(--max-states; a million need about {BYTES_PER_STATE / 1000:.0f} GB of memory)"
+)
+
+
+def free_memory() -> int:
+    """Bytes of memory that are free on this machine, or in the container that this process runs in."""
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+        free = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
+    except (OSError, StopIteration):
+        return _UNKNOWN
+    try:
+        limit = Path("/sys/fs/cgroup/memory.max").read_text(encoding="ascii").strip()
+    except OSError:
+        return free
+    return min(free, int(limit)) if limit.isdigit() else free
