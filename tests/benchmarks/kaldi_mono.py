@@ -252,8 +252,11 @@ class Training:
         )  # fmt: skip
 
 
-def train(table, transcripts, entries, seed):
-    """All passes; the model, and a JSON object with the log-likelihoods a frame, CPU seconds and sizes."""
+def train(table, transcripts, entries, seed, tell=None):
+    """All passes; the model, and a JSON object with the log-likelihoods a frame, CPU seconds and sizes.
+
+    tell: called with a line about each pass.
+    """
     wall, started = time.time(), cpu_seconds()
     run = Training(table, transcripts, entries, seed)
     target = run.model.num_gauss
@@ -265,10 +268,11 @@ def train(table, transcripts, entries, seed):
         n_gaussians = run.model.num_gauss
         statistics, counts, likelihood = run.timed("accumulate", run.accumulate)
         log.append(likelihood)
-        sys.stderr.write(
-            f"pass {iteration}: {likelihood:.4f} nats a frame over {counts.sum():.0f} frames, {n_gaussians} Gaussians, "
-            f"{run.failed} failed, {run.retried} retried, {cpu_seconds() - started:.0f} s\n"
-        )
+        if tell:
+            tell(
+                f"pass {iteration}: {likelihood:.4f} nats a frame over {counts.sum():.0f} frames, {n_gaussians} "
+                f"Gaussians, {run.failed} failed, {run.retried} retried, {cpu_seconds() - started:.0f} s\n"
+            )
         run.timed("update", run.update, statistics, counts, target, 10.0 if iteration else 3.0)
         if 1 <= iteration <= MAX_ITER_INC:
             target += increment

@@ -13,6 +13,7 @@ kaldi_mono.py.
 import argparse
 import json
 import re
+import sys
 from pathlib import Path
 
 import kaldi_hmm_gmm as khg  # before kaldifst: its libraries must be found first
@@ -37,7 +38,7 @@ def read_task(folder):
 
 def train(task, out, seed):
     """Write a trained model and its log."""
-    run, told = kaldi_mono.train(*read_task(task), seed)
+    run, told = kaldi_mono.train(*read_task(task), seed, sys.stderr.write)
     np.savez(out / "model.npz", **arrays_of(run))
     (out / "training.json").write_text(json.dumps(told, indent=1) + "\n")
 
