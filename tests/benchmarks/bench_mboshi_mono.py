@@ -44,7 +44,6 @@ from bench_training import kaldi_python
 
 from asr.errors import ModelError
 from asr.gmm.model import DiagGmms
-from asr.graph.const_fst import Graph
 from asr.model import load
 from asr.recipe import Run, load_config, run_recipe
 from asr.recipe.grammars import make_graph
@@ -163,12 +162,16 @@ def peer_row(bench: Bench, seed: int) -> Row:
     return row_of(bench, "Kaldi", seed, rung, told["log_likelihood"], told["cpu_seconds"])
 
 
-def make_task(folder: Path, data: Path, ids: list[str], model: Path) -> None:
-    """The features, words and lexicon for the peer."""
+def make_task(folder: Path, data: Path, ids: list[str], model: Path, first: int | None = None) -> None:
+    """The features, words and lexicon for the peer.
+
+    first: only so many of the utterances; a speaker's mean is that of all.
+    """
     ours, part = load(model), usable(data, ids)
     table = part.normalised(ours.features)
-    np.save(folder / "frames.npy", np.concatenate([table[u] for u in table]))
-    utterances = [[u, len(table[u]), part.transcripts[u].split()] for u in table]
+    chosen = list(table)[:first]
+    np.save(folder / "frames.npy", np.concatenate([table[u] for u in chosen]))
+    utterances = [[u, len(table[u]), part.transcripts[u].split()] for u in chosen]
     lexicon = [[entry.word, list(entry.phones)] for entry in ours.lexicon.entries]
     (folder / "task.json").write_text(
         json.dumps({"utterances": utterances, "lexicon": lexicon}, ensure_ascii=False), encoding="utf-8"
@@ -215,9 +218,9 @@ def decoders_agree(bench: Bench, row: Row, n: int) -> dict[str, tuple[int, int]]
 
     Kaldi's decoders have no insertion penalty: it stands in the graph, on every arc with a unit.
     """
-    model, ids = load(row.folder / "model"), bench.dev[:n]
+    model = load(row.folder / "model")
     trained = bench.peer.folder / f"trained-{row.seed}" / "model.npz"
-    inputs = {"data": bench.data, "ids": ids, "model": row.folder / "model", "trained": trained}
+    inputs = {"data": bench.data, "ids": bench.dev, "model": row.folder / "model", "trained": trained, "first": n}
     folder = bench.run.stage(f"{row.system}-{row.seed}-decoders", decode_peer, inputs)
     ours = read_transcripts(row.folder / "hypotheses.tsv")
     name = model.lexicon.words.name
@@ -228,15 +231,15 @@ def decoders_agree(bench: Bench, row: Row, n: int) -> dict[str, tuple[int, int]]
     return {d: (sum(ours[u] == text for u, text in texts.items()), len(texts)) for d, texts in found.items()}
 
 
-def decode_peer(folder: Path, data: Path, ids: list[str], model: Path, trained: Path) -> None:
+def decode_peer(folder: Path, data: Path, ids: list[str], model: Path, trained: Path, first: int) -> None:
     """`folder`/words.json: what Kaldi's decoders find, as word ids."""
     ours = load(model)
-    make_task(folder, data, ids, model)
+    make_task(folder, data, ids, model, first)
     assert ours.graph is not None
-    arcs = ours.graph.arcs.copy()
-    arcs["weight"] += np.where(arcs["olabel"] > 0, ours.decoding.insertion_penalty, 0.0).astype(np.float32)
-    Graph(ours.graph.start, ours.graph.states, arcs).write(folder / "HCLG.fst")
-    command = [kaldi_python(), str(PEER), "decode", str(folder), str(trained), str(folder / "HCLG.fst")]
+    graph, arcs = ours.graph, {name: ours.graph.arcs[name] for name in ("ilabel", "olabel", "weight", "next")}
+    arcs["weight"] = arcs["weight"] + np.where(arcs["olabel"] > 0, np.float32(ours.decoding.insertion_penalty), 0)
+    np.savez(folder / "HCLG.npz", start=graph.start, final=graph.states["final"], source=graph.sources(), **arcs)
+    command = [kaldi_python(), str(PEER), "decode", str(folder), str(trained), str(folder / "HCLG.npz")]
     command += [str(folder / "words.json"), "--scale", str(ours.decoding.acoustic_scale)]
     subprocess.run([*command, "--beam", str(ours.decoding.beam)], check=True)
 

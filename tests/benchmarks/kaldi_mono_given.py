@@ -1,11 +1,12 @@
 """Kaldi's monophone recipe and decoder through kaldi-hmm-gmm, on given features and words.
 
     python kaldi_mono_given.py train TASK OUT --seed 0
-    python kaldi_mono_given.py decode TASK MODEL.npz HCLG.fst OUT.json --scale 0.1 --beam 11
+    python kaldi_mono_given.py decode TASK MODEL.npz HCLG.npz OUT.json --scale 0.1 --beam 11
 
 TASK is a folder with frames.npy, float32 (n_frames, dim), the utterances' frames one after another, and task.json:
 `utterances` (id, number of frames, words) and `lexicon` (word, phones). OUT/model.npz holds the mixtures, the
-transition log-probabilities and what their transition ids stand for; OUT/training.json what happened; OUT.json the word
+transition log-probabilities and what their transition ids stand for; OUT/training.json what happened. HCLG.npz has the
+graph: start, final (cost of each state), and the arcs' source, ilabel, olabel, weight and next. OUT.json gets the word
 ids that Kaldi's FasterDecoder and LatticeFasterDecoder find. bench_mboshi_mono.py runs it; environment: see
 kaldi_mono.py.
 """
@@ -71,6 +72,24 @@ def model_of(arrays):
     return model
 
 
+def fst_of(graph):
+    """The graph for Kaldi's decoders; this version of kaldifst reads no ConstFst."""
+    with np.load(graph) as arrays:
+        finals = arrays["final"].tolist()
+        arcs = [arrays[name].tolist() for name in ("source", "ilabel", "olabel", "weight", "next")]
+        start = int(arrays["start"])
+    fst = kaldifst.StdVectorFst()
+    for _ in finals:
+        fst.add_state()
+    fst.start = start
+    for state, cost in enumerate(finals):
+        if np.isfinite(cost):
+            fst.set_final(state, cost)
+    for source, *arc in zip(*arcs, strict=True):
+        fst.add_arc(source, kaldifst.StdArc(*arc))
+    return fst
+
+
 def decode(task, model, graph, out, scale, beam):
     """Write utterance id -> word ids, of both decoders."""
     table, _, entries = read_task(task)
@@ -81,7 +100,7 @@ def decode(task, model, graph, out, scale, beam):
         phones=topology.phones, phone2num_pdf_classes=topology.get_phone_to_num_pdf_classes()
     )
     transitions = khg.TransitionModel(ctx_dep=tree, hmm_topo=topology)
-    fst = kaldifst.StdVectorFst(kaldifst.StdConstFst.read(str(graph)))
+    fst = fst_of(graph)
     plain = khg.FasterDecoder(fst, khg.FasterDecoderOptions(beam=beam, max_active=MAX_ACTIVE))
     lattice = khg.LatticeFasterDecoder(fst, khg.LatticeFasterDecoderConfig(beam=beam, max_active=MAX_ACTIVE))
     found = {"FasterDecoder": {}, "LatticeFasterDecoder": {}}
