@@ -12,7 +12,7 @@ Nothing in it is code, and nothing is unpickled: loading a stranger's model runs
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from importlib import resources
@@ -25,9 +25,10 @@ from ._version import __version__
 from .errors import AudioError, GraphError, ModelError, did_you_mean
 from .features.pipeline import FeaturePipeline
 from .files import kind_of, replacing, sha256
-from .hmm.transitions import PhoneSegment, TransitionModel
+from .hmm.transitions import TransitionModel
 from .hmm.tree import ContextDependency
 from .lang.lexicon import Lexicon
+from .lang.subwords import whole_words
 from .lang.word_times import word_segments
 from .model_directory import ADAPTED_KIND, CONVENTIONS, FORMAT, KIND, read_directory
 
@@ -111,12 +112,13 @@ class Model:
     features: from samples to the acoustic model's input.
     lexicon, topology and transitions, tree: what the graph was built from.
     acoustic: log-likelihoods of pdfs.
-    aligner: of a model of speaker-adaptive training, whose `acoustic` is for features after a speaker's fMLLR
-        transform: the same for features as they are. Decoding is then in two passes (asr.speaker_passes).
+    aligner: of speaker-adaptive training, where `acoustic` is for features after a speaker's fMLLR transform: the model
+        for features as they are. Decoding is then in two passes (asr.speaker_passes).
     graph: HCLG, or None for a model that only aligns.
     decoding: scales and beams.
     seed: of the training run.
     card: the text of README.md: data, results, limits.
+    joiner: the sign at the ends of words of the graph where they join (asr.lang.subwords); empty where all are whole.
     """
 
     features: FeaturePipeline
@@ -129,6 +131,7 @@ class Model:
     seed: int = 0
     card: str = ""
     aligner: AcousticModel | None = None
+    joiner: str = ""
 
     @property
     def sample_rate(self) -> int:
@@ -192,7 +195,6 @@ class Model:
         from . import audio as audio_room
 
         self.features.need_audio()
-
         if isinstance(audio, (str, os.PathLike)):
             return audio_room.read(audio, self.sample_rate).samples
         samples = audio_room.check_samples(audio)
@@ -271,18 +273,25 @@ class Model:
 
     def _timed(self, alignment: np.ndarray, word_ids: list[int], score: float, reached_final: bool) -> Transcript:
         segments = self.transitions.phone_segments(alignment)
-        words = word_segments(segments, word_ids, self.lexicon)
+        tokens = word_segments(segments, word_ids, self.lexicon)
+        words, phone, seconds = self._words(word_ids), self.lexicon.phones.name, self._seconds
         return Transcript(
-            text=" ".join(self.lexicon.words.name(w) for w in word_ids),
-            words=tuple(TimedWord(self.lexicon.words.name(w.word_id), *self._seconds(w.start, w.end)) for w in words),
-            phones=tuple(self._timed_phone(s) for s in segments),
+            text=" ".join(word for word, _, _ in words),
+            words=tuple(
+                TimedWord(w, *seconds(tokens[a].start, tokens[b - 1].end)) for w, a, b in self._words(word_ids)
+            ),
+            phones=tuple(TimedPhone(phone(s.phone), *seconds(s.start, s.end)) for s in segments),
             score=float(score),
             reached_final=reached_final,
             alignment=alignment,
         )
 
-    def _timed_phone(self, segment: PhoneSegment) -> TimedPhone:
-        return TimedPhone(self.lexicon.phones.name(segment.phone), *self._seconds(segment.start, segment.end))
+    def text(self, word_ids: Iterable[int]) -> str:
+        """What the labels of a path say, with parts of words put together."""
+        return " ".join(word for word, _, _ in self._words(word_ids))
+
+    def _words(self, word_ids: Iterable[int]) -> list[tuple[str, int, int]]:
+        return whole_words([self.lexicon.words.name(int(w)) for w in word_ids], self.joiner)
 
     def _seconds(self, start: int, end: int) -> tuple[float, float]:
         """Times of the boundaries before two frames; what begins with the first frame begins with the recording."""
@@ -310,6 +319,7 @@ class Model:
             "frame_shift": self.frame_shift,
             "subsampling": 1,
             "graph": CONVENTIONS,
+            **({"joiner": self.joiner} if self.joiner else {}),
             "seed": self.seed,
             "versions": {"hclg": __version__, "numpy": np.__version__},
         }

@@ -54,6 +54,9 @@ def read_directory(directory: Path) -> dict[str, Any]:
         _check_features(description, features, is_adapted)
         decoding = {name: _number(name, value) for name, value in description["decoding"].items()}
         seed = int(description["seed"])
+        joiner = description.get("joiner", "")  # older models have whole words
+        if not isinstance(joiner, str) or joiner.split() not in ([], [joiner]):
+            raise ModelError(f"joiner {joiner!r}; need a sign without blanks")
     acoustic = _read_gmms(directory / "am.npz", features.dim, tree.n_pdfs)
     return {
         "features": features,
@@ -65,6 +68,7 @@ def read_directory(directory: Path) -> dict[str, Any]:
         "graph": _read_graph(directory / "HCLG.fst", lexicon, transitions),
         "decoding": decoding,
         "seed": seed,
+        "joiner": joiner,
         "card": (directory / "README.md").read_text(encoding="utf-8", errors="replace"),
     }
 

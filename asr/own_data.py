@@ -9,21 +9,27 @@ import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 from .corpus.core import Corpus
-from .errors import AsrError, CorpusError, GraphError
+from .errors import AsrError, ConfigError, CorpusError, GraphError
 from .features.pipeline import FeaturePipeline
 from .gmm.coverage import counted
 from .ladder import STAGES, check_stages
+from .lang.letters import LetterTable
 from .lang.lexicon import Lexicon
-from .lang.sources import BuiltLexicon, build_lexicon
+from .lang.sources import LETTERS, BuiltLexicon, build_lexicon
+from .lang.subwords import JOIN, Parts, frequent_words, take_apart, vowels_of
 from .lm.text import read_sentences
 from .training import has_pynini
 
 logger = logging.getLogger(__name__)
 
+Vocabulary = Literal["closed", "open"]
+
 FEWEST = 10  # utterances of a corpus that is split in two
 MOST_HELD_OUT = 300  # utterances, unless more are asked for
+FEWEST_WHOLE = 2  # times that a word must come in the transcripts to be whole in an open vocabulary
 _SHOWN = 8  # words in a line
 _HEARD = 50  # recordings whose sampling rate is looked at
 
@@ -38,6 +44,8 @@ class Plan:
     text: more sentences for the language model.
     pipeline: front-end and normalisation.
     notes: what a person should know, a line each.
+    parts: of an open vocabulary, the rare words in their parts, and how all parts are said; None: only the lexicon's
+        words can come out.
     """
 
     train: Corpus
@@ -50,6 +58,13 @@ class Plan:
     stages: tuple[str, ...]
     order: int
     notes: tuple[str, ...]
+    parts: Parts | None = None
+
+    @property
+    def vocabulary(self) -> Lexicon:
+        """All that the language model knows: words, and parts of words where there are any."""
+        parts = () if self.parts is None else self.parts.entries
+        return replace(self.lexicon, entries=(*self.lexicon.entries, *parts))
 
 
 def planned(
@@ -59,17 +74,21 @@ def planned(
     text: Path | None = None,
     stages: Sequence[str] = STAGES,
     held_out: str = "",
-    order: int = 3,
+    order: int | None = None,
+    vocabulary: Vocabulary = "closed",
 ) -> Plan:
     """The plan for a corpus; everything that can be checked before the work begins is checked.
 
     sources: of pronunciations, see build_lexicon. text: a file with more sentences for the language model.
     held_out: a number of utterances, or `speaker:NAME` with one name or several separated by commas; a tenth of the
         utterances, at most 300, if empty. Which utterances, is up to their ids alone.
-    order: of the n-grams.
+    order: of the n-grams; None: 3, or 4 where words are in parts.
+    vocabulary: "closed": what can be recognised are the words of the transcripts and the text; "open": these, and new
+        ones made of their syllables. That needs words that are said as they are spelled: one source, of letters.
     Raises AsrError for whatever would make training fail later.
     """
     check_stages(stages)
+    _check_vocabulary(vocabulary, sources)
     if not has_pynini():
         raise GraphError(
             "a decoding graph is built with pynini, which is not installed (pip install pynini; it has wheels for "
@@ -88,15 +107,18 @@ def planned(
     n_whole = sum(not lexicon.oov_words([line]) for line in said)
     if n_whole < FEWEST // 2:
         raise CorpusError(f"{n_whole} training transcripts have a pronunciation for each word: {_counted(oov)}")
-    notes = [*_of_corpus(corpus, train, kept, by_speaker), *_of_words(lexicon, oov, said, kept, n_whole)]
+    parts = None if vocabulary == "closed" else _parts(lexicon, said, sources[0])
+    notes = [*_of_corpus(corpus, train, kept, by_speaker), *_of_words(lexicon, parts, said, kept, n_whole)]
     if unheard:
         notes.append(
             f"{len(unheard)} words of {text} are left out: they have letters or phones that nobody says in the "
             f"training part: {_few(unheard)}"
         )
+    order = order or (3 if parts is None else 4)
     plan = Plan(
-        train, kept, by_speaker, lexicon, oov, tuple(sentences), _pipeline(corpus), tuple(stages), order, tuple(notes)
-    )
+        train, kept, by_speaker, lexicon, oov, tuple(sentences), _pipeline(corpus), tuple(stages), order, tuple(notes),
+        parts,
+    )  # fmt: skip
     logger.info("planned: %s", "; ".join(notes))
     return plan
 
@@ -182,9 +204,10 @@ def _of_corpus(corpus: Corpus, train: Corpus, kept: Corpus, by_speaker: bool) ->
     return lines
 
 
-def _of_words(lexicon: Lexicon, oov: dict[str, int], said: list[str], kept: Corpus, n_whole: int) -> list[str]:
+def _of_words(lexicon: Lexicon, parts: Parts | None, said: list[str], kept: Corpus, n_whole: int) -> list[str]:
     """Lines about words that are known, and those that are not."""
     lines = [f"{lexicon.n_words} words, {lexicon.n_phones - 1} phones or letters to build them from, and silence"]
+    oov = lexicon.oov_words(said)
     if oov:
         rate = 100 * sum(oov.values()) / sum(len(line.split()) for line in said)
         n_skipped = len(said) - n_whole if lexicon.oov == "skip" else 0
@@ -192,15 +215,50 @@ def _of_words(lexicon: Lexicon, oov: dict[str, int], said: list[str], kept: Corp
             f"{len(oov)} words of the transcripts ({rate:.1f} % of the text) have no pronunciation; {n_skipped} "
             f"utterances are left out for it: {_counted(oov)}"
         )
-    spoken = list(kept.transcripts().values())
-    unknown = lexicon.oov_words(spoken)
-    n = sum(len(line.split()) for line in spoken)
-    if unknown:
+    if parts is not None:
         lines.append(
-            f"{sum(unknown.values())} of the {n} held-out words ({100 * sum(unknown.values()) / n:.1f} %) are in no "
-            "training transcript nor text, so they cannot be recognised; a larger text (--lm-text) helps"
+            f"open vocabulary: {lexicon.n_words - len(parts.words)} words are whole, {len(parts.words)} rare ones in "
+            f"parts; the {len(parts.entries)} parts make new words, too (a part ends after {' '.join(parts.vowels)})"
         )
-    return lines
+    return lines + _of_new_words(lexicon, parts, list(kept.transcripts().values()))
+
+
+def _of_new_words(lexicon: Lexicon, parts: Parts | None, spoken: list[str]) -> list[str]:
+    """A line about the held-out words that nothing was trained on, if there are any."""
+    unknown = lexicon.oov_words(spoken)
+    if not unknown:
+        return []
+    count, n = sum(unknown.values()), sum(len(line.split()) for line in spoken)
+    line = f"{count} of the {n} held-out words ({100 * count / n:.1f} %) are in no training transcript nor text, "
+    if parts is None:
+        return [line + "so they cannot be recognised; a larger text (--lm-text) helps, or --vocabulary open"]
+    n_made = sum(times for word, times in unknown.items() if parts.can_make(word))
+    return [line + f"but {n_made} of these can be put together from parts"]
+
+
+def _check_vocabulary(vocabulary: str, sources: Sequence[str]) -> None:
+    """Raise ConfigError for a vocabulary that is none, or cannot be open."""
+    if vocabulary not in ("closed", "open"):
+        raise ConfigError(f"vocabulary {vocabulary!r}; need closed or open")
+    if vocabulary == "open" and [source.partition(":")[0] for source in sources] != [LETTERS]:
+        raise ConfigError(
+            f"an open vocabulary is made of parts of words, which must be said as they are spelled; the lexicon is of "
+            f"{', '.join(sources)}: give {LETTERS} or {LETTERS}:TABLE alone, or keep the vocabulary closed"
+        )
+
+
+def _parts(lexicon: Lexicon, said: Sequence[str], source: str) -> Parts:
+    """The rare words of a lexicon of letters in parts, and all parts."""
+    signs = [entry.word for entry in lexicon.entries if entry.word.strip(JOIN) != entry.word]
+    if signs:
+        raise CorpusError(
+            f"{JOIN!r} at the end of words is the sign where parts join; write them without: {_few(signs)}"
+        )
+    _, is_table, path = source.partition(":")
+    table = LetterTable.load(path) if is_table else None
+    found = take_apart(lexicon, table, vowels_of({word for line in said for word in line.split()}))
+    frequent = frequent_words(said, FEWEST_WHOLE)
+    return found._replace(words={word: text for word, text in found.words.items() if word not in frequent})
 
 
 def _counted(words: dict[str, int]) -> str:

@@ -2,21 +2,22 @@
 
 import html
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import lm
 from .errors import AsrError, CorpusError
-from .features.pipeline import FeaturePipeline
 from .graph.grammar import arpa_grammar
-from .ladder import Rung, Sizes, hours_of, train_rung
+from .ladder import Sizes, hours_of
 from .lang.entries import nfc
 from .lang.lexicon import Lexicon
+from .lang.subwords import JOIN, rewritten
 from .model import Model, load
 from .own_data import Plan
 from .recipe import Run
+from .recipe.rungs import make_rung
 from .recipe.tasks import extract_features, read_json, usable, write_json, write_pairs
 from .scoring import read_transcripts, score
 from .training import (
@@ -81,8 +82,9 @@ def train_recogniser(plan: Plan, out: Path, *, seed: int = 0, n_jobs: int = 1) -
         raise CorpusError("no recording of one of the two parts gave features; the warnings say why")
     hours = hours_of(heard.select(ids["train"]), plan.pipeline)
     _say_hours(hours)
-    lexicon = out / "work" / "lexicon.tsv"
+    lexicon, vocabulary = out / "work" / "lexicon.tsv", out / "work" / "vocabulary.tsv"
     plan.lexicon.save(lexicon)
+    plan.vocabulary.save(vocabulary)
     common = {
         "data": data,
         "ids": ids["train"],
@@ -94,60 +96,44 @@ def train_recogniser(plan: Plan, out: Path, *, seed: int = 0, n_jobs: int = 1) -
     last = data
     for stage in plan.stages:
         last = run.stage(stage, make_rung, {**common, "stage": stage, "previous": None if last == data else last})
-    spoken = {"lexicon": lexicon, "said": list(plan.train.transcripts().values()), "order": plan.order}
+    spoken = {"lexicon": vocabulary, "said": list(plan.train.transcripts().values()), "order": plan.order}
+    spoken |= {"parts": plan.parts.words if plan.parts else {}}
     spoken |= {"text": [list(words) for words in plan.text], "held_out": list(plan.held_out.transcripts().values())}
     grammar = run.stage("language-model", make_lm, spoken)
-    graph = run.stage("graph", make_graph, {"rung": last, "grammar": grammar})
+    compiled = {"rung": last, "grammar": grammar, "lexicon": vocabulary, "joiner": JOIN if plan.parts else ""}
+    graph = run.stage("graph", make_graph, compiled)
     held_out = run.stage("held-out", score_held_out, {"data": data, "ids": ids["held"], "graph": graph})
     return _finished(plan, out, held_out, last, hours, seed)
 
 
-def make_rung(
-    folder: Path,
-    data: Path,
-    ids: Sequence[str],
-    lexicon: Path,
-    pipeline: FeaturePipeline,
-    sizes: Sizes,
-    stage: str,
-    previous: Path | None,
-    seed: int,
-    n_jobs: int,
-    progress: Callable[[int, int], None],
-) -> None:
-    """A stage of the ladder in a folder."""
-    before = None if previous is None else Rung.load(previous)
-    rung = train_rung(
-        stage, usable(data, ids), Lexicon.load(lexicon), before,
-        pipeline=pipeline, sizes=sizes, seed=seed, n_jobs=n_jobs, progress=progress,
-    )  # fmt: skip
-    if rung.failures:
-        first, why = next(iter(rung.failures.items()))
-        logger.warning("%s: %d utterances were of no use, such as %s: %s", stage, len(rung.failures), first, why)
-    rung.save(folder)
-
-
 def make_lm(
-    folder: Path, lexicon: Path, said: Sequence[str], text: Sequence[Sequence[str]], held_out: Sequence[str], order: int
+    folder: Path,
+    lexicon: Path,
+    said: Sequence[str],
+    text: Sequence[Sequence[str]],
+    held_out: Sequence[str],
+    order: int,
+    parts: Mapping[str, str],
 ) -> None:
     """The language model of the training transcripts as lm.arpa.gz, mixed with that of more text if there is any.
 
-    The weight of the two is the one that suits the held-out transcripts; it is one number, so they still say what new
-    speech will be like.
+    parts: the words that are in parts, see `Parts.words`. The weight of the two models is the one that suits the
+    held-out transcripts; it is one number, so they still say what new speech will be like.
     """
-    words = [e.word for e in Lexicon.load(lexicon).entries]
-    said = [nfc(line) for line in said]
-    own = lm.train(said, order, words=[*words, "<unk>"])
+    words = [*(e.word for e in Lexicon.load(lexicon).entries), "<unk>"]
+    own = lm.train([rewritten(nfc(line).split(), parts) for line in said], order, words=words)
     if text:
-        other = lm.train(text, order, words=[*words, "<unk>"])
-        own = lm.interpolate(own, other, lm.tuned_weight(own, other, held_out))
+        other = lm.train([rewritten(line, parts) for line in text], order, words=words)
+        suiting = [rewritten(nfc(line).split(), parts) for line in held_out]
+        own = lm.interpolate(own, other, lm.tuned_weight(own, other, suiting))
     lm.write_arpa(own, folder / "lm.arpa.gz")
 
 
-def make_graph(folder: Path, rung: Path, grammar: Path) -> None:
-    """The model with its decoding graph, in `folder`/model."""
-    model = load(rung / "model")
-    with_graph(model, arpa_grammar(lm.read_arpa(grammar / "lm.arpa.gz"), model.lexicon)).save(folder / "model")
+def make_graph(folder: Path, rung: Path, grammar: Path, lexicon: Path, joiner: str) -> None:
+    """The model with its decoding graph, in `folder`/model. lexicon: the model's own, and parts of words after it."""
+    words = Lexicon.load(lexicon)
+    model = replace(load(rung / "model"), lexicon=words, joiner=joiner)
+    with_graph(model, arpa_grammar(lm.read_arpa(grammar / "lm.arpa.gz"), words)).save(folder / "model")
 
 
 def score_held_out(folder: Path, data: Path, ids: Sequence[str], graph: Path) -> None:
@@ -213,7 +199,7 @@ def _card(plan: Plan, outcome: Outcome) -> str:
     """README.md of the model."""
     notes = "\n".join(f"- {note}" for note in plan.notes)
     return (
-        f"# A recogniser of {plan.lexicon.n_words} words\n\n"
+        f"# A recogniser of {plan.lexicon.n_words} words{' and new ones' if plan.parts else ''}\n\n"
         f"Trained by `asr train` ({', '.join(plan.stages)}) on {60 * outcome.hours:.1f} minutes of speech; "
         f"{outcome.sizes[0]} pdfs, {outcome.sizes[1]} Gaussians.\n\n{notes}\n\n"
         f"Errors on the utterances held out:\n\n```\n{outcome.table()}\n```\n"

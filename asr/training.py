@@ -242,8 +242,7 @@ def tune_decoding(
     for scale in acoustic_scales:
         for penalty in insertion_penalties:
             decoder = model.with_decoding(acoustic_scale=scale, insertion_penalty=penalty).decoder
-            names = model.lexicon.words.name
-            hypotheses = {i: " ".join(names(int(w)) for w in decoder.decode(x).words) for i, x in loglikes.items()}
+            hypotheses = {i: model.text(decoder.decode(x).words) for i, x in loglikes.items()}
             result = score(held_out.references, hypotheses, unit=unit)
             points.append(TuningPoint(scale, penalty, result.errors, result.total))
     return points

@@ -26,14 +26,14 @@ DIM, NOISE, N_SPEAKERS = 6, 0.6, 3
 WORDS = ["abe", "bade", "cab", "dace", "ebb", "face", "fed", "cede"]
 
 
-def planted(folder, n_utterances, seed=0):
+def planted(folder, n_utterances, seed=0, words=WORDS):
     """Utterances of one to four words as SPEAKER/ID.npy and .txt; speech of a speaker is 0.8 off, another way each."""
     fixed = np.random.default_rng(1)
     means = {letter: fixed.normal(size=DIM) * 2 + 0.7 * fixed.normal(size=(3, DIM)) for letter in "abcdef"}
     shifts = fixed.normal(size=(N_SPEAKERS, DIM)) * 0.8
     rng = np.random.default_rng(seed)
     for i in range(n_utterances):
-        said = rng.choice(WORDS, size=rng.integers(1, 5)).tolist()
+        said = rng.choice(words, size=rng.integers(1, 5)).tolist()
         rows = [np.repeat(np.full((1, DIM), -3.0), rng.integers(8, 16), axis=0)]
         for letter in "".join(said):
             rows += [np.repeat(mean[None], rng.geometric(1 / 3), axis=0) for mean in means[letter]]
@@ -111,8 +111,7 @@ def test_alignment_adapts_too(trained, tmp_path):
 
 def test_the_same_call_goes_on_where_it_stopped(trained, corpus, tmp_path, monkeypatch, caplog):
     plan, out, outcome = trained
-    monkeypatch.setattr("asr.ladder.train_rung", lambda *a, **k: pytest.fail("trained again"))
-    monkeypatch.setattr("asr.own_training.train_rung", lambda *a, **k: pytest.fail("trained again"))
+    monkeypatch.setattr("asr.recipe.rungs.train_rung", lambda *a, **k: pytest.fail("trained again"))
     again = train_recogniser(planned(Corpus.read(corpus), held_out="24"), out)
     assert again.rows == outcome.rows
     monkeypatch.undo()
@@ -122,18 +121,62 @@ def test_the_same_call_goes_on_where_it_stopped(trained, corpus, tmp_path, monke
             raise KeyboardInterrupt
         return real(stage, *arguments, **how)
 
-    from asr.own_training import train_rung as real
+    from asr.recipe.rungs import train_rung as real
 
     short = replace(plan, stages=("mono", "tri"))
-    monkeypatch.setattr("asr.own_training.train_rung", killed)
+    monkeypatch.setattr("asr.recipe.rungs.train_rung", killed)
     with pytest.raises(KeyboardInterrupt):
         train_recogniser(short, tmp_path / "out")
     assert (tmp_path / "out" / "work" / "mono" / "model").is_dir()
     assert not (tmp_path / "out" / "work" / "tri").exists() and not (tmp_path / "out" / "model").exists()
-    monkeypatch.setattr("asr.own_training.train_rung", real)
+    monkeypatch.setattr("asr.recipe.rungs.train_rung", real)
     caplog.set_level(logging.INFO, "asr.recipe")
     assert train_recogniser(short, tmp_path / "out").rows["each recording alone"][0] < 25
     assert "mono: there already" in caplog.text and asr.load(tmp_path / "out" / "model").aligner is None
+
+
+def test_an_open_vocabulary_recognises_words_that_nobody_trained(corpus, tmp_path, monkeypatch):
+    """Every word in syllables: a new word of known ones comes out whole, with its times."""
+    monkeypatch.setattr("asr.own_data.FEWEST_WHOLE", 10**6)
+    plan = planned(Corpus.read(corpus), held_out="24", stages=("mono",), vocabulary="open")
+    assert plan.order == 4 and plan.parts.vowels == "ae" and plan.parts.words["bade"] == "ba+ +de"
+    assert "0 words are whole, 8 rare ones in parts" in " ".join(plan.notes)
+    outcome = train_recogniser(plan, tmp_path / "out")
+    assert outcome.rows["each recording alone"][0] < 35 and "8 words and new ones" in asr.load(outcome.model).card
+    model = asr.load(outcome.model)
+    new = ["bace", "fade", "dade"]
+    folder = planted(tmp_path / "new", 24, seed=7, words=new)
+    recordings, _ = find_recordings([folder])
+    said = {p.stem: p.read_text() for p in folder.rglob("*.txt")}
+    found = {r.id: t for r, t in transcribe_all(model, recordings)}
+    assert score(said, {u: t.text for u, t in found.items()}).rate < 50  # 100 % where the vocabulary is closed
+    for transcript in found.values():
+        assert transcript.text == " ".join(w.word for w in transcript.words) and "+" not in transcript.text
+        times = [t for w in transcript.words for t in (w.start, w.end)]
+        assert times == sorted(times)
+        for word in transcript.words:
+            phones = [p.phone for p in transcript.phones if word.start <= p.start < word.end and p.phone != "SIL"]
+            assert "".join(phones) == word.word
+    path = next(folder.rglob("*.npy"))
+    assert model.align_features(np.load(path), "cede fed").text == "cede fed"
+    assert asr.load(replace(model, joiner="").save(tmp_path / "plain")).joiner == ""
+
+
+def test_what_an_open_vocabulary_needs(corpus, tmp_path):
+    pytest.importorskip("pynini")
+    with pytest.raises(ConfigError, match="said as they are spelled; the lexicon is of cmudict"):
+        planned(utterances(*["one two"] * 20), sources=["cmudict"], vocabulary="open")
+    with pytest.raises(ConfigError, match="vocabulary 'opn'; need closed or open"):
+        planned(utterances(*["one two"] * 20), vocabulary="opn")
+    with pytest.raises(CorpusError, match=r"sign where parts join.*c\+"):
+        planned(utterances(*["c+ two"] * 20), vocabulary="open")
+    strangers = {planned(Corpus.read(corpus), held_out="2").held_out.ids[0]: "fade zoo"}
+    changed = Corpus(replace(u, text=strangers.get(u.id, "cede face abe bad")) for u in Corpus.read(corpus))
+    notes = " ".join(planned(changed, held_out="2", vocabulary="open").notes)
+    assert "2 of the 6 held-out words (33.3 %)" in notes and "but 1 of these can be put together from parts" in notes
+    closed = planned(changed, held_out="2")
+    assert closed.order == 3 and closed.parts is None and closed.vocabulary.entries == closed.lexicon.entries
+    assert "they cannot be recognised; a larger text (--lm-text) helps, or --vocabulary open" in " ".join(closed.notes)
 
 
 def test_a_damaged_aligner_is_an_error(trained, tmp_path):

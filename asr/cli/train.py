@@ -25,6 +25,13 @@ class Units(str, Enum):
     letters = "letters"
 
 
+class Vocabulary(str, Enum):
+    """Whether only words of the transcripts can be recognised."""
+
+    closed = "closed"
+    open = "open"
+
+
 def train(
     corpus: Annotated[
         Path, typer.Argument(metavar="CORPUS", help="Recordings with transcripts: a folder, Kaldi data, .tsv, Lhotse.")
@@ -40,7 +47,14 @@ def train(
     lm_text: Annotated[
         Path | None, typer.Option("--lm-text", metavar="T", help="More sentences for the language model, a line each.")
     ] = None,
-    order: Annotated[int, typer.Option("--order", min=1, max=6, help="Words in the longest n-grams.")] = 3,
+    vocabulary: Annotated[
+        Vocabulary,
+        typer.Option("--vocabulary", help="Only words of the transcripts, or new ones too."),
+    ] = Vocabulary.closed,
+    order: Annotated[
+        int | None,
+        typer.Option("--order", metavar="N", min=1, max=6, help="Words in the longest n-grams; 3, open 4."),
+    ] = None,
     stages: Annotated[
         str, typer.Option("--stages", metavar="LIST", help="How far up the ladder.")
     ] = "mono,tri,lda-mllt,sat",
@@ -57,13 +71,15 @@ def train(
 ) -> None:
     """Train a recogniser on your own recordings.
 
-    Leaves OUT/model for `asr transcribe`, and OUT/report.html. Words of the transcripts are what can be recognised.
-    The same command goes on where an interrupted one stopped.
+    Leaves OUT/model for `asr transcribe`, and OUT/report.html. Words of the transcripts are what can be recognised;
+    with --vocabulary open, new words made of their syllables too. The same command goes on where an interrupted one
+    stopped.
 
     \b
     Example:
       asr train recordings/ mine
       asr train recordings/ mine --speaker '^[^_]+' --lm-text sentences.txt
+      asr train recordings/ mine --vocabulary open
       asr train data/train mine --lexicon cmudict --lexicon g2p --stages mono,tri
     """
     if lexicon and units:
@@ -75,8 +91,9 @@ def train(
     utterances = _read(corpus, speaker, text_suffix)
     wanted = [stage.strip() for stage in stages.split(",")]
     plan = planned(
-        utterances, sources=lexicon or ["letters"], text=lm_text, stages=wanted, held_out=held_out, order=order
-    )
+        utterances, sources=lexicon or ["letters"], text=lm_text, stages=wanted, held_out=held_out, order=order,
+        vocabulary=vocabulary.value,
+    )  # fmt: skip
     check_place(out)
     for note in plan.notes:
         typer.echo(note, err=True)

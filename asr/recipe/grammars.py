@@ -11,9 +11,9 @@ from ..graph.grammar import arpa_grammar
 from ..lang.entries import nfc
 from ..lang.letters import LetterTable, spelled
 from ..lang.lexicon import Lexicon
+from ..lang.subwords import JOIN, frequent_words, in_parts, with_parts
 from ..model import Model, load
 from ..training import Data, with_graph
-from .subwords import frequent_words, in_parts, joined, with_parts
 
 KINDS = ("units", "words", "open")
 
@@ -45,10 +45,6 @@ class Grammar:
         """What recognition is scored against: the units of a transcript, or its words."""
         return " ".join(units_of(text, table)) if self.kind == "units" else nfc(text)
 
-    def hypothesis(self, text: str) -> str:
-        """What was recognised, as the reference is written."""
-        return joined(text) if self.kind == "open" else text
-
     def sentences(self, texts: Sequence[str], table: LetterTable) -> list[str]:
         """The language model's sentences."""
         if self.kind != "open":
@@ -69,7 +65,7 @@ class Grammar:
         if self.kind == "open":
             kept = frequent_words(texts, self.fewest)
             tokens = {word: word for word in kept}
-            tokens |= {part: part.strip("+") for word in words for part in in_parts(word, self.vowels)}
+            tokens |= {part: part.strip(JOIN) for word in words for part in in_parts(word, self.vowels)}
         said = {entry.word: entry.phones for entry in spelled(sorted(set(tokens.values())), table)[0]}
         entries = [(token, said[spelling]) for token, spelling in sorted(tokens.items()) if spelling in said]
         lexicon = Lexicon(tuple(entries), silence_prob=self.silence_prob)  # type: ignore[arg-type]
@@ -106,7 +102,8 @@ def make_graph(folder: Path, rung: Path, language_model: Path, grammar: Grammar)
     if named != list(model.lexicon.phones)[: model.lexicon.n_phones + 1]:
         raise GraphError(f"{language_model}: has not the phones of the model {rung}; make both from the same words")
     arpa = arpa_grammar(lm.read_arpa(language_model / "lm.arpa.gz"), lexicon)
-    with_graph(replace(model, lexicon=lexicon), arpa).save(folder / "model")
+    joiner = JOIN if grammar.kind == "open" else ""
+    with_graph(replace(model, lexicon=lexicon, joiner=joiner), arpa).save(folder / "model")
 
 
 def with_references(data: Data, grammar: Grammar, table: LetterTable) -> Data:

@@ -43,7 +43,6 @@ def make_rung(
     data: Path,
     ids: Sequence[str],
     lexicon: Path,
-    questions: Path,
     pipeline: FeaturePipeline,
     sizes: Sizes,
     stage: str,
@@ -51,16 +50,17 @@ def make_rung(
     seed: int,
     n_jobs: int,
     progress: Callable[[int, int], None],
+    questions: Path | None = None,
 ) -> None:
     """A rung of the ladder (asr.ladder) trained on some utterances, from the one before.
 
-    questions: a file of sets of phones that the trees may ask about.
+    questions: a file of sets of phones that the trees may ask about, besides those found by clustering.
     """
     words = Lexicon.load(lexicon)
+    asked = () if questions is None else read_questions(questions, words.phones)
     rung = train_rung(
         stage, usable(data, ids), words, None if previous is None else Rung.load(previous),
-        pipeline=pipeline, sizes=sizes, questions=read_questions(questions, words.phones), seed=seed, n_jobs=n_jobs,
-        progress=progress,
+        pipeline=pipeline, sizes=sizes, questions=asked, seed=seed, n_jobs=n_jobs, progress=progress,
     )  # fmt: skip
     if rung.failures:
         first, why = next(iter(rung.failures.items()))
@@ -90,7 +90,7 @@ def tune_rung(
         if any((p.acoustic_scale, p.insertion_penalty) == (scale, penalty) for p in points):
             return
         tuned = model.with_decoding(acoustic_scale=scale, insertion_penalty=penalty)
-        counted = score(held_out.references, recognised(tuned, loglikes, grammar, n_jobs))
+        counted = score(held_out.references, recognised(tuned, loglikes, n_jobs))
         points.append(TuningPoint(scale, penalty, counted.errors, counted.total))
         progress(len(points), len(search.acoustic_scales) + len(penalties) - 1)
 
@@ -131,7 +131,7 @@ def test_rung(
     part, table = usable(data, ids), LetterTable.load(letters)
     begin = time.process_time()
     features = part.normalised(model.features)
-    hypotheses = recognised(model, dict(scores(model, features, part.speakers)), grammar, n_jobs)
+    hypotheses = recognised(model, dict(scores(model, features, part.speakers)), n_jobs)
     seconds = time.process_time() - begin
     write_pairs(folder / "hypotheses.tsv", {u: hypotheses.get(u, "") for u in ids})
     write_pairs(folder / "references.tsv", {u: grammar.reference(part.transcripts[u], table) for u in ids})
@@ -140,9 +140,7 @@ def test_rung(
     model.save(folder / "model")
 
 
-def recognised(
-    model: Model, loglikes: Mapping[str, np.ndarray], grammar: Grammar, n_threads: int = 1
-) -> dict[str, str]:
+def recognised(model: Model, loglikes: Mapping[str, np.ndarray], n_threads: int = 1) -> dict[str, str]:
     """Utterance id -> what is recognised in its log-likelihoods, float32 (n_frames, n_pdfs).
 
     n_threads: how many search at once; what they find does not depend on it.
@@ -153,8 +151,7 @@ def recognised(
         decoder = model.with_decoding().decoder  # of its own: a search keeps its state there
         found = {}
         for u in ids[first::n_threads]:
-            words = decoder.decode(loglikes[u]).words
-            found[u] = grammar.hypothesis(" ".join(model.lexicon.words.name(int(w)) for w in words))
+            found[u] = model.text(decoder.decode(loglikes[u]).words)
         return found
 
     with ThreadPoolExecutor(n_threads) as pool:
