@@ -57,7 +57,7 @@ def corpus(tmp_path_factory):
 @pytest.mark.slow
 def test_a_run_and_a_second_one(corpus, tmp_path):
     out = tmp_path / "out"
-    some = ("--seeds", 1, "--variants", "plain,vtln,padded,causal-robust")
+    some = ("--seeds", 1, "--variants", "plain,vtln,padded,causal-robust", "--models", "mono")
     first = run("--corpus", corpus, "--out", out, *some, "--ship", tmp_path / "shipped")
     assert first.returncode == 0, first.stderr
     assert "3_ann_12" in first.stderr  # the broken file is named, the rest is used
@@ -85,6 +85,28 @@ def test_a_run_and_a_second_one(corpus, tmp_path):
     again = run("--corpus", corpus, "--out", out, *some)
     assert again.returncode == 0 and again.stdout.splitlines()[1:8] == first.stdout.splitlines()[1:8]
     assert " ...\n" not in again.stderr  # no stage was made again
+
+
+@pytest.mark.slow
+def test_the_ladder(corpus, tmp_path):
+    out = tmp_path / "out"
+    done = run("--corpus", corpus, "--out", out, "--seeds", 1, "--tests", "official", "--models", "tri,sat")
+    assert done.returncode == 0, done.stderr
+    rows = json.loads((out / "results.json").read_text())
+    assert [(r["model"], r["variant"]) for r in rows] == [("tri", ""), ("sat", ""), ("sat", "robust")]
+    assert all(r["total"] == 30 and r["value"] < 25 for r in rows)
+    trained = {p.name for p in out.glob("train-*")}
+    below = {
+        f"train-{m}-mfcc-speaker-{part}-seed0" for m in ("mono", "lda-mllt") for part in ("official", "official10")
+    }
+    assert below < trained and len(trained) == 2 * 4 + 4  # robust decodes as the plain one was tuned
+    assert rows[0]["train_cpu_seconds"] < rows[1]["train_cpu_seconds"] < rows[2]["train_cpu_seconds"]
+    compared = json.loads((out / "comparisons.json").read_text())
+    assert [(c["first"], c["second"]) for c in compared] == [
+        ("tri official WER", "sat official WER"),
+        ("sat official WER", "sat robust official WER"),
+    ]
+    assert compared[0]["difference"] == pytest.approx(rows[1]["value"] - rows[0]["value"], abs=1e-3)
 
 
 def test_a_folder_of_something_else(tmp_path):

@@ -2,6 +2,13 @@
 
 from pathlib import Path
 
+import pytest
+
+from asr.features.pipeline import FeaturePipeline
+from asr.gmm.mono import MonoOptions
+from asr.ladder import Sizes
+from asr.recipe.ending import Result, compared
+from asr.recipe.systems import System, rungs_above
 from asr.recipe.tasks import write_json, write_pairs
 from asr.recipe.tested import chosen, collect
 
@@ -11,7 +18,7 @@ def finished(folder: Path, name: str, held_out: tuple[int, int], heard: tuple[st
     tests, trainings, tunings = [], [], []
     for fold, (errors, word) in enumerate(zip(held_out, heard, strict=True)):
         here = folder / f"{name}{fold}"
-        here.mkdir()
+        here.mkdir(parents=True)
         write_json(
             here / "tuning.json",
             [{"acoustic_scale": 0.1, "insertion_penalty": 0.0, "errors": errors, "total": 10}],
@@ -33,3 +40,26 @@ def test_each_fold_takes_the_system_that_was_best_on_its_held_out_data(tmp_path)
     assert best.hypotheses == {"u0": "one", "u1": "four"}  # not the best on the test: what the held-out data say
     assert best.score().errors == 1 and best.train_cpu_seconds == 2.0
     assert [t.name for t in best.tests] == ["a0", "b1"]
+
+
+def test_each_model_is_compared_with_the_nearest_one_below(tmp_path):
+    deltas = FeaturePipeline(0, ({"kind": "given", "dim": 3}, {"kind": "cmvn", "mode": "speaker"}, {"kind": "delta"}))
+    mono = System(deltas, MonoOptions(), "speaker")
+    tri, lda, sat = rungs_above(mono, Sizes())
+    assert (tri.below, lda.below, sat.below) == (mono, tri, lda)
+    assert [s.model for s in (mono, tri, lda, sat)] == ["mono", "tri", "lda-mllt", "sat"]
+    assert tri.features.steps == deltas.steps[:-1]
+    larger = System(sat.features, sat.options, "speaker", "large", "sat", below=lda, tuned_as=sat)
+    heard = {mono: ("two", "two"), tri: ("one", "two"), sat: ("one", "one"), larger: ("two", "one")}
+    results = [
+        Result(system, test, 0, finished(tmp_path / f"{test}{n}", "x", (0, 0), words))
+        for test in ("official", "loso")
+        for n, (system, words) in enumerate(heard.items())
+    ]
+    for test, found in (("official", compared(results)[:4]), ("loso", compared(results)[4:])):
+        assert [(a, b, c.difference) for a, b, c in found] == [
+            (f"mono {test} WER", f"tri {test} WER", pytest.approx(-50.0)),
+            (f"tri {test} WER", f"sat {test} WER", pytest.approx(-50.0)),
+            (f"tri {test} WER", f"sat large {test} WER", pytest.approx(0.0)),
+            (f"sat {test} WER", f"sat large {test} WER", pytest.approx(50.0)),
+        ]

@@ -23,11 +23,13 @@ from ..report import (
     utterance_section,
     write_report,
 )
+from ..scoring import Comparison, compare
 from ..training import best_point
+from .ladder_ending import comparison_table, described
 from .results import ResultRow, results_table, write_results
 from .stages import Run
 from .systems import System
-from .tasks import read_json, read_tuning
+from .tasks import read_json, read_tuning, write_json
 from .tested import Tested, chosen
 
 
@@ -47,7 +49,7 @@ class Result:
 
 
 def finish(run: Run, title: str, results: Sequence[Result], corpus: Corpus) -> None:
-    """Write OUT/results.json and OUT/report.html, print the table, and transcribe one held-out recording.
+    """Write OUT/results.json, comparisons.json and report.html, print tables, and transcribe one held-out recording.
 
     results: the first one is the headline, which the report looks at closely. The recording is transcribed with the
         first system that needs nothing but the recording itself, if there is one.
@@ -56,6 +58,8 @@ def finish(run: Run, title: str, results: Sequence[Result], corpus: Corpus) -> N
     alone = next((r for r in results if r.system.adaptation != "speaker"), headline)
     rows = [r.row for r in results]
     write_results(run.folder / "results.json", rows)
+    pairs = compared(results)
+    write_json(run.folder / "comparisons.json", [{"first": a, "second": b, **c._asdict()} for a, b, c in pairs])
     folder = alone.tested.tests[0] / "model"
     model = load(folder)
     shown = _typical(alone.tested, corpus)
@@ -70,6 +74,8 @@ def finish(run: Run, title: str, results: Sequence[Result], corpus: Corpus) -> N
     _say(results_table(rows))
     for line in _spread(results):
         _say(line)
+    if pairs:
+        _say("\n" + comparison_table(pairs))
     for r in _first_of_each(results, lambda r: (r.system.name, r.test)):
         if r.tested.edges is not None:
             _say("")
@@ -91,12 +97,35 @@ def with_chosen(results: Sequence[Result], test: str, variants: Sequence[str]) -
     first = next((r for r in results if r.test == test), None)
     if first is None:
         return list(results)
-    same = [r for r in results if (r.test, r.seed, r.system.front_end) == (test, first.seed, first.system.front_end)]
+    same = [r for r in results if _kind(r) == _kind(first)]
     candidates = [r for r in same if r.system.variant in variants and r.system.adaptation == first.system.adaptation]
     if {r.system.variant for r in candidates} != set(variants):
         return list(results)
     best = chosen([r.tested for r in candidates])
     return [*results, Result(replace(first.system, variant="chosen"), test, first.seed, best)]
+
+
+def _kind(result: Result) -> tuple:
+    return result.test, result.seed, result.system.model, result.system.front_end
+
+
+def compared(results: Sequence[Result]) -> list[tuple[str, str, Comparison]]:
+    """Models above monophones beside the nearest one below, and beside that which decoding was tuned with, if another.
+
+    The paired bootstrap of systems that are named as in `described`, of the same test and seed.
+    """
+    found = []
+    for second in results:
+        same = {r.system: r for r in results if (r.test, r.seed) == (second.test, second.seed)}
+        below = second.system.below
+        while below is not None and below not in same:
+            below = below.below
+        for other in (below, second.system.tuned_as):
+            if other in same:
+                first = same[other]
+                difference = compare(first.tested.score(), second.tested.score())
+                found.append((described(first.row), described(second.row), difference))
+    return found
 
 
 def ship(target: Path, results: Sequence[Result], card: Path) -> None:

@@ -2,12 +2,13 @@
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ..features.pipeline import FeaturePipeline
 from ..gmm.mono import MonoOptions
+from ..ladder import STAGES, Sizes
 from .copies import speed_prefix
 from .stages import Run
 from .tasks import Features, test, train, tune
@@ -27,20 +28,26 @@ class Grid:
 class System:
     """One way to build a recogniser: everything but the data and the seed.
 
-    features: the pipeline, as in model.json. adaptation: see ResultRow.
+    features: the pipeline, as in model.json; without what training adds to it, where the model is not "mono".
+    options: of monophones, or the sizes of a model above them. adaptation: see ResultRow.
+    model: a stage of asr.ladder. below: the system whose model and alignment a model above "mono" starts from.
+    tuned_as: the system whose errors on held-out data choose the decoding options, so that of this one only the models
+        that are tested are trained; None: its own.
     speeds: of the training recordings, 1.0 is as they are; see `speed_copies`. Without any, only copies are trained on.
     copies: prefixes of the ids of further copies of the training recordings, which must be among the data.
     warps: of the mel filters, to choose each speaker's from (see asr.adaptation); empty where none is chosen.
     """
 
     features: FeaturePipeline
-    options: MonoOptions
+    options: MonoOptions | Sizes
     adaptation: str
     variant: str = ""
     model: str = "mono"
     speeds: tuple[float, ...] = (1.0,)
     copies: tuple[str, ...] = ()
     warps: tuple[float, ...] = ()
+    below: "System | None" = None
+    tuned_as: "System | None" = None
 
     @property
     def front_end(self) -> str:
@@ -57,6 +64,18 @@ class System:
         """A name for folders."""
         parts = (self.model, self.front_end, self.variant, self.adaptation)
         return "-".join(p for p in parts if p)
+
+
+def rungs_above(mono: System, sizes: Sizes) -> list[System]:
+    """The models above monophones, each trained from the one below.
+
+    mono: its features end with derivatives, which are left out for the others: asr.ladder adds what each of them needs.
+    """
+    found = [mono]
+    features = replace(mono.features, steps=mono.features.steps[:-1])
+    for model in STAGES[1:]:
+        found.append(replace(mono, features=features, options=sizes, model=model, below=found[-1]))
+    return found[1:]
 
 
 def warped_name(front_end: str, warp: float) -> str:
@@ -113,7 +132,7 @@ class Bench:
         """Train, tune and test a system on every fold; what is there already is not done again."""
         trained, tested, tunings = [], [], []
         for fold in folds:
-            tuned = [self._tuned(system, part) for part in fold.held_out]
+            tuned = [self._tuned(system.tuned_as or system, part) for part in fold.held_out]
             tunings.append(tuned)
             model = self._trained(system, fold.model or fold.name, fold.train, seed)
             data, beam = self._data(system), self.grid.beam
@@ -135,8 +154,10 @@ class Bench:
         return self._stage(f"tune-{system.name}-{part.name}-on-{heard}", tune, inputs)
 
     def _trained(self, system: System, name: str, ids: tuple[str, ...], seed: int) -> Path:
+        """A trained model; those below it are trained first."""
+        below = None if system.below is None else self._trained(system.below, name, ids, seed)
         inputs: dict[str, Any] = {"data": self._data(system), "ids": ids, "lexicon": self.lexicon, "system": system}
-        inputs |= {"seed": seed, "n_jobs": self.n_jobs, "fallback": self.fallback}
+        inputs |= {"seed": seed, "n_jobs": self.n_jobs, "fallback": self.fallback, "below": below}
         return self._stage(f"train-{system.name}-{name}-seed{seed}", train, inputs)
 
     def _stage(self, name: str, make: Callable[..., None], inputs: dict[str, Any]) -> Path:

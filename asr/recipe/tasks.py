@@ -6,7 +6,7 @@ Each function writes into the folder that `Run.stage` hands it, and the next sta
 import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from ..errors import CorpusError
 from ..features.extract import extract
 from ..features.pipeline import FeaturePipeline
 from ..files import write_text
+from ..ladder import Rung, Sizes, train_rung
 from ..lang.lexicon import Lexicon
 from ..model import load
 from ..synth import SynthOptions, synthesise_digits
@@ -85,20 +86,31 @@ def train(
     n_jobs: int,
     fallback: str | None,
     progress: Callable[[int, int], None],
+    below: Path | None = None,
 ) -> None:
-    """A trained model with its graph in `folder`/model, and the log of its training."""
+    """A trained model with its graph in `folder`/model, its alignment, and the log of its training.
+
+    below: the same of the model that it starts from, whose processor time counts too.
+    """
     begin = cpu_seconds()
     heard, words = each(data, lambda path: with_copies(path, ids, system)), Lexicon.load(lexicon)
     settings: dict[str, Any] = {"seed": seed, "n_jobs": n_jobs, "progress": progress}
     warps: dict[str, float] = {}
-    if isinstance(heard, Data):
-        model, result = train_monophone(heard, words, system.features, system.options, **settings)
+    if isinstance(system.options, Sizes):
+        assert isinstance(heard, Data) and below is not None  # warps are of monophones
+        settings |= {"pipeline": system.features, "sizes": system.options}
+        rung = train_rung(system.model, heard, words, Rung.load(below), **settings)
     else:
-        model, result, warps = train_vtln(heard, words, system.features, system.options, **settings)
+        if isinstance(heard, Data):
+            model, result = train_monophone(heard, words, system.features, system.options, **settings)
+        else:
+            model, result, warps = train_vtln(heard, words, system.features, system.options, **settings)
+        rung = Rung(model, result.alignments, result.failures, result.log)
     seconds = cpu_seconds() - begin
-    with_graph(model, fallback=fallback).save(folder / "model")
-    log = [asdict(r) for r in result.log]
-    write_json(folder / "training.json", {"train_cpu_seconds": seconds, "log": log, "warps": warps})
+    replace(rung, model=with_graph(rung.model, fallback=fallback)).save(folder)
+    seconds += 0.0 if below is None else read_json(below / "training.json")["train_cpu_seconds"]
+    told = {"train_cpu_seconds": seconds, "warps": warps}
+    write_json(folder / "training.json", read_json(folder / "training.json") | told)
 
 
 def tune(folder: Path, data: Features, trained: Path, ids: Sequence[str], grid: "Grid") -> None:

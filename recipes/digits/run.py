@@ -1,4 +1,4 @@
-"""Spoken digits with a monophone GMM-HMM: features, training, tuning on held-out speech, test, report.
+"""Spoken digits with the ladder of GMM-HMMs: features, training, tuning on held-out speech, test, report.
 
     python recipes/digits/run.py --corpus DIR --out build/digits    the Free Spoken Digit Dataset in DIR or below it
     python recipes/digits/run.py --corpus synth --out build/demo    speech synthesised on the spot
@@ -23,20 +23,22 @@ from corpora import (  # type: ignore[import-not-found]
 )
 from systems import (  # type: ignore[import-not-found]
     AGAINST_MISMATCH,
-    SEVERAL_SEEDS,
     SHIPPED,
     VARIANTS,
     Settings,
     all_systems,
+    has_several_seeds,
 )
 
 from asr.corpus import Corpus, Utterance
+from asr.ladder import STAGES
 from asr.recipe import Run, load_config, run_recipe
 from asr.recipe.copies import copied, speed_copies, speed_prefix
 from asr.recipe.ending import Result, finish, ship, with_chosen
 from asr.recipe.strings import PADDED, join_strings, padded_copies, spoken
 from asr.recipe.systems import Bench, System, warped_name
 from asr.recipe.tasks import extract_features
+from asr.training import has_pynini
 
 HERE = Path(__file__).resolve().parent
 LEXICON = HERE.parents[1] / "lang" / "digits" / "lexicon.tsv"
@@ -50,7 +52,7 @@ def main() -> None:
         write_lists(read_fsdd(Path(arguments.corpus)), settings.string_seed)
         return
     run = Run(arguments.out)
-    systems = {s: tests for s, tests in all_systems(settings).items() if s.variant in arguments.variants}
+    systems = {s: tests for s, tests in all_systems(settings).items() if wanted(s, arguments)}
     if arguments.corpus == "synth":
         systems = {s: ("synth",) for s in systems if s.variant == "causal"}
         corpus, copies, truth = synthesised(run), [], None
@@ -70,14 +72,20 @@ def main() -> None:
     results = [
         Result(system, name, seed, bench.test(system, folds, seed))
         for name, (folds, n_seeds) in tests.items()
-        for system, wanted in systems.items()
-        if name in wanted
-        for seed in settings.seeds[: min(n_seeds if system.variant in SEVERAL_SEEDS else 1, arguments.seeds)]
+        for system, those in systems.items()
+        if name in those
+        for seed in settings.seeds[: min(n_seeds if has_several_seeds(system) else 1, arguments.seeds)]
     ]
     results = with_chosen(results, "loso", AGAINST_MISMATCH)
     finish(run, "Spoken digits", results, corpus)
     if arguments.ship:
         ship(arguments.ship, [r for r in results if r.system.variant == SHIPPED], LEXICON.parent / "CARD.md")
+
+
+def wanted(system: System, arguments: argparse.Namespace) -> bool:
+    """Whether a system was asked for, and its graphs can be built here; those of monophones come with the package."""
+    asked = system.variant in arguments.variants and system.model in arguments.models
+    return asked and (system.model == "mono" or has_pynini())
 
 
 def all_features(
@@ -101,14 +109,18 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--out", default="build/digits", metavar="DIR", help="where everything goes (%(default)s)")
     parser.add_argument("--tests", default=",".join(TESTS), metavar="NAMES", help="only these (%(default)s)")
     parser.add_argument("--variants", default=",".join(VARIANTS), metavar="NAMES", help="only these (%(default)s)")
+    parser.add_argument("--models", default=",".join(STAGES), metavar="NAMES", help="only these (%(default)s)")
     parser.add_argument("--seeds", type=int, default=99, metavar="N", help="no more than N seeds a test")
     parser.add_argument("--ship", type=Path, metavar="DIR", help="also write the best streaming model, with its card")
     parser.add_argument("--make-lists", action="store_true", help="only write the lists of strings anew")
     arguments = parser.parse_args()
     arguments.tests = arguments.tests.split(",")
+    arguments.models = arguments.models.split(",")
     arguments.variants = arguments.variants.split(",")
     if not set(arguments.variants) <= set(VARIANTS):
         parser.error(f"--variants takes {','.join(VARIANTS)} or some of them")
+    if not set(arguments.models) <= set(STAGES):
+        parser.error(f"--models takes {','.join(STAGES)} or some of them")
     arguments.variants = ["" if v == "plain" else v for v in arguments.variants]
     if not set(arguments.tests) <= set(TESTS) or (arguments.ship and set(arguments.tests) != set(TESTS)):
         parser.error(f"--tests takes {','.join(TESTS)} or some of them; --ship needs them all")

@@ -1,19 +1,20 @@
 """The systems that the digits recipe compares, and the settings of digits.toml."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from asr.adaptation import WARPS
 from asr.features import LpcOptions, MfccOptions
 from asr.features.pipeline import FeaturePipeline
 from asr.gmm.mono import MonoOptions
+from asr.ladder import Sizes
 from asr.recipe.strings import PADDED
-from asr.recipe.systems import Grid, System
+from asr.recipe.systems import Grid, System, rungs_above
 
 SINGLE, CONNECTED = ("official", "loso"), ("connected-official", "connected-loso")
 SHIPPED = "causal-robust"  # the variant that is shipped with the package
 AGAINST_MISMATCH = ("", "vars", "vtln", "speed", "robust")  # of which each fold of loso chooses one
-SEVERAL_SEEDS = ("", "robust", "causal", SHIPPED)  # variants that are trained with every seed for the official tests
+SEVERAL_SEEDS = ("", "robust", "causal", SHIPPED)  # of monophones, variants whose official tests have every seed
 VARIANTS = ("plain", "vars", "vtln", "speed", "padded", "robust", "causal", SHIPPED)
 
 
@@ -30,7 +31,14 @@ class Settings:
     mfcc: MfccOptions
     lpcc: LpcOptions
     mono: MonoOptions
+    sizes: Sizes
+    robust_sizes: Sizes
     grid: Grid
+
+
+def has_several_seeds(system: System) -> bool:
+    """Whether a system is trained with every seed for the official tests."""
+    return system.model == "mono" and system.variant in SEVERAL_SEEDS
 
 
 def all_systems(settings: Settings) -> dict[System, tuple[str, ...]]:
@@ -39,7 +47,8 @@ def all_systems(settings: Settings) -> dict[System, tuple[str, ...]]:
     The plain ones are normalised with the mean of all of a speaker's recordings, as in Kaldi's recipes. Against the
     mismatch of speakers: "vars" divides by the speaker's standard deviation too, "vtln" also chooses a warp for each
     speaker, "speed" is trained on the recordings at other speeds too. "padded" is trained on the recordings with pauses
-    around them. "robust" does all of that but vtln. The causal ones know nothing but the past.
+    around them. "robust" does all of that but vtln. The causal ones know nothing but the past. Above the monophones are
+    all rungs of the plain system, and the last one of the robust system, with the decoding options of the plain one.
     """
     mfcc: dict[str, Any] = {"kind": "mfcc", "options": asdict(settings.mfcc)}
     lpcc: dict[str, Any] = {"kind": "lpcc", "options": asdict(settings.lpcc)}
@@ -53,14 +62,18 @@ def all_systems(settings: Settings) -> dict[System, tuple[str, ...]]:
         return System(pipeline, settings.mono, "none" if cmvn is causal else "speaker", variant, **more)
 
     more: dict[str, Any] = {"speeds": settings.speeds, "copies": (PADDED,)}
+    plain, robust = system(mfcc, mean), system(mfcc, both, "robust", **more)
+    above = rungs_above(plain, settings.sizes)
     return {
-        system(mfcc, mean): (*SINGLE, *CONNECTED),
+        plain: (*SINGLE, *CONNECTED),
         system(lpcc, mean): (*SINGLE, *CONNECTED),
         system(mfcc, both, "vars"): SINGLE,
         system(mfcc, both, "vtln", warps=WARPS[::2]): SINGLE,
         system(mfcc, mean, "speed", speeds=settings.speeds): SINGLE,
         system(mfcc, mean, "padded", speeds=(), copies=(PADDED,)): ("official", "connected-official"),
-        system(mfcc, both, "robust", **more): (*SINGLE, *CONNECTED),
+        robust: (*SINGLE, *CONNECTED),
         system(mfcc, causal, "causal"): (*SINGLE, *CONNECTED),
         system(mfcc, causal, SHIPPED, **more): (*SINGLE, *CONNECTED),
+        **dict.fromkeys(above, SINGLE),
+        replace(rungs_above(robust, settings.robust_sizes)[-1], tuned_as=above[-1]): SINGLE,
     }
