@@ -10,7 +10,7 @@ from typing import Any
 from ..errors import AsrError, ConfigError
 from ..files import write_text
 
-ADAPTATIONS = ("none", "speaker", "utterance")
+ADAPTATIONS = ("none", "speaker", "session", "utterance")
 METRICS = ("wer", "cer", "per")
 KEY = ("model", "features", "variant", "adaptation", "test", "metric", "seed")
 
@@ -22,7 +22,7 @@ class ResultRow:
     model: str  # e.g. "mono"
     features: str  # e.g. "mfcc"
     variant: str  # empty for the plain system, else e.g. "vtln"
-    adaptation: str  # what of the test speaker's audio was used beyond the utterance's past: none, speaker, utterance
+    adaptation: str  # what of the test speaker's audio was used beyond the utterance's past: see ADAPTATIONS
     test: str  # name of the test set
     metric: str  # wer, cer or per
     seed: int

@@ -70,12 +70,12 @@ def main() -> None:
             kinds = (settings.words, settings.open)
             tests += [bench.test(whole, systems[-1], grammar, settings.word_search) for grammar in kinds]
         elif name == "speaker-out":
-            folds = without_one_speaker(whole, train.speaker_of | dev.speaker_of, bench)
+            folds = without_one_speaker(whole, voices(train) | voices(dev), bench)
             tests += [bench.pooled(name, folds, s, settings.units, settings.unit_search) for s in systems]
         else:
             part = less_data(whole, name, settings.seed, bench)
             tests += [bench.test(part, s, settings.units, settings.unit_search) for s in systems]
-    finish(run, "Mboshi", tests, letters, dev.speaker_of, settings.seed)
+    finish(run, "Mboshi", tests, letters, voices(dev), settings.seed)
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -94,13 +94,21 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def read_corpus(folder: Path, part: str) -> Corpus:
-    """The recordings of train/ or dev/: X.ogg with its words in X.mb.cleaned; names begin with the speaker's."""
+    """The recordings of train/ or dev/: X.ogg with its words in X.mb.cleaned.
+
+    Names begin with the speaker's and the session's, SPEAKER_DATE-TIME_...; a speaker in a session is adapted to.
+    """
     if not (folder / part).is_dir():
         raise CorpusError(
             f"{folder}: has no folder {part}/; give the folder that holds train/ and dev/, with recordings and "
             ".mb.cleaned transcripts (github.com/besacier/mboshi-french-parallel-corpus)"
         )
-    return Corpus.from_folder(folder / part, speaker=r"^[^_]+", text_suffix=".mb.cleaned")
+    return Corpus.from_folder(folder / part, speaker=r"^[^_]+_[^_]+", text_suffix=".mb.cleaned")
+
+
+def voices(corpus: Corpus) -> dict[str, str]:
+    """Utterance id -> who speaks, in whichever session."""
+    return {u: speaker.split("_")[0] for u, speaker in corpus.speaker_of.items()}
 
 
 def all_data(train: Corpus, dev: Corpus, settings: Settings) -> Part:
@@ -125,7 +133,10 @@ def less_data(whole: Part, name: str, seed: int, bench: Bench) -> Part:
 
 
 def without_one_speaker(whole: Part, speaker_of: dict[str, str], bench: Bench) -> Sequence[Part]:
-    """A part for each speaker, who is neither trained nor tuned on, and whose dev utterances are the test set."""
+    """A part for each speaker, who is neither trained nor tuned on, and whose dev utterances are the test set.
+
+    speaker_of: see `voices`.
+    """
     parts = []
     for speaker in sorted({speaker_of[u] for u in whole.test}):
         train, held_out = ([u for u in ids if speaker_of[u] != speaker] for ids in (whole.train, whole.held_out))
