@@ -18,8 +18,9 @@ What is left of differences in training:
 - an utterance is given up in pass 0 where ten random paths are too long for it, ours then takes the shortest;
 - aligning, Kaldi keeps the best 20 states whatever the beam; ours keeps those within the beam.
 
-Of these only the random paths matter, and they do: from Kaldi's pass 0 our training has Kaldi's log-likelihood a frame
-to 0.02 in passes 1 to 4, but other paths change it by 0.4 in pass 5, and by 0.2 at the end. Compare several seeds.
+Of these only the random paths matter, but they do: trained from Kaldi's pass 0 (of seed 0), ours has its log-likelihood
+a frame to 0.02 in passes 1 to 4, and makes 42.44 % errors on dev where Kaldi's makes 42.67 and ours from its own pass 0
+43.58. The log-likelihoods at the end differ by up to 0.3, mostly of silence, and do not tell which model is better.
 
 Time: that of one process of the peer, without reading; for each frame it is called from Python, which costs it some
 microseconds. Ours is that of the recipe's stage, all processes, lexicon and features read and alignments written.
