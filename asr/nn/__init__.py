@@ -1,0 +1,60 @@
+"""Acoustic networks in torch: models, training and export.
+
+The names below load their modules, and with them torch, when they are first used; the settings of networks
+(`DnnConfig` and the like, `config_from_json`) need no torch, so a recipe can be read where it is not installed.
+"""
+
+import importlib
+import importlib.util
+from typing import TYPE_CHECKING, Any
+
+from ..errors import AsrError
+from .networks import (
+    AttentionConfig,
+    CnnConfig,
+    DnnConfig,
+    NetworkConfig,
+    RecurrentConfig,
+    TdnnConfig,
+    build,
+    config_from_json,
+    register,
+    to_json,
+)
+
+if TYPE_CHECKING:
+    from .layers import Network
+
+_HOME = {"Network": "layers"}
+
+__all__ = [
+    "AttentionConfig",
+    "CnnConfig",
+    "DnnConfig",
+    "Network",
+    "NetworkConfig",
+    "RecurrentConfig",
+    "TdnnConfig",
+    "build",
+    "config_from_json",
+    "register",
+    "require_torch",
+    "to_json",
+]
+
+
+def require_torch() -> None:
+    """Raises AsrError with the command that installs torch, if it is missing; for the start of what needs networks."""
+    if importlib.util.find_spec("torch") is None:
+        raise AsrError("networks need torch, which is not installed; install it with: pip install 'hclg[nn]'")
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    require_torch()
+    return getattr(importlib.import_module(f".{_HOME[name]}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

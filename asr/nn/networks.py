@@ -1,0 +1,180 @@
+"""The settings of each kind of network, and the networks built from them. Importing this does not import torch."""
+
+import dataclasses
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args, get_origin, get_type_hints
+
+from ..errors import ConfigError, did_you_mean
+
+if TYPE_CHECKING:
+    from .layers import Network
+
+Activation = Literal["sigmoid", "tanh", "relu", "leaky_relu", "elu", "selu", "gelu", "silu", "softplus"]
+Normalization = Literal["batch", "layer", "none"]
+Initialization = Literal["xavier", "he", "orthogonal"]
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """What every kind of network can choose. A subclass adds its own settings and the `kind` it is known by.
+
+    Raises ConfigError for a name that is not one of the choices, ValueError for a number out of range.
+    """
+
+    kind: ClassVar[str] = ""
+
+    activation: Activation = "relu"
+    normalization: Normalization = "batch"  # after the activation, as in Kaldi's relu-batchnorm-layer
+    dropout: float = 0.1  # share of the values set to zero in training
+    initialization: Initialization = "he"  # of the weights; biases begin at 0
+    zero_output: bool = True  # the output layer begins at 0: every class equally likely, as in Kaldi's chain networks
+    subsampling: int = 1  # input frames to one row of output; 3 for LF-MMI
+
+    def __post_init__(self) -> None:
+        for name, hint in get_type_hints(type(self)).items():
+            if get_origin(hint) is Literal and getattr(self, name) not in get_args(hint):
+                value, known = getattr(self, name), get_args(hint)
+                listed = ", ".join(map(repr, known))
+                hint_text = did_you_mean(str(value), known)
+                raise ConfigError(f"{type(self).__name__}.{name} is {value!r}{hint_text} (known: {listed})")
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout={self.dropout}; it is at least 0 and below 1")
+        if self.subsampling < 1:
+            raise ValueError(f"subsampling={self.subsampling}; it must be 1 or more")
+
+
+@dataclass(frozen=True)
+class DnnConfig(NetworkConfig):
+    """A feed-forward network over spliced frames: the classical hybrid."""
+
+    kind: ClassVar[str] = "dnn"
+
+    context: int = 5  # frames on each side that one output sees
+    hidden: tuple[int, ...] = (512, 512, 512, 512)  # width of each layer
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_sizes(self, "hidden")
+        if self.context < 0:
+            raise ValueError(f"context={self.context}; it must be 0 or more")
+
+
+@dataclass(frozen=True)
+class TdnnConfig(NetworkConfig):
+    """A time-delay network: each layer splices a few frames of the layer below."""
+
+    kind: ClassVar[str] = "tdnn"
+
+
+@dataclass(frozen=True)
+class CnnConfig(NetworkConfig):
+    """Convolutions over time and frequency."""
+
+    kind: ClassVar[str] = "cnn"
+
+
+@dataclass(frozen=True)
+class RecurrentConfig(NetworkConfig):
+    """An LSTM or GRU, in one direction or both."""
+
+    kind: ClassVar[str] = "recurrent"
+
+
+@dataclass(frozen=True)
+class AttentionConfig(NetworkConfig):
+    """A self-attention encoder."""
+
+    kind: ClassVar[str] = "attention"
+
+
+# kind -> settings, and the network as a class or as "module.Class" of this package, imported when it is built.
+_REGISTRY: dict[str, tuple[type, Any]] = {
+    "dnn": (DnnConfig, "dnn.Dnn"),
+}
+_BUILT_IN = frozenset(_REGISTRY)
+
+
+def register(kind: str, config_class: type, network_class: type) -> None:
+    """Makes a network of one's own known by a name, for `build`, model directories and recipes.
+
+    kind: the name in "kind" of a JSON or TOML table; registering it again replaces it, but not those of this package.
+    config_class: a frozen dataclass with `kind: ClassVar[str]` of the same name, best a subclass of NetworkConfig.
+    network_class: called as network_class(config, dim, n_outputs); see `asr.nn.Network`.
+    Raises ConfigError if the name is taken or the two names differ.
+    """
+    if kind in _BUILT_IN:
+        raise ConfigError(f"network kind {kind!r} is one of the toolkit's own; give yours another name")
+    if not dataclasses.is_dataclass(config_class) or getattr(config_class, "kind", None) != kind:
+        raise ConfigError(f"{config_class.__name__} must be a dataclass with kind: ClassVar[str] = {kind!r}")
+    _REGISTRY[kind] = (config_class, network_class)
+
+
+def build(config: NetworkConfig, dim: int, n_outputs: int, *, seed: int = 0) -> "Network":
+    """A network with initial weights, in training mode on the CPU.
+
+    dim: of the input features. n_outputs: columns of the output, e.g. pdfs.
+    seed: of the initial weights; the same seed gives the same network. torch's own random state is left as it was.
+    Raises ConfigError for settings that no registered network has, AsrError if torch is missing.
+
+    Before training, `network.normalize.set_statistics(mean, std)` takes those of the training features.
+    """
+    from . import require_torch
+
+    if _REGISTRY.get(config.kind, (None,))[0] is not type(config):
+        raise ConfigError(f"{type(config).__name__} is not registered as a network; call asr.nn.register first")
+    require_torch()
+    import torch
+
+    home = _REGISTRY[config.kind][1]
+    if isinstance(home, str):
+        module, name = home.split(".")
+        home = getattr(importlib.import_module(f".{module}", __package__), name)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = home(config, dim, n_outputs)
+    missing = [a for a in ("dim", "n_outputs", "subsampling", "normalize") if not hasattr(network, a)]
+    if missing:
+        raise ConfigError(f"{home.__name__} lacks {', '.join(missing)}; make it a subclass of asr.nn.Network")
+    return network
+
+
+def to_json(config: NetworkConfig) -> dict[str, Any]:
+    """A config as a JSON object: its "kind", then every setting, tuples as lists."""
+    return {"kind": config.kind, **_listed(dataclasses.asdict(config))}
+
+
+def config_from_json(table: Mapping[str, Any], *, where: str = "network: ") -> NetworkConfig:
+    """The config that `to_json` wrote, or a [network] table of a recipe; settings left out have their defaults.
+
+    where: put before each name in messages, e.g. "model.json: network.".
+    Raises ConfigError for an unknown kind or setting (with the nearest known one) or a wrong value.
+    """
+    from ..recipe.config import from_table
+
+    settings = dict(table)
+    kind = settings.pop("kind", None)
+    if kind not in _REGISTRY:
+        hint = did_you_mean(str(kind), _REGISTRY)
+        raise ConfigError(
+            f"{where}kind is {kind!r}{hint} (known: {', '.join(_REGISTRY)}); "
+            "a network of your own must be registered with asr.nn.register before it is loaded"
+        )
+    return from_table(_REGISTRY[kind][0], settings, where=where)
+
+
+def _listed(value: Any) -> Any:
+    """The value with tuples as lists, all the way down."""
+    if isinstance(value, dict):
+        return {k: _listed(v) for k, v in value.items()}
+    return [_listed(v) for v in value] if isinstance(value, (tuple, list)) else value
+
+
+def _check_sizes(config: NetworkConfig, *names: str) -> None:
+    """Raises ValueError unless each of these settings is one or more numbers of at least 1."""
+    for name in names:
+        value = getattr(config, name)
+        sizes = value if isinstance(value, tuple) else (value,)
+        if not sizes or min(sizes) < 1:
+            raise ValueError(f"{name}={value}; every size must be 1 or more")
