@@ -6,6 +6,8 @@
     transforms.npz   what the feature pipeline learned  am.npz     the acoustic model
     HCLG.fst         the decoding graph                 README.md  the model's card
     aligner.npz      of a model that adapts to speakers: the acoustic model of the first pass
+    am.safetensors or am.onnx instead, with priors in am.npz, where the acoustic model is a network, and adapter.npz
+        where GMMs adapt its features
 
 Nothing in it is code, and nothing is unpickled: loading a stranger's model runs nothing of the stranger's.
 """
@@ -21,7 +23,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from ._version import __version__
 from .errors import AudioError, GraphError, ModelError, did_you_mean
 from .features.pipeline import FeaturePipeline
 from .files import kind_of, replacing, sha256
@@ -30,7 +31,7 @@ from .hmm.tree import ContextDependency
 from .lang.lexicon import Lexicon
 from .lang.subwords import whole_words
 from .lang.word_times import word_segments
-from .model_directory import ADAPTED_KIND, CONVENTIONS, FORMAT, KIND, read_directory
+from .model_directory import read_directory, write_parts
 
 if TYPE_CHECKING:
     from .decoding import BestPath, ViterbiDecoder
@@ -113,7 +114,8 @@ class Model:
     lexicon, topology and transitions, tree: what the graph was built from.
     acoustic: log-likelihoods of pdfs.
     aligner: of speaker-adaptive training, where `acoustic` is for features after a speaker's fMLLR transform: the model
-        for features as they are. Decoding is then in two passes (asr.speaker_passes).
+        for features as they are. Decoding is then in several passes (asr.speaker_passes).
+    adapter: where `acoustic` is a network for such features: the GMMs that the transforms are estimated with.
     graph: HCLG, or None for a model that only aligns.
     decoding: scales and beams.
     seed: of the training run.
@@ -131,6 +133,7 @@ class Model:
     seed: int = 0
     card: str = ""
     aligner: AcousticModel | None = None
+    adapter: AcousticModel | None = None
     joiner: str = ""
 
     @property
@@ -141,12 +144,18 @@ class Model:
     @property
     def streaming(self) -> bool:
         """Whether nothing of a recording's future is needed: not by the features, nor to adapt to the speaker."""
-        return self.features.streaming and self.aligner is None
+        is_network = hasattr(self.acoustic, "subsampling")
+        return self.features.streaming and self.aligner is None and not is_network
 
     @property
     def frame_shift(self) -> float:
-        """Seconds from one frame to the next."""
+        """Seconds from one frame of features to the next."""
         return self.features.frame_shift
+
+    @property
+    def subsampling(self) -> int:
+        """Frames of features to one of log-likelihoods."""
+        return getattr(self.acoustic, "subsampling", 1)
 
     @cached_property
     def decoder(self) -> "ViterbiDecoder":
@@ -237,7 +246,7 @@ class Model:
 
     def align_finished(self, features: np.ndarray, text: str) -> Transcript:
         """Forced alignment of one utterance's features, float32 (n_frames, dim), after the whole pipeline."""
-        from .hmm.align import AlignOptions, align
+        from .hmm.align import AlignOptions, align, align_scored
         from .hmm.training_graph import training_graphs
 
         words = self.lexicon.encode(text)
@@ -246,11 +255,12 @@ class Model:
         graphs = training_graphs({"utterance": words}, self.lexicon, self.tree, self.transitions)
         scale = self.decoding.acoustic_scale
         options = AlignOptions(beam=200.0, retry_beam=1000.0, acoustic_scale=scale)
-        first = self.acoustic if self.aligner is None else self.aligner
-        found = align(graphs, {"utterance": features}, self.transitions, first.log_likelihoods, options)
-        if self.aligner is not None and not found.failures:
-            features = self._adapted(features, found.transition_ids["utterance"])
-            found = align(graphs, {"utterance": features}, self.transitions, self.acoustic.log_likelihoods, options)
+        if self.aligner is not None:
+            likelihoods = self.aligner.log_likelihoods
+            first = align(graphs, {"utterance": features}, self.transitions, likelihoods, options)
+            features = self._adapted(features, first.transition_ids.get("utterance", np.zeros(0, np.int32)))
+        scores = {"utterance": self.acoustic.log_likelihoods(features)}
+        found = align_scored(graphs, scores, self.transitions, options)
         if found.failures:
             raise ModelError(f"{text!r} cannot be aligned: {found.failures['utterance']}")
         score = scale * found.acoustic + found.graph
@@ -295,53 +305,20 @@ class Model:
 
     def _seconds(self, start: int, end: int) -> tuple[float, float]:
         """Times of the boundaries before two frames; what begins with the first frame begins with the recording."""
-        first = self.features.first_boundary
-        return round(start * self.frame_shift + first, 4) if start else 0.0, round(end * self.frame_shift + first, 4)
+        # With subsampling by 3, frame t stands for the frames 3 t - 1 to 3 t + 1 of the features.
+        first = self.features.first_boundary - (self.subsampling - 1) // 2 * self.frame_shift
+        shift = self.frame_shift * self.subsampling
+        return round(start * shift + first, 4) if start else 0.0, round(end * shift + first, 4)
 
     def save(self, directory: str | os.PathLike) -> Path:
         """Write the model directory, whole or not at all; an older one of that name is replaced."""
         with replacing(directory) as temporary:
             temporary.mkdir()
-            self._write_parts(temporary)
-            files = {p.name: _fingerprint(p) for p in sorted(temporary.iterdir())}
-            text = json.dumps({**self._description(), "files": files}, indent=2, ensure_ascii=False)
+            description = write_parts(self, temporary)
+            files = {p.name: {"bytes": p.stat().st_size, "sha256": sha256(p)} for p in sorted(temporary.iterdir())}
+            text = json.dumps({**description, "files": files}, indent=2, ensure_ascii=False)
             (temporary / "model.json").write_text(text + "\n", encoding="utf-8")
         return Path(directory)
-
-    def _description(self) -> dict[str, Any]:
-        return {
-            "format": FORMAT,
-            "kind": KIND if self.aligner is None else ADAPTED_KIND,
-            "sample_rate": self.sample_rate,
-            "streaming": self.streaming,
-            "features": self.features.to_json(),
-            "decoding": asdict(self.decoding),
-            "frame_shift": self.frame_shift,
-            "subsampling": 1,
-            "graph": CONVENTIONS,
-            **({"joiner": self.joiner} if self.joiner else {}),
-            "seed": self.seed,
-            "versions": {"hclg": __version__, "numpy": np.__version__},
-        }
-
-    def _write_parts(self, directory: Path) -> None:
-        self.lexicon.phones.save(directory / "phones.txt")
-        self.lexicon.words.save(directory / "words.txt")
-        self.lexicon.save(directory / "lexicon.tsv")
-        np.savez(
-            directory / "transitions.npz",
-            topology=np.array(json.dumps(self.transitions.topology.to_json())),
-            tuples=self.transitions.tuples,
-            log_probs=self.transitions.log_probs,
-        )
-        (directory / "tree.json").write_text(json.dumps(self.tree.to_json(), indent=1) + "\n", encoding="utf-8")
-        _save_arrays(directory / "transforms.npz", self.features.arrays())
-        _save_arrays(directory / "am.npz", self.acoustic.arrays())
-        if self.aligner is not None:
-            _save_arrays(directory / "aligner.npz", self.aligner.arrays())
-        if self.graph is not None:
-            self.graph.write(directory / "HCLG.fst")
-        (directory / "README.md").write_text(self.card or "No card was written for this model.\n", encoding="utf-8")
 
 
 def load(model: str | os.PathLike) -> Model:
@@ -389,11 +366,3 @@ def find_model(model: str | os.PathLike) -> Path:
 def is_silent(samples: np.ndarray) -> bool:
     """Whether nothing in the samples reaches -80 dB of full scale; a constant offset is silence too."""
     return len(samples) == 0 or float(np.max(samples) - np.min(samples)) / 2 < SILENCE_PEAK
-
-
-def _save_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    np.savez(path, **dict(arrays))  # type: ignore[arg-type]
-
-
-def _fingerprint(path: Path) -> dict[str, Any]:
-    return {"bytes": path.stat().st_size, "sha256": sha256(path)}

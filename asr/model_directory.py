@@ -1,14 +1,16 @@
-"""Reading a model directory with suspicion: what is damaged, foreign or hostile in it is an error at loading."""
+"""Writing a model directory, and reading one with suspicion: what is damaged, foreign or hostile in it is an error."""
 
 import contextlib
 import json
 import zipfile
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ._version import __version__
 from .audio import RATES
 from .errors import AsrError, GraphError, ModelError
 from .features.pipeline import FeaturePipeline
@@ -18,19 +20,65 @@ from .hmm.transitions import TransitionModel
 from .hmm.tree import ContextDependency, tree_from_json
 from .lang.lexicon import Lexicon
 from .lang.symbols import SymbolTable
+from .network_directory import ONNX_FILE, TORCH_FILE, NetworkModel, check_runnable, read_network, write_network
 
 if TYPE_CHECKING:
     from .gmm.model import DiagGmms
     from .graph.const_fst import Graph
+    from .model import AcousticModel, Model
 
 FORMAT = 1
 KIND, ADAPTED_KIND = "gmm-hmm", "gmm-hmm-fmllr"  # the second adapts to speakers, which older versions cannot
+NETWORK_KIND, ADAPTED_NETWORK_KIND = "dnn-hmm", "dnn-hmm-fmllr"  # GMMs adapt the features of the second to speakers
+_ADAPTED = {ADAPTED_KIND: ("aligner.npz",), ADAPTED_NETWORK_KIND: ("aligner.npz", "adapter.npz")}
 # How graphs and alignments are made here, in Kaldi's words.
 CONVENTIONS = {"reorder": True, "transition_scale": 1.0, "self_loop_scale": 0.1}
 _NEEDED = ("phones.txt", "words.txt", "lexicon.tsv", "transitions.npz", "tree.json", "transforms.npz", "am.npz")
 # Larger files are checked by size alone, and larger graphs by the decoder: reading a gigabyte takes its time.
 _HASHED_BYTES = 64 << 20
 _COPY_AGAIN = "copy the whole model directory again"
+
+
+def write_parts(model: "Model", directory: Path) -> dict[str, Any]:
+    """Write a model's files into a folder; returns what model.json says of it, but for the files."""
+    model.lexicon.phones.save(directory / "phones.txt")
+    model.lexicon.words.save(directory / "words.txt")
+    model.lexicon.save(directory / "lexicon.tsv")
+    np.savez(
+        directory / "transitions.npz",
+        topology=np.array(json.dumps(model.transitions.topology.to_json())),
+        tuples=model.transitions.tuples,
+        log_probs=model.transitions.log_probs,
+    )
+    (directory / "tree.json").write_text(json.dumps(model.tree.to_json(), indent=1) + "\n", encoding="utf-8")
+    _save_arrays(directory / "transforms.npz", model.features.arrays())
+    network: dict[str, Any] = {}
+    if isinstance(model.acoustic, NetworkModel):
+        network = write_network(directory, model.acoustic)
+    else:
+        _save_arrays(directory / "am.npz", model.acoustic.arrays())
+    for name, gmms in (("aligner.npz", model.aligner), ("adapter.npz", model.adapter)):
+        if gmms is not None:
+            _save_arrays(directory / name, gmms.arrays())
+    if model.graph is not None:
+        model.graph.write(directory / "HCLG.fst")
+    (directory / "README.md").write_text(model.card or "No card was written for this model.\n", encoding="utf-8")
+    kinds = (NETWORK_KIND, ADAPTED_NETWORK_KIND) if network else (KIND, ADAPTED_KIND)
+    return {
+        "format": FORMAT,
+        "kind": kinds[model.aligner is not None],
+        "sample_rate": model.sample_rate,
+        "streaming": model.streaming,
+        "features": model.features.to_json(),
+        "decoding": asdict(model.decoding),
+        "frame_shift": model.frame_shift,
+        "subsampling": 1,
+        "graph": CONVENTIONS,
+        **network,
+        **({"joiner": model.joiner} if model.joiner else {}),
+        "seed": model.seed,
+        "versions": {"hclg": __version__, "numpy": np.__version__},
+    }
 
 
 def read_directory(directory: Path) -> dict[str, Any]:
@@ -40,8 +88,9 @@ def read_directory(directory: Path) -> dict[str, Any]:
     format, or does not belong to the rest.
     """
     description = _read_description(directory)
-    _check_files(directory, description["files"], description["kind"])
-    is_adapted = description["kind"] == ADAPTED_KIND
+    _check_files(directory, description)
+    check_runnable(directory, description)
+    is_adapted = description["kind"] in _ADAPTED
     lexicon = _read_lexicon(directory)
     transitions, tree = _read_hmms(directory, lexicon)
     with _reading(directory / "transforms.npz"):
@@ -51,20 +100,30 @@ def read_directory(directory: Path) -> dict[str, Any]:
         if isinstance(rate, int) and rate != 0 and not RATES[0] <= rate <= RATES[1]:  # 0: features are given
             raise ModelError(f"sample_rate={rate}; need {RATES[0]} to {RATES[1]} Hz")
         features = FeaturePipeline.from_json(description["features"], transforms)
-        _check_features(description, features, is_adapted)
+        _check_features(description, features)
         decoding = {name: _number(name, value) for name, value in description["decoding"].items()}
         seed = int(description["seed"])
         joiner = description.get("joiner", "")  # older models have whole words
         if not isinstance(joiner, str) or joiner.split() not in ([], [joiner]):
             raise ModelError(f"joiner {joiner!r}; need a sign without blanks")
-    acoustic = _read_gmms(directory / "am.npz", features.dim, tree.n_pdfs)
+    aligner: DiagGmms | None = None
+    adapter: DiagGmms | None = None
+    if description["kind"] in (KIND, ADAPTED_KIND):
+        acoustic: AcousticModel = (gmms := _read_gmms(directory / "am.npz", features.dim, tree.n_pdfs))
+    else:
+        acoustic = _read_network(directory, description, features.dim, tree.n_pdfs)
+        if is_adapted:
+            gmms = adapter = _read_gmms(directory / "adapter.npz", features.dim, tree.n_pdfs)
+    if is_adapted:
+        aligner = _read_aligner(directory / "aligner.npz", gmms)
     return {
         "features": features,
         "lexicon": lexicon,
         "transitions": transitions,
         "tree": tree,
         "acoustic": acoustic,
-        "aligner": _read_aligner(directory / "aligner.npz", acoustic) if is_adapted else None,
+        "aligner": aligner,
+        "adapter": adapter,
         "graph": _read_graph(directory / "HCLG.fst", lexicon, transitions),
         "decoding": decoding,
         "seed": seed,
@@ -113,8 +172,9 @@ def _read_description(directory: Path) -> dict[str, Any]:
             f"{path}: format {description.get('format')!r}; this version of asr reads format {FORMAT}: use the version "
             f"that wrote it, {_written_by(description)}"
         )
-    if description.get("kind") not in (KIND, ADAPTED_KIND):
-        known = f"{KIND!r} and {ADAPTED_KIND!r}"
+    kinds = (KIND, ADAPTED_KIND, NETWORK_KIND, ADAPTED_NETWORK_KIND)
+    if description.get("kind") not in kinds:
+        known = ", ".join(map(repr, kinds))
         raise ModelError(f"{path}: kind {description.get('kind')!r}; this version of asr knows {known}")
     return description
 
@@ -125,8 +185,12 @@ def _written_by(description: Mapping[str, Any]) -> str:
     return f"hclg {version}" if version else "or train it again"
 
 
-def _check_files(directory: Path, files: Mapping[str, Any], kind: str) -> None:
-    needed = (*_NEEDED, "aligner.npz") if kind == ADAPTED_KIND else _NEEDED
+def _check_files(directory: Path, description: Mapping[str, Any]) -> None:
+    files, kind = description["files"], description["kind"]
+    needed: tuple[str, ...] = (*_NEEDED, *_ADAPTED.get(kind, ()))
+    if kind in (NETWORK_KIND, ADAPTED_NETWORK_KIND):
+        network = description.get("network_file")
+        needed = (*needed, network if network in (TORCH_FILE, ONNX_FILE) else TORCH_FILE)
     for name in (*needed, "README.md", *files):
         if Path(name).name != name or kind_of(directory / name) != "file":
             raise ModelError(f"{directory}: {name!r} is missing or not a file; {_COPY_AGAIN}")
@@ -174,14 +238,14 @@ def _read_hmms(directory: Path, lexicon: Lexicon) -> tuple[TransitionModel, Cont
     return transitions, tree
 
 
-def _check_features(description: Mapping[str, Any], features: FeaturePipeline, is_adapted: bool) -> None:
+def _check_features(description: Mapping[str, Any], features: FeaturePipeline) -> None:
     """Raise unless the pipeline works, and is the one that model.json describes."""
     features.finish([np.zeros((1, features.raw_dim), np.float32)], [""])
     facts = {
         "sample_rate": features.sample_rate,
-        "streaming": features.streaming and not is_adapted,
+        "streaming": features.streaming and description["kind"] == KIND,
         "frame_shift": features.frame_shift,
-        "subsampling": 1,
+        "subsampling": description.get("subsampling") if description["kind"] == NETWORK_KIND else 1,
         "graph": CONVENTIONS,
     }
     for name, value in facts.items():
@@ -209,11 +273,22 @@ def _read_gmms(path: Path, dim: int, n_pdfs: int) -> "DiagGmms":
     return gmms
 
 
-def _read_aligner(path: Path, acoustic: "DiagGmms") -> "DiagGmms":
-    """The model for features without a transform, whose Gaussians must be those of the other one."""
-    aligner = _read_gmms(path, acoustic.dim, acoustic.n_pdfs)
-    if not np.array_equal(aligner.offsets, acoustic.offsets):
-        raise ModelError(f"{path}: its Gaussians do not belong to those of am.npz; {_COPY_AGAIN}")
+def _read_network(directory: Path, description: Mapping[str, Any], dim: int, n_pdfs: int) -> NetworkModel:
+    path = directory / "am.npz"
+    with _reading(path):
+        arrays = load_arrays(path)
+    with _reading(directory / str(description.get("network_file"))):
+        acoustic = read_network(directory, description, arrays, dim, n_pdfs)
+        if acoustic.subsampling != description["subsampling"]:
+            raise ModelError(f"subsampling is {acoustic.subsampling}; model.json says {description['subsampling']!r}")
+    return acoustic
+
+
+def _read_aligner(path: Path, adapted: "DiagGmms") -> "DiagGmms":
+    """The model for features without a transform, whose Gaussians must be those of the one for adapted features."""
+    aligner = _read_gmms(path, adapted.dim, adapted.n_pdfs)
+    if not np.array_equal(aligner.offsets, adapted.offsets):
+        raise ModelError(f"{path}: its Gaussians do not belong to those for adapted features; {_COPY_AGAIN}")
     return aligner
 
 
@@ -239,3 +314,7 @@ def _read_graph(path: Path, lexicon: Lexicon, transitions: TransitionModel) -> "
     if not (graph.arcs["weight"].min() > -np.inf and graph.states["final"].min() > -np.inf):
         raise GraphError(f"{path}: has a cost of minus infinity; build it anew")
     return graph
+
+
+def _save_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    np.savez(path, **dict(arrays))  # type: ignore[arg-type]

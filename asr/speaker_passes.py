@@ -2,7 +2,8 @@
 
 The first pass decodes with the model for features as they are. What it recognised gives each speaker a transform, which
 brings his or her features near to the adapted model. The second pass decodes the transformed features with that one,
-which gives a better transform, and the last pass decodes what that one makes of the features.
+which gives a better transform, and the last pass decodes what that one makes of the features; where there is a network
+for such features, the last pass is the network's.
 """
 
 import logging
@@ -17,7 +18,7 @@ from .gmm.fmllr import Fmllr
 if TYPE_CHECKING:
     from .features.table import FeatureTable
     from .gmm.model import DiagGmms
-    from .model import Model
+    from .model import AcousticModel, Model
 
 logger = logging.getLogger(__name__)
 
@@ -44,11 +45,13 @@ def scores(
             yield u, model.acoustic.log_likelihoods(features[u])
         return
     transforms: dict[str, Fmllr] = {}
+    adapter = model.acoustic if model.adapter is None else model.adapter
     for _ in range(estimates):
-        heard = {u: model.decoder.decode(_adapted(model, u, features, speakers, transforms)).labels for u in features}
+        loglikes = ((u, _adapted(model, u, features, speakers, transforms, adapter)) for u in features)
+        heard = {u: model.decoder.decode(found).labels for u, found in loglikes}
         transforms = estimated(model, features, heard, speakers, earlier=transforms)
     for u in features:
-        yield u, _adapted(model, u, features, speakers, transforms)
+        yield u, _adapted(model, u, features, speakers, transforms, model.acoustic)
 
 
 def _adapted(
@@ -57,14 +60,15 @@ def _adapted(
     features: "Mapping[str, np.ndarray] | FeatureTable",
     speakers: Mapping[str, str],
     transforms: Mapping[str, Fmllr],
+    acoustic: "AcousticModel",
 ) -> np.ndarray:
-    """An utterance's log-likelihoods after its speaker's transform; before there is one, those of the aligner."""
+    """An utterance's log-likelihoods of a model for transformed features; without a transform, those of the aligner."""
     transform = transforms.get(speakers[utterance])
     if transform is None or transform.kind == "identity":
         # Nothing was heard to adapt to: the adapted model does not fit, the one of the first pass does.
         assert model.aligner is not None
         return model.aligner.log_likelihoods(features[utterance])
-    return model.acoustic.log_likelihoods(affine(features[utterance], transform.matrix))
+    return acoustic.log_likelihoods(affine(features[utterance], transform.matrix))
 
 
 def estimated(
@@ -90,8 +94,9 @@ def estimated(
     used = {u: ids for u, ids in alignments.items() if len(ids)}
     if not used or model.aligner is None:
         return {}
+    adapter = model.acoustic if model.adapter is None else model.adapter
     return estimate_transforms(
-        cast("DiagGmms", model.acoustic), model.transitions, features, used, {u: speakers[u] for u in used},
+        cast("DiagGmms", adapter), model.transitions, features, used, {u: speakers[u] for u in used},
         silence=[model.lexicon.silence_id], earlier=earlier or None,
         posterior_gmms=None if earlier else cast("DiagGmms", model.aligner),
     )  # fmt: skip

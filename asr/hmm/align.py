@@ -177,6 +177,19 @@ def align(
     return result
 
 
+def align_scored(
+    graphs: TrainingGraphs,
+    log_likelihoods: Mapping[str, np.ndarray],
+    transitions: TransitionModel,
+    options: AlignOptions | None = None,
+) -> Alignments:
+    """The forced alignment of utterances whose frames are scored already, e.g. by a network, which needs them whole.
+
+    log_likelihoods: utterance id -> float32 (n_frames, n_pdfs).
+    """
+    return align(graphs, log_likelihoods, transitions, lambda scores, pdfs: scores[:, pdfs], options)
+
+
 def _batches(utterances: list[str], table, max_frames: int) -> list[list[str]]:
     batches: list[list[str]] = []
     n_frames = max_frames + 1

@@ -1,0 +1,114 @@
+"""The acoustic model of a model directory that is a network: am.safetensors, which torch runs, or am.onnx, which
+onnxruntime runs without torch; am.npz has the logarithms of the pdfs' prior probabilities.
+"""
+
+import importlib.util
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+
+from .errors import ModelError
+
+TORCH_FILE, ONNX_FILE = "am.safetensors", "am.onnx"
+
+
+@runtime_checkable
+class NetworkModel(Protocol):
+    """What a model directory asks of a network, whatever runs it.
+
+    file: its file's name in the directory. dim: values a frame. n_pdfs: columns of log-likelihoods.
+    subsampling: frames of features to one of log-likelihoods.
+    log_priors: float32 (n_pdfs,), subtracted times prior_scale from log-posteriors; None: the network's own scores are
+        log-likelihoods already.
+    """
+
+    file: str
+    dim: int
+    n_pdfs: int
+    subsampling: int
+    log_priors: np.ndarray | None
+    prior_scale: float
+
+    def log_likelihoods(self, features: np.ndarray, pdfs: np.ndarray | None = None) -> np.ndarray: ...
+
+    def arrays(self) -> dict[str, np.ndarray]: ...
+
+    def write(self, path: Path) -> None: ...
+
+    def description(self) -> list[dict[str, Any]]: ...
+
+
+def likelihoods(
+    scores: np.ndarray, log_priors: np.ndarray | None, prior_scale: float, pdfs: np.ndarray | None
+) -> np.ndarray:
+    """float32 (n_frames, n_pdfs), or of some pdfs: log-posteriors less the scaled logarithms of priors.
+
+    scores: float32 (n_frames, n_pdfs): log-posteriors; or, where there are no priors, what comes out as it is.
+    """
+    if log_priors is not None:
+        scores = scores - np.float32(prior_scale) * log_priors
+    scores = scores if pdfs is None else scores[:, np.asarray(pdfs, np.int64)]
+    return np.ascontiguousarray(scores, np.float32)
+
+
+def check_input(features: np.ndarray, dim: int) -> np.ndarray:
+    """float32 (n_frames, dim), C-contiguous. Raises ModelError for another shape."""
+    features = np.ascontiguousarray(features, np.float32)
+    if features.ndim != 2 or features.shape[1] != dim:
+        raise ModelError(f"features of shape {features.shape}; the acoustic model needs (n_frames, {dim})")
+    return features
+
+
+def check_runnable(directory: Path, description: Mapping[str, Any]) -> None:
+    """Raise ModelError unless what runs the network of a model directory is installed."""
+    needed = {TORCH_FILE: ("torch", "nn"), ONNX_FILE: ("onnxruntime", "onnx")}
+    module, extra = needed.get(str(description.get("network_file")), ("numpy", ""))
+    if importlib.util.find_spec(module) is None:
+        raise ModelError(
+            f"{directory}: its network is run by {module}, which is not installed: pip install 'hclg[{extra}]'"
+            + ("; or export it where torch is, with: asr export onnx MODEL OUT" if module == "torch" else "")
+        )
+
+
+def write_network(directory: Path, acoustic: NetworkModel) -> dict[str, Any]:
+    """Write the network's files; returns what model.json says of it."""
+    acoustic.write(directory / acoustic.file)
+    priors = {} if acoustic.log_priors is None else {"log_priors": np.asarray(acoustic.log_priors, np.float32)}
+    np.savez(directory / "am.npz", prior_scale=np.float64(acoustic.prior_scale), **priors)  # type: ignore[arg-type]
+    return {"network": acoustic.description(), "network_file": acoustic.file, "subsampling": acoustic.subsampling}
+
+
+def read_network(
+    directory: Path, description: Mapping[str, Any], arrays: Mapping[str, np.ndarray], dim: int, n_pdfs: int
+) -> NetworkModel:
+    """The network of a model directory.
+
+    description: model.json. arrays: of am.npz. dim: of the features. n_pdfs: of the tree.
+    Raises ModelError where a file is damaged or does not belong to the rest, or what would run it is not installed.
+    """
+    file, networks = description.get("network_file"), description.get("network")
+    log_priors, prior_scale = arrays.get("log_priors"), float(arrays.get("prior_scale", 1.0))
+    if log_priors is not None and log_priors.shape != (n_pdfs,):
+        raise ModelError(f"log_priors of shape {log_priors.shape}; tree.json has {n_pdfs} pdfs")
+    if not isinstance(networks, list) or not all(isinstance(network, dict) for network in networks):
+        raise ModelError("network is no list of tables")
+    priors = None if log_priors is None else log_priors.astype(np.float32)
+    acoustic: NetworkModel
+    if file == ONNX_FILE:
+        from .onnx_acoustic import OnnxAcoustic
+
+        acoustic = OnnxAcoustic((directory / ONNX_FILE).read_bytes(), networks, priors, prior_scale)
+    elif file == TORCH_FILE:
+        from .nn.acoustic import read_acoustic
+
+        acoustic = read_acoustic(directory / TORCH_FILE, networks, dim, n_pdfs, priors, prior_scale)
+    else:
+        raise ModelError(f"network_file {file!r}; this version of asr knows {TORCH_FILE} and {ONNX_FILE}")
+    if (acoustic.dim, acoustic.n_pdfs) != (dim, n_pdfs):
+        raise ModelError(
+            f"{file} takes {acoustic.dim} values and has {acoustic.n_pdfs} outputs; the features have {dim}, "
+            f"tree.json has {n_pdfs} pdfs"
+        )
+    return acoustic
