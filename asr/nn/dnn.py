@@ -13,7 +13,7 @@ class Dnn(Network):
     """
 
     def __init__(self, config: DnnConfig, dim: int, n_outputs: int):
-        super().__init__(dim, n_outputs, config.subsampling)
+        super().__init__(dim, n_outputs, config.subsampling, config.context)
         window = range(-config.context, config.context + 1)
         first = Dense(dim, config.hidden[0], config, offsets=window, stride=config.subsampling)
         pairs = zip(config.hidden[:-1], config.hidden[1:], strict=True)

@@ -31,11 +31,14 @@ class Network(nn.Module):
     (batch, frames, dim), whatever stands after an utterance's end, and lengths int64 (batch,), at least 1 each;
     it returns unnormalised log scores (batch, ceil(frames / subsampling), n_outputs), of which row i is about
     input frame i * subsampling. What stands in rows beyond `output_lengths(lengths)` is not used.
+
+    context: input frames on each side that an output depends on, which training in chunks gives it; where it is
+        unlimited, as many as are enough.
     """
 
-    def __init__(self, dim: int, n_outputs: int, subsampling: int = 1):
+    def __init__(self, dim: int, n_outputs: int, subsampling: int = 1, context: int = 40):
         super().__init__()
-        self.dim, self.n_outputs, self.subsampling = dim, n_outputs, subsampling
+        self.dim, self.n_outputs, self.subsampling, self.context = dim, n_outputs, subsampling, context
         self.normalize = Normalize(dim)
 
     def start(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
@@ -97,9 +100,9 @@ def splice(x: Tensor, offsets: Sequence[int], stride: int = 1) -> Tensor:
 class BatchNorm(nn.Module):
     """Batch normalisation with scale and shift, whose statistics count real frames only, over all processes.
 
-    x: (batch, frames, ..., dim), mask: (batch, frames, 1); each of the dim columns is brought to mean 0 and variance
-    1 by this batch in training, by running averages in evaluation, then scaled and shifted by learnt amounts. Without
-    padding it equals torch.nn.BatchNorm1d; with data-parallel processes it equals one process with the whole batch.
+    x: (batch, frames, ..., dim), mask: (batch, frames, ..., 1). Each of the dim columns is brought to mean 0 and
+    variance 1 by this batch in training, by running averages in evaluation, then scaled and shifted by learnt amounts.
+    Without padding it equals torch.nn.BatchNorm1d; data-parallel processes equal one with the whole batch.
 
     Ref: Ioffe and Szegedy, Batch normalization, 2015.
     """
@@ -123,7 +126,6 @@ class BatchNorm(nn.Module):
     def _statistics(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and variance (dim,) of the real frames of all processes; moves the running averages towards them."""
         x = x.float()  # half precision cannot hold the sums
-        mask = mask.reshape(mask.shape[:2] + (1,) * (x.dim() - 2))
         others = tuple(range(x.dim() - 1))
         count = sum_over_processes(mask.sum() * math.prod(x.shape[2:-1])).to(x.dtype)
         mean = sum_over_processes(zero_padding(x, mask).sum(others)) / count
@@ -162,7 +164,7 @@ NORMALIZATIONS: dict[str, type[nn.Module]] = {"batch": BatchNorm, "layer": Layer
 
 
 class Finish(nn.Module):
-    """What follows a layer's affine part: activation, normalisation, dropout, zeros in the padding."""
+    """What follows a layer's affine or convolutional part: activation, normalisation, dropout, zeros in the padding."""
 
     def __init__(self, dim: int, config):
         super().__init__()

@@ -25,9 +25,7 @@ class NetworkConfig:
 
     kind: ClassVar[str] = ""
 
-    activation: Activation = "relu"
-    normalization: Normalization = "batch"  # after the activation, as in Kaldi's relu-batchnorm-layer
-    dropout: float = 0.1  # share of the values set to zero in training
+    dropout: float = 0.1  # share of a layer's outputs set to zero in training
     initialization: Initialization = "he"  # of the weights; biases begin at 0
     zero_output: bool = True  # the output layer begins at 0: every class equally likely, as in Kaldi's chain networks
     subsampling: int = 1  # input frames to one row of output; 3 for LF-MMI
@@ -36,13 +34,19 @@ class NetworkConfig:
         for name, hint in get_type_hints(type(self)).items():
             if get_origin(hint) is Literal and getattr(self, name) not in get_args(hint):
                 value, known = getattr(self, name), get_args(hint)
-                listed = ", ".join(map(repr, known))
-                hint_text = did_you_mean(str(value), known)
-                raise ConfigError(f"{type(self).__name__}.{name} is {value!r}{hint_text} (known: {listed})")
+                near, listed = did_you_mean(str(value), known), ", ".join(map(repr, known))
+                raise ConfigError(f"{type(self).__name__}.{name} is {value!r}{near} (known: {listed})")
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout={self.dropout}; it is at least 0 and below 1")
-        if self.subsampling < 1:
-            raise ValueError(f"subsampling={self.subsampling}; it must be 1 or more")
+        self._check_least(1, "subsampling")
+
+    def _check_least(self, least: int, *names: str) -> None:
+        """Raises ValueError unless each of these settings, or every number in it, is at least so much."""
+        for name in names:
+            value = getattr(self, name)
+            numbers = value if isinstance(value, tuple) else (value,)
+            if not numbers or min(numbers) < least:
+                raise ValueError(f"{name}={value}; it needs numbers of {least} or more")
 
 
 @dataclass(frozen=True)
@@ -53,26 +57,71 @@ class DnnConfig(NetworkConfig):
 
     context: int = 5  # frames on each side that one output sees
     hidden: tuple[int, ...] = (512, 512, 512, 512)  # width of each layer
+    activation: Activation = "relu"
+    normalization: Normalization = "batch"  # after the activation, as in Kaldi's relu-batchnorm-layer
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _check_sizes(self, "hidden")
-        if self.context < 0:
-            raise ValueError(f"context={self.context}; it must be 0 or more")
+        self._check_least(0, "context")
+        self._check_least(1, "hidden")
 
 
 @dataclass(frozen=True)
 class TdnnConfig(NetworkConfig):
-    """A time-delay network: each layer splices a few frames of the layer below."""
+    """A time-delay network: each layer splices a few frames of the layer below; factorised with a bottleneck.
+
+    With subsampling only the frames that an output needs are computed: layers above the last one with an offset that is
+    no multiple of it work on every third frame, say, and cost a third.
+    """
 
     kind: ClassVar[str] = "tdnn"
+
+    width: int = 512  # of each layer
+    offsets: tuple[tuple[int, ...], ...] = (  # frames of the layer below that a layer sees, lowest layer first
+        (-2, -1, 0, 1, 2),
+        (-1, 0, 1),
+        (-1, 0, 1),
+        (-3, 0, 3),
+        (-3, 0, 3),
+        (-3, 0, 3),
+    )
+    bottleneck: int = 0  # values between the two factors of each layer but the lowest (TDNN-F); 0: one matrix per layer
+    bypass: float = 0.66  # with a bottleneck: how much of a layer's input is added to its output
+    activation: Activation = "relu"
+    normalization: Normalization = "batch"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._check_least(1, "width")
+        self._check_least(0, "bottleneck")
+        _check_offsets(self.offsets)
 
 
 @dataclass(frozen=True)
 class CnnConfig(NetworkConfig):
-    """Convolutions over time and frequency."""
+    """Convolutions over time and frequency, of filterbanks rather than cepstra, below the layers of a TDNN."""
 
     kind: ClassVar[str] = "cnn"
+
+    maps: int = 1  # equal parts of the features, each one picture: 3 for filterbanks with two orders of deltas
+    channels: tuple[int, ...] = (32, 32, 64)  # of each convolution
+    kernel: tuple[int, int] = (3, 3)  # frames and frequencies, both odd
+    pool: tuple[int, ...] = (2, 1, 2)  # neighbouring frequencies of which each convolution's largest value is kept
+    pointwise: int = 0  # channels that a 1x1 convolution leaves for the layers above; 0 for none
+    width: int = 512  # of each layer above
+    offsets: tuple[tuple[int, ...], ...] = ((-1, 0, 1), (-3, 0, 3), (-3, 0, 3))  # as in TdnnConfig, above the pictures
+    activation: Activation = "relu"
+    normalization: Normalization = "batch"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._check_least(1, "maps", "channels", "kernel", "pool", "width")
+        self._check_least(0, "pointwise")
+        _check_offsets(self.offsets)
+        if len(self.pool) != len(self.channels):
+            raise ValueError(f"pool={self.pool} for channels={self.channels}; it needs one number per convolution")
+        if any(size % 2 == 0 for size in self.kernel):
+            raise ValueError(f"kernel={self.kernel}; its sizes must be odd")
 
 
 @dataclass(frozen=True)
@@ -81,17 +130,55 @@ class RecurrentConfig(NetworkConfig):
 
     kind: ClassVar[str] = "recurrent"
 
+    initialization: Initialization = "xavier"  # of the input matrices; recurrent ones are orthogonal
+    cell: Literal["lstm", "gru"] = "lstm"
+    bidirectional: bool = True
+    layers: int = 3
+    width: int = 256  # of a layer, in each direction
+    context: int = 2  # frames on each side that the lowest layer sees at once
+    normalization: Normalization = "batch"  # of each layer's output
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._check_least(1, "layers", "width")
+        self._check_least(0, "context")
+
 
 @dataclass(frozen=True)
 class AttentionConfig(NetworkConfig):
-    """A self-attention encoder."""
+    """A self-attention encoder (transformer), normalised before each part."""
 
     kind: ClassVar[str] = "attention"
+
+    initialization: Initialization = "xavier"
+    layers: int = 6
+    width: int = 256  # a multiple of twice the heads
+    heads: int = 4
+    feedforward: int = 1024  # width inside the feed-forward parts
+    context: int = 4  # frames on each side that the input layer sees at once
+    activation: Activation = "relu"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._check_least(1, "layers", "width", "heads", "feedforward")
+        self._check_least(0, "context")
+        if self.width % (2 * self.heads):
+            raise ValueError(f"width={self.width}; it must be a multiple of twice heads={self.heads}")
+
+
+def _check_offsets(offsets: tuple[tuple[int, ...], ...]) -> None:
+    """Raises ValueError unless there is a layer, and each sees a frame."""
+    if not offsets or not all(offsets):
+        raise ValueError(f"offsets={offsets}; it needs one list of frames per layer, such as [-1, 0, 1]")
 
 
 # kind -> settings, and the network as a class or as "module.Class" of this package, imported when it is built.
 _REGISTRY: dict[str, tuple[type, Any]] = {
     "dnn": (DnnConfig, "dnn.Dnn"),
+    "tdnn": (TdnnConfig, "tdnn.Tdnn"),
+    "cnn": (CnnConfig, "cnn.Cnn"),
+    "recurrent": (RecurrentConfig, "recurrent.Recurrent"),
+    "attention": (AttentionConfig, "attention.Attention"),
 }
 _BUILT_IN = frozenset(_REGISTRY)
 
@@ -169,12 +256,3 @@ def _listed(value: Any) -> Any:
     if isinstance(value, dict):
         return {k: _listed(v) for k, v in value.items()}
     return [_listed(v) for v in value] if isinstance(value, (tuple, list)) else value
-
-
-def _check_sizes(config: NetworkConfig, *names: str) -> None:
-    """Raises ValueError unless each of these settings is one or more numbers of at least 1."""
-    for name in names:
-        value = getattr(config, name)
-        sizes = value if isinstance(value, tuple) else (value,)
-        if not sizes or min(sizes) < 1:
-            raise ValueError(f"{name}={value}; every size must be 1 or more")
