@@ -96,6 +96,7 @@ class Transcript:
     score: natural-log score of the best path (scaled acoustic plus graph), higher is better.
     reached_final: False where the graph allows no end at the recording's end; the text is then the best so far.
     alignment: int32 (n_frames,) transition ids.
+    transform: of the speaker, where the model adapts: "full", "diagonal", "offset" or "identity".
     """
 
     text: str
@@ -104,6 +105,7 @@ class Transcript:
     score: float = 0.0
     reached_final: bool = True
     alignment: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int32), repr=False, compare=False)
+    transform: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -229,8 +231,10 @@ class Model:
         """
         from .speaker_passes import scores
 
-        for name, loglikes in scores(self, features, speakers):
-            yield name, self.transcript(self.decoder.decode(loglikes))
+        kinds: dict[str, str] = {}
+        for name, loglikes in scores(self, features, speakers, told=kinds.update):
+            found = self.transcript(self.decoder.decode(loglikes))
+            yield name, replace(found, transform=kinds.get(speakers[name], ""))
 
     def align(self, audio: str | os.PathLike | np.ndarray, text: str, rate: int | None = None) -> Transcript:
         """Where the given words were said: forced alignment of one recording.

@@ -14,7 +14,7 @@ from .ladder import Sizes, hours_of
 from .lang.entries import nfc
 from .lang.lexicon import Lexicon
 from .lang.subwords import JOIN, rewritten
-from .model import Model, load
+from .model import Model, Transcript, load
 from .own_data import Plan
 from .recipe import Run
 from .recipe.rungs import make_rung
@@ -29,6 +29,7 @@ from .training import (
     tune_decoding,
     with_graph,
 )
+from .transcription import told_transforms
 
 if TYPE_CHECKING:
     from .report import Section
@@ -45,6 +46,7 @@ class Outcome:
 
     rows: how the utterances were heard -> (WER, CER), percent; words, characters: of the held-out transcripts.
     hours: of speech that was trained on. sizes: (pdfs, Gaussians) of the model.
+    adapted: how it was adapted to the held-out speakers, a line for each of the rows; none if it does not adapt.
     """
 
     model: Path
@@ -54,13 +56,15 @@ class Outcome:
     characters: int
     hours: float
     sizes: tuple[int, int]
+    adapted: tuple[str, ...] = ()
 
     def table(self) -> str:
         """The errors as a table for a person."""
         width = max(map(len, self.rows))
         head = f"{'held-out utterances':<{max(width, 19)}}  {'WER, %':>7}  {'CER, %':>7}"
         lines = [f"{name:<{max(width, 19)}}  {w:7.2f}  {c:7.2f}" for name, (w, c) in self.rows.items()]
-        return "\n".join([head, *lines, f"of {self.words} words, {self.characters} characters with blanks"])
+        size = f"of {self.words} words, {self.characters} characters with blanks"
+        return "\n".join([head, *lines, size, *self.adapted])
 
 
 def train_recogniser(plan: Plan, out: Path, *, seed: int = 0, n_jobs: int = 1) -> Outcome:
@@ -146,17 +150,20 @@ def score_held_out(folder: Path, data: Path, ids: Sequence[str], graph: Path) ->
     halves = [whole.select(ids[k::2]) for k in range(2)] if len(ids) > 1 else [whole]
     grid = {"acoustic_scales": SCALES, "insertion_penalties": PENALTIES}
     tables = [tune_decoding(model, half, **grid, unit="char") for half in halves]
-    together: dict[str, str] = {}
-    alone: dict[str, str] = {}
+    together: dict[str, Transcript] = {}
+    alone: dict[str, Transcript] = {}
     for half, table in zip(halves, reversed(tables), strict=True):
         tuned = _with(model, best_point(table))
-        together |= decode_all(tuned, half).hypotheses
-        alone |= decode_all(tuned, _strangers(half)).hypotheses
+        together |= decode_all(tuned, half).transcripts
+        alone |= decode_all(tuned, _strangers(half)).transcripts
     points = add_tuning(tables)
     _with(model, best_point(points)).save(folder / "model")
     write_pairs(folder / "references.tsv", whole.references)
-    write_pairs(folder / "together.tsv", {u: together[u] for u in ids})
-    write_pairs(folder / "alone.tsv", {u: alone[u] for u in ids})
+    write_pairs(folder / "together.tsv", {u: together[u].text for u in ids})
+    write_pairs(folder / "alone.tsv", {u: alone[u].text for u in ids})
+    adapted = [told_transforms({whole.speakers[u]: t.transform for u, t in together.items()})]
+    adapted.append(told_transforms({u: t.transform for u, t in alone.items()}))
+    write_json(folder / "adapted.json", adapted)
     write_json(folder / "tuning.json", [asdict(p) for p in points])
 
 
@@ -180,6 +187,7 @@ def _finished(plan: Plan, out: Path, tested: Path, rung: Path, hours: float, see
     """The model with its card, the report, and what is to be told."""
     references, together, alone = (read_transcripts(tested / f"{n}.tsv") for n in ("references", "together", "alone"))
     heard = {"speaker's recordings together": together, "each recording alone": alone}
+    adapted = dict(zip(heard, read_json(tested / "adapted.json"), strict=True))
     if len(set(plan.held_out.speaker_of.values())) == len(plan.held_out):
         del heard["speaker's recordings together"]
     rates = {
@@ -189,7 +197,8 @@ def _finished(plan: Plan, out: Path, tested: Path, rung: Path, hours: float, see
     n_words, n_characters = (score(references, references, unit=unit).total for unit in ("word", "char"))
     model = load(tested / "model")
     sizes = model.tree.n_pdfs, getattr(model.acoustic, "n_gauss", 0)
-    outcome = Outcome(out / "model", None, rates, n_words, n_characters, hours, sizes)
+    told = tuple(f"{name}: {adapted[name]}" for name in heard if adapted[name])
+    outcome = Outcome(out / "model", None, rates, n_words, n_characters, hours, sizes, told)
     replace(model, card=_card(plan, outcome)).save(outcome.model)
     best = references, next(iter(heard.values()))
     return replace(outcome, report=_report(plan, out, outcome, best, tested, rung, seed))

@@ -7,7 +7,7 @@ for such features, the last pass is the network's.
 """
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
@@ -32,12 +32,14 @@ def scores(
     speakers: Mapping[str, str],
     *,
     estimates: int = ESTIMATES,
+    told: Callable[[dict[str, str]], object] | None = None,
 ) -> Iterator[tuple[str, np.ndarray]]:
     """Each utterance's id and log-likelihoods, float32 (n_frames, n_pdfs), for the last pass of decoding.
 
     features: utterance id -> float32 (n_frames, dim), after the pipeline; of a speaker all that are there count.
     speakers: utterance id -> speaker.
     estimates: of each speaker's transform, 1 or more; a pass of decoding goes before each.
+    told: called with the kind of each speaker's last transform: "full", "diagonal", "offset" or "identity".
     Of a model without adaptation they are simply those of its features.
     """
     if model.aligner is None:
@@ -50,6 +52,8 @@ def scores(
         loglikes = ((u, _adapted(model, u, features, speakers, transforms, adapter)) for u in features)
         heard = {u: model.decoder.decode(found).labels for u, found in loglikes}
         transforms = estimated(model, features, heard, speakers, earlier=transforms)
+    if told is not None:
+        told({speaker: transform.kind for speaker, transform in transforms.items()})
     for u in features:
         yield u, _adapted(model, u, features, speakers, transforms, model.acoustic)
 

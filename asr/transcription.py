@@ -4,14 +4,14 @@ import json
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .corpus.core import Corpus, Problem, Utterance, is_unicode
-from .corpus.folder import AUDIO_SUFFIXES, files_below, recordings_among
+from .corpus.folder import AUDIO_SUFFIXES, files_below, recordings_among, speaker_of, speaker_pattern
 from .corpus.kaldi import read_kaldi
 from .corpus.kinds import corpus_kind
 from .errors import AsrError, CorpusError, ModelError
@@ -59,7 +59,9 @@ class Failure:
 _Found = tuple[Recording, Path | None]  # with a file's way from its folder, for a longer id; None: the id is known
 
 
-def find_recordings(inputs: Iterable[str | os.PathLike]) -> tuple[list[Recording], list[Failure]]:
+def find_recordings(
+    inputs: Iterable[str | os.PathLike], *, speaker: str | None = None
+) -> tuple[list[Recording], list[Failure]]:
     """Everything to transcribe in files, folders (searched to the bottom), lists (.scp) and corpora.
 
     Corpora are Kaldi data directories, tables (.tsv) and Lhotse manifests; their transcripts are not needed.
@@ -67,12 +69,20 @@ def find_recordings(inputs: Iterable[str | os.PathLike]) -> tuple[list[Recording
     audio. In a folder the files of AUDIO_SUFFIXES are taken, sorted by path, but hidden ones and X.m4a beside X.wav,
     each with the features of X.npy beside it if there are any; in a folder without audio the .npy files are. The id is
     the file's stem (with the way to it where several files have the same stem), or that of the list or corpus. What is
-    given twice is taken once. Without speaker information, which only corpora have, every file is a speaker of its own.
+    given twice is taken once.
+    speaker: a regular expression that finds the speaker in the name of a file, without its suffix, and with the way to
+        it where it lies in a folder that was given: `^[^_]+` has `ann` of `ann_1.wav`. Without it every file is a
+        speaker of its own, but for those of corpora and their lists, which say who speaks.
     Returns the recordings, and the inputs that hold none or cannot be told apart.
+    Raises CorpusError if `speaker` is no regular expression.
     """
     found, failures = [], []
+    pattern = None if speaker is None else speaker_pattern(speaker)
     for given in inputs:
         recordings, bad = _of_input(given)
+        if pattern is not None:
+            recordings, unnamed = _with_speakers(recordings, Path(given), pattern)
+            bad += unnamed
         found += recordings
         failures += bad
     chosen, clashes = _with_own_ids(_once(found))
@@ -100,6 +110,21 @@ def _of_input(given: str | os.PathLike) -> tuple[list[_Found], list[Failure]]:
         return [], [Failure(str(given), f"{given}: {what}".removeprefix(": "))]
     # What is wrong with pipes, devices and names out of reach is said when they are read.
     return [(_of_file(path), path)], []
+
+
+def _with_speakers(found: list[_Found], given: Path, pattern: re.Pattern[str]) -> tuple[list[_Found], list[Failure]]:
+    """The recordings of an input with the speakers in their names, and those whose name has none."""
+    if any(way is None for _, way in found):
+        return [], [Failure(str(given), f"{given}: says who speaks; a pattern of speakers is for folders and files")]
+    named: list[_Found] = []
+    failures = []
+    for recording, way in found:
+        inner = Path(recording.path.stem) if way == given or way is None else way.with_suffix("")
+        try:
+            named.append((replace(recording, speaker=speaker_of(inner, recording.id, pattern)), way))
+        except CorpusError as error:
+            failures.append(Failure(recording.id, f"{recording.path}: {error}"))
+    return named, failures
 
 
 def _of_file(path: Path, features: Path | None = None) -> Recording:
@@ -222,6 +247,25 @@ def transcribe_all(
             if progress is not None:
                 progress(done, len(order))
             yield result
+
+
+def told_transforms(kinds: Mapping[str, str]) -> str:
+    """A line about how a model adapted to speakers; empty where it did not.
+
+    kinds: speaker -> `Transcript.transform` of one of his or her recordings.
+
+    >>> told_transforms({"ann": "full", "bob": "full", "eve": "offset"})
+    'adapted to 3 speakers: 2 full transforms, 1 offset alone (below 200 frames of speech)'
+    """
+    names = {
+        "full": "full transforms",
+        "diagonal": "diagonal (below 500 frames of speech)",
+        "offset": "offset alone (below 200 frames of speech)",
+        "identity": "none, as nothing was heard",
+    }
+    counts = Counter(kind for kind in kinds.values() if kind)
+    told = ", ".join(f"{counts[kind]} {name}" for kind, name in names.items() if counts[kind])
+    return f"adapted to {counts.total()} speakers: {told}" if told else ""
 
 
 def _transcribe_group(model: Model, group: list[Recording]) -> Iterator[tuple[Recording, Transcript | Failure]]:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import asr
+from asr.cli import main
 from asr.corpus import Corpus, Utterance
 from asr.errors import AsrError, ConfigError, CorpusError, GraphError, LexiconError
 from asr.features.archive import write_matrix
@@ -66,7 +67,10 @@ def test_a_ladder_from_a_folder(trained, corpus):
     assert len(plan.held_out) == 24 and len(plan.train) == 126 and not plan.by_speaker
     assert outcome.rows["speaker's recordings together"][0] <= outcome.rows["each recording alone"][0] + 5
     assert outcome.rows["speaker's recordings together"][0] < 10, outcome.table()
+    assert outcome.table().count("adapted to") == 2
+    assert "speaker's recordings together: adapted to 3 speakers: " in outcome.table()
     report = (out / "report.html").read_text()
+    assert "each recording alone: adapted to 24 speakers" in report
     assert "24 held out" in report and f"{outcome.rows['each recording alone'][1]:.2f}" in report
     model = asr.load(out / "model")
     assert not model.streaming and isinstance(model.tree, DecisionTree) and "126 to train on" in model.card
@@ -85,16 +89,32 @@ def test_new_recordings_are_transcribed_from_the_directory_alone(trained, tmp_pa
     )  # fmt: skip
     model = asr.load(out / "model")
 
-    def errors(place, of=model):
-        recordings, failures = find_recordings([place])
+    def errors(place, of=model, **options):
+        recordings, failures = find_recordings([place], **options)
         found = {r.id: t.text for r, t in transcribe_all(of, recordings)}
         assert not failures and len(found) == 30
         return score(said, found).rate
 
     together, alone = errors(folder / "list.tsv"), errors(folder)
+    assert together == errors(folder, speaker="^s[0-9]+") and alone != together
     assert together < 10 and together <= alone + 1 and alone < 20
     first_pass = replace(model, acoustic=model.aligner, aligner=None)
     assert together <= errors(folder / "list.tsv", first_pass)
+
+
+def test_the_command_tells_how_it_adapted(trained, tmp_path, monkeypatch, capsys):
+    folder = planted(tmp_path / "new", 9, seed=9)
+    arguments = ["asr", "transcribe", str(trained[1] / "model"), str(folder), "-v"]
+    lines = []
+    for more in ([], ["--speaker", "^s[0-9]+"]):
+        monkeypatch.setattr("sys.argv", arguments + more)
+        with pytest.raises(SystemExit):
+            main()
+        told = capsys.readouterr()
+        lines.append(told.err.strip())
+        assert len(told.out.splitlines()) == 9
+    assert lines[0].startswith("asr: adapted to 9 speakers: ") and "frames of speech" in lines[0]
+    assert lines[1].startswith("asr: adapted to 3 speakers: ") and "3 offset" not in lines[1]
 
 
 def test_alignment_adapts_too(trained, tmp_path):

@@ -7,10 +7,11 @@ import shutil
 import numpy as np
 import pytest
 
+from asr.errors import CorpusError
 from asr.features.archive import write_archive, write_matrix
 from asr.features.pipeline import FeaturePipeline
 from asr.model import TimedWord, Transcript
-from asr.transcription import Failure, as_ctm, as_json, as_text, find_recordings, transcribe_all
+from asr.transcription import Failure, as_ctm, as_json, as_text, find_recordings, told_transforms, transcribe_all
 
 
 @pytest.fixture
@@ -43,6 +44,30 @@ def test_what_is_given_twice_is_taken_once(tree):
     assert ids("rec/one.wav", tree / "one.wav", "rec/x/../one.wav", "rec")[0] == ["one", "x-same", "y-same"]
     (tree / "link.wav").symlink_to("one.wav")
     assert ids("rec")[0] == ["link", "one", "x-same", "y-same"]
+
+
+def test_speakers_in_names(tree):
+    """Of a folder the way inside it counts, of a file its name; corpora say who speaks themselves."""
+    shutil.copy(tree / "one.wav", tree / "ann_1.wav")
+    found, failures = find_recordings(["rec", "rec/ann_1.wav"], speaker="^[a-z]+(?=[_/])")
+    assert {r.id: r.speaker for r in found} == {"ann_1": "ann", "x-same": "x", "y-same": "y"}
+    assert [f.message for f in failures] == ["rec/one.wav: its speaker would be None; need a name without blanks: "
+                                             "mend `speaker`"]  # fmt: skip
+    assert [r.speaker for r in find_recordings(["rec/ann_1.wav"], speaker="^[^_]+")[0]] == ["ann"]
+    assert len({r.speaker for r in find_recordings(["rec"])[0]}) == 4
+    (tree / "a.scp").write_text("a rec/one.wav\n")
+    assert "says who speaks" in find_recordings(["rec/a.scp"], speaker="x")[1][0].message
+    with pytest.raises(CorpusError, match="not a regular expression"):
+        find_recordings(["rec"], speaker="(")
+
+
+def test_transforms_are_told_in_one_line():
+    kinds = {"ann": "full", "bob": "diagonal", "eve": "identity", "kim": "full"}
+    assert told_transforms(kinds) == (
+        "adapted to 4 speakers: 2 full transforms, 1 diagonal (below 500 frames of speech), 1 none, as nothing was "
+        "heard"
+    )
+    assert told_transforms({}) == told_transforms({"ann": ""}) == ""
 
 
 def test_hidden_files_are_passed_over_and_lost_links_are_not(tree, digits_model):

@@ -24,10 +24,7 @@ def read_folder(
     if kind_of(directory) != "folder":
         raise CorpusError(f"{directory}: no such folder, or no permission to look into it")
     if isinstance(speaker, str):
-        try:
-            speaker = re.compile(speaker)
-        except re.error as error:
-            raise CorpusError(f"speaker={speaker!r} is not a regular expression: {error}") from None
+        speaker = speaker_pattern(speaker)
     if not text_suffix:
         raise CorpusError("text_suffix is empty; need how the transcripts' names end, such as '.txt'")
     problems: list[Problem] = []
@@ -42,7 +39,7 @@ def read_folder(
     utterances = []
     for path, utterance_id in _named(main, directory, problems):
         try:
-            name = _speaker(path.relative_to(directory).with_suffix(""), utterance_id, speaker)
+            name = speaker_of(path.relative_to(directory).with_suffix(""), utterance_id, speaker)
             audio, matrix = _usable(path, features.get(_stem(path)), problems)
             text = _text(path, texts, text_suffix, problems) if need_text else None
         except CorpusError as error:
@@ -183,8 +180,19 @@ def _text(path: Path, texts: dict[str, Path], text_suffix: str, problems: list[P
     return text
 
 
-def _speaker(inner: Path, utterance_id: str, speaker: Speaker) -> str:
-    """The speaker of a recording; `inner` is its path within the corpus, without suffix."""
+def speaker_pattern(speaker: str) -> re.Pattern[str]:
+    """What finds the speaker in a name. Raises CorpusError if it is no regular expression."""
+    try:
+        return re.compile(speaker)
+    except re.error as error:
+        raise CorpusError(f"speaker={speaker!r} is not a regular expression: {error}") from None
+
+
+def speaker_of(inner: Path, utterance_id: str, speaker: Speaker) -> str:
+    """The speaker of a recording; `inner` is its path within the corpus, without suffix.
+
+    Raises CorpusError where that is no name.
+    """
     if speaker is None:
         return "_".join(inner.parent.name.split()) or utterance_id
     name: object
