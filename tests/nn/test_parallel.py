@@ -1,0 +1,104 @@
+"""Two processes that share each batch have the loss curve of one; which GPUs --gpus means."""
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from asr.errors import ConfigError
+from asr.features.table import FeatureTable
+from asr.nn import DnnConfig, build
+from asr.nn.batches import Examples
+from asr.nn.losses import FrameCrossEntropy
+from asr.nn.options import SpecAugmentOptions, TrainingOptions
+from asr.nn.parallel import is_worker, join_group, launch, leave_group, parse_gpus, run_workers
+from asr.nn.training import train_network
+
+DIM, N_OUTPUTS = 5, 6
+MASKS = SpecAugmentOptions(time_masks=1, max_time_frames=5, frequency_masks=1, max_frequency_bins=1)
+CASES = {
+    "chunks": ("none", TrainingOptions(max_epochs=4, batch_frames=300, chunk_frames=20, spec_augment=MASKS)),
+    "batch norm": ("batch", TrainingOptions(max_epochs=4, batch_frames=400, optimizer="sgd", learning_rate=0.1)),
+    "single utterances": ("layer", TrainingOptions(max_epochs=2, batch_frames=1, l1=1e-4, l2=1e-3)),
+}
+
+
+def examples_of(n_utterances, seed):
+    means = np.random.default_rng(0).standard_normal((N_OUTPUTS, DIM))
+    rng = np.random.default_rng(seed)
+    labels = {
+        f"u{seed}-{i}": np.repeat(rng.integers(0, N_OUTPUTS, 12), 3)[: rng.integers(9, 36)] for i in range(n_utterances)
+    }
+    features = {k: (means[y] + 0.5 * rng.standard_normal((len(y), DIM))).astype(np.float32) for k, y in labels.items()}
+    return Examples(FeatureTable.from_dict(features), labels)
+
+
+def train_cases(folder):
+    """The curves of every case, as JSON would give them back."""
+    curves = {}
+    for name, (normalization, options) in CASES.items():
+        network = build(DnnConfig(hidden=(16,), context=2, dropout=0.0, normalization=normalization), DIM, N_OUTPUTS)
+        train, held_out = examples_of(21, 1), examples_of(5, 2)
+        result = train_network(network, FrameCrossEntropy(), train, held_out, options, folder=folder / name)
+        curves[name] = [asdict(point) for point in result.curves]
+    return curves
+
+
+def test_two_processes_have_the_curves_of_one(tmp_path):
+    alone = train_cases(tmp_path / "alone")
+    status = run_workers(2, [__file__, str(tmp_path / "shared")])
+    assert status == 0
+    for name, points in alone.items():
+        shared = json.loads((tmp_path / "shared" / name / "curves.json").read_text(encoding="utf-8"))
+        assert len(shared) == len(points) > 1
+        for a, b in zip(points, shared, strict=True):
+            assert a["step"] == b["step"]
+            for key in ("train_loss", "held_out_loss", "train_accuracy", "gradient_norm"):
+                assert b[key] == pytest.approx(a[key], abs=1e-4), (name, key)
+        assert points[-1]["train_loss"] < points[0]["train_loss"] - 0.01
+
+
+def test_gpus_by_number():
+    assert parse_gpus("all", 3) == [0, 1, 2]
+    assert parse_gpus("0,2", 3) == [0, 2]
+    assert parse_gpus("1", 2) == [1]
+    for gpus, message in [("0,3", "no GPU 3; this machine has 0, 1, 2"), ("1,1", "named twice"), ("two", "need 'all'")]:
+        with pytest.raises(ConfigError, match=message):
+            parse_gpus(gpus, 3)
+
+
+def test_a_machine_without_gpus_says_so(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    with pytest.raises(ConfigError, match="--gpus all: torch finds no GPU on this machine; leave --gpus out"):
+        launch("all", ["-m", "asr"])
+
+
+def test_launching_starts_one_process_for_each_gpu_named(monkeypatch):
+    calls = []
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,5,7")
+    monkeypatch.setattr("subprocess.run", lambda command, env, check: calls.append((command, env)) or Done)
+    Done = type("Done", (), {"returncode": 3})
+    assert launch("0,2", ["run.py", "--seed", "1"]) == 3
+    command, environment = calls[0]
+    assert command[:3] == [sys.executable, "-m", "torch.distributed.run"]
+    assert command[-4:] == ["--nproc-per-node=2", "run.py", "--seed", "1"]
+    assert environment["CUDA_VISIBLE_DEVICES"] == "4,7"
+
+
+def test_without_torchrun_nothing_is_joined():
+    assert not is_worker()
+    assert join_group() in ("cpu", "cuda:0")
+    assert not torch.distributed.is_initialized()
+    leave_group()
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    assert is_worker() and join_group()
+    train_cases(Path(sys.argv[1]))
+    leave_group()
