@@ -55,6 +55,20 @@ def test_what_depends_on_a_change_runs_again(tmp_path):
     assert CALLS == ["double"]
 
 
+def in_processes(folder, number, n_jobs):
+    CALLS.append(n_jobs)
+    (folder / "number.txt").write_text(str(number))
+
+
+def test_another_number_of_processes_runs_nothing_again(tmp_path):
+    CALLS.clear()
+    for n_jobs, number in ((1, 3), (2, 3), (-1, 3), (2, 4)):
+        assert value_of(Run(tmp_path).stage("number", in_processes, {"number": number, "n_jobs": n_jobs})) == str(
+            number
+        )
+    assert CALLS == [1, 2]
+
+
 def test_other_code_runs_again(tmp_path):
     Run(tmp_path, code="2").stage("number", write_number, {"number": 1})
     CALLS.clear()
