@@ -1,0 +1,116 @@
+"""Lattice-free MMI as a loss: the log probability of the right phones against that of all phones."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from ...errors import ModelError
+from ..losses import LossSum
+from .denominator import Denominator
+from .forward_backward import denominator_recursions, numerator_recursions
+from .numerator import Numerator
+
+
+@dataclass(frozen=True)
+class LfmmiOptions:
+    """The weights of what is added to the objective. Names are those of Kaldi's nnet3-chain-train.
+
+    l2_regularize: half of it times the squares of the scores is added to the loss, which keeps them near 0.
+    xent_regularize: the weight of the cross-entropy of a second set of outputs, with the numerator's posterior
+        probabilities as targets; it keeps the layers below from overfitting. 0 = no second set.
+    """
+
+    l2_regularize: float = 5e-5
+    xent_regularize: float = 0.1
+
+    def __post_init__(self) -> None:
+        if self.l2_regularize < 0 or self.xent_regularize < 0:
+            raise ModelError(
+                f"l2_regularize={self.l2_regularize}, xent_regularize={self.xent_regularize}; need 0 or more"
+            )
+
+
+class LfmmiLoss:
+    """The negated LF-MMI objective of whole utterances, with its regularisations.
+
+    The network's first n_pdfs outputs are log-likelihoods but for a constant: decode with them as they are, without
+    priors. With cross-entropy regularisation the network has twice as many outputs: the others are the second set,
+    which nobody needs after training.
+
+    The recursions run on the CPU, in single precision for float32 scores; scores of a GPU are brought there and back.
+
+    Ref: Povey et al., 2016, Purely sequence-trained neural networks for ASR based on lattice-free MMI.
+    """
+
+    def __init__(self, denominator: Denominator, options: LfmmiOptions | None = None) -> None:
+        self.denominator, self.options = denominator, options or LfmmiOptions()
+
+    @property
+    def n_outputs(self) -> int:
+        """Outputs that the network must have."""
+        return self.denominator.n_pdfs * (2 if self.options.xent_regularize else 1)
+
+    def __call__(self, scores: Tensor, out_lengths: Tensor, targets: Sequence[Numerator]) -> LossSum:
+        """The loss of a batch.
+
+        scores: float (batch, out_frames, n_outputs), unnormalised.
+        out_lengths: int64 (batch,), rows that count; those of the numerators.
+        targets: the numerator of each utterance.
+        Returns the sum over the frames, and as `errors` how many have their best output elsewhere than at the pdf that
+        the alignment gave them; of the second set, where there is one.
+        Raises ModelError where the network has other outputs, or other frames than the numerators.
+        """
+        if scores.shape[2] != self.n_outputs:
+            raise ModelError(
+                f"the network has {scores.shape[2]} outputs; this loss needs {self.n_outputs}"
+                f" ({self.denominator.n_pdfs} pdfs{', twice' if self.options.xent_regularize else ''})"
+            )
+        n_pdfs = self.denominator.n_pdfs
+        scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
+        lengths = out_lengths.tolist()
+        chain, second = scores[..., :n_pdfs], scores[..., n_pdfs:]
+        objective, posteriors = _Objective.apply(chain, lengths, targets, self.denominator)
+        counted = torch.arange(scores.shape[1], device=scores.device) < out_lengths.to(scores.device)[:, None]
+        total = -objective
+        if self.options.l2_regularize:
+            total = total + 0.5 * self.options.l2_regularize * chain[counted].square().sum()
+        if self.options.xent_regularize:
+            log_probs = functional.log_softmax(second[counted], dim=1)
+            total = total - self.options.xent_regularize * (posteriors[counted] * log_probs).sum()
+        told = (second if self.options.xent_regularize else chain).detach()[counted].argmax(dim=1).cpu()
+        wanted = torch.cat([torch.from_numpy(t.alignment) for t in targets])
+        return LossSum(total, float(sum(lengths)), float((told != wanted).sum()))
+
+
+class _Objective(torch.autograd.Function):
+    """Log probability under the numerators less that under the denominator, and the numerators' posteriors."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, scores: Tensor, lengths: list[int], graphs: Sequence[Numerator], denominator: Denominator
+    ) -> tuple[Tensor, Tensor]:
+        """A scalar and, not differentiable, (batch, out_frames, n_pdfs), which is also the shape of the scores."""
+        precision = "float64" if scores.dtype == torch.float64 else "float32"
+        arrays = scores.detach().to("cpu", getattr(torch, precision)).numpy()
+        sequences = [x[:n] for x, n in zip(arrays, lengths, strict=True)]
+        right = numerator_recursions(graphs, sequences)
+        everything = denominator_recursions(
+            denominator, sequences, n_threads=torch.get_num_threads(), precision=precision
+        )
+        posteriors, gradient = torch.zeros_like(scores), torch.zeros_like(scores)
+        for i, n in enumerate(lengths):
+            posteriors[i, :n] = torch.from_numpy(right.posteriors[i])
+            gradient[i, :n] = posteriors[i, :n] - torch.from_numpy(everything.posteriors[i]).to(scores)
+        ctx.save_for_backward(gradient)
+        ctx.mark_non_differentiable(posteriors)
+        return scores.new_tensor(float((right.log_probs - everything.log_probs).sum())), posteriors
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        """The difference of the posteriors, times the gradient of the objective."""
+        (gradient,) = ctx.saved_tensors
+        return gradients[0] * gradient, None, None, None
