@@ -71,12 +71,13 @@ def _initialise_cells(cells: nn.LSTM | nn.GRU, config: RecurrentConfig) -> None:
 
     An LSTM's forget gates begin with a bias of 1, so that it remembers (Jozefowicz, Zaremba and Sutskever, 2015).
     """
-    gates = len(cells.bias_ih_l0) // config.width
-    for weight in cells.weight_ih_l0.chunk(gates):
+    weights = dict(cells.named_parameters())
+    gates = len(weights["bias_ih_l0"]) // config.width
+    for weight in weights["weight_ih_l0"].chunk(gates):
         fill_weights(weight, config.initialization)
-    for weight in cells.weight_hh_l0.chunk(gates):
+    for weight in weights["weight_hh_l0"].chunk(gates):
         nn.init.orthogonal_(weight)
-    for bias in (cells.bias_ih_l0, cells.bias_hh_l0):
-        bias.zero_()
+    for name in ("bias_ih_l0", "bias_hh_l0"):
+        weights[name].zero_()
     if config.cell == "lstm":
-        cells.bias_ih_l0[config.width : 2 * config.width] = 1.0
+        weights["bias_ih_l0"][config.width : 2 * config.width] = 1.0

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from .layers import Dense, Finish, Network, initialise, splice
-from .networks import TdnnConfig
+from .networks import CnnConfig, TdnnConfig
 
 
 class Tdnn(Network):
@@ -79,11 +79,11 @@ class SemiOrthogonal(nn.Linear):
         weight.sub_(4 * speed / scale * (product @ weight))
 
 
-def delay_layers(config, dim: int) -> nn.ModuleList:
-    """The layers of a config with offsets, width and perhaps a bottleneck, above inputs of so many values."""
+def delay_layers(config: TdnnConfig | CnnConfig, dim: int) -> nn.ModuleList:
+    """The layers of a config with offsets and width, above inputs of so many values."""
     layers = nn.ModuleList()
     for offsets, stride in strided(config.offsets, config.subsampling):
-        if layers and getattr(config, "bottleneck", 0):
+        if layers and isinstance(config, TdnnConfig) and config.bottleneck:
             layers.append(Factorised(config.width, config, offsets, stride))
         else:
             below = config.width if layers else dim
