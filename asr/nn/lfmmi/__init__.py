@@ -14,7 +14,7 @@ training after this (sMBR).
 """
 
 from .denominator import Denominator, denominator_graph
-from .loss import LfmmiLoss, LfmmiOptions
+from .loss import LfmmiLoss, LfmmiOptions, without_second_outputs
 from .numerator import Numerator, numerator_graph
 from .phone_lm import PhoneLm, estimate_phone_lm
 from .supervision import Supervision, SupervisionOptions, lfmmi_setup, numerators_of
@@ -32,4 +32,5 @@ __all__ = [
     "lfmmi_setup",
     "numerator_graph",
     "numerators_of",
+    "without_second_outputs",
 ]

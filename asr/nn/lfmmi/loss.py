@@ -9,7 +9,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from ...errors import ModelError
+from ..layers import Network
 from ..losses import LossSum
+from ..networks import build
 from .denominator import Denominator
 from .forward_backward import denominator_recursions, numerator_recursions
 from .numerator import Numerator
@@ -84,6 +86,26 @@ class LfmmiLoss:
         told = (second if self.options.xent_regularize else chain).detach()[counted].argmax(dim=1).cpu()
         wanted = torch.cat([torch.from_numpy(t.alignment) for t in targets])
         return LossSum(total, float(sum(lengths)), float((told != wanted).sum()))
+
+
+def without_second_outputs(network: Network, config: Any, n_pdfs: int) -> Network:
+    """The network for decoding: with the first n_pdfs outputs alone.
+
+    network: trained with cross-entropy regularisation, built from `config` with 2 * n_pdfs outputs. One that has only
+        n_pdfs is returned as it is.
+    Raises ModelError where it has another number of outputs.
+    """
+    if network.n_outputs == n_pdfs:
+        return network
+    if network.n_outputs != 2 * n_pdfs:
+        raise ModelError(f"the network has {network.n_outputs} outputs; need {n_pdfs}, once or twice")
+    smaller = build(config, network.dim, n_pdfs)
+    wanted = smaller.state_dict()
+    # Only the output layer's rows differ.
+    smaller.load_state_dict(
+        {k: v if v.shape == wanted[k].shape else v[:n_pdfs] for k, v in network.state_dict().items()}
+    )
+    return smaller.eval()
 
 
 class _Objective(torch.autograd.Function):
