@@ -108,5 +108,5 @@ def strided(offsets: Sequence[Sequence[int]], subsampling: int) -> list[tuple[tu
 
 
 def reach(offsets: Sequence[Sequence[int]]) -> int:
-    """How many frames before or after its own, whichever is more, an output depends on."""
-    return max(-sum(min(frames) for frames in offsets), sum(max(frames) for frames in offsets))
+    """How many frames before or after its own, whichever is more, an output depends on at most."""
+    return max(-sum(min(0, *frames) for frames in offsets), sum(max(0, *frames) for frames in offsets))
