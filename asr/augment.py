@@ -1,4 +1,4 @@
-"""Signals made from signals: another speed, noise like a recording's own, recordings joined into longer ones."""
+"""Signals made from signals: another speed, noise, a room's echoes, recordings joined into longer ones."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -40,6 +40,78 @@ def change_speed(samples: np.ndarray, rate: int, factor: float) -> np.ndarray:
     import soxr
 
     return soxr.resample(samples, rate * factor, rate).astype(np.float32)
+
+
+def add_noise(samples: np.ndarray, noise: np.ndarray, snr_db: float, rng: np.random.Generator) -> np.ndarray:
+    """The recording with noise behind all of it, at a signal-to-noise ratio.
+
+    Noise that is longer is used from a place drawn by chance; noise that is shorter is repeated from such a place on.
+    Powers are means over the whole recording and over the noise that is used. The sum may leave [-1, 1], which features
+    do not mind; scale it down before writing it to a file.
+
+    samples, noise: float32 (n_samples,), at the same rate.
+    snr_db: the recording's power over the noise's, dB; 5 to 20 are usual.
+    Returns float32 (n_samples,); the same samples where either is silent, as then no ratio can be had.
+
+    Same as Kaldi's wav-reverberate --additive-signals --snrs with one noise.
+    """
+    if not np.isfinite(snr_db):
+        raise ValueError(f"snr_db={snr_db}; need a finite number")
+    if not len(samples) or not len(noise):
+        return samples
+    n_places = len(noise) - len(samples) + 1 if len(noise) >= len(samples) else len(noise)
+    begin = int(rng.integers(n_places))
+    used = np.resize(np.roll(noise, -begin), len(samples)).astype(np.float64)
+    power, noise_power = np.mean(np.square(samples, dtype=np.float64)), np.mean(np.square(used))
+    if power == 0.0 or noise_power == 0.0:
+        return samples
+    gain = np.sqrt(power / noise_power / 10 ** (snr_db / 10))
+    return (samples + gain * used).astype(np.float32)
+
+
+def reverberate(samples: np.ndarray, response: np.ndarray) -> np.ndarray:
+    """The recording as heard in a room: as long, as loud, and not later.
+
+    The convolution with the room's impulse response, from its loudest sample on, which is the direct sound, so that
+    alignments stay right; scaled to the recording's power.
+
+    samples: float32 (n_samples,).
+    response: float (n_taps,), at the same rate, e.g. from `room_response`.
+    Returns float32 (n_samples,).
+
+    Same as Kaldi's wav-reverberate --shift-output --normalize-output.   Ref: Ko et al., 2017, A study on data
+    augmentation of reverberant speech for robust speech recognition.
+    """
+    if not len(response) or not np.any(response) or not np.all(np.isfinite(response)):
+        raise ValueError("an impulse response needs samples that are finite and not all 0")
+    if not len(samples):
+        return samples
+    from scipy.signal import oaconvolve
+
+    direct = int(np.argmax(np.abs(response)))
+    wet = oaconvolve(samples.astype(np.float64), np.asarray(response, np.float64))[direct : direct + len(samples)]
+    power, wet_power = np.mean(np.square(samples, dtype=np.float64)), np.mean(np.square(wet))
+    return (wet * np.sqrt(power / wet_power) if wet_power > 0 else wet).astype(np.float32)
+
+
+def room_response(
+    rate: int, decay_seconds: float, rng: np.random.Generator, *, direct_to_echoes_db: float = 5.0
+) -> np.ndarray:
+    """An impulse response like a room's: the direct sound, then noise that dies away exponentially.
+
+    rate: Hz.
+    decay_seconds: the time in which the echoes fall by 60 dB (RT60); rooms have 0.2 to 0.8.
+    direct_to_echoes_db: energy of the direct sound over that of all echoes; small far from the microphone.
+    Returns float32 (n_taps,), down to -60 dB, with 1 at the start.
+
+    Ref: Polack, 1988; the simplest model of a room: its early reflections have no places of their own.
+    """
+    if not 0.0 < decay_seconds < 60.0:
+        raise ValueError(f"decay_seconds={decay_seconds}; need more than 0 and less than 60")
+    times = np.arange(1, max(2, round(decay_seconds * rate))) / rate
+    echoes = rng.standard_normal(len(times)) * 10 ** (-3 * times / decay_seconds)
+    echoes *= 10 ** (-direct_to_echoes_db / 20) / np.sqrt(np.sum(echoes**2))
+    return np.concatenate([[1.0], echoes]).astype(np.float32)
 
 
 def noise_floor(recordings: Sequence[np.ndarray], rate: int) -> np.ndarray:

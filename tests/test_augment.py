@@ -1,4 +1,4 @@
-"""Speed, noise floors and joined recordings: against scipy's Welch estimate, tones, and by hand."""
+"""Speed, noise, rooms and joined recordings: against scipy's Welch estimate, tones, and by hand."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import signal
 
-from asr.augment import change_speed, floor_noise, join, noise_floor
+from asr.augment import add_noise, change_speed, floor_noise, join, noise_floor, reverberate, room_response
 
 RATE = 8000
 
@@ -105,3 +105,59 @@ def test_wrong_pauses_are_refused():
             join(recordings, pauses, RATE, rng)
     with pytest.raises(ValueError, match="a pause of -1 ms"):
         join([tone(300, 0.1)], [0, -1], RATE, rng)
+
+
+@pytest.mark.parametrize("n_noise", [300, 4000, 9000])
+def test_noise_is_there_at_its_ratio_whether_shorter_or_longer(n_noise):
+    samples, noise = tone(500, 0.5), np.random.default_rng(6).standard_normal(n_noise).astype(np.float32)
+    noisy = add_noise(samples, noise, 10.0, np.random.default_rng(7))
+    added = noisy.astype(np.float64) - samples
+    assert noisy.dtype == np.float32 and len(noisy) == len(samples)
+    assert 10 * np.log10(np.mean(samples**2) / np.mean(added**2)) == pytest.approx(10.0, abs=0.01)
+    if n_noise == 300:  # repeated: the same again after its length
+        np.testing.assert_allclose(added[300:], added[:-300], atol=1e-6)
+    if n_noise > len(samples):  # a part of it, from some place
+        gain = np.sqrt(np.mean(added**2))
+        places = np.correlate(noise.astype(np.float64), added / gain, mode="valid") / len(added)
+        assert places.max() == pytest.approx(1.0, abs=0.05)
+        assert not np.array_equal(noisy, add_noise(samples, noise, 10.0, np.random.default_rng(8)))
+
+
+def test_silence_and_nothing_stay_as_they_are():
+    rng = np.random.default_rng(9)
+    silence, noise, nothing = np.zeros(10, np.float32), np.ones(10, np.float32), np.zeros(0, np.float32)
+    assert add_noise(silence, noise, 10, rng) is silence
+    assert add_noise(noise, silence, 10, rng) is noise
+    assert add_noise(noise, nothing, 10, rng) is noise
+    assert add_noise(nothing, noise, 10, rng) is nothing
+    assert reverberate(nothing, np.ones(3)) is nothing
+    np.testing.assert_array_equal(reverberate(silence, np.ones(3)), silence)
+    with pytest.raises(ValueError, match="snr_db=nan"):
+        add_noise(noise, noise, float("nan"), rng)
+
+
+def test_a_room_is_a_convolution_from_the_direct_sound_on_at_the_same_power():
+    samples = np.random.default_rng(10).standard_normal(500).astype(np.float32)
+    response = np.array([0.0, 0.1, -2.0, 0.5, 0.25])
+    wet = np.convolve(samples.astype(np.float64), response)[2:502]
+    wet *= np.sqrt(np.mean(samples.astype(np.float64) ** 2) / np.mean(wet**2))
+    found = reverberate(samples, response)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, wet, atol=1e-5)
+    np.testing.assert_allclose(reverberate(samples, np.array([0, 0, 3.0])), samples, atol=1e-5)
+    for wrong in (np.zeros(0), np.zeros(3), np.array([1.0, np.nan])):
+        with pytest.raises(ValueError, match="impulse response"):
+            reverberate(samples, wrong)
+
+
+def test_a_rooms_echoes_fall_by_60_db_in_its_decay_time():
+    """The slope of Schroeder's backward integral, in dB."""
+    response = room_response(RATE, 0.4, np.random.default_rng(11), direct_to_echoes_db=3.0)
+    assert len(response) == round(0.4 * RATE) and response[0] == 1.0
+    assert -10 * np.log10(np.sum(response[1:].astype(np.float64) ** 2)) == pytest.approx(3.0, abs=0.01)
+    energy = 10 * np.log10(np.cumsum(response[::-1].astype(np.float64) ** 2)[::-1])
+    begin, end = round(0.02 * RATE), round(0.25 * RATE)
+    slope = np.polyfit(np.arange(begin, end) / RATE, energy[begin:end], 1)[0]
+    assert slope == pytest.approx(-60 / 0.4, rel=0.1)
+    with pytest.raises(ValueError, match="decay_seconds=0"):
+        room_response(RATE, 0, np.random.default_rng(0))
