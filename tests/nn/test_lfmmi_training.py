@@ -1,29 +1,35 @@
-"""Sequence training from alignment to recognised phones, on features made by an HMM of ours."""
+"""Sequence training from alignments to recognised phones, on features made by an HMM of ours."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from asr.errors import ModelError
+from asr.errors import CorpusError, ModelError
+from asr.features.pipeline import FeaturePipeline
 from asr.features.table import FeatureTable
+from asr.gmm.model import DiagGmms
 from asr.hmm.topology import Topology, left_to_right
 from asr.hmm.transitions import TransitionModel
 from asr.hmm.tree import MonophoneTree
+from asr.hmm.tree_building import TreeOptions
+from asr.ladder import Rung
 from asr.lang.lexicon import Lexicon
-from asr.nn.batches import Examples
-from asr.nn.lfmmi import LfmmiLoss, LfmmiOptions, SupervisionOptions, lfmmi_setup, numerators_of, without_second_outputs
+from asr.model import Model
+from asr.nn.lfmmi import SupervisionOptions, lfmmi_setup, without_second_outputs
 from asr.nn.networks import TdnnConfig, build
 from asr.nn.options import TrainingOptions
-from asr.nn.training import train_network
+from asr.training import Data, decode_all, with_graph
 
-PHONES = "abcde"
-DIM = 5
+PHONES, DIM, N_TRAIN, N_ALL = "abcde", 5, 100, 120
+OPTIONS = SupervisionOptions(tree=TreeOptions(max_leaves=40, min_gain=20.0), lm_extra_states=10)
+CONFIG = TdnnConfig(width=32, offsets=((-1, 0, 1), (-1, 0, 1), (-3, 0, 3)), dropout=0.0)
 
 
 @pytest.fixture(scope="module")
-def corpus():
-    """Utterances of five phones and silence, aligned; a phone's frames depend on the phone before it too."""
+def planted():
+    """Utterances of five phones and the rung that aligned most; a phone's frames depend on the phone before it too."""
     rng = np.random.default_rng(0)
     lexicon = Lexicon([(p, (p,)) for p in PHONES], silence_prob=0.0)
     n_phones = lexicon.n_phones
@@ -32,7 +38,7 @@ def corpus():
     transitions = TransitionModel.from_tree(topology, tree)
     means, shifts = 1.5 * rng.standard_normal((n_phones + 1, DIM)), rng.standard_normal((n_phones + 1, DIM))
     alignments, features, phones = {}, {}, {}
-    for number in range(150):
+    for number in range(N_ALL):
         spoken = rng.integers(2, n_phones + 1, rng.integers(3, 9))
         ids, frames = [], []
         for before, phone in zip([0, *spoken[:-1]], spoken, strict=True):
@@ -43,92 +49,73 @@ def corpus():
             ids += [forward] + [loop] * (length - 1)
             frames.append(means[phone] + 0.5 * shifts[before] + rng.standard_normal((length, DIM)))
         name = f"u{number:03d}"
-        alignments[name], phones[name] = np.array(ids, np.int32), spoken
+        alignments[name], phones[name] = np.array(ids, np.int32), spoken.tolist()
         features[name] = np.concatenate(frames).astype(np.float32)
-    rung = SimpleNamespace(transitions=transitions, alignments=alignments)
-    return SimpleNamespace(rung=rung, lexicon=lexicon, table=FeatureTable.from_dict(features), phones=phones)
+    texts = {u: " ".join(lexicon.phones.name(p) for p in spoken) for u, spoken in phones.items()}
+    data = Data(FeatureTable.from_dict(features), dict.fromkeys(features, "s"), texts)
+    pipeline = FeaturePipeline(0, ({"kind": "given", "dim": DIM},))
+    gmms = DiagGmms(np.ones(n_phones), means[1:], np.full((n_phones, DIM), 1.25), np.arange(n_phones + 1))
+    model = Model(pipeline, lexicon, transitions, tree, gmms, graph=None)
+    known = {u: alignments[u] for u in list(features)[:N_TRAIN]}
+    return SimpleNamespace(rung=Rung(model, known, {}, []), data=data, phones=phones, lexicon=lexicon)
 
 
-OPTIONS = SupervisionOptions(leaves=40, lm_extra_states=10)
-
-
-@pytest.fixture(scope="module")
-def supervision(corpus):
-    known = list(corpus.table)[:120]
-    rung = SimpleNamespace(
-        transitions=corpus.rung.transitions, alignments={u: corpus.rung.alignments[u] for u in known}
-    )
-    return lfmmi_setup(rung, corpus.table, corpus.lexicon, OPTIONS)
-
-
-def test_supervision_is_of_the_chain_tree(corpus, supervision):
-    tree = supervision.tree
+def test_supervision_is_of_the_chain_tree(planted):
+    made = lfmmi_setup(planted.rung, planted.data.raw, planted.lexicon, OPTIONS)
+    tree = made.tree
     assert (tree.context_width, tree.central_position) == (2, 1)
     assert 12 < tree.n_pdfs <= 40
-    assert supervision.denominator.n_pdfs == tree.n_pdfs
-    assert len(supervision.numerators) == 120 and not supervision.failures
-    for name, numerator in supervision.numerators.items():
-        assert numerator.n_frames == -(-len(corpus.table[name]) // 3)
-        # Every frame of the alignment itself has the pdf of a phone after the phone before.
-        phones = corpus.phones[name].tolist()
-        allowed = {tree.pdf(w, c) for w in zip([0, *phones], phones, strict=False) for c in (0, 1)}
-        assert set(numerator.alignment[4:].tolist()) <= allowed
+    assert made.denominator.n_pdfs == tree.n_pdfs
+    assert len(made.numerators) == N_TRAIN and not made.failures
+    for name, numerator in made.numerators.items():
+        assert numerator.n_frames == -(-len(planted.data.raw[name]) // 3)
+        # From the second phone on the phone before is known, whatever the denominator's histories are.
+        phones = planted.phones[name]
+        expected = [tree.pdf(phones[-2:], 0), tree.pdf(phones[-2:], 1)]
+        assert numerator.alignment[-1] in expected
 
 
-def test_monophones_and_what_cannot_be_used(corpus):
-    found = lfmmi_setup(corpus.rung, corpus.table, corpus.lexicon, SupervisionOptions(context_width=1, lm_order=3))
-    assert found.tree.n_pdfs == 2 * corpus.lexicon.n_phones
+def test_monophones_and_what_cannot_be_used(planted):
+    options = SupervisionOptions(context_width=1, lm_order=3)
+    found = lfmmi_setup(planted.rung, planted.data.raw, planted.lexicon, options)
+    assert found.tree.n_pdfs == 2 * planted.lexicon.n_phones
     with pytest.raises(ModelError, match="context_width=3"):
         SupervisionOptions(context_width=3)
-    with pytest.raises(ModelError, match="none of 150 alignments"):
-        lfmmi_setup(corpus.rung, {}, corpus.lexicon)
+    with pytest.raises(ModelError, match=f"none of {N_TRAIN} alignments"):
+        lfmmi_setup(planted.rung, {}, planted.lexicon)
 
 
-def test_a_small_network_learns_the_phones(corpus, supervision, tmp_path):
-    pytest.importorskip("pynini")
-    from asr.decoding import SearchOptions, ViterbiDecoder
-    from asr.graph.grammar import word_loop
-    from asr.graph.hclg import compile_hclg
-
-    names = list(corpus.table)
-    held = {u: corpus.rung.transitions.phone_segments(corpus.rung.alignments[u]) for u in names[120:]}
-    numerators, failures = numerators_of(held, supervision.denominator, OPTIONS)
-    assert not failures
-    loss = LfmmiLoss(supervision.denominator, LfmmiOptions(xent_regularize=0.1))
-    config = TdnnConfig(width=32, offsets=((-1, 0, 1), (-1, 0, 1), (-3, 0, 3)), subsampling=3, dropout=0.0)
-    network = build(config, DIM, loss.n_outputs)
-    train = Examples(corpus.table.select(names[:120]), supervision.numerators)
-    held_out = Examples(corpus.table.select(names[120:]), numerators)
-    options = TrainingOptions(learning_rate=0.01, max_epochs=6, batch_frames=400)
-    result = train_network(network, loss, train, held_out, options, folder=tmp_path)
-    assert result.curves[-1].train_loss < 0.5 * result.curves[0].train_loss
-
-    network = without_second_outputs(network, config, loss.denominator.n_pdfs)
-    graph = compile_hclg(
-        corpus.lexicon, word_loop(corpus.lexicon), supervision.tree, supervision.transitions, self_loop_scale=1.0
-    )
-    decoder = ViterbiDecoder(graph, supervision.transitions.pdf_of_id, SearchOptions(acoustic_scale=1.0))
-    wrong = total = 0
-    for name in names[120:]:
-        path = decoder.decode(scores_of(network, corpus.table[name]))
-        hypothesis = [corpus.lexicon.phones.id(corpus.lexicon.words.name(int(w))) for w in path.words]
-        wrong += distance(hypothesis, corpus.phones[name].tolist())
-        total += len(corpus.phones[name])
-    assert wrong < 0.12 * total, f"{wrong} of {total}"
-
-
-def scores_of(network, features):
+def test_the_second_outputs_are_dropped():
     import torch
 
-    with torch.inference_mode():
-        return network(torch.from_numpy(features.copy())[None], torch.tensor([len(features)]))[0].numpy()
+    config = replace(CONFIG, subsampling=3, zero_output=False)
+    network = build(config, DIM, 14).eval()
+    smaller = without_second_outputs(network, config, 7)
+    x, lengths = torch.randn(2, 20, DIM), torch.tensor([20, 13])
+    torch.testing.assert_close(smaller(x, lengths), network(x, lengths)[..., :7])
+    assert smaller.n_outputs == 7 and without_second_outputs(smaller, config, 7) is smaller
+    with pytest.raises(ModelError, match="14 outputs; need 5, once or twice"):
+        without_second_outputs(network, config, 5)
 
 
-def distance(a, b):
-    """Edit distance."""
-    row = list(range(len(b) + 1))
-    for i, x in enumerate(a, 1):
-        before, row[0] = row[0], i
-        for j, y in enumerate(b, 1):
-            before, row[j] = row[j], min(before + (x != y), row[j] + 1, row[j - 1] + 1)
-    return row[-1]
+def test_a_small_network_learns_the_phones(planted, tmp_path):
+    pytest.importorskip("pynini")
+    from asr.nn.lfmmi.training import LfmmiTrainingOptions, train_lfmmi
+
+    held_out = list(planted.data.raw)[N_TRAIN:]
+    training = TrainingOptions(learning_rate=0.01, max_epochs=5, batch_frames=400)
+    options = LfmmiTrainingOptions(OPTIONS, training=training)
+    made = train_lfmmi(planted.data, planted.rung, CONFIG, options, held_out=held_out, folder=tmp_path)
+    assert not made.failures
+    assert {u: len(ids) for u, ids in made.alignments.items()} == {
+        u: -(-len(planted.data.raw[u]) // 3) for u in planted.data.raw
+    }
+    for name in list(planted.data.raw)[:N_TRAIN]:
+        assert [s.phone for s in made.transitions.phone_segments(made.alignments[name])] == planted.phones[name]
+    test = planted.data.select(held_out)
+    model = with_graph(made.model)
+    assert model.subsampling == 3 and model.decoding.acoustic_scale == 1.0
+    score = decode_all(model, test).score(test.references)
+    assert score.errors < 0.35 * score.total, f"{score.errors} of {score.total}"
+    with pytest.raises(CorpusError, match="held out"):
+        train_lfmmi(planted.data, planted.rung, CONFIG, options, held_out=[], folder=tmp_path / "none")

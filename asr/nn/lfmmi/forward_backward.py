@@ -1,6 +1,6 @@
 """The probability of scores under denominator and numerator graphs, and the posterior probabilities of the pdfs."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
@@ -34,15 +34,16 @@ def denominator_recursions(
 
     Same as Kaldi's DenominatorComputation.
     """
-    from .kernels import LANES
+    from .kernels import LANES, denominator
 
+    kernels = denominator(precision)
     order = np.argsort([-len(x) for x in scores], kind="stable").tolist()
     groups = [order[i : i + LANES] for i in range(0, len(order), LANES)]
     log_probs = np.zeros(len(scores))
     posteriors: list[np.ndarray] = [np.zeros(0)] * len(scores)
 
     def run(group: list[int]) -> None:
-        found = _side_by_side(graph, [scores[i] for i in group], precision)
+        found = _side_by_side(graph, [scores[i] for i in group], kernels, precision)
         for i, log_prob, posterior in zip(group, *found, strict=True):
             log_probs[i], posteriors[i] = log_prob, posterior
 
@@ -78,9 +79,11 @@ def numerator_recursions(graphs: Sequence[Numerator], scores: Sequence[np.ndarra
     return Recursions(np.array(log_probs), posteriors)
 
 
-def _side_by_side(graph: Denominator, scores: Sequence[np.ndarray], precision: str) -> Recursions:
+def _side_by_side(
+    graph: Denominator, scores: Sequence[np.ndarray], kernels: tuple[Callable, Callable], precision: str
+) -> Recursions:
     """The recursions of one group of sequences, one in each lane; lanes that are left over and padding hold zeros."""
-    from .kernels import LANES, backward, forward
+    from .kernels import LANES
 
     lengths = np.zeros(LANES, np.int64)
     lengths[: len(scores)] = [len(x) for x in scores]
@@ -97,9 +100,9 @@ def _side_by_side(graph: Denominator, scores: Sequence[np.ndarray], precision: s
     alpha = np.empty((len(x) + 1, graph.n_states, LANES), precision)
     alpha[0] = graph.initial[:, None]
     norm = np.zeros((len(x) + 1, LANES), precision)
-    forward[precision](into, source, into_prob, *states, x, alpha, norm)
+    kernels[0](into, source, into_prob, *states, x, alpha, norm)
     posterior = np.zeros_like(x)
-    backward[precision](out_of, target, out_prob, *states, x, alpha, norm, lengths, posterior)
+    kernels[1](out_of, target, out_prob, *states, x, alpha, norm, lengths, posterior)
     log_norm = np.log(norm.astype(np.float64))
     log_probs = [
         float(log_norm[: n + 1, lane].sum() + np.log1p(graph.leaky) + highest.sum(dtype=np.float64))

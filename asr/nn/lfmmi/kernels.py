@@ -5,6 +5,9 @@ serves all of them with vector instructions. Probabilities are multiplied as the
 The numerator, which is small: one sequence at a time, in logarithms.
 """
 
+import functools
+from collections.abc import Callable
+
 import numpy as np
 
 from ...jit import kernel, subkernel
@@ -101,9 +104,14 @@ _GRAPH = "int32[::1], int32[::1], {0}[::1], {0}[::1], int32[::1], int32[::1], {0
 _FORWARD = f"void({_GRAPH}, {{0}}[:, :, ::1], {{0}}[:, :, ::1], {{0}}[:, ::1])"
 _BACKWARD = f"void({_GRAPH}, {{0}}[:, :, ::1], {{0}}[:, :, ::1], {{0}}[:, ::1], int64[::1], {{0}}[:, :, ::1])"
 
-# Single precision trains; double precision is what the recursions are checked with.
-forward = {name: kernel(_FORWARD.format(name))(_forward) for name in ("float32", "float64")}
-backward = {name: kernel(_BACKWARD.format(name))(_backward) for name in ("float32", "float64")}
+
+@functools.cache
+def denominator(precision: str) -> tuple[Callable, Callable]:
+    """`_forward` and `_backward`, compiled when first asked for.
+
+    precision: float32, which trains; or float64, which the recursions are checked with.
+    """
+    return kernel(_FORWARD.format(precision))(_forward), kernel(_BACKWARD.format(precision))(_backward)
 
 
 @subkernel

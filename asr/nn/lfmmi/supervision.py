@@ -30,7 +30,7 @@ class SupervisionOptions:
 
     subsampling: int = 3  # input frames to one output frame
     context_width: int = 2  # phones that a pdf depends on: 2 = the phone and the one before, 1 = the phone
-    leaves: int = 2000  # pdfs at most
+    tree: TreeOptions = field(default_factory=TreeOptions)  # max_leaves: pdfs before leaves are joined
     tolerance: int = 5  # input frames by which a phone may begin earlier or end later than aligned
     lm_order: int = 4  # of the denominator's phone n-gram
     lm_extra_states: int = 2000  # histories of lm_order - 1 phones
@@ -134,7 +134,7 @@ def _tree(
     chosen = TriphoneOptions(
         context_width=options.context_width,
         central_position=options.context_width - 1,
-        tree=TreeOptions(max_leaves=options.leaves),
+        tree=options.tree,
     )
     rng = np.random.default_rng(seed)
     tree = context_tree(thinned, alignments, transitions, lexicon, chosen, rng=rng).tree
