@@ -126,19 +126,22 @@ def with_graph(
 ) -> Model:
     """The model with its decoding graph.
 
-    grammar: an acceptor over the lexicon's word ids; a loop over all words if not given.
+    grammar: an acceptor over the lexicon's word ids; a loop over all words if not given. Where the model joins parts
+        of words, a word that is begun must be finished.
     fallback: a saved model whose graph is used where pynini is missing. It must have the same words, phones and
         transition ids; its graph costs are then those of its own transition probabilities.
     max_states, told: of the compilation, see `compile_hclg`.
     Raises GraphError where there is neither pynini nor a fitting fallback, or the graph has too many states.
     """
-    from .graph.grammar import word_loop
+    from .graph.grammar import finished_words, word_loop
     from .graph.hclg import compile_hclg
 
     if fallback is not None and not has_pynini():
         return replace(model, graph=_borrowed_graph(model, fallback))
     if grammar is None:
         grammar = word_loop(model.lexicon)
+    if model.joiner:
+        grammar = finished_words(grammar, model.lexicon, model.joiner)
     graph = compile_hclg(
         model.lexicon, grammar, model.tree, model.transitions, max_states=max_states, told=told
     )  # fmt: skip

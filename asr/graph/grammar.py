@@ -94,6 +94,36 @@ def arpa_grammar(lm: "NgramModel", lexicon: "Lexicon") -> "pynini.Fst":
     return to_pynini(graph).connect()
 
 
+def finished_words(grammar: "pynini.Fst", lexicon: "Lexicon", joiner: str) -> "pynini.Fst":
+    """The grammar's sentences in which each word that is begun is finished, where words are made of parts.
+
+    joiner: the sign at the end of a part that must go on, and at the beginning of one that may end a word; words
+        without it are whole. An n-gram model that backs off would follow `abé+` by anything.
+    Raises GraphError where no sentence is left.
+    """
+    graph = from_pynini(grammar, where="grammar")
+    n, arcs, source = graph.n_states, graph.arcs, graph.sources()
+    back_off = lexicon.words["#0"]
+    names = [lexicon.words.name(i) for i in range(back_off)]
+    begins = np.array([name.endswith(joiner) for name in names])
+    ends = np.array([name.startswith(joiner) and not name.endswith(joiner) for name in names])
+    label = arcs["ilabel"]
+    passes = (label == 0) | (label == back_off)
+    begin, end = (~passes & of[np.where(passes, 0, label)] for of in (begins, ends))
+    # States 0 ... n - 1 are between words, n ... 2 n - 1 within one: which arcs there are from where to where.
+    kinds = ((~begin, 0, 0), (begin, 0, n), (passes | begin, n, n), (end, n, 0))
+    columns = [
+        np.concatenate([column[chosen] + shift[k] for chosen, *shift in kinds])
+        for column, k in ((source, 0), (arcs["next"].astype(np.int64), 1))
+    ]
+    ilabel, olabel, weight = (np.concatenate([arcs[x][c] for c, *_ in kinds]) for x in ("ilabel", "olabel", "weight"))
+    final = np.concatenate([graph.states["final"], np.full(n, np.inf)])
+    made = to_pynini(Graph.from_arrays(graph.start, columns[0], ilabel, olabel, weight, columns[1], final)).connect()
+    if made.num_states() == 0:
+        raise GraphError(f"grammar: no sentence ends with a finished word; parts of words are marked with {joiner!r}")
+    return made
+
+
 def _usable(lm: "NgramModel", labels: np.ndarray) -> np.ndarray:
     """bool (n_nodes,): the n-grams of words with a label, which may begin with `<s>` and end in `</s>`."""
     trie, kept = lm.trie, np.zeros(lm.trie.n_nodes, bool)

@@ -23,8 +23,9 @@ class Grammar:
     """How transcripts become sentences of a language model.
 
     kind: "units": the units of sound, one after another, without word boundaries. "words": the words of the training
-        transcripts. "open": frequent words, and the others in syllables, so that new ones can be recognised.
-    order: of the n-grams. fewest: how often a word must come to stay whole, for "open".
+        transcripts. "open": these words, and syllables that new ones are made of.
+    order: of the n-grams. fewest: how often a word must come to be whole wherever it comes, for "open": half of the
+        model is that of the words, the other half has rarer words in syllables.
     silence_prob: probability of a pause after each unit, word or part of a word.
     vowels: letters that end a syllable, without accents.
     """
@@ -46,7 +47,7 @@ class Grammar:
         return " ".join(units_of(text, table)) if self.kind == "units" else nfc(text)
 
     def sentences(self, texts: Sequence[str], table: LetterTable) -> list[str]:
-        """The language model's sentences."""
+        """The language model's sentences; of an open grammar, those with rare words in syllables."""
         if self.kind != "open":
             return [self.reference(text, table) for text in texts]
         whole = frequent_words(texts, self.fewest)
@@ -63,8 +64,6 @@ class Grammar:
         words = {word for text in texts for word in nfc(text).split()}
         tokens: dict[str, str] = {word: word for word in words}
         if self.kind == "open":
-            kept = frequent_words(texts, self.fewest)
-            tokens = {word: word for word in kept}
             tokens |= {part: part.strip(JOIN) for word in words for part in in_parts(word, self.vowels)}
         said = {entry.word: entry.phones for entry in spelled(sorted(set(tokens.values())), table)[0]}
         entries = [(token, said[spelling]) for token, spelling in sorted(tokens.items()) if spelling in said]
@@ -90,7 +89,11 @@ def make_language_model(folder: Path, texts: Sequence[str], letters: Path, lexic
     phones = {phone for entry in trained.entries for phone in entry.phones}
     known = grammar.lexicon(texts, table, phones)
     words = [entry.word for entry in known.entries]
-    lm.write_arpa(lm.train(grammar.sentences(texts, table), grammar.order, words=words), folder / "lm.arpa.gz")
+    model = lm.train(grammar.sentences(texts, table), grammar.order, words=words)
+    if grammar.kind == "open":
+        whole = replace(grammar, kind="words").sentences(texts, table)
+        model = lm.interpolate(lm.train(whole, grammar.order, words=words), model, 0.5)
+    lm.write_arpa(model, folder / "lm.arpa.gz")
     known.save(folder / "lexicon.tsv")
 
 

@@ -1,5 +1,6 @@
 """Grammars that we make and grammars that users bring."""
 
+import itertools
 import json
 import logging
 import math
@@ -11,7 +12,7 @@ import pytest
 from asr.errors import GraphError, LexiconError
 from asr.graph import arpa_grammar, compile_hclg
 from asr.graph.const_fst import Graph
-from asr.graph.grammar import checked_grammar, sequence, word_loop
+from asr.graph.grammar import checked_grammar, finished_words, sequence, word_loop
 from asr.graph.openfst import from_pynini, to_pynini
 from asr.lang.lexicon import Lexicon
 from asr.lm import NgramModel, prune, read_arpa, train
@@ -292,3 +293,28 @@ def test_what_is_impossible_has_no_arc():
     lexicon = spelled("ab")
     arcs = from_pynini(arpa_grammar(impossible, lexicon)).arcs
     assert lexicon.words["a"] not in arcs["ilabel"] and np.isfinite(arcs["weight"]).all()
+
+
+def test_words_that_are_begun_are_finished():
+    """Of all sequences of four or fewer, those remain in which a part that goes on is followed by one that may end."""
+    parts = Lexicon((("ja", ("J", "A")), ("ne+", ("N",)), ("+ne", ("N",)), ("+oh", ("O",))))
+    names = [entry.word for entry in parts.entries]
+    ids = [parts.words[name] for name in names]
+    # Back-off arcs read #0, which a sentence may have anywhere.
+    anywhere = to_pynini(Graph.from_arrays(0, [0] * 5, [*ids, 0], [*ids, parts.words["#0"]], [0.0] * 5, [0] * 5, [0.0]))
+
+    def said(grammar) -> set[tuple[str, ...]]:
+        spoken = [words for n in range(5) for words in itertools.product(names, repeat=n)]
+        return {w for w in spoken if pynini.compose(pynini.compose(sequence(parts, w), anywhere), grammar).num_states()}
+
+    def complete(words) -> bool:
+        goes_on = [False, *(word.endswith("+") for word in words)]
+        joins = [word.startswith("+") or word.endswith("+") for word in words]
+        return not any(a and not b for a, b in zip(goes_on, [*joins, False], strict=True))
+
+    grammar = arpa_grammar(train(["ja ne+ +oh ja", "ne+ ne+ +ne", "+oh ja"], 2, words=names), parts)
+    whole = said(grammar)
+    assert any(not complete(words) for words in whole)
+    assert said(finished_words(grammar, parts, "+")) == {words for words in whole if complete(words)}
+    with pytest.raises(GraphError, match="no sentence ends with a finished word"):
+        finished_words(sequence(parts, ["ja", "ne+"]), parts, "+")
