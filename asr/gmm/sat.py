@@ -15,6 +15,7 @@ from ..features.affine import affine
 from ..features.table import FeatureTable
 from ..hmm.questions import Question
 from ..hmm.transitions import TransitionModel
+from .coverage import counted
 from .em import GmmStatistics, accumulate, update
 from .fmllr import Fmllr, FmllrStatistics, accumulate_fmllr, estimate_fmllr
 from .lda_mllt import with_features
@@ -144,11 +145,14 @@ def speaker_transforms(
     nothing = FmllrStatistics(0.0, np.zeros((dim, dim + 1)), np.zeros((dim, dim + 1, dim + 1)))
     transforms = {s: estimate_fmllr(total.get(s, nothing)) for s in sorted(set(everybody))}
     for speaker, made in transforms.items():
-        _logger.log(
-            logging.INFO if made.kind == "full" else logging.WARNING,
+        _logger.info(
             "fMLLR of speaker %s: %s, from %.0f frames, %.3f nats a frame gained",
             speaker, made.kind, made.n_frames, made.gain,
         )  # fmt: skip
+    silent = [speaker for speaker, made in transforms.items() if made.kind == "identity"]
+    if silent:
+        who = ", ".join(silent[:3])
+        _logger.warning("no speech was heard of %s, so without a transform: %s", counted(len(silent), "speaker"), who)
     return transforms
 
 
