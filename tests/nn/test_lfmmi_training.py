@@ -22,7 +22,7 @@ from asr.nn.networks import TdnnConfig, build
 from asr.nn.options import TrainingOptions
 from asr.training import Data, decode_all, with_graph
 
-PHONES, DIM, N_TRAIN, N_ALL = "abcde", 5, 100, 120
+PHONES, DIM, N_TRAIN, N_ALL = "abcde", 5, 150, 170
 OPTIONS = SupervisionOptions(tree=TreeOptions(max_leaves=40, min_gain=20.0), lm_extra_states=10)
 CONFIG = TdnnConfig(width=32, offsets=((-1, 0, 1), (-1, 0, 1), (-3, 0, 3)), dropout=0.0)
 
@@ -36,12 +36,13 @@ def planted():
     topology = Topology(dict.fromkeys(range(1, n_phones + 1), left_to_right(1)))
     tree = MonophoneTree.from_topology(topology)
     transitions = TransitionModel.from_tree(topology, tree)
-    means, shifts = 1.5 * rng.standard_normal((n_phones + 1, DIM)), rng.standard_normal((n_phones + 1, DIM))
+    means, shifts = 2.0 * rng.standard_normal((n_phones + 1, DIM)), rng.standard_normal((n_phones + 1, DIM))
     alignments, features, phones = {}, {}, {}
     for number in range(N_ALL):
         spoken = rng.integers(2, n_phones + 1, rng.integers(3, 9))
+        spoken = spoken[np.append(True, np.diff(spoken) != 0)]
         ids, frames = [], []
-        for before, phone in zip([0, *spoken[:-1]], spoken, strict=True):
+        for before, phone in zip([0, *spoken[:-1].tolist()], spoken.tolist(), strict=True):
             row = transitions.transition_state(int(phone), 0, *[tree.pdf((int(phone),), 0)] * 2)
             loop = int(transitions.self_loop_of_state[row])
             forward = 2 * int(transitions.first_id[row]) + 1 - loop
@@ -71,8 +72,8 @@ def test_supervision_is_of_the_chain_tree(planted):
         assert numerator.n_frames == -(-len(planted.data.raw[name]) // 3)
         # From the second phone on the phone before is known, whatever the denominator's histories are.
         phones = planted.phones[name]
-        expected = [tree.pdf(phones[-2:], 0), tree.pdf(phones[-2:], 1)]
-        assert numerator.alignment[-1] in expected
+        if len(phones) > 1:
+            assert numerator.alignment[-1] in [tree.pdf(phones[-2:], 0), tree.pdf(phones[-2:], 1)]
 
 
 def test_monophones_and_what_cannot_be_used(planted):
@@ -103,7 +104,7 @@ def test_a_small_network_learns_the_phones(planted, tmp_path):
     from asr.nn.lfmmi.training import LfmmiTrainingOptions, train_lfmmi
 
     held_out = list(planted.data.raw)[N_TRAIN:]
-    training = TrainingOptions(learning_rate=0.01, max_epochs=5, batch_frames=400)
+    training = TrainingOptions(learning_rate=0.01, max_epochs=8, batch_frames=400)
     options = LfmmiTrainingOptions(OPTIONS, training=training)
     made = train_lfmmi(planted.data, planted.rung, CONFIG, options, held_out=held_out, folder=tmp_path)
     assert not made.failures

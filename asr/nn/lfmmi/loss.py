@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -84,7 +85,7 @@ class LfmmiLoss:
             log_probs = functional.log_softmax(second[counted], dim=1)
             total = total - self.options.xent_regularize * (posteriors[counted] * log_probs).sum()
         told = (second if self.options.xent_regularize else chain).detach()[counted].argmax(dim=1).cpu()
-        wanted = torch.cat([torch.from_numpy(t.alignment) for t in targets])
+        wanted = torch.from_numpy(np.concatenate([t.alignment for t in targets]))
         return LossSum(total, float(sum(lengths)), float((told != wanted).sum()))
 
 
