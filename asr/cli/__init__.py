@@ -16,6 +16,7 @@ from .._version import __version__
 from ..errors import AsrError
 from .common import complain
 from .doctor import doctor
+from .export import export
 from .features import features
 from .g2p import g2p
 from .graph import graph
@@ -46,6 +47,7 @@ app.command(cls=Command, no_args_is_help=True, rich_help_panel=_PREPARE)(train)
 app.command(cls=Command, no_args_is_help=True, rich_help_panel=_PREPARE)(graph)
 app.add_typer(lm, name="lm", rich_help_panel=_PREPARE)
 app.add_typer(g2p, name="g2p", rich_help_panel=_PREPARE)
+app.add_typer(export, name="export", rich_help_panel=_PREPARE)
 app.command(cls=Command, no_args_is_help=True, rich_help_panel=_LOOK)(features)
 app.command(cls=Command, no_args_is_help=True, rich_help_panel=_LOOK)(plot)
 app.command(cls=Command, no_args_is_help=True, rich_help_panel=_HELP)(info)

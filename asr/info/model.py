@@ -44,6 +44,8 @@ def model_facts(path: Path) -> Facts:
         "context_width": model.tree.context_width,
         "pdfs": model.tree.n_pdfs,
         "gaussians": getattr(model.acoustic, "n_gauss", None),
+        "network": _network(description),
+        "subsampling": model.subsampling if model.subsampling > 1 else None,
         "parameters": int(sum(a.size for a in model.acoustic.arrays().values() if a.dtype.kind == "f")),
         "transition_ids": model.transitions.n_transition_ids,
         "graph": None if model.graph is None else _graph(model.graph),
@@ -56,6 +58,15 @@ def model_facts(path: Path) -> Facts:
     card = [line for line in model.card.splitlines() if line.strip()]
     facts["card"] = card[:_CARD_LINES]
     return facts
+
+
+def _network(description: dict[str, Any]) -> str | None:
+    """What the networks of a model are, and what runs them; None for Gaussians."""
+    networks = [network.get("kind", "?") for network in description.get("network", [])]
+    if not networks:
+        return None
+    runs = "onnxruntime" if description["network_file"].endswith(".onnx") else "torch"
+    return f"{', '.join(networks)}, run by {runs}"
 
 
 def in_words(pipeline: "FeaturePipeline") -> str:

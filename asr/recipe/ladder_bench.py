@@ -1,7 +1,7 @@
 """What the tests of a recipe with a ladder of models have in common; what is there already is not done again."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from ..ladder import STAGES, Sizes
 from ..lang.letters import LetterTable, letter_lexicon
 from ..scoring import read_transcripts
 from .grammars import Grammar, make_graph, make_language_model
+from .networks import NetworkPlan, make_hybrid
 from .rungs import Search, make_rung, test_rung, tune_rung
 from .stages import Run
 from .tasks import read_json, usable
@@ -37,7 +38,7 @@ class Part:
 class Test:
     """A finished test of one model, on one part or several that were pooled.
 
-    name, variant: of the test. system: the rung. grammar: what could be recognised.
+    name, variant: of the test. system: the rung, or the network. grammar: what could be recognised.
     train_cpu_seconds: of this rung and those below it. folders: of the test stages. rungs: of the models.
     """
 
@@ -58,7 +59,8 @@ class Bench:
     """The corpus and the language of a recipe.
 
     data: a folder of `extract_features`. transcripts: of all utterances. letters, questions: files of the language.
-    lexicon: the file of words that models are trained with; see `with_lexicon`.
+    lexicon: the file of words that models are trained with; see `with_lexicon`. networks: systems above the ladder's
+        last rung, by name.
     """
 
     run: Run
@@ -70,6 +72,7 @@ class Bench:
     seed: int
     n_jobs: int
     lexicon: Path | None = None
+    networks: Mapping[str, NetworkPlan] = field(default_factory=dict)
 
     def with_lexicon(self, texts: Sequence[str]) -> "Bench":
         """The same, with the words of some texts said as they are spelled."""
@@ -90,13 +93,17 @@ class Bench:
         """A trained model; those below it are trained first."""
         previous: Path | None = None
         heard = usable(self.data, part.train).raw
-        for stage in STAGES[: STAGES.index(system) + 1]:
+        for stage in self._ladder(system):
             inputs: dict[str, Any] = {"data": self.data, "ids": list(heard), "lexicon": self.lexicon}
             inputs |= {"questions": self.questions, "pipeline": self.pipeline, "sizes": part.sizes, "stage": stage}
             inputs |= {"previous": previous, "seed": self.seed, "n_jobs": self.n_jobs}
             previous = self._stage(f"{part.name}-{stage}", make_rung, inputs)
         assert previous is not None  # there is one stage at least
-        return previous
+        if system not in self.networks:
+            return previous
+        inputs = {"data": self.data, "ids": list(heard), "held_out": list(part.held_out), "rung": previous}
+        inputs |= {"plan": self.networks[system], "seed": self.seed, "n_jobs": self.n_jobs}
+        return self._stage(f"{part.name}-{system}", make_hybrid, inputs)
 
     def test(self, part: Part, system: str, grammar: Grammar, search: Search) -> Test:
         """Train a model, tune it on the part's held-out utterances, and test it."""
@@ -111,7 +118,7 @@ class Bench:
         common["n_jobs"] = self.n_jobs
         tuned = self._stage(f"{name}-tuning", tune_rung, {**common, "ids": list(part.held_out)})
         tested = self._stage(f"{name}-test", test_rung, {**common, "ids": list(part.test), "tuned": tuned})
-        stages = [f"{part.name}-{stage}" for stage in STAGES[: STAGES.index(system) + 1]]
+        stages = [f"{part.name}-{stage}" for stage in dict.fromkeys((*self._ladder(system), system))]
         return Test(
             part.of, part.variant, system, grammar,
             read_transcripts(tested / "references.tsv"), read_transcripts(tested / "hypotheses.tsv"),
@@ -128,6 +135,10 @@ class Bench:
             sum(t.train_cpu_seconds for t in tests), sum(t.decode_rtf for t in tests) / len(tests),
             tuple(f for t in tests for f in t.folders), tuple(f for t in tests for f in t.rungs),
         )  # fmt: skip
+
+    def _ladder(self, system: str) -> tuple[str, ...]:
+        """The rungs that a system needs."""
+        return STAGES if system in self.networks else STAGES[: STAGES.index(system) + 1]
 
     def _stage(self, name: str, make: Any, inputs: dict[str, Any]) -> Path:
         """A stage that several tests may share."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from ..lang.letters import LetterTable
 from ..scoring import Comparison, Score, compare, score
 from .ladder_bench import Test
+from .networks import read_training
 from .results import ResultRow, results_table, write_results
 from .stages import Run
 from .tasks import read_json, write_json
@@ -114,6 +115,7 @@ def _report(
     from ..report import (
         check_plotting,
         confusion_section,
+        network_section,
         results_section,
         run_facts,
         speaker_section,
@@ -129,7 +131,10 @@ def _report(
         return
     first = [t for t in tests if (t.name, t.variant, t.grammar) == (tests[0].name, tests[0].variant, tests[0].grammar)]
     logs = {t.system: read_json(t.rungs[0] / "training.json")["log"] for t in first}
-    passes = {s: [(p["iteration"], p["log_likelihood"], p["n_gaussians"]) for p in log] for s, log in logs.items()}
+    passes = {
+        s: [(p["iteration"], p["log_likelihood"], p["n_gaussians"]) for p in log] for s, log in logs.items() if log
+    }
+    curves = {f"{t.system} {name}": points for t in first for name, points in read_training(t.rungs[0]).items()}
     last = first[-1]
     counted = score(last.references, last.hypotheses)
     by_speaker = {s: (x.errors, x.total) for s, x in counted.by_speaker(speaker_of).items()}
@@ -137,6 +142,7 @@ def _report(
     sections = [
         results_section([s.row for s in scored], note=note),
         training_section(passes),
+        *([network_section(curves)] if curves else []),
         speaker_section(by_speaker, title=f"{last.system}: errors of each speaker"),
         confusion_section(counted.confusions, title=f"{last.system}: confusions"),
         utterance_section(last.references, last.hypotheses, title=f"{last.system}: worst utterances", limit=12),

@@ -46,6 +46,27 @@ def training_section(
     return Section(title, "".join(_figure(p) for p in plots) + _note(note))
 
 
+def network_section(
+    curves: Mapping[str, Sequence[Mapping[str, float]]], *, title: str = "Training of networks", note: str = ""
+) -> Section:
+    """Loss and share of frames that are right over the epochs, in training and on utterances held out.
+
+    curves: network -> epochs, with the numbers of asr.nn.curves.Point.
+    """
+    series: dict[str, dict[str, tuple[list[float], list[float]]]] = {"loss": {}, "accuracy": {}}
+    for name, points in curves.items():
+        epochs = [p["epoch"] for p in points]
+        for part in ("train", "held_out"):
+            label = f"{name}, {part.replace('_', ' ')}"
+            for measure, lines in series.items():
+                lines[label] = (epochs, [p[f"{part}_{measure}"] for p in points])
+    plots = [
+        line_plot(series["loss"], title="Loss a frame", x_label="epoch", y_label="nats a frame"),
+        line_plot(series["accuracy"], title="Frames whose best score is right", x_label="epoch", y_label="share"),
+    ]
+    return Section(title, "".join(_figure(p) for p in plots) + _note(note))
+
+
 def speaker_section(
     counts: Mapping[str, tuple[int, int]], *, title: str = "Errors of each speaker", note: str = ""
 ) -> Section:

@@ -1,4 +1,4 @@
-"""Mboshi, a Bantu language of 4.5 hours of sentences: the ladder of GMM-HMMs, from monophones to adaptation.
+"""Mboshi, a Bantu language of 4.5 hours of sentences: the ladder of GMM-HMMs, and a network above it.
 
     python recipes/mboshi/run.py --corpus DIR --out build/mboshi    DIR holds train/ and dev/
 
@@ -7,7 +7,7 @@ The same command goes on where an interrupted run stopped.
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +21,7 @@ from asr.recipe import Run, load_config, run_recipe
 from asr.recipe.grammars import Grammar
 from asr.recipe.ladder_bench import Bench, Part, Test
 from asr.recipe.ladder_ending import finish
+from asr.recipe.networks import HYBRID, NetworkPlan
 from asr.recipe.rungs import Search
 from asr.recipe.tasks import extract_features
 
@@ -45,6 +46,7 @@ class Settings:
     open: Grammar
     unit_search: Search
     word_search: Search
+    dnn: NetworkPlan
 
 
 def main() -> None:
@@ -59,16 +61,14 @@ def main() -> None:
     letters, questions = LANG / "letters.tsv", LANG / "questions.txt"
     said = {**train.transcripts(), **dev.transcripts()}
     bench = Bench(run, data, said, letters, questions, pipeline, settings.seed, settings.n_jobs)
-    bench = bench.with_lexicon(list(train.transcripts().values()))
+    bench = replace(bench.with_lexicon(list(train.transcripts().values())), networks={HYBRID: settings.dnn})
     whole = all_data(train, dev, settings)
-    systems = [s for s in STAGES if s in arguments.systems]
-    tests: list[Test] = []
+    systems, tests = arguments.systems, list[Test]()
     for name in arguments.tests:
         if name == "dev":
             tests += [bench.test(whole, s, settings.units, settings.unit_search) for s in systems]
         elif name == "words":
-            kinds = (settings.words, settings.open)
-            tests += [bench.test(whole, systems[-1], grammar, settings.word_search) for grammar in kinds]
+            tests += [bench.test(whole, systems[-1], g, settings.word_search) for g in (settings.words, settings.open)]
         elif name == "speaker-out":
             folds = without_one_speaker(whole, voices(train) | voices(dev), bench)
             tests += [bench.pooled(name, folds, s, settings.units, settings.unit_search) for s in systems]
@@ -85,7 +85,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--tests", default=",".join(TESTS), metavar="NAMES", help="only these (%(default)s)")
     parser.add_argument("--systems", default=",".join(STAGES), metavar="NAMES", help="only these (%(default)s)")
     arguments = parser.parse_args()
-    for option, known in (("tests", TESTS), ("systems", STAGES)):
+    for option, known in (("tests", TESTS), ("systems", (*STAGES, HYBRID))):
         names = getattr(arguments, option).split(",")
         if not set(names) <= set(known):
             parser.error(f"--{option} takes {','.join(known)} or some of them")
