@@ -55,8 +55,8 @@ class RecurrentLayer(nn.Module):
         if self.backwards is None:
             return y
         turned = turned_frames(mask)
-        z = self.backwards(torch.take_along_dim(x, turned, dim=1))[0]
-        return torch.cat([y, torch.take_along_dim(z, turned, dim=1)], dim=-1)
+        z = self.backwards(x.gather(1, turned.expand(-1, -1, x.shape[-1])))[0]  # gather: ONNX has it
+        return torch.cat([y, z.gather(1, turned.expand(-1, -1, z.shape[-1]))], dim=-1)
 
 
 def turned_frames(mask: Tensor) -> Tensor:
