@@ -1,6 +1,5 @@
 """A trained network as an ONNX file, which onnxruntime runs without torch."""
 
-import io
 import logging
 import tempfile
 import warnings
@@ -71,16 +70,16 @@ def export_onnx(model: Model, *, int8: bool = False, features: Sequence[np.ndarr
 
 def _onnx(acoustic: NetworkAcoustic) -> bytes:
     """The ONNX file's content."""
-    stream = io.BytesIO()
     example = torch.zeros(1, 37, acoustic.dim)
-    names = {"input_names": ["features"], "output_names": ["scores"]}
     # The tracing exporter needs no package besides torch; its warnings are about its age, and shapes that are dynamic.
-    with _quietly(), torch.no_grad():
+    with tempfile.TemporaryDirectory() as folder, _quietly(), torch.no_grad():
+        target = Path(folder) / "network.onnx"
         torch.onnx.export(
-            acoustic.scores.eval(), (example,), stream, dynamo=False, opset_version=OPSET, **names,
+            acoustic.scores.eval(), (example,), target, dynamo=False, opset_version=OPSET,
+            input_names=["features"], output_names=["scores"],
             dynamic_axes={"features": {1: "frames"}, "scores": {1: "rows"}},
         )  # fmt: skip
-    return stream.getvalue()
+        return target.read_bytes()
 
 
 def _quantised(content: bytes) -> bytes:
