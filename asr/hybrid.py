@@ -171,9 +171,9 @@ def _aligned_by(
     known = {u: rung.alignments[u] for u in plain if u in rung.alignments}
     failures = {u: why for u, why in rung.failures.items() if u in plain}
     missing = {u: transcripts[u] for u in plain if u not in known and u not in failures}
-    graphs = training_graphs(missing, model.lexicon, model.tree, model.transitions)
 
     def align_missing(table: FeatureTable, acoustic: AcousticModel) -> Alignments:
+        graphs = training_graphs(missing, model.lexicon, model.tree, model.transitions)
         return align(graphs, table, model.transitions, acoustic.log_likelihoods)
 
     transforms: dict[str, Fmllr] = {}

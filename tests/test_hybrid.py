@@ -83,6 +83,11 @@ def test_the_network_learns_the_frames_and_is_a_model(planted, rung, held_out, t
     assert np.mean(aligned.alignment == made.alignments[u]) > 0.85
 
 
+def test_all_may_be_aligned_already(planted, rung):
+    known = planted.select(rung.alignments)
+    assert prepare(known, rung).alignments.keys() == rung.alignments.keys()
+
+
 def test_priors_are_shares_of_frames_with_a_floor():
     found = np.exp(log_priors([np.array([0, 0, 1]), np.array([0])], 3, HybridOptions(prior_floor=0.01)))
     np.testing.assert_allclose(found, [0.75, 0.25, 0.01], rtol=1e-6)
