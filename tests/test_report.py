@@ -11,6 +11,7 @@ from asr.report import (
     Section,
     alignment_section,
     check_plotting,
+    comparison_section,
     confusion_section,
     edge_section,
     results_section,
@@ -22,6 +23,7 @@ from asr.report import (
     write_report,
 )
 from asr.report.sections import align_words
+from asr.scoring import Comparison
 from asr.word_edges import EdgeDifference, EdgeScore
 
 EVIL = "<script>alert('1 & 2')</script>"
@@ -170,3 +172,10 @@ def test_missing_matplotlib_names_the_command(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(AsrError, match=r"pip install 'hclg\[demo\]'"):
         check_plotting()
+
+
+def test_comparisons_are_a_table(tmp_path):
+    pair = Comparison(difference=-1.126, low=-2.13, high=-0.18, better=0.991)
+    section = comparison_section([("mono <a> PER", "tri PER", pair)], note="why")
+    assert "mono &lt;a&gt; PER</td><td>tri PER" in section.html and "why" in section.html
+    assert all(shown in section.html for shown in ("-1.13", "-2.13 to -0.18", "99.1 %"))

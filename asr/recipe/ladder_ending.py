@@ -114,6 +114,7 @@ def _report(
     from ..errors import AsrError
     from ..report import (
         check_plotting,
+        comparison_section,
         confusion_section,
         network_section,
         results_section,
@@ -138,9 +139,9 @@ def _report(
     last = first[-1]
     counted = score(last.references, last.hypotheses)
     by_speaker = {s: (x.errors, x.total) for s, x in counted.by_speaker(speaker_of).items()}
-    note = "; ".join(f"{a} to {b}: {c.difference:+.2f} ({c.low:+.2f} to {c.high:+.2f})" for a, b, c in pairs)
     sections = [
-        results_section([s.row for s in scored], note=note),
+        results_section([s.row for s in scored]),
+        *([comparison_section(pairs, note="A paired bootstrap over the utterances, 1,000 samples.")] if pairs else []),
         training_section(passes),
         *([network_section(curves)] if curves else []),
         speaker_section(by_speaker, title=f"{last.system}: errors of each speaker"),

@@ -7,6 +7,7 @@ its own making or the plots of asr.report.plots.
 from .page import Section, check_plotting, run_facts, write_report
 from .sections import (
     alignment_section,
+    comparison_section,
     confusion_section,
     edge_section,
     network_section,
@@ -21,6 +22,7 @@ __all__ = [
     "Section",
     "alignment_section",
     "check_plotting",
+    "comparison_section",
     "confusion_section",
     "edge_section",
     "network_section",

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from ..recipe.results import ResultRow, table_columns
+from ..scoring import Comparison
 from ..word_edges import TOLERANCES_MS, EdgeScore, edge_rows
 from .page import Section
 from .plots import alignment_plot, bar_plot, histogram_plot, line_plot, matrix_plot
@@ -27,6 +28,22 @@ def results_section(rows: Sequence[ResultRow], *, note: str = "", title: str = "
         for i in range(len(rows))
     )
     table = f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+    return Section(title, table + _note(note))
+
+
+def comparison_section(
+    pairs: Sequence[tuple[str, str, Comparison]], *, title: str = "Comparisons", note: str = ""
+) -> Section:
+    """Pairs of systems, how the second one's error rate differs, and how sure that is (see asr.scoring.compare)."""
+    lines = "".join(
+        f'<tr><td>{html.escape(first)}</td><td>{html.escape(second)}</td><td class="number">{c.difference:+.2f}</td>'
+        f'<td class="number">{c.low:+.2f} to {c.high:+.2f}</td><td class="number">{100 * c.better:.1f} %</td></tr>'
+        for first, second, c in pairs
+    )
+    names = ("first", "second", "difference, %", "95 % interval", "second better in")
+    marks = ("", "", *[' class="number"'] * 3)
+    head = "".join(f'<th scope="col"{mark}>{name}</th>' for name, mark in zip(names, marks, strict=True))
+    table = f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{lines}</tbody></table></div>'
     return Section(title, table + _note(note))
 
 
