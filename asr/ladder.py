@@ -267,7 +267,7 @@ def lda_mllt(
 
 
 def sat(data: Data, lexicon: Lexicon, previous: Rung, options: SatOptions | None = None, **how: Any) -> Rung:
-    """Triphones of the features before, after each speaker's transform; the model decodes in two passes.
+    """Triphones of the features before, after each speaker's transform; the model decodes in several passes.
 
     how: as of `triphones`.
     """
