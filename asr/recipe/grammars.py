@@ -11,7 +11,7 @@ from ..graph.grammar import arpa_grammar
 from ..lang.entries import nfc
 from ..lang.letters import LetterTable, spelled
 from ..lang.lexicon import Lexicon
-from ..lang.subwords import JOIN, frequent_words, in_parts, with_parts
+from ..lang.subwords import JOIN, frequent_words, in_parts, open_model, with_parts
 from ..model import Model, load
 from ..training import Data, with_graph
 
@@ -89,10 +89,12 @@ def make_language_model(folder: Path, texts: Sequence[str], letters: Path, lexic
     phones = {phone for entry in trained.entries for phone in entry.phones}
     known = grammar.lexicon(texts, table, phones)
     words = [entry.word for entry in known.entries]
-    model = lm.train(grammar.sentences(texts, table), grammar.order, words=words)
+    sentences = grammar.sentences(texts, table)
     if grammar.kind == "open":
         whole = replace(grammar, kind="words").sentences(texts, table)
-        model = lm.interpolate(lm.train(whole, grammar.order, words=words), model, 0.5)
+        model = open_model(whole, sentences, grammar.order, words=words)
+    else:
+        model = lm.train(sentences, grammar.order, words=words)
     lm.write_arpa(model, folder / "lm.arpa.gz")
     known.save(folder / "lexicon.tsv")
 
