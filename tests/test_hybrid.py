@@ -169,7 +169,9 @@ def job(planted, rung, held_out, tmp_path_factory):
     planted.save(folder / "data")
     rung.save(folder / "rung")
     network = {"kind": "dnn", "context": 1, "hidden": [16], "dropout": 0.0}
-    plan = NetworkPlan(network, replace(OPTIONS.training, max_epochs=3), realignments=1)
+    # Without Adam, which makes a step of a rounding error where a gradient should be zero.
+    training = replace(OPTIONS.training, max_epochs=3, optimizer="sgd", learning_rate=0.1)
+    plan = NetworkPlan(network, training, realignments=1)
     inputs = {"data": folder / "data", "ids": list(rung.alignments), "held_out": held_out, "rung": folder / "rung"}
     return {**inputs, "plan": plan, "seed": 0, "n_jobs": 1}
 
@@ -192,11 +194,12 @@ def test_two_processes_of_a_recipe_train_the_network_of_one(job, tmp_path, two_g
     assert list(curves) == list(expected) == ["round0-network0", "round1-network0"]
     for name, points in curves.items():
         found, wanted = ([p["held_out_loss"] for p in curve] for curve in (points, expected[name]))
-        np.testing.assert_allclose(found, wanted, atol=1e-3)
+        np.testing.assert_allclose(found, wanted, atol=1e-5)
     one, two = Rung.load(alone), Rung.load(together)
     for name, array in one.model.acoustic.arrays().items():
-        np.testing.assert_allclose(two.model.acoustic.arrays()[name], array, atol=0.01, err_msg=name)
-    assert np.mean([np.mean(one.alignments[u] != two.alignments[u]) for u in one.alignments]) < 0.01
+        np.testing.assert_allclose(two.model.acoustic.arrays()[name], array, atol=1e-4, err_msg=name)
+    for u in one.alignments:
+        np.testing.assert_array_equal(two.alignments[u], one.alignments[u])
     log = (out / "run.log").read_text(encoding="utf-8")
     assert log.count("epoch 3: loss") == 2  # of two trainings, told by one process
     assert not list((out / ".training").iterdir())

@@ -84,7 +84,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--out", default="build/mboshi", metavar="DIR", help="where everything goes (%(default)s)")
     parser.add_argument("--tests", default=",".join(TESTS), metavar="NAMES", help="only these (%(default)s)")
     parser.add_argument("--systems", default=",".join(STAGES), metavar="NAMES", help="only these (%(default)s)")
-    parser.add_argument("--gpus", type=present_gpus, metavar="all|0,2", help="where networks are trained (the CPU)")
+    parser.add_argument("--gpus", type=present_gpus, metavar="all|0,2", help="GPUs that train networks (none)")
     arguments = parser.parse_args()
     for option, known in (("tests", TESTS), ("systems", (*STAGES, HYBRID))):
         names = getattr(arguments, option).split(",")
