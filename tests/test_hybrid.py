@@ -205,6 +205,21 @@ def test_two_processes_of_a_recipe_train_the_network_of_one(job, tmp_path, two_g
     assert not list((out / ".training").iterdir())
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no GPU")
+def test_on_gpus_a_recipe_trains_the_network_of_the_cpu(planted, rung, held_out, job, tmp_path):
+    options = HybridOptions(job["plan"].training, realignments=1)
+    how = {"held_out": held_out, "folder": tmp_path / "work", "device": "cuda"}
+    model = train_hybrid(planted, rung, job["plan"].config, options, **how).model
+    assert {p.device.type for p in model.acoustic.scores.parameters()} == {"cpu"}
+    alone = Run(tmp_path / "alone").stage("net", make_hybrid, job)
+    together = Run(tmp_path / "shared").stage("net", make_hybrid, {**job, "gpus": "all"})
+    expected, features = Rung.load(alone).model, planted.normalised(rung.model.features)
+    for found in (model, Rung.load(together).model):
+        for u in held_out:
+            scores = found.acoustic.log_likelihoods(features[u])
+            np.testing.assert_allclose(scores, expected.acoustic.log_likelihoods(features[u]), atol=0.1)
+
+
 def test_a_process_that_fails_says_why(job, tmp_path, two_gpus):
     wild = replace(job["plan"], training=replace(OPTIONS.training, max_gradient_norm=1e-6))
     run = Run(tmp_path)
