@@ -9,6 +9,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,40 @@ def test_python_examples(page, checkout):
         failed, _ = runner.run(example, out=report.append, clear_globs=False)
         assert not failed, "".join(report)
         names = example.globs  # later blocks go on where this one ended
+
+
+def test_a_network_of_ones_own(tmp_path, monkeypatch, capsys):
+    """The page of Python, on 120 strings of digits; its settings in TOML; and the command, without the page."""
+    pytest.importorskip("torch")
+    pytest.importorskip("pynini")
+    pytest.importorskip("espeakng_loader")
+    from asr.recipe.config import load_config
+    from asr.recipe.networks import NetworkPlan
+    from asr.synth import synthesise_digits
+
+    made = synthesise_digits(tmp_path / "digits", n_train_voices=6, train_utterances=20, n_test_voices=1, rate_hz=16000)
+    (tmp_path / "recordings").symlink_to(made / "train")
+    first = min((made / "test").glob("*/*.wav"))
+    shutil.copy(first, tmp_path / "new.wav")
+    shutil.copy(ROOT / "lang" / "digits" / "lexicon.tsv", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    (_, code), names = (block[1] for block in blocks("README.md", "py")), {"__name__": "readme"}
+    exec(compile(code, "README.md", "exec"), names)
+    assert names["best"].rate < 10
+    said = first.with_suffix(".txt").read_text(encoding="utf-8").strip()
+    assert capsys.readouterr().out.endswith(f"held-out words wrong; {said}\n")
+    command = [sys.executable, "-m", "asr", "transcribe", "exported", "new.wav"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    assert done.stdout == f"new\t{said}\n", done.stderr
+    ((_, table),) = blocks("README.md", "toml")
+    (tmp_path / "recipe.toml").write_text(table, encoding="utf-8")
+
+    @dataclass(frozen=True)
+    class Settings:
+        dnn: NetworkPlan
+
+    assert load_config(tmp_path / "recipe.toml", Settings).dnn.config == names["GatedConfig"](width=96)
 
 
 def test_commands_of_the_features_page(checkout):
