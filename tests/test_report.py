@@ -14,6 +14,7 @@ from asr.report import (
     comparison_section,
     confusion_section,
     edge_section,
+    network_section,
     results_section,
     run_facts,
     speaker_section,
@@ -172,6 +173,15 @@ def test_missing_matplotlib_names_the_command(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(AsrError, match=r"pip install 'hclg\[demo\]'"):
         check_plotting()
+
+
+def test_curves_of_networks_are_drawn():
+    pytest.importorskip("matplotlib")
+    numbers = {"train_loss": 2.0, "held_out_loss": 2.5, "train_accuracy": 0.4, "held_out_accuracy": 0.3}
+    section = network_section({"dnn": [{"epoch": i, **numbers} for i in (1, 2)], EVIL: [{"epoch": 1, **numbers}]})
+    assert section.html.count("<svg") == 2
+    text = "".join(Page(section.html).text)
+    assert "Loss a frame" in text and "dnn, held out" in text and f"{EVIL}, train" in text
 
 
 def test_comparisons_are_a_table(tmp_path):

@@ -1,6 +1,7 @@
 """The parts of networks beside numpy and torch's own layers."""
 
 import math
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -11,7 +12,8 @@ from torch import nn
 
 from asr.nn import AttentionConfig, DnnConfig, RecurrentConfig
 from asr.nn.attention import EncoderLayer, positions
-from asr.nn.layers import BatchNorm, Dense, Normalize, fill_weights, frame_mask, splice, zero_padding
+from asr.nn.layers import ACTIVATIONS, BatchNorm, Dense, Normalize, fill_weights, frame_mask, splice, zero_padding
+from asr.nn.networks import Activation
 from asr.nn.recurrent import RecurrentLayer, turned_frames
 from asr.nn.tdnn import SemiOrthogonal
 
@@ -85,6 +87,21 @@ def test_batch_norm_of_pictures_counts_every_frequency():
     expected = nn.BatchNorm2d(3)(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
     y = BatchNorm(3)(x, frame_mask(torch.tensor([5, 5]), 5)[..., None])
     torch.testing.assert_close(y, expected)
+
+
+def test_activations_are_the_published_functions():
+    x = np.linspace(-4, 4, 33)
+    normal = np.array([0.5 * (1 + math.erf(v / math.sqrt(2))) for v in x])
+    exponential, sigmoid = np.expm1(np.minimum(x, 0)), 1 / (1 + np.exp(-x))
+    selu = (1.0507009873554805, 1.6732632423543772)  # Klambauer et al., 2017
+    expected = {
+        "sigmoid": sigmoid, "tanh": np.tanh(x), "relu": np.maximum(x, 0), "leaky_relu": np.maximum(x, 0.01 * x),
+        "elu": np.maximum(x, 0) + exponential, "selu": selu[0] * (np.maximum(x, 0) + selu[1] * exponential),
+        "gelu": x * normal, "silu": x * sigmoid, "softplus": np.log1p(np.exp(x)),
+    }  # fmt: skip
+    assert set(expected) == set(ACTIVATIONS) == set(get_args(Activation))
+    for name, values in expected.items():
+        np.testing.assert_allclose(ACTIVATIONS[name]()(torch.from_numpy(x)), values, atol=1e-6, err_msg=name)
 
 
 def test_dropout_keeps_the_mean_and_the_padding_zero(x):

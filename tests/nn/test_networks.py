@@ -143,6 +143,22 @@ def test_dnn_is_the_textbook_formula():
     np.testing.assert_allclose(scores, hidden @ weights[2].T + weights[3], atol=1e-5)
 
 
+def test_cnn_is_torchs_convolutions_and_poolings():
+    """Two pictures of four frequencies, 3x3 kernels, the largest of two neighbours, and 1x1 as a matrix product."""
+    sizes = {"maps": 2, "channels": (3, 4), "pool": (2, 1), "pointwise": 2, "width": 6, "offsets": ((0,),)}
+    network = build(CnnConfig(**sizes, normalization="none", zero_output=False), DIM, N_OUTPUTS).eval()
+    x, functional = torch.randn(1, 9, DIM), nn.functional
+    first, second, pointwise = (picture.convolution for picture in network.pictures)
+    pictures = x.reshape(1, 9, 2, 4).permute(0, 2, 1, 3)  # (batch, maps, frames, frequencies)
+    pictures = functional.conv2d(pictures, first.weight, first.bias, padding=1).relu()
+    pictures = torch.maximum(pictures[..., ::2], pictures[..., 1::2])
+    pictures = functional.conv2d(pictures, second.weight, second.bias, padding=1).relu()
+    values = (pictures.permute(0, 2, 3, 1) @ pointwise.weight[:, :, 0, 0].T + pointwise.bias).relu()
+    (layer,) = network.layers
+    expected = network.output(layer.linear(values.flatten(2)).relu())
+    torch.testing.assert_close(network(x, torch.tensor([9])), expected)
+
+
 def test_every_class_is_equally_likely_at_the_start_and_the_seed_decides_the_rest():
     config = dataclasses.replace(SMALL["dnn"], zero_output=True)
     state = torch.get_rng_state()
