@@ -62,7 +62,8 @@ class SemiOrthogonal(nn.Linear):
 
     def forward(self, x: Tensor) -> Tensor:
         if self.training:
-            self.constrain()
+            with torch.autocast(x.device.type, enabled=False):  # half precision cannot tell how orthogonal rows are
+                self.constrain()
         return super().forward(x)
 
     @torch.no_grad()

@@ -127,11 +127,13 @@ def test_initial_weights_have_the_published_variances(shape):
     torch.testing.assert_close(narrow @ narrow.T, torch.eye(40), atol=1e-5, rtol=0)
 
 
+@pytest.mark.parametrize("half", [False, True])
 @pytest.mark.parametrize(("dim", "width"), [(30, 8), (8, 30)])
-def test_semi_orthogonal_weights_come_to_orthogonal_rows_and_stay_in_evaluation(dim, width):
+def test_semi_orthogonal_weights_come_to_orthogonal_rows_and_stay_in_evaluation(dim, width, half):
     layer = SemiOrthogonal(dim, width)
-    for _ in range(60):
-        layer(torch.zeros(1, dim))
+    with torch.autocast("cpu", torch.bfloat16, enabled=half):
+        for _ in range(60):
+            layer(torch.zeros(1, dim))
     weight = layer.weight.detach()
     product = weight @ weight.T if width < dim else weight.T @ weight
     torch.testing.assert_close(product / product.diagonal().mean(), torch.eye(8), atol=1e-3, rtol=0)

@@ -51,7 +51,7 @@ def train_cases(folder):
 
 def test_two_processes_have_the_curves_of_one(tmp_path):
     alone = train_cases(tmp_path / "alone")
-    status = run_workers(2, [__file__, str(tmp_path / "shared")])
+    status = run_workers(2, [__file__, str(tmp_path / "shared")], {"CUDA_VISIBLE_DEVICES": ""})
     assert status == 0
     for name, points in alone.items():
         shared = json.loads((tmp_path / "shared" / name / "curves.json").read_text(encoding="utf-8"))
