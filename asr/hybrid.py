@@ -89,6 +89,7 @@ def train_hybrid(
     inputs: Data | None = None,
     pipeline: FeaturePipeline | None = None,
     seed: int = 0,
+    device: str = "cpu",
     progress: Callable[[int, int], None] | None = None,
 ) -> Rung:
     """The rung above a GMM-HMM: its model with a network, or several, for acoustic model; without a graph.
@@ -100,6 +101,8 @@ def train_hybrid(
     folder: for checkpoints; an interrupted training goes on there. It has a folder for each network with its curves.
     inputs, pipeline: features of another kind, such as log mel filter outputs, frame by frame in step with the rung's;
         by default the network takes the rung's own, after each speaker's fMLLR transform where the rung adapts.
+    device: where the networks are trained and realign, such as "cuda"; the model is on the CPU. See also
+        asr.nn.parallel: processes that torchrun started share the batches.
     progress: called with (done, total).
     Raises CorpusError where features or alignments do not fit together or nothing is left to train on, ConfigError for
     a network of several frames to a row, AsrError without torch.
@@ -122,10 +125,12 @@ def train_hybrid(
         for n in range(options.n_networks):
             name, part = f"round{number}-network{n}", number * options.n_networks + n
             told = _part_of(progress, part, options.n_networks * (options.realignments + 1))
-            networks.append(_trained(*examples, rung, config, options.training, seed + n, folder / name, told))
+            training = replace(options.training, seed=seed + n)
+            networks.append(_trained(*examples, rung, config, training, folder / name, device, told))
         priors = log_priors((examples[0].targets[u] for u in examples[0].features), rung.model.tree.n_pdfs, options)
         acoustic = NetworkAcoustic(networks, [config] * len(networks), priors, options.prior_scale)
     assert acoustic is not None
+    acoustic.scores.cpu()
     adapts = rung.model.aligner is not None and pipeline is None
     model = replace(
         rung.model, features=found.pipeline, acoustic=acoustic, graph=None, seed=seed, card="",
@@ -262,8 +267,8 @@ def _trained(
     rung: Rung,
     config: NetworkConfig,
     options: TrainingOptions,
-    seed: int,
     folder: Path,
+    device: str,
     progress: Callable[[int, int], None] | None,
 ) -> "Network":
     """One network, trained on labelled frames."""
@@ -271,11 +276,11 @@ def _trained(
     from .nn.networks import build
     from .nn.training import train_network
 
-    network = build(config, train.features.dim, rung.model.tree.n_pdfs, seed=seed)
+    network = build(config, train.features.dim, rung.model.tree.n_pdfs, seed=options.seed)
     frames = train.features.frames
     network.normalize.set_statistics(frames.mean(axis=0, dtype=np.float64), frames.std(axis=0, dtype=np.float64))
     result = train_network(
-        network, FrameCrossEntropy(), train, held_out, replace(options, seed=seed), folder=folder, progress=progress
+        network, FrameCrossEntropy(), train, held_out, options, folder=folder, device=device, progress=progress
     )
     best = result.curves[result.best_epoch - 1]
     logger.info(

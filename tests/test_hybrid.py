@@ -1,23 +1,26 @@
 """A hybrid trained above a small GMM-HMM whose features are planted: one frame tells its phone's state."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 import pytest
 
-from asr.errors import ConfigError, CorpusError
+from asr.errors import ConfigError, CorpusError, ModelError
 from asr.features.pipeline import FeaturePipeline
 from asr.features.table import FeatureTable
 from asr.hybrid import HybridOptions, labelled, log_priors, prepare, realigned, train_hybrid
-from asr.ladder import Sizes, train_ladder
+from asr.ladder import Rung, Sizes, train_ladder
 from asr.lang.lexicon import Lexicon
-from asr.nn import DnnConfig
+from asr.nn import DnnConfig, register
 from asr.nn.options import TrainingOptions
+from asr.recipe import Run
 from asr.recipe.config import from_table
-from asr.recipe.networks import NetworkPlan
+from asr.recipe.network_job import NetworkJob
+from asr.recipe.networks import NetworkPlan, make_hybrid, present_gpus, read_training
 from asr.training import Data
 
-pytest.importorskip("torch")
+torch = pytest.importorskip("torch")
 
 DIM = 4
 WORDS = {"papa": ("P", "A"), "tata": ("T", "A"), "ki": ("K", "I")}
@@ -157,3 +160,109 @@ def test_a_plan_of_a_recipe_is_checked_when_it_is_read():
         from_table(NetworkPlan, {"network": {"kind": "dnn", "hiden": [8]}})
     with pytest.raises(ConfigError, match="max_epoch"):
         from_table(NetworkPlan, {"training": {"max_epoch": 3}})
+
+
+@pytest.fixture(scope="module")
+def job(planted, rung, held_out, tmp_path_factory):
+    """The inputs of a recipe's stage that trains a network."""
+    folder = tmp_path_factory.mktemp("job")
+    planted.save(folder / "data")
+    rung.save(folder / "rung")
+    network = {"kind": "dnn", "context": 1, "hidden": [16], "dropout": 0.0}
+    # Without Adam, which makes a step of a rounding error where a gradient should be zero.
+    training = replace(OPTIONS.training, max_epochs=3, optimizer="sgd", learning_rate=0.1)
+    plan = NetworkPlan(network, training, realignments=1)
+    inputs = {"data": folder / "data", "ids": list(rung.alignments), "held_out": held_out, "rung": folder / "rung"}
+    return {**inputs, "plan": plan, "seed": 0, "n_jobs": 1}
+
+
+@pytest.fixture
+def two_gpus(monkeypatch):
+    """A machine that says it has two GPUs; the processes for them find none, and train on the CPU."""
+    if torch.cuda.is_available():
+        pytest.skip("there are GPUs here, which tests/nn/test_gpu.py uses")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+
+
+def test_two_processes_of_a_recipe_train_the_network_of_one(job, tmp_path, two_gpus):
+    alone, out = Run(tmp_path / "alone").stage("net", make_hybrid, job), tmp_path / "shared"
+    together, told = out / ".partial" / "net", []
+    together.mkdir(parents=True)
+    make_hybrid(together, **job, gpus="all", progress=lambda *part: told.append(part))
+    assert told and all(0 < done <= total for done, total in told)
+    curves, expected = read_training(together), read_training(alone)
+    assert list(curves) == list(expected) == ["round0-network0", "round1-network0"]
+    for name, points in curves.items():
+        found, wanted = ([p["held_out_loss"] for p in curve] for curve in (points, expected[name]))
+        np.testing.assert_allclose(found, wanted, atol=1e-5)
+    one, two = Rung.load(alone), Rung.load(together)
+    for name, array in one.model.acoustic.arrays().items():
+        np.testing.assert_allclose(two.model.acoustic.arrays()[name], array, atol=1e-4, err_msg=name)
+    for u in one.alignments:
+        np.testing.assert_array_equal(two.alignments[u], one.alignments[u])
+    log = (out / "run.log").read_text(encoding="utf-8")
+    assert log.count("epoch 3: loss") == 2  # of two trainings, told by one process
+    assert not list((out / ".training").iterdir())
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no GPU")
+def test_on_gpus_a_recipe_trains_the_network_of_the_cpu(planted, rung, held_out, job, tmp_path):
+    options = HybridOptions(job["plan"].training, realignments=1)
+    how = {"held_out": held_out, "folder": tmp_path / "work", "device": "cuda"}
+    model = train_hybrid(planted, rung, job["plan"].config, options, **how).model
+    assert {p.device.type for p in model.acoustic.scores.parameters()} == {"cpu"}
+    alone = Run(tmp_path / "alone").stage("net", make_hybrid, job)
+    together = Run(tmp_path / "shared").stage("net", make_hybrid, {**job, "gpus": "all"})
+    expected, features = Rung.load(alone).model, planted.normalised(rung.model.features)
+    for found in (model, Rung.load(together).model):
+        for u in held_out:
+            scores = found.acoustic.log_likelihoods(features[u])
+            np.testing.assert_allclose(scores, expected.acoustic.log_likelihoods(features[u]), atol=0.1)
+
+
+def test_a_process_that_fails_says_why(job, tmp_path, two_gpus):
+    wild = replace(job["plan"], training=replace(OPTIONS.training, max_gradient_norm=1e-6))
+    run = Run(tmp_path)
+    with pytest.raises(ModelError, match=r"--gpus all: a training process failed: epoch 1, .* gradient norm is"):
+        run.stage("net", make_hybrid, {**job, "plan": wild, "gpus": "all"})
+    assert not (tmp_path / "net").exists()
+
+
+def test_gpus_do_not_make_a_stage_run_again(job, tmp_path):
+    quick = replace(job["plan"], training=replace(OPTIONS.training, max_epochs=1), realignments=0)
+    made = Run(tmp_path).stage("net", make_hybrid, {**job, "plan": quick})
+    before = (made / "training.json").stat().st_mtime_ns
+    Run(tmp_path).stage("net", make_hybrid, {**job, "plan": quick, "gpus": "7"})
+    assert (made / "training.json").stat().st_mtime_ns == before
+
+
+def test_a_missing_gpu_is_told_at_once(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    with pytest.raises(ConfigError, match="--gpus 0: torch finds no GPU on this machine; leave --gpus out"):
+        present_gpus("0")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    with pytest.raises(ConfigError, match="there is no GPU 2; this machine has 0, 1"):
+        present_gpus("1,2")
+    assert present_gpus("0,1") == "0,1"
+
+
+def test_a_job_comes_back_from_its_file(job, tmp_path):
+    options = replace(OPTIONS.training, chunk_frames=20)
+    plan = NetworkPlan({"kind": "tdnn", "offsets": [[-1, 0, 1], [0]]}, options)
+    pipeline = FeaturePipeline(0, ({"kind": "given", "dim": DIM},)).then_affine(np.eye(DIM))
+    told = NetworkJob(**{**job, "plan": plan}, inputs=job["data"], pipeline=pipeline)
+    told.write(tmp_path)
+    again = NetworkJob.read(tmp_path)
+    assert again.key == told.key and again.plan == plan and again.inputs == told.inputs
+    np.testing.assert_array_equal(again.pipeline.matrices[1], pipeline.matrices[1])
+
+
+def test_processes_cannot_import_a_network_of_the_script_itself(job, tmp_path, monkeypatch):
+    @dataclass(frozen=True)
+    class OwnConfig(DnnConfig):
+        kind: ClassVar[str] = "own-in-script"
+
+    register("own-in-script", OwnConfig, object)
+    monkeypatch.setattr(OwnConfig, "__module__", "__main__")
+    with pytest.raises(ConfigError, match="'own-in-script' is registered in the script itself"):
+        NetworkJob(**{**job, "plan": NetworkPlan({"kind": "own-in-script"})}).write(tmp_path)

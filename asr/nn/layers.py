@@ -7,6 +7,7 @@ outputs alone as among longer ones.
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -141,9 +142,21 @@ def sum_over_processes(x: Tensor) -> Tensor:
     """The sum of x over data-parallel processes, through which gradients flow back to all; x itself without them."""
     if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
         return x
-    from torch.distributed.nn.functional import all_reduce
+    return _Sum.apply(x)
 
-    return all_reduce(x)
+
+class _Sum(torch.autograd.Function):
+    """A sum over all processes. Each one's x is in all their sums, so its gradient is the sum of theirs."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        x = x.clone(memory_format=torch.contiguous_format)
+        torch.distributed.all_reduce(x)
+        return x
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        return _Sum.apply(gradients[0])
 
 
 class LayerNorm(nn.LayerNorm):

@@ -4,12 +4,14 @@ Every process reads its rows of the batch; sums, counts and gradients are added 
 of one process with the whole batch, up to rounding.
 """
 
+import contextlib
 import logging
 import os
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -128,29 +130,46 @@ def parse_gpus(gpus: str, n_present: int) -> list[int]:
     return chosen
 
 
-def launch(gpus: str, argv: Sequence[str]) -> int:
-    """Run a training again under torchrun, one process for each GPU; returns its exit status.
+def launch(gpus: str, argv: Sequence[str], watch: Callable[[], None] | None = None) -> int:
+    """Run a training under torchrun, one process for each GPU; returns its exit status.
 
     gpus: "all" or numbers, see `parse_gpus`.
-    argv: what torchrun runs: a script and its arguments, or "-m", a module and its arguments; without --gpus, or check
-        `is_worker` before, as each worker runs it.
+    argv, watch: as of `run_workers`.
     Raises ConfigError where a GPU is missing.
     """
     chosen = parse_gpus(gpus, torch.cuda.device_count())
     # Numbers count among the GPUs that this process may see.
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     names = visible.split(",") if visible else [str(i) for i in range(torch.cuda.device_count())]
-    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": ",".join(names[i] for i in chosen)}
-    return run_workers(len(chosen), argv, environment)
+    return run_workers(len(chosen), argv, {"CUDA_VISIBLE_DEVICES": ",".join(names[i] for i in chosen)}, watch)
 
 
-def run_workers(n_workers: int, argv: Sequence[str], environment: dict[str, str] | None = None) -> int:
+def run_workers(
+    n_workers: int,
+    argv: Sequence[str],
+    variables: Mapping[str, str] | None = None,
+    watch: Callable[[], None] | None = None,
+) -> int:
     """Run a script as several processes of this machine by torchrun; returns the exit status.
 
-    Raises ModelError where this torch was built without torch.distributed.
+    argv: what torchrun runs: a script and its arguments, or "-m", a module and its arguments. A script that starts
+        itself so tells by `is_worker` that it has been. Modules are found where this process finds them.
+    variables: of the environment, besides those of this process.
+    watch: called every second until they end.
+    Raises ModelError where this torch was built without torch.distributed. An interruption ends the processes first.
     """
     if not distributed.is_available():
         raise ModelError("this torch was built without torch.distributed; install another, or train in one process")
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={n_workers}", *argv]
+    places = os.pathsep.join(str(Path(place).absolute()) for place in sys.path)
     _logger.info("starting %d processes: %s", n_workers, " ".join(command))
-    return subprocess.run(command, env=environment, check=False).returncode
+    process = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": places, **(variables or {})})
+    try:
+        while True:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                return process.wait(timeout=1.0)
+            if watch is not None:
+                watch()
+    finally:
+        process.terminate()  # torchrun ends the others before itself; nothing where it has ended
+        process.wait()

@@ -60,7 +60,7 @@ class Bench:
 
     data: a folder of `extract_features`. transcripts: of all utterances. letters, questions: files of the language.
     lexicon: the file of words that models are trained with; see `with_lexicon`. networks: systems above the ladder's
-        last rung, by name.
+        last rung, by name. gpus: "all" or numbers, on which these are trained; the CPU if not given.
     """
 
     run: Run
@@ -73,6 +73,7 @@ class Bench:
     n_jobs: int
     lexicon: Path | None = None
     networks: Mapping[str, NetworkPlan] = field(default_factory=dict)
+    gpus: str | None = None
 
     def with_lexicon(self, texts: Sequence[str]) -> "Bench":
         """The same, with the words of some texts said as they are spelled."""
@@ -103,6 +104,7 @@ class Bench:
             return previous
         inputs = {"data": self.data, "ids": list(heard), "held_out": list(part.held_out), "rung": previous}
         inputs |= {"plan": self.networks[system], "seed": self.seed, "n_jobs": self.n_jobs}
+        inputs["gpus"] = self.gpus
         return self._stage(f"{part.name}-{system}", make_hybrid, inputs)
 
     def test(self, part: Part, system: str, grammar: Grammar, search: Search) -> Test:

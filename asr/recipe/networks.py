@@ -3,9 +3,6 @@
 Its decoding is tuned and tested as that of the ladder's models, by asr.recipe.rungs.
 """
 
-import hashlib
-import logging
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,10 +13,9 @@ from ..hybrid import HybridOptions, train_hybrid
 from ..ladder import Rung
 from ..nn.networks import NetworkConfig, config_from_json
 from ..nn.options import TrainingOptions
-from .stages import hash_of
-from .tasks import read_json, usable
-
-logger = logging.getLogger("asr.recipe")
+from ..training import Data
+from .network_job import NetworkJob, run_job
+from .tasks import read_json
 
 HYBRID = "dnn-hmm"
 """The name of the system in results."""
@@ -52,6 +48,26 @@ class NetworkPlan:
         """The training's settings."""
         return HybridOptions(self.training, n_networks=self.n_networks, realignments=self.realignments)
 
+    def train(self, data: Data, rung: Rung, **how: Any) -> Rung:
+        """The hybrid above a rung. how: as of `train_hybrid`."""
+        return train_hybrid(data, rung, self.config, self.options, **how)
+
+
+def present_gpus(gpus: str) -> str:
+    """A recipe's --gpus, as it is, before anything is done with it.
+
+    Raises ConfigError unless it is "all" or numbers of GPUs that are there, AsrError without torch.
+    """
+    from ..nn import require_torch
+
+    require_torch()
+    import torch
+
+    from ..nn.parallel import parse_gpus
+
+    parse_gpus(gpus, torch.cuda.device_count())
+    return gpus
+
 
 def make_hybrid(
     folder: Path,
@@ -65,32 +81,17 @@ def make_hybrid(
     progress: Callable[[int, int], None],
     inputs: Path | None = None,
     pipeline: FeaturePipeline | None = None,
+    gpus: str | None = None,
 ) -> None:
     """A hybrid trained from the alignments of a rung of the ladder; model, alignments and curves in `folder`.
 
     ids: utterances that the rung was trained on. held_out: others, for the network's early stopping.
     inputs, pipeline: a folder of `extract_features` and what is done to them, for features of another kind than the
-        rung's. n_jobs: threads.
+        rung's. n_jobs: threads. gpus: "all" or numbers such as 0,2, to train on those.
     What an interrupted training has reached is kept beside the stages, in OUT/.training.
     """
-    from ..nn import require_torch
-
-    require_torch()
-    import torch
-
-    told = (hash_of(rung), str(plan), *ids, *held_out, str(seed), str(n_jobs), str(pipeline and pipeline.steps))
-    key = hashlib.sha256("\n".join(told).encode()).hexdigest()[:16]
-    reached = folder.parent.parent / ".training" / f"{folder.name}-{key}"
-    torch.set_num_threads(n_jobs)
-    wanted = [*ids, *held_out]
-    made = train_hybrid(
-        usable(data, wanted), Rung.load(rung), plan.config, plan.options, held_out=held_out, folder=reached,
-        inputs=None if inputs is None else usable(inputs, wanted), pipeline=pipeline, seed=seed, progress=progress,
-    )  # fmt: skip
-    made.save(folder)
-    for curves in sorted(reached.glob("*/curves.json")):
-        shutil.copyfile(curves, folder / f"curves-{curves.parent.name}.json")
-    shutil.rmtree(reached)
+    job = NetworkJob(data, ids, held_out, rung, plan, seed, n_jobs, inputs, pipeline)
+    run_job(folder, job, gpus, progress)
 
 
 def read_training(folder: Path) -> dict[str, list[dict[str, Any]]]:

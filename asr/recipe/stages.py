@@ -23,7 +23,7 @@ from ..files import sha256, write_text
 
 logger = logging.getLogger("asr.recipe")
 
-_PROCESSES = "n_jobs"  # the input that changes no stage's output
+_PROCESSES = ("n_jobs", "gpus")  # inputs that change no stage's output: by how many processes it is made, and where
 
 # Parts of asr/ that do not either.
 _PRESENTATION = ("cli", "doctor.py", "info", "report", "__main__.py", "recipe")
@@ -71,8 +71,8 @@ class Run:
             `progress`, it is given a function to be called with (done, total). A plain function without variables
             of an enclosing one: what it depends on are its inputs, its own file and the toolkit's sources.
         inputs: Path objects (files and folders count with their contents, so pass those of earlier stages),
-            dataclasses, numbers, texts, None, numpy arrays, and lists, tuples and dictionaries of those. One called
-            `n_jobs` may change: results do not depend on the number of processes.
+            dataclasses, numbers, texts, None, numpy arrays, and lists, tuples and dictionaries of those. Those called
+            `n_jobs` and `gpus` may change: results do not depend, but for rounding, on how many processes work where.
         Raises ConfigError for an input of another kind; what `make` raises goes through, and leaves nothing behind.
 
         The results appear whole or not at all: an interrupted stage starts anew, finished ones are kept.
@@ -137,7 +137,7 @@ class Run:
         digest = hashlib.sha256()
         for part in (name, self._code, _source(make, f"stage {name}")):
             digest.update(part.encode() + b"\0")
-        for input_name, value in sorted((n, v) for n, v in inputs.items() if n != _PROCESSES):
+        for input_name, value in sorted((n, v) for n, v in inputs.items() if n not in _PROCESSES):
             digest.update(f"{input_name}={_hash_value(value, f'stage {name}: {input_name}', self._known)}\0".encode())
         return digest.hexdigest()
 

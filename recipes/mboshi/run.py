@@ -21,7 +21,7 @@ from asr.recipe import Run, load_config, run_recipe
 from asr.recipe.grammars import Grammar
 from asr.recipe.ladder_bench import Bench, Part, Test
 from asr.recipe.ladder_ending import finish
-from asr.recipe.networks import HYBRID, NetworkPlan
+from asr.recipe.networks import HYBRID, NetworkPlan, present_gpus
 from asr.recipe.rungs import Search
 from asr.recipe.tasks import extract_features
 
@@ -60,7 +60,7 @@ def main() -> None:
     data = run.stage("features", extract_features, inputs)
     letters, questions = LANG / "letters.tsv", LANG / "questions.txt"
     said = {**train.transcripts(), **dev.transcripts()}
-    bench = Bench(run, data, said, letters, questions, pipeline, settings.seed, settings.n_jobs)
+    bench = Bench(run, data, said, letters, questions, pipeline, settings.seed, settings.n_jobs, gpus=arguments.gpus)
     bench = replace(bench.with_lexicon(list(train.transcripts().values())), networks={HYBRID: settings.dnn})
     whole = all_data(train, dev, settings)
     systems, tests = arguments.systems, list[Test]()
@@ -84,6 +84,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--out", default="build/mboshi", metavar="DIR", help="where everything goes (%(default)s)")
     parser.add_argument("--tests", default=",".join(TESTS), metavar="NAMES", help="only these (%(default)s)")
     parser.add_argument("--systems", default=",".join(STAGES), metavar="NAMES", help="only these (%(default)s)")
+    parser.add_argument("--gpus", type=present_gpus, metavar="all|0,2", help="GPUs that train networks (none)")
     arguments = parser.parse_args()
     for option, known in (("tests", TESTS), ("systems", (*STAGES, HYBRID))):
         names = getattr(arguments, option).split(",")
@@ -128,8 +129,7 @@ def less_data(whole: Part, name: str, seed: int, bench: Bench) -> Part:
     """Some minutes of the training utterances, drawn by the seed, with models of a size that suits them."""
     order = np.random.default_rng(seed).permutation(len(whole.train))
     chosen = bench.first_seconds([whole.train[i] for i in order.tolist()], SECONDS[name])
-    sizes = Sizes.of_hours(bench.hours(chosen))
-    return Part(name, tuple(chosen), whole.held_out, whole.test, sizes, variant=name)
+    return Part(name, tuple(chosen), whole.held_out, whole.test, Sizes.of_hours(bench.hours(chosen)), variant=name)
 
 
 def without_one_speaker(whole: Part, speaker_of: dict[str, str], bench: Bench) -> Sequence[Part]:

@@ -4,6 +4,7 @@ import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -81,8 +82,8 @@ def test_launching_starts_one_process_for_each_gpu_named(monkeypatch):
     calls = []
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,5,7")
-    monkeypatch.setattr("subprocess.run", lambda command, env, check: calls.append((command, env)) or Done)
-    Done = type("Done", (), {"returncode": 3})
+    monkeypatch.setattr("subprocess.Popen", lambda command, env: calls.append((command, env)) or Done)
+    Done = SimpleNamespace(wait=lambda timeout=None: 3, terminate=lambda: None)
     assert launch("0,2", ["run.py", "--seed", "1"]) == 3
     command, environment = calls[0]
     assert command[:3] == [sys.executable, "-m", "torch.distributed.run"]

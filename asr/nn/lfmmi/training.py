@@ -55,6 +55,7 @@ def train_lfmmi(
     inputs: Data | None = None,
     pipeline: FeaturePipeline | None = None,
     seed: int = 0,
+    device: str = "cpu",
     progress: Callable[[int, int], None] | None = None,
 ) -> Rung:
     """The rung above a GMM-HMM: a network trained by LF-MMI, with a tree and transitions of its own.
@@ -76,7 +77,7 @@ def train_lfmmi(
     plain = data.select(known).normalised(rung.model.features)
     made = lfmmi_setup(replace(rung, alignments=known), plain, rung.model.lexicon, options.supervision, seed=seed)
     train, rest = _examples(found, rung, made, held_out, options.supervision)
-    network = _trained(train, rest, made, config, options, seed, folder, progress)
+    network = _trained(train, rest, made, config, options, seed, folder, device, progress)
     segments = {u: rung.transitions.phone_segments(found.alignments[u]) for u in (*train.features, *rest.features)}
     thinned = {u: thinned_segments(s, len(found.alignments[u]), unit) or [] for u, s in segments.items()}
     alignments = chain_alignments(thinned, made.tree, made.transitions)
@@ -111,6 +112,7 @@ def _trained(
     options: LfmmiTrainingOptions,
     seed: int,
     folder: Path,
+    device: str,
     progress: Callable[[int, int], None] | None,
 ) -> "Network":
     """The network for decoding."""
@@ -119,10 +121,11 @@ def _trained(
     frames = train.features.frames
     network.normalize.set_statistics(frames.mean(axis=0, dtype=np.float64), frames.std(axis=0, dtype=np.float64))
     result = train_network(
-        network, loss, train, held_out, replace(options.training, seed=seed), folder=folder, progress=progress
-    )
+        network, loss, train, held_out, replace(options.training, seed=seed),
+        folder=folder, device=device, progress=progress,
+    )  # fmt: skip
     best = result.curves[result.best_epoch - 1]
     _logger.info(
         "LF-MMI: %d frames, epoch %d is best: held-out loss %.4f", train.n_frames, result.best_epoch, best.held_out_loss
     )
-    return without_second_outputs(network, config, made.tree.n_pdfs)
+    return without_second_outputs(network.cpu(), config, made.tree.n_pdfs)
