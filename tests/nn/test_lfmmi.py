@@ -10,6 +10,7 @@ from asr.errors import LanguageModelError, ModelError
 from asr.hmm.transitions import PhoneSegment, TransitionModel
 from asr.hmm.tree import MonophoneTree
 from asr.nn.lfmmi.denominator import Denominator, denominator_graph
+from asr.nn.lfmmi.device import denominator_on_device
 from asr.nn.lfmmi.forward_backward import denominator_recursions, numerator_recursions
 from asr.nn.lfmmi.loss import LfmmiLoss, LfmmiOptions
 from asr.nn.lfmmi.numerator import numerator_graph
@@ -296,3 +297,18 @@ def test_chain_alignments_enter_each_phone_once():
     ids = chain_alignments({"u": segments}, tree, transitions)["u"]
     assert transitions.pdf_of_id[ids].tolist() == [0, 1, 1, 0, 2, 3]
     assert transitions.phone_segments(ids) == segments
+
+
+@pytest.mark.parametrize("leaky", [0.0, 0.1])
+def test_the_recursions_for_gpus_give_the_same(leaky):
+    """They run on any device, so on a CPU they have to give what the kernels give."""
+    graph, rng = small(leaky), np.random.default_rng(5)
+    lengths = rng.integers(1, 40, 11)
+    scores = torch.from_numpy(4 * rng.standard_normal((11, 40, graph.n_pdfs)))
+    exact = denominator_recursions(graph, [x[:n].numpy() for x, n in zip(scores, lengths, strict=True)])
+    for precision, atol in ((torch.float64, 1e-5), (torch.float32, 1e-4)):
+        log_probs, posteriors = denominator_on_device(graph, scores.to(precision), torch.from_numpy(lengths))
+        np.testing.assert_allclose(log_probs, exact.log_probs, rtol=1e-5, atol=1e-4)
+        for mine, wanted, n in zip(posteriors, exact.posteriors, lengths, strict=True):
+            np.testing.assert_allclose(mine[:n], wanted, atol=atol)
+            assert not mine[n:].any()

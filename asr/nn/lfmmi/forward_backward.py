@@ -62,21 +62,33 @@ def numerator_recursions(graphs: Sequence[Numerator], scores: Sequence[np.ndarra
     scores: for each sequence (n_frames, n_pdfs), unnormalised natural-log scores.
     Raises ModelError where graph and scores differ in frames.
     """
+    log_probs, posteriors = [], []
+    for graph, x in zip(graphs, scores, strict=True):
+        log_prob, found = numerator_log_probs(graph, x[:, graph.pdfs])
+        log_probs.append(log_prob)
+        posteriors.append(np.zeros(x.shape))
+        posteriors[-1][:, graph.pdfs] = found
+    return Recursions(np.array(log_probs), posteriors)
+
+
+def numerator_log_probs(graph: Numerator, scores: np.ndarray) -> tuple[float, np.ndarray]:
+    """The log probability of a sequence under its numerator graph, and the posteriors of its pdfs.
+
+    scores: (n_frames, len(graph.pdfs)), of the graph's own pdfs alone. Returns the posteriors in that shape.
+    Raises ModelError where graph and scores differ in frames.
+    """
     from .kernels import numerator
 
-    log_probs, posteriors = [], []
-    for n, x in zip(graphs, scores, strict=True):
-        if len(x) != n.n_frames:
-            raise ModelError(f"a numerator graph of {n.n_frames} frames cannot score {len(x)}")
-        alpha, beta = (np.full((n.n_frames, n.n_nodes), -np.inf) for _ in range(2))
-        posterior = np.zeros(x.shape)
-        log_prob = numerator(
-            n.first, n.end, n.entry_pdf, n.loop_pdf, n.stay, n.begin, n.into, n.source, n.log_prob, n.n_last,
-            np.ascontiguousarray(x, np.float64), alpha, beta, posterior,
-        )  # fmt: skip
-        log_probs.append(log_prob)
-        posteriors.append(posterior)
-    return Recursions(np.array(log_probs), posteriors)
+    n = graph
+    if len(scores) != n.n_frames:
+        raise ModelError(f"a numerator graph of {n.n_frames} frames cannot score {len(scores)}")
+    alpha, beta = (np.full((n.n_frames, n.n_nodes), -np.inf) for _ in range(2))
+    posterior = np.zeros(scores.shape)
+    log_prob = numerator(
+        n.first, n.end, n.entry_column, n.loop_column, n.stay, n.begin, n.into, n.source, n.log_prob, n.n_last,
+        np.ascontiguousarray(scores, np.float64), alpha, beta, posterior,
+    )  # fmt: skip
+    return log_prob, posterior
 
 
 def _side_by_side(

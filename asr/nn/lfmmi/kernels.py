@@ -131,9 +131,9 @@ def numerator(
 ):
     """The log probability of scores under a numerator graph, and the posterior probability of each pdf in each frame.
 
-    first to n_last: of a Numerator. scores: (n_frames, n_pdfs).
+    first to n_last: of a Numerator, pdfs as columns of the scores. scores: (n_frames, n_columns).
     alpha, beta: (n_frames, n_nodes), holding -inf; written: what leads to a node with frame t, what follows it.
-    posterior: (n_frames, n_pdfs), zeros; written.
+    posterior: as the scores, zeros; written.
     """
     n_frames, n_nodes = alpha.shape
     low = high = 0

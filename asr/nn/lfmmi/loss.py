@@ -14,7 +14,8 @@ from ..layers import Network
 from ..losses import LossSum
 from ..networks import build
 from .denominator import Denominator
-from .forward_backward import denominator_recursions, numerator_recursions
+from .device import denominator_on_device
+from .forward_backward import denominator_recursions, numerator_log_probs
 from .numerator import Numerator
 
 
@@ -44,7 +45,8 @@ class LfmmiLoss:
     priors. With cross-entropy regularisation the network has twice as many outputs: the others are the second set,
     which nobody needs after training.
 
-    The recursions run on the CPU, in single precision for float32 scores; scores of a GPU are brought there and back.
+    The recursions run in single precision for float32 scores. Of scores on a GPU those of the denominator run there;
+    the numerators are small, and the few scores that they need are brought to the CPU and back.
 
     Ref: Povey et al., 2016, Purely sequence-trained neural networks for ASR based on lattice-free MMI.
     """
@@ -117,23 +119,53 @@ class _Objective(torch.autograd.Function):
         ctx: Any, scores: Tensor, lengths: list[int], graphs: Sequence[Numerator], denominator: Denominator
     ) -> tuple[Tensor, Tensor]:
         """A scalar and, not differentiable, (batch, out_frames, n_pdfs), which is also the shape of the scores."""
-        precision = "float64" if scores.dtype == torch.float64 else "float32"
-        arrays = scores.detach().to("cpu", getattr(torch, precision)).numpy()
-        sequences = [x[:n] for x, n in zip(arrays, lengths, strict=True)]
-        right = numerator_recursions(graphs, sequences)
-        everything = denominator_recursions(
-            denominator, sequences, n_threads=torch.get_num_threads(), precision=precision
-        )
-        posteriors, gradient = torch.zeros_like(scores), torch.zeros_like(scores)
-        for i, n in enumerate(lengths):
-            posteriors[i, :n] = torch.from_numpy(right.posteriors[i])
-            gradient[i, :n] = posteriors[i, :n] - torch.from_numpy(everything.posteriors[i]).to(scores)
+        right, posteriors = _numerators(graphs, scores, lengths)
+        everything, gradient = _denominator(denominator, scores, lengths)
+        torch.sub(posteriors, gradient, out=gradient)
         ctx.save_for_backward(gradient)
         ctx.mark_non_differentiable(posteriors)
-        return scores.new_tensor(float((right.log_probs - everything.log_probs).sum())), posteriors
+        return scores.new_tensor(right - everything), posteriors
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         """The difference of the posteriors, times the gradient of the objective."""
         (gradient,) = ctx.saved_tensors
         return gradients[0] * gradient, None, None, None
+
+
+def _numerators(graphs: Sequence[Numerator], scores: Tensor, lengths: list[int]) -> tuple[float, Tensor]:
+    """The summed log probability of the utterances, and their pdfs' posteriors in the shape of the scores.
+
+    Only the scores of the pdfs that an utterance has are taken from the scores' device.
+    """
+    width = max(len(graph.pdfs) for graph in graphs)
+    columns = np.zeros((len(graphs), 1, width), np.int64)
+    for row, graph in zip(columns, graphs, strict=True):
+        row[0, : len(graph.pdfs)] = graph.pdfs
+    wanted = torch.from_numpy(columns).to(scores.device).expand(-1, scores.shape[1], -1)
+    chosen = scores.detach().gather(2, wanted).to("cpu", torch.float64).numpy()
+    found = np.zeros(chosen.shape)
+    total = 0.0
+    for graph, n, x, posteriors in zip(graphs, lengths, chosen, found, strict=True):
+        log_prob, posteriors[:n, : len(graph.pdfs)] = numerator_log_probs(graph, x[:n, : len(graph.pdfs)])
+        total += log_prob
+    everywhere = torch.zeros_like(scores, memory_format=torch.contiguous_format)
+    return total, everywhere.scatter_add_(2, wanted, torch.from_numpy(found).to(scores))
+
+
+def _denominator(graph: Denominator, scores: Tensor, lengths: list[int]) -> tuple[float, Tensor]:
+    """The summed log probability of the utterances, and the posteriors of all pdfs in the shape of the scores."""
+    if scores.device.type != "cpu":
+        on_device = torch.tensor(lengths, device=scores.device)
+        log_probs, posteriors = denominator_on_device(graph, scores.detach(), on_device)
+        return float(log_probs.sum()), posteriors.contiguous()
+    precision = "float64" if scores.dtype == torch.float64 else "float32"
+    arrays = scores.detach().to(getattr(torch, precision)).numpy()
+    found = denominator_recursions(
+        graph, [x[:n] for x, n in zip(arrays, lengths, strict=True)],
+        n_threads=torch.get_num_threads(), precision=precision,
+    )  # fmt: skip
+    posteriors = torch.zeros_like(scores, memory_format=torch.contiguous_format)
+    for row, n, mine in zip(posteriors, lengths, found.posteriors, strict=True):
+        row[:n] = torch.from_numpy(mine)
+    return float(found.log_probs.sum()), posteriors

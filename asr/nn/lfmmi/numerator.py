@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
@@ -37,6 +38,21 @@ class Numerator:
     log_prob: np.ndarray
     n_last: int
     alignment: np.ndarray
+
+    @cached_property
+    def pdfs(self) -> np.ndarray:
+        """int64 (n_columns,): the pdfs that any path has, ascending; all that is needed of the scores."""
+        return np.unique(np.concatenate([self.entry_pdf, self.loop_pdf])).astype(np.int64)
+
+    @cached_property
+    def entry_column(self) -> np.ndarray:
+        """int32 (n_nodes,): the place of each node's entry_pdf in `pdfs`."""
+        return np.searchsorted(self.pdfs, self.entry_pdf).astype(np.int32)
+
+    @cached_property
+    def loop_column(self) -> np.ndarray:
+        """int32 (n_nodes,): the place of each node's loop_pdf in `pdfs`."""
+        return np.searchsorted(self.pdfs, self.loop_pdf).astype(np.int32)
 
     @property
     def n_nodes(self) -> int:
