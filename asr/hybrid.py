@@ -9,14 +9,14 @@ import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .errors import ConfigError, CorpusError
 from .features.affine import affine
 from .features.pipeline import FeaturePipeline
-from .features.table import FeatureTable
+from .features.table import FeatureTable, joined_tables
 from .hmm.align import Alignments, AlignOptions, align, align_scored
 from .hmm.training_graph import training_graphs
 from .ladder import Rung
@@ -24,6 +24,7 @@ from .model import AcousticModel, Model
 from .nn.networks import NetworkConfig
 from .nn.options import TrainingOptions
 from .speaker_passes import ESTIMATES, estimated
+from .speeds import frames_at_speed, speed_prefix
 from .training import Data
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ class Prepared:
 
     table: its input features. alignments: utterance id -> int32 (n_frames,) transition ids, of the utterances that have
     one. failures: utterance id -> why it has none. transcripts: utterance id -> word ids. pipeline: of the features.
+    copy_of: id of a copy in `table` -> the utterance that it is of, and its speed; copies have no alignments of theirs.
     """
 
     table: FeatureTable
@@ -76,6 +78,20 @@ class Prepared:
     failures: dict[str, str]
     transcripts: dict[str, list[int]]
     pipeline: FeaturePipeline
+    copy_of: dict[str, tuple[str, float]] = field(default_factory=dict)
+
+    def parts(self, targets: Mapping[str, Any], held_out: Iterable[str]) -> tuple[list[str], list[str]]:
+        """The ids in `table` that have a target: to train on, copies among them; and held out, none of them a copy.
+
+        Raises CorpusError where one of both is empty.
+        """
+        apart = set(held_out)
+        train = [u for u in self.table if u in targets and self.copy_of.get(u, (u,))[0] not in apart]
+        rest = [u for u in self.table if u in targets and u in apart]
+        for name, ids in (("trained on", train), ("held out", rest)):
+            if not ids:
+                raise CorpusError(f"no utterance that is {name} is aligned; the network needs some to be")
+        return train, rest
 
 
 def train_hybrid(
@@ -88,6 +104,7 @@ def train_hybrid(
     folder: Path,
     inputs: Data | None = None,
     pipeline: FeaturePipeline | None = None,
+    copies: Mapping[float, Data] | None = None,
     seed: int = 0,
     device: str = "cpu",
     progress: Callable[[int, int], None] | None = None,
@@ -101,6 +118,9 @@ def train_hybrid(
     folder: for checkpoints; an interrupted training goes on there. It has a folder for each network with its curves.
     inputs, pipeline: features of another kind, such as log mel filter outputs, frame by frame in step with the rung's;
         by default the network takes the rung's own, after each speaker's fMLLR transform where the rung adapts.
+    copies: by speed, the network's features of the same recordings at that speed (`extract(..., speed=)`), under the
+        same ids; they are trained on too, aligned as the recordings are (asr.speeds). Only with `pipeline`, where the
+        rung adapts to speakers.
     device: where the networks are trained and realign, such as "cuda"; the model is on the CPU. See also
         asr.nn.parallel: processes that torchrun started share the batches.
     progress: called with (done, total).
@@ -115,7 +135,7 @@ def train_hybrid(
     options = options or HybridOptions()
     if config.subsampling != 1:
         raise ConfigError(f"subsampling={config.subsampling}; a hybrid's network has a row of output for each frame: 1")
-    found = prepare(data, rung, inputs=inputs, pipeline=pipeline)
+    found = prepare(data, rung, inputs=inputs, pipeline=pipeline, copies=copies)
     acoustic: NetworkAcoustic | None = None
     for number in range(options.realignments + 1):
         if acoustic is not None:
@@ -127,7 +147,8 @@ def train_hybrid(
             told = _part_of(progress, part, options.n_networks * (options.realignments + 1))
             training = replace(options.training, seed=seed + n)
             networks.append(_trained(*examples, rung, config, training, folder / name, device, told))
-        priors = log_priors((examples[0].targets[u] for u in examples[0].features), rung.model.tree.n_pdfs, options)
+        own = (examples[0].targets[u] for u in examples[0].features if u not in found.copy_of)
+        priors = log_priors(own, rung.model.tree.n_pdfs, options)
         acoustic = NetworkAcoustic(networks, [config] * len(networks), priors, options.prior_scale)
     assert acoustic is not None
     acoustic.scores.cpu()
@@ -139,11 +160,20 @@ def train_hybrid(
     return Rung(model, found.alignments, found.failures, [])
 
 
-def prepare(data: Data, rung: Rung, *, inputs: Data | None = None, pipeline: FeaturePipeline | None = None) -> Prepared:
+def prepare(
+    data: Data,
+    rung: Rung,
+    *,
+    inputs: Data | None = None,
+    pipeline: FeaturePipeline | None = None,
+    copies: Mapping[float, Data] | None = None,
+) -> Prepared:
     """The network's input features, and the alignments of all utterances whose words the rung's lexicon has.
 
     Arguments and errors: as of `train_hybrid`.
     """
+    if copies and pipeline is None and rung.model.aligner is not None:
+        raise ConfigError("copies at other speeds have no fMLLR transforms; give the network a pipeline of its own")
     transcripts = rung.model.lexicon.encode_all(data.references)
     if not transcripts:
         raise CorpusError("no utterance can be used for training: each has a word that the lexicon lacks")
@@ -165,7 +195,13 @@ def prepare(data: Data, rung: Rung, *, inputs: Data | None = None, pipeline: Fea
                 f"utterance {u!r} has {len(ids)} aligned frames, but {len(table[u])} of the network's features; need "
                 "front-ends with the same frame shift, frame length and edges"
             )
-    return Prepared(table, alignments, failures, transcripts, pipeline)
+    tables, copy_of = [table], dict[str, tuple[str, float]]()
+    for speed, copied in (copies or {}).items():
+        heard = copied.select(u for u in table if u in copied.raw and u in alignments).normalised(pipeline)
+        mine = {speed_prefix(speed) + u: u for u in heard}
+        copy_of |= {copy: (u, speed) for copy, u in mine.items()}
+        tables.append(FeatureTable(list(mine), heard.frames, heard.offsets))
+    return Prepared(joined_tables(tables), alignments, failures, transcripts, pipeline, copy_of)
 
 
 def _aligned_by(
@@ -215,15 +251,11 @@ def labelled(
     """
     from .nn.batches import Examples
 
-    apart = set(held_out)
     targets = {u: model.transitions.pdf_of_id[ids].astype(np.int64) for u, ids in found.alignments.items()}
-    parts = []
-    for name, wanted in (("trained on", False), ("held out", True)):
-        ids = [u for u in found.table if u in targets and (u in apart) == wanted]
-        if not ids:
-            raise CorpusError(f"no utterance that is {name} is aligned; the network needs some to be")
-        parts.append(Examples(found.table.select(ids), targets, speakers))
-    return parts[0], parts[1]
+    for copy, (u, speed) in found.copy_of.items():
+        targets[copy] = frames_at_speed(targets[u], len(found.table[copy]), speed)
+    train, rest = (Examples(found.table.select(ids), targets, speakers) for ids in found.parts(targets, held_out))
+    return train, rest
 
 
 def log_priors(targets: Iterable[np.ndarray], n_pdfs: int, options: HybridOptions | None = None) -> np.ndarray:

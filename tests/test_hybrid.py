@@ -1,6 +1,7 @@
 """A hybrid trained above a small GMM-HMM whose features are planted: one frame tells its phone's state."""
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import ClassVar
 
 import numpy as np
@@ -17,7 +18,8 @@ from asr.nn.options import TrainingOptions
 from asr.recipe import Run
 from asr.recipe.config import from_table
 from asr.recipe.network_job import NetworkJob
-from asr.recipe.networks import NetworkPlan, make_hybrid, present_gpus, read_training
+from asr.recipe.networks import HybridPlan, LfmmiPlan, make_network, present_gpus, read_training
+from asr.speeds import frames_at_speed
 from asr.training import Data
 
 torch = pytest.importorskip("torch")
@@ -153,13 +155,75 @@ def test_what_cannot_be_trained(planted, rung, tmp_path):
         HybridOptions(n_networks=0)
 
 
+def test_copies_at_another_speed_are_trained_on_too(planted, rung, held_out, tmp_path):
+    """Frames of a copy that lasts 1 / 0.9 of the time have the pdfs of the frames they were."""
+    slow = FeatureTable.from_dict({u: frames_at_speed(x, round(len(x) / 0.9), 0.9) for u, x in items(planted.raw)})
+    copies, pipeline = {0.9: replace(planted, raw=slow)}, rung.model.features
+    found = prepare(planted, rung, pipeline=pipeline, copies=copies)
+    assert [u for u in found.table if u in found.copy_of] == [f"sp0.9-{u}" for u in planted.raw]
+    train, rest = labelled(found, rung.model, held_out, planted.speakers)
+    assert list(rest.features) == held_out
+    assert list(train.features) == [p + u for p in ("", "sp0.9-") for u in planted.raw if u not in held_out]
+    pdfs = train.targets["sp0.9-u00"]
+    np.testing.assert_array_equal(pdfs, frames_at_speed(train.targets["u00"], len(slow["u00"]), 0.9))
+    assert pdfs[0] == train.targets["u00"][0] and pdfs[-1] == train.targets["u00"][-1]
+    # Each frame of the copy is a frame of the recording, so its features must be those of a frame with that pdf.
+    for value, pdf in zip(slow["u00"], pdfs, strict=True):
+        assert pdf in train.targets["u00"][(planted.raw["u00"] == value).all(axis=1)]
+    made = train_hybrid(
+        planted, rung, CONFIG, OPTIONS, held_out=held_out, folder=tmp_path, pipeline=pipeline, copies=copies
+    )
+    assert set(made.alignments) == set(planted.raw)
+
+
+def items(table):
+    return [(u, table[u]) for u in table]
+
+
+def test_copies_need_a_pipeline_where_the_rung_adapts(planted, rung):
+    adapting = replace(rung, model=replace(rung.model, aligner=rung.model.acoustic))
+    with pytest.raises(ConfigError, match="no fMLLR transforms"):
+        prepare(planted, adapting, copies={0.9: planted})
+    with pytest.raises(ConfigError, match=r"speeds = \(0.9,\) need a front_end"):
+        HybridPlan(speeds=(0.9,))
+
+
+def test_segments_of_a_copy_have_all_phones():
+    from asr.hmm.transitions import PhoneSegment
+    from asr.speeds import segments_at_speed
+
+    segments = [PhoneSegment(3, 0, 1), PhoneSegment(4, 1, 2), PhoneSegment(5, 2, 9)]
+    fast = segments_at_speed(segments, 4, 2.0)
+    assert [s.phone for s in fast] == [3, 4, 5]
+    assert fast[0].start == 0 and fast[-1].end == 4 and all(a.end == b.start for a, b in pairwise(fast))
+    assert segments_at_speed(segments, 9, 1.0) == segments
+
+
+def test_lfmmi_is_a_stage_of_a_recipe_too(job, tmp_path):
+    """Its settings come from a table; copies at other speeds are heard."""
+    table = {
+        "network": {"kind": "tdnn", "width": 16, "offsets": [[-1, 0, 1]], "dropout": 0.0},
+        "training": {"max_epochs": 2, "batch_frames": 512},
+        "supervision": {"tree": {"min_gain": 20.0}, "lm_extra_states": 5},
+    }
+    plan = from_table(LfmmiPlan, table)
+    pipeline = FeaturePipeline(0, ({"kind": "given", "dim": DIM, "frame_shift": 10.0},))
+    inputs = {**job, "plan": plan, "pipeline": pipeline, "copies": {1.1: job["data"]}}
+    made = Run(tmp_path).stage("net", make_network, inputs)
+    model = Rung.load(made).model
+    assert model.acoustic.subsampling == 3 and model.acoustic.log_priors is None
+    assert list(read_training(made)) == ["network"]
+    with pytest.raises(ConfigError, match="did you mean 'leaky'"):
+        from_table(LfmmiPlan, {"supervision": {"leakyy": 1}}).options()
+
+
 def test_a_plan_of_a_recipe_is_checked_when_it_is_read():
-    plan = from_table(NetworkPlan, {"network": {"kind": "dnn", "hidden": [8]}, "training": {"max_epochs": 3}})
+    plan = from_table(HybridPlan, {"network": {"kind": "dnn", "hidden": [8]}, "training": {"max_epochs": 3}})
     assert plan.config == DnnConfig(hidden=(8,)) and plan.options.training.max_epochs == 3
     with pytest.raises(ConfigError, match="did you mean 'hidden'"):
-        from_table(NetworkPlan, {"network": {"kind": "dnn", "hiden": [8]}})
+        from_table(HybridPlan, {"network": {"kind": "dnn", "hiden": [8]}})
     with pytest.raises(ConfigError, match="max_epoch"):
-        from_table(NetworkPlan, {"training": {"max_epoch": 3}})
+        from_table(HybridPlan, {"training": {"max_epoch": 3}})
 
 
 @pytest.fixture(scope="module")
@@ -171,7 +235,7 @@ def job(planted, rung, held_out, tmp_path_factory):
     network = {"kind": "dnn", "context": 1, "hidden": [16], "dropout": 0.0}
     # Without Adam, which makes a step of a rounding error where a gradient should be zero.
     training = replace(OPTIONS.training, max_epochs=3, optimizer="sgd", learning_rate=0.1)
-    plan = NetworkPlan(network, training, realignments=1)
+    plan = HybridPlan(network, training, realignments=1)
     inputs = {"data": folder / "data", "ids": list(rung.alignments), "held_out": held_out, "rung": folder / "rung"}
     return {**inputs, "plan": plan, "seed": 0, "n_jobs": 1}
 
@@ -185,10 +249,10 @@ def two_gpus(monkeypatch):
 
 
 def test_two_processes_of_a_recipe_train_the_network_of_one(job, tmp_path, two_gpus):
-    alone, out = Run(tmp_path / "alone").stage("net", make_hybrid, job), tmp_path / "shared"
+    alone, out = Run(tmp_path / "alone").stage("net", make_network, job), tmp_path / "shared"
     together, told = out / ".partial" / "net", []
     together.mkdir(parents=True)
-    make_hybrid(together, **job, gpus="all", progress=lambda *part: told.append(part))
+    make_network(together, **job, gpus="all", progress=lambda *part: told.append(part))
     assert told and all(0 < done <= total for done, total in told)
     curves, expected = read_training(together), read_training(alone)
     assert list(curves) == list(expected) == ["round0-network0", "round1-network0"]
@@ -211,8 +275,8 @@ def test_on_gpus_a_recipe_trains_the_network_of_the_cpu(planted, rung, held_out,
     how = {"held_out": held_out, "folder": tmp_path / "work", "device": "cuda"}
     model = train_hybrid(planted, rung, job["plan"].config, options, **how).model
     assert {p.device.type for p in model.acoustic.scores.parameters()} == {"cpu"}
-    alone = Run(tmp_path / "alone").stage("net", make_hybrid, job)
-    together = Run(tmp_path / "shared").stage("net", make_hybrid, {**job, "gpus": "all"})
+    alone = Run(tmp_path / "alone").stage("net", make_network, job)
+    together = Run(tmp_path / "shared").stage("net", make_network, {**job, "gpus": "all"})
     expected, features = Rung.load(alone).model, planted.normalised(rung.model.features)
     for found in (model, Rung.load(together).model):
         for u in held_out:
@@ -224,15 +288,15 @@ def test_a_process_that_fails_says_why(job, tmp_path, two_gpus):
     wild = replace(job["plan"], training=replace(OPTIONS.training, max_gradient_norm=1e-6))
     run = Run(tmp_path)
     with pytest.raises(ModelError, match=r"--gpus all: a training process failed: epoch 1, .* gradient norm is"):
-        run.stage("net", make_hybrid, {**job, "plan": wild, "gpus": "all"})
+        run.stage("net", make_network, {**job, "plan": wild, "gpus": "all"})
     assert not (tmp_path / "net").exists()
 
 
 def test_gpus_do_not_make_a_stage_run_again(job, tmp_path):
     quick = replace(job["plan"], training=replace(OPTIONS.training, max_epochs=1), realignments=0)
-    made = Run(tmp_path).stage("net", make_hybrid, {**job, "plan": quick})
+    made = Run(tmp_path).stage("net", make_network, {**job, "plan": quick})
     before = (made / "training.json").stat().st_mtime_ns
-    Run(tmp_path).stage("net", make_hybrid, {**job, "plan": quick, "gpus": "7"})
+    Run(tmp_path).stage("net", make_network, {**job, "plan": quick, "gpus": "7"})
     assert (made / "training.json").stat().st_mtime_ns == before
 
 
@@ -248,7 +312,7 @@ def test_a_missing_gpu_is_told_at_once(monkeypatch):
 
 def test_a_job_comes_back_from_its_file(job, tmp_path):
     options = replace(OPTIONS.training, chunk_frames=20)
-    plan = NetworkPlan({"kind": "tdnn", "offsets": [[-1, 0, 1], [0]]}, options)
+    plan = HybridPlan({"kind": "tdnn", "offsets": [[-1, 0, 1], [0]]}, options)
     pipeline = FeaturePipeline(0, ({"kind": "given", "dim": DIM},)).then_affine(np.eye(DIM))
     told = NetworkJob(**{**job, "plan": plan}, inputs=job["data"], pipeline=pipeline)
     told.write(tmp_path)
@@ -265,4 +329,4 @@ def test_processes_cannot_import_a_network_of_the_script_itself(job, tmp_path, m
     register("own-in-script", OwnConfig, object)
     monkeypatch.setattr(OwnConfig, "__module__", "__main__")
     with pytest.raises(ConfigError, match="'own-in-script' is registered in the script itself"):
-        NetworkJob(**{**job, "plan": NetworkPlan({"kind": "own-in-script"})}).write(tmp_path)
+        NetworkJob(**{**job, "plan": HybridPlan({"kind": "own-in-script"})}).write(tmp_path)

@@ -130,7 +130,7 @@ def test_two_rungs_on_real_recordings(recipe, real_data, tmp_path):
     steps = ({"kind": "mfcc", "options": {"use_energy": False}}, {"kind": "cmvn", "mode": "speaker"})
     pipeline, run = FeaturePipeline(16000, steps), Run(tmp_path / "out")
     data = run.stage("features", extract_features, {"utterances": list(corpus), "pipeline": pipeline, "n_jobs": 1})
-    bench = Bench(run, data, corpus.transcripts(), LETTERS, QUESTIONS, pipeline, seed=0, n_jobs=1)
+    bench = Bench(run, corpus, data, LETTERS, QUESTIONS, pipeline, seed=0, n_jobs=1)
     bench = bench.with_lexicon([*corpus.transcripts().values(), ALL_UNITS])
     ids = corpus.ids
     sizes = Sizes(mono_gaussians=250, leaves=200, gaussians=600)

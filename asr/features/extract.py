@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from .. import audio
+from ..augment import change_speed
 from ..errors import AsrError, AudioError, CorpusError
 from .archive import read_matrix
 from .pipeline import FeaturePipeline
@@ -31,6 +32,7 @@ def extract(
     *,
     n_jobs: int = 1,
     vtln_warp: float = 1.0,
+    speed: float = 1.0,
     allow_failures: bool = True,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[FeatureTable, list[Failure]]:
@@ -41,6 +43,7 @@ def extract(
         the utterance's matrix lies (see asr.features.archive); nothing else of it counts.
     n_jobs: processes; the result does not depend on it.
     vtln_warp: of the mel filters, for every utterance (see `mfcc`).
+    speed: at which every recording is heard (see asr.augment.change_speed); not for given features.
     allow_failures: False raises the first failure instead of collecting it.
     progress: called with the utterances done so far and their total.
     Returns a FeatureTable in the corpus' order and a list of Failure. Raises AudioError, or CorpusError where features
@@ -51,7 +54,7 @@ def extract(
     good: list[tuple[str, np.ndarray]] = []
     failures: list[Failure] = []
     done = 0
-    for results in _in_order(batches, pipeline, n_jobs, vtln_warp):
+    for results in _in_order(batches, pipeline, n_jobs, vtln_warp, speed):
         for utterance_id, result in results:
             if isinstance(result, np.ndarray):
                 good.append((utterance_id, result))
@@ -66,32 +69,36 @@ def extract(
 
 
 def _in_order(
-    batches: "list[Sequence[Utterance]]", pipeline: FeaturePipeline, n_jobs: int, vtln_warp: float = 1.0
+    batches: "list[Sequence[Utterance]]",
+    pipeline: FeaturePipeline,
+    n_jobs: int,
+    vtln_warp: float = 1.0,
+    speed: float = 1.0,
 ) -> Iterator[list[tuple[str, np.ndarray | str]]]:
     """Each batch's results, in order, from this process or from n_jobs others."""
     if n_jobs == 1 or len(batches) < 2:
-        yield from (_extract_batch(batch, pipeline, vtln_warp) for batch in batches)
+        yield from (_extract_batch(batch, pipeline, vtln_warp, speed) for batch in batches)
         return
     from joblib import Parallel, delayed
 
     with Parallel(n_jobs=n_jobs, return_as="generator", pre_dispatch="2*n_jobs") as parallel:
-        yield from parallel(delayed(_extract_batch)(batch, pipeline, vtln_warp) for batch in batches)
+        yield from parallel(delayed(_extract_batch)(batch, pipeline, vtln_warp, speed) for batch in batches)
 
 
 def _extract_batch(
-    batch: "Sequence[Utterance]", pipeline: FeaturePipeline, vtln_warp: float
+    batch: "Sequence[Utterance]", pipeline: FeaturePipeline, vtln_warp: float, speed: float
 ) -> list[tuple[str, np.ndarray | str]]:
     """(id, features) of each utterance, or (id, message) of one that failed."""
     results: list[tuple[str, np.ndarray | str]] = []
     for utterance in batch:
         try:
-            results.append((utterance.id, _features(utterance, pipeline, vtln_warp)))
+            results.append((utterance.id, _features(utterance, pipeline, vtln_warp, speed)))
         except AsrError as error:
             results.append((utterance.id, str(error)))
     return results
 
 
-def _features(utterance: "Utterance", pipeline: FeaturePipeline, vtln_warp: float) -> np.ndarray:
+def _features(utterance: "Utterance", pipeline: FeaturePipeline, vtln_warp: float, speed: float) -> np.ndarray:
     """One utterance's front-end features. Raises AudioError or CorpusError, naming the file."""
     if pipeline.given:
         if utterance.features is None:
@@ -101,6 +108,6 @@ def _features(utterance: "Utterance", pipeline: FeaturePipeline, vtln_warp: floa
         raise AudioError(f"utterance {utterance.id!r} has no audio file")
     samples, _ = audio.read(utterance.audio, pipeline.sample_rate, start=utterance.start, end=utterance.end)
     try:
-        return pipeline.front_end(samples, vtln_warp=vtln_warp)
+        return pipeline.front_end(change_speed(samples, pipeline.sample_rate, speed), vtln_warp=vtln_warp)
     except AudioError as error:
         raise AudioError(f"{os.fspath(utterance.audio)}: {error}") from None

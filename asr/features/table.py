@@ -1,7 +1,7 @@
 """Many utterances' features in one array."""
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from zipfile import BadZipFile
 
@@ -106,3 +106,15 @@ class FeatureTable:
                 return cls(arrays["ids"].tolist(), arrays["frames"], arrays["offsets"])
         except (OSError, ValueError, KeyError, EOFError, AttributeError, TypeError, BadZipFile) as error:
             raise CorpusError(f"{path}: not a feature table, or damaged ({error}); compute it again") from error
+
+
+def joined_tables(tables: Sequence[FeatureTable]) -> FeatureTable:
+    """One table of all utterances of several, in order. Raises CorpusError where the dims differ or an id is twice."""
+    if len(tables) == 1:
+        return tables[0]
+    dims = {table.dim for table in tables}
+    if len(dims) != 1:
+        raise CorpusError(f"tables of features with {sorted(dims)} values a frame cannot be joined")
+    lengths = np.concatenate([np.diff(table.offsets) for table in tables])
+    ids = [key for table in tables for key in table]
+    return FeatureTable(ids, np.concatenate([t.frames for t in tables]), np.concatenate([[0], np.cumsum(lengths)]))

@@ -62,7 +62,7 @@ class TrainingOptions:
     )
     seed: int = 0
     spec_augment: SpecAugmentOptions = field(default_factory=SpecAugmentOptions)
-    mixed_precision: bool = False  # float16 where it is safe, on a GPU; no effect on a CPU
+    mixed_precision: bool = False  # float16 on a GPU, bfloat16 on a CPU that has instructions for it, where it is safe
     checkpoint_every_seconds: float = 300.0  # besides the end of each epoch; 0: after every batch
     explosion: float = 10.0  # times the first batch's loss (at least 1) that stop the training
     max_gradient_norm: float = 1e5  # above this it stops

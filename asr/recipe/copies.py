@@ -10,13 +10,11 @@ from .. import audio
 from ..augment import change_speed
 from ..corpus import Utterance
 from ..errors import AsrError
+from ..speeds import speed_prefix
 
 logger = logging.getLogger("asr.recipe")
 
-
-def speed_prefix(speed: float) -> str:
-    """What Kaldi puts before the ids of utterances and speakers of another speed, e.g. "sp0.9-"."""
-    return f"sp{speed:g}-"
+__all__ = ["copied", "speed_copies", "speed_prefix", "write_copies", "write_wav"]
 
 
 def speed_copies(

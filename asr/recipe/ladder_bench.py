@@ -7,15 +7,16 @@ from typing import Any
 
 import numpy as np
 
+from ..corpus import Corpus
 from ..features.pipeline import FeaturePipeline
 from ..ladder import STAGES, Sizes
 from ..lang.letters import LetterTable, letter_lexicon
 from ..scoring import read_transcripts
 from .grammars import Grammar, make_graph, make_language_model
-from .networks import NetworkPlan, make_hybrid
+from .networks import HybridPlan, LfmmiPlan, make_network
 from .rungs import Search, make_rung, test_rung, tune_rung
 from .stages import Run
-from .tasks import read_json, usable
+from .tasks import extract_features, read_json, usable
 
 
 @dataclass(frozen=True)
@@ -39,12 +40,14 @@ class Test:
     """A finished test of one model, on one part or several that were pooled.
 
     name, variant: of the test. system: the rung, or the network. grammar: what could be recognised.
-    train_cpu_seconds: of this rung and those below it. folders: of the test stages. rungs: of the models.
+    features: what the system hears. train_cpu_seconds: of this rung and those below it. folders: of the test stages.
+    rungs: of the models.
     """
 
     name: str
     variant: str
     system: str
+    features: str
     grammar: Grammar
     references: dict[str, str]
     hypotheses: dict[str, str]
@@ -58,21 +61,21 @@ class Test:
 class Bench:
     """The corpus and the language of a recipe.
 
-    data: a folder of `extract_features`. transcripts: of all utterances. letters, questions: files of the language.
+    corpus: all utterances. data: a folder of `extract_features` of them. letters, questions: files of the language.
     lexicon: the file of words that models are trained with; see `with_lexicon`. networks: systems above the ladder's
         last rung, by name. gpus: "all" or numbers, on which these are trained; the CPU if not given.
     """
 
     run: Run
+    corpus: Corpus
     data: Path
-    transcripts: Mapping[str, str]
     letters: Path
     questions: Path
     pipeline: FeaturePipeline
     seed: int
     n_jobs: int
     lexicon: Path | None = None
-    networks: Mapping[str, NetworkPlan] = field(default_factory=dict)
+    networks: Mapping[str, HybridPlan | LfmmiPlan] = field(default_factory=dict)
     gpus: str | None = None
 
     def with_lexicon(self, texts: Sequence[str]) -> "Bench":
@@ -102,27 +105,38 @@ class Bench:
         assert previous is not None  # there is one stage at least
         if system not in self.networks:
             return previous
+        plan = self.networks[system]
         inputs = {"data": self.data, "ids": list(heard), "held_out": list(part.held_out), "rung": previous}
-        inputs |= {"plan": self.networks[system], "seed": self.seed, "n_jobs": self.n_jobs}
-        inputs["gpus"] = self.gpus
-        return self._stage(f"{part.name}-{system}", make_hybrid, inputs)
+        inputs |= {"plan": plan, "seed": self.seed, "n_jobs": self.n_jobs, "gpus": self.gpus}
+        if plan.front_end:
+            inputs |= {"inputs": self._data(system), "pipeline": plan.pipeline(self.pipeline.sample_rate)}
+            inputs["copies"] = {speed: self._data(system, speed) for speed in plan.speeds if speed != 1.0}
+        return self._stage(f"{part.name}-{system}", make_network, inputs)
 
     def test(self, part: Part, system: str, grammar: Grammar, search: Search) -> Test:
         """Train a model, tune it on the part's held-out utterances, and test it."""
         rung, name = self.rung(part, system), f"{part.name}-{system}-{grammar.kind}"
-        texts = [self.transcripts[u] for u in part.train]
+        texts = [self.corpus[u].text for u in part.train]
+        plan = self.networks.get(system)
+        search = plan.search if plan is not None and plan.search is not None else search
         inputs: dict[str, Any] = {"letters": self.letters, "lexicon": self.lexicon, "grammar": grammar, "texts": texts}
         spoken = self._stage(f"{part.name}-{grammar.kind}-lm", make_language_model, inputs)
         graph = self._stage(
             f"{name}-graph", make_graph, {"rung": rung, "language_model": spoken, "grammar": grammar}
         )  # fmt: skip
-        common = {"data": self.data, "graph": graph, "letters": self.letters, "grammar": grammar, "search": search}
+        common = {
+            "data": self._data(system),
+            "graph": graph,
+            "letters": self.letters,
+            "grammar": grammar,
+            "search": search,
+        }
         common["n_jobs"] = self.n_jobs
         tuned = self._stage(f"{name}-tuning", tune_rung, {**common, "ids": list(part.held_out)})
         tested = self._stage(f"{name}-test", test_rung, {**common, "ids": list(part.test), "tuned": tuned})
         stages = [f"{part.name}-{stage}" for stage in dict.fromkeys((*self._ladder(system), system))]
         return Test(
-            part.of, part.variant, system, grammar,
+            part.of, part.variant, system, self._front_end if plan is None else plan.features, grammar,
             read_transcripts(tested / "references.tsv"), read_transcripts(tested / "hypotheses.tsv"),
             self.run.cpu_seconds(*stages), read_json(tested / "test.json")["decode_rtf"], (tested,), (rung,),
         )  # fmt: skip
@@ -131,12 +145,26 @@ class Bench:
         """One test of the same system on several parts: training time is their sum, the real-time factor their mean."""
         tests = [self.test(part, system, grammar, search) for part in parts]
         return Test(
-            name, "", system, grammar,
+            name, "", system, tests[0].features, grammar,
             {u: text for t in tests for u, text in t.references.items()},
             {u: text for t in tests for u, text in t.hypotheses.items()},
             sum(t.train_cpu_seconds for t in tests), sum(t.decode_rtf for t in tests) / len(tests),
             tuple(f for t in tests for f in t.folders), tuple(f for t in tests for f in t.rungs),
         )  # fmt: skip
+
+    @property
+    def _front_end(self) -> str:
+        return str(self.pipeline.steps[0]["kind"])
+
+    def _data(self, system: str, speed: float = 1.0) -> Path:
+        """The folder of a system's features; at another speed than 1 those of the recordings at that speed."""
+        plan = self.networks.get(system)
+        if plan is None or not plan.front_end:
+            return self.data
+        pipeline = plan.pipeline(self.pipeline.sample_rate)
+        inputs = {"utterances": list(self.corpus), "pipeline": pipeline, "n_jobs": self.n_jobs, "speed": speed}
+        name = f"features-{plan.features}" + (f"-speed{speed:g}" if speed != 1.0 else "")
+        return self._stage(name, extract_features, inputs)
 
     def _ladder(self, system: str) -> tuple[str, ...]:
         """The rungs that a system needs."""

@@ -62,7 +62,7 @@ def scores_of(test: Test, table: LetterTable, seed: int) -> list[Scored]:
 
 def _scored(test: Test, variant: str, metric: str, counted: Score, seed: int) -> Scored:
     row = ResultRow(
-        model=test.system, features="mfcc", variant=variant, adaptation="session", test=test.name, metric=metric,
+        model=test.system, features=test.features, variant=variant, adaptation="session", test=test.name, metric=metric,
         seed=seed, value=counted.rate, errors=counted.errors, total=counted.total,
         train_cpu_seconds=test.train_cpu_seconds, decode_rtf=test.decode_rtf, substitutions=counted.substitutions,
         deletions=counted.deletions, insertions=counted.insertions,

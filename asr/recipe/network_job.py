@@ -11,8 +11,8 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -51,7 +51,8 @@ class NetworkJob:
 
     data: a folder of `extract_features`. ids: utterances that the rung was trained on. held_out: others, for early
     stopping. rung: the folder of the model below. n_jobs: threads, of all processes.
-    inputs, pipeline: a folder of features of another kind than the rung's, and what is done to them.
+    inputs, pipeline: a folder of features of another kind than the rung's, and what is done to them. copies: by speed,
+    folders of such features of the recordings at that speed.
     """
 
     data: Path
@@ -63,12 +64,13 @@ class NetworkJob:
     n_jobs: int
     inputs: Path | None = None
     pipeline: FeaturePipeline | None = None
+    copies: Mapping[float, Path] = field(default_factory=dict)
 
     @property
     def key(self) -> str:
         """Hexadecimal digits that change with everything but the features' contents."""
         steps = self.pipeline and self.pipeline.steps
-        told = (hash_of(self.rung), self.plan, *self.ids, *self.held_out, self.seed, self.n_jobs, steps)
+        told = (hash_of(self.rung), self.plan, *self.ids, *self.held_out, self.seed, self.n_jobs, steps, *self.copies)
         return hashlib.sha256("\n".join(map(str, told)).encode()).hexdigest()[:16]
 
     def train(self, folder: Path, device: str, n_processes: int, progress: Progress | None) -> Rung:
@@ -80,6 +82,7 @@ class NetworkJob:
         return self.plan.train(
             usable(self.data, wanted), Rung.load(self.rung), held_out=self.held_out, folder=folder,
             inputs=None if self.inputs is None else usable(self.inputs, wanted), pipeline=self.pipeline,
+            copies={speed: usable(copies, self.ids) for speed, copies in self.copies.items()},
             seed=self.seed, device=device, progress=progress,
         )  # fmt: skip
 
@@ -100,6 +103,7 @@ class NetworkJob:
             "plan": {"module": kind.__module__, "class": kind.__name__, "settings": settings, "network_from": module},
             "seed": self.seed, "n_jobs": self.n_jobs,
             "inputs": self.inputs and str(self.inputs), "pipeline": self.pipeline and self.pipeline.to_json(),
+            "copies": [[speed, str(copies)] for speed, copies in self.copies.items()],
         }  # fmt: skip
         folder.mkdir(parents=True, exist_ok=True)
         if self.pipeline is not None:
@@ -118,6 +122,7 @@ class NetworkJob:
             Path(told["data"]), told["ids"], told["held_out"], Path(told["rung"]),
             from_table(kind, plan["settings"]), told["seed"], told["n_jobs"], inputs and Path(inputs),
             pipeline and FeaturePipeline.from_json(pipeline, load_arrays(folder / _PIPELINE)),
+            {speed: Path(copies) for speed, copies in told["copies"]},
         )  # fmt: skip
 
 

@@ -1,13 +1,14 @@
-"""The stages of a recipe that trains networks: a hybrid above the best model of the ladder.
+"""The stage of a recipe that trains a network above the best model of the ladder: a hybrid, or one trained by LF-MMI.
 
 Its decoding is tuned and tested as that of the ladder's models, by asr.recipe.rungs.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from ..errors import ConfigError
 from ..features.pipeline import FeaturePipeline
 from ..hybrid import HybridOptions, train_hybrid
 from ..ladder import Rung
@@ -15,28 +16,38 @@ from ..nn.networks import NetworkConfig, config_from_json
 from ..nn.options import TrainingOptions
 from ..training import Data
 from .network_job import NetworkJob, run_job
+from .rungs import Search
 from .tasks import read_json
 
-HYBRID = "dnn-hmm"
-"""The name of the system in results."""
+if TYPE_CHECKING:
+    from ..nn.lfmmi.training import LfmmiTrainingOptions
+
+HYBRID, LFMMI = "dnn-hmm", "tdnn-lfmmi"
+"""The names of the systems in results."""
 
 
 @dataclass(frozen=True)
 class NetworkPlan:
-    """A table of a recipe's TOML file that says what network is trained, and how.
+    """A table of a recipe's TOML file that says what network is trained, on what.
 
     network: see asr.nn.networks: "kind", and the settings of that kind. training: see asr.nn.options.
-    n_networks, realignments: see asr.hybrid.HybridOptions.
+    front_end: the network's own features, {kind = "mfcc", options = {...}}, less the speaker's mean; none: those of the
+        rung below. speeds: at which the recordings are trained on too, where there is a front end.
+    search: how decoding is tuned; as for the ladder, if not given.
     """
 
     network: dict = field(default_factory=lambda: {"kind": "dnn"})
     training: TrainingOptions = field(default_factory=TrainingOptions)
-    n_networks: int = 1
-    realignments: int = 0
+    front_end: dict = field(default_factory=dict)
+    speeds: tuple[float, ...] = (1.0,)
+    search: Search | None = None
 
     def __post_init__(self) -> None:
         self.config  # noqa: B018 - a wrong setting is told before anything is trained
-        self.options  # noqa: B018
+        if self.front_end:
+            self.pipeline(16000)
+        elif self.speeds != (1.0,):
+            raise ConfigError(f"speeds = {self.speeds} need a front_end: copies of recordings have no fMLLR transforms")
 
     @property
     def config(self) -> NetworkConfig:
@@ -44,13 +55,65 @@ class NetworkPlan:
         return config_from_json(self.network)
 
     @property
+    def features(self) -> str:
+        """What the column of results calls its features, such as mfcc-40."""
+        options = self.front_end.get("options", {})
+        size = options.get("num_ceps") or options.get("num_mel_bins")
+        return "-".join(str(part) for part in (self.front_end.get("kind", "fmllr"), size) if part)
+
+    def pipeline(self, sample_rate: int) -> FeaturePipeline:
+        """Of the network's own features."""
+        return FeaturePipeline(sample_rate, (self.front_end, {"kind": "cmvn", "mode": "speaker"}))
+
+
+@dataclass(frozen=True)
+class HybridPlan(NetworkPlan):
+    """A network for the HMMs of the rung below. n_networks, realignments, prior_scale: see asr.hybrid.HybridOptions."""
+
+    n_networks: int = 1
+    realignments: int = 0
+    prior_scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.options  # noqa: B018
+
+    @property
     def options(self) -> HybridOptions:
         """The training's settings."""
-        return HybridOptions(self.training, n_networks=self.n_networks, realignments=self.realignments)
+        return HybridOptions(
+            self.training, n_networks=self.n_networks, realignments=self.realignments, prior_scale=self.prior_scale
+        )
 
     def train(self, data: Data, rung: Rung, **how: Any) -> Rung:
         """The hybrid above a rung. how: as of `train_hybrid`."""
         return train_hybrid(data, rung, self.config, self.options, **how)
+
+
+@dataclass(frozen=True)
+class LfmmiPlan(NetworkPlan):
+    """A network with HMMs of its own. supervision, loss: of asr.nn.lfmmi, SupervisionOptions and LfmmiOptions."""
+
+    supervision: dict = field(default_factory=dict)
+    loss: dict = field(default_factory=dict)
+
+    def options(self) -> "LfmmiTrainingOptions":
+        """The training's settings. Raises ConfigError for a wrong one; needs torch."""
+        from ..nn.lfmmi import LfmmiOptions, SupervisionOptions
+        from ..nn.lfmmi.training import LfmmiTrainingOptions
+        from .config import from_table
+
+        return LfmmiTrainingOptions(
+            from_table(SupervisionOptions, self.supervision, where="supervision."),
+            from_table(LfmmiOptions, self.loss, where="loss."),
+            self.training,
+        )
+
+    def train(self, data: Data, rung: Rung, **how: Any) -> Rung:
+        """The network above a rung. how: as of `train_lfmmi`."""
+        from ..nn.lfmmi.training import train_lfmmi
+
+        return train_lfmmi(data, rung, self.config, self.options(), **how)
 
 
 def present_gpus(gpus: str) -> str:
@@ -69,31 +132,33 @@ def present_gpus(gpus: str) -> str:
     return gpus
 
 
-def make_hybrid(
+def make_network(
     folder: Path,
     data: Path,
     ids: Sequence[str],
     held_out: Sequence[str],
     rung: Path,
-    plan: NetworkPlan,
+    plan: HybridPlan | LfmmiPlan,
     seed: int,
     n_jobs: int,
     progress: Callable[[int, int], None],
     inputs: Path | None = None,
     pipeline: FeaturePipeline | None = None,
+    copies: Mapping[float, Path] | None = None,
     gpus: str | None = None,
 ) -> None:
-    """A hybrid trained from the alignments of a rung of the ladder; model, alignments and curves in `folder`.
+    """A network trained from the alignments of a rung of the ladder; model, alignments and curves in `folder`.
 
     ids: utterances that the rung was trained on. held_out: others, for the network's early stopping.
     inputs, pipeline: a folder of `extract_features` and what is done to them, for features of another kind than the
-        rung's. n_jobs: threads. gpus: "all" or numbers such as 0,2, to train on those.
+        rung's. copies: by speed, folders of such features of the recordings at that speed.
+    n_jobs: threads. gpus: "all" or numbers such as 0,2, to train on those.
     What an interrupted training has reached is kept beside the stages, in OUT/.training.
     """
-    job = NetworkJob(data, ids, held_out, rung, plan, seed, n_jobs, inputs, pipeline)
+    job = NetworkJob(data, ids, held_out, rung, plan, seed, n_jobs, inputs, pipeline, copies or {})
     run_job(folder, job, gpus, progress)
 
 
 def read_training(folder: Path) -> dict[str, list[dict[str, Any]]]:
-    """The curves that `make_hybrid` left, by network: see asr.nn.curves.Point."""
+    """The curves that `make_network` left, by network: see asr.nn.curves.Point."""
     return {file.stem.removeprefix("curves-"): read_json(file) for file in sorted(folder.glob("curves-*.json"))}

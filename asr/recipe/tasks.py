@@ -45,10 +45,14 @@ def extract_features(
     n_jobs: int,
     progress: Callable[[int, int], None],
     warp: float = 1.0,
+    speed: float = 1.0,
 ) -> None:
-    """Raw front-end features of a corpus, as a Data folder. Recordings that cannot be used are warned of."""
+    """Raw front-end features of a corpus, as a Data folder. Recordings that cannot be used are warned of.
+
+    warp, speed: of all recordings; see `extract`.
+    """
     corpus = Corpus(utterances)
-    table, failures = extract(corpus, pipeline, n_jobs=n_jobs, vtln_warp=warp, progress=progress)
+    table, failures = extract(corpus, pipeline, n_jobs=n_jobs, vtln_warp=warp, speed=speed, progress=progress)
     for failure in failures:
         logger.warning("no features of %s: %s", failure.id, failure.message)
     if not len(table):

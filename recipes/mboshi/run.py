@@ -7,7 +7,7 @@ The same command goes on where an interrupted run stopped.
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,17 +17,19 @@ from asr.errors import CorpusError
 from asr.features import MfccOptions
 from asr.features.pipeline import FeaturePipeline
 from asr.ladder import STAGES, Sizes
+from asr.nn import require_torch
 from asr.recipe import Run, load_config, run_recipe
 from asr.recipe.grammars import Grammar
 from asr.recipe.ladder_bench import Bench, Part, Test
 from asr.recipe.ladder_ending import finish
-from asr.recipe.networks import HYBRID, NetworkPlan, present_gpus
+from asr.recipe.networks import HYBRID, LFMMI, HybridPlan, LfmmiPlan, present_gpus
 from asr.recipe.rungs import Search
 from asr.recipe.tasks import extract_features
 
 HERE = Path(__file__).resolve().parent
 LANG = HERE.parents[1] / "lang" / "mboshi"
 TESTS = ("dev", "words", "1-hour", "10-minutes", "speaker-out")
+SYSTEMS = (*STAGES, HYBRID, LFMMI)  # networks are tested on dev alone, with units
 SECONDS = {"1-hour": 3600.0, "10-minutes": 600.0}
 
 
@@ -46,7 +48,8 @@ class Settings:
     open: Grammar
     unit_search: Search
     word_search: Search
-    dnn: NetworkPlan
+    dnn: HybridPlan
+    lfmmi: LfmmiPlan
 
 
 def main() -> None:
@@ -59,22 +62,24 @@ def main() -> None:
     inputs = {"utterances": [*train, *dev], "pipeline": pipeline, "n_jobs": settings.n_jobs}
     data = run.stage("features", extract_features, inputs)
     letters, questions = LANG / "letters.tsv", LANG / "questions.txt"
-    said = {**train.transcripts(), **dev.transcripts()}
-    bench = Bench(run, data, said, letters, questions, pipeline, settings.seed, settings.n_jobs, gpus=arguments.gpus)
-    bench = replace(bench.with_lexicon(list(train.transcripts().values())), networks={HYBRID: settings.dnn})
+    networks = {HYBRID: settings.dnn, LFMMI: settings.lfmmi}
+    common = {"seed": settings.seed, "n_jobs": settings.n_jobs, "gpus": arguments.gpus, "networks": networks}
+    bench = Bench(run, Corpus([*train, *dev]), data, letters, questions, pipeline, **common)
+    bench = bench.with_lexicon(list(train.transcripts().values()))
     whole = all_data(train, dev, settings)
-    systems, tests = arguments.systems, list[Test]()
+    rungs, tests = [s for s in arguments.systems if s in STAGES], list[Test]()
     for name in arguments.tests:
         if name == "dev":
-            tests += [bench.test(whole, s, settings.units, settings.unit_search) for s in systems]
+            tests += [bench.test(whole, s, settings.units, settings.unit_search) for s in arguments.systems]
         elif name == "words":
-            tests += [bench.test(whole, systems[-1], g, settings.word_search) for g in (settings.words, settings.open)]
+            words = (settings.words, settings.open)
+            tests += [bench.test(whole, s, g, settings.word_search) for s in rungs[-1:] for g in words]
         elif name == "speaker-out":
             folds = without_one_speaker(whole, voices(train) | voices(dev), bench)
-            tests += [bench.pooled(name, folds, s, settings.units, settings.unit_search) for s in systems]
+            tests += [bench.pooled(name, folds, s, settings.units, settings.unit_search) for s in rungs]
         else:
             part = less_data(whole, name, settings.seed, bench)
-            tests += [bench.test(part, s, settings.units, settings.unit_search) for s in systems]
+            tests += [bench.test(part, s, settings.units, settings.unit_search) for s in rungs]
     finish(run, "Mboshi", tests, letters, voices(dev), settings.seed)
 
 
@@ -83,14 +88,16 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--corpus", required=True, metavar="DIR", help="folder with train/ and dev/")
     parser.add_argument("--out", default="build/mboshi", metavar="DIR", help="where everything goes (%(default)s)")
     parser.add_argument("--tests", default=",".join(TESTS), metavar="NAMES", help="only these (%(default)s)")
-    parser.add_argument("--systems", default=",".join(STAGES), metavar="NAMES", help="only these (%(default)s)")
+    parser.add_argument("--systems", default=",".join(SYSTEMS), metavar="NAMES", help="only these (%(default)s)")
     parser.add_argument("--gpus", type=present_gpus, metavar="all|0,2", help="GPUs that train networks (none)")
     arguments = parser.parse_args()
-    for option, known in (("tests", TESTS), ("systems", (*STAGES, HYBRID))):
+    for option, known in (("tests", TESTS), ("systems", SYSTEMS)):
         names = getattr(arguments, option).split(",")
         if not set(names) <= set(known):
             parser.error(f"--{option} takes {','.join(known)} or some of them")
         setattr(arguments, option, [name for name in known if name in names])
+    if not set(arguments.systems) <= set(STAGES):
+        require_torch()
     return arguments
 
 
@@ -113,10 +120,7 @@ def voices(corpus: Corpus) -> dict[str, str]:
 
 
 def all_data(train: Corpus, dev: Corpus, settings: Settings) -> Part:
-    """All training utterances but those held out by the seed; the test set is dev.
-
-    Held-out sentences that are in the training part too, word by word, are not tuned on: those of dev are all new.
-    """
+    """All training utterances but those held out by the seed, to tune on where their sentence is new; tested is dev."""
     order = np.random.default_rng(settings.seed).permutation(len(train))
     held_out = {train.ids[i] for i in order[: settings.held_out].tolist()}
     rest = tuple(u for u in train.ids if u not in held_out)
@@ -126,17 +130,14 @@ def all_data(train: Corpus, dev: Corpus, settings: Settings) -> Part:
 
 
 def less_data(whole: Part, name: str, seed: int, bench: Bench) -> Part:
-    """Some minutes of the training utterances, drawn by the seed, with models of a size that suits them."""
+    """Some minutes of the training utterances, drawn by the seed, with models that suit them."""
     order = np.random.default_rng(seed).permutation(len(whole.train))
     chosen = bench.first_seconds([whole.train[i] for i in order.tolist()], SECONDS[name])
     return Part(name, tuple(chosen), whole.held_out, whole.test, Sizes.of_hours(bench.hours(chosen)), variant=name)
 
 
 def without_one_speaker(whole: Part, speaker_of: dict[str, str], bench: Bench) -> Sequence[Part]:
-    """A part for each speaker, who is neither trained nor tuned on, and whose dev utterances are the test set.
-
-    speaker_of: see `voices`.
-    """
+    """A part for each speaker (see `voices`), who is neither trained nor tuned on, and of whom dev is tested."""
     parts = []
     for speaker in sorted({speaker_of[u] for u in whole.test}):
         train, held_out = ([u for u in ids if speaker_of[u] != speaker] for ids in (whole.train, whole.held_out))

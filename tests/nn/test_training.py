@@ -223,11 +223,23 @@ def test_wrong_data_and_devices_are_told_before_anything_slow(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_mixed_precision_changes_nothing_on_a_cpu(tmp_path, caplog):
+def test_mixed_precision_changes_nothing_on_a_cpu_without_instructions_for_it(tmp_path, caplog, monkeypatch):
+    monkeypatch.setattr("asr.nn.training._narrow_type", lambda device: None)
     plain, _ = train(tmp_path / "plain")
     mixed, _ = train(tmp_path / "mixed", replace(SHORT, mixed_precision=True))
-    assert "no effect on the device cpu" in caplog.text
+    assert "no instructions for bfloat16" in caplog.text
     assert_same_weights(weights(plain), weights(mixed))
+
+
+def test_bfloat16_on_a_cpu_learns_the_same(tmp_path, monkeypatch):
+    """Any processor can compute in it, if slowly."""
+    monkeypatch.setattr("asr.nn.training._narrow_type", lambda device: torch.bfloat16)
+    options = replace(SHORT, optimizer="sgd", learning_rate=0.02)
+    _, plain = train(tmp_path / "plain", options, network=network_of(0.0))
+    network, mixed = train(tmp_path / "mixed", replace(options, mixed_precision=True), network=network_of(0.0))
+    assert mixed.curves[-1].held_out_loss == pytest.approx(plain.curves[-1].held_out_loss, abs=0.05)
+    assert mixed.curves[-1].train_loss != plain.curves[-1].train_loss
+    assert {p.dtype for p in network.parameters()} == {torch.float32}
 
 
 def test_half_precision_with_scaled_gradients_learns_the_same(tmp_path, monkeypatch):
@@ -236,7 +248,8 @@ def test_half_precision_with_scaled_gradients_learns_the_same(tmp_path, monkeypa
 
     def half(self, *arguments):
         usual(self, *arguments)
-        self.half, self.scaler = True, torch.amp.GradScaler("cpu", init_scale=2.0**18)
+        self.narrow, self.half = torch.float16, True
+        self.scaler = torch.amp.GradScaler("cpu", init_scale=2.0**18)
 
     options = replace(SHORT, batch_frames=200, optimizer="sgd", learning_rate=0.02)
     _, plain = train(tmp_path / "plain", options, network=network_of(0.0))

@@ -111,11 +111,13 @@ def _moved(graph: Denominator, like: Tensor) -> _Graph:
         return torch.from_numpy(values).to(like)[:, None]
 
     def sparse(offsets: np.ndarray, columns: np.ndarray, values: np.ndarray, width: int) -> Tensor:
-        parts = (torch.from_numpy(a).to(like.device) for a in (offsets.astype(np.int64), columns.astype(np.int64)))
+        begins, places = (torch.from_numpy(a.astype(np.int64)).to(like.device) for a in (offsets, columns))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # that torch's sparse matrices are new
             size = (len(offsets) - 1, width)
-            return torch.sparse_csr_tensor(*parts, torch.from_numpy(values).to(like), size, check_invariants=True)
+            return torch.sparse_csr_tensor(
+                begins, places, torch.from_numpy(values).to(like), size, check_invariants=True
+            )
 
     def members(pdfs: np.ndarray, ones: np.ndarray) -> Tensor:
         order = np.argsort(pdfs, kind="stable")

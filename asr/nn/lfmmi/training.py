@@ -1,18 +1,19 @@
 """A network trained by LF-MMI from a rung of the GMM ladder: everything from alignments to a model without graph."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...errors import CorpusError
 from ...features.pipeline import FeaturePipeline
+from ...hmm.transitions import PhoneSegment
 from ...hybrid import Prepared, prepare
 from ...ladder import Rung
 from ...model import DecodingOptions
+from ...speeds import segments_at_speed
 from ...training import Data
 from ..acoustic import NetworkAcoustic
 from ..batches import Examples
@@ -54,6 +55,7 @@ def train_lfmmi(
     folder: Path,
     inputs: Data | None = None,
     pipeline: FeaturePipeline | None = None,
+    copies: Mapping[float, Data] | None = None,
     seed: int = 0,
     device: str = "cpu",
     progress: Callable[[int, int], None] | None = None,
@@ -70,15 +72,16 @@ def train_lfmmi(
     options = options or LfmmiTrainingOptions()
     unit = options.supervision.subsampling
     config = replace(config, subsampling=unit)
-    found = prepare(data, rung, inputs=inputs, pipeline=pipeline or rung.model.features)
+    found = prepare(data, rung, inputs=inputs, pipeline=pipeline or rung.model.features, copies=copies)
     apart = set(held_out)
     known = {u: ids for u, ids in found.alignments.items() if u not in apart}
     # The tree is grown from the features that the GMMs' own tree was: without derivatives or splicing it is poorer.
     plain = data.select(known).normalised(rung.model.features)
     made = lfmmi_setup(replace(rung, alignments=known), plain, rung.model.lexicon, options.supervision, seed=seed)
     train, rest = _examples(found, rung, made, held_out, options.supervision)
-    network = _trained(train, rest, made, config, options, seed, folder, device, progress)
-    segments = {u: rung.transitions.phone_segments(found.alignments[u]) for u in (*train.features, *rest.features)}
+    network = _trained(train, rest, made, config, options, seed, folder / "network", device, progress)
+    heard = [u for u in (*train.features, *rest.features) if u in found.alignments]
+    segments = {u: rung.transitions.phone_segments(found.alignments[u]) for u in heard}
     thinned = {u: thinned_segments(s, len(found.alignments[u]), unit) or [] for u, s in segments.items()}
     alignments = chain_alignments(thinned, made.tree, made.transitions)
     failures = {**found.failures, **{u: why for u, why in made.failures.items() if u not in alignments}}
@@ -92,16 +95,20 @@ def train_lfmmi(
 def _examples(
     found: Prepared, rung: Rung, made: Supervision, held_out: Sequence[str], options: SupervisionOptions
 ) -> tuple[Examples, Examples]:
-    """The utterances to train on and those held out, with their numerators."""
-    segments = {u: rung.transitions.phone_segments(found.alignments[u]) for u in held_out if u in found.alignments}
-    numerators, _ = numerators_of(segments, made.denominator, options)
-    parts = []
-    for name, targets in (("trained on", made.numerators), ("held out", numerators)):
-        ids = [u for u in found.table if u in targets]
-        if not ids:
-            raise CorpusError(f"no utterance that is {name} is aligned; the network needs some to be")
-        parts.append(Examples(found.table.select(ids), targets))
-    return parts[0], parts[1]
+    """The utterances to train on, with copies, and those held out, with their numerators."""
+    apart = [u for u in held_out if u in found.alignments]
+    segments = {u: rung.transitions.phone_segments(found.alignments[u]) for u in apart}
+    of: dict[str, list[PhoneSegment]] = {}
+    for copy, (u, speed) in found.copy_of.items():
+        if u in made.numerators:
+            of[u] = of.get(u) or rung.transitions.phone_segments(found.alignments[u])
+            segments[copy] = segments_at_speed(of[u], len(found.table[copy]), speed)
+    others, failures = numerators_of(segments, made.denominator, options)
+    if failures:
+        _logger.info("sequence training: %d copies or held-out utterances are of no use", len(failures))
+    targets = {**made.numerators, **others}
+    train, rest = (Examples(found.table.select(ids), targets) for ids in found.parts(targets, held_out))
+    return train, rest
 
 
 def _trained(
