@@ -45,7 +45,7 @@ bench: $(VENV)/.bench $(VENV)-kaldi/.installed
 	$(if $(CORPUS),KALDI_PYTHON=$(VENV)-kaldi/bin/python $(BIN)/python tests/benchmarks/bench_training.py $(CORPUS))
 
 ## make digits CORPUS=DIR   the digits recipe on the Free Spoken Digit Dataset (its README's table)
-digits: $(VENV)/.demo
+digits: $(VENV)/.nn
 	$(BIN)/python recipes/digits/run.py --corpus $(CORPUS) --out build/digits
 
 ## make yesno CORPUS=DIR    the yesno recipe on waves_yesno (OpenSLR 1)
@@ -53,7 +53,7 @@ yesno: $(VENV)/.demo
 	$(BIN)/python recipes/yesno/run.py --corpus $(CORPUS) --out build/yesno
 
 ## make mboshi CORPUS=DIR   the mboshi recipe: 4.5 hours of sentences (its README says where from)
-mboshi: $(VENV)/.demo
+mboshi: $(VENV)/.nn
 	$(BIN)/python recipes/mboshi/run.py --corpus $(CORPUS) --out build/mboshi
 
 $(VENV)/bin/python:
@@ -67,10 +67,15 @@ $(VENV)/.demo: $(VENV)/bin/python pyproject.toml $(CONSTRAINTS)
 	@$(INSTALL) --editable '.[demo]'
 	@touch $@
 
+$(VENV)/.nn: $(VENV)/.demo
+	@echo "Installing what networks need (package index only) ..."
+	@$(INSTALL) --editable '.[demo,nn]'
+	@touch $@
+
 $(VENV)/.test: $(VENV)/bin/python pyproject.toml $(CONSTRAINTS)
 	@echo "Installing the toolkit and what the tests need (package index only) ..."
 	@$(INSTALL) --editable '.[test]'
-	@touch $@ $(VENV)/.demo
+	@touch $@ $(VENV)/.demo $(VENV)/.nn
 
 $(VENV)/.bench: $(VENV)/.test
 	@$(INSTALL) --editable '.[bench]'

