@@ -148,6 +148,49 @@ def test_two_rungs_on_real_recordings(recipe, real_data, tmp_path):
     assert (run.folder / "report.html").exists()
 
 
+@pytest.mark.slow
+def test_networks_on_real_recordings(recipe, real_data, tmp_path):
+    """Both networks above the ladder, with features of their own and copies at another speed, in small."""
+    if not (real_data / "mboshi").is_dir():
+        pytest.skip("no mboshi under ASR_TEST_DATA")
+    pytest.importorskip("pynini")
+    pytest.importorskip("torch")
+    from asr.features.pipeline import FeaturePipeline
+    from asr.ladder import Sizes
+    from asr.recipe import Run, read_results
+    from asr.recipe.config import from_table
+    from asr.recipe.ladder_bench import Bench, Part
+    from asr.recipe.ladder_ending import finish
+    from asr.recipe.networks import HYBRID, LFMMI, HybridPlan, LfmmiPlan
+    from asr.recipe.tasks import extract_features
+
+    corpus = recipe.read_corpus(real_data / "mboshi", "train")
+    corpus = corpus.select(corpus.ids[:150])
+    steps = ({"kind": "mfcc", "options": {"use_energy": False}}, {"kind": "cmvn", "mode": "speaker"})
+    pipeline, run = FeaturePipeline(16000, steps), Run(tmp_path / "out")
+    data = run.stage("features", extract_features, {"utterances": list(corpus), "pipeline": pipeline, "n_jobs": 1})
+    table = {
+        "front_end": {"kind": "fbank", "options": {"num_mel_bins": 30}},
+        "speeds": [0.9, 1.0],
+        "network": {"kind": "tdnn", "width": 64, "offsets": [[-2, 0, 2], [-3, 0, 3]]},
+        "training": {"max_epochs": 6, "batch_frames": 1024, "learning_rate": 3e-3, "schedule": "cosine"},
+    }
+    chain = {**table, "search": {"acoustic_scales": [1.0], "insertion_penalties": [0.0], "beam": 10.0}}
+    plans = {HYBRID: from_table(HybridPlan, table), LFMMI: from_table(LfmmiPlan, chain)}
+    bench = Bench(run, corpus, data, LETTERS, QUESTIONS, pipeline, seed=0, n_jobs=1, networks=plans)
+    bench = bench.with_lexicon([*corpus.transcripts().values(), ALL_UNITS])
+    ids = corpus.ids
+    part = Part("dev", tuple(ids[:120]), tuple(ids[120:130]), tuple(ids[130:]), Sizes(250, 1.0, 200, 600))
+    search = Search((0.1, 0.2), (0.0,), beam=10.0)
+    tests = [bench.test(part, system, Grammar("units", 2, 0.1), search) for system in ("mono", HYBRID, LFMMI)]
+    finish(run, "Mboshi", tests, LETTERS, corpus.speaker_of, 0)
+    rows = [r for r in read_results(run.folder / "results.json") if not r.variant]
+    assert [(r.model, r.features) for r in rows] == [("mono", "mfcc"), (HYBRID, "fbank-30"), (LFMMI, "fbank-30")]
+    assert all(r.value < 85 for r in rows)  # 60 to 75 %; what hears nothing is above 95
+    page = (run.folder / "report.html").read_text(encoding="utf-8")
+    assert f"{HYBRID} round0-network0" in page and f"{LFMMI} network" in page
+
+
 def test_the_committed_results_are_the_readmes():
     from asr.recipe import read_results, results_table
     from asr.recipe.ladder_ending import comparison_table
