@@ -21,8 +21,8 @@ from .tasks import read_json, usable
 
 logger = logging.getLogger("asr.recipe")
 
-HYBRID = "dnn-hmm"
-"""The name of the system in results."""
+HYBRID, LFMMI = "dnn-hmm", "tdnn-lfmmi"
+"""The names of the systems in results."""
 
 
 @dataclass(frozen=True)
@@ -30,13 +30,14 @@ class NetworkPlan:
     """A table of a recipe's TOML file that says what network is trained, and how.
 
     network: see asr.nn.networks: "kind", and the settings of that kind. training: see asr.nn.options.
-    n_networks, realignments: see asr.hybrid.HybridOptions.
+    n_networks, realignments, prior_scale: see asr.hybrid.HybridOptions.
     """
 
     network: dict = field(default_factory=lambda: {"kind": "dnn"})
     training: TrainingOptions = field(default_factory=TrainingOptions)
     n_networks: int = 1
     realignments: int = 0
+    prior_scale: float = 1.0
 
     def __post_init__(self) -> None:
         self.config  # noqa: B018 - a wrong setting is told before anything is trained
@@ -50,7 +51,9 @@ class NetworkPlan:
     @property
     def options(self) -> HybridOptions:
         """The training's settings."""
-        return HybridOptions(self.training, n_networks=self.n_networks, realignments=self.realignments)
+        return HybridOptions(
+            self.training, n_networks=self.n_networks, realignments=self.realignments, prior_scale=self.prior_scale
+        )
 
 
 def make_hybrid(
