@@ -117,7 +117,7 @@ def test_networks_above_the_ladder(corpus, tmp_path):
     done = run("--corpus", corpus, "--out", out, *some)
     assert done.returncode == 0, done.stderr
     rows = json.loads((out / "results.json").read_text())
-    kinds = [("sat", "mfcc"), ("dnn-hmm", "mfcc"), ("tdnn-lfmmi", "fbank")]
+    kinds = [("sat", "mfcc"), ("dnn-hmm", "mfcc"), ("tdnn-lfmmi", "mfcc")]
     assert [(r["model"], r["features"]) for r in rows] == kinds
     assert all(r["total"] == 30 and r["variant"] == "robust" for r in rows)
     assert rows[1]["value"] < 50 and rows[2]["value"] < 100  # a few steps of training; chance is 90

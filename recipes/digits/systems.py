@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from asr.adaptation import WARPS
-from asr.features import FbankOptions, LpcOptions, MfccOptions
+from asr.features import LpcOptions, MfccOptions
 from asr.features.pipeline import FeaturePipeline
 from asr.gmm.mono import MonoOptions
 from asr.ladder import STAGES, Sizes
@@ -40,7 +40,6 @@ class Settings:
     sizes: Sizes
     robust_sizes: Sizes
     grid: Grid
-    fbank: FbankOptions
     dnn: NetworkPlan
     dnn_grid: Grid
     lfmmi: NetworkPlan
@@ -70,7 +69,7 @@ def all_systems(settings: Settings) -> dict[System, tuple[str, ...]]:
     around them. "robust" does all of that but vtln. The causal ones know nothing but the past. Above the monophones are
     all rungs of the plain system, and the last one of the robust system, with the decoding options of the plain one.
     Above that one are two networks, each trained on its alignments: the hybrid on its features, after fMLLR, the one of
-    LF-MMI on log mel filter outputs, normalised as those of "vars".
+    LF-MMI on the features of the robust monophones.
     """
     mfcc: dict[str, Any] = {"kind": "mfcc", "options": asdict(settings.mfcc)}
     lpcc: dict[str, Any] = {"kind": "lpcc", "options": asdict(settings.lpcc)}
@@ -87,7 +86,6 @@ def all_systems(settings: Settings) -> dict[System, tuple[str, ...]]:
     plain, robust = system(mfcc, mean), system(mfcc, both, "robust", **more)
     above = rungs_above(plain, settings.sizes)
     best = replace(rungs_above(robust, settings.robust_sizes)[-1], tuned_as=above[-1])
-    fbank = FeaturePipeline(settings.sample_rate, ({"kind": "fbank", "options": asdict(settings.fbank)}, both))
 
     def network(model: str, features: FeaturePipeline, plan: NetworkPlan, grid: Grid) -> System:
         return NetworkSystem(
@@ -107,5 +105,5 @@ def all_systems(settings: Settings) -> dict[System, tuple[str, ...]]:
         **dict.fromkeys(above, SINGLE),
         best: SINGLE,
         network(HYBRID, best.features, settings.dnn, settings.dnn_grid): SINGLE,
-        network(LFMMI, fbank, settings.lfmmi, settings.lfmmi_grid): SINGLE,
+        network(LFMMI, robust.features, settings.lfmmi, settings.lfmmi_grid): SINGLE,
     }
