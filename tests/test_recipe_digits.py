@@ -109,6 +109,56 @@ def test_the_ladder(corpus, tmp_path):
     assert compared[0]["difference"] == pytest.approx(rows[1]["value"] - rows[0]["value"], abs=1e-3)
 
 
+@pytest.mark.slow
+def test_networks_above_the_ladder(corpus, tmp_path):
+    pytest.importorskip("torch")
+    out = tmp_path / "out"
+    some = ("--seeds", 1, "--tests", "official", "--models", "sat,dnn-hmm,tdnn-lfmmi", "--variants", "robust")
+    done = run("--corpus", corpus, "--out", out, *some)
+    assert done.returncode == 0, done.stderr
+    rows = json.loads((out / "results.json").read_text())
+    kinds = [("sat", "mfcc"), ("dnn-hmm", "mfcc"), ("tdnn-lfmmi", "mfcc")]
+    assert [(r["model"], r["features"]) for r in rows] == kinds
+    assert all(r["total"] == 30 and r["variant"] == "robust" for r in rows)
+    assert rows[1]["value"] < 50 and rows[2]["value"] < 100  # a few steps of training; chance is 90
+    assert rows[0]["train_cpu_seconds"] < rows[1]["train_cpu_seconds"]  # the rung's counts too
+    compared = json.loads((out / "comparisons.json").read_text())
+    sat = "sat robust official WER"
+    assert [c["first"] for c in compared] == [sat, sat]
+    assert not list((out / ".training").glob("*"))  # checkpoints are gone
+    folder = out / "train-dnn-hmm-mfcc-robust-speaker-official-seed0"
+    assert (folder / "curves-round0-network0.json").exists()
+    exported = subprocess.run(
+        [sys.executable, str(RECIPE / "exported.py"), "--out", str(out), "--tests", "official"],
+        capture_output=True, text=True, timeout=600, check=False, cwd=ROOT,
+    )  # fmt: skip
+    assert exported.returncode == 0, exported.stderr
+    assert re.search(r"official +30 words: torch +\d+ errors .* int8 +\d+", exported.stdout), exported.stdout
+
+
+def test_networks_are_left_out_where_torch_is_missing(recipe, monkeypatch, caplog):
+    import importlib.util
+
+    from asr.recipe import load_config
+
+    systems = recipe.all_systems(load_config(RECIPE / "digits.toml", recipe.Settings))
+    assert {"dnn-hmm", "tdnn-lfmmi"} < {s.model for s in recipe.trainable(systems)} or not importlib.util.find_spec(
+        "torch"
+    )
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    assert {s.model for s in recipe.trainable(systems)} == {"mono", "tri", "lda-mllt", "sat"}
+    (record,) = caplog.records
+    assert "pip install 'hclg[nn]'" in record.message
+    gmms = {s: t for s, t in systems.items() if s.model == "mono"}
+    assert recipe.trainable(gmms) == gmms and len(caplog.records) == 1
+
+
+def test_reading_the_recipe_does_not_import_torch():
+    code = "import sys; sys.path.insert(0, 'recipes/digits'); import run; assert 'torch' not in sys.modules"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+
+
 def test_a_folder_of_something_else(tmp_path):
     done = run("--corpus", tmp_path, "--out", tmp_path / "out")
     assert done.returncode == 1
@@ -229,6 +279,9 @@ def test_decoding_is_tuned_on_recordings_that_are_not_scored(recipe, fsdd):
                 heard = set().union(*(inside.get(i, {i}) for i in part.test))
                 assert heard and heard <= set(fold.train) and set(part.train) <= set(fold.train)
                 assert not heard & set(part.train)
+            if name.endswith("loso"):  # networks are tuned on one speaker
+                (one,) = fold.few
+                assert one in fold.held_out
         words = sum(len(inside.get(i, {i})) for f in folds for i in f.test)
         assert words == (300 if name.endswith("official") else 3000)
     models = [{(f.model or f.name): f.train for f in folds} for folds, _ in (tests["loso"], tests["connected-loso"])]

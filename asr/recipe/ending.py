@@ -15,6 +15,7 @@ from ..report import (
     alignment_section,
     confusion_section,
     edge_section,
+    network_section,
     results_section,
     run_facts,
     speaker_section,
@@ -26,6 +27,7 @@ from ..report import (
 from ..scoring import Comparison, compare
 from ..training import best_point
 from .ladder_ending import comparison_table, described
+from .networks import read_training
 from .results import ResultRow, results_table, write_results
 from .stages import Run
 from .systems import System
@@ -177,7 +179,7 @@ def _sections(results: Sequence[Result], rows: Sequence[ResultRow], corpus: Corp
     headline = results[0]
     first = _first_of_each([r for r in results if r.system == headline.system], lambda r: r.test)
     sections = [results_section(rows, note="; ".join(_spread(results)))]
-    sections.append(training_section({r.test: _log(r) for r in first}, note="The first fold of each test."))
+    sections.append(_training(first))
     sections.append(_tuning(first))
     for r in first:
         score = r.tested.score()
@@ -192,6 +194,15 @@ def _sections(results: Sequence[Result], rows: Sequence[ResultRow], corpus: Corp
             utterance_section(r.tested.references, r.tested.hypotheses, title=f"{r.test}: worst utterances", limit=12)
         )
     return sections
+
+
+def _training(first: Sequence[Result]) -> Section:
+    """How the models of the first folds were trained: passes of EM, or epochs of a network."""
+    note = "The first fold of each test."
+    curves = {f"{r.test}, {n}": c for r in first for n, c in read_training(r.tested.trainings[0]).items()}
+    return (
+        network_section(curves, note=note) if curves else training_section({r.test: _log(r) for r in first}, note=note)
+    )
 
 
 def _alignment(shown: Utterance, samples: np.ndarray, model: Model, transcript: Transcript) -> Section:

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,8 @@ from ..features.pipeline import FeaturePipeline
 from ..gmm.mono import MonoOptions
 from ..ladder import STAGES, Sizes
 from .copies import speed_prefix
+from .network_stages import train_above
+from .networks import HybridPlan, LfmmiPlan
 from .stages import Run
 from .tasks import Features, test, train, tune
 from .tested import Tested, collect
@@ -66,6 +68,18 @@ class System:
         return "-".join(p for p in parts if p)
 
 
+@dataclass(frozen=True, eq=False)
+class NetworkSystem(System):
+    """A system with a network, above the rung `below`; `model` is asr.recipe.networks.HYBRID or LFMMI.
+
+    features: of a hybrid the rung's, which it takes after each speaker's fMLLR transform; by LF-MMI its own.
+    plan: the network and its training. grid: of its decoding, since its scores have another scale than the GMMs'.
+    """
+
+    plan: HybridPlan | LfmmiPlan = field(default_factory=HybridPlan)
+    grid: Grid = field(default_factory=Grid)
+
+
 def rungs_above(mono: System, sizes: Sizes) -> list[System]:
     """The models above monophones, each trained from the one below.
 
@@ -100,6 +114,7 @@ class Fold:
     """Training and test utterances, and how the training part is split for tuning.
 
     model: name of the training part; folds with the same one share a model. Empty: the fold's name.
+    few: those of `held_out` that networks are tuned on, where training one for each would cost too much. Empty: all.
     """
 
     name: str
@@ -107,6 +122,11 @@ class Fold:
     test: tuple[str, ...]
     held_out: tuple[HeldOut, ...]
     model: str = ""
+    few: tuple[HeldOut, ...] = ()
+
+    def parts(self, system: System) -> tuple[HeldOut, ...]:
+        """What a system is tuned on."""
+        return self.few if self.few and isinstance(system, NetworkSystem) else self.held_out
 
 
 @dataclass(frozen=True)
@@ -132,10 +152,10 @@ class Bench:
         """Train, tune and test a system on every fold; what is there already is not done again."""
         trained, tested, tunings = [], [], []
         for fold in folds:
-            tuned = [self._tuned(system.tuned_as or system, part) for part in fold.held_out]
+            tuned = [self._tuned(system.tuned_as or system, part) for part in fold.parts(system)]
             tunings.append(tuned)
             model = self._trained(system, fold.model or fold.name, fold.train, seed)
-            data, beam = self._data(system), self.grid.beam
+            data, beam = self._data(system), self._grid(system).beam
             inputs = {"data": data, "trained": model, "ids": fold.test, "tuned": tuned, "beam": beam}
             tested.append(self._stage(f"test-{system.name}-{fold.name}-seed{seed}", test, inputs))
             trained.append(model)
@@ -147,10 +167,14 @@ class Bench:
         of_warp = {warp: self.data[warped_name(system.front_end, warp)] for warp in system.warps}
         return of_warp or self.data[system.front_end]
 
+    def _grid(self, system: System) -> Grid:
+        return system.grid if isinstance(system, NetworkSystem) else self.grid
+
     def _tuned(self, system: System, part: HeldOut) -> Path:
         model = self._trained(system, part.name, part.train, self.tuning_seed)
         heard = hashlib.sha256("\n".join(part.test).encode()).hexdigest()[:8]
-        inputs = {"data": self._data(system), "trained": model, "ids": part.test, "grid": self.grid}
+        inputs: dict[str, Any] = {"data": self._data(system), "trained": model, "ids": part.test}
+        inputs["grid"] = self._grid(system)
         return self._stage(f"tune-{system.name}-{part.name}-on-{heard}", tune, inputs)
 
     def _trained(self, system: System, name: str, ids: tuple[str, ...], seed: int) -> Path:
@@ -158,7 +182,17 @@ class Bench:
         below = None if system.below is None else self._trained(system.below, name, ids, seed)
         inputs: dict[str, Any] = {"data": self._data(system), "ids": ids, "lexicon": self.lexicon, "system": system}
         inputs |= {"seed": seed, "n_jobs": self.n_jobs, "fallback": self.fallback, "below": below}
+        if isinstance(system, NetworkSystem):
+            return self._trained_above(system, name, inputs)
         return self._stage(f"train-{system.name}-{name}-seed{seed}", train, inputs)
+
+    def _trained_above(self, system: NetworkSystem, name: str, inputs: dict[str, Any]) -> Path:
+        """A trained network. inputs: as of a rung."""
+        assert system.below is not None  # alignments come from there
+        of_rung, own = self._data(system.below), self._data(system)
+        inputs = {k: v for k, v in inputs.items() if k not in ("lexicon", "fallback")}
+        inputs |= {"data": of_rung, "inputs": None if own == of_rung else own}
+        return self._stage(f"train-{system.name}-{name}-seed{inputs['seed']}", train_above, inputs)
 
     def _stage(self, name: str, make: Callable[..., None], inputs: dict[str, Any]) -> Path:
         """A stage that several folds may share."""

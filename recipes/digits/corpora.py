@@ -103,9 +103,12 @@ def _leave_one_out(corpus: Corpus, heard: dict[str, tuple[str, ...]], test: str)
     """A fold for each speaker, tuned on each of the others with a model that heard neither of the two.
 
     heard: speaker -> utterances to decode.
+    Networks are tuned on one of the others alone: neighbours in the alphabet are pairs, and each one's network is tuned
+    on the other with the network that heard neither of the two.
     """
     speakers = sorted(corpus.speakers)
     without = {pair: _ids(corpus, lambda u, pair=pair: u.speaker not in pair) for pair in combinations(speakers, 2)}
+    partner = {s: speakers[i ^ 1 if i ^ 1 < len(speakers) else 0] for i, s in enumerate(speakers)}
     folds = []
     for out in speakers:
         parts = tuple(
@@ -114,7 +117,9 @@ def _leave_one_out(corpus: Corpus, heard: dict[str, tuple[str, ...]], test: str)
             if out in pair
         )
         train = _ids(corpus, lambda u, out=out: u.speaker != out)
-        folds.append(Fold(f"{test}-{out}", train, heard[out], parts, f"loso-{out}"))
+        pair = {out, partner[out]}
+        few = tuple(p for p in parts if p.name == "without-" + "-".join(sorted(pair)))
+        folds.append(Fold(f"{test}-{out}", train, heard[out], parts, f"loso-{out}", few))
     return folds
 
 

@@ -23,15 +23,16 @@ from corpora import (  # type: ignore[import-not-found]
 )
 from systems import (  # type: ignore[import-not-found]
     AGAINST_MISMATCH,
+    MODELS,
     SHIPPED,
     VARIANTS,
     Settings,
     all_systems,
     has_several_seeds,
+    trainable,
 )
 
 from asr.corpus import Corpus, Utterance
-from asr.ladder import STAGES
 from asr.recipe import Run, load_config, run_recipe
 from asr.recipe.copies import copied, speed_copies, speed_prefix
 from asr.recipe.ending import Result, finish, ship, with_chosen
@@ -58,6 +59,7 @@ def main() -> None:
         corpus, copies, truth = synthesised(run), [], None
         tests = synth_tests(corpus)
     else:
+        systems = trainable(systems)
         corpus = read_fsdd(Path(arguments.corpus))
         copies = training_copies(run, corpus, settings)
         inputs = {"utterances": list(corpus), "strings": string_lists(corpus, settings.string_seed)}
@@ -67,7 +69,8 @@ def main() -> None:
         tests = single_tests(corpus) | connected_tests(corpus, strings)
         tests = {name: tests[name] for name in arguments.tests}
         corpus = Corpus([*corpus, *strings])
-    data = all_features(run, list(corpus), copies, list(systems), settings)
+    needed = [s for system in systems for s in (system, system.below) if s is not None]
+    data = all_features(run, list(corpus), copies, needed, settings)
     bench = Bench(run, data, LEXICON, settings.grid, settings.n_jobs, fallback="digits", truth=truth)
     results = [
         Result(system, name, seed, bench.test(system, folds, seed))
@@ -109,7 +112,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--out", default="build/digits", metavar="DIR", help="where everything goes (%(default)s)")
     parser.add_argument("--tests", default=",".join(TESTS), metavar="NAMES", help="only these (%(default)s)")
     parser.add_argument("--variants", default=",".join(VARIANTS), metavar="NAMES", help="only these (%(default)s)")
-    parser.add_argument("--models", default=",".join(STAGES), metavar="NAMES", help="only these (%(default)s)")
+    parser.add_argument("--models", default=",".join(MODELS), metavar="NAMES", help="only these (%(default)s)")
     parser.add_argument("--seeds", type=int, default=99, metavar="N", help="no more than N seeds a test")
     parser.add_argument("--ship", type=Path, metavar="DIR", help="also write the best streaming model, with its card")
     parser.add_argument("--make-lists", action="store_true", help="only write the lists of strings anew")
@@ -119,8 +122,8 @@ def parse_arguments() -> argparse.Namespace:
     arguments.variants = arguments.variants.split(",")
     if not set(arguments.variants) <= set(VARIANTS):
         parser.error(f"--variants takes {','.join(VARIANTS)} or some of them")
-    if not set(arguments.models) <= set(STAGES):
-        parser.error(f"--models takes {','.join(STAGES)} or some of them")
+    if not set(arguments.models) <= set(MODELS):
+        parser.error(f"--models takes {','.join(MODELS)} or some of them")
     arguments.variants = ["" if v == "plain" else v for v in arguments.variants]
     if not set(arguments.tests) <= set(TESTS) or (arguments.ship and set(arguments.tests) != set(TESTS)):
         parser.error(f"--tests takes {','.join(TESTS)} or some of them; --ship needs them all")

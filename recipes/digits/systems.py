@@ -1,5 +1,7 @@
 """The systems that the digits recipe compares, and the settings of digits.toml."""
 
+import importlib.util
+import logging
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -7,15 +9,19 @@ from asr.adaptation import WARPS
 from asr.features import LpcOptions, MfccOptions
 from asr.features.pipeline import FeaturePipeline
 from asr.gmm.mono import MonoOptions
-from asr.ladder import Sizes
+from asr.ladder import STAGES, Sizes
+from asr.recipe.networks import HYBRID, LFMMI, HybridPlan, LfmmiPlan
 from asr.recipe.strings import PADDED
-from asr.recipe.systems import Grid, System, rungs_above
+from asr.recipe.systems import Grid, NetworkSystem, System, rungs_above
 
 SINGLE, CONNECTED = ("official", "loso"), ("connected-official", "connected-loso")
 SHIPPED = "causal-robust"  # the variant that is shipped with the package
 AGAINST_MISMATCH = ("", "vars", "vtln", "speed", "robust")  # of which each fold of loso chooses one
 SEVERAL_SEEDS = ("", "robust", "causal", SHIPPED)  # of monophones, variants whose official tests have every seed
+MODELS = (*STAGES, HYBRID, LFMMI)
 VARIANTS = ("plain", "vars", "vtln", "speed", "padded", "robust", "causal", SHIPPED)
+
+logger = logging.getLogger("asr.recipe")
 
 
 @dataclass(frozen=True)
@@ -34,6 +40,19 @@ class Settings:
     sizes: Sizes
     robust_sizes: Sizes
     grid: Grid
+    dnn: HybridPlan
+    dnn_grid: Grid
+    lfmmi: LfmmiPlan
+    lfmmi_grid: Grid
+
+
+def trainable(systems: dict[System, tuple[str, ...]]) -> dict[System, tuple[str, ...]]:
+    """Those that can be trained here: without torch none with a network, of which the user is told."""
+    rest = {s: tests for s, tests in systems.items() if not isinstance(s, NetworkSystem)}
+    if len(rest) == len(systems) or importlib.util.find_spec("torch") is not None:
+        return systems
+    logger.warning("systems with networks are left out: torch is not installed; pip install 'hclg[nn]'")
+    return rest
 
 
 def has_several_seeds(system: System) -> bool:
@@ -49,6 +68,8 @@ def all_systems(settings: Settings) -> dict[System, tuple[str, ...]]:
     speaker, "speed" is trained on the recordings at other speeds too. "padded" is trained on the recordings with pauses
     around them. "robust" does all of that but vtln. The causal ones know nothing but the past. Above the monophones are
     all rungs of the plain system, and the last one of the robust system, with the decoding options of the plain one.
+    Above that one are two networks, each trained on its alignments: the hybrid on its features, after fMLLR, the one of
+    LF-MMI on the features of the robust monophones.
     """
     mfcc: dict[str, Any] = {"kind": "mfcc", "options": asdict(settings.mfcc)}
     lpcc: dict[str, Any] = {"kind": "lpcc", "options": asdict(settings.lpcc)}
@@ -64,6 +85,13 @@ def all_systems(settings: Settings) -> dict[System, tuple[str, ...]]:
     more: dict[str, Any] = {"speeds": settings.speeds, "copies": (PADDED,)}
     plain, robust = system(mfcc, mean), system(mfcc, both, "robust", **more)
     above = rungs_above(plain, settings.sizes)
+    best = replace(rungs_above(robust, settings.robust_sizes)[-1], tuned_as=above[-1])
+
+    def network(model: str, features: FeaturePipeline, plan: HybridPlan | LfmmiPlan, grid: Grid) -> System:
+        return NetworkSystem(
+            features, best.options, "speaker", "robust", model, below=best, plan=plan, grid=grid, **more
+        )
+
     return {
         plain: (*SINGLE, *CONNECTED),
         system(lpcc, mean): (*SINGLE, *CONNECTED),
@@ -75,5 +103,7 @@ def all_systems(settings: Settings) -> dict[System, tuple[str, ...]]:
         system(mfcc, causal, "causal"): (*SINGLE, *CONNECTED),
         system(mfcc, causal, SHIPPED, **more): (*SINGLE, *CONNECTED),
         **dict.fromkeys(above, SINGLE),
-        replace(rungs_above(robust, settings.robust_sizes)[-1], tuned_as=above[-1]): SINGLE,
+        best: SINGLE,
+        network(HYBRID, best.features, settings.dnn, settings.dnn_grid): SINGLE,
+        network(LFMMI, robust.features, settings.lfmmi, settings.lfmmi_grid): SINGLE,
     }
