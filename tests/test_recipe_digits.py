@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -16,8 +17,8 @@ WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight",
 KEY = ("model", "features", "variant", "adaptation", "test", "metric", "seed")
 
 
-def run(*arguments):
-    command = [sys.executable, str(RECIPE / "run.py"), *map(str, arguments)]
+def run(*arguments, script=RECIPE / "run.py"):
+    command = [sys.executable, str(script), *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, timeout=600, check=False, cwd=ROOT)
 
 
@@ -109,31 +110,39 @@ def test_the_ladder(corpus, tmp_path):
     assert compared[0]["difference"] == pytest.approx(rows[1]["value"] - rows[0]["value"], abs=1e-3)
 
 
+@pytest.fixture
+def eager(tmp_path):
+    """The recipe with more epochs and smaller batches, since the tiny corpus has few frames."""
+    folder = tmp_path / "recipes" / "digits"
+    shutil.copytree(RECIPE, folder)
+    (tmp_path / "lang").symlink_to(ROOT / "lang")
+    settings = (folder / "digits.toml").read_text(encoding="utf-8").replace("batch_frames = 4096\n", "")
+    settings = re.sub(r"max_epochs = \d+", "max_epochs = 15\nbatch_frames = 512", settings)
+    (folder / "digits.toml").write_text(settings, encoding="utf-8")
+    return folder
+
+
 @pytest.mark.slow
-def test_networks_above_the_ladder(corpus, tmp_path):
+def test_networks_above_the_ladder(corpus, eager, tmp_path):
     pytest.importorskip("torch")
     out = tmp_path / "out"
     some = ("--seeds", 1, "--tests", "official", "--models", "sat,dnn-hmm,tdnn-lfmmi", "--variants", "robust")
-    done = run("--corpus", corpus, "--out", out, *some)
+    done = run("--corpus", corpus, "--out", out, *some, script=eager / "run.py")
     assert done.returncode == 0, done.stderr
     rows = json.loads((out / "results.json").read_text())
     kinds = [("sat", "mfcc"), ("dnn-hmm", "mfcc"), ("tdnn-lfmmi", "mfcc")]
     assert [(r["model"], r["features"]) for r in rows] == kinds
     assert all(r["total"] == 30 and r["variant"] == "robust" for r in rows)
-    assert rows[1]["value"] < 50 and rows[2]["value"] < 100  # a few steps of training; chance is 90
+    assert all(r["value"] < limit for r, limit in zip(rows, (25, 25, 50), strict=True))
     assert rows[0]["train_cpu_seconds"] < rows[1]["train_cpu_seconds"]  # the rung's counts too
     compared = json.loads((out / "comparisons.json").read_text())
     sat = "sat robust official WER"
     assert [c["first"] for c in compared] == [sat, sat]
     assert not list((out / ".training").glob("*"))  # checkpoints are gone
-    folder = out / "train-dnn-hmm-mfcc-robust-speaker-official-seed0"
-    assert (folder / "curves-round0-network0.json").exists()
-    exported = subprocess.run(
-        [sys.executable, str(RECIPE / "exported.py"), "--out", str(out), "--tests", "official"],
-        capture_output=True, text=True, timeout=600, check=False, cwd=ROOT,
-    )  # fmt: skip
+    assert (out / "train-dnn-hmm-mfcc-robust-speaker-official-seed0" / "curves-round0-network0.json").exists()
+    exported = run("--out", out, "--tests", "official", script=eager / "exported.py")
     assert exported.returncode == 0, exported.stderr
-    assert re.search(r"official +30 words: torch +\d+ errors .* int8 +\d+", exported.stdout), exported.stdout
+    assert re.search(r"official 30 words: torch \d+ errors .*, ONNX int8 \d+ errors", exported.stdout), exported.stdout
 
 
 def test_networks_are_left_out_where_torch_is_missing(recipe, monkeypatch, caplog):
