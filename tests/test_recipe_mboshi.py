@@ -4,6 +4,7 @@ import importlib.util
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -189,6 +190,10 @@ def test_networks_on_real_recordings(recipe, real_data, tmp_path):
     assert all(r.value < 85 for r in rows)  # 60 to 75 %; what hears nothing is above 95
     page = (run.folder / "report.html").read_text(encoding="utf-8")
     assert f"{HYBRID} round0-network0" in page and f"{LFMMI} network" in page
+    other = {HYBRID: replace(plans[HYBRID], search=Search((0.3,), (0.0,), beam=8.0))}
+    trained = run.record(f"dev-{HYBRID}")
+    replace(bench, run=Run(tmp_path / "out"), networks=other).rung(part, HYBRID)
+    assert run.record(f"dev-{HYBRID}") == trained  # another search is no reason to train again
 
 
 def test_the_committed_results_are_the_readmes():

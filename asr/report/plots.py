@@ -39,6 +39,8 @@ def line_plot(
                 axes.plot([marked[name]] * len(at), at, "o", ms=12, mfc="none", mec=_INK, mew=1.6)
         if log_x:
             axes.set_xscale("log")
+        elif all(value == round(value) for x, _ in series.values() for value in x):  # passes, epochs
+            axes.xaxis.get_major_locator().set_params(integer=True)
         _label(axes, title, x_label, y_label)
         if len(series) > 1:
             axes.legend(frameon=False)
