@@ -113,29 +113,36 @@ def test_the_parts_share_no_utterance(recipe):
         assert mine not in {speakers[u] for u in (*fold.train, *fold.held_out)}
 
 
-@pytest.mark.slow
-def test_two_rungs_on_real_recordings(recipe, real_data, tmp_path):
-    """From recordings to scores with monophones and triphones, in small."""
+def small_bench(recipe, real_data, folder):
+    """150 recordings, 20 of them to test, and sizes of models that fit them: the bench, its part, and the corpus."""
     if not (real_data / "mboshi").is_dir():
         pytest.skip("no mboshi under ASR_TEST_DATA")
     pytest.importorskip("pynini")
     from asr.features.pipeline import FeaturePipeline
     from asr.ladder import Sizes
-    from asr.recipe import Run, read_results
+    from asr.recipe import Run
     from asr.recipe.ladder_bench import Bench, Part
-    from asr.recipe.ladder_ending import finish
     from asr.recipe.tasks import extract_features
 
     corpus = recipe.read_corpus(real_data / "mboshi", "train")
     corpus = corpus.select(corpus.ids[:150])
     steps = ({"kind": "mfcc", "options": {"use_energy": False}}, {"kind": "cmvn", "mode": "speaker"})
-    pipeline, run = FeaturePipeline(16000, steps), Run(tmp_path / "out")
+    pipeline, run = FeaturePipeline(16000, steps), Run(folder)
     data = run.stage("features", extract_features, {"utterances": list(corpus), "pipeline": pipeline, "n_jobs": 1})
     bench = Bench(run, corpus, data, LETTERS, QUESTIONS, pipeline, seed=0, n_jobs=1)
-    bench = bench.with_lexicon([*corpus.transcripts().values(), ALL_UNITS])
-    ids = corpus.ids
-    sizes = Sizes(mono_gaussians=250, leaves=200, gaussians=600)
+    ids, sizes = corpus.ids, Sizes(mono_gaussians=250, leaves=200, gaussians=600)
     part = Part("dev", tuple(ids[:120]), tuple(ids[120:130]), tuple(ids[130:]), sizes)
+    return bench.with_lexicon([*corpus.transcripts().values(), ALL_UNITS]), part, corpus
+
+
+@pytest.mark.slow
+def test_two_rungs_on_real_recordings(recipe, real_data, tmp_path):
+    """From recordings to scores with monophones and triphones, in small."""
+    from asr.recipe import read_results
+    from asr.recipe.ladder_ending import finish
+
+    bench, part, corpus = small_bench(recipe, real_data, tmp_path / "out")
+    run = bench.run
     search = Search((0.1, 0.1429), (-1.0, 0.0), beam=10.0)
     tests = [bench.test(part, system, Grammar("units", 2, 0.1), search) for system in ("mono", "tri")]
     finish(run, "Mboshi", tests, LETTERS, corpus.speaker_of, 0)
@@ -152,24 +159,12 @@ def test_two_rungs_on_real_recordings(recipe, real_data, tmp_path):
 @pytest.mark.slow
 def test_networks_on_real_recordings(recipe, real_data, tmp_path):
     """Both networks above the ladder, with features of their own and copies at another speed, in small."""
-    if not (real_data / "mboshi").is_dir():
-        pytest.skip("no mboshi under ASR_TEST_DATA")
-    pytest.importorskip("pynini")
     pytest.importorskip("torch")
-    from asr.features.pipeline import FeaturePipeline
-    from asr.ladder import Sizes
     from asr.recipe import Run, read_results
     from asr.recipe.config import from_table
-    from asr.recipe.ladder_bench import Bench, Part
     from asr.recipe.ladder_ending import finish
     from asr.recipe.networks import HYBRID, LFMMI, HybridPlan, LfmmiPlan
-    from asr.recipe.tasks import extract_features
 
-    corpus = recipe.read_corpus(real_data / "mboshi", "train")
-    corpus = corpus.select(corpus.ids[:150])
-    steps = ({"kind": "mfcc", "options": {"use_energy": False}}, {"kind": "cmvn", "mode": "speaker"})
-    pipeline, run = FeaturePipeline(16000, steps), Run(tmp_path / "out")
-    data = run.stage("features", extract_features, {"utterances": list(corpus), "pipeline": pipeline, "n_jobs": 1})
     table = {
         "front_end": {"kind": "fbank", "options": {"num_mel_bins": 30}},
         "speeds": [0.9, 1.0],
@@ -178,10 +173,8 @@ def test_networks_on_real_recordings(recipe, real_data, tmp_path):
     }
     chain = {**table, "search": {"acoustic_scales": [1.0], "insertion_penalties": [0.0], "beam": 10.0}}
     plans = {HYBRID: from_table(HybridPlan, table), LFMMI: from_table(LfmmiPlan, chain)}
-    bench = Bench(run, corpus, data, LETTERS, QUESTIONS, pipeline, seed=0, n_jobs=1, networks=plans)
-    bench = bench.with_lexicon([*corpus.transcripts().values(), ALL_UNITS])
-    ids = corpus.ids
-    part = Part("dev", tuple(ids[:120]), tuple(ids[120:130]), tuple(ids[130:]), Sizes(250, 1.0, 200, 600))
+    bench, part, corpus = small_bench(recipe, real_data, tmp_path / "out")
+    bench, run = replace(bench, networks=plans), bench.run
     search = Search((0.1, 0.2), (0.0,), beam=10.0)
     tests = [bench.test(part, system, Grammar("units", 2, 0.1), search) for system in ("mono", HYBRID, LFMMI)]
     finish(run, "Mboshi", tests, LETTERS, corpus.speaker_of, 0)

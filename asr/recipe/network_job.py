@@ -4,6 +4,7 @@ Those on GPUs are started by torchrun. Each reads the same job from a file, prep
 share of each batch (asr.nn.parallel); the first one saves the model, and tells this process how far it is.
 """
 
+import contextlib
 import hashlib
 import importlib
 import logging
@@ -11,7 +12,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -135,12 +136,22 @@ def run_job(folder: Path, job: NetworkJob, gpus: str | None, progress: Progress)
     from ..nn import require_torch
 
     require_torch()
-    run_folder = folder.parent.parent
-    reached = run_folder / ".training" / f"{folder.name}-{job.key}"
-    if gpus is None:
-        job.train(reached, "cpu", 1, progress).save(folder)
-    else:
-        _run_on_gpus(gpus, job, folder, reached, run_folder / "run.log", progress)
+    with checkpoints(folder, job.key) as reached:
+        if gpus is None:
+            job.train(reached, "cpu", 1, progress).save(folder)
+        else:
+            _run_on_gpus(gpus, job, folder, reached, folder.parent.parent / "run.log", progress)
+
+
+@contextlib.contextmanager
+def checkpoints(folder: Path, key: str) -> Iterator[Path]:
+    """A folder beside the stages, OUT/.training, where a training that is interrupted finds again what it has reached.
+
+    folder: of the stage, where the networks' curves are when the training has ended; what it reached is then removed.
+    key: tells trainings of that stage with other inputs apart.
+    """
+    reached = folder.parent.parent / ".training" / f"{folder.name}-{key}"
+    yield reached
     for curves in sorted(reached.glob("*/curves.json")):
         shutil.copyfile(curves, folder / f"curves-{curves.parent.name}.json")
     shutil.rmtree(reached)

@@ -4,7 +4,6 @@ Its decoding is tuned and tested as that of any other system, by asr.recipe.task
 """
 
 import hashlib
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..ladder import Rung
 from ..training import with_graph
+from .network_job import checkpoints
 from .networks import HYBRID
 from .stages import cpu_seconds, hash_of
 from .tasks import read_json, usable, with_copies, write_json
@@ -52,16 +52,12 @@ def train_above(
     apart = [prefix + i for prefix in system.prefixes for i in ids[::_HELD_OUT_EVERY]]
     told = (hash_of(below), str(system.plan), *heard.raw, str(seed), str(n_jobs), str(system.features.steps))
     key = hashlib.sha256("\n".join(told).encode()).hexdigest()[:16]
-    reached = folder.parent.parent / ".training" / f"{folder.name}-{key}"
-    how: dict[str, Any] = {"held_out": [i for i in apart if i in heard.raw], "folder": reached}
-    how |= {"seed": seed, "progress": progress}
+    how: dict[str, Any] = {"held_out": [i for i in apart if i in heard.raw], "seed": seed, "progress": progress}
     if inputs is not None or system.model != HYBRID:  # of its own kind
         how |= {"inputs": None if inputs is None else usable(inputs, list(heard.raw)), "pipeline": system.features}
-    made = system.plan.train(heard, Rung.load(below), **how)
-    replace(made, model=with_graph(made.model)).save(folder)
-    for curves in sorted(reached.glob("*/curves.json")):
-        shutil.copyfile(curves, folder / f"curves-{curves.parent.name}.json")
-    shutil.rmtree(reached)
+    with checkpoints(folder, key) as reached:
+        made = system.plan.train(heard, Rung.load(below), folder=reached, **how)
+        replace(made, model=with_graph(made.model)).save(folder)
     seconds = cpu_seconds() - begin + read_json(below / "training.json")["train_cpu_seconds"]
     known = read_json(folder / "training.json")
     write_json(folder / "training.json", known | {"train_cpu_seconds": seconds, "warps": {}})
