@@ -21,7 +21,7 @@ from .hmm.align import Alignments, AlignOptions, align, align_scored
 from .hmm.training_graph import training_graphs
 from .ladder import Rung
 from .model import AcousticModel, Model
-from .nn.networks import NetworkConfig
+from .nn.networks import AttentionConfig, NetworkConfig, RecurrentConfig
 from .nn.options import TrainingOptions
 from .speaker_passes import ESTIMATES, estimated
 from .speeds import frames_at_speed, speed_prefix
@@ -42,13 +42,16 @@ _ALIGNED_FRAMES = 20_000  # scored at a time in realignment, to bound memory
 class HybridOptions:
     """How a hybrid is trained.
 
-    training: of each network. n_networks: whose log-posteriors are averaged; they differ in their seeds.
+    training: of each network. learn_every: an epoch learns from one of so many frames, another one each time; layers
+        with offsets that are its multiples then cost less (see TdnnConfig), and neighbouring frames are much alike.
+    n_networks: whose log-posteriors are averaged; they differ in their seeds.
     realignments: how often the networks align the training data anew, and are then trained anew.
     prior_floor: least share of the training frames that a pdf's prior stands for. prior_scale: factor on log priors.
     align: of realignment.
     """
 
     training: TrainingOptions = field(default_factory=TrainingOptions)
+    learn_every: int = 1
     n_networks: int = 1
     realignments: int = 0
     prior_floor: float = 1e-5
@@ -56,6 +59,8 @@ class HybridOptions:
     align: AlignOptions = field(default_factory=AlignOptions)
 
     def __post_init__(self) -> None:
+        if self.learn_every < 1:
+            raise ConfigError(f"learn_every={self.learn_every}; need 1 or more frames")
         if self.n_networks < 1 or self.realignments < 0:
             raise ConfigError(
                 f"n_networks={self.n_networks}, realignments={self.realignments}; need 1 or more, and 0 or more"
@@ -125,7 +130,7 @@ def train_hybrid(
         asr.nn.parallel: processes that torchrun started share the batches.
     progress: called with (done, total).
     Raises CorpusError where features or alignments do not fit together or nothing is left to train on, ConfigError for
-    a network of several frames to a row, AsrError without torch.
+    a network of several frames to a row, or of unlimited context with learn_every, AsrError without torch.
     """
     from .nn import require_torch
 
@@ -135,6 +140,10 @@ def train_hybrid(
     options = options or HybridOptions()
     if config.subsampling != 1:
         raise ConfigError(f"subsampling={config.subsampling}; a hybrid's network has a row of output for each frame: 1")
+    if options.learn_every > 1 and isinstance(config, (RecurrentConfig, AttentionConfig)):
+        raise ConfigError(
+            f"learn_every={options.learn_every}; a {config.kind} network would see fewer frames too: need 1"
+        )
     found = prepare(data, rung, inputs=inputs, pipeline=pipeline, copies=copies)
     acoustic: NetworkAcoustic | None = None
     for number in range(options.realignments + 1):
@@ -146,7 +155,9 @@ def train_hybrid(
             name, part = f"round{number}-network{n}", number * options.n_networks + n
             told = _part_of(progress, part, options.n_networks * (options.realignments + 1))
             training = replace(options.training, seed=seed + n)
-            networks.append(_trained(*examples, rung, config, training, folder / name, device, told))
+            networks.append(
+                _trained(*examples, rung, config, training, options.learn_every, folder / name, device, told)
+            )
         own = (examples[0].targets[u] for u in examples[0].features if u not in found.copy_of)
         priors = log_priors(own, rung.model.tree.n_pdfs, options)
         acoustic = NetworkAcoustic(networks, [config] * len(networks), priors, options.prior_scale)
@@ -254,7 +265,8 @@ def labelled(
     targets = {u: model.transitions.pdf_of_id[ids].astype(np.int64) for u, ids in found.alignments.items()}
     for copy, (u, speed) in found.copy_of.items():
         targets[copy] = frames_at_speed(targets[u], len(found.table[copy]), speed)
-    train, rest = (Examples(found.table.select(ids), targets, speakers) for ids in found.parts(targets, held_out))
+    parts = found.parts(targets, held_out)
+    train, rest = (Examples(found.table.select(ids), targets, speakers, every_frame=True) for ids in parts)
     return train, rest
 
 
@@ -299,16 +311,18 @@ def _trained(
     rung: Rung,
     config: NetworkConfig,
     options: TrainingOptions,
+    learn_every: int,
     folder: Path,
     device: str,
     progress: Callable[[int, int], None] | None,
 ) -> "Network":
-    """One network, trained on labelled frames."""
+    """One network, trained on labelled frames; with a row of output for each."""
     from .nn.losses import FrameCrossEntropy
     from .nn.networks import build
     from .nn.training import train_network
 
-    network = build(config, train.features.dim, rung.model.tree.n_pdfs, seed=options.seed)
+    fewer_rows = replace(config, subsampling=learn_every)
+    network = build(fewer_rows, train.features.dim, rung.model.tree.n_pdfs, seed=options.seed)
     frames = train.features.frames
     network.normalize.set_statistics(frames.mean(axis=0, dtype=np.float64), frames.std(axis=0, dtype=np.float64))
     result = train_network(
@@ -319,7 +333,9 @@ def _trained(
         "%s: %d frames, epoch %d is best: held-out loss %.4f, %.1f %% of held-out frames right",
         folder.name, train.n_frames, result.best_epoch, best.held_out_loss, 100 * best.held_out_accuracy,
     )  # fmt: skip
-    return network
+    whole = build(config, train.features.dim, rung.model.tree.n_pdfs).to(device)
+    whole.load_state_dict(network.state_dict())
+    return whole.eval()
 
 
 def _part_of(

@@ -6,7 +6,8 @@ from .deltas import delta, splice
 from .filterbank import fbank
 from .linear_prediction import lpc, lpcc, reflection_coefficients
 from .normalization import CausalCmvn, cmvn, cmvn_statistics
-from .options import FbankOptions, LpcOptions, MfccOptions
+from .options import FbankOptions, LpcOptions, MfccOptions, PitchOptions
+from .pitch import PitchTrack, pitch, track_pitch
 from .streaming import FeatureStream, StreamingContext, StreamingFrontEnd, streaming_delta, streaming_splice
 from .table import FeatureTable
 
@@ -17,6 +18,8 @@ __all__ = [
     "FeatureTable",
     "LpcOptions",
     "MfccOptions",
+    "PitchOptions",
+    "PitchTrack",
     "StreamingContext",
     "StreamingFrontEnd",
     "cmvn",
@@ -26,12 +29,14 @@ __all__ = [
     "lpc",
     "lpcc",
     "mfcc",
+    "pitch",
     "read_matrix",
     "read_scp",
     "reflection_coefficients",
     "splice",
     "streaming_delta",
     "streaming_splice",
+    "track_pitch",
     "write_archive",
     "write_matrix",
 ]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import AudioError
-from .options import FrameOptions, FrontEndOptions
+from .options import FramePositions, FrontEndOptions
 
 # Matrix products get exactly this many rows, the last block zero-padded, and frame t is row t % BLOCK_ROWS: BLAS rounds
 # differently for another number of rows, and even for another row of the same matrix (OpenBLAS on Haswell, measured).
@@ -32,7 +32,7 @@ class Framing:
     snip_edges: bool
 
     @classmethod
-    def of(cls, options: FrameOptions, rate: float) -> "Framing":
+    def of(cls, options: FramePositions, rate: float) -> "Framing":
         """The framing for a sampling rate in Hz; milliseconds are cut down to whole samples in float32, as Kaldi does.
 
         Raises ValueError if a frame is shorter than 2 samples, a shift shorter than 1, or the FFT size odd.

@@ -10,8 +10,8 @@ WINDOW_TYPES = ("hamming", "hanning", "povey", "rectangular", "sine", "blackman"
 
 
 @dataclass(frozen=True, kw_only=True)
-class FrameOptions:
-    """What all front-ends have in common: framing, pre-emphasis, window.
+class FramePositions:
+    """Where frames lie in a signal.
 
     Raises ValueError for a value that is impossible at any sampling rate; what depends on the rate (a high_freq
     above half the sampling rate, a prediction order longer than a frame) is found when features are computed.
@@ -19,24 +19,13 @@ class FrameOptions:
 
     frame_length: float = 25.0  # ms, up to 10,000
     frame_shift: float = 10.0  # ms
-    dither: float = 0.0  # standard deviation of added noise, int16 scale; Kaldi's default is 1, which is not repeatable
-    preemphasis_coefficient: float = 0.97  # 0 to 1; 0 is off
-    remove_dc_offset: bool = True  # subtract each frame's mean
-    window_type: str = "povey"  # one of WINDOW_TYPES; "povey" is a raised Hann that is zero at its ends
-    blackman_coeff: float = 0.42  # 0 to 1, of the Blackman window
     snip_edges: bool = True  # True: only whole frames; False: n_samples / shift frames, the signal mirrored at its ends
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             object.__setattr__(self, field.name, _of_type(field.name, getattr(self, field.name), field.default))
-        if self.window_type not in WINDOW_TYPES:
-            hint = did_you_mean(self.window_type, WINDOW_TYPES)
-            raise ValueError(f"window_type={self.window_type!r}; need one of {', '.join(WINDOW_TYPES)}{hint}")
         self._check("frame_length", above=0, most=10_000)  # more is a slip, and takes all memory
         self._check("frame_shift", above=0)
-        self._check("dither", least=0)
-        for name in ("preemphasis_coefficient", "blackman_coeff"):
-            self._check(name, least=0, most=1)
 
     def _check(self, name: str, *, least: float = -math.inf, above: float = -math.inf, most: float = math.inf) -> None:
         """Raise ValueError unless the field lies in least..most and above `above`."""
@@ -46,6 +35,26 @@ class FrameOptions:
             high = f"{most:g} or less"
             wanted = low if most == math.inf else f"{least:g} to {most:g}" if above == -math.inf else f"{low}, {high}"
             raise ValueError(f"{name}={value!r}; need {wanted}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrameOptions(FramePositions):
+    """What all front-ends of spectra have in common: framing, pre-emphasis, window."""
+
+    dither: float = 0.0  # standard deviation of added noise, int16 scale; Kaldi's default is 1, which is not repeatable
+    preemphasis_coefficient: float = 0.97  # 0 to 1; 0 is off
+    remove_dc_offset: bool = True  # subtract each frame's mean
+    window_type: str = "povey"  # one of WINDOW_TYPES; "povey" is a raised Hann that is zero at its ends
+    blackman_coeff: float = 0.42  # 0 to 1, of the Blackman window
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.window_type not in WINDOW_TYPES:
+            hint = did_you_mean(self.window_type, WINDOW_TYPES)
+            raise ValueError(f"window_type={self.window_type!r}; need one of {', '.join(WINDOW_TYPES)}{hint}")
+        self._check("dither", least=0)
+        for name in ("preemphasis_coefficient", "blackman_coeff"):
+            self._check(name, least=0, most=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,6 +120,32 @@ class LpcOptions(FrameOptions):
         self._check("order", least=1)
         self._check("num_ceps", least=1)
         self._check("cepstral_lifter", least=0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PitchOptions(FramePositions):
+    """Settings of `pitch` and `track_pitch`; names and defaults, but for `window`, are those of Kaldi's pitch features."""
+
+    window: float = 25.0  # ms, of each of the two stretches that are compared
+    min_f0: float = 50.0  # Hz, above 0
+    max_f0: float = 400.0  # Hz, above min_f0 and at most a quarter of resample_freq
+    soft_min_f0: float = 10.0  # Hz, how much the search leans to high pitch: each of its periods costs a part of this
+    penalty_factor: float = 0.1  # cost of a change of the logarithm of the pitch, squared, from frame to frame
+    delta_pitch: float = 0.005  # ratio of neighbouring pitches in the search, less 1; 0.001 to 0.1
+    nccf_ballast: float = 7000.0  # how much the search trusts loud frames more than others
+    lowpass_cutoff: float = 1000.0  # Hz, above which the signal is not looked at
+    resample_freq: float = 4000.0  # Hz, more than twice lowpass_cutoff
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("window", "min_f0", "penalty_factor", "lowpass_cutoff"):
+            self._check(name, above=0)
+        self._check("window", least=2, most=1000)
+        for name in ("soft_min_f0", "nccf_ballast"):
+            self._check(name, least=0)
+        self._check("delta_pitch", least=0.001, most=0.1)
+        self._check("resample_freq", above=2 * self.lowpass_cutoff)
+        self._check("max_f0", above=self.min_f0, most=self.resample_freq / 4)
 
 
 def _of_type(name: str, value: object, default: object) -> object:

@@ -15,7 +15,8 @@ from .deltas import delta, splice
 from .front_ends import FRONT_ENDS
 from .given import Given, GivenStream, as_features
 from .normalization import MODES, CausalCmvn, cmvn, cmvn_statistics
-from .options import FrameOptions
+from .options import FrameOptions, FramePositions, PitchOptions
+from .pitch import PITCH_DIM, pitch
 from .streaming import FeatureStream, Stage, StreamingContext, StreamingFrontEnd, streaming_delta, streaming_splice
 
 _KEYS = {
@@ -24,7 +25,7 @@ _KEYS = {
     "splice": ("left", "right"),
     "affine": (),
     "given": ("dim", "frame_shift", "first_boundary"),
-    **dict.fromkeys(FRONT_ENDS, ("options",)),
+    **dict.fromkeys(FRONT_ENDS, ("options", "pitch")),
 }
 _FIRST = ("given", *FRONT_ENDS)  # the kinds of a first step
 
@@ -35,7 +36,8 @@ class FeaturePipeline:
 
     sample_rate: Hz of the samples it takes; the caller resamples. 0 for features that are given.
     steps: what model.json holds. The first is the front-end, {"kind": "mfcc", "fbank", "lpc", "lpcc" or
-        "reflection_coefficients", "options": {...}}, or {"kind": "given", "dim": 13, "frame_shift": 10.0} (in ms) where
+        "reflection_coefficients", "options": {...}}, if wanted with "pitch": {...}, settings of PitchOptions, for the
+        three values of `pitch` behind those of the front-end; or {"kind": "given", "dim": 13, "frame_shift": 10.0} (in ms) where
         the corpus brings features along. The others are {"kind": "cmvn", "mode": "speaker", "utterance", "sliding" or
         "causal"}, if wanted with "norm_vars", "window" and "global_frames", {"kind": "delta"}, if wanted with "order"
         and "window", {"kind": "splice"}, if wanted with "left" and "right", and {"kind": "affine"}, a learned matrix.
@@ -87,9 +89,23 @@ class FeaturePipeline:
         return with_keywords(FRONT_ENDS[kind].options(), self.steps[0].get("options", {}), f"feature kind {kind!r}")
 
     @property
+    def pitch_options(self) -> PitchOptions | None:
+        """How pitch is found, in the front-end's frames; None for features without pitch."""
+        given = self.steps[0].get("pitch")
+        if given is None:
+            return None
+        shared = [name for name in field_names(FramePositions) if name in given]
+        if shared:
+            raise ConfigError(f"feature pipeline step 0: pitch has the front-end's {shared[0]}; leave it out there")
+        frames = {name: getattr(self.options, name) for name in field_names(FramePositions)}
+        return with_keywords(PitchOptions(), {**given, **frames}, "pitch")
+
+    @property
     def raw_dim(self) -> int:
         """Values per frame behind the front-end, or of the given features."""
-        return self.given.dim if self.given else FRONT_ENDS[self.steps[0]["kind"]].dim(self.options)
+        if self.given:
+            return self.given.dim
+        return FRONT_ENDS[self.steps[0]["kind"]].dim(self.options) + (PITCH_DIM if self.pitch_options else 0)
 
     @property
     def dim(self) -> int:
@@ -117,7 +133,7 @@ class FeaturePipeline:
     @property
     def streaming(self) -> bool:
         """Whether the features of a frame need nothing of the future but a few frames."""
-        return all(step["mode"] == "causal" for step in self.steps if step["kind"] == "cmvn")
+        return "pitch" not in self.steps[0] and all(step["mode"] == "causal" for step in self.steps if step["kind"] == "cmvn")
 
     def need_audio(self) -> None:
         """Raise ModelError for a pipeline that takes features."""
@@ -136,7 +152,10 @@ class FeaturePipeline:
         """
         self.need_audio()
         extractor = FRONT_ENDS[self.steps[0]["kind"]]
-        return extractor(samples, self.sample_rate, self.options, seed=seed, vtln_warp=vtln_warp)
+        features = extractor(samples, self.sample_rate, self.options, seed=seed, vtln_warp=vtln_warp)
+        if self.pitch_options is None:
+            return features
+        return np.hstack([features, pitch(samples, self.sample_rate, options=self.pitch_options)])
 
     def raw(self, features: np.ndarray, *, where: str = "") -> np.ndarray:
         """Features in place of the front-end's, float32 (n_frames, raw_dim): given ones, or ones computed elsewhere.
@@ -175,6 +194,11 @@ class FeaturePipeline:
         step without prior statistics.
         """
         kind = self.steps[0]["kind"]
+        if "pitch" in self.steps[0]:
+            raise ModelError(
+                "pitch is known when a recording has ended, so this pipeline cannot stream; use front_end() and "
+                "finish() on whole recordings"
+            )
         stages: list[Stage] = [
             GivenStream(self.raw_dim)
             if self.given

@@ -7,7 +7,7 @@ several processes can share each batch.
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -30,12 +30,15 @@ class Examples:
         (out_frames,), such as pdf ids with -1 for frames that do not count; or whatever the loss wants, one object for
         an utterance, which then cannot be cut into chunks.
     speakers: by utterance id, for those who select by speaker.
+    every_frame: targets are one for each input frame, also where the network has a row of output for several. An epoch
+        then learns from one of these, counted from a random one of an utterance's first frames.
     Raises CorpusError for an utterance without target.
     """
 
     features: FeatureTable
     targets: Mapping[str, Any]
     speakers: Mapping[str, str] = field(default_factory=dict)
+    every_frame: bool = False
 
     def __post_init__(self) -> None:
         missing = [i for i in self.features if i not in self.targets]
@@ -55,7 +58,7 @@ class Examples:
 
     def select(self, ids: Iterable[str]) -> "Examples":
         """The part with these utterances, in this order. Raises KeyError for an unknown id."""
-        return Examples(self.features.select(ids), self.targets, self.speakers)
+        return replace(self, features=self.features.select(ids))
 
     def fingerprint(self) -> str:
         """Hexadecimal digits that change with the ids, their order, and their lengths."""
@@ -76,6 +79,7 @@ class Examples:
                 self._check_target(key, target, n_outputs, subsampling)
 
     def _check_target(self, key: str, target: np.ndarray, n_outputs: int, subsampling: int) -> None:
+        subsampling = 1 if self.every_frame else subsampling
         n_rows = -(-len(self.features[key]) // subsampling)
         if target.shape != (n_rows,) or target.dtype.kind not in "iu":
             raise CorpusError(
@@ -129,10 +133,17 @@ class Cut:
     def _context(self) -> int:
         return -(-self.context // self.subsampling) * self.subsampling if self.chunk_frames else 0
 
-    def rows(self, examples: Examples) -> np.ndarray:
-        """int64 (n_rows, 3): utterance, first frame, one past the last frame; utterances without frames have none."""
-        lengths = np.diff(examples.features.offsets)
+    def rows(self, examples: Examples, rng: np.random.Generator | None = None) -> np.ndarray:
+        """int64 (n_rows, 3): utterance, first frame, one past the last frame; utterances without frames have none.
+
+        rng: draws the frame that an utterance begins at, where there are targets for every frame.
+        """
+        whole = np.diff(examples.features.offsets)
         unit = self.subsampling
+        first = np.zeros(len(whole), np.int64)
+        if examples.every_frame and rng is not None:
+            first = rng.integers(0, np.clip(whole, 1, unit))
+        lengths = whole - first
         n_units = -(-lengths // unit)
         chunk = max(1, self.chunk_frames // unit) if self.chunk_frames else max(1, int(n_units.max(initial=1)))
         n_chunks = -(-n_units // chunk)
@@ -140,12 +151,15 @@ class Cut:
         number = np.arange(len(utterance)) - np.repeat(np.cumsum(n_chunks) - n_chunks, n_chunks)
         of, units = n_chunks[utterance], n_units[utterance]
         begin, end = number * units // of * unit, (number + 1) * units // of * unit
-        return np.stack([utterance, begin, np.minimum(end, lengths[utterance])], axis=1)
+        rows = np.stack([utterance, begin, np.minimum(end, lengths[utterance])], axis=1)
+        rows[:, 1:] += first[utterance][:, None]
+        return rows
 
     def seen(self, rows: np.ndarray, examples: Examples) -> tuple[np.ndarray, np.ndarray]:
         """First frame and one past the last frame of each row with its context, int64 (n_rows,) each."""
         lengths = np.diff(examples.features.offsets)[rows[:, 0]]
-        return np.maximum(rows[:, 1] - self._context, 0), np.minimum(rows[:, 2] + self._context, lengths)
+        at_least = rows[:, 1] % self.subsampling  # where the utterance begins
+        return np.maximum(rows[:, 1] - self._context, at_least), np.minimum(rows[:, 2] + self._context, lengths)
 
     def plan(self, examples: Examples, rng: np.random.Generator | None = None) -> list[np.ndarray]:
         """The batches, each int64 (batch, 3) as in `rows`: rows of similar lengths together.
@@ -159,7 +173,7 @@ class Cut:
                 f"chunk_frames = {self.chunk_frames}, but the target of {whole_only!r} is for a whole utterance; "
                 "set chunk_frames = 0"
             )
-        rows = self.rows(examples)
+        rows = self.rows(examples, rng)
         if rng is not None:
             rows = rows[rng.permutation(len(rows))]
         first, end = self.seen(rows, examples)
@@ -184,15 +198,18 @@ class Cut:
             filled[i, :length] = frames[start : start + length]
         targets: Any = [examples.targets[i] for i in ids]
         if all(isinstance(t, np.ndarray) for t in targets):
-            targets = self._padded(targets, rows, first, features.shape[1])
+            targets = self._padded(targets, rows, first, features.shape[1], examples.every_frame)
         return Batch(ids, features, torch.from_numpy(lengths), targets)
 
-    def _padded(self, targets: Sequence[np.ndarray], rows: np.ndarray, first: np.ndarray, n_frames: int) -> Tensor:
+    def _padded(
+        self, targets: Sequence[np.ndarray], rows: np.ndarray, first: np.ndarray, n_frames: int, every_frame: bool
+    ) -> Tensor:
         unit = self.subsampling
         padded = np.full((len(rows), -(-n_frames // unit)), IGNORED, np.int64)
-        begins, ends = rows[:, 1] // unit, -(-rows[:, 2] // unit)
-        for i, (target, begin, end, zero) in enumerate(zip(targets, begins, ends, first // unit, strict=True)):
-            padded[i, begin - zero : end - zero] = target[begin:end]
+        for i, (target, (_, begin, end), zero) in enumerate(zip(targets, rows.tolist(), first.tolist(), strict=True)):
+            mine = target[begin:end:unit] if every_frame else target[begin // unit : -(-end // unit)]
+            at = (begin - zero) // unit
+            padded[i, at : at + len(mine)] = mine
         return torch.from_numpy(padded)
 
 

@@ -31,7 +31,7 @@ class NetworkPlan:
     """A table of a recipe's TOML file that says what network is trained, on what.
 
     network: see asr.nn.networks: "kind", and the settings of that kind. training: see asr.nn.options.
-    front_end: the network's own features, {kind = "mfcc", options = {...}}, less the speaker's mean; none: those of the
+    front_end: the network's own features, {kind = "mfcc", options = {...}, pitch = {...}}, less the speaker's mean; none: those of the
         rung below. speeds: at which the recordings are trained on too, where there is a front end.
     search: how decoding is tuned; as for the ladder, if not given.
     """
@@ -59,7 +59,8 @@ class NetworkPlan:
         """What the column of results calls its features, such as mfcc-40."""
         options = self.front_end.get("options", {})
         size = options.get("num_ceps") or options.get("num_mel_bins")
-        return "-".join(str(part) for part in (self.front_end.get("kind", "fmllr"), size) if part)
+        pitch = "pitch" if "pitch" in self.front_end else ""
+        return "-".join(str(part) for part in (self.front_end.get("kind", "fmllr"), size, pitch) if part)
 
     def pipeline(self, sample_rate: int) -> FeaturePipeline:
         """Of the network's own features."""
@@ -68,8 +69,12 @@ class NetworkPlan:
 
 @dataclass(frozen=True)
 class HybridPlan(NetworkPlan):
-    """A network for the HMMs of the rung below. n_networks, realignments, prior_scale: see asr.hybrid.HybridOptions."""
+    """A network for the HMMs of the rung below.
 
+    learn_every, n_networks, realignments, prior_scale: see asr.hybrid.HybridOptions.
+    """
+
+    learn_every: int = 1
     n_networks: int = 1
     realignments: int = 0
     prior_scale: float = 1.0
@@ -82,7 +87,11 @@ class HybridPlan(NetworkPlan):
     def options(self) -> HybridOptions:
         """The training's settings."""
         return HybridOptions(
-            self.training, n_networks=self.n_networks, realignments=self.realignments, prior_scale=self.prior_scale
+            self.training,
+            learn_every=self.learn_every,
+            n_networks=self.n_networks,
+            realignments=self.realignments,
+            prior_scale=self.prior_scale,
         )
 
     def train(self, data: Data, rung: Rung, **how: Any) -> Rung:

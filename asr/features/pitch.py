@@ -1,0 +1,151 @@
+"""The fundamental frequency of speech and how voiced it is, frame by frame, and features made of them for tone languages.
+
+The signal is compared with itself a pitch period later; of all periods, the best sequence without leaps is found.
+"""
+
+import functools
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..errors import AudioError
+from ..options import with_keywords
+from .frames import Framing, checked_samples, int16_scaled
+from .options import PitchOptions
+
+PITCH_DIM = 3
+"""Values per frame of `pitch`."""
+
+_INTERPOLATED = 5  # lags either side that a correlation between them is interpolated from
+_POV_SCALE, _PITCH_SCALE, _DELTA_SCALE = 2.0, 2.0, 10.0  # Kaldi's: they give the three features similar ranges
+_MEAN_FRAMES = 75  # either side, of the mean that is subtracted from the logarithm of the pitch
+
+
+class PitchTrack(NamedTuple):
+    """The pitch of each frame, whether it is voiced or not.
+
+    hz: float64 (n_frames,): the fundamental frequency; a line between the voiced stretches where there is none.
+    correlation: float64 (n_frames,): of the signal with itself a period later, -1 to 1.
+    """
+
+    hz: np.ndarray
+    correlation: np.ndarray
+
+    @property
+    def voicing(self) -> np.ndarray:
+        """float64 (n_frames,): how probably a frame is voiced, 0 to 1, by Kaldi's fit to marked speech."""
+        n = np.abs(self.correlation)
+        odds = -5.2 + 5.4 * np.exp(7.5 * (n - 1)) + 4.8 * n - 2 * np.exp(-10 * n) + 4.2 * np.exp(20 * (n - 1))
+        return 1 / (1 + np.exp(-odds))
+
+
+def track_pitch(samples: np.ndarray, rate: float, *, options: PitchOptions | None = None, **names: Any) -> PitchTrack:
+    """The fundamental frequency of each frame.
+
+    samples: (n_samples,), one channel; floats in [-1, 1] or integers. rate: Hz.
+    options: all settings at once; `names` replace single ones, e.g. min_f0=70. Frames are those of `mfcc` with the same
+        frame_length, frame_shift and snip_edges.
+    Raises AudioError for samples that are not finite or shorter than a frame, TypeError for an unknown name, ValueError
+    for an impossible value.
+
+    In the manner of Kaldi's compute-kaldi-pitch-feats; but a frame's pitch is that around its middle for every period,
+    and all frames are known before the best sequence is chosen.   Ref: Ghahremani et al., A pitch extraction algorithm
+    tuned for automatic speech recognition, 2014.
+    >>> time = np.arange(16000) / 16000
+    >>> round(float(track_pitch(np.sign(np.sin(2 * np.pi * 125 * time)) / 4, 16000).hz[50]))
+    125
+    """
+    from .pitch_kernels import best_path, correlate  # numba takes a while, which importing mfcc should not
+
+    options = with_keywords(options or PitchOptions(), names, "track_pitch()")
+    framing = Framing.of(options, float(rate))
+    checked = checked_samples(samples, framing, float(rate))
+    signal = _low_passed(int16_scaled(checked).astype(np.float64), float(rate), options)
+    n_frames = framing.n_frames(len(checked))
+    middles = np.array([framing.first_sample(t) + framing.size / 2 for t in range(n_frames)]) / rate
+    search = _search(options)
+    size = int(round(options.window * options.resample_freq / 1000))
+    margin = size + int(search.lags[-1])  # silence around the signal, for windows that reach beyond its ends
+    padded = np.concatenate([np.zeros(margin), signal, np.zeros(margin)])
+    centres = np.round(middles * options.resample_freq).astype(np.int64) + margin
+    ballast = options.nccf_ballast * (signal.var() * size) ** 2
+    plain = np.empty((n_frames, len(search.lags)))
+    ballasted = np.empty_like(plain)
+    correlate(padded, centres, search.lags, size, ballast, plain, ballasted)
+    costs = 1 - (ballasted @ search.interpolation) * (1 - options.soft_min_f0 * search.periods)
+    path = np.empty(n_frames, np.int64)
+    best_path(costs, options.penalty_factor * np.log1p(options.delta_pitch) ** 2, path)
+    correlation = np.einsum("tl,lt->t", plain, search.interpolation[:, path])
+    return PitchTrack(1 / search.periods[path], np.clip(correlation, -1.0, 1.0))
+
+
+def pitch(samples: np.ndarray, rate: float, *, options: PitchOptions | None = None, **names: Any) -> np.ndarray:
+    """Pitch features for recognition, float32 (n_frames, 3): voicing, pitch relative to its surroundings, and its slope.
+
+    The first is made of the correlation a period later, less where frames are voiced. The second is the logarithm of
+    the pitch less its mean over 1.5 s, in which frames count by their probability of being voiced. The third is the
+    slope of the logarithm over five frames. Arguments and errors are those of `track_pitch`.
+
+    Same as Kaldi's process-kaldi-pitch-feats, without its random noise.
+    >>> pitch(np.zeros(16000, dtype=np.float32), 16000).shape
+    (98, 3)
+    """
+    track = track_pitch(samples, rate, options=options, **names)
+    level = np.log(track.hz)
+    weights = track.voicing
+    mean = _moving_sum(weights * level) / _moving_sum(weights)
+    padded = np.pad(level, 2, mode="edge")
+    slope = (2 * (padded[4:] - padded[:-4]) + padded[3:-1] - padded[1:-3]) / 10
+    voiced = (1.0001 - track.correlation) ** 0.15 - 1
+    columns = [_POV_SCALE * voiced, _PITCH_SCALE * (level - mean), _DELTA_SCALE * slope]
+    return np.stack(columns, axis=1).astype(np.float32)
+
+
+class _Search(NamedTuple):
+    """Where periods are looked for.
+
+    lags: int64 (n_lags,), in samples. periods: float64 (n_periods,), in seconds, rising by an equal ratio.
+    interpolation: float64 (n_lags, n_periods): what a correlation at a period is made of.
+    """
+
+    lags: np.ndarray
+    periods: np.ndarray
+    interpolation: np.ndarray
+
+
+@functools.lru_cache(maxsize=16)
+def _search(options: PitchOptions) -> _Search:
+    """The periods from 1 / max_f0 to 1 / min_f0."""
+    rate = options.resample_freq
+    n_periods = 1 + int(np.log(options.max_f0 / options.min_f0) / np.log1p(options.delta_pitch))
+    periods = (1 + options.delta_pitch) ** np.arange(n_periods) / options.max_f0
+    first = max(1, int(periods[0] * rate) - _INTERPOLATED + 1)
+    lags = np.arange(first, int(np.ceil(periods[-1] * rate)) + _INTERPOLATED)
+    distance = periods * rate - lags[:, None]
+    taper = 0.5 * (1 + np.cos(np.pi * np.clip(distance / _INTERPOLATED, -1, 1)))
+    return _Search(lags, periods, np.sinc(distance) * taper)
+
+
+def _low_passed(signal: np.ndarray, rate: float, options: PitchOptions) -> np.ndarray:
+    """The signal below lowpass_cutoff, at resample_freq. Raises AudioError where samples are not finite or too large."""
+    from fractions import Fraction
+
+    from scipy.signal import firwin, resample_poly
+
+    if not np.isfinite(signal).all():
+        bad = int(np.argmin(np.isfinite(signal)))
+        raise AudioError(f"sample {bad} is {signal[bad]}; need finite samples")
+    ratio = Fraction(options.resample_freq / rate).limit_denominator(1000)
+    up, down = ratio.numerator, ratio.denominator
+    if options.lowpass_cutoff >= rate / 2:
+        raise ValueError(f"lowpass_cutoff={options.lowpass_cutoff:g}; need less than half the sampling rate, {rate:g}")
+    taps = 2 * int(2 * rate * up / options.lowpass_cutoff) + 1  # a transition of about half the cutoff
+    low = firwin(taps, options.lowpass_cutoff, window="hann", fs=rate * up)
+    return resample_poly(signal, up, down, window=low)
+
+
+def _moving_sum(values: np.ndarray) -> np.ndarray:
+    """The sum over _MEAN_FRAMES frames either side, fewer at the ends."""
+    sums = np.concatenate([[0.0], np.cumsum(values)])
+    t = np.arange(len(values))
+    return sums[np.minimum(t + _MEAN_FRAMES + 1, len(values))] - sums[np.maximum(t - _MEAN_FRAMES, 0)]
