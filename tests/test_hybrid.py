@@ -13,7 +13,7 @@ from asr.features.table import FeatureTable
 from asr.hybrid import HybridOptions, labelled, log_priors, prepare, realigned, train_hybrid
 from asr.ladder import Rung, Sizes, train_ladder
 from asr.lang.lexicon import Lexicon
-from asr.nn import DnnConfig, register
+from asr.nn import DnnConfig, RecurrentConfig, TdnnConfig, register
 from asr.nn.options import TrainingOptions
 from asr.recipe import Run
 from asr.recipe.config import from_table
@@ -132,6 +132,26 @@ def test_realignment_and_ensembles(planted, rung, held_out, tmp_path):
     hopeless = type("Deaf", (), {"log_likelihoods": lambda self, x: np.full((len(x), 99), -np.inf, np.float32)})()
     kept = realigned(found, rung.model, hopeless)
     assert all(np.array_equal(kept.alignments[u], found.alignments[u]) for u in found.alignments)
+
+
+@pytest.mark.parametrize("config", [CONFIG, TdnnConfig(width=24, offsets=((-1, 0, 1), (-3, 0, 3)), dropout=0.0)])
+def test_an_epoch_may_learn_from_one_frame_of_three(planted, rung, held_out, tmp_path, config):
+    options = replace(OPTIONS, learn_every=3, training=replace(OPTIONS.training, max_epochs=12))
+    made = train_hybrid(planted, rung, config, options, held_out=held_out, folder=tmp_path)
+    acoustic = made.model.acoustic
+    assert acoustic.subsampling == 1
+    table = planted.normalised(made.model.features)
+    found = [acoustic.log_likelihoods(table[u]).argmax(axis=1) for u in held_out]
+    labels = [rung.transitions.pdf_of_id[made.alignments[u]] for u in held_out]
+    assert np.mean(np.concatenate(found) == np.concatenate(labels)) > 0.85  # of every frame, not of a third
+
+
+def test_a_recurrent_network_learns_from_every_frame(planted, rung, held_out, tmp_path):
+    options = replace(OPTIONS, learn_every=2)
+    with pytest.raises(ConfigError, match="learn_every=2; a recurrent network would see fewer frames too"):
+        train_hybrid(planted, rung, RecurrentConfig(), options, held_out=held_out, folder=tmp_path)
+    with pytest.raises(ConfigError, match="learn_every=0; need 1 or more"):
+        HybridOptions(learn_every=0)
 
 
 def test_features_of_another_kind(planted, rung, held_out):

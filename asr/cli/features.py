@@ -22,6 +22,7 @@ class Kind(str, Enum):
     lpc = "lpc"
     lpcc = "lpcc"
     reflection_coefficients = "reflection_coefficients"
+    pitch = "pitch"
 
 
 class Form(str, Enum):

@@ -24,6 +24,7 @@ class Shown(str, Enum):
     fbank = "fbank"
     lpc = "lpc"
     lpcc = "lpcc"
+    pitch = "pitch"
     none = "none"
 
 
@@ -32,6 +33,7 @@ _NAMES = {
     "fbank": "mel filter (log)",
     "lpc": "LPC coefficient",
     "lpcc": "LPCC coefficient",
+    "pitch": "pitch feature",
 }
 
 

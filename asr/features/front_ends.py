@@ -9,19 +9,24 @@ from ..errors import did_you_mean
 from .cepstra import mfcc
 from .filterbank import fbank
 from .linear_prediction import lpc, lpcc, reflection_coefficients
-from .options import FbankOptions, FrameOptions, LpcOptions, MfccOptions
+from .options import FbankOptions, FramePositions, LpcOptions, MfccOptions, PitchOptions
+from .pitch import PITCH_DIM, pitch
 
 
 class FrontEnd(NamedTuple):
-    """A front-end: its function, its options, its values per frame, and whether it has filters that a warp can move."""
+    """A front-end: its function, its options, its values per frame, and whether it has filters that a warp can move.
+
+    streams: whether a frame is made of its own samples alone.
+    """
 
     function: Callable[..., np.ndarray]
-    options: type[FrameOptions]
+    options: type[FramePositions]
     dim: Callable[[Any], int]
     has_warp: bool
+    streams: bool = True
 
     def __call__(
-        self, samples: np.ndarray, rate: float, options: FrameOptions, *, seed: int = 0, vtln_warp: float = 1.0
+        self, samples: np.ndarray, rate: float, options: FramePositions, *, seed: int = 0, vtln_warp: float = 1.0
     ) -> np.ndarray:
         """The features of a signal. Raises ValueError for a warp that this front-end does not have."""
         if self.has_warp:
@@ -31,6 +36,8 @@ class FrontEnd(NamedTuple):
             raise ValueError(
                 f"vtln_warp={vtln_warp:g}; {name} has no mel filters to warp: use mfcc or fbank, or a warp of 1"
             )
+        if not self.streams:
+            return self.function(samples, rate, options=options)
         return self.function(samples, rate, options=options, seed=seed)
 
 
@@ -40,6 +47,7 @@ FRONT_ENDS = {
     "lpc": FrontEnd(lpc, LpcOptions, lambda options: options.order, False),
     "lpcc": FrontEnd(lpcc, LpcOptions, lambda options: options.num_ceps, False),
     "reflection_coefficients": FrontEnd(reflection_coefficients, LpcOptions, lambda options: options.order, False),
+    "pitch": FrontEnd(pitch, PitchOptions, lambda options: PITCH_DIM, False, streams=False),
 }
 
 

@@ -15,7 +15,7 @@ from .deltas import delta, splice
 from .front_ends import FRONT_ENDS
 from .given import Given, GivenStream, as_features
 from .normalization import MODES, CausalCmvn, cmvn, cmvn_statistics
-from .options import FrameOptions, FramePositions, PitchOptions
+from .options import FramePositions, PitchOptions
 from .pitch import PITCH_DIM, pitch
 from .streaming import FeatureStream, Stage, StreamingContext, StreamingFrontEnd, streaming_delta, streaming_splice
 
@@ -35,8 +35,8 @@ class FeaturePipeline:
     """The front-end and what is done to its output, step by step.
 
     sample_rate: Hz of the samples it takes; the caller resamples. 0 for features that are given.
-    steps: what model.json holds. The first is the front-end, {"kind": "mfcc", "fbank", "lpc", "lpcc" or
-        "reflection_coefficients", "options": {...}}, if wanted with "pitch": {...}, settings of PitchOptions, for the
+    steps: what model.json holds. The first is the front-end, {"kind": "mfcc", "fbank", "lpc", "lpcc",
+        "reflection_coefficients" or "pitch", "options": {...}}, if wanted with "pitch": {...}, settings of PitchOptions, for the
         three values of `pitch` behind those of the front-end; or {"kind": "given", "dim": 13, "frame_shift": 10.0} (in ms) where
         the corpus brings features along. The others are {"kind": "cmvn", "mode": "speaker", "utterance", "sliding" or
         "causal"}, if wanted with "norm_vars", "window" and "global_frames", {"kind": "delta"}, if wanted with "order"
@@ -82,7 +82,7 @@ class FeaturePipeline:
         return Given(**{key: value for key, value in self.steps[0].items() if key != "kind"})
 
     @property
-    def options(self) -> FrameOptions:
+    def options(self) -> FramePositions:
         """The front-end's options. Raises ModelError where features are given."""
         self.need_audio()
         kind = self.steps[0]["kind"]
@@ -133,7 +133,13 @@ class FeaturePipeline:
     @property
     def streaming(self) -> bool:
         """Whether the features of a frame need nothing of the future but a few frames."""
-        return "pitch" not in self.steps[0] and all(step["mode"] == "causal" for step in self.steps if step["kind"] == "cmvn")
+        return not self._needs_whole and all(step["mode"] == "causal" for step in self.steps if step["kind"] == "cmvn")
+
+    @property
+    def _needs_whole(self) -> bool:
+        """Whether the first step needs a recording's end: pitch does, as it is that of the best way through all frames."""
+        first = self.steps[0]
+        return "pitch" in first or (not self.given and not FRONT_ENDS[first["kind"]].streams)
 
     def need_audio(self) -> None:
         """Raise ModelError for a pipeline that takes features."""
@@ -194,7 +200,7 @@ class FeaturePipeline:
         step without prior statistics.
         """
         kind = self.steps[0]["kind"]
-        if "pitch" in self.steps[0]:
+        if self._needs_whole:
             raise ModelError(
                 "pitch is known when a recording has ended, so this pipeline cannot stream; use front_end() and "
                 "finish() on whole recordings"

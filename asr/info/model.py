@@ -20,6 +20,7 @@ _FRONT_ENDS = {
     "lpc": "LPC coefficients",
     "lpcc": "LPC cepstra",
     "reflection_coefficients": "reflection coefficients",
+    "pitch": "pitch and voicing values",
 }
 
 
@@ -79,7 +80,8 @@ def in_words(pipeline: "FeaturePipeline") -> str:
     first, *rest = pipeline.steps
     if first["kind"] in _FRONT_ENDS:
         options = pipeline.options
-        name = f"{pipeline.raw_dim} {_FRONT_ENDS[first['kind']]}"
+        with_pitch = " with pitch and voicing" if "pitch" in first else ""
+        name = f"{pipeline.raw_dim} {_FRONT_ENDS[first['kind']]}{with_pitch}"
         name += f" every {options.frame_shift:g} ms from {options.frame_length:g} ms at {pipeline.sample_rate} Hz"
     else:
         name = f"{pipeline.raw_dim} values given with the corpus, one frame every {1000 * pipeline.frame_shift:g} ms"

@@ -1,5 +1,7 @@
 """Batches: every frame once, chunks that see what the whole utterance would, the same plan for the same seed."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -55,6 +57,42 @@ def test_every_target_is_there_once_beside_its_own_frame(lengths, chunk, context
             np.testing.assert_array_equal(batch.targets[r], expected)
             seen[key][own] += 1
     assert all((count == 1).all() for count in seen.values())
+
+
+@given(
+    lengths=st.lists(st.integers(0, 60), min_size=1, max_size=8),
+    chunk=st.integers(0, 20),
+    context=st.integers(0, 5),
+    seed=st.none() | st.integers(0, 5),
+)
+@settings(deadline=None, max_examples=100)
+def test_of_targets_for_every_frame_one_of_three_is_there_beside_its_own_frame(lengths, chunk, context, seed):
+    examples = replace(examples_of(lengths), every_frame=True)
+    examples.check(N_OUTPUTS, 3)
+    cut, rng = Cut(90, chunk, context, 3), None if seed is None else np.random.default_rng(seed)
+    seen = {key: [] for key in examples.features}
+    for rows in cut.plan(examples, rng):
+        batch = cut.read(examples, rows)
+        first, end = cut.seen(rows, examples)
+        for r, key in enumerate(batch.ids):
+            x, target = examples.features[key], examples.targets[key]
+            np.testing.assert_array_equal(batch.features[r, : end[r] - first[r]], x[first[r] : end[r]])
+            own = np.arange(rows[r, 1], rows[r, 2], 3)
+            expected = np.full(batch.targets.shape[1], -1)
+            expected[(own - first[r]) // 3] = target[own]
+            np.testing.assert_array_equal(batch.targets[r], expected)
+            seen[key] += own.tolist()
+    for key, frames in seen.items():
+        n = len(examples.targets[key])
+        begin = min(frames, default=0)
+        assert begin < 3 and (seed is not None or begin == 0)
+        assert sorted(frames) == list(range(begin, n, 3))
+
+
+def test_each_epoch_begins_at_other_frames():
+    examples = replace(examples_of([30] * 20), every_frame=True)
+    begins = [Cut(300, subsampling=3).rows(examples, np.random.default_rng([0, epoch]))[:, 1] for epoch in range(2)]
+    assert set(begins[0]) == {0, 1, 2} and (begins[0] != begins[1]).any()
 
 
 @pytest.mark.parametrize("subsampling", [1, 3])
