@@ -159,7 +159,7 @@ def train_hybrid(
                 _trained(*examples, rung, config, training, options.learn_every, folder / name, device, told)
             )
         own = (examples[0].targets[u] for u in examples[0].features if u not in found.copy_of)
-        priors = log_priors(own, rung.model.tree.n_pdfs, options)
+        priors = log_priors(own, rung.tree.n_pdfs, options)
         acoustic = NetworkAcoustic(networks, [config] * len(networks), priors, options.prior_scale)
     assert acoustic is not None
     acoustic.scores.cpu()
@@ -225,8 +225,8 @@ def _aligned_by(
     missing = {u: transcripts[u] for u in plain if u not in known and u not in failures}
 
     def align_missing(table: FeatureTable, acoustic: AcousticModel) -> Alignments:
-        graphs = training_graphs(missing, model.lexicon, model.tree, model.transitions)
-        return align(graphs, table, model.transitions, acoustic.log_likelihoods)
+        graphs = training_graphs(missing, model.lexicon, rung.tree, rung.transitions)
+        return align(graphs, table, rung.transitions, acoustic.log_likelihoods)
 
     transforms: dict[str, Fmllr] = {}
     if missing:
@@ -286,6 +286,7 @@ def realigned(
     found: Prepared, model: Model, acoustic: "NetworkAcoustic", options: AlignOptions | None = None
 ) -> Prepared:
     """The same utterances as a network aligns them; where it cannot, the alignment before stays."""
+    transitions, tree = model.hmms
     ids = [u for u in found.table if u in found.alignments]
     lengths = np.cumsum([len(found.table[u]) for u in ids])
     alignments, kept = dict(found.alignments), 0
@@ -293,9 +294,9 @@ def realigned(
     for chunk in np.split(np.arange(len(ids)), np.flatnonzero(np.diff(lengths // _ALIGNED_FRAMES)) + 1):
         chosen = [ids[i] for i in chunk]
         texts = {u: found.transcripts[u] for u in chosen}
-        graphs = training_graphs(texts, model.lexicon, model.tree, model.transitions)
+        graphs = training_graphs(texts, model.lexicon, tree, transitions)
         scores = {u: acoustic.log_likelihoods(found.table[u]) for u in chosen}
-        new = align_scored(graphs, scores, model.transitions, options)
+        new = align_scored(graphs, scores, transitions, options)
         kept += len(new.failures)
         for u, transition_ids in new.transition_ids.items():
             n_changed += int((transition_ids != alignments[u]).sum())
@@ -322,7 +323,7 @@ def _trained(
     from .nn.training import train_network
 
     fewer_rows = replace(config, subsampling=learn_every)
-    network = build(fewer_rows, train.features.dim, rung.model.tree.n_pdfs, seed=options.seed)
+    network = build(fewer_rows, train.features.dim, rung.tree.n_pdfs, seed=options.seed)
     frames = train.features.frames
     network.normalize.set_statistics(frames.mean(axis=0, dtype=np.float64), frames.std(axis=0, dtype=np.float64))
     result = train_network(
@@ -333,7 +334,7 @@ def _trained(
         "%s: %d frames, epoch %d is best: held-out loss %.4f, %.1f %% of held-out frames right",
         folder.name, train.n_frames, result.best_epoch, best.held_out_loss, 100 * best.held_out_accuracy,
     )  # fmt: skip
-    whole = build(config, train.features.dim, rung.model.tree.n_pdfs).to(device)
+    whole = build(config, train.features.dim, rung.tree.n_pdfs).to(device)
     whole.load_state_dict(network.state_dict())
     return whole.eval()
 

@@ -30,6 +30,7 @@ from .gmm.schedule import PassRecord
 from .gmm.triphone import TriphoneOptions, TriphoneResult, train_deltas
 from .hmm.questions import Question
 from .hmm.transitions import TransitionModel
+from .hmm.tree import ContextDependency
 from .hmm.tree_building import TreeOptions
 from .lang.lexicon import Lexicon
 from .model import Model, load
@@ -94,7 +95,12 @@ class Rung:
     @property
     def transitions(self) -> TransitionModel:
         """The model's transitions."""
-        return self.model.transitions
+        return self.model.hmms[0]
+
+    @property
+    def tree(self) -> ContextDependency:
+        """The model's tree."""
+        return self.model.hmms[1]
 
     @property
     def gmms(self) -> DiagGmms:
@@ -290,10 +296,10 @@ def aligned(
     table: their features after the model's pipeline. transcripts: utterance id -> word ids, of these and others.
     """
     model, wanted = rung.model, {u: transcripts[u] for u in table}
-    parts = make_parts(table, wanted, model.lexicon, model.tree, model.transitions)
+    parts = make_parts(table, wanted, model.lexicon, rung.tree, rung.transitions)
     nothing = [np.zeros(len(part.frames), np.int32) for part in parts]
     with Workers(parts, n_jobs) as workers:
-        results = workers.run(nothing, rung.gmms, model.transitions, options.align_options(options.num_iters), None)
+        results = workers.run(nothing, rung.gmms, rung.transitions, options.align_options(options.num_iters), None)
     found: dict[str, np.ndarray] = {}
     failures: dict[str, str] = {}
     for part, result in zip(parts, results, strict=True):

@@ -2,7 +2,7 @@
 
     model.json       what it is: format, kind, sample rate, feature pipeline, scales, conventions, versions, hashes
     phones.txt words.txt lexicon.tsv
-    transitions.npz  topology and transition model      tree.json  phone context -> pdf
+    transitions.npz  topology and transition model      tree.json  phone context -> pdf    (neither with CTC)
     transforms.npz   what the feature pipeline learned  am.npz     the acoustic model
     HCLG.fst         the decoding graph                 README.md  the model's card
     aligner.npz      of a model that adapts to speakers: the acoustic model of the first pass
@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from .ctc.tokens import CtcTokens
 from .errors import AudioError, GraphError, ModelError, did_you_mean
 from .features.pipeline import FeaturePipeline
 from .files import kind_of, replacing, sha256
@@ -113,7 +114,8 @@ class Model:
     """A trained recogniser. Make one with `asr.load`, or from its parts after training.
 
     features: from samples to the acoustic model's input.
-    lexicon, topology and transitions, tree: what the graph was built from.
+    lexicon, transitions, tree: what the graph was built from. With CTC there are no HMMs: its labels stand for
+        transitions, and tree is None.
     acoustic: log-likelihoods of pdfs.
     aligner: of speaker-adaptive training, where `acoustic` is for features after a speaker's fMLLR transform: the model
         for features as they are. Decoding is then in several passes (asr.speaker_passes).
@@ -127,8 +129,8 @@ class Model:
 
     features: FeaturePipeline
     lexicon: Lexicon
-    transitions: TransitionModel
-    tree: ContextDependency
+    transitions: TransitionModel | CtcTokens
+    tree: ContextDependency | None
     acoustic: AcousticModel
     graph: "Graph | None"
     decoding: DecodingOptions = DecodingOptions()
@@ -137,6 +139,13 @@ class Model:
     aligner: AcousticModel | None = None
     adapter: AcousticModel | None = None
     joiner: str = ""
+
+    @property
+    def hmms(self) -> tuple[TransitionModel, ContextDependency]:
+        """The transitions and the tree of a model of HMMs. Raises ModelError for a model of CTC, which has neither."""
+        if isinstance(self.transitions, CtcTokens) or self.tree is None:
+            raise ModelError("this is a model of CTC, which has no HMMs: nothing that needs them can be done")
+        return self.transitions, self.tree
 
     @property
     def sample_rate(self) -> int:
@@ -256,19 +265,30 @@ class Model:
         words = self.lexicon.encode(text)
         if words is None:
             raise ModelError(f"{text!r} has words that the lexicon lacks, and its policy is to skip such utterances")
-        graphs = training_graphs({"utterance": words}, self.lexicon, self.tree, self.transitions)
+        if isinstance(self.transitions, CtcTokens):
+            return self._aligned_by_ctc(features, words)
+        transitions, tree = self.hmms
+        graphs = training_graphs({"utterance": words}, self.lexicon, tree, transitions)
         scale = self.decoding.acoustic_scale
         options = AlignOptions(beam=200.0, retry_beam=1000.0, acoustic_scale=scale)
         if self.aligner is not None:
             likelihoods = self.aligner.log_likelihoods
-            first = align(graphs, {"utterance": features}, self.transitions, likelihoods, options)
+            first = align(graphs, {"utterance": features}, transitions, likelihoods, options)
             features = self._adapted(features, first.transition_ids.get("utterance", np.zeros(0, np.int32)))
         scores = {"utterance": self.acoustic.log_likelihoods(features)}
-        found = align_scored(graphs, scores, self.transitions, options)
+        found = align_scored(graphs, scores, transitions, options)
         if found.failures:
             raise ModelError(f"{text!r} cannot be aligned: {found.failures['utterance']}")
         score = scale * found.acoustic + found.graph
         return self._timed(found.transition_ids["utterance"], words, score, reached_final=True)
+
+    def _aligned_by_ctc(self, features: np.ndarray, words: list[int]) -> Transcript:
+        """The same of a model without HMMs: each word as its first pronunciation has it."""
+        from .ctc.align import ctc_align
+
+        units = [phone for word in words for phone in self.lexicon.pronunciations(word)[0]]
+        found = ctc_align(log_posteriors(self.acoustic, features), units)
+        return self._timed(found.labels, words, found.score, reached_final=True)
 
     def _adapted(self, features: np.ndarray, alignment: np.ndarray) -> np.ndarray:
         """Features after the transform that an alignment of them suggests."""
@@ -323,6 +343,16 @@ class Model:
             text = json.dumps({**description, "files": files}, indent=2, ensure_ascii=False)
             (temporary / "model.json").write_text(text + "\n", encoding="utf-8")
         return Path(directory)
+
+
+def log_posteriors(acoustic: AcousticModel, features: np.ndarray) -> np.ndarray:
+    """float32 (n_rows, n_columns): log-probabilities of a network, without what its priors take from them.
+
+    features: float32 (n_frames, dim) of one utterance, after the whole pipeline.
+    """
+    scores = acoustic.log_likelihoods(features)
+    log_priors, scale = getattr(acoustic, "log_priors", None), getattr(acoustic, "prior_scale", 0.0)
+    return scores if log_priors is None or not scale else scores + np.float32(scale) * log_priors
 
 
 def load(model: str | os.PathLike) -> Model:

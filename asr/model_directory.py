@@ -12,6 +12,7 @@ import numpy as np
 
 from ._version import __version__
 from .audio import RATES
+from .ctc.tokens import CtcTokens
 from .errors import AsrError, GraphError, ModelError
 from .features.pipeline import FeaturePipeline
 from .files import kind_of, sha256
@@ -30,9 +31,12 @@ if TYPE_CHECKING:
 FORMAT = 1
 KIND, ADAPTED_KIND = "gmm-hmm", "gmm-hmm-fmllr"  # the second adapts to speakers, which older versions cannot
 NETWORK_KIND, ADAPTED_NETWORK_KIND = "dnn-hmm", "dnn-hmm-fmllr"  # GMMs adapt the features of the second to speakers
+CTC_KIND = "ctc"  # a network without HMMs
+_KINDS = (KIND, ADAPTED_KIND, NETWORK_KIND, ADAPTED_NETWORK_KIND, CTC_KIND)
 _ADAPTED = {ADAPTED_KIND: ("aligner.npz",), ADAPTED_NETWORK_KIND: ("aligner.npz", "adapter.npz")}
 # How graphs and alignments are made here, in Kaldi's words.
 CONVENTIONS = {"reorder": True, "transition_scale": 1.0, "self_loop_scale": 0.1}
+_HMM_FILES = ("transitions.npz", "tree.json")
 _NEEDED = ("phones.txt", "words.txt", "lexicon.tsv", "transitions.npz", "tree.json", "transforms.npz", "am.npz")
 # Larger files are checked by size alone, and larger graphs by the decoder: reading a gigabyte takes its time.
 _HASHED_BYTES = 64 << 20
@@ -44,13 +48,9 @@ def write_parts(model: "Model", directory: Path) -> dict[str, Any]:
     model.lexicon.phones.save(directory / "phones.txt")
     model.lexicon.words.save(directory / "words.txt")
     model.lexicon.save(directory / "lexicon.tsv")
-    np.savez(
-        directory / "transitions.npz",
-        topology=np.array(json.dumps(model.transitions.topology.to_json())),
-        tuples=model.transitions.tuples,
-        log_probs=model.transitions.log_probs,
-    )
-    (directory / "tree.json").write_text(json.dumps(model.tree.to_json(), indent=1) + "\n", encoding="utf-8")
+    is_ctc = isinstance(model.transitions, CtcTokens)
+    if not is_ctc:
+        _write_hmms(directory, *model.hmms)
     _save_arrays(directory / "transforms.npz", model.features.arrays())
     network: dict[str, Any] = {}
     if isinstance(model.acoustic, NetworkModel):
@@ -66,7 +66,7 @@ def write_parts(model: "Model", directory: Path) -> dict[str, Any]:
     kinds = (NETWORK_KIND, ADAPTED_NETWORK_KIND) if network else (KIND, ADAPTED_KIND)
     return {
         "format": FORMAT,
-        "kind": kinds[model.aligner is not None],
+        "kind": CTC_KIND if is_ctc else kinds[model.aligner is not None],
         "sample_rate": model.sample_rate,
         "streaming": model.streaming,
         "features": model.features.to_json(),
@@ -92,7 +92,11 @@ def read_directory(directory: Path) -> dict[str, Any]:
     check_runnable(directory, description)
     is_adapted = description["kind"] in _ADAPTED
     lexicon = _read_lexicon(directory)
-    transitions, tree = _read_hmms(directory, lexicon)
+    transitions: TransitionModel | CtcTokens
+    if description["kind"] == CTC_KIND:
+        transitions, tree = CtcTokens(lexicon.n_phones), None
+    else:
+        transitions, tree = _read_hmms(directory, lexicon)
     with _reading(directory / "transforms.npz"):
         transforms = load_arrays(directory / "transforms.npz")
     with _reading(directory / "model.json"):
@@ -108,12 +112,13 @@ def read_directory(directory: Path) -> dict[str, Any]:
             raise ModelError(f"joiner {joiner!r}; need a sign without blanks")
     aligner: DiagGmms | None = None
     adapter: DiagGmms | None = None
+    n_pdfs = transitions.n_pdfs if tree is None else tree.n_pdfs
     if description["kind"] in (KIND, ADAPTED_KIND):
-        acoustic: AcousticModel = (gmms := _read_gmms(directory / "am.npz", features.dim, tree.n_pdfs))
+        acoustic: AcousticModel = (gmms := _read_gmms(directory / "am.npz", features.dim, n_pdfs))
     else:
-        acoustic = _read_network(directory, description, features.dim, tree.n_pdfs)
+        acoustic = _read_network(directory, description, features.dim, n_pdfs)
         if is_adapted:
-            gmms = adapter = _read_gmms(directory / "adapter.npz", features.dim, tree.n_pdfs)
+            gmms = adapter = _read_gmms(directory / "adapter.npz", features.dim, n_pdfs)
     if is_adapted:
         aligner = _read_aligner(directory / "aligner.npz", gmms)
     return {
@@ -130,6 +135,16 @@ def read_directory(directory: Path) -> dict[str, Any]:
         "joiner": joiner,
         "card": (directory / "README.md").read_text(encoding="utf-8", errors="replace"),
     }
+
+
+def _write_hmms(directory: Path, transitions: TransitionModel, tree: ContextDependency) -> None:
+    np.savez(
+        directory / "transitions.npz",
+        topology=np.array(json.dumps(transitions.topology.to_json())),
+        tuples=transitions.tuples,
+        log_probs=transitions.log_probs,
+    )
+    (directory / "tree.json").write_text(json.dumps(tree.to_json(), indent=1) + "\n", encoding="utf-8")
 
 
 def load_arrays(path: Path) -> dict[str, np.ndarray]:
@@ -172,9 +187,8 @@ def _read_description(directory: Path) -> dict[str, Any]:
             f"{path}: format {description.get('format')!r}; this version of asr reads format {FORMAT}: use the version "
             f"that wrote it, {_written_by(description)}"
         )
-    kinds = (KIND, ADAPTED_KIND, NETWORK_KIND, ADAPTED_NETWORK_KIND)
-    if description.get("kind") not in kinds:
-        known = ", ".join(map(repr, kinds))
+    if description.get("kind") not in _KINDS:
+        known = ", ".join(map(repr, _KINDS))
         raise ModelError(f"{path}: kind {description.get('kind')!r}; this version of asr knows {known}")
     return description
 
@@ -188,7 +202,9 @@ def _written_by(description: Mapping[str, Any]) -> str:
 def _check_files(directory: Path, description: Mapping[str, Any]) -> None:
     files, kind = description["files"], description["kind"]
     needed: tuple[str, ...] = (*_NEEDED, *_ADAPTED.get(kind, ()))
-    if kind in (NETWORK_KIND, ADAPTED_NETWORK_KIND):
+    if kind == CTC_KIND:
+        needed = tuple(name for name in needed if name not in _HMM_FILES)
+    if kind in (NETWORK_KIND, ADAPTED_NETWORK_KIND, CTC_KIND):
         network = description.get("network_file")
         needed = (*needed, network if network in (TORCH_FILE, ONNX_FILE) else TORCH_FILE)
     for name in (*needed, "README.md", *files):
@@ -245,7 +261,7 @@ def _check_features(description: Mapping[str, Any], features: FeaturePipeline) -
         "sample_rate": features.sample_rate,
         "streaming": features.streaming and description["kind"] == KIND,
         "frame_shift": features.frame_shift,
-        "subsampling": description.get("subsampling") if description["kind"] == NETWORK_KIND else 1,
+        "subsampling": description.get("subsampling") if description["kind"] in (NETWORK_KIND, CTC_KIND) else 1,
         "graph": CONVENTIONS,
     }
     for name, value in facts.items():
@@ -292,7 +308,7 @@ def _read_aligner(path: Path, adapted: "DiagGmms") -> "DiagGmms":
     return aligner
 
 
-def _read_graph(path: Path, lexicon: Lexicon, transitions: TransitionModel) -> "Graph | None":
+def _read_graph(path: Path, lexicon: Lexicon, transitions: TransitionModel | CtcTokens) -> "Graph | None":
     """The graph, whose labels must be transition ids and words; None where the model has none."""
     from .graph.const_fst import Graph
 

@@ -205,7 +205,7 @@ def _finished(plan: Plan, out: Path, tested: Path, rung: Path, hours: float, see
     }
     n_words, n_characters = (score(references, references, unit=unit).total for unit in ("word", "char"))
     model = load(tested / "model")
-    sizes = model.tree.n_pdfs, getattr(model.acoustic, "n_gauss", 0)
+    sizes = model.transitions.n_pdfs, getattr(model.acoustic, "n_gauss", 0)
     told = tuple(f"{name}: {adapted[name]}" for name in heard if adapted[name])
     outcome = Outcome(out / "model", None, rates, n_words, n_characters, hours, sizes, told)
     replace(model, card=_card(plan, outcome)).save(outcome.model)

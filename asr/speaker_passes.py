@@ -100,7 +100,7 @@ def estimated(
         return {}
     adapter = model.acoustic if model.adapter is None else model.adapter
     return estimate_transforms(
-        cast("DiagGmms", adapter), model.transitions, features, used, {u: speakers[u] for u in used},
+        cast("DiagGmms", adapter), model.hmms[0], features, used, {u: speakers[u] for u in used},
         silence=[model.lexicon.silence_id], earlier=earlier or None,
         posterior_gmms=None if earlier else cast("DiagGmms", model.aligner),
     )  # fmt: skip

@@ -9,10 +9,11 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .ctc.tokens import CtcTokens
 from .errors import CorpusError, GraphError, ModelError
 from .features.pipeline import FeaturePipeline
 from .features.table import FeatureTable
@@ -135,6 +136,7 @@ def with_graph(
     """
     from .graph.grammar import finished_words, word_loop
     from .graph.hclg import compile_hclg
+    from .graph.tlg import compile_tlg
 
     if fallback is not None and not has_pynini():
         return replace(model, graph=_borrowed_graph(model, fallback))
@@ -142,10 +144,12 @@ def with_graph(
         grammar = word_loop(model.lexicon)
     if model.joiner:
         grammar = finished_words(grammar, model.lexicon, model.joiner)
-    graph = compile_hclg(
-        model.lexicon, grammar, model.tree, model.transitions, max_states=max_states, told=told
-    )  # fmt: skip
-    return replace(model, graph=graph)
+    limits: dict[str, Any] = {"max_states": max_states, "told": told}
+    if isinstance(model.transitions, CtcTokens):
+        silent = replace(model.lexicon, silence_prob=0.0)
+        return replace(model, lexicon=silent, graph=compile_tlg(silent, grammar, model.transitions, **limits))
+    transitions, tree = model.hmms
+    return replace(model, graph=compile_hclg(model.lexicon, grammar, tree, transitions, **limits))
 
 
 def has_pynini() -> bool:
@@ -162,7 +166,7 @@ def _borrowed_graph(model: Model, fallback: str) -> "Graph | None":
     same = (
         other.graph is not None
         and _in_graph(other.lexicon) == _in_graph(model.lexicon)
-        and np.array_equal(other.transitions.tuples, model.transitions.tuples)
+        and np.array_equal(other.hmms[0].tuples, model.hmms[0].tuples)
         and other.transitions.n_transition_ids == model.transitions.n_transition_ids
     )
     if not same:

@@ -124,7 +124,7 @@ class LpcOptions(FrameOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class PitchOptions(FramePositions):
-    """Settings of `pitch` and `track_pitch`; names and defaults, but for `window`, are those of Kaldi's pitch features."""
+    """Settings of `pitch` and `track_pitch`; names and defaults are those of Kaldi, where `window` is frame-length."""
 
     window: float = 25.0  # ms, of each of the two stretches that are compared
     min_f0: float = 50.0  # Hz, above 0

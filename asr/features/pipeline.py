@@ -15,7 +15,7 @@ from .deltas import delta, splice
 from .front_ends import FRONT_ENDS
 from .given import Given, GivenStream, as_features
 from .normalization import MODES, CausalCmvn, cmvn, cmvn_statistics
-from .options import FramePositions, PitchOptions
+from .options import FrameOptions, FramePositions, PitchOptions
 from .pitch import PITCH_DIM, pitch
 from .streaming import FeatureStream, Stage, StreamingContext, StreamingFrontEnd, streaming_delta, streaming_splice
 
@@ -36,11 +36,12 @@ class FeaturePipeline:
 
     sample_rate: Hz of the samples it takes; the caller resamples. 0 for features that are given.
     steps: what model.json holds. The first is the front-end, {"kind": "mfcc", "fbank", "lpc", "lpcc",
-        "reflection_coefficients" or "pitch", "options": {...}}, if wanted with "pitch": {...}, settings of PitchOptions, for the
-        three values of `pitch` behind those of the front-end; or {"kind": "given", "dim": 13, "frame_shift": 10.0} (in ms) where
-        the corpus brings features along. The others are {"kind": "cmvn", "mode": "speaker", "utterance", "sliding" or
-        "causal"}, if wanted with "norm_vars", "window" and "global_frames", {"kind": "delta"}, if wanted with "order"
-        and "window", {"kind": "splice"}, if wanted with "left" and "right", and {"kind": "affine"}, a learned matrix.
+        "reflection_coefficients" or "pitch", "options": {...}}, if wanted with "pitch": {...}, settings of
+        PitchOptions, for the three values of `pitch` behind those of the front-end; or {"kind": "given", "dim": 13,
+        "frame_shift": 10.0} (in ms) where the corpus brings features along. The others are {"kind": "cmvn", "mode":
+        "speaker", "utterance", "sliding" or "causal"}, if wanted with "norm_vars", "window" and "global_frames",
+        {"kind": "delta"}, if wanted with "order" and "window", {"kind": "splice"}, if wanted with "left" and "right",
+        and {"kind": "affine"}, a learned matrix.
     priors: step number -> prior statistics (see `cmvn`) of each causal cmvn step; from `with_prior`.
     matrices: step number -> the matrix of each affine step (see `affine`), e.g. LDA and MLLT; from `then_affine`.
     Raises ConfigError for an unknown kind, key or option, with the nearest known name, or an impossible value.
@@ -137,7 +138,7 @@ class FeaturePipeline:
 
     @property
     def _needs_whole(self) -> bool:
-        """Whether the first step needs a recording's end: pitch does, as it is that of the best way through all frames."""
+        """Whether the first step needs a recording's end: pitch does, being that of the best way through all frames."""
         first = self.steps[0]
         return "pitch" in first or (not self.given and not FRONT_ENDS[first["kind"]].streams)
 
@@ -205,11 +206,8 @@ class FeaturePipeline:
                 "pitch is known when a recording has ended, so this pipeline cannot stream; use front_end() and "
                 "finish() on whole recordings"
             )
-        stages: list[Stage] = [
-            GivenStream(self.raw_dim)
-            if self.given
-            else StreamingFrontEnd(kind, self.sample_rate, options=self.options, seed=seed, vtln_warp=vtln_warp)
-        ]
+        first: Stage = GivenStream(self.raw_dim) if self.given else self._front_end_stream(kind, seed, vtln_warp)
+        stages = [first]
         for number, step in enumerate(self.steps[1:], start=1):
             settings = {key: value for key, value in step.items() if key not in ("kind", "mode")}
             if step["kind"] == "delta":
@@ -227,6 +225,11 @@ class FeaturePipeline:
                     "pipeline cannot stream; use mode 'causal', or front_end() and finish() on whole recordings"
                 )
         return FeatureStream(stages)
+
+    def _front_end_stream(self, kind: str, seed: int, vtln_warp: float) -> StreamingFrontEnd:
+        options = self.options
+        assert isinstance(options, FrameOptions)  # of what streams
+        return StreamingFrontEnd(kind, self.sample_rate, options=options, seed=seed, vtln_warp=vtln_warp)
 
     def with_prior(self, raw: Sequence[np.ndarray]) -> "FeaturePipeline":
         """The pipeline whose causal steps start from these features' statistics.

@@ -1,4 +1,4 @@
-"""The fundamental frequency of speech and how voiced it is, frame by frame, and features made of them for tone languages.
+"""The fundamental frequency of speech and how voiced it is, frame by frame, and features made of them.
 
 The signal is compared with itself a pitch period later; of all periods, the best sequence without leaps is found.
 """
@@ -64,7 +64,7 @@ def track_pitch(samples: np.ndarray, rate: float, *, options: PitchOptions | Non
     n_frames = framing.n_frames(len(checked))
     middles = np.array([framing.first_sample(t) + framing.size / 2 for t in range(n_frames)]) / rate
     search = _search(options)
-    size = int(round(options.window * options.resample_freq / 1000))
+    size = round(options.window * options.resample_freq / 1000)
     margin = size + int(search.lags[-1])  # silence around the signal, for windows that reach beyond its ends
     padded = np.concatenate([np.zeros(margin), signal, np.zeros(margin)])
     centres = np.round(middles * options.resample_freq).astype(np.int64) + margin
@@ -80,7 +80,7 @@ def track_pitch(samples: np.ndarray, rate: float, *, options: PitchOptions | Non
 
 
 def pitch(samples: np.ndarray, rate: float, *, options: PitchOptions | None = None, **names: Any) -> np.ndarray:
-    """Pitch features for recognition, float32 (n_frames, 3): voicing, pitch relative to its surroundings, and its slope.
+    """Pitch features for recognition, float32 (n_frames, 3): voicing, pitch relative to what is around, its slope.
 
     The first is made of the correlation a period later, less where frames are voiced. The second is the logarithm of
     the pitch less its mean over 1.5 s, in which frames count by their probability of being voiced. The third is the
@@ -127,7 +127,7 @@ def _search(options: PitchOptions) -> _Search:
 
 
 def _low_passed(signal: np.ndarray, rate: float, options: PitchOptions) -> np.ndarray:
-    """The signal below lowpass_cutoff, at resample_freq. Raises AudioError where samples are not finite or too large."""
+    """The signal below lowpass_cutoff, at resample_freq. Raises AudioError where samples are not finite."""
     from fractions import Fraction
 
     from scipy.signal import firwin, resample_poly

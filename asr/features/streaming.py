@@ -37,7 +37,8 @@ class StreamingFrontEnd:
 
     kind: "mfcc", "fbank", "lpc", "lpcc" or "reflection_coefficients".
     rate: Hz; options, seed, vtln_warp, names: as in the function of that name.
-    Raises ValueError for an unknown kind, one that needs a whole recording, or an impossible value, TypeError for an unknown name.
+    Raises ValueError for an unknown kind, one that needs a whole recording, or an impossible value, TypeError for an
+    unknown name.
     """
 
     def __init__(
@@ -53,7 +54,9 @@ class StreamingFrontEnd:
         self._compute = front_end(kind)
         if not self._compute.streams:
             raise ValueError(f"{kind} needs the whole recording, so it cannot stream; call its function")
-        options = with_keywords(options or self._compute.options(), names, f"{kind} stream")
+        chosen = options or self._compute.options()
+        assert isinstance(chosen, FrameOptions)  # of what streams
+        options = with_keywords(chosen, names, f"{kind} stream")
         self._rate, self._warp, self._dither = float(rate), vtln_warp, np.float32(options.dither)
         self._framing = Framing.of(options, self._rate)
         self._options = dataclasses.replace(options, dither=0.0, snip_edges=True)  # the edges are made here

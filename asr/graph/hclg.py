@@ -53,7 +53,7 @@ def compile_hclg(
     budget = Budget.of(max_states)
 
     def step(name: str, build: Callable[[], Any]) -> Any:
-        return _step(name, build, budget, told)
+        return timed_step(name, build, budget, told)
 
     word_grammar = step("G", lambda: checked_grammar(grammar, lexicon))
     words = step("L", lambda: lexicon_graph(lexicon))
@@ -73,7 +73,7 @@ def _in_context(spoken: Graph, n_phones: int, tree: "ContextDependency", budget:
     return compose_context(spoken, n_phones, width=tree.context_width, central=tree.central_position, budget=budget)
 
 
-def _step(name: str, build: Callable[[], Any], budget: Budget, told: Callable[[Step], None] | None) -> Any:
+def timed_step(name: str, build: Callable[[], Any], budget: Budget, told: Callable[[Step], None] | None) -> Any:
     """The result of one step, its size and time logged."""
     started = time.perf_counter()
     result = build()

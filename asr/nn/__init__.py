@@ -12,6 +12,7 @@ from ..errors import AsrError
 from .networks import (
     AttentionConfig,
     CnnConfig,
+    CnnRecurrentConfig,
     DnnConfig,
     NetworkConfig,
     RecurrentConfig,
@@ -30,6 +31,7 @@ _HOME = {"Network": "layers"}
 __all__ = [
     "AttentionConfig",
     "CnnConfig",
+    "CnnRecurrentConfig",
     "DnnConfig",
     "Network",
     "NetworkConfig",

@@ -4,7 +4,7 @@ from torch import Tensor, nn
 
 from ..errors import ConfigError
 from .layers import Finish, Network, initialise
-from .networks import CnnConfig
+from .networks import CnnConfig, CnnRecurrentConfig
 from .tdnn import delay_layers, reach
 
 
@@ -51,7 +51,15 @@ class Convolution(nn.Module):
     pool: keeps the largest of so many neighbouring frequencies.
     """
 
-    def __init__(self, below: int, channels: int, config: CnnConfig, *, kernel: tuple[int, int], pool: int = 1):
+    def __init__(
+        self,
+        below: int,
+        channels: int,
+        config: CnnConfig | CnnRecurrentConfig,
+        *,
+        kernel: tuple[int, int],
+        pool: int = 1,
+    ):
         super().__init__()
         self.convolution = nn.Conv2d(below, channels, kernel, padding=(kernel[0] // 2, kernel[1] // 2))
         self.pool = nn.MaxPool2d((1, pool)) if pool > 1 else nn.Identity()

@@ -118,10 +118,7 @@ class CnnConfig(NetworkConfig):
         self._check_least(1, "maps", "channels", "kernel", "pool", "width")
         self._check_least(0, "pointwise")
         _check_offsets(self.offsets)
-        if len(self.pool) != len(self.channels):
-            raise ValueError(f"pool={self.pool} for channels={self.channels}; it needs one number per convolution")
-        if any(size % 2 == 0 for size in self.kernel):
-            raise ValueError(f"kernel={self.kernel}; its sizes must be odd")
+        _check_pictures(self)
 
 
 @dataclass(frozen=True)
@@ -142,6 +139,27 @@ class RecurrentConfig(NetworkConfig):
         super().__post_init__()
         self._check_least(1, "layers", "width")
         self._check_least(0, "context")
+
+
+@dataclass(frozen=True)
+class CnnRecurrentConfig(RecurrentConfig):
+    """Convolutions over time and frequency, of filterbanks rather than cepstra, below an LSTM or GRU."""
+
+    kind: ClassVar[str] = "cnn_recurrent"
+
+    context: int = 1  # frames on each side of the convolutions' output that the lowest recurrent layer sees at once
+    maps: int = 1  # as in CnnConfig
+    beside: int = 0  # the last values of a frame that are no frequencies, such as 3 of pitch: not for the convolutions
+    channels: tuple[int, ...] = (32, 32)
+    kernel: tuple[int, int] = (3, 3)
+    pool: tuple[int, ...] = (2, 2)
+    activation: Activation = "relu"  # of the convolutions
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._check_least(1, "maps", "channels", "kernel", "pool")
+        self._check_least(0, "beside")
+        _check_pictures(self)
 
 
 @dataclass(frozen=True)
@@ -166,6 +184,14 @@ class AttentionConfig(NetworkConfig):
             raise ValueError(f"width={self.width}; it must be a multiple of twice heads={self.heads}")
 
 
+def _check_pictures(config: "CnnConfig | CnnRecurrentConfig") -> None:
+    """Raises ValueError unless each convolution has its pooling, and a middle."""
+    if len(config.pool) != len(config.channels):
+        raise ValueError(f"pool={config.pool} for channels={config.channels}; it needs one number per convolution")
+    if any(size % 2 == 0 for size in config.kernel):
+        raise ValueError(f"kernel={config.kernel}; its sizes must be odd")
+
+
 def _check_offsets(offsets: tuple[tuple[int, ...], ...]) -> None:
     """Raises ValueError unless there is a layer, and each sees a frame."""
     if not offsets or not all(offsets):
@@ -178,6 +204,7 @@ _REGISTRY: dict[str, tuple[type, Any]] = {
     "tdnn": (TdnnConfig, "tdnn.Tdnn"),
     "cnn": (CnnConfig, "cnn.Cnn"),
     "recurrent": (RecurrentConfig, "recurrent.Recurrent"),
+    "cnn_recurrent": (CnnRecurrentConfig, "cnn_recurrent.CnnRecurrent"),
     "attention": (AttentionConfig, "attention.Attention"),
 }
 _BUILT_IN = frozenset(_REGISTRY)

@@ -7,7 +7,7 @@ from .layers import NORMALIZATIONS, Network, fill_weights, initialise, splice
 from .networks import RecurrentConfig
 
 _CELLS: dict[str, type[nn.LSTM] | type[nn.GRU]] = {"lstm": nn.LSTM, "gru": nn.GRU}
-_ENOUGH = 40  # frames: what training in chunks shows on each side, as Kaldi's chunk-left-context for LSTMs
+ENOUGH = 40  # frames: what training in chunks shows on each side, as Kaldi's chunk-left-context for LSTMs
 
 
 class Recurrent(Network):
@@ -17,7 +17,7 @@ class Recurrent(Network):
     """
 
     def __init__(self, config: RecurrentConfig, dim: int, n_outputs: int):
-        super().__init__(dim, n_outputs, config.subsampling, config.context + _ENOUGH)
+        super().__init__(dim, n_outputs, config.subsampling, config.context + ENOUGH)
         self.window = range(-config.context, config.context + 1)
         width = config.width * (2 if config.bidirectional else 1)
         below = [len(self.window) * dim] + [width] * (config.layers - 1)

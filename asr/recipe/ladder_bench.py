@@ -13,7 +13,7 @@ from ..ladder import STAGES, Sizes
 from ..lang.letters import LetterTable, letter_lexicon
 from ..scoring import read_transcripts
 from .grammars import Grammar, make_graph, make_language_model
-from .networks import HybridPlan, LfmmiPlan, make_network
+from .networks import CtcPlan, Plans, make_network
 from .rungs import Search, make_rung, test_rung, tune_rung
 from .stages import Run
 from .tasks import extract_features, read_json, usable
@@ -63,7 +63,8 @@ class Bench:
 
     corpus: all utterances. data: a folder of `extract_features` of them. letters, questions: files of the language.
     lexicon: the file of words that models are trained with; see `with_lexicon`. networks: systems above the ladder's
-        last rung, by name. gpus: "all" or numbers, on which these are trained; the CPU if not given.
+        last rung or, with CTC, without a ladder, by name. gpus: "all" or numbers, on which these are trained; the CPU
+        if not given.
     """
 
     run: Run
@@ -75,7 +76,7 @@ class Bench:
     seed: int
     n_jobs: int
     lexicon: Path | None = None
-    networks: Mapping[str, HybridPlan | LfmmiPlan] = field(default_factory=dict)
+    networks: Mapping[str, Plans] = field(default_factory=dict)
     gpus: str | None = None
 
     def with_lexicon(self, texts: Sequence[str]) -> "Bench":
@@ -102,11 +103,12 @@ class Bench:
             inputs |= {"questions": self.questions, "pipeline": self.pipeline, "sizes": part.sizes, "stage": stage}
             inputs |= {"previous": previous, "seed": self.seed, "n_jobs": self.n_jobs}
             previous = self._stage(f"{part.name}-{stage}", make_rung, inputs)
-        assert previous is not None  # there is one stage at least
         if system not in self.networks:
+            assert previous is not None  # there is one stage at least
             return previous
         plan = replace(self.networks[system], search=None)  # another search is no reason to train again
-        inputs = {"data": self.data, "ids": list(heard), "held_out": list(part.held_out), "rung": previous}
+        inputs = {"data": self.data, "ids": list(heard), "held_out": list(part.held_out)}
+        inputs["below"] = self.lexicon if previous is None else previous
         inputs |= {"plan": plan, "seed": self.seed, "n_jobs": self.n_jobs, "gpus": self.gpus}
         if plan.front_end:
             inputs |= {"inputs": self._data(system), "pipeline": plan.pipeline(self.pipeline.sample_rate)}
@@ -168,7 +170,9 @@ class Bench:
 
     def _ladder(self, system: str) -> tuple[str, ...]:
         """The rungs that a system needs."""
-        return STAGES if system in self.networks else STAGES[: STAGES.index(system) + 1]
+        if system in self.networks:
+            return () if isinstance(self.networks[system], CtcPlan) else STAGES
+        return STAGES[: STAGES.index(system) + 1]
 
     def _stage(self, name: str, make: Any, inputs: dict[str, Any]) -> Path:
         """A stage that several tests may share."""

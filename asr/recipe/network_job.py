@@ -23,6 +23,7 @@ from ..errors import AsrError, ConfigError, ModelError
 from ..features.pipeline import FeaturePipeline
 from ..files import write_text
 from ..ladder import Rung
+from ..lang.lexicon import Lexicon
 from ..model_directory import load_arrays
 from ..nn.networks import NetworkConfig
 from .config import from_table
@@ -42,16 +43,16 @@ class Plan(Protocol):
     def config(self) -> NetworkConfig:
         """The network's settings."""
 
-    def train(self, data: Any, rung: Rung, **how: Any) -> Rung:
-        """The model above a rung; arguments as of `asr.hybrid.train_hybrid` after `options`."""
+    def train(self, data: Any, below: Any, /, **how: Any) -> Rung:
+        """The model above a rung, or of a lexicon; arguments as of `asr.hybrid.train_hybrid` after `options`."""
 
 
 @dataclass(frozen=True)
 class NetworkJob:
     """What is trained, from what.
 
-    data: a folder of `extract_features`. ids: utterances that the rung was trained on. held_out: others, for early
-    stopping. rung: the folder of the model below. n_jobs: threads, of all processes.
+    data: a folder of `extract_features`. ids: utterances to train on. held_out: others, for early stopping.
+    below: the folder of the rung of the ladder below, or the file of a lexicon. n_jobs: threads, of all processes.
     inputs, pipeline: a folder of features of another kind than the rung's, and what is done to them. copies: by speed,
     folders of such features of the recordings at that speed.
     """
@@ -59,7 +60,7 @@ class NetworkJob:
     data: Path
     ids: Sequence[str]
     held_out: Sequence[str]
-    rung: Path
+    below: Path
     plan: Plan
     seed: int
     n_jobs: int
@@ -71,7 +72,7 @@ class NetworkJob:
     def key(self) -> str:
         """Hexadecimal digits that change with everything but the features' contents."""
         steps = self.pipeline and self.pipeline.steps
-        told = (hash_of(self.rung), self.plan, *self.ids, *self.held_out, self.seed, self.n_jobs, steps, *self.copies)
+        told = (hash_of(self.below), self.plan, *self.ids, *self.held_out, self.seed, self.n_jobs, steps, *self.copies)
         return hashlib.sha256("\n".join(map(str, told)).encode()).hexdigest()[:16]
 
     def train(self, folder: Path, device: str, n_processes: int, progress: Progress | None) -> Rung:
@@ -80,8 +81,9 @@ class NetworkJob:
 
         torch.set_num_threads(max(1, self.n_jobs // n_processes))
         wanted = [*self.ids, *self.held_out]
+        below = Rung.load(self.below) if self.below.is_dir() else Lexicon.load(self.below)
         return self.plan.train(
-            usable(self.data, wanted), Rung.load(self.rung), held_out=self.held_out, folder=folder,
+            usable(self.data, wanted), below, held_out=self.held_out, folder=folder,
             inputs=None if self.inputs is None else usable(self.inputs, wanted), pipeline=self.pipeline,
             copies={speed: usable(copies, self.ids) for speed, copies in self.copies.items()},
             seed=self.seed, device=device, progress=progress,
@@ -100,7 +102,7 @@ class NetworkJob:
             )
         kind, settings = type(self.plan), _given(asdict(self.plan))  # type: ignore[call-overload]
         told = {
-            "data": str(self.data), "ids": list(self.ids), "held_out": list(self.held_out), "rung": str(self.rung),
+            "data": str(self.data), "ids": list(self.ids), "held_out": list(self.held_out), "below": str(self.below),
             "plan": {"module": kind.__module__, "class": kind.__name__, "settings": settings, "network_from": module},
             "seed": self.seed, "n_jobs": self.n_jobs,
             "inputs": self.inputs and str(self.inputs), "pipeline": self.pipeline and self.pipeline.to_json(),
@@ -120,7 +122,7 @@ class NetworkJob:
         importlib.import_module(plan["network_from"])  # registers the network
         kind = getattr(importlib.import_module(plan["module"]), plan["class"])
         return cls(
-            Path(told["data"]), told["ids"], told["held_out"], Path(told["rung"]),
+            Path(told["data"]), told["ids"], told["held_out"], Path(told["below"]),
             from_table(kind, plan["settings"]), told["seed"], told["n_jobs"], inputs and Path(inputs),
             pipeline and FeaturePipeline.from_json(pipeline, load_arrays(folder / _PIPELINE)),
             {speed: Path(copies) for speed, copies in told["copies"]},

@@ -12,6 +12,7 @@ from ..errors import ConfigError
 from ..features.pipeline import FeaturePipeline
 from ..hybrid import HybridOptions, train_hybrid
 from ..ladder import Rung
+from ..lang.lexicon import Lexicon
 from ..nn.networks import NetworkConfig, config_from_json
 from ..nn.options import TrainingOptions
 from ..training import Data
@@ -22,7 +23,7 @@ from .tasks import read_json
 if TYPE_CHECKING:
     from ..nn.lfmmi.training import LfmmiTrainingOptions
 
-HYBRID, LFMMI = "dnn-hmm", "tdnn-lfmmi"
+HYBRID, LFMMI, RNN_CTC, CNN_CTC = "dnn-hmm", "tdnn-lfmmi", "rnn-ctc", "cnn-lstm-ctc"
 """The names of the systems in results."""
 
 
@@ -31,8 +32,8 @@ class NetworkPlan:
     """A table of a recipe's TOML file that says what network is trained, on what.
 
     network: see asr.nn.networks: "kind", and the settings of that kind. training: see asr.nn.options.
-    front_end: the network's own features, {kind = "mfcc", options = {...}, pitch = {...}}, less the speaker's mean; none: those of the
-        rung below. speeds: at which the recordings are trained on too, where there is a front end.
+    front_end: the network's own features, {kind = "mfcc", options = {...}, pitch = {...}}, less the speaker's mean;
+        none: those of the rung below. speeds: at which the recordings are trained on too, where there is a front end.
     search: how decoding is tuned; as for the ladder, if not given.
     """
 
@@ -125,6 +126,29 @@ class LfmmiPlan(NetworkPlan):
         return train_lfmmi(data, rung, self.config, self.options(), **how)
 
 
+@dataclass(frozen=True)
+class CtcPlan(NetworkPlan):
+    """A network without HMMs, on features of its own. prior_scale: see asr.nn.ctc.training.CtcOptions."""
+
+    prior_scale: float = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.front_end:
+            raise ConfigError("a network trained with CTC needs a front_end: there is no model below it with features")
+
+    def train(self, data: Data, lexicon: Lexicon, **how: Any) -> Rung:
+        """The model of the lexicon's phones. how: as of `train_ctc`; inputs, if given, are taken in place of data."""
+        from ..nn.ctc.training import CtcOptions, train_ctc
+
+        options = CtcOptions(self.training, self.prior_scale)
+        inputs = how.pop("inputs", None)
+        return train_ctc(data if inputs is None else inputs, lexicon, self.config, options, **how)
+
+
+Plans = HybridPlan | LfmmiPlan | CtcPlan
+
+
 def present_gpus(gpus: str) -> str:
     """A recipe's --gpus, as it is, before anything is done with it.
 
@@ -146,8 +170,8 @@ def make_network(
     data: Path,
     ids: Sequence[str],
     held_out: Sequence[str],
-    rung: Path,
-    plan: HybridPlan | LfmmiPlan,
+    below: Path,
+    plan: Plans,
     seed: int,
     n_jobs: int,
     progress: Callable[[int, int], None],
@@ -156,15 +180,16 @@ def make_network(
     copies: Mapping[float, Path] | None = None,
     gpus: str | None = None,
 ) -> None:
-    """A network trained from the alignments of a rung of the ladder; model, alignments and curves in `folder`.
+    """A network, trained from the alignments of a rung of the ladder or with CTC; model and curves in `folder`.
 
-    ids: utterances that the rung was trained on. held_out: others, for the network's early stopping.
+    below: the rung's folder; for CTC the file of a lexicon. ids: utterances to train on, those of the rung. held_out:
+        others, for the network's early stopping.
     inputs, pipeline: a folder of `extract_features` and what is done to them, for features of another kind than the
         rung's. copies: by speed, folders of such features of the recordings at that speed.
     n_jobs: threads. gpus: "all" or numbers such as 0,2, to train on those.
     What an interrupted training has reached is kept beside the stages, in OUT/.training.
     """
-    job = NetworkJob(data, ids, held_out, rung, plan, seed, n_jobs, inputs, pipeline, copies or {})
+    job = NetworkJob(data, ids, held_out, below, plan, seed, n_jobs, inputs, pipeline, copies or {})
     run_job(folder, job, gpus, progress)
 
 

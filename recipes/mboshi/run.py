@@ -22,14 +22,14 @@ from asr.recipe import Run, load_config, run_recipe
 from asr.recipe.grammars import Grammar
 from asr.recipe.ladder_bench import Bench, Part, Test
 from asr.recipe.ladder_ending import finish
-from asr.recipe.networks import HYBRID, LFMMI, HybridPlan, LfmmiPlan, present_gpus
+from asr.recipe.networks import CNN_CTC, HYBRID, LFMMI, RNN_CTC, CtcPlan, HybridPlan, LfmmiPlan, present_gpus
 from asr.recipe.rungs import Search
 from asr.recipe.tasks import extract_features
 
 HERE = Path(__file__).resolve().parent
 LANG = HERE.parents[1] / "lang" / "mboshi"
 TESTS = ("dev", "words", "1-hour", "10-minutes", "speaker-out")
-SYSTEMS = (*STAGES, HYBRID, LFMMI)  # networks are tested on dev alone, with units
+SYSTEMS = (*STAGES, HYBRID, LFMMI, RNN_CTC, CNN_CTC)  # networks are tested on dev alone, with units
 SECONDS = {"1-hour": 3600.0, "10-minutes": 600.0}
 
 
@@ -50,6 +50,8 @@ class Settings:
     word_search: Search
     dnn: HybridPlan
     lfmmi: LfmmiPlan
+    rnn_ctc: CtcPlan
+    cnn_lstm_ctc: CtcPlan
 
 
 def main() -> None:
@@ -63,6 +65,7 @@ def main() -> None:
     data = run.stage("features", extract_features, inputs)
     letters, questions = LANG / "letters.tsv", LANG / "questions.txt"
     networks = {HYBRID: settings.dnn, LFMMI: settings.lfmmi}
+    networks |= {RNN_CTC: settings.rnn_ctc, CNN_CTC: settings.cnn_lstm_ctc}
     common = {"seed": settings.seed, "n_jobs": settings.n_jobs, "gpus": arguments.gpus, "networks": networks}
     bench = Bench(run, Corpus([*train, *dev]), data, letters, questions, pipeline, **common)
     bench = bench.with_lexicon(list(train.transcripts().values()))

@@ -57,7 +57,7 @@ def test_recordings_agree_with_another_estimate(fsdd):
         track = track_pitch(samples, rate, min_f0=70)
         believed = np.flatnonzero(track.voicing > 0.9)
         for t in believed:
-            middle = int(round((0.0125 + 0.01 * t) * rate))
+            middle = round((0.0125 + 0.01 * t) * rate)
             frame = samples[max(0, middle - 320) : middle + 320]
             power = np.abs(np.fft.rfft(frame * np.hanning(len(frame)), 8192))
             hz = np.arange(70, 400, 0.5)
@@ -147,7 +147,7 @@ def test_unusable_samples_are_told():
         pitch(np.zeros(100), RATE)
     with pytest.raises(AudioError, match="sample 7 is nan"):
         pitch(np.where(np.arange(1000) == 7, np.nan, 0.0), RATE)
-    with pytest.raises(TypeError, match="min_f1.*did you mean 'min_f0'"):
+    with pytest.raises(TypeError, match=r"min_f1.*did you mean 'min_f0'"):
         pitch(np.zeros(1000), RATE, min_f1=3)
     with pytest.raises(ValueError, match="lowpass_cutoff=1000; need less than half the sampling rate"):
         pitch(np.zeros(1000), 1500)

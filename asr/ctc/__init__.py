@@ -1,0 +1,11 @@
+"""Connectionist temporal classification: what a network that writes units and blanks says, and where it says it.
+
+Everywhere log_probs are float32 (n_frames, n_columns), natural logarithms whose rows sum to 1: column 0 is the blank,
+column p the unit (phone, letter, word piece) with the id p. No torch is needed here; training is in asr.nn.ctc.
+"""
+
+from .align import CtcAlignment, ctc_align
+from .greedy import greedy
+from .tokens import CtcTokens
+
+__all__ = ["CtcAlignment", "CtcTokens", "ctc_align", "greedy"]

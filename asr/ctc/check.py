@@ -1,0 +1,33 @@
+"""What all of CTC's functions ask of their input."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ..errors import ModelError
+
+
+def check_log_probs(log_probs: np.ndarray) -> np.ndarray:
+    """float32 (n_frames, n_columns), C-contiguous. Raises ModelError for another shape, NaN, or what is above 0."""
+    log_probs = np.ascontiguousarray(log_probs, np.float32)
+    if log_probs.ndim != 2 or log_probs.shape[1] < 2:
+        raise ModelError(
+            f"log_probs of shape {log_probs.shape}; need (n_frames, n_columns), the blank and a unit at least"
+        )
+    if not (log_probs <= 1e-3).all():  # NaN is not
+        row = int(np.argmin((log_probs <= 1e-3).all(axis=1)))
+        raise ModelError(f"log_probs of frame {row} reach {log_probs[row].max()}; need logarithms of probabilities")
+    return log_probs
+
+
+def check_units(units: Sequence[int] | np.ndarray, n_columns: int) -> np.ndarray:
+    """int32 (n_units,). Raises ModelError for columns that are no units."""
+    found = np.asarray(units, np.int32).reshape(-1)
+    if len(found) and not (found.min() >= 1 and found.max() < n_columns):
+        raise ModelError(f"units from {found.min()} to {found.max()}; need columns 1 to {n_columns - 1}")
+    return found
+
+
+def least_frames(units: np.ndarray) -> int:
+    """How many frames the units need: one each, and a blank between two that are equal."""
+    return len(units) + int((units[1:] == units[:-1]).sum())

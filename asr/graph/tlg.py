@@ -1,0 +1,86 @@
+"""TLG: the decoding graph of a CTC model, from frames' labels to words."""
+
+import functools
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .budget import Budget, Step
+from .composition import compose
+from .const_fst import Graph
+from .epsilons import remove_epsilons_locally
+from .grammar import checked_grammar
+from .hclg import timed_step
+from .lexicon_fst import lexicon_graph
+from .openfst import determinize, from_pynini, load_pynini, minimize, to_pynini
+
+if TYPE_CHECKING:
+    import pynini
+
+    from ..ctc.tokens import CtcTokens
+    from ..lang.lexicon import Lexicon
+
+_BLANK = 1
+
+
+def compile_tlg(
+    lexicon: "Lexicon",
+    grammar: "pynini.Fst",
+    tokens: "CtcTokens",
+    *,
+    max_states: int | None = None,
+    told: Callable[[Step], None] | None = None,
+) -> Graph:
+    """The decoding graph min(T ∘ min(det(L ∘ G))), from labels of CTC to word ids.
+
+    lexicon: words and how they are said. Its pauses are not used: what is between words is blanks.
+    grammar, max_states, told, errors: as of `compile_hclg`.
+    T says each unit once for one frame or more, then blanks if any; two equal units need a blank between them. It has
+    no weights and knows at each frame what it said last, so that T ∘ LG needs no determinisation.
+
+    Same as Eesen's TLG and k2's ctc_topo; for Eesen's the blank is a label of T, too.   Ref: Miao, Gowayyed and Metze,
+    EESEN: end-to-end speech recognition using deep RNN models and WFST-based decoding, 2015.
+    """
+    load_pynini()
+    budget = Budget.of(max_states)
+    lexicon = replace(lexicon, silence_prob=0.0)
+
+    def step(name: str, build: Callable[[], Any]) -> Any:
+        return timed_step(name, build, budget, told)
+
+    word_grammar = step("G", lambda: checked_grammar(grammar, lexicon))
+    words = step("L", lambda: lexicon_graph(lexicon))
+    spoken = step("L o G", lambda: compose(words, word_grammar, budget=budget))
+    spoken = step("det(LG)", lambda: determinize(spoken, budget=budget, what="LG"))
+    spoken = step("min(LG)", lambda: minimize(spoken))
+    topology = step("T", functools.partial(token_graph, tokens, lexicon.disambiguation_ids))
+    graph = step("T o LG", lambda: _composed(topology, spoken))
+    graph = step("rmeps(TLG)", lambda: remove_epsilons_locally(graph))
+    return step("TLG", lambda: minimize(graph))
+
+
+def token_graph(tokens: "CtcTokens", symbols: tuple[int, ...] = ()) -> Graph:
+    """T: from a label for each frame to the units that they say.
+
+    symbols: disambiguation symbols, which pass without a frame.
+    State 0 has said a blank last, or nothing; state p the unit p.
+    """
+    n = tokens.n_phones
+    state, unit = (axis.ravel() for axis in np.meshgrid(np.arange(n + 1), np.arange(1, n + 1), indexing="ij"))
+    said = np.where(state == unit, 0, unit)  # a unit that goes on is not said again
+    blanks, zeros = np.arange(n + 1), np.zeros(n + 1, np.int64)
+    marked, mark = (axis.ravel() for axis in np.meshgrid(np.arange(n + 1), np.array(symbols, np.int64), indexing="ij"))
+    source = np.concatenate([state, blanks, marked])
+    ilabel = np.concatenate([unit + 1, zeros + _BLANK, np.zeros(len(mark), np.int64)])
+    olabel = np.concatenate([said, zeros, mark])
+    target = np.concatenate([unit, zeros, marked])
+    return Graph.from_arrays(0, source, ilabel, olabel, np.zeros(len(source)), target, np.zeros(n + 1))
+
+
+def _composed(topology: Graph, spoken: Graph) -> Graph:
+    """T ∘ LG, trimmed."""
+    pynini = load_pynini()
+    left = to_pynini(topology).arcsort(sort_type="olabel")
+    return from_pynini(pynini.compose(left, to_pynini(spoken).arcsort(sort_type="ilabel")).connect(), where="T o LG")

@@ -1,0 +1,162 @@
+"""A network trained with CTC: everything from features and transcripts to a model without graph. It needs no HMMs."""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from ...ctc.check import least_frames
+from ...ctc.tokens import CtcTokens
+from ...errors import ConfigError, CorpusError
+from ...features.pipeline import FeaturePipeline
+from ...features.table import FeatureTable, joined_tables
+from ...ladder import Rung
+from ...lang.lexicon import Lexicon
+from ...model import DecodingOptions, Model
+from ...speeds import speed_prefix
+from ...training import Data
+from ..acoustic import NetworkAcoustic
+from ..batches import Examples
+from ..networks import NetworkConfig, build
+from ..options import TrainingOptions
+from ..training import train_network
+from .loss import CtcLoss
+
+_logger = logging.getLogger(__name__)
+
+SEARCH = DecodingOptions(acoustic_scale=1.0, beam=15.0)
+"""How graphs of such models are searched: scores are log-probabilities of sequences already."""
+
+_PRIOR_UTTERANCES = 300  # that priors are averaged over
+
+
+@dataclass(frozen=True)
+class CtcOptions:
+    """How a network is trained with CTC.
+
+    training: of the network, in whole utterances. prior_scale: how much of the logarithms of the columns' mean
+        probabilities is subtracted in decoding: the blank's is high, and what it takes from units is given back.
+    """
+
+    training: TrainingOptions = field(default_factory=TrainingOptions)
+    prior_scale: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.prior_scale <= 1:
+            raise ConfigError(f"prior_scale={self.prior_scale}; need 0 to 1")
+
+
+def train_ctc(
+    data: Data,
+    lexicon: Lexicon,
+    config: NetworkConfig,
+    options: CtcOptions | None = None,
+    *,
+    pipeline: FeaturePipeline,
+    held_out: Sequence[str],
+    folder: Path,
+    copies: Mapping[float, Data] | None = None,
+    seed: int = 0,
+    device: str = "cpu",
+    progress: Callable[[int, int], None] | None = None,
+) -> Rung:
+    """A CTC model of the phones of a lexicon: its units. For letters, let the lexicon spell the words.
+
+    data: utterances, those held out too, with the pipeline's front-end features.
+    lexicon: of all words; the first pronunciation of each is what is said. Its pauses are not used.
+    config: of the network; its `subsampling` is the input frames to a row of output, 3 or so: recurrent networks cost
+        less, and spikes find each other sooner.
+    held_out: utterances that are not trained on: training ends when their loss does not fall any more.
+    folder: for checkpoints; an interrupted training goes on there.
+    copies: by speed, features of the same recordings at that speed, under the same ids; they are trained on too.
+    seed, device, progress: as of `asr.hybrid.train_hybrid`.
+    Returns the model, without a graph, and no alignments; `failures` are utterances with fewer rows than units.
+    Raises CorpusError where nothing is left to train on, AsrError without torch.
+    """
+    options = options or CtcOptions()
+    tokens = CtcTokens(lexicon.n_phones)
+    pipeline = pipeline.with_prior([data.raw[u] for u in data.raw])
+    units = units_of(data.references, lexicon)
+    table, failures = _trainable(data, pipeline, copies or {}, units, config.subsampling)
+    apart = set(held_out)
+    train = [u for u in table if _original(u, copies or {}) not in apart]
+    rest = [u for u in table if u in apart]
+    for name, ids in (("trained on", train), ("held out", rest)):
+        if not ids:
+            raise CorpusError(f"no utterance that is {name} has enough frames and known words; the network needs some")
+    targets = {u: units[_original(u, copies or {})] for u in table}
+    examples, others = (Examples(table.select(ids), targets, data.speakers) for ids in (train, rest))
+    network = build(config, table.dim, tokens.n_pdfs, seed=seed)
+    frames = examples.features.frames
+    network.normalize.set_statistics(frames.mean(axis=0, dtype=np.float64), frames.std(axis=0, dtype=np.float64))
+    training = replace(options.training, seed=seed)
+    result = train_network(
+        network, CtcLoss(tokens.n_pdfs), examples, others, training,
+        folder=folder / "network", device=device, progress=progress,
+    )  # fmt: skip
+    best = result.curves[result.best_epoch - 1]
+    _logger.info(
+        "CTC: %d frames, epoch %d is best: held-out loss %.4f a unit, %.1f %% of held-out units wrong",
+        len(frames), result.best_epoch, best.held_out_loss, 100 * (1 - best.held_out_accuracy),
+    )  # fmt: skip
+    acoustic = NetworkAcoustic(network.cpu(), config, np.zeros(tokens.n_pdfs, np.float32), 0.0)
+    priors = mean_log_probs(acoustic, [table[u] for u in train[:: max(1, len(train) // _PRIOR_UTTERANCES)]])
+    acoustic = NetworkAcoustic(network, config, priors, options.prior_scale)
+    silent = replace(lexicon, silence_prob=0.0)
+    return Rung(Model(pipeline, silent, tokens, None, acoustic, None, SEARCH, seed), {}, failures, [])
+
+
+def units_of(transcripts: Mapping[str, str], lexicon: Lexicon) -> dict[str, tuple[int, ...]]:
+    """The units of each transcript: the phones of each word's first pronunciation.
+
+    transcripts: utterance id -> words; those with words that the lexicon lacks are left out, as its policy says.
+    """
+    words = lexicon.encode_all(transcripts)
+    return {u: tuple(p for word in ids for p in lexicon.pronunciations(word)[0]) for u, ids in words.items()}
+
+
+def mean_log_probs(acoustic: NetworkAcoustic, features: Sequence[np.ndarray]) -> np.ndarray:
+    """float32 (n_columns,): logarithms of the columns' probabilities, averaged over all rows of some utterances."""
+    total, n_rows = np.zeros(acoustic.n_pdfs), 0
+    for matrix in features:
+        log_probs = acoustic.log_likelihoods(matrix)
+        total += np.exp(log_probs.astype(np.float64)).sum(axis=0)
+        n_rows += len(log_probs)
+    return np.log(np.maximum(total / max(n_rows, 1), 1e-6)).astype(np.float32)
+
+
+def _trainable(
+    data: Data,
+    pipeline: FeaturePipeline,
+    copies: Mapping[float, Data],
+    units: Mapping[str, tuple[int, ...]],
+    subsampling: int,
+) -> tuple[FeatureTable, dict[str, str]]:
+    """The finished features of utterances and copies that are long enough for their units, and why others are not."""
+    failures: dict[str, str] = {}
+    tables = []
+    for speed, heard in ((1.0, data), *copies.items()):
+        prefix = "" if speed == 1.0 else speed_prefix(speed)
+        ids = []
+        for u in (u for u in heard.raw if u in units):
+            rows, least = -(-len(heard.raw[u]) // subsampling), max(1, least_frames(np.array(units[u])))
+            if rows >= least:
+                ids.append(u)
+            else:
+                failures[prefix + u] = f"{rows} rows of output for {len(units[u])} units, which need {least}"
+        if ids:
+            finished = heard.select(ids).normalised(pipeline)
+            tables.append(FeatureTable([prefix + u for u in finished], finished.frames, finished.offsets))
+    if not tables:
+        raise CorpusError("no utterance can be used: each is too short, or has a word that the lexicon lacks")
+    return joined_tables(tables), failures
+
+
+def _original(utterance: str, copies: Mapping[float, Data]) -> str:
+    """The utterance that this one is a copy of, or itself."""
+    for speed in copies:
+        if utterance.startswith(speed_prefix(speed)):
+            return utterance.removeprefix(speed_prefix(speed))
+    return utterance

@@ -1,0 +1,162 @@
+"""CTC's loss against torch's, and a small model trained with it, from features to words and back from its directory."""
+
+import numpy as np
+import pytest
+
+from asr.errors import CorpusError, ModelError
+from asr.features.pipeline import FeaturePipeline
+from asr.features.table import FeatureTable
+from asr.lang.lexicon import Lexicon
+from asr.nn import CnnRecurrentConfig, RecurrentConfig, TdnnConfig
+from asr.nn.options import TrainingOptions
+from asr.training import Data, with_graph
+
+torch = pytest.importorskip("torch")
+
+WORDS = {"papa": ("P", "A", "P", "A"), "tata": ("T", "A", "T", "A"), "ki": ("K", "I"), "aa": ("A", "A")}
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_loss_and_gradient_are_torchs(dtype):
+    from asr.nn.ctc import CtcLoss
+
+    torch.manual_seed(0)
+    lengths = torch.tensor([30, 17, 9])
+    targets = [(1, 2, 2, 3, 1), (4,), (3, 3, 3)]
+    scores = torch.randn(3, 30, 5, dtype=dtype, requires_grad=True)
+    found = CtcLoss(5)(scores, lengths, targets)
+    (gradient,) = torch.autograd.grad(found.total, scores)
+    expected = torch.nn.functional.ctc_loss(
+        scores.log_softmax(2).transpose(0, 1), torch.tensor([u for t in targets for u in t]), lengths,
+        torch.tensor([len(t) for t in targets]), reduction="sum",
+    )  # fmt: skip
+    (wanted,) = torch.autograd.grad(expected, scores)
+    torch.testing.assert_close(found.total, expected, rtol=1e-5, atol=1e-4)
+    torch.testing.assert_close(gradient, wanted, rtol=1e-4, atol=1e-5)
+    assert found.n_frames == 9 and not gradient[1, 17:].any()
+
+
+def test_an_utterance_without_units_is_all_blanks():
+    from asr.nn.ctc import CtcLoss
+
+    scores = torch.randn(1, 4, 3)
+    found = CtcLoss(3)(scores, torch.tensor([4]), [()])
+    assert float(found.total) == pytest.approx(-float(scores.log_softmax(2)[0, :, 0].sum()), rel=1e-5)
+    assert found.n_frames == 0
+
+
+def test_errors_are_edits_of_the_best_path():
+    from asr.nn.ctc import CtcLoss
+
+    best = [0, 1, 1, 0, 2, 0]
+    scores = torch.full((1, 6, 4), -5.0)
+    scores[0, torch.arange(6), torch.tensor(best)] = 5.0
+    assert CtcLoss(4)(scores, torch.tensor([6]), [(1, 3, 2)]).errors == 1
+
+
+def test_what_does_not_fit_is_told():
+    from asr.nn.ctc import CtcLoss
+
+    with pytest.raises(ModelError, match="the network has 4 outputs; this loss needs 5"):
+        CtcLoss(5)(torch.zeros(1, 3, 4), torch.tensor([3]), [(1,)])
+    with pytest.raises(ModelError, match="3 units need 4 rows; there are 3"):
+        CtcLoss(4)(torch.zeros(1, 3, 4), torch.tensor([3]), [(1, 1, 2)])
+
+
+@pytest.fixture(scope="module")
+def planted():
+    """Utterances of two words whose phones have a mean each; a phone lasts 6 to 9 frames, pauses stand around words."""
+    rng = np.random.default_rng(3)
+    means = {phone: 3 * rng.normal(size=6) for phone in ("SIL", "P", "T", "K", "A", "I")}
+    raw, speakers, texts = {}, {}, {}
+    for i in range(90):
+        words = [str(word) for word in rng.choice(list(WORDS), 2)]
+        phones = ["SIL", *(p for word in words for p in (*WORDS[word], "SIL"))]
+        frames = [means[p] for p in phones for _ in range(rng.integers(6, 10))]
+        raw[f"u{i:02}"] = (np.array(frames) + 0.3 * rng.normal(size=(len(frames), 6))).astype(np.float32)
+        speakers[f"u{i:02}"], texts[f"u{i:02}"] = "ann", " ".join(words)
+    return Data(FeatureTable.from_dict(raw), speakers, texts)
+
+
+LEXICON = Lexicon(tuple(WORDS.items()))
+PIPELINE = FeaturePipeline(0, ({"kind": "given", "dim": 6, "frame_shift": 10.0},))
+HELD_OUT = [f"u{i:02}" for i in range(75, 90)]
+NETWORKS = {
+    "recurrent": RecurrentConfig(layers=1, width=24, context=1, dropout=0.0, subsampling=3),
+    "cnn_recurrent": CnnRecurrentConfig(
+        layers=1, width=24, channels=(4,), pool=(1,), beside=2, dropout=0.0, subsampling=2
+    ),
+    "tdnn": TdnnConfig(width=32, offsets=((-2, -1, 0, 1, 2), (-3, 0, 3)), dropout=0.0, subsampling=3),
+}
+
+
+def trained(planted, kind, folder, **changes):
+    from asr.nn.ctc.training import CtcOptions, train_ctc
+
+    training = TrainingOptions(max_epochs=25, batch_frames=500, learning_rate=0.01, schedule="cosine", patience=0)
+    return train_ctc(
+        planted, LEXICON, NETWORKS[kind], CtcOptions(training, **changes), pipeline=PIPELINE, held_out=HELD_OUT,
+        folder=folder,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", sorted(NETWORKS))
+def test_a_network_learns_to_say_words_and_where(planted, kind, tmp_path):
+    pytest.importorskip("pynini")
+    import asr
+
+    made = trained(planted, kind, tmp_path / "work", prior_scale=0.3)
+    with_graph(made.model).save(tmp_path / "model")
+    model = asr.load(tmp_path / "model")
+    assert (model.tree, model.subsampling) == (None, NETWORKS[kind].subsampling)
+    wrong = 0
+    for u in HELD_OUT:
+        found = model.transcribe_features(planted.raw[u])
+        wrong += found.text != planted.transcripts[u]
+        aligned = model.align_features(planted.raw[u], planted.transcripts[u])
+        assert aligned.text == planted.transcripts[u]
+        assert [p.phone for p in aligned.phones] == [p for w in planted.transcripts[u].split() for p in WORDS[w]]
+        seconds = len(planted.raw[u]) / 100
+        assert all(0 <= w.start < w.end <= seconds + 0.03 for w in aligned.words)
+        first, second = aligned.words
+        assert first.end <= second.start
+    assert wrong <= 1
+
+
+def test_words_are_where_they_were_planted(planted, tmp_path):
+    model = trained(planted, "tdnn", tmp_path).model
+    off = []
+    for u in HELD_OUT:
+        silent = np.linalg.norm(planted.raw[u] - planted.raw[u][:3].mean(axis=0), axis=1) < 2.0
+        speech = np.flatnonzero(~silent)
+        first, second = model.align_features(planted.raw[u], planted.transcripts[u]).words
+        off += [abs(first.start - speech[0] / 100), abs(second.end - speech[-1] / 100)]
+    assert np.median(off) < 0.05 and max(off) < 0.15
+
+
+def test_copies_are_trained_on_and_short_ones_told(planted, tmp_path):
+    from asr.nn.ctc.training import CtcOptions, train_ctc
+
+    fast = Data(
+        FeatureTable.from_dict({u: planted.raw[u][::2] for u in planted.raw if u not in HELD_OUT}),
+        planted.speakers, planted.transcripts,
+    )  # fmt: skip
+    long = Lexicon((*WORDS.items(), ("no", ("P",) * 90)))
+    texts = {**planted.transcripts, "u00": "no"}
+    data = Data(planted.raw, planted.speakers, texts)
+    made = train_ctc(
+        data, long, NETWORKS["tdnn"], CtcOptions(TrainingOptions(max_epochs=1)), pipeline=PIPELINE, held_out=HELD_OUT,
+        folder=tmp_path, copies={2.0: Data(fast.raw, fast.speakers, texts)},
+    )  # fmt: skip
+    assert sorted(made.failures) == ["sp2-u00", "u00"]
+    assert "rows of output for 90 units, which need 179" in made.failures["u00"]
+    with pytest.raises(CorpusError, match="no utterance that is held out"):
+        train_ctc(data, long, NETWORKS["tdnn"], pipeline=PIPELINE, held_out=["u00"], folder=tmp_path / "other")
+
+
+def test_hmms_are_not_asked_of_a_ctc_model(planted, tmp_path):
+    from asr.hybrid import train_hybrid
+
+    made = trained(planted, "tdnn", tmp_path)
+    with pytest.raises(ModelError, match="this is a model of CTC, which has no HMMs"):
+        train_hybrid(planted, made, TdnnConfig(), held_out=HELD_OUT, folder=tmp_path / "other")
