@@ -256,7 +256,7 @@ def job(planted, rung, held_out, tmp_path_factory):
     # Without Adam, which makes a step of a rounding error where a gradient should be zero.
     training = replace(OPTIONS.training, max_epochs=3, optimizer="sgd", learning_rate=0.1)
     plan = HybridPlan(network, training, realignments=1)
-    inputs = {"data": folder / "data", "ids": list(rung.alignments), "held_out": held_out, "rung": folder / "rung"}
+    inputs = {"data": folder / "data", "ids": list(rung.alignments), "held_out": held_out, "below": folder / "rung"}
     return {**inputs, "plan": plan, "seed": 0, "n_jobs": 1}
 
 

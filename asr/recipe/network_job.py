@@ -43,7 +43,7 @@ class Plan(Protocol):
     def config(self) -> NetworkConfig:
         """The network's settings."""
 
-    def train(self, data: Any, below: Any, /, **how: Any) -> Rung:
+    def train(self, data: Any, below: Any, **how: Any) -> Rung:
         """The model above a rung, or of a lexicon; arguments as of `asr.hybrid.train_hybrid` after `options`."""
 
 

@@ -95,9 +95,9 @@ class HybridPlan(NetworkPlan):
             prior_scale=self.prior_scale,
         )
 
-    def train(self, data: Data, rung: Rung, **how: Any) -> Rung:
+    def train(self, data: Data, below: Rung, **how: Any) -> Rung:
         """The hybrid above a rung. how: as of `train_hybrid`."""
-        return train_hybrid(data, rung, self.config, self.options, **how)
+        return train_hybrid(data, below, self.config, self.options, **how)
 
 
 @dataclass(frozen=True)
@@ -119,11 +119,11 @@ class LfmmiPlan(NetworkPlan):
             self.training,
         )
 
-    def train(self, data: Data, rung: Rung, **how: Any) -> Rung:
+    def train(self, data: Data, below: Rung, **how: Any) -> Rung:
         """The network above a rung. how: as of `train_lfmmi`."""
         from ..nn.lfmmi.training import train_lfmmi
 
-        return train_lfmmi(data, rung, self.config, self.options(), **how)
+        return train_lfmmi(data, below, self.config, self.options(), **how)
 
 
 @dataclass(frozen=True)
@@ -137,13 +137,13 @@ class CtcPlan(NetworkPlan):
         if not self.front_end:
             raise ConfigError("a network trained with CTC needs a front_end: there is no model below it with features")
 
-    def train(self, data: Data, lexicon: Lexicon, **how: Any) -> Rung:
+    def train(self, data: Data, below: Lexicon, **how: Any) -> Rung:
         """The model of the lexicon's phones. how: as of `train_ctc`; inputs, if given, are taken in place of data."""
         from ..nn.ctc.training import CtcOptions, train_ctc
 
         options = CtcOptions(self.training, self.prior_scale)
         inputs = how.pop("inputs", None)
-        return train_ctc(data if inputs is None else inputs, lexicon, self.config, options, **how)
+        return train_ctc(data if inputs is None else inputs, below, self.config, options, **how)
 
 
 Plans = HybridPlan | LfmmiPlan | CtcPlan
