@@ -1,0 +1,1 @@
+"""Connectionist temporal classification: networks that write units straight from speech, without graph or alignment."""
