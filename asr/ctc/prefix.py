@@ -24,8 +24,8 @@ class PrefixOptions:
     """
 
     beam_size: int = 50  # prefixes kept after each frame; time and memory grow with it
-    beam: float = 20.0  # nats below the frame's best prefix at which others are dropped; math.inf: none for that reason
-    tokens_per_frame: int = 50  # the likeliest so many may be added to prefixes in a frame; the beam looks at few of them
+    beam: float = 20.0  # nats below the frame's best prefix at which others are dropped; math.inf: no limit
+    tokens_per_frame: int = 50  # only a frame's likeliest may be added to prefixes; bounds the time of flat frames
     lm_weight: float = 0.5  # factor on the language model's log probabilities; 0: it is not used
     insertion_bonus: float = 0.0  # nats added for each token; more means longer strings
 
@@ -155,7 +155,7 @@ class PrefixSearch:
         matrix = np.ascontiguousarray(log_probs, np.float32)
         width = len(self.tokens) + 1
         if matrix.ndim != 2 or matrix.shape[1] != width:
-            raise ModelError(f"log-probabilities have shape {matrix.shape}; expected (n_frames, {width}): blank, tokens")
+            raise ModelError(f"log-probabilities have shape {matrix.shape}; expected (n_frames, {width})")
         highest = float(matrix.max(initial=-np.inf))  # NaN if one is
         if not highest <= _ROUNDING:
             frame, column = np.argwhere(~(matrix <= _ROUNDING))[0]

@@ -6,9 +6,9 @@ twice as many, and are cut to the beam whenever they are full. In the pool, TOKE
 where the tree has that; otherwise NODE is the parent's, and TOKEN, STATE and LM say what the new node will hold.
 
 `tree` has a column for each prefix met in this utterance, node 0 for the empty one: its parent, its last token, its
-language model state, and where among the active ones it is if it is one: `active_links[NODE, tree[SLOT, n]] == n` tells,
-so that nothing has to be cleared. `tree_lm` is the language model's log probability of the prefix. `table` finds a
-child by parent and token: nodes in open addressing, 0 for none.
+language model state, and where it is among the active ones, if it is one: `active_links[NODE, tree[SLOT, n]] == n`
+tells, so that nothing has to be cleared. `tree_lm` is the language model's log probability of the prefix. `table` finds
+a child by parent and token: nodes in open addressing, 0 for none.
 
 All scores are natural logs, float64.
 """
