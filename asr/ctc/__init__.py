@@ -6,6 +6,7 @@ column p the unit (phone, letter, word piece) with the id p. No torch is needed 
 
 from .align import CtcAlignment, ctc_align
 from .greedy import greedy
+from .prefix import Prefix, PrefixOptions, PrefixSearch
 from .tokens import CtcTokens
 
-__all__ = ["CtcAlignment", "CtcTokens", "ctc_align", "greedy"]
+__all__ = ["CtcAlignment", "CtcTokens", "Prefix", "PrefixOptions", "PrefixSearch", "ctc_align", "greedy"]

@@ -7,6 +7,7 @@ that ends there, after so many letters and phones, or -1. Entries lie one after 
 import numpy as np
 
 from ..jit import kernel, subkernel
+from ..lm.kernels import follow
 
 IDS, SIZES = "int32[::1]", "int32[:, ::1]"
 NONE, FULL = -1, -2  # what `search` reports instead of a token: no pronunciation, and too little room
@@ -130,27 +131,6 @@ def best_cuts(ids, n_letters, n_phones, sizes, log_probs, cuts, lengths):
             lengths[word] = n
             end += n
         first += n_cells * n_sizes
-
-
-@subkernel
-def follow(state, word, first_child, last_word, suffix, log_probs, back_offs):
-    """The log probability of a word after a history, and the longest n-gram that both end in; -inf if impossible."""
-    score = 0.0
-    while True:
-        low = first_child[state]
-        end = high = first_child[state + 1]
-        while low < high:
-            middle = (low + high) // 2
-            if last_word[middle] < word:
-                low = middle + 1
-            else:
-                high = middle
-        if low < end and last_word[low] == word:
-            return score + log_probs[low], low
-        if state == 0:
-            return -np.inf, 0
-        score += back_offs[state]
-        state = suffix[state]
 
 
 @kernel(

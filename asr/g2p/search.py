@@ -9,7 +9,8 @@ from typing import NamedTuple
 import numpy as np
 
 from ..lm import NgramModel
-from ..lm.vocabulary import END_ID, START_ID
+from ..lm.states import StateTable
+from ..lm.vocabulary import END_ID
 from .graphones import Graphone
 
 BEAM = 8.0  # nats
@@ -31,7 +32,6 @@ class Search:
     """
 
     def __init__(self, model: NgramModel, graphones: Sequence[Graphone | None]) -> None:
-        trie = model.trie
         self._phones = [() if graphone is None else graphone.phones for graphone in graphones]
         self.letters = frozenset(x for graphone in graphones if graphone is not None for x in graphone.letters)
         groups: dict[tuple[str, ...], list[int]] = {}
@@ -42,15 +42,8 @@ class Search:
         ends = np.cumsum([len(words) for words in groups.values()]).tolist()
         self._ranges = {k: (e - len(words), e) for (k, words), e in zip(groups.items(), ends, strict=True)}
         self._most = max(map(len, groups), default=1)
-        nodes = np.arange(trie.n_nodes + 1, dtype=np.int64)
-        first_child = np.searchsorted(trie.keys, nodes * trie.n_words).astype(np.int32)
-        self._model = (
-            *(x.astype(np.int32) for x in (first_child, trie.word, trie.suffix, _states(model))),
-            np.ascontiguousarray(model.log_probs),
-            np.ascontiguousarray(model.back_offs),
-        )
-        self._start = int(_states(model)[1 + START_ID]) if model.order > 1 else 0
-        self._slot_of = np.zeros((self._most + 1, trie.n_nodes), np.int32)
+        self._model = StateTable.of(model)
+        self._slot_of = np.zeros((self._most + 1, model.trie.n_nodes), np.int32)
         self._room = 1 << 12
 
     def best(self, spelling: Sequence[str], n_best: int = 1, beam: float = BEAM) -> list[Pronunciation]:
@@ -83,7 +76,7 @@ class Search:
             self._arcs, self._arc_scores = np.empty((4 * self._room, 3), np.int32), np.empty(4 * self._room)
             arguments = (self._tokens, self._scores, self._arcs, self._arc_scores, np.empty(n + 1, np.int32))
             last = kernels.search(
-                ranges, self._candidates, *self._model, self._start, END_ID, beam, *arguments, self._slot_of
+                ranges, self._candidates, *self._model, self._model.start, END_ID, beam, *arguments, self._slot_of
             )
             if last != kernels.FULL:
                 return last
@@ -108,17 +101,6 @@ class Search:
                 whole = -(float(self._scores[source]) + score)
                 heapq.heappush(waiting, (whole, next(number), source, score, self._phones[word] + phones))
                 arc = following
-
-
-def _states(model: NgramModel) -> np.ndarray:
-    """For each n-gram the longest one it ends in that matters for what comes next."""
-    trie = model.trie
-    matters = trie.has_children | (model.back_offs != 0.0)
-    matters[0] = True
-    states = np.where(matters, np.arange(trie.n_nodes), trie.suffix)
-    while not matters[states].all():
-        states = np.where(matters[states], states, trie.suffix[states])
-    return states
 
 
 def posteriors(found: Sequence[Pronunciation]) -> list[float]:

@@ -12,6 +12,7 @@ from ..features.pipeline import FeaturePipeline
 from ..ladder import STAGES, Sizes
 from ..lang.letters import LetterTable, letter_lexicon
 from ..scoring import read_transcripts
+from .ctc_tests import PrefixGrid, test_greedy, test_prefix, tune_prefix
 from .grammars import Grammar, make_graph, make_language_model
 from .networks import CtcPlan, Plans, make_network
 from .rungs import Search, make_rung, test_rung, tune_rung
@@ -142,6 +143,27 @@ class Bench:
             read_transcripts(tested / "references.tsv"), read_transcripts(tested / "hypotheses.tsv"),
             self.run.cpu_seconds(*stages), read_json(tested / "test.json")["decode_rtf"], (tested,), (rung,),
         )  # fmt: skip
+
+    def ctc_tests(self, part: Part, system: str, grammar: Grammar, search: Search, grid: PrefixGrid) -> list[Test]:
+        """A CTC model tested in three ways: the best path, prefix search, and the graph TLG, as variants."""
+        by_graph = self.test(part, system, grammar, search)
+        spoken = self._stage(f"{part.name}-{grammar.kind}-lm", make_language_model, {})  # there already
+        common: dict[str, Any] = {"data": self._data(system), "trained": self.rung(part, system)}
+        common |= {"letters": self.letters, "grammar": grammar}
+        searched = {**common, "language_model": spoken, "grid": grid, "n_jobs": self.n_jobs}
+        name = f"{part.name}-{system}"
+        plain = self._stage(f"{name}-greedy-test", test_greedy, {**common, "ids": list(part.test)})
+        tuned = self._stage(f"{name}-prefix-tuning", tune_prefix, {**searched, "ids": list(part.held_out)})
+        inputs = {**searched, "ids": list(part.test), "tuned": tuned}
+        prefixes = self._stage(f"{name}-prefix-test", test_prefix, inputs)
+        return [
+            replace(
+                by_graph, variant="-".join(filter(None, (part.variant, variant))), folders=(folder,),
+                hypotheses=read_transcripts(folder / "hypotheses.tsv"),
+                decode_rtf=read_json(folder / "test.json")["decode_rtf"],
+            )
+            for variant, folder in (("greedy", plain), ("prefix", prefixes), ("tlg", by_graph.folders[0]))
+        ]  # fmt: skip
 
     def pooled(self, name: str, parts: Sequence[Part], system: str, grammar: Grammar, search: Search) -> Test:
         """One test of the same system on several parts: training time is their sum, the real-time factor their mean."""

@@ -19,6 +19,7 @@ from asr.features.pipeline import FeaturePipeline
 from asr.ladder import STAGES, Sizes
 from asr.nn import require_torch
 from asr.recipe import Run, load_config, run_recipe
+from asr.recipe.ctc_tests import PrefixGrid
 from asr.recipe.grammars import Grammar
 from asr.recipe.ladder_bench import Bench, Part, Test
 from asr.recipe.ladder_ending import finish
@@ -52,6 +53,7 @@ class Settings:
     lfmmi: LfmmiPlan
     rnn_ctc: CtcPlan
     cnn_lstm_ctc: CtcPlan
+    prefix_search: PrefixGrid
 
 
 def main() -> None:
@@ -73,7 +75,11 @@ def main() -> None:
     rungs, tests = [s for s in arguments.systems if s in STAGES], list[Test]()
     for name in arguments.tests:
         if name == "dev":
-            tests += [bench.test(whole, s, settings.units, settings.unit_search) for s in arguments.systems]
+            for s in arguments.systems:
+                if s in (RNN_CTC, CNN_CTC):
+                    tests += bench.ctc_tests(whole, s, settings.units, settings.unit_search, settings.prefix_search)
+                else:
+                    tests.append(bench.test(whole, s, settings.units, settings.unit_search))
         elif name == "words":
             words = (settings.words, settings.open)
             tests += [bench.test(whole, s, g, settings.word_search) for s in rungs[-1:] for g in words]

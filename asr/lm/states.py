@@ -1,0 +1,54 @@
+"""A language model laid out for searches that step through it word by word."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from .model import NgramModel
+from .vocabulary import START_ID
+
+
+class StateTable(NamedTuple):
+    """The arrays of a model that the compiled `kernels.follow` reads, by node of its trie, and the states that matter.
+
+    first_child: int32 (n_nodes + 1,): the first n-gram that begins with this one, by number; the last ends at the next.
+    last_word: int32 (n_nodes,): id of the last word.
+    suffix: int32 (n_nodes,): the longest other n-gram that this one ends in.
+    state_of: int32 (n_nodes,): the longest n-gram that this one ends in and that matters for what comes next.
+    log_probs, back_offs: float64 (n_nodes,), natural logs, as in the model.
+    """
+
+    first_child: np.ndarray
+    last_word: np.ndarray
+    suffix: np.ndarray
+    state_of: np.ndarray
+    log_probs: np.ndarray
+    back_offs: np.ndarray
+
+    @classmethod
+    def of(cls, model: NgramModel) -> "StateTable":
+        """The table of a model."""
+        trie = model.trie
+        nodes = np.arange(trie.n_nodes + 1, dtype=np.int64)
+        first_child = np.searchsorted(trie.keys, nodes * trie.n_words)
+        children, words, suffixes, states = (
+            x.astype(np.int32) for x in (first_child, trie.word, trie.suffix, _states(model))
+        )
+        log_probs, back_offs = np.ascontiguousarray(model.log_probs), np.ascontiguousarray(model.back_offs)
+        return cls(children, words, suffixes, states, log_probs, back_offs)
+
+    @property
+    def start(self) -> int:
+        """The state at the beginning of a sentence."""
+        return int(self.state_of[1 + START_ID])
+
+
+def _states(model: NgramModel) -> np.ndarray:
+    """For each n-gram the longest one it ends in that matters for what comes next."""
+    trie = model.trie
+    matters = trie.has_children | (model.back_offs != 0.0)
+    matters[0] = True
+    states = np.where(matters, np.arange(trie.n_nodes), trie.suffix)
+    while not matters[states].all():
+        states = np.where(matters[states], states, trie.suffix[states])
+    return states
