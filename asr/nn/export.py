@@ -49,7 +49,7 @@ def export_onnx(model: Model, *, int8: bool = False, features: Sequence[np.ndarr
     acoustic = model.acoustic
     if not isinstance(acoustic, NetworkAcoustic):
         what = "is exported already" if isinstance(acoustic, OnnxAcoustic) else "are Gaussians, not a network"
-        raise ModelError(f"the model's acoustics {what}; give a model of kind dnn-hmm as training left it")
+        raise ModelError(f"the model's acoustics {what}; give a model with a network as training left it")
     check_runnable(Path("the exported model"), {"network_file": OnnxAcoustic.file})
     kinds = sorted({config.kind for config in acoustic.configs})
     if int8 and not set(kinds) <= set(_INT8_KINDS):

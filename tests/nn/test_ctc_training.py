@@ -160,3 +160,21 @@ def test_hmms_are_not_asked_of_a_ctc_model(planted, tmp_path):
     made = trained(planted, "tdnn", tmp_path)
     with pytest.raises(ModelError, match="this is a model of CTC, which has no HMMs"):
         train_hybrid(planted, made, TdnnConfig(), held_out=HELD_OUT, folder=tmp_path / "other")
+
+
+@pytest.mark.parametrize("kind", ["recurrent", "cnn_recurrent"])
+def test_a_ctc_model_is_exported_and_says_the_same(planted, kind, tmp_path):
+    pytest.importorskip("pynini")
+    pytest.importorskip("onnxruntime")
+    import asr
+    from asr.nn.export import export_onnx
+
+    model = with_graph(trained(planted, kind, tmp_path / "work").model)
+    exported = export_onnx(model, features=[planted.raw[HELD_OUT[0]]])
+    assert exported.difference < 1e-4
+    exported.model.save(tmp_path / "exported")
+    again = asr.load(tmp_path / "exported")
+    for u in HELD_OUT[:4]:
+        assert again.transcribe_features(planted.raw[u]).text == model.transcribe_features(planted.raw[u]).text
+        aligned = again.align_features(planted.raw[u], planted.transcripts[u])
+        assert aligned.words == model.align_features(planted.raw[u], planted.transcripts[u]).words
