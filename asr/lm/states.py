@@ -31,8 +31,14 @@ class StateTable(NamedTuple):
         trie = model.trie
         nodes = np.arange(trie.n_nodes + 1, dtype=np.int64)
         first_child = np.searchsorted(trie.keys, nodes * trie.n_words)
-        integers = (x.astype(np.int32) for x in (first_child, trie.word, trie.suffix, _states(model)))
-        return cls(*integers, np.ascontiguousarray(model.log_probs), np.ascontiguousarray(model.back_offs))
+        return cls(
+            first_child.astype(np.int32),
+            trie.word.astype(np.int32),
+            trie.suffix.astype(np.int32),
+            _states(model).astype(np.int32),
+            np.ascontiguousarray(model.log_probs),
+            np.ascontiguousarray(model.back_offs),
+        )
 
     @property
     def start(self) -> int:
