@@ -31,14 +31,11 @@ class StateTable(NamedTuple):
         trie = model.trie
         nodes = np.arange(trie.n_nodes + 1, dtype=np.int64)
         first_child = np.searchsorted(trie.keys, nodes * trie.n_words)
-        return cls(
-            first_child.astype(np.int32),
-            trie.word.astype(np.int32),
-            trie.suffix.astype(np.int32),
-            _states(model).astype(np.int32),
-            np.ascontiguousarray(model.log_probs),
-            np.ascontiguousarray(model.back_offs),
+        children, words, suffixes, states = (
+            x.astype(np.int32) for x in (first_child, trie.word, trie.suffix, _states(model))
         )
+        log_probs, back_offs = np.ascontiguousarray(model.log_probs), np.ascontiguousarray(model.back_offs)
+        return cls(children, words, suffixes, states, log_probs, back_offs)
 
     @property
     def start(self) -> int:
