@@ -42,6 +42,7 @@ lint: $(VENV)/.test
 bench: $(VENV)/.bench $(VENV)-kaldi/.installed
 	$(BIN)/python tests/benchmarks/bench_features.py
 	$(BIN)/python tests/benchmarks/bench_decoder.py
+	$(BIN)/python tests/benchmarks/bench_prefix.py
 	$(if $(CORPUS),KALDI_PYTHON=$(VENV)-kaldi/bin/python $(BIN)/python tests/benchmarks/bench_training.py $(CORPUS))
 
 ## make digits CORPUS=DIR   the digits recipe on the Free Spoken Digit Dataset (its README's table)
