@@ -140,11 +140,11 @@ class JointSearch:
     def _best_strings(
         self, scorers: "dict[str, tuple[float, _Scorer]]", longest: int, n_best: int
     ) -> list[JointString]:
-        weights, bonus = np.array([weight for weight, _ in scorers.values()]), self.options.insertion_bonus
+        weights, bonus = np.array([[[weight]] for weight, _ in scorers.values()]), self.options.insertion_bonus
         strings, ended = np.zeros((1, 0), np.int32), list[JointString]()
         for length in range(longest + 1):
             parts = np.stack([scorer.next() for _, scorer in scorers.values()])
-            totals = np.tensordot(weights, parts, 1) + bonus * length
+            totals = (weights * parts).sum(axis=0) + bonus * length
             totals[:, 1:] += bonus
             for i in np.flatnonzero(totals[:, 0] > -np.inf):
                 mine = dict(zip(scorers, parts[:, i, 0].tolist(), strict=True))

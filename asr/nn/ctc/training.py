@@ -79,8 +79,8 @@ def train_ctc(
     options = options or CtcOptions()
     ready = prepare(data, lexicon, config, pipeline=pipeline, held_out=held_out, copies=copies, seed=seed)
     result = train_network(
-        ready.network, CtcLoss(ready.tokens.n_pdfs), ready.examples, ready.held_out, replace(options.training, seed=seed),
-        folder=folder / "network", device=device, progress=progress,
+        ready.network, CtcLoss(ready.tokens.n_pdfs), ready.examples, ready.held_out,
+        replace(options.training, seed=seed), folder=folder / "network", device=device, progress=progress,
     )  # fmt: skip
     return finish(ready, result, lexicon, config, options, seed=seed)
 
