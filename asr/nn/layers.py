@@ -32,7 +32,7 @@ class Network(nn.Module):
     (batch, frames, dim), whatever stands after an utterance's end, and lengths int64 (batch,), at least 1 each;
     it returns what its last layer, `output`, sees: rows (batch, ceil(frames / subsampling), width), of which row i is
     about input frame i * subsampling. `forward` then gives unnormalised log scores (batch, rows, n_outputs). A network
-    whose end is not such a layer defines `forward` itself, and nothing can be trained on its rows. What stands in rows
+    whose end is not such a layer defines `forward` itself, and no decoder can look at its rows. What stands in rows
     beyond `output_lengths(lengths)` is not used.
 
     context: input frames on each side that an output depends on, which training in chunks gives it; where it is

@@ -431,23 +431,3 @@ def test_interrupted_and_resumed_it_ends_with_the_same_bits(planted, tmp_path):
     other, *rest = joint_of(planted, ctc_weight=0.5)
     with pytest.raises(ModelError, match="of a training with other loss options"):
         train_network(other, *rest, KILLED, folder=tmp_path / "cut")
-
-
-def test_two_processes_share_a_batch_as_one(planted):
-    """Gradients of two halves, added as processes do, are those of the whole batch."""
-    network, loss, examples, _ = joint_of(planted)
-    network.eval()
-    network.encoder.requires_grad_(False)
-    features = [torch.from_numpy(examples.features[u]) for u in list(examples.features)[:4]]
-    lengths = torch.tensor([len(x) for x in features])
-    batch = torch.nn.utils.rnn.pad_sequence(features, batch_first=True)
-    targets = [examples.targets[u] for u in list(examples.features)[:4]]
-
-    def gradients(places):
-        network.zero_grad()
-        out = (lengths[places] + 2) // 3
-        loss(network(batch[places], lengths[places]), out, [targets[i] for i in places]).total.backward()
-        return [p.grad.clone() for p in network.decoder.parameters()]
-
-    for a, b, c in zip(gradients([0, 1, 2, 3]), gradients([0, 2]), gradients([1, 3]), strict=True):
-        torch.testing.assert_close(a, b + c, rtol=1e-4, atol=1e-4)
