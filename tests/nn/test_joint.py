@@ -36,7 +36,7 @@ from asr.nn.ctc.joint_training import JointOptions, train_joint
 from asr.nn.ctc.training import SEARCH, CtcOptions
 from asr.nn.options import SpecAugmentOptions, TrainingOptions
 from asr.nn.training import train_network
-from asr.training import Data
+from asr.training import Data, with_graph
 
 DIM = 6
 WORDS = {"papa": ("P", "A", "P", "A"), "tata": ("T", "A", "T", "A"), "ki": ("K", "I"), "aa": ("A", "A")}
@@ -344,6 +344,10 @@ def test_the_model_alone_is_one_of_ctc(planted, learnt):
     said = [greedy(log_posteriors(model.acoustic, ready[u]))[0].tolist() for u in HELD_OUT]
     assert sum(s != planted_units(planted, u) for s, u in zip(said, HELD_OUT, strict=True)) <= 2
     assert model.align_features(planted.raw[HELD_OUT[0]], planted.transcripts[HELD_OUT[0]]).words
+    pytest.importorskip("pynini")
+    recogniser = with_graph(model)
+    wrong = [u for u in HELD_OUT if recogniser.transcribe_features(planted.raw[u]).text != planted.transcripts[u]]
+    assert len(wrong) <= 1
 
 
 def test_saved_and_loaded_it_says_the_same(planted, learnt, tmp_path):
