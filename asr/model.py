@@ -285,6 +285,7 @@ class Model:
     def _aligned_by_ctc(self, features: np.ndarray, words: list[int]) -> Transcript:
         """The same of a model without HMMs: each word as its first pronunciation has it."""
         from .ctc.align import ctc_align
+        from .network_directory import log_posteriors
 
         units = [phone for word in words for phone in self.lexicon.pronunciations(word)[0]]
         found = ctc_align(log_posteriors(self.acoustic, features), units)
@@ -343,16 +344,6 @@ class Model:
             text = json.dumps({**description, "files": files}, indent=2, ensure_ascii=False)
             (temporary / "model.json").write_text(text + "\n", encoding="utf-8")
         return Path(directory)
-
-
-def log_posteriors(acoustic: AcousticModel, features: np.ndarray) -> np.ndarray:
-    """float32 (n_rows, n_columns): log-probabilities of a network, without what its priors take from them.
-
-    features: float32 (n_frames, dim) of one utterance, after the whole pipeline.
-    """
-    scores = acoustic.log_likelihoods(features)
-    log_priors, scale = getattr(acoustic, "log_priors", None), getattr(acoustic, "prior_scale", 0.0)
-    return scores if log_priors is None or not scale else scores + np.float32(scale) * log_priors
 
 
 def load(model: str | os.PathLike) -> Model:

@@ -5,11 +5,14 @@ onnxruntime runs without torch; am.npz has the logarithms of the pdfs' prior pro
 import importlib.util
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 
 from .errors import ModelError
+
+if TYPE_CHECKING:
+    from .model import AcousticModel
 
 TORCH_FILE, ONNX_FILE = "am.safetensors", "am.onnx"
 
@@ -51,6 +54,16 @@ def likelihoods(
         scores = scores - np.float32(prior_scale) * log_priors
     scores = scores if pdfs is None else scores[:, np.asarray(pdfs, np.int64)]
     return np.ascontiguousarray(scores, np.float32)
+
+
+def log_posteriors(acoustic: "AcousticModel", features: np.ndarray) -> np.ndarray:
+    """float32 (n_rows, n_columns): log-probabilities of a network, without what its priors take from them.
+
+    features: float32 (n_frames, dim) of one utterance, after the whole pipeline.
+    """
+    scores = acoustic.log_likelihoods(features)
+    log_priors, scale = getattr(acoustic, "log_priors", None), getattr(acoustic, "prior_scale", 0.0)
+    return scores if log_priors is None or not scale else scores + np.float32(scale) * log_priors
 
 
 def check_input(features: np.ndarray, dim: int) -> np.ndarray:

@@ -21,11 +21,18 @@ from .lang.lexicon import Lexicon
 from .lang.sources import LETTERS, BuiltLexicon, build_lexicon
 from .lang.subwords import JOIN, Parts, frequent_words, take_apart, vowels_of
 from .lm.text import read_sentences
+from .nn import require_torch
 from .training import has_pynini
 
 logger = logging.getLogger(__name__)
 
 Vocabulary = Literal["closed", "open"]
+
+CTC = "ctc"
+"""The stage that stands for all of the ladder: a network without HMMs."""
+
+MFCC = {"kind": "mfcc", "options": {"use_energy": False}}
+FILTERS = {"kind": "fbank", "options": {"num_mel_bins": 40}}
 
 FEWEST = 10  # utterances of a corpus that is split in two
 MOST_HELD_OUT = 300  # utterances, unless more are asked for
@@ -82,12 +89,16 @@ def planned(
     sources: of pronunciations, see build_lexicon. text: a file with more sentences for the language model.
     held_out: a number of utterances, or `speaker:NAME` with one name or several separated by commas; a tenth of the
         utterances, at most 300, if empty. Which utterances, is up to their ids alone.
+    stages: of the ladder (asr.ladder.STAGES), or ctc alone, which is a network without HMMs and needs torch.
     order: of the n-grams; None: 3, or 4 where words are in parts.
     vocabulary: "closed": what can be recognised are the words of the transcripts and the text; "open": these, and new
         ones made of their syllables. That needs words that are said as they are spelled: one source, of letters.
     Raises AsrError for whatever would make training fail later.
     """
-    check_stages(stages)
+    if tuple(stages) == (CTC,):
+        require_torch()
+    else:
+        check_stages(stages)
     _check_vocabulary(vocabulary, sources)
     if not has_pynini():
         raise GraphError(
@@ -116,8 +127,8 @@ def planned(
         )
     order = order or (3 if parts is None else 4)
     plan = Plan(
-        train, kept, by_speaker, lexicon, oov, tuple(sentences), _pipeline(corpus), tuple(stages), order, tuple(notes),
-        parts,
+        train, kept, by_speaker, lexicon, oov, tuple(sentences), _pipeline(corpus, stages), tuple(stages), order,
+        tuple(notes), parts,
     )  # fmt: skip
     logger.info("planned: %s", "; ".join(notes))
     return plan
@@ -164,11 +175,11 @@ def _of_heard_phones(built: BuiltLexicon, said: Sequence[str]) -> tuple[Lexicon,
     return replace(lexicon, entries=tuple(e for e in lexicon.entries if e.word not in left)), unheard
 
 
-def _pipeline(corpus: Corpus) -> FeaturePipeline:
-    """MFCC of the recordings, or the features that the corpus brings along where it has no recordings; normalised."""
+def _pipeline(corpus: Corpus, stages: Sequence[str]) -> FeaturePipeline:
+    """MFCC of the recordings, log mel filters for CTC, or features that a corpus without recordings brings along."""
     mean = {"kind": "cmvn", "mode": "speaker"}
     if any(u.audio is not None for u in corpus):
-        return FeaturePipeline(_rate(corpus), ({"kind": "mfcc", "options": {"use_energy": False}}, mean))
+        return FeaturePipeline(_rate(corpus), (FILTERS if CTC in stages else MFCC, mean))
     from .features.archive import read_matrix
 
     first = next((u.features for u in corpus if u.features is not None), None)

@@ -2,12 +2,14 @@
 
 import html
 import logging
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from . import lm
+from .ctc.tokens import CtcTokens
 from .errors import AsrError, CorpusError
 from .graph.grammar import arpa_grammar
 from .ladder import Sizes, hours_of
@@ -15,8 +17,10 @@ from .lang.entries import nfc
 from .lang.lexicon import Lexicon
 from .lang.subwords import JOIN, open_model, rewritten
 from .model import Model, Transcript, load
-from .own_data import Plan
+from .nn.options import SpecAugmentOptions, TrainingOptions
+from .own_data import CTC, FILTERS, Plan
 from .recipe import Run
+from .recipe.networks import CtcPlan, make_network, read_training
 from .recipe.rungs import make_rung
 from .recipe.tasks import extract_features, read_json, usable, write_json, write_pairs
 from .scoring import read_transcripts, score
@@ -37,6 +41,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("asr.recipe")  # what is shown while stages are made
 
 SCALES, PENALTIES = (0.05, 0.0667, 0.0833, 0.1, 0.125), (-2.0, 0.0, 2.0, 4.0, 7.0)
+CTC_SCALES = (0.4, 0.6, 0.8, 1.0, 1.3)
 SHORT = 300.0  # seconds of speech below which a warning says that little can be expected
 
 
@@ -98,7 +103,9 @@ def train_recogniser(plan: Plan, out: Path, *, seed: int = 0, n_jobs: int = 1) -
     }
     common |= {"seed": seed, "n_jobs": n_jobs}
     last = data
-    for stage in plan.stages:
+    if plan.stages == (CTC,):
+        last = _ctc_stage(run, common, hours)
+    for stage in plan.stages if plan.stages != (CTC,) else ():
         last = run.stage(stage, make_rung, {**common, "stage": stage, "previous": None if last == data else last})
     spoken = {"lexicon": vocabulary, "said": list(plan.train.transcripts().values()), "order": plan.order}
     spoken |= {"parts": plan.parts.words if plan.parts else {}}
@@ -108,6 +115,29 @@ def train_recogniser(plan: Plan, out: Path, *, seed: int = 0, n_jobs: int = 1) -
     graph = run.stage("graph", make_graph, compiled)
     held_out = run.stage("held-out", score_held_out, {"data": data, "ids": ids["held"], "graph": graph})
     return _finished(plan, out, held_out, last, hours, seed)
+
+
+def ctc_plan(hours: float) -> CtcPlan:
+    """The network that suits so many hours of speech: an LSTM in both directions, trained the longer the less there is.
+
+    With an hour 30 epochs, with 4.5 hours 14, with 15 minutes 60.
+    """
+    epochs = round(min(60, max(10, 30 / max(hours, 0.01) ** 0.5)))
+    masks = SpecAugmentOptions(time_masks=2, max_time_frames=15, max_time_part=0.1)
+    training = TrainingOptions(
+        max_epochs=epochs, patience=0, schedule="cosine", batch_frames=4096, mixed_precision=True, spec_augment=masks
+    )
+    network = {"kind": "recurrent", "layers": 3, "width": 192, "context": 2, "subsampling": 3, "dropout": 0.3}
+    return CtcPlan(network=network, training=training, front_end=FILTERS)
+
+
+def _ctc_stage(run: Run, common: Mapping[str, Any], hours: float) -> Path:
+    """A network without HMMs. Every 20th training utterance tells the best epoch: those held out stay new to it."""
+    ids, n_jobs = common["ids"], common["n_jobs"]
+    inputs = {name: common[name] for name in ("data", "pipeline", "seed")}
+    inputs |= {"ids": [u for i, u in enumerate(ids) if i % 20], "held_out": ids[::20], "below": common["lexicon"]}
+    inputs |= {"plan": ctc_plan(hours), "n_jobs": n_jobs if n_jobs > 0 else os.cpu_count() or 1}
+    return run.stage(CTC, make_network, inputs)
 
 
 def make_lm(
@@ -157,7 +187,8 @@ def score_held_out(folder: Path, data: Path, ids: Sequence[str], graph: Path) ->
     """
     model, whole = load(graph / "model"), usable(data, ids)
     halves = [whole.select(ids[k::2]) for k in range(2)] if len(ids) > 1 else [whole]
-    grid = {"acoustic_scales": SCALES, "insertion_penalties": PENALTIES}
+    scales = CTC_SCALES if isinstance(model.transitions, CtcTokens) else SCALES
+    grid = {"acoustic_scales": scales, "insertion_penalties": PENALTIES}
     tables = [tune_decoding(model, half, **grid, unit="char") for half in halves]
     together: dict[str, Transcript] = {}
     alone: dict[str, Transcript] = {}
@@ -216,10 +247,12 @@ def _finished(plan: Plan, out: Path, tested: Path, rung: Path, hours: float, see
 def _card(plan: Plan, outcome: Outcome) -> str:
     """README.md of the model."""
     notes = "\n".join(f"- {note}" for note in plan.notes)
+    n_outputs, n_gauss = outcome.sizes
+    size = f"{n_outputs} pdfs, {n_gauss} Gaussians" if n_gauss else f"a network of {n_outputs} outputs"
     return (
         f"# A recogniser of {plan.lexicon.n_words} words{' and new ones' if plan.parts else ''}\n\n"
         f"Trained by `asr train` ({', '.join(plan.stages)}) on {60 * outcome.hours:.1f} minutes of speech; "
-        f"{outcome.sizes[0]} pdfs, {outcome.sizes[1]} Gaussians.\n\n{notes}\n\n"
+        f"{size}.\n\n{notes}\n\n"
         f"Errors on the utterances held out:\n\n```\n{outcome.table()}\n```\n"
     )
 
@@ -238,6 +271,7 @@ def _report(
         Section,
         check_plotting,
         confusion_section,
+        network_section,
         run_facts,
         speaker_section,
         utterance_section,
@@ -254,7 +288,7 @@ def _report(
     sections = [
         Section("Results", f'<div class="scroll"><pre>{html.escape(outcome.table())}</pre></div>'),
         Section("The data", "<ul>" + "".join(f"<li>{html.escape(note)}</li>" for note in plan.notes) + "</ul>"),
-        _passes(plan, rung),
+        _passes(plan, rung) if plan.stages != (CTC,) else network_section(read_training(rung)),
         _tuning(tested),
         *([speaker_section(by_speaker)] if len(by_speaker) < len(plan.held_out) else []),
         confusion_section(counted.confusions),

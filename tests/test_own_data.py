@@ -155,6 +155,36 @@ def test_the_same_call_goes_on_where_it_stopped(trained, corpus, tmp_path, monke
     assert "mono: there already" in caplog.text and asr.load(tmp_path / "out" / "model").aligner is None
 
 
+def test_a_network_without_hmms_is_trained_transcribes_and_learns_new_words(corpus, tmp_path, monkeypatch):
+    pytest.importorskip("torch")
+    pytest.importorskip("pynini")
+    from asr.nn.options import TrainingOptions
+    from asr.own_training import ctc_plan
+
+    assert [ctc_plan(hours).training.max_epochs for hours in (0.1, 1.0, 4.5, 100.0)] == [60, 30, 14, 10]
+    training = TrainingOptions(max_epochs=30, batch_frames=512, learning_rate=0.01, schedule="cosine", patience=0)
+    network = {"kind": "recurrent", "layers": 1, "width": 32, "context": 2, "subsampling": 3, "dropout": 0.0}
+    small = replace(ctc_plan(1.0), training=training, network=network)
+    monkeypatch.setattr("asr.own_training.ctc_plan", lambda hours: small)
+    plan, out = planned(Corpus.read(corpus), held_out="24", stages=("ctc",)), tmp_path / "out"
+    outcome = train_recogniser(plan, out)
+    wer, _ = outcome.rows["each recording alone"]
+    assert wer < 30 and "a network of 8 outputs" in (outcome.model / "README.md").read_text()
+    model = asr.load(outcome.model)
+    folder = planted(tmp_path / "new", 6, seed=9)
+    recordings, failures = find_recordings([folder])
+    assert len(recordings) == 6 and not failures
+    found = {r.id: result for r, result in transcribe_all(model, recordings)}
+    texts = {p.stem: p.read_text() for p in folder.rglob("*.txt")}
+    assert score(texts, {u: t.text for u, t in found.items()}).rate < 40
+    aligned = model.align_features(np.load(next(folder.rglob("u9-000.npy"))), texts["u9-000"])
+    assert aligned.text == texts["u9-000"] and all(w.start < w.end for w in aligned.words)
+    more, lost = with_words(model, [*WORDS, "decaf"], ["letters"])
+    assert not lost and "decaf" in more.lexicon and more.graph is not None
+    with pytest.raises(ConfigError, match="begin with mono"):
+        planned(Corpus.read(corpus), stages=("tri",))
+
+
 def test_an_open_vocabulary_recognises_words_that_nobody_trained(corpus, tmp_path, monkeypatch):
     """Every word in syllables: a new word of known ones comes out whole, with its times."""
     monkeypatch.setattr("asr.own_data.FEWEST_WHOLE", 10**6)

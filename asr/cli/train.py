@@ -56,7 +56,7 @@ def train(
         typer.Option("--order", metavar="N", min=1, max=6, help="Words in the longest n-grams; 3, open 4."),
     ] = None,
     stages: Annotated[
-        str, typer.Option("--stages", metavar="LIST", help="How far up the ladder.")
+        str, typer.Option("--stages", metavar="LIST", help="How far up the ladder; or ctc: a network without HMMs.")
     ] = "mono,tri,lda-mllt,sat",
     held_out: Annotated[
         str,
@@ -81,6 +81,7 @@ def train(
       asr train recordings/ mine --speaker '^[^_]+' --lm-text sentences.txt
       asr train recordings/ mine --vocabulary open
       asr train data/train mine --lexicon cmudict --lexicon g2p --stages mono,tri
+      asr train recordings/ mine --stages ctc
     """
     if lexicon and units:
         raise typer.BadParameter("--units letters is --lexicon letters; give one of the two", param_hint="--units")

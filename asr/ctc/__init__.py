@@ -7,6 +7,17 @@ column p the unit (phone, letter, word piece) with the id p. No torch is needed 
 from .align import CtcAlignment, ctc_align
 from .greedy import greedy
 from .prefix import Prefix, PrefixOptions, PrefixSearch
+from .skipping import decode_spoken_rows, rows_to_search
 from .tokens import CtcTokens
 
-__all__ = ["CtcAlignment", "CtcTokens", "Prefix", "PrefixOptions", "PrefixSearch", "ctc_align", "greedy"]
+__all__ = [
+    "CtcAlignment",
+    "CtcTokens",
+    "Prefix",
+    "PrefixOptions",
+    "PrefixSearch",
+    "ctc_align",
+    "decode_spoken_rows",
+    "greedy",
+    "rows_to_search",
+]

@@ -76,12 +76,17 @@ def in_words(pipeline: "FeaturePipeline") -> str:
     >>> from asr.features.pipeline import FeaturePipeline
     >>> in_words(FeaturePipeline(8000, ({"kind": "mfcc"}, {"kind": "delta", "order": 2})))
     '13 MFCC every 10 ms from 25 ms at 8000 Hz, derivatives up to order 2: 39 values'
+    >>> in_words(FeaturePipeline(8000, ({"kind": "mfcc", "pitch": {}},)))
+    '13 MFCC with pitch and voicing every 10 ms from 25 ms at 8000 Hz: 16 values'
     """
+    from ..features.pitch import PITCH_DIM
+
     first, *rest = pipeline.steps
     if first["kind"] in _FRONT_ENDS:
         options = pipeline.options
         with_pitch = " with pitch and voicing" if "pitch" in first else ""
-        name = f"{pipeline.raw_dim} {_FRONT_ENDS[first['kind']]}{with_pitch}"
+        n_pitch = PITCH_DIM if "pitch" in first else 0
+        name = f"{pipeline.raw_dim - n_pitch} {_FRONT_ENDS[first['kind']]}{with_pitch}"
         name += f" every {options.frame_shift:g} ms from {options.frame_length:g} ms at {pipeline.sample_rate} Hz"
     else:
         name = f"{pipeline.raw_dim} values given with the corpus, one frame every {1000 * pipeline.frame_shift:g} ms"

@@ -13,7 +13,8 @@ from ..ctc.greedy import greedy
 from ..ctc.prefix import PrefixOptions, PrefixSearch
 from ..features.table import FeatureTable
 from ..lang.letters import LetterTable
-from ..model import Model, load, log_posteriors
+from ..model import Model, load
+from ..network_directory import log_posteriors
 from ..scoring import score
 from .grammars import Grammar, with_references
 from .tasks import read_json, usable, write_json, write_pairs

@@ -178,3 +178,41 @@ def test_the_graph_needs_a_blank_between_equal_units(lexicon):
     assert [lexicon.words.name(int(w)) for w in decoder.decode(log_probs).words] == ["a"]
     log_probs[1, [0, a]] = -0.01, -9.0
     assert [lexicon.words.name(int(w)) for w in decoder.decode(log_probs).words] == ["a", "a"]
+
+
+def test_rows_of_blanks_are_not_searched_and_nothing_changes(lexicon):
+    pytest.importorskip("pynini")
+    from asr.ctc import decode_spoken_rows, rows_to_search
+    from asr.decoding import SearchOptions, ViterbiDecoder
+    from asr.graph.grammar import word_loop
+    from asr.graph.tlg import compile_tlg
+
+    tokens = CtcTokens(lexicon.n_phones)
+    decoder = ViterbiDecoder(
+        compile_tlg(lexicon, word_loop(lexicon), tokens), tokens.pdf_of_id, SearchOptions(beam=50.0, acoustic_scale=1.0)
+    )
+    n_kept = 0
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        x = rng.normal(size=(60, tokens.n_pdfs)).astype(np.float32)
+        x[:, 0] += np.where(rng.random(60) < 0.7, 12.0, 0.0)  # most rows are blanks beyond doubt
+        x[:, lexicon.phones["SIL"]] = -50.0
+        log_probs = x - np.log(np.exp(x).sum(axis=1, keepdims=True))
+        kept = rows_to_search(log_probs, 0.99)
+        n_kept += len(kept)
+        whole, short = decoder.decode(log_probs), decode_spoken_rows(decoder, log_probs, log_probs, 0.99)
+        np.testing.assert_array_equal(short.words, whole.words)
+        assert len(short.labels) == 60 and said(short.labels - 1) == said(whole.labels - 1)
+        np.testing.assert_array_equal(rows_to_search(log_probs, 1.0), np.arange(60))
+    assert n_kept < 0.6 * 600
+    with pytest.raises(ModelError, match="need 0"):
+        rows_to_search(np.zeros((1, 2), np.float32), 0.2)
+
+
+def test_one_blank_stays_between_equal_units():
+    from asr.ctc import rows_to_search
+
+    blank, unit = [-0.001, -9.0], [-9.0, -0.001]
+    rows = np.array([unit, blank, blank, blank, unit, unit, blank, blank], np.float32)
+    assert rows_to_search(rows).tolist() == [0, 1, 4, 5, 6]
+    assert len(rows_to_search(np.zeros((0, 2), np.float32))) == 0
