@@ -14,7 +14,8 @@ from asr.features.pipeline import FeaturePipeline
 from asr.features.table import FeatureTable
 from asr.lang.lexicon import Lexicon
 from asr.lm import train as train_lm
-from asr.model import Model, load, log_posteriors
+from asr.model import Model, load
+from asr.network_directory import log_posteriors
 from asr.nn import (
     AttentionConfig,
     CnnConfig,
