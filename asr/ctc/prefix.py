@@ -87,7 +87,7 @@ class PrefixSearch:
         self.tokens, self.lm = tuple(tokens), lm
         self.options = options if options is not None else PrefixOptions()
         self._kernels = kernels
-        self._words = _words(self.tokens, lm)
+        self._words = words_of_tokens(self.tokens, lm)
         self._model = StateTable.of(lm) if lm is not None else _no_model()
         o, k = self.options, kernels
         self._weight = o.lm_weight if lm is not None else 0.0
@@ -180,8 +180,11 @@ class PrefixSearch:
         return Prefix(tokens, score, ctc, lm, frames)
 
 
-def _words(tokens: tuple[str, ...], lm: NgramModel | None) -> np.ndarray:
-    """int32 (1 + n_tokens,): the model's word for each column."""
+def words_of_tokens(tokens: tuple[str, ...], lm: NgramModel | None) -> np.ndarray:
+    """int32 (1 + n_tokens,): the model's word for each column; 0 for the blank, and everywhere without a model.
+
+    Raises LanguageModelError for tokens that the model does not have; ModelError for a name that is there twice.
+    """
     if len(set(tokens)) != len(tokens):
         twice = next(name for i, name in enumerate(tokens) if name in tokens[:i])
         raise ModelError(f"token {twice!r} is there twice; each column after the blank needs a name of its own")

@@ -28,14 +28,14 @@ class Attention(Network):
         self.output = nn.Linear(config.width, n_outputs)
         initialise(self, config)
 
-    def forward(self, features: Tensor, lengths: Tensor) -> Tensor:
+    def encode(self, features: Tensor, lengths: Tensor) -> Tensor:
         x, mask = self.start(features, lengths)
         x, mask = self.input(splice(x, self.window, self.subsampling)), mask[:, :: self.subsampling]
         x = self.dropout(x + positions(x.shape[1], x.shape[2], x.device))
         keys = mask[:, None, None, :, 0]
         for layer in self.layers:
             x = layer(x, keys)
-        return self.output(self.norm(x))
+        return self.norm(x)
 
 
 class EncoderLayer(nn.Module):

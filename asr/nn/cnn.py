@@ -33,7 +33,7 @@ class Cnn(Network):
         self.output = nn.Linear(config.width, n_outputs)
         initialise(self, config)
 
-    def forward(self, features: Tensor, lengths: Tensor) -> Tensor:
+    def encode(self, features: Tensor, lengths: Tensor) -> Tensor:
         x, mask = self.start(features, lengths)
         x = x.unflatten(2, (self.maps, -1)).transpose(2, 3)
         for picture in self.pictures:
@@ -41,7 +41,7 @@ class Cnn(Network):
         x = x.flatten(2)
         for layer in self.layers:
             x, mask = layer(x, mask)
-        return self.output(x)
+        return x
 
 
 class Convolution(nn.Module):

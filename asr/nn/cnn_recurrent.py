@@ -43,7 +43,7 @@ class CnnRecurrent(Network):
         self.output = nn.Linear(width, n_outputs)
         initialise(self, config)
 
-    def forward(self, features: Tensor, lengths: Tensor) -> Tensor:
+    def encode(self, features: Tensor, lengths: Tensor) -> Tensor:
         x, mask = self.start(features, lengths)
         x, beside = x[..., : x.shape[-1] - self.beside], x[..., x.shape[-1] - self.beside :]
         x = x.unflatten(2, (self.maps, -1)).transpose(2, 3)
@@ -53,4 +53,4 @@ class CnnRecurrent(Network):
         x, mask = splice(x, self.window, self.subsampling), mask[:, :: self.subsampling]
         for layer, norm in zip(self.layers, self.norms, strict=True):
             x = self.dropout(norm(layer(x, mask), mask))
-        return self.output(x)
+        return x

@@ -28,22 +28,34 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
 class Network(nn.Module):
     """What training, decoding and export know of a network; the base of all of them, and of your own.
 
-    A subclass is made with (config, dim, n_outputs) and defines `forward(features, lengths)`: features float32
+    A subclass is made with (config, dim, n_outputs) and defines `encode(features, lengths)`: features float32
     (batch, frames, dim), whatever stands after an utterance's end, and lengths int64 (batch,), at least 1 each;
-    it returns unnormalised log scores (batch, ceil(frames / subsampling), n_outputs), of which row i is about
-    input frame i * subsampling. What stands in rows beyond `output_lengths(lengths)` is not used.
+    it returns what its last layer, `output`, sees: rows (batch, ceil(frames / subsampling), width), of which row i is
+    about input frame i * subsampling. `forward` then gives unnormalised log scores (batch, rows, n_outputs). A network
+    whose end is not such a layer defines `forward` itself, and no decoder can look at its rows. What stands in rows
+    beyond `output_lengths(lengths)` is not used.
 
     context: input frames on each side that an output depends on, which training in chunks gives it; where it is
         unlimited, as many as are enough.
     """
+
+    output: nn.Linear
 
     def __init__(self, dim: int, n_outputs: int, subsampling: int = 1, context: int = 40):
         super().__init__()
         self.dim, self.n_outputs, self.subsampling, self.context = dim, n_outputs, subsampling, context
         self.normalize = Normalize(dim)
 
+    def encode(self, features: Tensor, lengths: Tensor) -> Tensor:
+        """The rows (batch, ceil(frames / subsampling), width) below the output layer."""
+        raise NotImplementedError(f"{type(self).__name__} defines neither encode nor forward")
+
+    def forward(self, features: Tensor, lengths: Tensor) -> Tensor:
+        """Unnormalised log scores (batch, ceil(frames / subsampling), n_outputs)."""
+        return self.output(self.encode(features, lengths))
+
     def start(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """The normalised features with zeros after each utterance's end, and the mask: the first line of a forward."""
+        """The normalised features with zeros after each utterance's end, and the mask: what `encode` begins with."""
         mask = frame_mask(lengths, features.shape[1])
         return zero_padding(self.normalize(features), mask), mask
 

@@ -27,12 +27,12 @@ class Recurrent(Network):
         self.output = nn.Linear(width, n_outputs)
         initialise(self, config)
 
-    def forward(self, features: Tensor, lengths: Tensor) -> Tensor:
+    def encode(self, features: Tensor, lengths: Tensor) -> Tensor:
         x, mask = self.start(features, lengths)
         x, mask = splice(x, self.window, self.subsampling), mask[:, :: self.subsampling]
         for layer, norm in zip(self.layers, self.norms, strict=True):
             x = self.dropout(norm(layer(x, mask), mask))
-        return self.output(x)
+        return x
 
 
 class RecurrentLayer(nn.Module):

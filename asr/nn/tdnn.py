@@ -22,11 +22,11 @@ class Tdnn(Network):
         self.output = nn.Linear(config.width, n_outputs)
         initialise(self, config)
 
-    def forward(self, features: Tensor, lengths: Tensor) -> Tensor:
+    def encode(self, features: Tensor, lengths: Tensor) -> Tensor:
         x, mask = self.start(features, lengths)
         for layer in self.layers:
             x, mask = layer(x, mask)
-        return self.output(x)
+        return x
 
 
 class Factorised(nn.Module):

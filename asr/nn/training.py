@@ -335,7 +335,9 @@ class _Run:
 
     def _identity(self) -> dict[str, Any]:
         """What an interrupted training must have in common with this one to go on as this one."""
+        named = getattr(self.loss, "identity", None)  # of a loss that can be set in several ways
         return {
+            **({"loss options": named} if named else {}),
             "training": self.train_set.fingerprint(),
             "held-out": self.held_out.fingerprint(),
             "options": {k: v for k, v in asdict(self.options).items() if k not in _MAY_CHANGE},
@@ -363,9 +365,9 @@ class _Run:
         if state is None:
             return
         identity = self._identity()
-        wrong = [name for name, value in state["identity"].items() if value != identity[name]]
+        wrong = [name for name, value in state["identity"].items() if value != identity.get(name)]
         if wrong:
-            what = "options" if wrong[0] == "options" else f"{wrong[0]} utterances"
+            what = wrong[0] if wrong[0].endswith("options") else f"{wrong[0]} utterances"
             raise ModelError(
                 f"{self.stem}.json: the checkpoint of a training with other {what}; remove it, or use another folder"
             )

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,8 +12,10 @@ import torch
 
 from asr.errors import ConfigError
 from asr.features.table import FeatureTable
-from asr.nn import DnnConfig, build
+from asr.nn import DnnConfig, RecurrentConfig, build
 from asr.nn.batches import Examples
+from asr.nn.ctc.attention import DecoderConfig
+from asr.nn.ctc.joint import JointLoss, JointNetwork
 from asr.nn.losses import FrameCrossEntropy
 from asr.nn.options import SpecAugmentOptions, TrainingOptions
 from asr.nn.parallel import is_worker, join_group, launch, leave_group, parse_gpus, run_workers
@@ -46,7 +48,18 @@ def train_cases(folder):
         train, held_out = examples_of(21, 1), examples_of(5, 2)
         result = train_network(network, FrameCrossEntropy(), train, held_out, options, folder=folder / name)
         curves[name] = [asdict(point) for point in result.curves]
+    curves["joint"] = [asdict(point) for point in train_joint_case(folder / "joint").curves]
     return curves
+
+
+def train_joint_case(folder):
+    """CTC and attention: the loss has weights of its own, and targets are whole utterances' units."""
+    config = RecurrentConfig(layers=1, width=8, context=0, dropout=0.0, normalization="batch")
+    network = JointNetwork(build(config, DIM, N_OUTPUTS), DecoderConfig(8, 4, 6, channels=2, reach=1, dropout=0.0))
+    sets = examples_of(21, 1), examples_of(5, 2)
+    spoken = [replace(s, targets={u: tuple((1 + y[::9] % 5).tolist()) for u, y in s.targets.items()}) for s in sets]
+    options = TrainingOptions(max_epochs=3, batch_frames=300)
+    return train_network(network, JointLoss(network), *spoken, options, folder=folder)
 
 
 def test_two_processes_have_the_curves_of_one(tmp_path):

@@ -19,9 +19,10 @@ from ...speeds import speed_prefix
 from ...training import Data
 from ..acoustic import NetworkAcoustic
 from ..batches import Examples
+from ..layers import Network
 from ..networks import NetworkConfig, build
 from ..options import TrainingOptions
-from ..training import train_network
+from ..training import TrainingResult, train_network
 from .loss import CtcLoss
 
 _logger = logging.getLogger(__name__)
@@ -76,36 +77,75 @@ def train_ctc(
     Raises CorpusError where nothing is left to train on, AsrError without torch.
     """
     options = options or CtcOptions()
-    tokens = CtcTokens(lexicon.n_phones)
+    ready = prepare(data, lexicon, config, pipeline=pipeline, held_out=held_out, copies=copies, seed=seed)
+    result = train_network(
+        ready.network, CtcLoss(ready.tokens.n_pdfs), ready.examples, ready.held_out,
+        replace(options.training, seed=seed), folder=folder / "network", device=device, progress=progress,
+    )  # fmt: skip
+    return finish(ready, result, lexicon, config, options, seed=seed)
+
+
+@dataclass(frozen=True, eq=False)
+class Ready:
+    """What `prepare` made: all that a training needs besides its loss.
+
+    pipeline: with the prior of the data. network: with the statistics of its input. examples, held_out: utterances with
+    their units. failures: utterance id -> why it is in neither.
+    """
+
+    pipeline: FeaturePipeline
+    tokens: CtcTokens
+    network: Network
+    examples: Examples
+    held_out: Examples
+    failures: dict[str, str]
+
+
+def prepare(
+    data: Data,
+    lexicon: Lexicon,
+    config: NetworkConfig,
+    *,
+    pipeline: FeaturePipeline,
+    held_out: Sequence[str],
+    copies: Mapping[float, Data] | None = None,
+    seed: int = 0,
+) -> Ready:
+    """Features, units and a network with initial weights. The arguments are those of `train_ctc`, and the errors."""
+    copies, tokens = copies or {}, CtcTokens(lexicon.n_phones)
     pipeline = pipeline.with_prior([data.raw[u] for u in data.raw])
     units = units_of(data.references, lexicon)
-    table, failures = _trainable(data, pipeline, copies or {}, units, config.subsampling)
+    table, failures = _trainable(data, pipeline, copies, units, config.subsampling)
     apart = set(held_out)
-    train = [u for u in table if _original(u, copies or {}) not in apart]
+    train = [u for u in table if _original(u, copies) not in apart]
     rest = [u for u in table if u in apart]
     for name, ids in (("trained on", train), ("held out", rest)):
         if not ids:
             raise CorpusError(f"no utterance that is {name} has enough frames and known words; the network needs some")
-    targets = {u: units[_original(u, copies or {})] for u in table}
+    targets = {u: units[_original(u, copies)] for u in table}
     examples, others = (Examples(table.select(ids), targets, data.speakers) for ids in (train, rest))
     network = build(config, table.dim, tokens.n_pdfs, seed=seed)
     frames = examples.features.frames
     network.normalize.set_statistics(frames.mean(axis=0, dtype=np.float64), frames.std(axis=0, dtype=np.float64))
-    training = replace(options.training, seed=seed)
-    result = train_network(
-        network, CtcLoss(tokens.n_pdfs), examples, others, training,
-        folder=folder / "network", device=device, progress=progress,
-    )  # fmt: skip
+    return Ready(pipeline, tokens, network, examples, others, failures)
+
+
+def finish(
+    ready: Ready, result: TrainingResult, lexicon: Lexicon, config: NetworkConfig, options: CtcOptions, *, seed: int
+) -> Rung:
+    """The model of a network that has been trained, with its priors. The arguments are those of `train_ctc`."""
+    network, features, n_columns = ready.network.cpu(), ready.examples.features, ready.tokens.n_pdfs
     best = result.curves[result.best_epoch - 1]
     _logger.info(
         "CTC: %d frames, epoch %d is best: held-out loss %.4f a unit, %.1f %% of held-out units wrong",
-        len(frames), result.best_epoch, best.held_out_loss, 100 * (1 - best.held_out_accuracy),
+        len(features.frames), result.best_epoch, best.held_out_loss, 100 * (1 - best.held_out_accuracy),
     )  # fmt: skip
-    acoustic = NetworkAcoustic(network.cpu(), config, np.zeros(tokens.n_pdfs, np.float32), 0.0)
-    priors = mean_log_probs(acoustic, [table[u] for u in train[:: max(1, len(train) // _PRIOR_UTTERANCES)]])
-    acoustic = NetworkAcoustic(network, config, priors, options.prior_scale)
+    some = [features[u] for u in features.ids[:: max(1, len(features.ids) // _PRIOR_UTTERANCES)]]
+    plain = NetworkAcoustic(network, config, np.zeros(n_columns, np.float32), 0.0)
+    acoustic = NetworkAcoustic(network, config, mean_log_probs(plain, some), options.prior_scale)
     silent = replace(lexicon, silence_prob=0.0)
-    return Rung(Model(pipeline, silent, tokens, None, acoustic, None, SEARCH, seed), {}, failures, [])
+    model = Model(ready.pipeline, silent, ready.tokens, None, acoustic, None, SEARCH, seed)
+    return Rung(model, {}, ready.failures, [])
 
 
 def units_of(transcripts: Mapping[str, str], lexicon: Lexicon) -> dict[str, tuple[int, ...]]:

@@ -1,0 +1,75 @@
+"""CTC and attention trained together: everything from features and transcripts to a model of CTC and its decoder."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from ...errors import ConfigError
+from ...features.pipeline import FeaturePipeline
+from ...ladder import Rung
+from ...lang.lexicon import Lexicon
+from ...training import Data
+from ..networks import NetworkConfig
+from ..training import train_network
+from .attention import AttentionDecoder, DecoderConfig
+from .joint import JointLoss, JointNetwork
+from .training import CtcOptions, finish, prepare
+
+
+@dataclass(frozen=True)
+class JointOptions:
+    """How a network and its decoder are trained. Raises ConfigError for numbers out of range."""
+
+    ctc: CtcOptions = field(default_factory=CtcOptions)  # the training, and what its CTC outputs are used with
+    decoder: DecoderConfig = field(default_factory=DecoderConfig)
+    ctc_weight: float = 0.3  # of CTC's loss, above 0 and below 1; the decoder's has the rest
+    smoothing: float = 0.1  # of the decoder's targets: this part of a unit's probability goes to all evenly
+
+    def __post_init__(self) -> None:
+        if not 0 < self.ctc_weight < 1:
+            raise ConfigError(f"ctc_weight={self.ctc_weight}; need more than 0 and less than 1: 1 is `train_ctc`")
+        if not 0 <= self.smoothing < 1:
+            raise ConfigError(f"smoothing={self.smoothing}; need 0 to less than 1")
+
+
+@dataclass(frozen=True, eq=False)
+class JointRung:
+    """What a training made.
+
+    rung: the model of CTC, as `train_ctc` makes it: it can be used without the decoder.
+    decoder: for `asr.nn.ctc.joint_search.JointSearch`, with this model; `save_decoder` keeps it.
+    """
+
+    rung: Rung
+    decoder: AttentionDecoder
+
+
+def train_joint(
+    data: Data,
+    lexicon: Lexicon,
+    config: NetworkConfig,
+    options: JointOptions | None = None,
+    *,
+    pipeline: FeaturePipeline,
+    held_out: Sequence[str],
+    folder: Path,
+    copies: Mapping[float, Data] | None = None,
+    seed: int = 0,
+    device: str = "cpu",
+    progress: Callable[[int, int], None] | None = None,
+) -> JointRung:
+    """A CTC model of the phones of a lexicon, and an attention decoder of the same units above its last layer.
+
+    The arguments are those of `train_ctc`; the network must be one that has `encode`, as all of the toolkit's have.
+    Raises what `train_ctc` raises, and ModelError for another network, or where the folder holds a training with other
+    weights of the losses.
+    """
+    options = options or JointOptions()
+    ready = prepare(data, lexicon, config, pipeline=pipeline, held_out=held_out, copies=copies, seed=seed)
+    network = JointNetwork(ready.network, options.decoder, seed=seed)
+    result = train_network(
+        network, JointLoss(network, options.ctc_weight, options.smoothing), ready.examples, ready.held_out,
+        replace(options.ctc.training, seed=seed), folder=folder / "network", device=device, progress=progress,
+    )  # fmt: skip
+    network.cpu()
+    return JointRung(finish(ready, result, lexicon, config, options.ctc, seed=seed), network.decoder)
