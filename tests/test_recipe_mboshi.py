@@ -191,35 +191,37 @@ def test_networks_on_real_recordings(recipe, real_data, tmp_path):
 
 @pytest.mark.slow
 def test_ctc_on_real_recordings(recipe, real_data, tmp_path):
-    """A network without HMMs, its three ways of decoding, and that no ladder is climbed for it."""
+    """A network without HMMs, with an attention decoder, all ways of decoding, and that no ladder is climbed for it."""
     pytest.importorskip("torch")
     import asr
     from asr.recipe import read_results
     from asr.recipe.config import from_table
-    from asr.recipe.ctc_tests import PrefixGrid
+    from asr.recipe.ctc_tests import JointGrid, PrefixGrid
     from asr.recipe.ladder_ending import finish
-    from asr.recipe.networks import RNN_CTC, CtcPlan
+    from asr.recipe.networks import CTC_ATTENTION, JointPlan
 
     table = {
         "front_end": {"kind": "fbank", "options": {"num_mel_bins": 30}, "pitch": {}},
         "network": {"kind": "recurrent", "cell": "gru", "layers": 1, "width": 64, "subsampling": 3, "dropout": 0.1},
+        "decoder": {"width": 48, "attention": 32},
         "training": {"max_epochs": 14, "batch_frames": 1024, "learning_rate": 5e-3, "schedule": "cosine"},
         "search": {"acoustic_scales": [0.6, 1.0], "insertion_penalties": [-4.0, -2.0, 0.0], "beam": 12.0},
     }
-    plan = from_table(CtcPlan, table)
+    plan = from_table(JointPlan, table)
     bench, part, corpus = small_bench(recipe, real_data, tmp_path / "out")
-    bench, run = replace(bench, networks={RNN_CTC: plan}), bench.run
+    bench, run = replace(bench, networks={CTC_ATTENTION: plan}), bench.run
     grid = PrefixGrid((0.4, 0.8), (0.0, 0.5), beam_size=20)
-    tests = bench.ctc_tests(part, RNN_CTC, Grammar("units", 2, 0.1), plan.search, grid)
+    joint = JointGrid((0.2, 0.5), (0.2,), (0.0, 0.5), beam_size=4)
+    tests = bench.ctc_tests(part, CTC_ATTENTION, Grammar("units", 2, 0.1), plan.search, grid, joint)
     finish(run, "Mboshi", tests, LETTERS, corpus.speaker_of, 0)
     rows = {r.variant: r for r in read_results(run.folder / "results.json") if "tone" not in r.variant}
-    assert list(rows) == ["greedy", "prefix", "tlg"]
+    assert list(rows) == ["greedy", "prefix", "tlg", "joint"]
     assert all(r.features == "fbank-30-pitch" for r in rows.values())
     # With so little training the best path says next to nothing: 90 % are deletions. A language model helps at once.
-    assert rows["prefix"].value < rows["greedy"].value and rows["tlg"].value < rows["greedy"].value
+    assert all(rows[variant].value < rows["greedy"].value for variant in ("prefix", "tlg", "joint"))
     assert not list(run.folder.glob("dev-mono*"))
-    assert "rnn-ctc network" in (run.folder / "report.html").read_text(encoding="utf-8")
-    model = asr.load(run.folder / f"dev-{RNN_CTC}-units-graph" / "model")
+    assert "ctc-attention network" in (run.folder / "report.html").read_text(encoding="utf-8")
+    model = asr.load(run.folder / f"dev-{CTC_ATTENTION}-units-graph" / "model")
     u = part.test[0]
     heard = model.transcribe(corpus[u].audio)
     assert heard.words and all(0 <= w.start < w.end for w in heard.words)

@@ -1,4 +1,4 @@
-"""The stages that test a CTC model without its decoding graph: by its best path, and by prefix search."""
+"""The stages that test a CTC model without its graph: by its best path, by prefix search, with an attention decoder."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -33,10 +33,29 @@ class PrefixGrid:
     beam: float = 20.0
 
 
+@dataclass(frozen=True)
+class JointGrid:
+    """What joint search tries on held-out utterances, and how wide it is; see asr.nn.ctc.joint_search."""
+
+    attention_weights: tuple[float, ...] = (0.3, 0.5, 0.7)
+    lm_weights: tuple[float, ...] = (0.1, 0.3, 0.5)
+    insertion_bonuses: tuple[float, ...] = (0.0, 0.5, 1.0)
+    beam_size: int = 10
+
+    def tried(self) -> dict[str, tuple[float, ...]]:
+        """By the name of JointSearchOptions, in the order in which they are chosen."""
+        return {
+            "attention_weight": self.attention_weights,
+            "lm_weight": self.lm_weights,
+            "insertion_bonus": self.insertion_bonuses,
+        }
+
+
 def test_greedy(folder: Path, data: Path, ids: Sequence[str], trained: Path, letters: Path, grammar: Grammar) -> None:
     """What the best path of each utterance says: hypotheses.tsv, references.tsv and test.json."""
     model = load(trained / "model")
-    _tested(folder, data, ids, model, letters, grammar, lambda found: said_greedily(model, found), {})
+    said = lambda features: said_greedily(model, log_probs_of(model, features))  # noqa: E731
+    _tested(folder, data, ids, model, letters, grammar, said, {})
 
 
 def tune_prefix(
@@ -89,8 +108,74 @@ def test_prefix(
     options = PrefixOptions(
         beam_size=grid.beam_size, beam=grid.beam, lm_weight=best["lm_weight"], insertion_bonus=best["insertion_bonus"]
     )
-    search = lambda found: said_by_prefixes(model, units, found, options, n_jobs)  # noqa: E731
+    search = lambda features: said_by_prefixes(model, units, log_probs_of(model, features), options, n_jobs)  # noqa: E731
     _tested(folder, data, ids, model, letters, grammar, search, asdict(options))
+
+
+def tune_joint(
+    folder: Path,
+    data: Path,
+    ids: Sequence[str],
+    trained: Path,
+    language_model: Path,
+    letters: Path,
+    grammar: Grammar,
+    grid: JointGrid,
+    progress: Callable[[int, int], None],
+) -> None:
+    """tuning.json: held-out errors of attention weights, with the best of the language model's, then of bonuses."""
+    search = _joint_search(trained, language_model, grid)
+    held_out = with_references(usable(data, ids), grammar, LetterTable.load(letters))
+    features = held_out.normalised(load(trained / "model").features)
+    points: list[dict[str, float]] = []
+    chosen = {name: values[len(values) // 2] for name, values in grid.tried().items()}
+    for name, values in grid.tried().items():
+        for value in values:
+            point = {**chosen, name: value}
+            if not any({**p, **point} == p for p in points):
+                counted = score(held_out.references, search(features, point))
+                points.append({**point, "errors": counted.errors, "total": counted.total})
+                progress(len(points), sum(map(len, grid.tried().values())) - 2)
+        best = min(points, key=lambda p: p["errors"])
+        chosen = {name: best[name] for name in chosen}
+    write_json(folder / "tuning.json", points)
+
+
+def test_joint(
+    folder: Path,
+    data: Path,
+    ids: Sequence[str],
+    trained: Path,
+    language_model: Path,
+    tuned: Path,
+    letters: Path,
+    grammar: Grammar,
+    grid: JointGrid,
+) -> None:
+    """Joint search once over a test set, with what was best on held-out utterances; files as of `test_greedy`."""
+    best = min(read_json(tuned / "tuning.json"), key=lambda point: point["errors"])
+    point = {name: best[name] for name in grid.tried()}
+    search = _joint_search(trained, language_model, grid)
+    _tested(folder, data, ids, load(trained / "model"), letters, grammar, lambda found: search(found, point), point)
+
+
+def _joint_search(trained: Path, language_model: Path, grid: JointGrid) -> Callable[..., dict[str, str]]:
+    """(features, weights) -> what joint search says of each utterance."""
+    from ..nn.ctc.decoder_file import load_decoder
+    from ..nn.ctc.joint_search import JointSearch, JointSearchOptions
+
+    model, units = load(trained / "model"), lm.read_arpa(language_model / "lm.arpa.gz")
+    decoder, name = load_decoder(model, trained / "model"), model.lexicon.phones.name
+
+    def search(features: FeatureTable, weights: Mapping[str, float]) -> dict[str, str]:
+        options = JointSearchOptions(beam_size=grid.beam_size, **weights)
+        joint, found = JointSearch(model, decoder, units, options), dict[str, str]()
+        for u in features:
+            best = joint.search(features[u])
+            found[u] = " ".join(name(int(p)) for p in best[0].units) if best else ""
+        return found
+
+    return search
 
 
 def log_probs_of(model: Model, features: FeatureTable) -> dict[str, np.ndarray]:
@@ -136,14 +221,14 @@ def _tested(
     model: Model,
     letters: Path,
     grammar: Grammar,
-    search: Callable[[dict[str, np.ndarray]], dict[str, str]],
+    search: Callable[[FeatureTable], dict[str, str]],
     tuned: dict[str, float],
 ) -> None:
     """Recognise a test set and write what came out; an utterance without features stays among the references."""
     part, table = usable(data, ids), LetterTable.load(letters)
     begin = time.process_time()
     features = part.normalised(model.features)
-    hypotheses = search(log_probs_of(model, features))
+    hypotheses = search(features)
     rtf = (time.process_time() - begin) / (len(features.frames) * model.frame_shift)
     write_pairs(folder / "hypotheses.tsv", {u: hypotheses.get(u, "") for u in ids})
     write_pairs(folder / "references.tsv", {u: grammar.reference(part.transcripts[u], table) for u in ids})

@@ -12,7 +12,7 @@ from ..features.pipeline import FeaturePipeline
 from ..ladder import STAGES, Sizes
 from ..lang.letters import LetterTable, letter_lexicon
 from ..scoring import read_transcripts
-from .ctc_tests import PrefixGrid, test_greedy, test_prefix, tune_prefix
+from .ctc_tests import JointGrid, PrefixGrid, test_greedy, test_joint, test_prefix, tune_joint, tune_prefix
 from .grammars import Grammar, make_graph, make_language_model
 from .networks import CtcPlan, Plans, make_network
 from .rungs import Search, make_rung, test_rung, tune_rung
@@ -144,8 +144,19 @@ class Bench:
             self.run.cpu_seconds(*stages), read_json(tested / "test.json")["decode_rtf"], (tested,), (rung,),
         )  # fmt: skip
 
-    def ctc_tests(self, part: Part, system: str, grammar: Grammar, search: Search, grid: PrefixGrid) -> list[Test]:
-        """A CTC model tested in three ways: the best path, prefix search, and the graph TLG, as variants."""
+    def ctc_tests(
+        self,
+        part: Part,
+        system: str,
+        grammar: Grammar,
+        search: Search,
+        grid: PrefixGrid,
+        joint: JointGrid | None = None,
+    ) -> list[Test]:
+        """A CTC model tested in several ways, which are variants: the best path, prefix search, and the graph TLG.
+
+        joint: where there is an attention decoder too; it is then asked together with CTC.
+        """
         by_graph = self.test(part, system, grammar, search)
         spoken = self._stage(f"{part.name}-{grammar.kind}-lm", make_language_model, {})  # there already
         common: dict[str, Any] = {"data": self._data(system), "trained": self.rung(part, system)}
@@ -156,13 +167,19 @@ class Bench:
         tuned = self._stage(f"{name}-prefix-tuning", tune_prefix, {**searched, "ids": list(part.held_out)})
         inputs = {**searched, "ids": list(part.test), "tuned": tuned}
         prefixes = self._stage(f"{name}-prefix-test", test_prefix, inputs)
+        found = [("greedy", plain), ("prefix", prefixes), ("tlg", by_graph.folders[0])]
+        if joint is not None:
+            searched = {**common, "language_model": spoken, "grid": joint}
+            tuned = self._stage(f"{name}-joint-tuning", tune_joint, {**searched, "ids": list(part.held_out)})
+            inputs = {**searched, "ids": list(part.test), "tuned": tuned}
+            found.append(("joint", self._stage(f"{name}-joint-test", test_joint, inputs)))
         return [
             replace(
                 by_graph, variant="-".join(filter(None, (part.variant, variant))), folders=(folder,),
                 hypotheses=read_transcripts(folder / "hypotheses.tsv"),
                 decode_rtf=read_json(folder / "test.json")["decode_rtf"],
             )
-            for variant, folder in (("greedy", plain), ("prefix", prefixes), ("tlg", by_graph.folders[0]))
+            for variant, folder in found
         ]  # fmt: skip
 
     def pooled(self, name: str, parts: Sequence[Part], system: str, grammar: Grammar, search: Search) -> Test:

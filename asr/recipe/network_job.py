@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -30,6 +30,9 @@ from .config import from_table
 from .stages import hash_of
 from .tasks import read_json, usable, write_json
 
+if TYPE_CHECKING:
+    from ..nn.ctc.joint_training import JointRung
+
 # Files of a job, beside the checkpoints of its networks.
 _JOB, _PIPELINE, _PROGRESS, _FAILURE = "job.json", "pipeline.npz", "progress.txt", "failure-{}.txt"
 
@@ -43,7 +46,7 @@ class Plan(Protocol):
     def config(self) -> NetworkConfig:
         """The network's settings."""
 
-    def train(self, data: Any, below: Any, **how: Any) -> Rung:
+    def train(self, data: Any, below: Any, **how: Any) -> "Rung | JointRung":
         """The model above a rung, or of a lexicon; arguments as of `asr.hybrid.train_hybrid` after `options`."""
 
 
@@ -75,7 +78,7 @@ class NetworkJob:
         told = (hash_of(self.below), self.plan, *self.ids, *self.held_out, self.seed, self.n_jobs, steps, *self.copies)
         return hashlib.sha256("\n".join(map(str, told)).encode()).hexdigest()[:16]
 
-    def train(self, folder: Path, device: str, n_processes: int, progress: Progress | None) -> Rung:
+    def train(self, folder: Path, device: str, n_processes: int, progress: Progress | None) -> "Rung | JointRung":
         """The trained model. folder: for checkpoints; see `train_hybrid` for the rest."""
         import torch
 

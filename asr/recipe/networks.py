@@ -21,9 +21,12 @@ from .rungs import Search
 from .tasks import read_json
 
 if TYPE_CHECKING:
+    from ..nn.ctc.joint_training import JointRung
     from ..nn.lfmmi.training import LfmmiTrainingOptions
 
-HYBRID, LFMMI, RNN_CTC, CNN_CTC = "dnn-hmm", "tdnn-lfmmi", "rnn-ctc", "cnn-lstm-ctc"
+HYBRID, LFMMI, RNN_CTC, CNN_CTC, CTC_ATTENTION = (
+    "dnn-hmm", "tdnn-lfmmi", "rnn-ctc", "cnn-lstm-ctc", "ctc-attention",
+)  # fmt: skip
 """The names of the systems in results."""
 
 
@@ -146,7 +149,27 @@ class CtcPlan(NetworkPlan):
         return train_ctc(data if inputs is None else inputs, below, self.config, options, **how)
 
 
-Plans = HybridPlan | LfmmiPlan | CtcPlan
+@dataclass(frozen=True)
+class JointPlan(CtcPlan):
+    """CTC and attention on one network. decoder: of asr.nn.ctc.attention, DecoderConfig. ctc_weight: of CTC's loss."""
+
+    decoder: dict = field(default_factory=dict)
+    ctc_weight: float = 0.3
+
+    def train(self, data: Data, below: Lexicon, **how: Any) -> "JointRung":  # type: ignore[override]
+        """The model of the lexicon's phones, and its decoder. how: as of `train_joint`, and as of CtcPlan's."""
+        from ..nn.ctc.attention import DecoderConfig
+        from ..nn.ctc.joint_training import JointOptions, train_joint
+        from ..nn.ctc.training import CtcOptions
+        from .config import from_table
+
+        decoder = from_table(DecoderConfig, self.decoder, where="decoder.")
+        options = JointOptions(CtcOptions(self.training, self.prior_scale), decoder, self.ctc_weight)
+        inputs = how.pop("inputs", None)
+        return train_joint(data if inputs is None else inputs, below, self.config, options, **how)
+
+
+Plans = HybridPlan | LfmmiPlan | CtcPlan | JointPlan
 
 
 def present_gpus(gpus: str) -> str:

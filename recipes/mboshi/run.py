@@ -19,18 +19,29 @@ from asr.features.pipeline import FeaturePipeline
 from asr.ladder import STAGES, Sizes
 from asr.nn import require_torch
 from asr.recipe import Run, load_config, run_recipe
-from asr.recipe.ctc_tests import PrefixGrid
+from asr.recipe.ctc_tests import JointGrid, PrefixGrid
 from asr.recipe.grammars import Grammar
 from asr.recipe.ladder_bench import Bench, Part, Test
 from asr.recipe.ladder_ending import finish
-from asr.recipe.networks import CNN_CTC, HYBRID, LFMMI, RNN_CTC, CtcPlan, HybridPlan, LfmmiPlan, present_gpus
+from asr.recipe.networks import (
+    CNN_CTC,
+    CTC_ATTENTION,
+    HYBRID,
+    LFMMI,
+    RNN_CTC,
+    CtcPlan,
+    HybridPlan,
+    JointPlan,
+    LfmmiPlan,
+    present_gpus,
+)
 from asr.recipe.rungs import Search
 from asr.recipe.tasks import extract_features
 
 HERE = Path(__file__).resolve().parent
 LANG = HERE.parents[1] / "lang" / "mboshi"
 TESTS = ("dev", "words", "1-hour", "10-minutes", "speaker-out")
-SYSTEMS = (*STAGES, HYBRID, LFMMI, RNN_CTC, CNN_CTC)  # networks are tested on dev alone, with units
+SYSTEMS = (*STAGES, HYBRID, LFMMI, RNN_CTC, CNN_CTC, CTC_ATTENTION)  # networks are tested on dev alone, with units
 SECONDS = {"1-hour": 3600.0, "10-minutes": 600.0}
 
 
@@ -53,7 +64,9 @@ class Settings:
     lfmmi: LfmmiPlan
     rnn_ctc: CtcPlan
     cnn_lstm_ctc: CtcPlan
+    ctc_attention: JointPlan
     prefix_search: PrefixGrid
+    joint_search: JointGrid
 
 
 def main() -> None:
@@ -68,6 +81,7 @@ def main() -> None:
     letters, questions = LANG / "letters.tsv", LANG / "questions.txt"
     networks = {HYBRID: settings.dnn, LFMMI: settings.lfmmi}
     networks |= {RNN_CTC: settings.rnn_ctc, CNN_CTC: settings.cnn_lstm_ctc}
+    networks[CTC_ATTENTION] = settings.ctc_attention
     common = {"seed": settings.seed, "n_jobs": settings.n_jobs, "gpus": arguments.gpus, "networks": networks}
     bench = Bench(run, Corpus([*train, *dev]), data, letters, questions, pipeline, **common)
     bench = bench.with_lexicon(list(train.transcripts().values()))
@@ -76,8 +90,10 @@ def main() -> None:
     for name in arguments.tests:
         if name == "dev":
             for s in arguments.systems:
-                if s in (RNN_CTC, CNN_CTC):
-                    tests += bench.ctc_tests(whole, s, settings.units, settings.unit_search, settings.prefix_search)
+                if s in (RNN_CTC, CNN_CTC, CTC_ATTENTION):
+                    searches = settings.unit_search, settings.prefix_search
+                    joint = settings.joint_search if s == CTC_ATTENTION else None
+                    tests += bench.ctc_tests(whole, s, settings.units, *searches, joint)
                 else:
                     tests.append(bench.test(whole, s, settings.units, settings.unit_search))
         elif name == "words":

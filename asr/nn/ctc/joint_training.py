@@ -12,6 +12,7 @@ from ...training import Data
 from ..networks import NetworkConfig
 from ..training import train_network
 from .attention import AttentionDecoder, DecoderConfig
+from .decoder_file import save_decoder
 from .joint import JointLoss, JointNetwork
 from .training import CtcOptions, finish, prepare
 
@@ -42,6 +43,11 @@ class JointRung:
 
     rung: Rung
     decoder: AttentionDecoder
+
+    def save(self, folder: Path) -> None:
+        """Write the rung into a folder, and the decoder into its model's."""
+        self.rung.save(folder)
+        save_decoder(self.decoder, self.rung.model, folder / "model")
 
 
 def train_joint(
