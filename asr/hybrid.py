@@ -42,21 +42,22 @@ _ALIGNED_FRAMES = 20_000  # scored at a time in realignment, to bound memory
 class HybridOptions:
     """How a hybrid is trained.
 
-    training: of each network. learn_every: an epoch learns from one of so many frames, another one each time; layers
-        with offsets that are its multiples then cost less (see TdnnConfig), and neighbouring frames are much alike.
-    n_networks: whose log-posteriors are averaged; they differ in their seeds.
+    training: of each network. n_networks: whose log-posteriors are averaged; they differ in their seeds.
     realignments: how often the networks align the training data anew, and are then trained anew.
     prior_floor: least share of the training frames that a pdf's prior stands for. prior_scale: factor on log priors.
     align: of realignment.
+    learn_every: an epoch learns from one of so many frames, another one each time; layers with offsets that are its
+        multiples then cost less (see TdnnConfig), and neighbouring frames are much alike. Not for networks whose rows
+        depend on the rows before, such as recurrent ones, which would see fewer frames.
     """
 
     training: TrainingOptions = field(default_factory=TrainingOptions)
-    learn_every: int = 1
     n_networks: int = 1
     realignments: int = 0
     prior_floor: float = 1e-5
     prior_scale: float = 1.0
     align: AlignOptions = field(default_factory=AlignOptions)
+    learn_every: int = 1
 
     def __post_init__(self) -> None:
         if self.learn_every < 1:

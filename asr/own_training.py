@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("asr.recipe")  # what is shown while stages are made
 
 SCALES, PENALTIES = (0.05, 0.0667, 0.0833, 0.1, 0.125), (-2.0, 0.0, 2.0, 4.0, 7.0)
-CTC_SCALES = (0.4, 0.6, 0.8, 1.0, 1.3)
+CTC_SCALES, CTC_PENALTIES = (0.4, 0.6, 0.8, 1.0, 1.3), (-4.0, -2.0, -1.0, 0.0, 1.0)
 SHORT = 300.0  # seconds of speech below which a warning says that little can be expected
 
 
@@ -187,8 +187,10 @@ def score_held_out(folder: Path, data: Path, ids: Sequence[str], graph: Path) ->
     """
     model, whole = load(graph / "model"), usable(data, ids)
     halves = [whole.select(ids[k::2]) for k in range(2)] if len(ids) > 1 else [whole]
-    scales = CTC_SCALES if isinstance(model.transitions, CtcTokens) else SCALES
-    grid = {"acoustic_scales": scales, "insertion_penalties": PENALTIES}
+    scales, penalties = SCALES, PENALTIES
+    if isinstance(model.transitions, CtcTokens):
+        scales, penalties = CTC_SCALES, CTC_PENALTIES
+    grid = {"acoustic_scales": scales, "insertion_penalties": penalties}
     tables = [tune_decoding(model, half, **grid, unit="char") for half in halves]
     together: dict[str, Transcript] = {}
     alone: dict[str, Transcript] = {}

@@ -127,20 +127,23 @@ class PitchOptions(FramePositions):
     """Settings of `pitch` and `track_pitch`; names and defaults are those of Kaldi, where `window` is frame-length."""
 
     window: float = 25.0  # ms, of each of the two stretches that are compared
-    min_f0: float = 50.0  # Hz, above 0
+    min_f0: float = 50.0  # Hz, 10 or more
     max_f0: float = 400.0  # Hz, above min_f0 and at most a quarter of resample_freq
     soft_min_f0: float = 10.0  # Hz, how much the search leans to high pitch: each of its periods costs a part of this
     penalty_factor: float = 0.1  # cost of a change of the logarithm of the pitch, squared, from frame to frame
     delta_pitch: float = 0.005  # ratio of neighbouring pitches in the search, less 1; 0.001 to 0.1
     nccf_ballast: float = 7000.0  # how much the search trusts loud frames more than others
-    lowpass_cutoff: float = 1000.0  # Hz, above which the signal is not looked at
-    resample_freq: float = 4000.0  # Hz, more than twice lowpass_cutoff
+    lowpass_cutoff: float = 1000.0  # Hz, 100 or more, above which the signal is not looked at
+    resample_freq: float = 4000.0  # Hz, more than twice lowpass_cutoff, up to 16,000
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("window", "min_f0", "penalty_factor", "lowpass_cutoff"):
-            self._check(name, above=0)
+        # What lies beyond these is a slip, and takes all memory.
         self._check("window", least=2, most=1000)
+        self._check("min_f0", least=10)
+        self._check("lowpass_cutoff", least=100)
+        self._check("resample_freq", above=0, most=16_000)
+        self._check("penalty_factor", above=0)
         for name in ("soft_min_f0", "nccf_ballast"):
             self._check(name, least=0)
         self._check("delta_pitch", least=0.001, most=0.1)

@@ -26,6 +26,7 @@ _KEYS = {
     "affine": (),
     "given": ("dim", "frame_shift", "first_boundary"),
     **dict.fromkeys(FRONT_ENDS, ("options", "pitch")),
+    "pitch": ("options",),
 }
 _FIRST = ("given", *FRONT_ENDS)  # the kinds of a first step
 
@@ -338,6 +339,8 @@ def _check_step(number: int, step: dict[str, Any]) -> None:
             raise ConfigError(f"{where}: {kind} has no key {key!r}{did_you_mean(key, _KEYS[kind])}")
     if kind in _FIRST and number:
         raise ConfigError(f"{where}: {kind} is a front-end; need it first and once")
+    if "pitch" in step and (kind == "pitch" or not isinstance(step["pitch"], Mapping)):
+        raise ConfigError(f"{where}: pitch = {step['pitch']!r}; need a table of settings, {{}} for the defaults")
     if kind in FRONT_ENDS:
         known = field_names(FRONT_ENDS[kind].options)
         for name in step.get("options", {}):

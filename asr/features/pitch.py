@@ -4,6 +4,7 @@ The signal is compared with itself a pitch period later; of all periods, the bes
 """
 
 import functools
+from fractions import Fraction
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,6 +19,8 @@ PITCH_DIM = 3
 
 _INTERPOLATED = 5  # lags either side that a correlation between them is interpolated from
 _POV_SCALE, _PITCH_SCALE, _DELTA_SCALE = 2.0, 2.0, 10.0  # Kaldi's: they give the three features similar ranges
+_FRAMES_AT_ONCE = 2048  # so that a long recording does not take all memory
+_SILENCE = 1e-14  # part of the recording's mean energy below which there are only rounding errors, which correlate too
 _MEAN_FRAMES = 75  # either side, of the mean that is subtracted from the logarithm of the pitch
 
 
@@ -55,27 +58,36 @@ def track_pitch(samples: np.ndarray, rate: float, *, options: PitchOptions | Non
     >>> round(float(track_pitch(np.sign(np.sin(2 * np.pi * 125 * time)) / 4, 16000).hz[50]))
     125
     """
-    from .pitch_kernels import best_path, correlate  # numba takes a while, which importing mfcc should not
+    from .pitch_kernels import advance, correlate, trace_back  # numba takes a while, which importing mfcc should not
 
     options = with_keywords(options or PitchOptions(), names, "track_pitch()")
     framing = Framing.of(options, float(rate))
     checked = checked_samples(samples, framing, float(rate))
-    signal = _low_passed(int16_scaled(checked).astype(np.float64), float(rate), options)
+    ratio = Fraction(options.resample_freq / float(rate)).limit_denominator(1000)
+    signal = _low_passed(int16_scaled(checked).astype(np.float64), float(rate), ratio, options)
     n_frames = framing.n_frames(len(checked))
-    middles = np.array([framing.first_sample(t) + framing.size / 2 for t in range(n_frames)]) / rate
+    middles = framing.first_sample(0) + framing.size / 2 + framing.shift * np.arange(n_frames)
     search = _search(options)
     size = round(options.window * options.resample_freq / 1000)
     margin = size + int(search.lags[-1])  # silence around the signal, for windows that reach beyond its ends
     padded = np.concatenate([np.zeros(margin), signal, np.zeros(margin)])
-    centres = np.round(middles * options.resample_freq).astype(np.int64) + margin
-    ballast = options.nccf_ballast * (signal.var() * size) ** 2
-    plain = np.empty((n_frames, len(search.lags)))
-    ballasted = np.empty_like(plain)
-    correlate(padded, centres, search.lags, size, ballast, plain, ballasted)
-    costs = 1 - (ballasted @ search.interpolation) * (1 - options.soft_min_f0 * search.periods)
+    centres = np.round(middles * ratio.numerator / ratio.denominator).astype(np.int64) + margin
+    energy = signal.var() * size
+    plain, back = np.empty((n_frames, len(search.lags))), np.empty((n_frames, len(search.periods)), np.int16)
+    total = np.zeros(len(search.periods))
+    for begin in range(0, n_frames, _FRAMES_AT_ONCE):
+        some = slice(begin, begin + _FRAMES_AT_ONCE)
+        ballasted = np.empty_like(plain[some])
+        floor, ballast = _SILENCE * energy, options.nccf_ballast * energy**2
+        correlate(padded, centres[some], search.lags, size, floor, ballast, plain[some], ballasted)
+        costs = 1 - (ballasted @ search.interpolation) * (1 - options.soft_min_f0 * search.periods)
+        advance(costs, options.penalty_factor * np.log1p(options.delta_pitch) ** 2, total, back[some])
     path = np.empty(n_frames, np.int64)
-    best_path(costs, options.penalty_factor * np.log1p(options.delta_pitch) ** 2, path)
-    correlation = np.einsum("tl,lt->t", plain, search.interpolation[:, path])
+    trace_back(total, back, path)
+    correlation = np.empty(n_frames)
+    for begin in range(0, n_frames, _FRAMES_AT_ONCE):
+        some = slice(begin, begin + _FRAMES_AT_ONCE)
+        correlation[some] = np.einsum("tl,lt->t", plain[some], search.interpolation[:, path[some]])
     return PitchTrack(1 / search.periods[path], np.clip(correlation, -1.0, 1.0))
 
 
@@ -126,21 +138,20 @@ def _search(options: PitchOptions) -> _Search:
     return _Search(lags, periods, np.sinc(distance) * taper)
 
 
-def _low_passed(signal: np.ndarray, rate: float, options: PitchOptions) -> np.ndarray:
+def _low_passed(signal: np.ndarray, rate: float, ratio: Fraction, options: PitchOptions) -> np.ndarray:
     """The signal below lowpass_cutoff, at resample_freq. Raises AudioError where samples are not finite."""
-    from fractions import Fraction
-
     from scipy.signal import firwin, resample_poly
 
     if not np.isfinite(signal).all():
         bad = int(np.argmin(np.isfinite(signal)))
         raise AudioError(f"sample {bad} is {signal[bad]}; need finite samples")
-    ratio = Fraction(options.resample_freq / rate).limit_denominator(1000)
     up, down = ratio.numerator, ratio.denominator
     if options.lowpass_cutoff >= rate / 2:
         raise ValueError(f"lowpass_cutoff={options.lowpass_cutoff:g}; need less than half the sampling rate, {rate:g}")
     taps = 2 * int(2 * rate * up / options.lowpass_cutoff) + 1  # a transition of about half the cutoff
     low = firwin(taps, options.lowpass_cutoff, window="hann", fs=rate * up)
+    if up > 1:  # an offset would become a ripple, which has a pitch
+        signal = signal - signal.mean()
     return resample_poly(signal, up, down, window=low)
 
 

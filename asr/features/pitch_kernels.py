@@ -5,11 +5,12 @@ import numpy as np
 from ..jit import kernel
 
 
-@kernel("void(float64[::1], int64[::1], int64[::1], int64, float64, float64[:, ::1], float64[:, ::1])")
-def correlate(signal, centres, lags, size, ballast, plain, ballasted):
+@kernel("void(float64[::1], int64[::1], int64[::1], int64, float64, float64, float64[:, ::1], float64[:, ::1])")
+def correlate(signal, centres, lags, size, floor, ballast, plain, ballasted):
     """Normalised cross-correlation of windows one lag apart, whose common middle is each frame's centre.
 
     signal: float64 (n,), at every centre with size + longest lag samples around. centres: int64 (n_frames,).
+    floor: energy of a window below which the correlation is 0: rounding errors correlate too.
     plain, ballasted: written, float64 (n_frames, n_lags): without and with `ballast` under the root.
     """
     longest = lags[len(lags) - 1]
@@ -28,28 +29,28 @@ def correlate(signal, centres, lags, size, ballast, plain, ballasted):
                 dot += x * y
                 first += x * x
                 second += y * y
-            energies = first * second
-            plain[t, k] = dot / np.sqrt(energies) if energies > 0 else 0.0
-            energies += ballast
-            ballasted[t, k] = dot / np.sqrt(energies) if energies > 0 else 0.0
+            if first > floor and second > floor:
+                plain[t, k] = dot / np.sqrt(first * second)
+                ballasted[t, k] = dot / np.sqrt(first * second + ballast)
+            else:
+                plain[t, k] = ballasted[t, k] = 0.0
 
 
-@kernel("void(float64[:, ::1], float64, int64[::1])")
-def best_path(costs, penalty, path):
-    """The state of each frame on the cheapest path, where a step by d states costs penalty * d^2.
+@kernel("void(float64[:, ::1], float64, float64[::1], int16[:, ::1])")
+def advance(costs, penalty, total, back):
+    """Some frames more on the cheapest path into each state, where a step by d states costs penalty * d^2.
 
     The cheapest way into each state is the lower envelope of one parabola for each state before, found in one sweep.
     Ref: Felzenszwalb and Huttenlocher, Distance transforms of sampled functions, 2012.
 
-    costs: float64 (n_frames, n_states). path: written, int64 (n_frames,).
+    costs: float64 (n_frames, n_states). total: float64 (n_states,), of the paths so far; zeros before the first frame.
+    back: written, int16 (n_frames, n_states): the state before.
     """
     n_frames, n_states = costs.shape
-    total = costs[0].copy()
     reached = np.empty(n_states)
-    back = np.empty((n_frames, n_states), np.int16)
     owner = np.empty(n_states, np.int64)
     start = np.empty(n_states + 1)
-    for t in range(1, n_frames):
+    for t in range(n_frames):
         top = 0
         owner[0] = 0
         start[0], start[1] = -np.inf, np.inf
@@ -72,6 +73,12 @@ def best_path(costs, penalty, path):
             reached[q] = total[v] + penalty * (q - v) ** 2
         for q in range(n_states):
             total[q] = reached[q] + costs[t, q]
+
+
+@kernel("void(float64[::1], int16[:, ::1], int64[::1])")
+def trace_back(total, back, path):
+    """The state of each frame on the cheapest path. total, back: from `advance`. path: written, int64 (n_frames,)."""
+    n_frames = len(path)
     path[n_frames - 1] = np.argmin(total)
     for t in range(n_frames - 1, 0, -1):
         path[t - 1] = back[t, path[t]]

@@ -61,9 +61,13 @@ class Examples:
         return replace(self, features=self.features.select(ids))
 
     def fingerprint(self) -> str:
-        """Hexadecimal digits that change with the ids, their order, and their lengths."""
+        """Hexadecimal digits that change with the ids, their order, their lengths, and targets that are numbers."""
         text = "\n".join(self.features.ids) + "\n" + " ".join(map(str, self.features.offsets))
-        return hashlib.sha256(text.encode("utf-8")).hexdigest()[:16]
+        digest = hashlib.sha256(f"{text}\n{self.every_frame}".encode())
+        for target in (self.targets[i] for i in self.features):
+            if isinstance(target, (np.ndarray, tuple)):
+                digest.update(np.asarray(target, np.int64).tobytes())
+        return digest.hexdigest()[:16]
 
     def check(self, n_outputs: int, subsampling: int = 1) -> None:
         """Raise CorpusError for features that are not finite, and for targets that do not fit features or network."""

@@ -5,6 +5,7 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -333,6 +334,7 @@ class _Run:
         self.position.seconds += now - self.lap
         self.lap = now
 
+    @cached_property
     def _identity(self) -> dict[str, Any]:
         """What an interrupted training must have in common with this one to go on as this one."""
         named = getattr(self.loss, "identity", None)  # of a loss that can be set in several ways
@@ -341,6 +343,7 @@ class _Run:
             "training": self.train_set.fingerprint(),
             "held-out": self.held_out.fingerprint(),
             "options": {k: v for k, v in asdict(self.options).items() if k not in _MAY_CHANGE},
+            "row options": {"subsampling": self.cut.subsampling, "context": self.cut.context},
         }
 
     def _save_sometimes(self) -> None:
@@ -351,7 +354,7 @@ class _Run:
     def _save(self) -> None:
         state = {
             "position": asdict(self.position),
-            "identity": self._identity(),
+            "identity": self._identity,
             "threads": torch.get_num_threads(),
             "scaler": self.scaler.state_dict(),
         }
@@ -364,8 +367,9 @@ class _Run:
         state = read_state(self.stem)
         if state is None:
             return
-        identity = self._identity()
-        wrong = [name for name, value in state["identity"].items() if value != identity.get(name)]
+        identity = self._identity
+        stored = state["identity"]
+        wrong = [name for name in {**stored, **identity} if stored.get(name) != identity.get(name)]
         if wrong:
             what = wrong[0] if wrong[0].endswith("options") else f"{wrong[0]} utterances"
             raise ModelError(

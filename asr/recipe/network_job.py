@@ -73,9 +73,10 @@ class NetworkJob:
 
     @property
     def key(self) -> str:
-        """Hexadecimal digits that change with everything but the features' contents."""
+        """Hexadecimal digits that change with everything but the features' numbers."""
         steps = self.pipeline and self.pipeline.steps
-        told = (hash_of(self.below), self.plan, *self.ids, *self.held_out, self.seed, self.n_jobs, steps, *self.copies)
+        texts = hash_of(self.data / "utterances.tsv")
+        told = (hash_of(self.below), texts, self.plan, *self.ids, *self.held_out, self.seed, self.n_jobs, steps, *self.copies)
         return hashlib.sha256("\n".join(map(str, told)).encode()).hexdigest()[:16]
 
     def train(self, folder: Path, device: str, n_processes: int, progress: Progress | None) -> "Rung | JointRung":

@@ -1,6 +1,7 @@
 """Pitch against signals whose pitch is known, Viterbi against all paths, and features against their definition."""
 
 import itertools
+import sys
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ import scipy.signal
 from asr.errors import AudioError, ConfigError, ModelError
 from asr.features import PitchOptions, mfcc, pitch, track_pitch
 from asr.features.pipeline import FeaturePipeline
-from asr.features.pitch_kernels import best_path, correlate
+from asr.features.pitch_kernels import advance, correlate, trace_back
 
 RATE = 16000
 
@@ -78,8 +79,10 @@ def test_the_path_is_the_cheapest_of_all(seed):
         return sum(costs[t, s] for t, s in enumerate(path)) + penalty * float((np.diff(path) ** 2).sum())
 
     best = min(itertools.product(range(6), repeat=5), key=cost)
-    path = np.empty(5, np.int64)
-    best_path(costs, penalty, path)
+    path, total, back = np.empty(5, np.int64), np.zeros(6), np.empty((5, 6), np.int16)
+    for some in (slice(0, 2), slice(2, 5)):  # frames may come a few at a time
+        advance(costs[some], penalty, total, back[some])
+    trace_back(total, back, path)
     assert tuple(path) == best
 
 
@@ -87,7 +90,7 @@ def test_correlations_are_those_of_their_definition():
     rng = np.random.default_rng(0)
     signal, centres, lags, size = rng.normal(size=400), np.array([150, 201]), np.arange(10, 40), 50
     plain, ballasted = np.empty((2, 30)), np.empty((2, 30))
-    correlate(signal, centres, lags, size, 7.0, plain, ballasted)
+    correlate(signal, centres, lags, size, 0.0, 7.0, plain, ballasted)
     for t, centre in enumerate(centres):
         around = signal[centre - (50 + 39) // 2 :][: 50 + 39]
         for k, lag in enumerate(lags):
@@ -130,10 +133,12 @@ def test_loudness_and_number_type_do_not_matter():
 @pytest.mark.parametrize(
     ("names", "message"),
     [
+        ({"min_f0": 0.01}, "min_f0=0.01; need 10 or more"),
+        ({"resample_freq": 1e9}, "resample_freq=1000000000.0; need more than 0, 16000 or less"),
         ({"min_f0": 500.0}, "max_f0=400.0; need more than 500"),
         ({"max_f0": 2000.0}, "max_f0=2000.0"),
         ({"resample_freq": 1500.0}, "resample_freq=1500.0; need more than 2000"),
-        ({"lowpass_cutoff": 0.0}, "lowpass_cutoff=0.0; need more than 0"),
+        ({"lowpass_cutoff": 0.001}, "lowpass_cutoff=0.001; need 100 or more"),
         ({"delta_pitch": 0.5}, "delta_pitch=0.5; need 0.001 to 0.1"),
     ],
 )
@@ -174,9 +179,53 @@ def test_a_pipeline_puts_pitch_behind_its_features():
     [
         ({"min_fo": 70}, "pitch has no option 'min_fo'; did you mean 'min_f0'"),
         ({"frame_shift": 5}, "pitch has the front-end's frame_shift; leave it out"),
-        ({"min_f0": -1}, "min_f0=-1.0; need more than 0"),
+        ({"min_f0": -1}, "min_f0=-1.0; need 10 or more"),
+        (None, "pitch = None; need a table of settings"),
+        (False, "pitch = False; need a table of settings"),
     ],
 )
 def test_a_pipelines_pitch_is_checked_when_it_is_made(pitch, message):
     with pytest.raises(ConfigError, match=message):
         FeaturePipeline(RATE, ({"kind": "mfcc", "pitch": pitch},))
+
+
+def test_pitch_alone_takes_no_second_pitch():
+    with pytest.raises(ConfigError, match="pitch has no key 'pitch'"):
+        FeaturePipeline(RATE, ({"kind": "pitch", "pitch": {}},))
+
+
+@pytest.mark.parametrize("rate", [8000, 11025, 16000])
+@pytest.mark.parametrize("offset", [0.0, 0.01, 0.05])
+def test_a_constant_pause_is_not_voiced(rate, offset):
+    signal = voice(np.full(2 * rate, 140.0), rate, noise=0.0)
+    signal[rate // 2 : rate] = 0.0
+    voicing = track_pitch(np.round(32767 * (0.5 * signal + offset)).astype(np.int16), rate).voicing
+    assert voicing[60:85].max() < 0.1 and np.median(voicing[105:190]) > 0.9
+
+
+def test_frames_keep_step_with_the_signal_at_odd_rates():
+    rate = 15999
+    time = np.arange(60 * rate) / rate
+    f0 = np.where(time % 2 < 1, 110.0, 220.0)
+    track = track_pitch(voice(f0, rate), rate)
+    middles = (200 + 159 * np.arange(len(track.hz))) / rate
+    inside = np.abs(middles % 1 - 0.5) < 0.4
+    error = np.abs(np.log(track.hz / np.where(middles % 2 < 1, 110.0, 220.0)))[inside]
+    assert np.mean(error < 0.02) > 0.98
+
+
+def test_a_long_signal_is_the_same_in_parts(monkeypatch):
+    signal = voice(np.linspace(90, 300, 3 * RATE))
+    whole = track_pitch(signal, RATE)
+    monkeypatch.setattr(sys.modules["asr.features.pitch"], "_FRAMES_AT_ONCE", 64)  # the name is a function's too
+    np.testing.assert_allclose(track_pitch(signal, RATE).hz, whole.hz)
+    np.testing.assert_allclose(track_pitch(signal, RATE).correlation, whole.correlation, atol=1e-9)
+
+
+def test_voicing_is_kaldis_function_of_the_correlation():
+    """NccfToPov in Kaldi's feat/pitch-functions.cc, at five correlations."""
+    from asr.features import PitchTrack
+
+    correlation = np.array([0.0, 0.5, 0.8, 0.95, 1.0])
+    expected = [0.000748, 0.063787, 0.480300, 0.990208, 0.999899]
+    np.testing.assert_allclose(PitchTrack(np.ones(5), correlation).voicing, expected, atol=2e-6)

@@ -99,6 +99,9 @@ def _with_numbers(file: Path, config: DecoderConfig, encoder: Network, tensors: 
     with torch.device("meta"):
         decoder = AttentionDecoder(config, encoder.output.in_features, encoder.n_outputs)
     wanted = {name: tuple(t.shape) for name, t in decoder.state_dict().items()}
+    unusable = [name for name, t in tensors.items() if t.dtype != torch.float32 or not bool(torch.isfinite(t).all())]
+    if unusable:
+        raise ModelError(f"{file}: {unusable[0]!r} is not of finite float32 numbers; copy the file again")
     if wanted != {name: tuple(t.shape) for name, t in tensors.items()}:
         raise ModelError(f"{file}: its tensors are not those of its config and the model; train the decoder again")
     decoder.load_state_dict(tensors, assign=True)

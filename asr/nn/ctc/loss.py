@@ -62,12 +62,15 @@ class CtcLoss:
             if length < max(1, least_frames(target)):
                 raise ModelError(f"{len(target)} units need {max(1, least_frames(target))} rows; there are {length}")
         total = -_LogProb.apply(log_probs, lengths, units)
+        n_units = float(sum(len(target) for target in units))
+        if not torch.isfinite(total):  # the training says where and what to do about it
+            return LossSum(total, n_units, n_units)
         told = log_probs.detach().float().cpu().numpy()
         errors = sum(
             Levenshtein.distance(greedy(rows[:length])[0].tolist(), target.tolist())
             for rows, length, target in zip(told, lengths, units, strict=True)
         )
-        return LossSum(total, float(sum(len(target) for target in units)), float(errors))
+        return LossSum(total, n_units, float(errors))
 
 
 class _LogProb(torch.autograd.Function):
