@@ -174,7 +174,9 @@ class Model:
         from .decoding import SearchOptions, ViterbiDecoder
 
         if self.graph is None:
-            raise ModelError("this model has no decoding graph (HCLG.fst); build one with asr.graph.compile_hclg")
+            raise ModelError(
+                "this model has no decoding graph (HCLG.fst); build one: asr.training.with_graph, asr graph"
+            )
         return ViterbiDecoder(self.graph, self.transitions.pdf_of_id, SearchOptions(**asdict(self.decoding)))
 
     def with_decoding(self, **changes: Any) -> "Model":
@@ -288,7 +290,11 @@ class Model:
         from .network_directory import log_posteriors
 
         units = [phone for word in words for phone in self.lexicon.pronunciations(word)[0]]
-        found = ctc_align(log_posteriors(self.acoustic, features), units)
+        try:
+            found = ctc_align(log_posteriors(self.acoustic, features), units)
+        except ModelError as error:
+            said = " ".join(self.lexicon.words.name(word) for word in words)
+            raise ModelError(f"{said!r} cannot be aligned: {error}") from None
         return self._timed(found.labels, words, found.score, reached_final=True)
 
     def _adapted(self, features: np.ndarray, alignment: np.ndarray) -> np.ndarray:

@@ -104,7 +104,7 @@ def read_network(
     file, networks = description.get("network_file"), description.get("network")
     log_priors, prior_scale = arrays.get("log_priors"), float(arrays.get("prior_scale", 1.0))
     if log_priors is not None and log_priors.shape != (n_pdfs,):
-        raise ModelError(f"log_priors of shape {log_priors.shape}; tree.json has {n_pdfs} pdfs")
+        raise ModelError(f"log_priors of shape {log_priors.shape}; the model has {n_pdfs} pdfs or units")
     if not isinstance(networks, list) or not all(isinstance(network, dict) for network in networks):
         raise ModelError("network is no list of tables")
     priors = None if log_priors is None else log_priors.astype(np.float32)
@@ -122,6 +122,6 @@ def read_network(
     if (acoustic.dim, acoustic.n_pdfs) != (dim, n_pdfs):
         raise ModelError(
             f"{file} takes {acoustic.dim} values and has {acoustic.n_pdfs} outputs; the features have {dim}, "
-            f"tree.json has {n_pdfs} pdfs"
+            f"the model has {n_pdfs} pdfs or units"
         )
     return acoustic

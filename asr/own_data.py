@@ -97,6 +97,8 @@ def planned(
     """
     if tuple(stages) == (CTC,):
         require_torch()
+    elif CTC in stages:
+        raise ConfigError(f"stages {', '.join(stages)}: {CTC} needs no other stages, and none can follow it")
     else:
         check_stages(stages)
     _check_vocabulary(vocabulary, sources)
@@ -113,7 +115,7 @@ def planned(
     said = list(train.transcripts().values())
     sentences = [] if text is None else [tuple(words) for words in read_sentences(text)]
     built = build_lexicon([*said, *map(" ".join, sentences)], list(sources))
-    lexicon, unheard = _of_heard_phones(built, said)
+    lexicon, unheard = _of_heard_phones(built, said, first_only=CTC in stages)
     oov = lexicon.oov_words(said)
     n_whole = sum(not lexicon.oov_words([line]) for line in said)
     if n_whole < FEWEST // 2:
@@ -162,14 +164,20 @@ def _parted(corpus: Corpus, held_out: str) -> tuple[Corpus, Corpus, bool]:
     return train, kept, not set(train.speakers) & set(kept.speakers)
 
 
-def _of_heard_phones(built: BuiltLexicon, said: Sequence[str]) -> tuple[Lexicon, list[str]]:
+def _of_heard_phones(
+    built: BuiltLexicon, said: Sequence[str], *, first_only: bool = False
+) -> tuple[Lexicon, list[str]]:
     """The lexicon without words that have a phone of no training transcript, and these words.
 
+    first_only: words are trained as their first pronunciation has it, as with CTC.
     Utterances with unknown words are skipped, unless the lexicon says otherwise.
     """
     lexicon = built.lexicon if built.lexicon.oov != "error" else replace(built.lexicon, oov="skip")
     words = {word for line in said for word in line.split()}
-    heard = {phone for e in lexicon.entries if e.word in words for phone in e.phones} | {lexicon.silence_phone}
+    spoken = [e for e in lexicon.entries if e.word in words]
+    if first_only:
+        spoken = list({e.word: e for e in reversed(spoken)}.values())
+    heard = {phone for e in spoken for phone in e.phones} | {lexicon.silence_phone}
     unheard = sorted({e.word for e in lexicon.entries if e.word != lexicon.unk and not heard.issuperset(e.phones)})
     left = set(unheard)
     return replace(lexicon, entries=tuple(e for e in lexicon.entries if e.word not in left)), unheard

@@ -146,6 +146,14 @@ def test_an_epoch_may_learn_from_one_frame_of_three(planted, rung, held_out, tmp
     assert np.mean(np.concatenate(found) == np.concatenate(labels)) > 0.85  # of every frame, not of a third
 
 
+def test_a_training_does_not_go_on_from_other_frames(planted, rung, held_out, tmp_path):
+    options = replace(OPTIONS, training=replace(OPTIONS.training, max_epochs=1))
+    how = {"held_out": held_out, "folder": tmp_path}
+    train_hybrid(planted, rung, CONFIG, options, **how)
+    with pytest.raises(ModelError, match="checkpoint of a training with other row options"):
+        train_hybrid(planted, rung, CONFIG, replace(options, learn_every=3), **how)
+
+
 def test_a_recurrent_network_learns_from_every_frame(planted, rung, held_out, tmp_path):
     options = replace(OPTIONS, learn_every=2)
     with pytest.raises(ConfigError, match="learn_every=2; a recurrent network would see fewer frames too"):

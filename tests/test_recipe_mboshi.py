@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from asr.errors import CorpusError, GraphError
+from asr.errors import ConfigError, CorpusError, GraphError
 from asr.lang import LetterTable, letter_lexicon
 from asr.lang.subwords import joined
 from asr.recipe.grammars import Grammar, units_of
@@ -216,6 +216,12 @@ def test_ctc_on_real_recordings(recipe, real_data, tmp_path):
     finish(run, "Mboshi", tests, LETTERS, corpus.speaker_of, 0)
     rows = {r.variant: r for r in read_results(run.folder / "results.json") if "tone" not in r.variant}
     assert list(rows) == ["greedy", "prefix", "tlg", "joint"]
+    pairs = [(c["first"], c["second"]) for c in json.loads((run.folder / "comparisons.json").read_text())]
+    assert (f"{CTC_ATTENTION} prefix dev PER", f"{CTC_ATTENTION} tlg dev PER") in pairs
+    other = {CTC_ATTENTION: replace(plan, front_end={**plan.front_end, "pitch": {"min_f0": 70.0}}), "rnn-ctc": plan}
+    with pytest.raises(ConfigError, match="features-fbank-30-pitch: two systems need it, with other settings"):
+        both = replace(bench, networks=other)
+        both._data(CTC_ATTENTION), both._data("rnn-ctc")
     assert all(r.features == "fbank-30-pitch" for r in rows.values())
     # With so little training the best path says next to nothing: 90 % are deletions. A language model helps at once.
     assert all(rows[variant].value < rows["greedy"].value for variant in ("prefix", "tlg", "joint"))

@@ -46,7 +46,7 @@ def ctc_align(log_probs: np.ndarray, units: Sequence[int] | np.ndarray) -> CtcAl
     wanted = check_units(units, log_probs.shape[1])
     least = least_frames(wanted)
     if len(log_probs) < max(least, 1):
-        raise ModelError(f"{len(wanted)} units need {max(least, 1)} frames; there are {len(log_probs)}")
+        raise ModelError(f"{len(wanted)} units need {max(least, 1)} rows of log_probs; there are {len(log_probs)}")
     states = np.zeros(len(log_probs), np.int32)
     score = best_states(log_probs, wanted, states)
     if score == -np.inf:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..corpus import Corpus
+from ..errors import ConfigError
 from ..features.pipeline import FeaturePipeline
 from ..ladder import STAGES, Sizes
 from ..lang.letters import LetterTable, letter_lexicon
@@ -40,9 +41,9 @@ class Part:
 class Test:
     """A finished test of one model, on one part or several that were pooled.
 
-    name, variant: of the test. system: the rung, or the network. grammar: what could be recognised.
-    features: what the system hears. train_cpu_seconds: of this rung and those below it. folders: of the test stages.
-    rungs: of the models.
+    name, variant: of the test. system: the rung, or the network. decoding: how, where a system is decoded in several
+    ways. grammar: what could be recognised. features: what the system hears. train_cpu_seconds: of this rung and those
+    below it. folders: of the test stages. rungs: of the models.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Test:
     decode_rtf: float
     folders: tuple[Path, ...]
     rungs: tuple[Path, ...]
+    decoding: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,6 +81,7 @@ class Bench:
     lexicon: Path | None = None
     networks: Mapping[str, Plans] = field(default_factory=dict)
     gpus: str | None = None
+    _made: dict[str, dict[str, Any]] = field(default_factory=dict, init=False, repr=False)
 
     def with_lexicon(self, texts: Sequence[str]) -> "Bench":
         """The same, with the words of some texts said as they are spelled."""
@@ -119,11 +122,9 @@ class Bench:
     def test(self, part: Part, system: str, grammar: Grammar, search: Search) -> Test:
         """Train a model, tune it on the part's held-out utterances, and test it."""
         rung, name = self.rung(part, system), f"{part.name}-{system}-{grammar.kind}"
-        texts = [self.corpus[u].text for u in part.train]
         plan = self.networks.get(system)
         search = plan.search if plan is not None and plan.search is not None else search
-        inputs: dict[str, Any] = {"letters": self.letters, "lexicon": self.lexicon, "grammar": grammar, "texts": texts}
-        spoken = self._stage(f"{part.name}-{grammar.kind}-lm", make_language_model, inputs)
+        spoken = self._language_model(part, grammar)
         graph = self._stage(
             f"{name}-graph", make_graph, {"rung": rung, "language_model": spoken, "grammar": grammar}
         )  # fmt: skip
@@ -153,16 +154,16 @@ class Bench:
         grid: PrefixGrid,
         joint: JointGrid | None = None,
     ) -> list[Test]:
-        """A CTC model tested in several ways, which are variants: the best path, prefix search, and the graph TLG.
+        """A CTC model tested in several ways: by its best path, by prefix search, and with the graph TLG.
 
         joint: where there is an attention decoder too; it is then asked together with CTC.
         """
         by_graph = self.test(part, system, grammar, search)
-        spoken = self._stage(f"{part.name}-{grammar.kind}-lm", make_language_model, {})  # there already
+        spoken = self._language_model(part, grammar)
         common: dict[str, Any] = {"data": self._data(system), "trained": self.rung(part, system)}
         common |= {"letters": self.letters, "grammar": grammar}
         searched = {**common, "language_model": spoken, "grid": grid, "n_jobs": self.n_jobs}
-        name = f"{part.name}-{system}"
+        name = f"{part.name}-{system}-{grammar.kind}"
         plain = self._stage(f"{name}-greedy-test", test_greedy, {**common, "ids": list(part.test)})
         tuned = self._stage(f"{name}-prefix-tuning", tune_prefix, {**searched, "ids": list(part.held_out)})
         inputs = {**searched, "ids": list(part.test), "tuned": tuned}
@@ -175,11 +176,11 @@ class Bench:
             found.append(("joint", self._stage(f"{name}-joint-test", test_joint, inputs)))
         return [
             replace(
-                by_graph, variant="-".join(filter(None, (part.variant, variant))), folders=(folder,),
+                by_graph, decoding=decoding, folders=(folder,),
                 hypotheses=read_transcripts(folder / "hypotheses.tsv"),
                 decode_rtf=read_json(folder / "test.json")["decode_rtf"],
             )
-            for variant, folder in found
+            for decoding, folder in found
         ]  # fmt: skip
 
     def pooled(self, name: str, parts: Sequence[Part], system: str, grammar: Grammar, search: Search) -> Test:
@@ -192,6 +193,12 @@ class Bench:
             sum(t.train_cpu_seconds for t in tests), sum(t.decode_rtf for t in tests) / len(tests),
             tuple(f for t in tests for f in t.folders), tuple(f for t in tests for f in t.rungs),
         )  # fmt: skip
+
+    def _language_model(self, part: Part, grammar: Grammar) -> Path:
+        """The folder of a grammar's n-gram, from the part's training transcripts."""
+        texts = [self.corpus[u].text for u in part.train]
+        inputs: dict[str, Any] = {"letters": self.letters, "lexicon": self.lexicon, "grammar": grammar, "texts": texts}
+        return self._stage(f"{part.name}-{grammar.kind}-lm", make_language_model, inputs)
 
     @property
     def _front_end(self) -> str:
@@ -214,9 +221,15 @@ class Bench:
         return STAGES[: STAGES.index(system) + 1]
 
     def _stage(self, name: str, make: Any, inputs: dict[str, Any]) -> Path:
-        """A stage that several tests may share."""
-        if name not in self.run.folders:
+        """A stage that several tests may share. Raises ConfigError where two of one name would differ."""
+        told = {key: value.steps if isinstance(value, FeaturePipeline) else value for key, value in inputs.items()}
+        if name not in self._made:
             self.run.stage(name, make, inputs)
+            self._made[name] = told
+        if self._made[name] != told:
+            raise ConfigError(
+                f"{name}: two systems need it, with other settings; give both the same, or run them apart"
+            )
         return self.run.folders[name]
 
 

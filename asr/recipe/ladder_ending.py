@@ -19,8 +19,9 @@ logger = logging.getLogger("asr.recipe")
 
 @dataclass(frozen=True)
 class Scored:
-    """A row of the results with the errors of each utterance."""
+    """A row of the results with the errors of each utterance. group: those that are compared have the same."""
 
+    group: str
     row: ResultRow
     score: Score
 
@@ -50,8 +51,8 @@ def scores_of(test: Test, table: LetterTable, seed: int) -> list[Scored]:
             for side in (test.references, test.hypotheses)
         )
         return [
-            _scored(test, test.variant, "per", score(test.references, test.hypotheses), seed),
-            _scored(test, "-".join(filter(None, (test.variant, "tone-blind"))), "per", score(*bare), seed),
+            _scored(test, "", "per", score(test.references, test.hypotheses), seed),
+            _scored(test, "tone-blind", "per", score(*bare), seed),
         ]
     variant = {"words": "closed"}.get(test.grammar.kind, test.grammar.kind)
     return [
@@ -60,30 +61,27 @@ def scores_of(test: Test, table: LetterTable, seed: int) -> list[Scored]:
     ]
 
 
-def _scored(test: Test, variant: str, metric: str, counted: Score, seed: int) -> Scored:
+def _scored(test: Test, kind: str, metric: str, counted: Score, seed: int) -> Scored:
+    variant = "-".join(filter(None, (test.variant, test.decoding, kind)))
     row = ResultRow(
         model=test.system, features=test.features, variant=variant, adaptation="session", test=test.name, metric=metric,
         seed=seed, value=counted.rate, errors=counted.errors, total=counted.total,
         train_cpu_seconds=test.train_cpu_seconds, decode_rtf=test.decode_rtf, substitutions=counted.substitutions,
         deletions=counted.deletions, insertions=counted.insertions,
     )  # fmt: skip
-    return Scored(row, counted)
+    group = "" if metric != "per" else f"{test.variant} {kind}"
+    return Scored(f"{test.name} {metric} {group}", row, counted)
 
 
 def compared(scored: Sequence[Scored]) -> list[tuple[str, str, Comparison]]:
     """Each model beside the next one of the same test, and the open vocabulary beside the closed: paired bootstrap."""
     found = []
     for number, second in enumerate(scored):
-        same = [s for s in scored[:number] if _test_of(s) == _test_of(second)]
+        same = [s for s in scored[:number] if s.group == second.group]
         if same:
             first = same[-1]
             found.append((described(first.row), described(second.row), compare(first.score, second.score)))
     return found
-
-
-def _test_of(scored: Scored) -> tuple[str, str, str]:
-    row = scored.row
-    return row.test, row.metric, "" if row.metric != "per" else row.variant
 
 
 def described(row: ResultRow) -> str:

@@ -76,7 +76,17 @@ class NetworkJob:
         """Hexadecimal digits that change with everything but the features' numbers."""
         steps = self.pipeline and self.pipeline.steps
         texts = hash_of(self.data / "utterances.tsv")
-        told = (hash_of(self.below), texts, self.plan, *self.ids, *self.held_out, self.seed, self.n_jobs, steps, *self.copies)
+        told: list[Any] = [
+            hash_of(self.below),
+            texts,
+            self.plan,
+            *self.ids,
+            *self.held_out,
+            self.seed,
+            self.n_jobs,
+            steps,
+        ]
+        told += sorted(self.copies)
         return hashlib.sha256("\n".join(map(str, told)).encode()).hexdigest()[:16]
 
     def train(self, folder: Path, device: str, n_processes: int, progress: Progress | None) -> "Rung | JointRung":

@@ -156,6 +156,11 @@ class JointPlan(CtcPlan):
     decoder: dict = field(default_factory=dict)
     ctc_weight: float = 0.3
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 < self.ctc_weight < 1:
+            raise ConfigError(f"ctc_weight={self.ctc_weight}; need more than 0 and less than 1")
+
     def train(self, data: Data, below: Lexicon, **how: Any) -> "JointRung":  # type: ignore[override]
         """The model of the lexicon's phones, and its decoder. how: as of `train_joint`, and as of CtcPlan's."""
         from ..nn.ctc.attention import DecoderConfig

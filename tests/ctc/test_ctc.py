@@ -100,7 +100,7 @@ def test_what_are_no_log_probs_is_told(log_probs, message):
 
 def test_what_cannot_be_aligned_is_told():
     log_probs = random_log_probs(3, 3, 0)
-    with pytest.raises(ModelError, match="3 units need 4 frames; there are 3"):
+    with pytest.raises(ModelError, match="3 units need 4 rows of log_probs; there are 3"):
         ctc_align(log_probs, [1, 1, 2])
     with pytest.raises(ModelError, match="units from 0 to 2; need columns 1 to 2"):
         ctc_align(log_probs, [0, 2])

@@ -1,5 +1,7 @@
 """CTC's loss against torch's, and a small model trained with it, from features to words and back from its directory."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -178,3 +180,36 @@ def test_a_ctc_model_is_exported_and_says_the_same(planted, kind, tmp_path):
         assert again.transcribe_features(planted.raw[u]).text == model.transcribe_features(planted.raw[u]).text
         aligned = again.align_features(planted.raw[u], planted.transcripts[u])
         assert aligned.words == model.align_features(planted.raw[u], planted.transcripts[u]).words
+
+
+def test_a_training_does_not_go_on_with_other_transcripts(planted, tmp_path):
+    from asr.nn.ctc.training import CtcOptions, train_ctc
+
+    how = {"pipeline": PIPELINE, "held_out": HELD_OUT, "folder": tmp_path}
+    train_ctc(planted, LEXICON, NETWORKS["tdnn"], CtcOptions(TrainingOptions(max_epochs=1)), **how)
+    other = Data(planted.raw, planted.speakers, {**planted.transcripts, "u00": "ki ki"})
+    with pytest.raises(ModelError, match="checkpoint of a training with other training utterances"):
+        train_ctc(other, LEXICON, NETWORKS["tdnn"], CtcOptions(TrainingOptions(max_epochs=2)), **how)
+
+
+def test_scores_that_are_no_numbers_are_the_trainings_matter():
+    """Which tells the epoch, the batch and what to do; the loss itself does not complain."""
+    from asr.nn.ctc import CtcLoss
+
+    scores = torch.zeros(1, 5, 3)
+    scores[0, 2, 1] = float("nan")
+    assert not np.isfinite(float(CtcLoss(3)(scores, torch.tensor([5]), [(1,)]).total))
+
+
+def test_ids_that_look_like_copies_are_utterances(planted, tmp_path):
+    from asr.nn.ctc.training import prepare
+
+    names = {u: f"sp2-{u}" if u == "u00" else u for u in planted.raw}
+    raw = FeatureTable.from_dict({names[u]: planted.raw[u] for u in planted.raw})
+    texts = {names[u]: text for u, text in planted.transcripts.items()}
+    speakers = dict.fromkeys(texts, "ann")
+    fast = Data(FeatureTable.from_dict({"u01": planted.raw["u01"][::2]}), speakers, texts)
+    how = {"pipeline": PIPELINE, "held_out": HELD_OUT, "copies": {2.0: fast}}
+    ready = prepare(Data(raw, speakers, {**texts, "u02": "wer"}), replace(LEXICON, oov="skip"), NETWORKS["tdnn"], **how)
+    assert {"sp2-u00", "sp2-u01", "u01"} <= set(ready.examples.features)
+    assert ready.failures == {"u02": "its words are not all in the lexicon: wer"}

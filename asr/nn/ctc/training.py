@@ -73,7 +73,8 @@ def train_ctc(
     folder: for checkpoints; an interrupted training goes on there.
     copies: by speed, features of the same recordings at that speed, under the same ids; they are trained on too.
     seed, device, progress: as of `asr.hybrid.train_hybrid`.
-    Returns the model, without a graph, and no alignments; `failures` are utterances with fewer rows than units.
+    Returns the model, without a graph, and no alignments; `failures` are utterances with unknown words, or with fewer
+    rows than units.
     Raises CorpusError where nothing is left to train on, AsrError without torch.
     """
     options = options or CtcOptions()
@@ -115,19 +116,20 @@ def prepare(
     copies, tokens = copies or {}, CtcTokens(lexicon.n_phones)
     pipeline = pipeline.with_prior([data.raw[u] for u in data.raw])
     units = units_of(data.references, lexicon)
-    table, failures = _trainable(data, pipeline, copies, units, config.subsampling)
+    table, original, failures = _trainable(data, pipeline, copies, units, config.subsampling)
+    unknown = {u: f"its words are not all in the lexicon: {data.transcripts[u]}" for u in data.raw if u not in units}
     apart = set(held_out)
-    train = [u for u in table if _original(u, copies) not in apart]
-    rest = [u for u in table if u in apart]
+    train = [u for u in table if original[u] not in apart]
+    rest = [u for u in table if u in apart and original[u] == u]
     for name, ids in (("trained on", train), ("held out", rest)):
         if not ids:
             raise CorpusError(f"no utterance that is {name} has enough frames and known words; the network needs some")
-    targets = {u: units[_original(u, copies)] for u in table}
+    targets = {u: units[original[u]] for u in table}
     examples, others = (Examples(table.select(ids), targets, data.speakers) for ids in (train, rest))
     network = build(config, table.dim, tokens.n_pdfs, seed=seed)
     frames = examples.features.frames
     network.normalize.set_statistics(frames.mean(axis=0, dtype=np.float64), frames.std(axis=0, dtype=np.float64))
-    return Ready(pipeline, tokens, network, examples, others, failures)
+    return Ready(pipeline, tokens, network, examples, others, unknown | failures)
 
 
 def finish(
@@ -173,9 +175,10 @@ def _trainable(
     copies: Mapping[float, Data],
     units: Mapping[str, tuple[int, ...]],
     subsampling: int,
-) -> tuple[FeatureTable, dict[str, str]]:
-    """The finished features of utterances and copies that are long enough for their units, and why others are not."""
-    failures: dict[str, str] = {}
+) -> tuple[FeatureTable, dict[str, str], dict[str, str]]:
+    """The finished features of utterances and copies that are long enough for their units; of each the utterance that
+    it is, or is a copy of; and why others are not there."""
+    failures, original = dict[str, str](), dict[str, str]()
     tables = []
     for speed, heard in ((1.0, data), *copies.items()):
         prefix = "" if speed == 1.0 else speed_prefix(speed)
@@ -188,15 +191,8 @@ def _trainable(
                 failures[prefix + u] = f"{rows} rows of output for {len(units[u])} units, which need {least}"
         if ids:
             finished = heard.select(ids).normalised(pipeline)
+            original |= {prefix + u: u for u in finished}
             tables.append(FeatureTable([prefix + u for u in finished], finished.frames, finished.offsets))
     if not tables:
         raise CorpusError("no utterance can be used: each is too short, or has a word that the lexicon lacks")
-    return joined_tables(tables), failures
-
-
-def _original(utterance: str, copies: Mapping[float, Data]) -> str:
-    """The utterance that this one is a copy of, or itself."""
-    for speed in copies:
-        if utterance.startswith(speed_prefix(speed)):
-            return utterance.removeprefix(speed_prefix(speed))
-    return utterance
+    return joined_tables(tables), original, failures
