@@ -32,7 +32,7 @@ def model():
     transitions = SimpleNamespace(pdf_of_id=np.arange(-1, n), phone_of_id=np.arange(n + 1))
     lexicon = SimpleNamespace(silence_id=SILENCE)
     return SimpleNamespace(
-        acoustic=gmms(0.5), aligner=gmms(1.0), adapter=None, decoder=ArgMax(), transitions=transitions, lexicon=lexicon
+        acoustic=gmms(0.5), aligner=gmms(1.0), adapter=None, decoder=ArgMax(), hmms=(transitions, None), lexicon=lexicon
     )
 
 

@@ -223,10 +223,9 @@ class Bench:
     def _stage(self, name: str, make: Any, inputs: dict[str, Any]) -> Path:
         """A stage that several tests may share. Raises ConfigError where two of one name would differ."""
         told = {key: value.steps if isinstance(value, FeaturePipeline) else value for key, value in inputs.items()}
-        if name not in self._made:
+        if name not in self.run.folders:
             self.run.stage(name, make, inputs)
-            self._made[name] = told
-        if self._made[name] != told:
+        if self._made.setdefault(name, told) != told:
             raise ConfigError(
                 f"{name}: two systems need it, with other settings; give both the same, or run them apart"
             )
