@@ -98,7 +98,7 @@ def pitch(samples: np.ndarray, rate: float, *, options: PitchOptions | None = No
     the pitch less its mean over 1.5 s, in which frames count by their probability of being voiced. The third is the
     slope of the logarithm over five frames. Arguments and errors are those of `track_pitch`.
 
-    Same as Kaldi's process-kaldi-pitch-feats, without its random noise.
+    After Kaldi's process-kaldi-pitch-feats, without its random noise.
     >>> pitch(np.zeros(16000, dtype=np.float32), 16000).shape
     (98, 3)
     """

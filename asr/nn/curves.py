@@ -23,8 +23,8 @@ class Point:
 
     epoch: from 1. step: batches done since the start.
     learning_rate: of the last batch.
-    train_loss: per frame, mean over the epoch as the weights changed, with dropout and masks; nats for cross-entropy.
-    train_accuracy: part of its frames whose best score was the target.
+    train_loss: per frame, of CTC per unit; mean over the epoch as the weights changed, with dropout and masks; nats for cross-entropy.
+    train_accuracy: part of its frames whose best score was the target; of CTC 1 less the unit error rate of best paths.
     held_out_loss, held_out_accuracy: of the weights at the end of the epoch.
     gradient_norm: mean over the batches, before clipping.
     seconds: of training since the start, without what was done between the last checkpoint and an interruption.
@@ -98,7 +98,7 @@ class Log:
         """The line and the points of an epoch."""
         self._last = time.monotonic()
         _logger.info(
-            "epoch %d: loss %.4f, held-out %.4f%s, held-out frames right %.1f %%, learning rate %.2g, gradient %.2g%s",
+            "epoch %d: loss %.4f, held-out %.4f%s, held-out targets right %.1f %%, learning rate %.2g, gradient %.2g%s",
             point.epoch,
             point.train_loss,
             point.held_out_loss,

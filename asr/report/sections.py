@@ -78,8 +78,8 @@ def network_section(
             for measure, lines in series.items():
                 lines[label] = (epochs, [p[f"{part}_{measure}"] for p in points])
     plots = [
-        line_plot(series["loss"], title="Loss a frame", x_label="epoch", y_label="nats a frame"),
-        line_plot(series["accuracy"], title="Frames whose best score is right", x_label="epoch", y_label="share"),
+        line_plot(series["loss"], title="Loss (of CTC a unit)", x_label="epoch", y_label="nats a frame"),
+        line_plot(series["accuracy"], title="Frames (of CTC units) that are right", x_label="epoch", y_label="share"),
     ]
     return Section(title, "".join(_figure(p) for p in plots) + _note(note))
 
