@@ -23,7 +23,8 @@ class Point:
 
     epoch: from 1. step: batches done since the start.
     learning_rate: of the last batch.
-    train_loss: per frame, of CTC per unit; mean over the epoch as the weights changed, with dropout and masks; nats for cross-entropy.
+    train_loss: per frame, of CTC per unit; mean over the epoch as the weights changed, with dropout and masks; nats for
+        cross-entropy.
     train_accuracy: part of its frames whose best score was the target; of CTC 1 less the unit error rate of best paths.
     held_out_loss, held_out_accuracy: of the weights at the end of the epoch.
     gradient_norm: mean over the batches, before clipping.

@@ -78,7 +78,7 @@ def network_section(
             for measure, lines in series.items():
                 lines[label] = (epochs, [p[f"{part}_{measure}"] for p in points])
     plots = [
-        line_plot(series["loss"], title="Loss (of CTC a unit)", x_label="epoch", y_label="nats a frame"),
+        line_plot(series["loss"], title="Loss a frame, of CTC a unit", x_label="epoch", y_label="nats"),
         line_plot(series["accuracy"], title="Frames (of CTC units) that are right", x_label="epoch", y_label="share"),
     ]
     return Section(title, "".join(_figure(p) for p in plots) + _note(note))
