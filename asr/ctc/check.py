@@ -6,6 +6,8 @@ import numpy as np
 
 from ..errors import ModelError
 
+_ROUNDING = 1e-3  # a log probability this far above 0 is rounding
+
 
 def check_log_probs(log_probs: np.ndarray) -> np.ndarray:
     """float32 (n_frames, n_columns), C-contiguous. Raises ModelError for another shape, NaN, or what is above 0."""
@@ -14,9 +16,13 @@ def check_log_probs(log_probs: np.ndarray) -> np.ndarray:
         raise ModelError(
             f"log_probs of shape {log_probs.shape}; need (n_frames, n_columns), the blank and a unit at least"
         )
-    if not (log_probs <= 1e-3).all():  # NaN is not
-        row = int(np.argmin((log_probs <= 1e-3).all(axis=1)))
-        raise ModelError(f"log_probs of frame {row} reach {log_probs[row].max()}; need logarithms of probabilities")
+    highest = float(log_probs.max(initial=-np.inf))  # NaN if one is
+    if not highest <= _ROUNDING:
+        frame, column = np.argwhere(~(log_probs <= _ROUNDING))[0]
+        raise ModelError(
+            f"frame {frame}, column {column}: {log_probs[frame, column]:g} is no log-probability; they are 0 or less; "
+            "does the network's output go through log-softmax?"
+        )
     return log_probs
 
 

@@ -10,9 +10,9 @@ from ..errors import LanguageModelError, ModelError, did_you_mean
 from ..lm import NgramModel
 from ..lm.states import StateTable
 from ..lm.vocabulary import END, END_ID, START, UNKNOWN, UNKNOWN_ID
+from .check import check_log_probs
 
 _FIRST_ROOM = 1 << 14  # prefixes met before the memory for them is doubled
-_ROUNDING = 1e-3  # a log probability this far above 0 is rounding
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,9 @@ class PrefixSearch:
         """
         if n_best < 1:
             raise ValueError(f"n_best={n_best}; must be 1 or more")
-        matrix = self._checked(log_probs)
+        matrix, width = check_log_probs(log_probs), len(self.tokens) + 1
+        if matrix.shape[1] != width:
+            raise ModelError(f"log_probs of shape {matrix.shape}; need (n_frames, {width}), the blank and each token")
         k = self._kernels
         self._start()
         while (
@@ -150,20 +152,6 @@ class PrefixSearch:
         links[k.NODE, 0] = 0
         scores[[k.BOTH, k.BLANK, k.LAST, k.PRIOR], 0] = 0.0, 0.0, -np.inf, 0.0
         self._registers[[k.N_ACTIVE, k.N_NODES, k.FRAME]] = 1, 1, 0
-
-    def _checked(self, log_probs: np.ndarray) -> np.ndarray:
-        matrix = np.ascontiguousarray(log_probs, np.float32)
-        width = len(self.tokens) + 1
-        if matrix.ndim != 2 or matrix.shape[1] != width:
-            raise ModelError(f"log-probabilities have shape {matrix.shape}; expected (n_frames, {width})")
-        highest = float(matrix.max(initial=-np.inf))  # NaN if one is
-        if not highest <= _ROUNDING:
-            frame, column = np.argwhere(~(matrix <= _ROUNDING))[0]
-            raise ModelError(
-                f"frame {frame}, column {column}: {matrix[frame, column]:g} is no log-probability; they are 0 or less; "
-                "does the network's output go through log-softmax?"
-            )
-        return matrix
 
     def _prefix(self, place: int, matrix: np.ndarray) -> Prefix:
         """The result for one of the active prefixes."""

@@ -55,11 +55,7 @@ def compile_hclg(
     def step(name: str, build: Callable[[], Any]) -> Any:
         return timed_step(name, build, budget, told)
 
-    word_grammar = step("G", lambda: checked_grammar(grammar, lexicon))
-    words = step("L", lambda: lexicon_graph(lexicon))
-    spoken = step("L o G", lambda: compose(words, word_grammar, budget=budget))
-    spoken = step("det(LG)", lambda: determinize(spoken, budget=budget, what="LG"))
-    spoken = step("min(LG)", lambda: minimize(spoken))
+    spoken = spoken_graph(lexicon, grammar, budget, step)
     context = step("C o LG", lambda: _in_context(spoken, lexicon.n_phones, tree, budget))
     expand = functools.partial(expand_hmms, transition_scale=transition_scale, budget=budget)
     hmms = step("H o CLG", lambda: expand(context, tree, transitions))
@@ -67,6 +63,17 @@ def compile_hclg(
     hmms = step("rmsym(HCLG)", lambda: remove_epsilons_locally(without_symbols(hmms, transitions.n_transition_ids)))
     hmms = step("min(HCLG)", lambda: minimize(hmms))
     return step("HCLG", lambda: add_self_loops(hmms, transitions, self_loop_scale=self_loop_scale))
+
+
+def spoken_graph(
+    lexicon: "Lexicon", grammar: "pynini.Fst", budget: Budget, step: Callable[[str, Callable[[], Any]], Any]
+) -> Graph:
+    """min(det(L ∘ G)), from phones to words; step: as `timed_step`, with the budget."""
+    word_grammar = step("G", lambda: checked_grammar(grammar, lexicon))
+    words = step("L", lambda: lexicon_graph(lexicon))
+    spoken = step("L o G", lambda: compose(words, word_grammar, budget=budget))
+    spoken = step("det(LG)", lambda: determinize(spoken, budget=budget, what="LG"))
+    return step("min(LG)", lambda: minimize(spoken))
 
 
 def _in_context(spoken: Graph, n_phones: int, tree: "ContextDependency", budget: Budget) -> ContextGraph:

@@ -8,13 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .budget import Budget, Step
-from .composition import compose
 from .const_fst import Graph
 from .epsilons import remove_epsilons_locally
-from .grammar import checked_grammar
-from .hclg import timed_step
-from .lexicon_fst import lexicon_graph
-from .openfst import determinize, from_pynini, load_pynini, minimize, to_pynini
+from .hclg import spoken_graph, timed_step
+from .openfst import from_pynini, load_pynini, minimize, to_pynini
 
 if TYPE_CHECKING:
     import pynini
@@ -50,11 +47,7 @@ def compile_tlg(
     def step(name: str, build: Callable[[], Any]) -> Any:
         return timed_step(name, build, budget, told)
 
-    word_grammar = step("G", lambda: checked_grammar(grammar, lexicon))
-    words = step("L", lambda: lexicon_graph(lexicon))
-    spoken = step("L o G", lambda: compose(words, word_grammar, budget=budget))
-    spoken = step("det(LG)", lambda: determinize(spoken, budget=budget, what="LG"))
-    spoken = step("min(LG)", lambda: minimize(spoken))
+    spoken = spoken_graph(lexicon, grammar, budget, step)
     topology = step("T", functools.partial(token_graph, tokens, lexicon.disambiguation_ids))
     graph = step("T o LG", lambda: _composed(topology, spoken))
     graph = step("rmeps(TLG)", lambda: remove_epsilons_locally(graph))

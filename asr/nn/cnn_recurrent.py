@@ -5,12 +5,12 @@ from torch import Tensor, nn
 
 from ..errors import ConfigError
 from .cnn import Convolution
-from .layers import NORMALIZATIONS, Network, initialise, splice
+from .layers import Network
 from .networks import CnnRecurrentConfig
-from .recurrent import ENOUGH, RecurrentLayer
+from .recurrent import ENOUGH, Recurrent
 
 
-class CnnRecurrent(Network):
+class CnnRecurrent(Recurrent):
     """Convolutions with pooling over frequency, then layers of LSTM or GRU cells over all of a frame and its
     neighbours.
 
@@ -26,22 +26,15 @@ class CnnRecurrent(Network):
                 f"{config.maps} equal maps; set maps to a divisor"
             )
         reach = len(config.channels) * (config.kernel[0] // 2) + config.context
-        super().__init__(dim, n_outputs, config.subsampling, reach + ENOUGH)
+        Network.__init__(self, dim, n_outputs, config.subsampling, reach + ENOUGH)  # its layers come last
         self.maps, self.beside = config.maps, config.beside
-        self.window = range(-config.context, config.context + 1)
         self.pictures, below, height = nn.ModuleList(), config.maps, seen // config.maps
         for channels, pool in zip(config.channels, config.pool, strict=True):
             self.pictures.append(Convolution(below, channels, config, kernel=config.kernel, pool=pool))
             below, height = channels, height // pool
         if not height:
             raise ConfigError(f"pool={config.pool} leaves nothing of features of {seen // config.maps} frequencies")
-        width = config.width * (2 if config.bidirectional else 1)
-        sizes = [len(self.window) * (height * below + config.beside)] + [width] * (config.layers - 1)
-        self.layers = nn.ModuleList(RecurrentLayer(size, config) for size in sizes)
-        self.norms = nn.ModuleList(NORMALIZATIONS[config.normalization](width) for _ in sizes)
-        self.dropout = nn.Dropout(config.dropout)
-        self.output = nn.Linear(width, n_outputs)
-        initialise(self, config)
+        self.add_layers(config, height * below + config.beside)
 
     def encode(self, features: Tensor, lengths: Tensor) -> Tensor:
         x, mask = self.start(features, lengths)
@@ -49,8 +42,4 @@ class CnnRecurrent(Network):
         x = x.unflatten(2, (self.maps, -1)).transpose(2, 3)
         for picture in self.pictures:
             x = picture(x, mask)
-        x = torch.cat([x.flatten(2), beside], dim=-1)
-        x, mask = splice(x, self.window, self.subsampling), mask[:, :: self.subsampling]
-        for layer, norm in zip(self.layers, self.norms, strict=True):
-            x = self.dropout(norm(layer(x, mask), mask))
-        return x
+        return self.through_layers(torch.cat([x.flatten(2), beside], dim=-1), mask)

@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..errors import ModelError
+
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "sigmoid": nn.Sigmoid,
     "tanh": nn.Tanh,
@@ -48,7 +50,7 @@ class Network(nn.Module):
 
     def encode(self, features: Tensor, lengths: Tensor) -> Tensor:
         """The rows (batch, ceil(frames / subsampling), width) below the output layer."""
-        raise NotImplementedError(f"{type(self).__name__} defines neither encode nor forward")
+        raise ModelError(f"{type(self).__name__} defines neither encode nor forward; define one, see asr.nn.Network")
 
     def forward(self, features: Tensor, lengths: Tensor) -> Tensor:
         """Unnormalised log scores (batch, ceil(frames / subsampling), n_outputs)."""

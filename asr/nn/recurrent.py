@@ -18,17 +18,24 @@ class Recurrent(Network):
 
     def __init__(self, config: RecurrentConfig, dim: int, n_outputs: int):
         super().__init__(dim, n_outputs, config.subsampling, config.context + ENOUGH)
+        self.add_layers(config, dim)
+
+    def encode(self, features: Tensor, lengths: Tensor) -> Tensor:
+        return self.through_layers(*self.start(features, lengths))
+
+    def add_layers(self, config: RecurrentConfig, dim: int) -> None:
+        """Make all from the splicing of (batch, frames, dim) to the output, and the network's initial weights."""
         self.window = range(-config.context, config.context + 1)
         width = config.width * (2 if config.bidirectional else 1)
         below = [len(self.window) * dim] + [width] * (config.layers - 1)
         self.layers = nn.ModuleList(RecurrentLayer(d, config) for d in below)
         self.norms = nn.ModuleList(NORMALIZATIONS[config.normalization](width) for _ in below)
         self.dropout = nn.Dropout(config.dropout)
-        self.output = nn.Linear(width, n_outputs)
+        self.output = nn.Linear(width, self.n_outputs)
         initialise(self, config)
 
-    def encode(self, features: Tensor, lengths: Tensor) -> Tensor:
-        x, mask = self.start(features, lengths)
+    def through_layers(self, x: Tensor, mask: Tensor) -> Tensor:
+        """The rows (batch, rows, width) of spliced frames (batch, frames, dim) with their mask."""
         x, mask = splice(x, self.window, self.subsampling), mask[:, :: self.subsampling]
         for layer, norm in zip(self.layers, self.norms, strict=True):
             x = self.dropout(norm(layer(x, mask), mask))

@@ -89,8 +89,8 @@ def test_greedy_says_what_the_best_path_says():
     [
         (np.zeros(3), "need \\(n_frames, n_columns\\)"),
         (np.zeros((3, 1)), "the blank and a unit at least"),
-        (np.full((3, 2), np.nan), "frame 0 reach nan"),
-        (np.array([[-1.0, -1.0], [0.5, -1.0]]), "frame 1 reach 0.5; need logarithms"),
+        (np.full((3, 2), np.nan), "frame 0, column 0: nan is no log-probability"),
+        (np.array([[-1.0, -1.0], [0.5, -1.0]]), "frame 1, column 0: 0.5 is no log-probability"),
     ],
 )
 def test_what_are_no_log_probs_is_told(log_probs, message):

@@ -285,8 +285,8 @@ def test_nothing_is_possible(lm):
 @pytest.mark.parametrize(
     ("matrix", "message"),
     [
-        (np.zeros(4, np.float32), r"shape \(4,\); expected \(n_frames, 4\)"),
-        (np.zeros((2, 3), np.float32), r"shape \(2, 3\); expected \(n_frames, 4\)"),
+        (np.zeros(4, np.float32), r"shape \(4,\); need \(n_frames, n_columns\)"),
+        (np.zeros((2, 3), np.float32), r"shape \(2, 3\); need \(n_frames, 4\), the blank and each token"),
         (np.array([[0, -1, -1, -1], [0, -1, np.nan, -1]], np.float32), "frame 1, column 2: nan is no log-probability"),
         (np.array([[-1, 0.5, -1, -1]], np.float32), "frame 0, column 1: 0.5 is no log-probability.*log-softmax"),
     ],

@@ -79,7 +79,7 @@ def test_each_string_is_followed_by_one_unit_or_the_end():
 
 
 def test_what_are_no_log_probs_is_told():
-    with pytest.raises(ModelError, match="need logarithms of probabilities"):
+    with pytest.raises(ModelError, match="frame 0, column 0: 1 is no log-probability"):
         PrefixScores(np.ones((2, 3), np.float32))
 
 

@@ -93,7 +93,7 @@ def test_a_network_without_rows_is_refused():
 
     with pytest.raises(ModelError, match="Whole has no rows that a decoder could look at"):
         JointNetwork(Whole(3, 3), SMALL)
-    with pytest.raises(NotImplementedError, match="neither encode nor forward"):
+    with pytest.raises(ModelError, match="neither encode nor forward; define one"):
         Network(3, 3).encode(torch.zeros(1, 2, 3), torch.tensor([2]))
 
 
