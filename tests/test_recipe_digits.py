@@ -145,6 +145,34 @@ def test_networks_above_the_ladder(corpus, eager, tmp_path):
     assert re.search(r"official 30 words: torch \d+ errors .*, ONNX int8 \d+ errors", exported.stdout), exported.stdout
 
 
+@pytest.mark.slow
+def test_networks_without_hmms(corpus, eager, tmp_path):
+    pytest.importorskip("torch")
+    settings = (eager / "digits.toml").read_text(encoding="utf-8")
+    (eager / "digits.toml").write_text(settings.replace("max_epochs = 15", "max_epochs = 20"), encoding="utf-8")
+    out = tmp_path / "out"
+    some = ("--seeds", 1, "--tests", "official", "--variants", "robust,plain")
+    done = run("--corpus", corpus, "--out", out, *some, "--models", "cnn-lstm-ctc", script=eager / "run.py")
+    assert done.returncode == 0, done.stderr
+    rows = json.loads((out / "results.json").read_text())
+    wanted = [f"{v}-{way}" for v in ("robust", "plain") for way in ("greedy", "prefix", "tlg")]
+    assert [(r["model"], r["variant"]) for r in rows] == [("cnn-lstm-ctc", v) for v in wanted]
+    assert all((r["total"], r["features"], r["adaptation"]) == (30, "fbank-40", "speaker") for r in rows)
+    wrong = {r["variant"]: r["value"] for r in rows}
+    assert wrong["robust-tlg"] < 30 and wrong["robust-prefix"] < 30
+    compared = [(c["first"], c["second"]) for c in json.loads((out / "comparisons.json").read_text())]
+    pairs = [(f"robust-{a}", f"robust-{b}") for a, b in (("greedy", "prefix"), ("prefix", "tlg"))]
+    pairs += [("robust-greedy", "plain-greedy"), ("plain-greedy", "plain-prefix"), ("robust-prefix", "plain-prefix")]
+    pairs += [("plain-prefix", "plain-tlg"), ("robust-tlg", "plain-tlg")]
+    assert compared == [tuple(f"cnn-lstm-ctc {v} official WER" for v in pair) for pair in pairs]
+    assert "cnn-lstm-ctc robust" in (out / "report.html").read_text(encoding="utf-8")
+    again = run("--corpus", corpus, "--out", out, *some, "--models", "mono,cnn-lstm-ctc", script=eager / "run.py")
+    assert again.returncode == 0, again.stderr
+    rows = json.loads((out / "results.json").read_text())
+    assert {r["model"] for r in rows} == {"mono", "cnn-lstm-ctc"} and "official-cnn-lstm-ctc ..." not in again.stderr
+    assert "official-cnn-lstm-ctc: there already" in again.stderr
+
+
 def test_networks_are_left_out_where_torch_is_missing(recipe, monkeypatch, caplog):
     import importlib.util
 

@@ -198,18 +198,20 @@ def test_ctc_on_real_recordings(recipe, real_data, tmp_path):
     from asr.recipe.config import from_table
     from asr.recipe.ctc_tests import JointGrid, PrefixGrid
     from asr.recipe.ladder_ending import finish
-    from asr.recipe.networks import CTC_ATTENTION, JointPlan
+    from asr.recipe.networks import CTC_ATTENTION, CtcPlan, JointPlan, read_training
 
     table = {
         "front_end": {"kind": "fbank", "options": {"num_mel_bins": 30}, "pitch": {}},
         "network": {"kind": "recurrent", "cell": "gru", "layers": 1, "width": 64, "subsampling": 3, "dropout": 0.1},
-        "decoder": {"width": 48, "attention": 32},
-        "training": {"max_epochs": 14, "batch_frames": 1024, "learning_rate": 5e-3, "schedule": "cosine"},
+        "training": {"max_epochs": 10, "batch_frames": 1024, "learning_rate": 5e-3, "schedule": "cosine"},
         "search": {"acoustic_scales": [0.6, 1.0], "insertion_penalties": [-4.0, -2.0, 0.0], "beam": 12.0},
     }
-    plan = from_table(JointPlan, table)
+    masks = {"spec_augment": {"time_masks": 1}}
+    below = from_table(CtcPlan, {**table, "plain": {"max_epochs": 2}, "training": table["training"] | masks})
+    table["training"] = table["training"] | {"max_epochs": 5, "learning_rate": 3e-3}
+    plan = from_table(JointPlan, {**table, "decoder": {"width": 48, "attention": 32}, "start": "rnn-ctc"})
     bench, part, corpus = small_bench(recipe, real_data, tmp_path / "out")
-    bench, run = replace(bench, networks={CTC_ATTENTION: plan}), bench.run
+    bench, run = replace(bench, networks={CTC_ATTENTION: plan, "rnn-ctc": below}), bench.run
     grid = PrefixGrid((0.4, 0.8), (0.0, 0.5), beam_size=20)
     joint = JointGrid((0.2, 0.5), (0.2,), (0.0, 0.5), beam_size=4)
     tests = bench.ctc_tests(part, CTC_ATTENTION, Grammar("units", 2, 0.1), plan.search, grid, joint)
@@ -226,6 +228,11 @@ def test_ctc_on_real_recordings(recipe, real_data, tmp_path):
     # With so little training the best path says next to nothing: 90 % are deletions. A language model helps at once.
     assert all(rows[variant].value < rows["greedy"].value for variant in ("prefix", "tlg", "joint"))
     assert not list(run.folder.glob("dev-mono*"))
+    plain = bench.without_augmentation()
+    bare = plain.networks["rnn-ctc"]
+    assert (bare.training.max_epochs, bare.training.spec_augment.is_on, bare.speeds) == (2, False, (1.0,))
+    (points,) = read_training(plain.rung(part.as_plain(), "rnn-ctc")).values()
+    assert len(points) == 2 and run.record("dev-plain-rnn-ctc") and run.record("dev-rnn-ctc")
     assert "ctc-attention network" in (run.folder / "report.html").read_text(encoding="utf-8")
     model = asr.load(run.folder / f"dev-{CTC_ATTENTION}-units-graph" / "model")
     u = part.test[0]

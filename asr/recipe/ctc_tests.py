@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+from scipy.special import log_softmax
 
 from .. import lm
 from ..ctc.greedy import greedy
@@ -73,7 +74,7 @@ def tune_prefix(
     """tuning.json: the errors on held-out utterances, of each weight of the language model and then of each bonus."""
     model, units = load(trained / "model"), lm.read_arpa(language_model / "lm.arpa.gz")
     held_out = with_references(usable(data, ids), grammar, LetterTable.load(letters))
-    found = log_probs_of(model, held_out.normalised(model.features))
+    found = log_probs_less_priors(model, held_out.normalised(model.features))
     points: list[dict[str, float]] = []
 
     def tried(weight: float, bonus: float) -> int:
@@ -108,7 +109,7 @@ def test_prefix(
     options = PrefixOptions(
         beam_size=grid.beam_size, beam=grid.beam, lm_weight=best["lm_weight"], insertion_bonus=best["insertion_bonus"]
     )
-    search = lambda features: said_by_prefixes(model, units, log_probs_of(model, features), options, n_jobs)  # noqa: E731
+    search = lambda features: said_by_prefixes(model, units, log_probs_less_priors(model, features), options, n_jobs)  # noqa: E731
     _tested(folder, data, ids, model, letters, grammar, search, asdict(options))
 
 
@@ -181,6 +182,14 @@ def _joint_search(trained: Path, language_model: Path, grid: JointGrid) -> Calla
 def log_probs_of(model: Model, features: FeatureTable) -> dict[str, np.ndarray]:
     """Utterance id -> float32 (n_rows, n_columns), without priors."""
     return {u: log_posteriors(model.acoustic, features[u]) for u in features}
+
+
+def log_probs_less_priors(model: Model, features: FeatureTable) -> dict[str, np.ndarray]:
+    """The same, less the model's priors as its graph has them, and normalised again.
+
+    What normalises a row is the same for all that may be said, so that prefix search finds what it would without.
+    """
+    return {u: log_softmax(model.acoustic.log_likelihoods(features[u]), axis=1) for u in features}
 
 
 def said_greedily(model: Model, log_probs: Mapping[str, np.ndarray]) -> dict[str, str]:

@@ -26,7 +26,9 @@ from ..report import (
 )
 from ..scoring import Comparison, compare
 from ..training import best_point
-from .ladder_ending import comparison_table, described
+from .ladder_bench import Test
+from .ladder_ending import Scored, comparison_table, described
+from .ladder_ending import compared as compared_rows
 from .networks import read_training
 from .results import ResultRow, results_table, write_results
 from .stages import Run
@@ -50,24 +52,32 @@ class Result:
         return self.tested.row(self.system, self.test, self.seed)
 
 
-def finish(run: Run, title: str, results: Sequence[Result], corpus: Corpus) -> None:
+def finish(
+    run: Run,
+    title: str,
+    results: Sequence[Result],
+    corpus: Corpus,
+    tests: Sequence[Test] = (),
+    tested_rows: Sequence[Scored] = (),
+) -> None:
     """Write OUT/results.json, comparisons.json and report.html, print tables, and transcribe one held-out recording.
 
     results: the first one is the headline, which the report looks at closely. The recording is transcribed with the
         first system that needs nothing but the recording itself, if there is one.
+    tests, tested_rows: of systems without HMMs, and their rows.
     """
     headline = results[0]
     alone = next((r for r in results if r.system.adaptation != "speaker"), headline)
-    rows = [r.row for r in results]
+    rows = [*(r.row for r in results), *(s.row for s in tested_rows)]
     write_results(run.folder / "results.json", rows)
-    pairs = compared(results)
+    pairs = [*compared(results), *compared_rows(tested_rows)]
     write_json(run.folder / "comparisons.json", [{"first": a, "second": b, **c._asdict()} for a, b, c in pairs])
     folder = alone.tested.tests[0] / "model"
     model = load(folder)
     shown = _typical(alone.tested, corpus)
     samples = _samples(shown, model)
     transcript = model.transcribe(samples)
-    sections = _sections(results, rows, corpus)
+    sections = _sections(results, rows, corpus, _networks(results, tests))
     sections.append(_alignment(shown, samples, model, transcript))
     facts = run_facts(seed=headline.seed, utterances=len(corpus), folder=str(run.folder))
     report = run.folder / "report.html"
@@ -174,12 +184,26 @@ def _spread(results: Sequence[Result]) -> list[str]:
     ]
 
 
-def _sections(results: Sequence[Result], rows: Sequence[ResultRow], corpus: Corpus) -> list[Section]:
+def _networks(results: Sequence[Result], tests: Sequence[Test]) -> dict[str, list[dict]]:
+    """The curves of each network but the headline's, in the first fold of each test."""
+    folders = {
+        f"{r.system.name}, {r.test}": r.tested.trainings[0] for r in results[::-1] if r.system != results[0].system
+    }
+    folders |= {" ".join(filter(None, (t.system, t.variant))) + f", {t.name}": t.rungs[0] for t in tests}
+    curves = {name: read_training(folder) for name, folder in folders.items()}
+    return {f"{name}, {part}": points for name, found in curves.items() for part, points in found.items()}
+
+
+def _sections(
+    results: Sequence[Result], rows: Sequence[ResultRow], corpus: Corpus, networks: dict[str, list[dict]]
+) -> list[Section]:
     """The parts of the report: all results, then the headline system on every test."""
     headline = results[0]
     first = _first_of_each([r for r in results if r.system == headline.system], lambda r: r.test)
     sections = [results_section(rows, note="; ".join(_spread(results)))]
     sections.append(_training(first))
+    if networks:
+        sections.append(network_section(networks, note="The first fold of each test."))
     sections.append(_tuning(first))
     for r in first:
         score = r.tested.score()

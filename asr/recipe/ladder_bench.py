@@ -15,7 +15,7 @@ from ..lang.letters import LetterTable, letter_lexicon
 from ..scoring import read_transcripts
 from .ctc_tests import JointGrid, PrefixGrid, test_greedy, test_joint, test_prefix, tune_joint, tune_prefix
 from .grammars import Grammar, make_graph, make_language_model
-from .networks import CtcPlan, Plans, make_network
+from .networks import CtcPlan, JointPlan, Plans, make_network
 from .rungs import Search, make_rung, test_rung, tune_rung
 from .stages import Run
 from .tasks import extract_features, read_json, usable
@@ -35,6 +35,10 @@ class Part:
     sizes: Sizes
     of: str = "dev"
     variant: str = ""
+
+    def as_plain(self) -> "Part":
+        """The same, for systems that are trained without augmentation: see `Bench.without_augmentation`."""
+        return replace(self, name=f"{self.name}-plain", variant="plain")
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,7 @@ class Test:
     folders: tuple[Path, ...]
     rungs: tuple[Path, ...]
     decoding: str = ""
+    adaptation: str = "session"
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +72,7 @@ class Bench:
     corpus: all utterances. data: a folder of `extract_features` of them. letters, questions: files of the language.
     lexicon: the file of words that models are trained with; see `with_lexicon`. networks: systems above the ladder's
         last rung or, with CTC, without a ladder, by name. gpus: "all" or numbers, on which these are trained; the CPU
-        if not given.
+        if not given. adaptation: see ResultRow.
     """
 
     run: Run
@@ -81,12 +86,18 @@ class Bench:
     lexicon: Path | None = None
     networks: Mapping[str, Plans] = field(default_factory=dict)
     gpus: str | None = None
+    adaptation: str = "session"
     _made: dict[str, dict[str, Any]] = field(default_factory=dict, init=False, repr=False)
 
     def with_lexicon(self, texts: Sequence[str]) -> "Bench":
         """The same, with the words of some texts said as they are spelled."""
         inputs = {"texts": list(texts), "letters": self.letters}
         return replace(self, lexicon=self.run.stage("lexicon", make_lexicon, inputs) / "lexicon.tsv")
+
+    def without_augmentation(self) -> "Bench":
+        """The same with the systems of CTC alone, trained on recordings as they are; for parts that are `as_plain`."""
+        plans = {name: plan.as_plain() for name, plan in self.networks.items() if isinstance(plan, CtcPlan)}
+        return replace(self, networks=plans)
 
     def first_seconds(self, ids: Sequence[str], seconds: float) -> list[str]:
         """The first of some utterances, as many as are needed for some seconds of speech."""
@@ -117,6 +128,8 @@ class Bench:
         if plan.front_end:
             inputs |= {"inputs": self._data(system), "pipeline": plan.pipeline(self.pipeline.sample_rate)}
             inputs["copies"] = {speed: self._data(system, speed) for speed in plan.speeds if speed != 1.0}
+        if isinstance(plan, JointPlan) and plan.start:
+            inputs["start"] = self.rung(part, plan.start)
         return self._stage(f"{part.name}-{system}", make_network, inputs)
 
     def test(self, part: Part, system: str, grammar: Grammar, search: Search) -> Test:
@@ -143,6 +156,7 @@ class Bench:
             part.of, part.variant, system, self._front_end if plan is None else plan.features, grammar,
             read_transcripts(tested / "references.tsv"), read_transcripts(tested / "hypotheses.tsv"),
             self.run.cpu_seconds(*stages), read_json(tested / "test.json")["decode_rtf"], (tested,), (rung,),
+            adaptation=self.adaptation,
         )  # fmt: skip
 
     def ctc_tests(
@@ -184,15 +198,8 @@ class Bench:
         ]  # fmt: skip
 
     def pooled(self, name: str, parts: Sequence[Part], system: str, grammar: Grammar, search: Search) -> Test:
-        """One test of the same system on several parts: training time is their sum, the real-time factor their mean."""
-        tests = [self.test(part, system, grammar, search) for part in parts]
-        return Test(
-            name, "", system, tests[0].features, grammar,
-            {u: text for t in tests for u, text in t.references.items()},
-            {u: text for t in tests for u, text in t.hypotheses.items()},
-            sum(t.train_cpu_seconds for t in tests), sum(t.decode_rtf for t in tests) / len(tests),
-            tuple(f for t in tests for f in t.folders), tuple(f for t in tests for f in t.rungs),
-        )  # fmt: skip
+        """One test of the same system on several parts; see `pool`."""
+        return replace(pool([self.test(part, system, grammar, search) for part in parts]), name=name)
 
     def _language_model(self, part: Part, grammar: Grammar) -> Path:
         """The folder of a grammar's n-gram, from the part's training transcripts."""
@@ -230,6 +237,20 @@ class Bench:
                 f"{name}: two systems need it, with other settings; give both the same, or run them apart"
             )
         return self.run.folders[name]
+
+
+def pool(tests: Sequence[Test]) -> Test:
+    """One test of tests of the same system on several parts: training time is their sum, the real-time factor their
+    mean."""
+    return replace(
+        tests[0],
+        references={u: text for t in tests for u, text in t.references.items()},
+        hypotheses={u: text for t in tests for u, text in t.hypotheses.items()},
+        train_cpu_seconds=sum(t.train_cpu_seconds for t in tests),
+        decode_rtf=sum(t.decode_rtf for t in tests) / len(tests),
+        folders=tuple(f for t in tests for f in t.folders),
+        rungs=tuple(f for t in tests for f in t.rungs),
+    )
 
 
 def make_lexicon(folder: Path, texts: Sequence[str], letters: Path) -> None:

@@ -3,7 +3,7 @@
 import logging
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..lang.letters import LetterTable
@@ -34,13 +34,19 @@ def finish(
     speaker_of: utterance id -> speaker, of all that were scored.
     """
     table = LetterTable.load(letters)
-    scored = [s for t in tests for s in scores_of(t, table, seed)]
-    pairs = compared(scored)
-    write_results(run.folder / "results.json", [s.row for s in scored])
+    show(run, title, tests, [s for t in tests for s in scores_of(t, table, seed)], speaker_of, seed)
+
+
+def show(
+    run: Run, title: str, tests: Sequence[Test], rows: Sequence[Scored], speaker_of: Mapping[str, str], seed: int
+) -> None:
+    """What `finish` does, of rows that are made already."""
+    pairs = compared(rows)
+    write_results(run.folder / "results.json", [s.row for s in rows])
     told = [{"first": a, "second": b, **c._asdict()} for a, b, c in pairs]
     write_json(run.folder / "comparisons.json", told)
-    _report(run, title, tests, scored, pairs, speaker_of, seed)
-    sys.stdout.write("\n" + results_table([s.row for s in scored]) + "\n\n" + comparison_table(pairs) + "\n")
+    _report(run, title, tests, rows, pairs, speaker_of, seed)
+    sys.stdout.write("\n" + results_table([s.row for s in rows]) + "\n\n" + comparison_table(pairs) + "\n")
 
 
 def scores_of(test: Test, table: LetterTable, seed: int) -> list[Scored]:
@@ -51,37 +57,45 @@ def scores_of(test: Test, table: LetterTable, seed: int) -> list[Scored]:
             for side in (test.references, test.hypotheses)
         )
         return [
-            _scored(test, "", "per", score(test.references, test.hypotheses), seed),
-            _scored(test, "tone-blind", "per", score(*bare), seed),
+            scored(test, "", "per", score(test.references, test.hypotheses), seed),
+            scored(test, "tone-blind", "per", score(*bare), seed),
         ]
     variant = {"words": "closed"}.get(test.grammar.kind, test.grammar.kind)
     return [
-        _scored(test, variant, metric, score(test.references, test.hypotheses, unit=unit), seed)  # type: ignore[arg-type]
+        scored(test, variant, metric, score(test.references, test.hypotheses, unit=unit), seed)  # type: ignore[arg-type]
         for metric, unit in (("wer", "word"), ("cer", "char"))
     ]
 
 
-def _scored(test: Test, kind: str, metric: str, counted: Score, seed: int) -> Scored:
+def scored(test: Test, kind: str, metric: str, counted: Score, seed: int) -> Scored:
+    """A row of the results. kind: of what was scored, for its variant. counted: the errors."""
     variant = "-".join(filter(None, (test.variant, test.decoding, kind)))
     row = ResultRow(
-        model=test.system, features=test.features, variant=variant, adaptation="session", test=test.name, metric=metric,
-        seed=seed, value=counted.rate, errors=counted.errors, total=counted.total,
+        model=test.system, features=test.features, variant=variant, adaptation=test.adaptation, test=test.name,
+        metric=metric, seed=seed, value=counted.rate, errors=counted.errors, total=counted.total,
         train_cpu_seconds=test.train_cpu_seconds, decode_rtf=test.decode_rtf, substitutions=counted.substitutions,
         deletions=counted.deletions, insertions=counted.insertions,
     )  # fmt: skip
-    group = "" if metric != "per" else f"{test.variant} {kind}"
+    of_words = test.grammar.kind != "units" and kind  # closed and open vocabularies are compared
+    group = "" if of_words else f"{test.variant} {kind}"
     return Scored(f"{test.name} {metric} {group}", row, counted)
 
 
-def compared(scored: Sequence[Scored]) -> list[tuple[str, str, Comparison]]:
-    """Each model beside the next one of the same test, and the open vocabulary beside the closed: paired bootstrap."""
+def compared(rows: Sequence[Scored]) -> list[tuple[str, str, Comparison]]:
+    """Each model beside the next one of the same test, the open vocabulary beside the closed, and training without
+    augmentation beside that with it: paired bootstrap."""
     found = []
-    for number, second in enumerate(scored):
-        same = [s for s in scored[:number] if s.group == second.group]
-        if same:
-            first = same[-1]
+    for number, second in enumerate(rows):
+        same = [s for s in rows[:number] if s.group == second.group][-1:]
+        same += [s for s in rows[:number] if _but_for_augmentation(s.row) == second.row.key]
+        for first in same:
             found.append((described(first.row), described(second.row), compare(first.score, second.score)))
     return found
+
+
+def _but_for_augmentation(row: ResultRow) -> tuple:
+    """The key of the row of the same system, trained without augmentation."""
+    return replace(row, variant="plain-" + row.variant.removeprefix("robust-")).key
 
 
 def described(row: ResultRow) -> str:
@@ -103,7 +117,7 @@ def _report(
     run: Run,
     title: str,
     tests: Sequence[Test],
-    scored: Sequence[Scored],
+    rows: Sequence[Scored],
     pairs: Sequence[tuple[str, str, Comparison]],
     speaker_of: Mapping[str, str],
     seed: int,
@@ -138,7 +152,7 @@ def _report(
     counted = score(last.references, last.hypotheses)
     by_speaker = {s: (x.errors, x.total) for s, x in counted.by_speaker(speaker_of).items()}
     sections = [
-        results_section([s.row for s in scored]),
+        results_section([s.row for s in rows]),
         *([comparison_section(pairs, note="A paired bootstrap over the utterances, 1,000 samples.")] if pairs else []),
         training_section(passes),
         *([network_section(curves)] if curves else []),

@@ -24,6 +24,7 @@ from ..features.pipeline import FeaturePipeline
 from ..files import write_text
 from ..ladder import Rung
 from ..lang.lexicon import Lexicon
+from ..model import load
 from ..model_directory import load_arrays
 from ..nn.networks import NetworkConfig
 from .config import from_table
@@ -57,7 +58,7 @@ class NetworkJob:
     data: a folder of `extract_features`. ids: utterances to train on. held_out: others, for early stopping.
     below: the folder of the rung of the ladder below, or the file of a lexicon. n_jobs: threads, of all processes.
     inputs, pipeline: a folder of features of another kind than the rung's, and what is done to them. copies: by speed,
-    folders of such features of the recordings at that speed.
+    folders of such features of the recordings at that speed. start: the folder of a rung whose network it begins as.
     """
 
     data: Path
@@ -70,6 +71,7 @@ class NetworkJob:
     inputs: Path | None = None
     pipeline: FeaturePipeline | None = None
     copies: Mapping[float, Path] = field(default_factory=dict)
+    start: Path | None = None
 
     @property
     def key(self) -> str:
@@ -86,7 +88,7 @@ class NetworkJob:
             self.n_jobs,
             steps,
         ]
-        told += sorted(self.copies)
+        told += sorted(self.copies) + ([] if self.start is None else [hash_of(self.start)])
         return hashlib.sha256("\n".join(map(str, told)).encode()).hexdigest()[:16]
 
     def train(self, folder: Path, device: str, n_processes: int, progress: Progress | None) -> "Rung | JointRung":
@@ -96,11 +98,12 @@ class NetworkJob:
         torch.set_num_threads(max(1, self.n_jobs // n_processes))
         wanted = [*self.ids, *self.held_out]
         below = Rung.load(self.below) if self.below.is_dir() else Lexicon.load(self.below)
+        start = {} if self.start is None else {"start": load(self.start / "model")}
         return self.plan.train(
             usable(self.data, wanted), below, held_out=self.held_out, folder=folder,
             inputs=None if self.inputs is None else usable(self.inputs, wanted), pipeline=self.pipeline,
             copies={speed: usable(copies, self.ids) for speed, copies in self.copies.items()},
-            seed=self.seed, device=device, progress=progress,
+            seed=self.seed, device=device, progress=progress, **start,
         )  # fmt: skip
 
     def write(self, folder: Path) -> None:
@@ -121,6 +124,7 @@ class NetworkJob:
             "seed": self.seed, "n_jobs": self.n_jobs,
             "inputs": self.inputs and str(self.inputs), "pipeline": self.pipeline and self.pipeline.to_json(),
             "copies": [[speed, str(copies)] for speed, copies in self.copies.items()],
+            "start": self.start and str(self.start),
         }  # fmt: skip
         folder.mkdir(parents=True, exist_ok=True)
         if self.pipeline is not None:
@@ -139,7 +143,7 @@ class NetworkJob:
             Path(told["data"]), told["ids"], told["held_out"], Path(told["below"]),
             from_table(kind, plan["settings"]), told["seed"], told["n_jobs"], inputs and Path(inputs),
             pipeline and FeaturePipeline.from_json(pipeline, load_arrays(folder / _PIPELINE)),
-            {speed: Path(copies) for speed, copies in told["copies"]},
+            {speed: Path(copies) for speed, copies in told["copies"]}, told["start"] and Path(told["start"]),
         )  # fmt: skip
 
 

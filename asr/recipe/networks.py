@@ -4,7 +4,7 @@ Its decoding is tuned and tested as that of the ladder's models, by asr.recipe.r
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ from ..hybrid import HybridOptions, train_hybrid
 from ..ladder import Rung
 from ..lang.lexicon import Lexicon
 from ..nn.networks import NetworkConfig, config_from_json
-from ..nn.options import TrainingOptions
+from ..nn.options import SpecAugmentOptions, TrainingOptions
 from ..training import Data
 from .network_job import NetworkJob, run_job
 from .rungs import Search
@@ -36,13 +36,15 @@ class NetworkPlan:
 
     network: see asr.nn.networks: "kind", and the settings of that kind. training: see asr.nn.options.
     front_end: the network's own features, {kind = "mfcc", options = {...}, pitch = {...}}, less the speaker's mean;
-        none: those of the rung below. speeds: at which the recordings are trained on too, where there is a front end.
+        none: those of the rung below. norm_vars: they are divided by the speaker's standard deviation too.
+    speeds: at which the recordings are trained on too, where there is a front end.
     search: how decoding is tuned; as for the ladder, if not given.
     """
 
     network: dict = field(default_factory=lambda: {"kind": "dnn"})
     training: TrainingOptions = field(default_factory=TrainingOptions)
     front_end: dict = field(default_factory=dict)
+    norm_vars: bool = False
     speeds: tuple[float, ...] = (1.0,)
     search: Search | None = None
 
@@ -68,7 +70,8 @@ class NetworkPlan:
 
     def pipeline(self, sample_rate: int) -> FeaturePipeline:
         """Of the network's own features."""
-        return FeaturePipeline(sample_rate, (self.front_end, {"kind": "cmvn", "mode": "speaker"}))
+        cmvn: dict[str, Any] = {"kind": "cmvn", "mode": "speaker"}
+        return FeaturePipeline(sample_rate, (self.front_end, cmvn | ({"norm_vars": True} if self.norm_vars else {})))
 
 
 @dataclass(frozen=True)
@@ -131,14 +134,34 @@ class LfmmiPlan(NetworkPlan):
 
 @dataclass(frozen=True)
 class CtcPlan(NetworkPlan):
-    """A network without HMMs, on features of its own. prior_scale: see asr.nn.ctc.training.CtcOptions."""
+    """A network without HMMs, on features of its own.
+
+    prior_scale: see asr.nn.ctc.training.CtcOptions. plain: what else is set for training without augmentation.
+    """
 
     prior_scale: float = 0.0
+    plain: dict = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        self.without_augmentation  # noqa: B018 - a wrong setting is told before anything is trained
         if not self.front_end:
             raise ConfigError("a network trained with CTC needs a front_end: there is no model below it with features")
+
+    @property
+    def without_augmentation(self) -> TrainingOptions:
+        """The training's settings for recordings as they are: no masks, and the plan's plain ones.
+
+        Raises ConfigError for a wrong one.
+        """
+        from .config import from_table
+
+        from_table(TrainingOptions, self.plain, where="plain.")
+        return replace(self.training, spec_augment=SpecAugmentOptions(), **self.plain)
+
+    def as_plain(self) -> "CtcPlan":
+        """The same system, trained without augmentation: without masks and copies at other speeds."""
+        return replace(self, speeds=(1.0,), training=self.without_augmentation, plain={})
 
     def train(self, data: Data, below: Lexicon, **how: Any) -> Rung:
         """The model of the lexicon's phones. how: as of `train_ctc`; inputs, if given, are taken in place of data."""
@@ -151,10 +174,15 @@ class CtcPlan(NetworkPlan):
 
 @dataclass(frozen=True)
 class JointPlan(CtcPlan):
-    """CTC and attention on one network. decoder: of asr.nn.ctc.attention, DecoderConfig. ctc_weight: of CTC's loss."""
+    """CTC and attention on one network.
+
+    decoder: of asr.nn.ctc.attention, DecoderConfig. ctc_weight: of CTC's loss. start: the system trained with CTC whose
+    network it begins as; empty: with random weights.
+    """
 
     decoder: dict = field(default_factory=dict)
     ctc_weight: float = 0.3
+    start: str = ""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -207,6 +235,7 @@ def make_network(
     pipeline: FeaturePipeline | None = None,
     copies: Mapping[float, Path] | None = None,
     gpus: str | None = None,
+    start: Path | None = None,
 ) -> None:
     """A network, trained from the alignments of a rung of the ladder or with CTC; model and curves in `folder`.
 
@@ -214,10 +243,11 @@ def make_network(
         others, for the network's early stopping.
     inputs, pipeline: a folder of `extract_features` and what is done to them, for features of another kind than the
         rung's. copies: by speed, folders of such features of the recordings at that speed.
-    n_jobs: threads. gpus: "all" or numbers such as 0,2, to train on those.
+    n_jobs: threads. gpus: "all" or numbers such as 0,2, to train on those. start: the folder of a rung whose network
+        it begins as, for CTC with attention.
     What an interrupted training has reached is kept beside the stages, in OUT/.training.
     """
-    job = NetworkJob(data, ids, held_out, below, plan, seed, n_jobs, inputs, pipeline, copies or {})
+    job = NetworkJob(data, ids, held_out, below, plan, seed, n_jobs, inputs, pipeline, copies or {}, start)
     run_job(folder, job, gpus, progress)
 
 

@@ -21,14 +21,19 @@ from corpora import (  # type: ignore[import-not-found]
     synthesised,
     write_lists,
 )
+from ctc import make_bench, tests_of, words_scored  # type: ignore[import-not-found]
 from systems import (  # type: ignore[import-not-found]
     AGAINST_MISMATCH,
+    CTC_SYSTEMS,
     MODELS,
     SHIPPED,
+    SINGLE,
     VARIANTS,
     Settings,
     all_systems,
     has_several_seeds,
+    has_torch,
+    robust_monophone,
     trainable,
 )
 
@@ -36,6 +41,9 @@ from asr.corpus import Corpus, Utterance
 from asr.recipe import Run, load_config, run_recipe
 from asr.recipe.copies import copied, speed_copies, speed_prefix
 from asr.recipe.ending import Result, finish, ship, with_chosen
+from asr.recipe.ladder_bench import Test
+from asr.recipe.ladder_ending import show
+from asr.recipe.networks import present_gpus
 from asr.recipe.strings import PADDED, join_strings, padded_copies, spoken
 from asr.recipe.systems import Bench, System, warped_name
 from asr.recipe.tasks import extract_features
@@ -70,7 +78,9 @@ def main() -> None:
         tests = {name: tests[name] for name in arguments.tests}
         corpus = Corpus([*corpus, *strings])
     needed = [s for system in systems for s in (system, system.below) if s is not None]
-    data = all_features(run, list(corpus), copies, needed, settings)
+    robust = robust_monophone(settings)
+    wholes = ctc_systems(arguments)
+    data = all_features(run, list(corpus), copies, [*needed, *([robust] if wholes else [])], settings)
     bench = Bench(run, data, LEXICON, settings.grid, settings.n_jobs, fallback="digits", truth=truth)
     results = [
         Result(system, name, seed, bench.test(system, folds, seed))
@@ -80,7 +90,18 @@ def main() -> None:
         for seed in settings.seeds[: min(n_seeds if has_several_seeds(system) else 1, arguments.seeds)]
     ]
     results = with_chosen(results, "loso", AGAINST_MISMATCH)
-    finish(run, "Spoken digits", results, corpus)
+    networks = list[Test]()
+    if wholes:
+        recorded = Corpus([u for u in corpus if NAME.fullmatch(u.id)] + copies)
+        ctc = make_bench(run, recorded, data[robust.front_end], robust.features, settings, arguments.gpus)
+        for name in (n for n in SINGLE if n in tests):
+            for system, variant in wholes:
+                networks += tests_of(ctc, system, variant, name, tests[name][0], settings)
+    rows = words_scored(networks, settings.seeds[0])
+    if results:
+        finish(run, "Spoken digits", results, corpus, networks, rows)
+    else:
+        show(run, "Spoken digits", networks, rows, corpus.speaker_of, settings.seeds[0])
     if arguments.ship:
         ship(arguments.ship, [r for r in results if r.system.variant == SHIPPED], LEXICON.parent / "CARD.md")
 
@@ -89,6 +110,12 @@ def wanted(system: System, arguments: argparse.Namespace) -> bool:
     """Whether a system was asked for, and its graphs can be built here; those of monophones come with the package."""
     asked = system.variant in arguments.variants and system.model in arguments.models
     return asked and (system.model == "mono" or has_pynini())
+
+
+def ctc_systems(arguments: argparse.Namespace) -> list[tuple[str, str]]:
+    """The systems without HMMs that were asked for, each with its variants, if they can be trained here."""
+    asked = [(s, v) for s in CTC_SYSTEMS if s in arguments.models for v in ("robust", "") if v in arguments.variants]
+    return asked if asked and arguments.corpus != "synth" and has_pynini() and has_torch() else []
 
 
 def all_features(
@@ -113,6 +140,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--tests", default=",".join(TESTS), metavar="NAMES", help="only these (%(default)s)")
     parser.add_argument("--variants", default=",".join(VARIANTS), metavar="NAMES", help="only these (%(default)s)")
     parser.add_argument("--models", default=",".join(MODELS), metavar="NAMES", help="only these (%(default)s)")
+    parser.add_argument("--gpus", type=present_gpus, metavar="all|0,2", help="GPUs that train networks of CTC (none)")
     parser.add_argument("--seeds", type=int, default=99, metavar="N", help="no more than N seeds a test")
     parser.add_argument("--ship", type=Path, metavar="DIR", help="also write the best streaming model, with its card")
     parser.add_argument("--make-lists", action="store_true", help="only write the lists of strings anew")

@@ -10,7 +10,20 @@ from asr.features import LpcOptions, MfccOptions
 from asr.features.pipeline import FeaturePipeline
 from asr.gmm.mono import MonoOptions
 from asr.ladder import STAGES, Sizes
-from asr.recipe.networks import HYBRID, LFMMI, HybridPlan, LfmmiPlan
+from asr.recipe.ctc_tests import JointGrid, PrefixGrid
+from asr.recipe.grammars import Grammar
+from asr.recipe.networks import (
+    CNN_CTC,
+    CTC_ATTENTION,
+    HYBRID,
+    LFMMI,
+    RNN_CTC,
+    CtcPlan,
+    HybridPlan,
+    JointPlan,
+    LfmmiPlan,
+)
+from asr.recipe.rungs import Search
 from asr.recipe.strings import PADDED
 from asr.recipe.systems import Grid, NetworkSystem, System, rungs_above
 
@@ -18,7 +31,8 @@ SINGLE, CONNECTED = ("official", "loso"), ("connected-official", "connected-loso
 SHIPPED = "causal-robust"  # the variant that is shipped with the package
 AGAINST_MISMATCH = ("", "vars", "vtln", "speed", "robust")  # of which each fold of loso chooses one
 SEVERAL_SEEDS = ("", "robust", "causal", SHIPPED)  # of monophones, variants whose official tests have every seed
-MODELS = (*STAGES, HYBRID, LFMMI)
+CTC_SYSTEMS = (RNN_CTC, CNN_CTC, CTC_ATTENTION)  # see ctc.py
+MODELS = (*STAGES, HYBRID, LFMMI, *CTC_SYSTEMS)
 VARIANTS = ("plain", "vars", "vtln", "speed", "padded", "robust", "causal", SHIPPED)
 
 logger = logging.getLogger("asr.recipe")
@@ -44,20 +58,37 @@ class Settings:
     dnn_grid: Grid
     lfmmi: LfmmiPlan
     lfmmi_grid: Grid
+    rnn_ctc: CtcPlan
+    cnn_lstm_ctc: CtcPlan
+    ctc_attention: JointPlan
+    ctc_words: Grammar
+    ctc_search: Search
+    prefix_search: PrefixGrid
+    joint_search: JointGrid
 
 
 def trainable(systems: dict[System, tuple[str, ...]]) -> dict[System, tuple[str, ...]]:
     """Those that can be trained here: without torch none with a network, of which the user is told."""
     rest = {s: tests for s, tests in systems.items() if not isinstance(s, NetworkSystem)}
-    if len(rest) == len(systems) or importlib.util.find_spec("torch") is not None:
-        return systems
+    return systems if len(rest) == len(systems) or has_torch() else rest
+
+
+def has_torch() -> bool:
+    """Whether networks can be trained here; if not, the user is told."""
+    if importlib.util.find_spec("torch") is not None:
+        return True
     logger.warning("systems with networks are left out: torch is not installed; pip install 'hclg[nn]'")
-    return rest
+    return False
 
 
 def has_several_seeds(system: System) -> bool:
     """Whether a system is trained with every seed for the official tests."""
     return system.model == "mono" and system.variant in SEVERAL_SEEDS
+
+
+def robust_monophone(settings: Settings) -> System:
+    """The monophones on whose features and copies the robust systems above them are trained."""
+    return next(s for s in all_systems(settings) if s.model == "mono" and s.variant == "robust")
 
 
 def all_systems(settings: Settings) -> dict[System, tuple[str, ...]]:

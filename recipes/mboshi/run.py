@@ -40,8 +40,9 @@ from asr.recipe.tasks import extract_features
 
 HERE = Path(__file__).resolve().parent
 LANG = HERE.parents[1] / "lang" / "mboshi"
-TESTS = ("dev", "words", "1-hour", "10-minutes", "speaker-out")
-SYSTEMS = (*STAGES, HYBRID, LFMMI, RNN_CTC, CNN_CTC, CTC_ATTENTION)  # networks are tested on dev alone, with units
+TESTS = ("dev", "plain", "words", "1-hour", "10-minutes", "speaker-out")
+CTC_SYSTEMS = (RNN_CTC, CNN_CTC, CTC_ATTENTION)
+SYSTEMS = (*STAGES, HYBRID, LFMMI, *CTC_SYSTEMS)  # networks are tested on dev alone, with units
 SECONDS = {"1-hour": 3600.0, "10-minutes": 600.0}
 
 
@@ -90,12 +91,14 @@ def main() -> None:
     for name in arguments.tests:
         if name == "dev":
             for s in arguments.systems:
-                if s in (RNN_CTC, CNN_CTC, CTC_ATTENTION):
-                    searches = settings.unit_search, settings.prefix_search
-                    joint = settings.joint_search if s == CTC_ATTENTION else None
-                    tests += bench.ctc_tests(whole, s, settings.units, *searches, joint)
+                if s in CTC_SYSTEMS:
+                    tests += ctc_tests(bench, whole, s, settings)
                 else:
                     tests.append(bench.test(whole, s, settings.units, settings.unit_search))
+        elif name == "plain":  # dev again, by systems that are trained without augmentation
+            plain = bench.without_augmentation()
+            for s in (s for s in arguments.systems if s in CTC_SYSTEMS):
+                tests += ctc_tests(plain, whole.as_plain(), s, settings)
         elif name == "words":
             words = (settings.words, settings.open)
             tests += [bench.test(whole, s, g, settings.word_search) for s in rungs[-1:] for g in words]
@@ -106,6 +109,12 @@ def main() -> None:
             part = less_data(whole, name, settings.seed, bench)
             tests += [bench.test(part, s, settings.units, settings.unit_search) for s in rungs]
     finish(run, "Mboshi", tests, letters, voices(dev), settings.seed)
+
+
+def ctc_tests(bench: Bench, part: Part, system: str, settings: Settings) -> list[Test]:
+    """A system without HMMs, decoded in each way that it can be."""
+    joint = settings.joint_search if system == CTC_ATTENTION else None
+    return bench.ctc_tests(part, system, settings.units, settings.unit_search, settings.prefix_search, joint)
 
 
 def parse_arguments() -> argparse.Namespace:

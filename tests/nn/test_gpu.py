@@ -16,6 +16,7 @@ from asr.nn import AttentionConfig, CnnConfig, DnnConfig, RecurrentConfig, TdnnC
 from asr.nn.acoustic import NetworkAcoustic
 from asr.nn.batches import Examples
 from asr.nn.checkpoints import read_state
+from asr.nn.ctc.loss import CtcLoss
 from asr.nn.curves import read_curves
 from asr.nn.losses import FrameCrossEntropy
 from asr.nn.options import SpecAugmentOptions, TrainingOptions
@@ -70,6 +71,22 @@ def test_curves_are_those_of_the_cpu(name, tmp_path):
     wanted = ("train_loss", "held_out_loss")
     np.testing.assert_allclose(numbers(found, *wanted), numbers(expected, *wanted), atol=0.01)  # TF32 in convolutions
     assert found[-1].held_out_loss < 0.8 * found[0].train_loss
+
+
+def test_ctc_s_curves_are_those_of_the_cpu(tmp_path):
+    def units(examples):  # classes that last three frames are said once
+        said = {u: tuple((y[::3][np.r_[True, np.diff(y[::3]) != 0]] + 1).tolist()) for u, y in examples.targets.items()}
+        return Examples(examples.features, said)
+
+    sets, curves = (units(examples_of(60, 1)), units(examples_of(10, 2))), {}
+    for device in ("cpu", "cuda"):
+        network = build(CONFIGS["blstm"], DIM, N_OUTPUTS + 1)
+        result = train_network(
+            network, CtcLoss(N_OUTPUTS + 1), *sets, OPTIONS, folder=tmp_path / device, device=device
+        )  # fmt: skip
+        curves[device] = numbers(result.curves, "train_loss", "held_out_loss")
+    np.testing.assert_allclose(curves["cuda"], curves["cpu"], atol=0.01)
+    assert curves["cpu"][-1, 1] < curves["cpu"][0, 0]
 
 
 def test_scores_are_those_of_the_cpu(tmp_path):

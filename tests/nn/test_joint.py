@@ -7,6 +7,7 @@ from dataclasses import asdict, replace
 import numpy as np
 import pytest
 import torch
+from scipy.special import log_softmax
 
 from asr.ctc import CtcTokens, PrefixOptions, PrefixSearch, greedy
 from asr.errors import ConfigError, LanguageModelError, ModelError
@@ -349,6 +350,22 @@ def test_the_model_alone_is_one_of_ctc(planted, learnt):
     recogniser = with_graph(model)
     wrong = [u for u in HELD_OUT if recogniser.transcribe_features(planted.raw[u]).text != planted.transcripts[u]]
     assert len(wrong) <= 1
+
+
+def test_a_training_begins_with_another_model_s_weights(planted, learnt, tmp_path):
+    """With steps that are next to nothing, the network says what the model says; only its batch statistics move."""
+    model, still = learnt.rung.model, replace(TRAINING, max_epochs=1, learning_rate=1e-7)
+    options = JointOptions(CtcOptions(still), SMALL)
+    settings = {"pipeline": PIPELINE, "held_out": HELD_OUT, "start": model}
+    encoder = replace(ENCODER, width=24, zero_output=True)
+    made = train_joint(planted, LEXICON, encoder, options, folder=tmp_path / "same", **settings)
+    ready = planted.select(HELD_OUT).normalised(model.features)
+    for u in HELD_OUT:
+        rows, expected = (m.acoustic.log_likelihoods(ready[u]) for m in (made.rung.model, model))
+        assert greedy(log_softmax(rows, axis=1))[0].tolist() == greedy(log_softmax(expected, axis=1))[0].tolist()
+        assert np.abs(rows - expected).mean() < 0.1
+    with pytest.raises(ModelError, match="the model to start from has another network"):
+        train_joint(planted, LEXICON, replace(encoder, width=16), options, folder=tmp_path / "other", **settings)
 
 
 def test_saved_and_loaded_it_says_the_same(planted, learnt, tmp_path):

@@ -4,15 +4,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from ...errors import ConfigError
+from ...errors import ConfigError, ModelError
 from ...features.pipeline import FeaturePipeline
 from ...ladder import Rung
 from ...lang.lexicon import Lexicon
+from ...model import Model
 from ...training import Data
+from ..layers import Network
 from ..networks import NetworkConfig
 from ..training import train_network
 from .attention import AttentionDecoder, DecoderConfig
-from .decoder_file import save_decoder
+from .decoder_file import encoder_of, save_decoder
 from .joint import JointLoss, JointNetwork
 from .training import CtcOptions, finish, prepare
 
@@ -63,15 +65,20 @@ def train_joint(
     seed: int = 0,
     device: str = "cpu",
     progress: Callable[[int, int], None] | None = None,
+    start: Model | None = None,
 ) -> JointRung:
     """A CTC model of the phones of a lexicon, and an attention decoder of the same units above its last layer.
 
     The arguments are those of `train_ctc`; the network must be one that has `encode`, as all of the toolkit's have.
+    start: a CTC model of the same units and network, on the same features, whose weights the network begins with. It
+        hears already what is said, so that a few epochs are enough for the decoder, whose steps cost most.
     Raises what `train_ctc` raises, and ModelError for another network, or where the folder holds a training with other
     weights of the losses.
     """
     options = options or JointOptions()
     ready = prepare(data, lexicon, config, pipeline=pipeline, held_out=held_out, copies=copies, seed=seed)
+    if start is not None:
+        _begin_as(ready.network, start)
     network = JointNetwork(ready.network, options.decoder, seed=seed)
     result = train_network(
         network, JointLoss(network, options.ctc_weight, options.smoothing), ready.examples, ready.held_out,
@@ -79,3 +86,13 @@ def train_joint(
     )  # fmt: skip
     network.cpu()
     return JointRung(finish(ready, result, lexicon, config, options.ctc, seed=seed), network.decoder)
+
+
+def _begin_as(network: Network, start: Model) -> None:
+    """Give a network the weights of a model's. Raises ModelError where these are of another network."""
+    try:
+        network.load_state_dict(encoder_of(start).state_dict())
+    except RuntimeError:  # names or shapes; torch lists them over many lines
+        raise ModelError(
+            "the model to start from has another network, or other features or units; train both with the same"
+        ) from None
