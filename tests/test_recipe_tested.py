@@ -7,10 +7,15 @@ import pytest
 from asr.features.pipeline import FeaturePipeline
 from asr.gmm.mono import MonoOptions
 from asr.ladder import Sizes
+from asr.recipe import ladder_bench
 from asr.recipe.ending import Result, compared
+from asr.recipe.grammars import Grammar
+from asr.recipe.ladder_ending import compared as compared_rows
+from asr.recipe.ladder_ending import scored
 from asr.recipe.systems import System, rungs_above
 from asr.recipe.tasks import write_json, write_pairs
 from asr.recipe.tested import chosen, collect
+from asr.scoring import score
 
 
 def finished(folder: Path, name: str, held_out: tuple[int, int], heard: tuple[str, str]):
@@ -63,3 +68,33 @@ def test_each_model_is_compared_with_the_nearest_one_below(tmp_path):
             (f"tri {test} WER", f"sat large {test} WER", pytest.approx(0.0)),
             (f"sat {test} WER", f"sat large {test} WER", pytest.approx(50.0)),
         ]
+
+
+def test_what_is_compared_with_what():
+    """Models with the next one by their graphs, ways of decoding among themselves, augmentation with none."""
+    grammar = Grammar("units", 2)
+
+    def of(system, decoding="", variant=""):
+        test = ladder_bench.Test(
+            "dev", variant, system, "mfcc", grammar, {"a": "x y"}, {"a": "x"}, 1.0, 0.1, (), (), decoding=decoding
+        )  # fmt: skip
+        return scored(test, "", "per", score(test.references, test.hypotheses), 0)
+
+    ways = [("net", "greedy"), ("net", "tlg"), ("other", "greedy"), ("other", "tlg")]
+    rows = [
+        of("mono"),
+        of("tri"),
+        *(of(s, d) for s, d in ways),
+        of("net", "greedy", "plain"),
+        of("net", "tlg", "plain"),
+    ]
+    assert [(a, b) for a, b, _ in compared_rows(rows)] == [
+        ("mono dev PER", "tri dev PER"),
+        ("tri dev PER", "net tlg dev PER"),
+        ("net greedy dev PER", "net tlg dev PER"),
+        ("net tlg dev PER", "other tlg dev PER"),
+        ("other greedy dev PER", "other tlg dev PER"),
+        ("net greedy dev PER", "net plain-greedy dev PER"),
+        ("net plain-greedy dev PER", "net plain-tlg dev PER"),
+        ("net tlg dev PER", "net plain-tlg dev PER"),
+    ]

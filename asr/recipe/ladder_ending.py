@@ -19,11 +19,15 @@ logger = logging.getLogger("asr.recipe")
 
 @dataclass(frozen=True)
 class Scored:
-    """A row of the results with the errors of each utterance. group: those that are compared have the same."""
+    """A row of the results with the errors of each utterance.
+
+    group: those that are compared have the same. by_graph: a decoding graph was searched, as for all models with HMMs.
+    """
 
     group: str
     row: ResultRow
     score: Score
+    by_graph: bool = True
 
 
 def finish(
@@ -78,17 +82,19 @@ def scored(test: Test, kind: str, metric: str, counted: Score, seed: int) -> Sco
     )  # fmt: skip
     of_words = test.grammar.kind != "units" and kind  # closed and open vocabularies are compared
     group = "" if of_words else f"{test.variant} {kind}"
-    return Scored(f"{test.name} {metric} {group}", row, counted)
+    return Scored(f"{test.name} {metric} {group}", row, counted, test.decoding in ("", "tlg"))
 
 
 def compared(rows: Sequence[Scored]) -> list[tuple[str, str, Comparison]]:
-    """Each model beside the next one of the same test, the open vocabulary beside the closed, and training without
-    augmentation beside that with it: paired bootstrap."""
+    """Each model beside the next one of the same test, the same one decoded in another way, the open vocabulary beside
+    the closed, and training without augmentation beside that with it: paired bootstrap."""
     found = []
     for number, second in enumerate(rows):
-        same = [s for s in rows[:number] if s.group == second.group][-1:]
-        same += [s for s in rows[:number] if _but_for_augmentation(s.row) == second.row.key]
-        for first in same:
+        same = [s for s in rows[:number] if s.group == second.group]
+        beside = [s for s in same if s.row.model != second.row.model and s.by_graph and second.by_graph][-1:]
+        beside += [s for s in same if s.row.model == second.row.model][-1:]
+        beside += [s for s in rows[:number] if _but_for_augmentation(s.row) == second.row.key]
+        for first in beside:
             found.append((described(first.row), described(second.row), compare(first.score, second.score)))
     return found
 
