@@ -4,14 +4,19 @@ from pathlib import Path
 
 import pytest
 
+from asr.errors import ConfigError
 from asr.features.pipeline import FeaturePipeline
 from asr.gmm.mono import MonoOptions
 from asr.ladder import Sizes
 from asr.recipe import ladder_bench
+from asr.recipe.config import from_table
+from asr.recipe.ctc_tests import JointGrid, PrefixGrid
 from asr.recipe.ending import Result, compared
 from asr.recipe.grammars import Grammar
 from asr.recipe.ladder_ending import compared as compared_rows
 from asr.recipe.ladder_ending import scored
+from asr.recipe.networks import CtcPlan, JointPlan
+from asr.recipe.rungs import best_setting
 from asr.recipe.systems import System, rungs_above
 from asr.recipe.tasks import write_json, write_pairs
 from asr.recipe.tested import chosen, collect
@@ -98,3 +103,55 @@ def test_what_is_compared_with_what():
         ("net plain-greedy dev PER", "net plain-tlg dev PER"),
         ("net tlg dev PER", "net plain-tlg dev PER"),
     ]
+
+
+def test_what_is_best_for_several_folders_together(tmp_path):
+    tables = {"a": [(0, 5), (1, 2), (2, 3)], "b": [(0, 1), (1, 9), (2, 3)], "c": [(1, 0), (2, 4)]}
+    for name, points in tables.items():
+        (tmp_path / name).mkdir()
+        write_json(tmp_path / name / "tuning.json", [{"bonus": b, "errors": e, "total": 10} for b, e in points])
+    best = best_setting([tmp_path / name for name in "ab"])
+    assert best == {"bonus": 0, "errors": 6, "total": 20}  # of two that are equal the first
+    assert best_setting([tmp_path / name for name in "abc"]) == {"bonus": 2, "errors": 10, "total": 30}  # tried in all
+
+
+FRONT_END = {"front_end": {"kind": "fbank"}}
+
+
+@pytest.mark.parametrize(
+    ("kind", "table", "message"),
+    [
+        (CtcPlan, {}, "needs a front_end"),
+        (CtcPlan, {**FRONT_END, "prior_scale": 7.0}, "prior_scale=7.0"),
+        (CtcPlan, {**FRONT_END, "plain": {"epochs": 3}}, "plain.epochs is not a setting"),
+        (CtcPlan, {**FRONT_END, "plain": {"max_epochs": 2.5}}, "plain.max_epochs is 2.5"),
+        (JointPlan, {**FRONT_END, "decoder": {"widht": 3}}, "decoder.widht is not a setting; did you mean 'width'"),
+        (JointPlan, {**FRONT_END, "ctc_weight": 1.0}, "ctc_weight=1.0"),
+        (PrefixGrid, {"lm_weights": []}, "no lm_weight is tried"),
+        (PrefixGrid, {"beam_size": 0}, "beam_size=0"),
+        (JointGrid, {"attention_weights": []}, "no attention_weight is tried"),
+        (JointGrid, {"beam_size": 0}, "beam_size=0"),
+    ],
+)
+def test_wrong_settings_of_ctc_are_told_before_anything_is_trained(kind, table, message):
+    with pytest.raises(ConfigError, match=message.replace("?", "[?]")):
+        from_table(kind, table)
+
+
+def test_masks_may_stay_without_augmentation():
+    """What `plain` says wins over what it stands for."""
+    table = {**FRONT_END, "training": {"max_epochs": 9, "spec_augment": {"time_masks": 2}}, "speeds": [0.9, 1.0]}
+    plain = from_table(CtcPlan, {**table, "plain": {"max_epochs": 4}}).as_plain()
+    assert (plain.speeds, plain.training.max_epochs, plain.training.spec_augment.time_masks) == ((1.0,), 4, 0)
+    kept = from_table(CtcPlan, {**table, "plain": {"spec_augment": {"frequency_masks": 1}}}).as_plain()
+    assert kept.training.spec_augment.frequency_masks == 1 and kept.training.max_epochs == 9
+
+
+def test_a_network_begins_as_one_of_ctc_alone(tmp_path):
+    plans = {"ctc": from_table(CtcPlan, FRONT_END), "joint": from_table(JointPlan, {**FRONT_END, "start": "ctc"})}
+    for start in ("sat", "joint", "nothing"):
+        wrong = {**plans, "joint": from_table(JointPlan, {**FRONT_END, "start": start})}
+        bench = ladder_bench.Bench(None, None, tmp_path, tmp_path, None, None, 0, 1, networks=wrong)
+        with pytest.raises(ConfigError, match=f"joint: start is '{start}'; it must be a system trained with CTC alone"):
+            bench._start("joint")
+    assert ladder_bench.Bench(None, None, tmp_path, tmp_path, None, None, 0, 1, networks=plans)._start("joint") == "ctc"

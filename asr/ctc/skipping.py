@@ -39,7 +39,10 @@ def decode_spoken_rows(
 
     scores: float32 (n_rows, n_columns), what the decoder is given: log_probs, or with priors taken from them.
     log_probs, threshold: as of `rows_to_search`. The path's scores are those of the rows that were searched.
+    Raises ModelError for scores and log_probs of different shapes.
     """
+    if scores.shape != log_probs.shape:
+        raise ModelError(f"scores of shape {scores.shape}, log_probs of {log_probs.shape}; need the same")
     kept = rows_to_search(log_probs, threshold)
     path = decoder.decode(np.ascontiguousarray(scores[kept]))
     labels = np.full(len(scores), BLANK, np.int32)

@@ -49,7 +49,8 @@ class CtcTokens:
         """The units of an alignment, with their rows.
 
         alignment: one label a row. A network writes a unit as a spike of a row or two; what lies between two spikes is
-        shared by both, but neither gets more than a row of it: the rest is silence, or a long sound.
+        shared by both, but neither gets more than a row of it: the rest is silence, or a long sound. So these are times
+        of spikes, and a unit as long as a word is said to be much shorter than it was.
         """
         labels = np.asarray(alignment)
         changes = np.flatnonzero(np.diff(labels)) + 1

@@ -37,8 +37,10 @@ def compile_tlg(
     T says each unit once for one frame or more, then blanks if any; two equal units need a blank between them. It has
     no weights and knows at each frame what it said last, so that T ∘ LG needs no determinisation.
 
-    Same as Eesen's TLG and k2's ctc_topo; for Eesen's the blank is a label of T, too.   Ref: Miao, Gowayyed and Metze,
-    EESEN: end-to-end speech recognition using deep RNN models and WFST-based decoding, 2015.
+    T is k2's ctc_topo; in Eesen's the same unit may follow itself without a blank, and is said twice.
+
+    Ref: Miao, Gowayyed and Metze, EESEN: end-to-end speech recognition using deep RNN models and WFST-based decoding,
+    2015.
     """
     load_pynini()
     budget = Budget.of(max_states)

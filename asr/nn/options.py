@@ -82,3 +82,22 @@ class TrainingOptions:
             raise ConfigError(f"optimizer = {self.optimizer!r}; it is 'sgd', 'adam' or 'adamw'")
         if self.schedule not in ("constant", "plateau", "cosine"):
             raise ConfigError(f"schedule = {self.schedule!r}; it is 'constant', 'plateau' or 'cosine'")
+
+
+@dataclass(frozen=True)
+class DecoderConfig:
+    """The sizes of an attention decoder."""
+
+    width: int = 256  # of the LSTM
+    embedding: int = 128  # values that tell the LSTM which unit was last
+    attention: int = 128  # values in which rows and the LSTM's state are compared
+    channels: int = 10  # of a convolution over the weights before, which tells where it looked; 0: not told
+    reach: int = 15  # rows on each side that the convolution sees: half a second where a row is 30 ms
+    dropout: float = 0.2  # share of the embedding's and the LSTM's outputs set to zero in training
+
+    def __post_init__(self) -> None:
+        for name, least in (("width", 1), ("embedding", 1), ("attention", 1), ("channels", 0), ("reach", 0)):
+            if getattr(self, name) < least:
+                raise ConfigError(f"decoder: {name}={getattr(self, name)}; need {least} or more")
+        if not 0 <= self.dropout < 1:
+            raise ConfigError(f"decoder: dropout={self.dropout}; need at least 0 and below 1")

@@ -12,13 +12,15 @@ from scipy.special import log_softmax
 from .. import lm
 from ..ctc.greedy import greedy
 from ..ctc.prefix import PrefixOptions, PrefixSearch
+from ..errors import ConfigError
 from ..features.table import FeatureTable
 from ..lang.letters import LetterTable
 from ..model import Model, load
 from ..network_directory import log_posteriors
 from ..scoring import score
 from .grammars import Grammar, with_references
-from .tasks import read_json, usable, write_json, write_pairs
+from .rungs import best_setting
+from .tasks import usable, write_json, write_pairs
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,7 @@ class PrefixGrid:
     """What prefix search tries on held-out utterances, and how wide it is; see asr.ctc.prefix.PrefixOptions.
 
     lm_weights: tried with the middle one of the bonuses. insertion_bonuses: tried with the best weight.
+    Raises ConfigError where there is nothing to try, or for a width that PrefixOptions does not take.
     """
 
     lm_weights: tuple[float, ...] = (0.3, 0.5, 0.7, 1.0)
@@ -33,15 +36,27 @@ class PrefixGrid:
     beam_size: int = 50
     beam: float = 20.0
 
+    def __post_init__(self) -> None:
+        _check_not_empty({"lm_weight": self.lm_weights, "insertion_bonus": self.insertion_bonuses})
+        PrefixOptions(beam_size=self.beam_size, beam=self.beam)
+
 
 @dataclass(frozen=True)
 class JointGrid:
-    """What joint search tries on held-out utterances, and how wide it is; see asr.nn.ctc.joint_search."""
+    """What joint search tries on held-out utterances, and how wide it is; see asr.nn.ctc.joint_search.
+
+    Raises ConfigError where there is nothing to try, or the beam is empty.
+    """
 
     attention_weights: tuple[float, ...] = (0.3, 0.5, 0.7)
     lm_weights: tuple[float, ...] = (0.1, 0.3, 0.5)
     insertion_bonuses: tuple[float, ...] = (0.0, 0.5, 1.0)
     beam_size: int = 10
+
+    def __post_init__(self) -> None:
+        _check_not_empty(self.tried())
+        if self.beam_size < 1:
+            raise ConfigError(f"beam_size={self.beam_size}; need 1 or more")
 
     def tried(self) -> dict[str, tuple[float, ...]]:
         """By the name of JointSearchOptions, in the order in which they are chosen."""
@@ -50,6 +65,13 @@ class JointGrid:
             "lm_weight": self.lm_weights,
             "insertion_bonus": self.insertion_bonuses,
         }
+
+
+def _check_not_empty(tried: Mapping[str, tuple[float, ...]]) -> None:
+    """Raise ConfigError where a list of what is tried is empty."""
+    for name, values in tried.items():
+        if not values:
+            raise ConfigError(f"no {name} is tried; give one value at least")
 
 
 def test_greedy(folder: Path, data: Path, ids: Sequence[str], trained: Path, letters: Path, grammar: Grammar) -> None:
@@ -97,7 +119,7 @@ def test_prefix(
     ids: Sequence[str],
     trained: Path,
     language_model: Path,
-    tuned: Path,
+    tuned: Sequence[Path],
     letters: Path,
     grammar: Grammar,
     grid: PrefixGrid,
@@ -105,7 +127,7 @@ def test_prefix(
 ) -> None:
     """Prefix search once over a test set, with what was best on held-out utterances; files as of `test_greedy`."""
     model, units = load(trained / "model"), lm.read_arpa(language_model / "lm.arpa.gz")
-    best = min(read_json(tuned / "tuning.json"), key=lambda point: point["errors"])
+    best = best_setting(tuned)
     options = PrefixOptions(
         beam_size=grid.beam_size, beam=grid.beam, lm_weight=best["lm_weight"], insertion_bonus=best["insertion_bonus"]
     )
@@ -148,13 +170,13 @@ def test_joint(
     ids: Sequence[str],
     trained: Path,
     language_model: Path,
-    tuned: Path,
+    tuned: Sequence[Path],
     letters: Path,
     grammar: Grammar,
     grid: JointGrid,
 ) -> None:
     """Joint search once over a test set, with what was best on held-out utterances; files as of `test_greedy`."""
-    best = min(read_json(tuned / "tuning.json"), key=lambda point: point["errors"])
+    best = best_setting(tuned)
     point = {name: best[name] for name in grid.tried()}
     search = _joint_search(trained, language_model, grid)
     _tested(folder, data, ids, load(trained / "model"), letters, grammar, lambda found: search(found, point), point)

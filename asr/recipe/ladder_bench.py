@@ -1,6 +1,6 @@
 """What the tests of a recipe with a ladder of models have in common; what is there already is not done again."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from ..lang.letters import LetterTable, letter_lexicon
 from ..scoring import read_transcripts
 from .ctc_tests import JointGrid, PrefixGrid, test_greedy, test_joint, test_prefix, tune_joint, tune_prefix
 from .grammars import Grammar, make_graph, make_language_model
-from .networks import CtcPlan, JointPlan, Plans, make_network
+from .networks import CtcPlan, Plans, make_network
 from .rungs import Search, make_rung, test_rung, tune_rung
 from .stages import Run
 from .tasks import extract_features, read_json, usable
@@ -69,7 +69,8 @@ class Test:
 class Bench:
     """The corpus and the language of a recipe.
 
-    corpus: all utterances. data: a folder of `extract_features` of them. letters, questions: files of the language.
+    corpus: all utterances. data: a folder of `extract_features` of them. letters, questions: files of the language; the
+        ladder's trees may ask the questions.
     lexicon: the file of words that models are trained with; see `with_lexicon`. networks: systems above the ladder's
         last rung or, with CTC, without a ladder, by name. gpus: "all" or numbers, on which these are trained; the CPU
         if not given. adaptation: see ResultRow.
@@ -79,7 +80,7 @@ class Bench:
     corpus: Corpus
     data: Path
     letters: Path
-    questions: Path
+    questions: Path | None
     pipeline: FeaturePipeline
     seed: int
     n_jobs: int
@@ -87,7 +88,7 @@ class Bench:
     networks: Mapping[str, Plans] = field(default_factory=dict)
     gpus: str | None = None
     adaptation: str = "session"
-    _made: dict[str, dict[str, Any]] = field(default_factory=dict, init=False, repr=False)
+    _made: dict[str, dict[str, Any]] = field(default_factory=dict, repr=False)
 
     def with_lexicon(self, texts: Sequence[str]) -> "Bench":
         """The same, with the words of some texts said as they are spelled."""
@@ -122,42 +123,56 @@ class Bench:
             assert previous is not None  # there is one stage at least
             return previous
         plan = replace(self.networks[system], search=None)  # another search is no reason to train again
+        if isinstance(plan, CtcPlan):
+            plan = replace(plan, plain={})  # nor is what is set for training without augmentation
         inputs = {"data": self.data, "ids": list(heard), "held_out": list(part.held_out)}
         inputs["below"] = self.lexicon if previous is None else previous
         inputs |= {"plan": plan, "seed": self.seed, "n_jobs": self.n_jobs, "gpus": self.gpus}
         if plan.front_end:
             inputs |= {"inputs": self._data(system), "pipeline": plan.pipeline(self.pipeline.sample_rate)}
             inputs["copies"] = {speed: self._data(system, speed) for speed in plan.speeds if speed != 1.0}
-        if isinstance(plan, JointPlan) and plan.start:
-            inputs["start"] = self.rung(part, plan.start)
+        if self._start(system):
+            inputs["start"] = self.rung(part, self._start(system))
         return self._stage(f"{part.name}-{system}", make_network, inputs)
 
-    def test(self, part: Part, system: str, grammar: Grammar, search: Search) -> Test:
-        """Train a model, tune it on the part's held-out utterances, and test it."""
-        rung, name = self.rung(part, system), f"{part.name}-{system}-{grammar.kind}"
+    def test(self, part: Part, system: str, grammar: Grammar, search: Search, others: Sequence[Part] = ()) -> Test:
+        """Train a model, tune its decoding, and test it.
+
+        others: parts whose test utterances decoding is tuned on, each with the part's own model, as where every speaker
+            is left out in turn; the part's held-out utterances if not given.
+        """
         plan = self.networks.get(system)
         search = plan.search if plan is not None and plan.search is not None else search
-        spoken = self._language_model(part, grammar)
-        graph = self._stage(
-            f"{name}-graph", make_graph, {"rung": rung, "language_model": spoken, "grammar": grammar}
-        )  # fmt: skip
-        common = {
-            "data": self._data(system),
-            "graph": graph,
-            "letters": self.letters,
-            "grammar": grammar,
-            "search": search,
-        }
-        common["n_jobs"] = self.n_jobs
-        tuned = self._stage(f"{name}-tuning", tune_rung, {**common, "ids": list(part.held_out)})
-        tested = self._stage(f"{name}-test", test_rung, {**common, "ids": list(part.test), "tuned": tuned})
-        stages = [f"{part.name}-{stage}" for stage in dict.fromkeys((*self._ladder(system), system))]
+
+        def inputs(part: Part) -> dict[str, Any]:
+            spoken = self._language_model(part, grammar)
+            graph = {"rung": self.rung(part, system), "language_model": spoken, "grammar": grammar}
+            return {"graph": self._stage(f"{part.name}-{system}-{grammar.kind}-graph", make_graph, graph)}
+
+        more = {"search": search, "n_jobs": self.n_jobs}
+        tested = self._tested(part, others, system, grammar, "", tune_rung, test_rung, inputs, more)
+        before = [s for s in (self._start(system),) if s]
+        stages = [f"{part.name}-{stage}" for stage in dict.fromkeys((*self._ladder(system), *before, system))]
         return Test(
             part.of, part.variant, system, self._front_end if plan is None else plan.features, grammar,
             read_transcripts(tested / "references.tsv"), read_transcripts(tested / "hypotheses.tsv"),
-            self.run.cpu_seconds(*stages), read_json(tested / "test.json")["decode_rtf"], (tested,), (rung,),
-            adaptation=self.adaptation,
+            self.run.cpu_seconds(*stages), read_json(tested / "test.json")["decode_rtf"], (tested,),
+            (self.rung(part, system),), adaptation=self.adaptation,
         )  # fmt: skip
+
+    def _tested(
+        self, part: Part, others: Sequence[Part], system: str, grammar: Grammar, kind: str, tune: Any, test: Any,
+        inputs: Callable[[Part], dict[str, Any]], more: dict[str, Any],
+    ) -> Path:  # fmt: skip
+        """The folder of a test, after tuning. kind: of the decoding, for names. inputs: of stages of a part."""
+        common = {"data": self._data(system), "letters": self.letters, "grammar": grammar, **more}
+        name, tuned = f"{system}-{grammar.kind}{kind and '-' + kind}", []
+        for other in others or [part]:
+            ids = other.test if others else other.held_out
+            stage = f"{other.name}-{name}-{'cross-' if others else ''}tuning"
+            tuned.append(self._stage(stage, tune, {**common, **inputs(other), "ids": list(ids)}))
+        wanted = {**common, **inputs(part), "ids": list(part.test), "tuned": tuned}
+        return self._stage(f"{part.name}-{name}-test", test, wanted)
 
     def ctc_tests(
         self,
@@ -167,27 +182,27 @@ class Bench:
         search: Search,
         grid: PrefixGrid,
         joint: JointGrid | None = None,
+        others: Sequence[Part] = (),
     ) -> list[Test]:
         """A CTC model tested in several ways: by its best path, by prefix search, and with the graph TLG.
 
-        joint: where there is an attention decoder too; it is then asked together with CTC.
+        joint: where there is an attention decoder too; it is then asked together with CTC. others: as of `test`.
         """
-        by_graph = self.test(part, system, grammar, search)
-        spoken = self._language_model(part, grammar)
-        common: dict[str, Any] = {"data": self._data(system), "trained": self.rung(part, system)}
-        common |= {"letters": self.letters, "grammar": grammar}
-        searched = {**common, "language_model": spoken, "grid": grid, "n_jobs": self.n_jobs}
-        name = f"{part.name}-{system}-{grammar.kind}"
-        plain = self._stage(f"{name}-greedy-test", test_greedy, {**common, "ids": list(part.test)})
-        tuned = self._stage(f"{name}-prefix-tuning", tune_prefix, {**searched, "ids": list(part.held_out)})
-        inputs = {**searched, "ids": list(part.test), "tuned": tuned}
-        prefixes = self._stage(f"{name}-prefix-test", test_prefix, inputs)
-        found = [("greedy", plain), ("prefix", prefixes), ("tlg", by_graph.folders[0])]
+        by_graph = self.test(part, system, grammar, search, others)
+        data, name = self._data(system), f"{part.name}-{system}-{grammar.kind}"
+        common = {"data": data, "letters": self.letters, "grammar": grammar, "ids": list(part.test)}
+        plain = self._stage(f"{name}-greedy-test", test_greedy, {**common, "trained": self.rung(part, system)})
+
+        def inputs(part: Part) -> dict[str, Any]:
+            return {"trained": self.rung(part, system), "language_model": self._language_model(part, grammar)}
+
+        def searched(kind: str, tune: Any, test: Any, **more: Any) -> tuple[str, Path]:
+            return kind, self._tested(part, others, system, grammar, kind, tune, test, inputs, more)
+
+        found = [("greedy", plain), searched("prefix", tune_prefix, test_prefix, grid=grid, n_jobs=self.n_jobs)]
+        found.append(("tlg", by_graph.folders[0]))
         if joint is not None:
-            searched = {**common, "language_model": spoken, "grid": joint}
-            tuned = self._stage(f"{name}-joint-tuning", tune_joint, {**searched, "ids": list(part.held_out)})
-            inputs = {**searched, "ids": list(part.test), "tuned": tuned}
-            found.append(("joint", self._stage(f"{name}-joint-test", test_joint, inputs)))
+            found.append(searched("joint", tune_joint, test_joint, grid=joint))
         return [
             replace(
                 by_graph, decoding=decoding, folders=(folder,),
@@ -220,6 +235,14 @@ class Bench:
         inputs = {"utterances": list(self.corpus), "pipeline": pipeline, "n_jobs": self.n_jobs, "speed": speed}
         name = f"features-{plan.features}" + (f"-speed{speed:g}" if speed != 1.0 else "")
         return self._stage(name, extract_features, inputs)
+
+    def _start(self, system: str) -> str:
+        """The system whose network a system's begins as. Raises ConfigError unless it is one of CTC alone."""
+        start = getattr(self.networks.get(system), "start", "")
+        if start and type(self.networks.get(start)) is not CtcPlan:
+            known = ", ".join(name for name, plan in self.networks.items() if type(plan) is CtcPlan)
+            raise ConfigError(f"{system}: start is {start!r}; it must be a system trained with CTC alone ({known})")
+        return start
 
     def _ladder(self, system: str) -> tuple[str, ...]:
         """The rungs that a system needs."""

@@ -1,4 +1,4 @@
-"""The stage of a recipe that trains a network above the best model of the ladder: a hybrid, or one trained by LF-MMI.
+"""The stage of a recipe that trains a network: above the best model of the ladder, or with CTC without one.
 
 Its decoding is tuned and tested as that of the ladder's models, by asr.recipe.rungs.
 """
@@ -14,7 +14,7 @@ from ..hybrid import HybridOptions, train_hybrid
 from ..ladder import Rung
 from ..lang.lexicon import Lexicon
 from ..nn.networks import NetworkConfig, config_from_json
-from ..nn.options import SpecAugmentOptions, TrainingOptions
+from ..nn.options import DecoderConfig, SpecAugmentOptions, TrainingOptions
 from ..training import Data
 from .network_job import NetworkJob, run_job
 from .rungs import Search
@@ -145,6 +145,8 @@ class CtcPlan(NetworkPlan):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.without_augmentation  # noqa: B018 - a wrong setting is told before anything is trained
+        if not 0 <= self.prior_scale <= 1:
+            raise ConfigError(f"prior_scale={self.prior_scale}; need 0 to 1")
         if not self.front_end:
             raise ConfigError("a network trained with CTC needs a front_end: there is no model below it with features")
 
@@ -156,8 +158,9 @@ class CtcPlan(NetworkPlan):
         """
         from .config import from_table
 
-        from_table(TrainingOptions, self.plain, where="plain.")
-        return replace(self.training, spec_augment=SpecAugmentOptions(), **self.plain)
+        settings = from_table(TrainingOptions, self.plain, where="plain.")
+        plain = {name: getattr(settings, name) for name in self.plain}
+        return replace(self.training, **{"spec_augment": SpecAugmentOptions(), **plain})
 
     def as_plain(self) -> "CtcPlan":
         """The same system, trained without augmentation: without masks and copies at other speeds."""
@@ -176,7 +179,7 @@ class CtcPlan(NetworkPlan):
 class JointPlan(CtcPlan):
     """CTC and attention on one network.
 
-    decoder: of asr.nn.ctc.attention, DecoderConfig. ctc_weight: of CTC's loss. start: the system trained with CTC whose
+    decoder: see asr.nn.options.DecoderConfig. ctc_weight: of CTC's loss. start: the system trained with CTC whose
     network it begins as; empty: with random weights.
     """
 
@@ -188,16 +191,22 @@ class JointPlan(CtcPlan):
         super().__post_init__()
         if not 0 < self.ctc_weight < 1:
             raise ConfigError(f"ctc_weight={self.ctc_weight}; need more than 0 and less than 1")
+        self.decoder_config  # noqa: B018
+
+    @property
+    def decoder_config(self) -> DecoderConfig:
+        """The decoder's settings."""
+        from .config import from_table
+
+        return from_table(DecoderConfig, self.decoder, where="decoder.")
 
     def train(self, data: Data, below: Lexicon, **how: Any) -> "JointRung":  # type: ignore[override]
         """The model of the lexicon's phones, and its decoder. how: as of `train_joint`, and as of CtcPlan's."""
-        from ..nn.ctc.attention import DecoderConfig
         from ..nn.ctc.joint_training import JointOptions, train_joint
         from ..nn.ctc.training import CtcOptions
-        from .config import from_table
 
-        decoder = from_table(DecoderConfig, self.decoder, where="decoder.")
-        options = JointOptions(CtcOptions(self.training, self.prior_scale), decoder, self.ctc_weight)
+        ctc = CtcOptions(self.training, self.prior_scale)
+        options = JointOptions(ctc, self.decoder_config, self.ctc_weight)
         inputs = how.pop("inputs", None)
         return train_joint(data if inputs is None else inputs, below, self.config, options, **how)
 

@@ -23,6 +23,8 @@ from .tasks import read_json, usable, write_json, write_pairs
 
 logger = logging.getLogger("asr.recipe")
 
+_COUNTS = ("errors", "total")  # of a point of tuning.json; the rest of it are settings
+
 
 @dataclass(frozen=True)
 class Search:
@@ -107,12 +109,28 @@ def fewest_errors(points: Sequence[TuningPoint]) -> TuningPoint:
     return min(points, key=lambda p: p.errors)
 
 
+def best_setting(folders: Sequence[Path]) -> dict[str, float]:
+    """The point of tuning.json in some folders with the fewest errors in all of them together; of equal ones the first.
+
+    Only settings that were tried in every folder count.
+    """
+    errors, totals = dict[tuple, float](), dict[tuple, list[float]]()
+    tables = [read_json(folder / "tuning.json") for folder in folders]
+    for table in tables:
+        for setting, point in {tuple(p[k] for k in p if k not in _COUNTS): p for p in table}.items():
+            errors[setting] = errors.get(setting, 0) + point["errors"]
+            totals.setdefault(setting, []).append(point["total"])
+    best = min((s for s in errors if len(totals[s]) == len(tables)), key=lambda s: errors[s])
+    names = [name for name in tables[0][0] if name not in _COUNTS]
+    return {**dict(zip(names, best, strict=True)), "errors": errors[best], "total": sum(totals[best])}
+
+
 def test_rung(
     folder: Path,
     data: Path,
     ids: Sequence[str],
     graph: Path,
-    tuned: Path,
+    tuned: Sequence[Path],
     letters: Path,
     grammar: Grammar,
     search: Search,
@@ -121,10 +139,11 @@ def test_rung(
     """Decode a test set once: hypotheses.tsv, references.tsv, test.json and the tuned model.
 
     An utterance without features stays among the references, so that its words count as deleted.
+    tuned: folders of `tune_rung`; what is best is best for all of them together, of what was tried in all.
     """
-    best = fewest_errors([TuningPoint(**p) for p in read_json(tuned / "tuning.json")])
+    best = best_setting(tuned)
     model = load(graph / "model").with_decoding(
-        acoustic_scale=best.acoustic_scale, insertion_penalty=best.insertion_penalty,
+        acoustic_scale=best["acoustic_scale"], insertion_penalty=best["insertion_penalty"],
         beam=search.beam, max_active=search.max_active,
     )  # fmt: skip
     model.decoder  # noqa: B018 - compiles the search before the clock starts
@@ -136,7 +155,7 @@ def test_rung(
     write_pairs(folder / "hypotheses.tsv", {u: hypotheses.get(u, "") for u in ids})
     write_pairs(folder / "references.tsv", {u: grammar.reference(part.transcripts[u], table) for u in ids})
     rtf = seconds / (len(features.frames) * model.frame_shift)
-    write_json(folder / "test.json", {"decode_rtf": rtf, "tuned": asdict(best)})
+    write_json(folder / "test.json", {"decode_rtf": rtf, "tuned": best})
     model.save(folder / "model")
 
 

@@ -153,6 +153,12 @@ def parse_arguments() -> argparse.Namespace:
     if not set(arguments.models) <= set(MODELS):
         parser.error(f"--models takes {','.join(MODELS)} or some of them")
     arguments.variants = ["" if v == "plain" else v for v in arguments.variants]
+    if set(arguments.models) <= set(CTC_SYSTEMS) and (
+        arguments.corpus == "synth" or not set(SINGLE) & set(arguments.tests)
+    ):
+        parser.error(
+            f"{', '.join(CTC_SYSTEMS)} are tested on recordings alone: --corpus DIR, --tests {','.join(SINGLE)}"
+        )
     if not set(arguments.tests) <= set(TESTS) or (arguments.ship and set(arguments.tests) != set(TESTS)):
         parser.error(f"--tests takes {','.join(TESTS)} or some of them; --ship needs them all")
     return arguments

@@ -207,7 +207,7 @@ def row_of(bench: Bench, system: str, seed: int, rung: Path, log_likelihood: flo
     common = {"data": bench.data, "graph": graph, "letters": LETTERS, "grammar": grammar}
     common |= {"search": bench.settings.unit_search, "n_jobs": bench.settings.n_jobs}
     tuning = bench.run.stage(f"{name}-tuning", tune_rung, {**common, "ids": bench.held_out})
-    folder = bench.run.stage(f"{name}-test", test_rung, {**common, "ids": bench.dev, "tuned": tuning})
+    folder = bench.run.stage(f"{name}-test", test_rung, {**common, "ids": bench.dev, "tuned": [tuning]})
     counted = score(read_transcripts(folder / "references.tsv"), read_transcripts(folder / "hypotheses.tsv"))
     points = [TuningPoint(**p) for p in read_json(tuning / "tuning.json")]
     n_gaussians = len(load(folder / "model").acoustic.arrays()["weights"])

@@ -207,6 +207,8 @@ def test_rows_of_blanks_are_not_searched_and_nothing_changes(lexicon):
     assert n_kept < 0.6 * 600
     with pytest.raises(ModelError, match="need 0"):
         rows_to_search(np.zeros((1, 2), np.float32), 0.2)
+    with pytest.raises(ModelError, match="need the same"):
+        decode_spoken_rows(decoder, log_probs[:-1], log_probs)
 
 
 def test_one_blank_stays_between_equal_units():

@@ -63,6 +63,9 @@ def test_what_does_not_fit_is_told():
         CtcLoss(5)(torch.zeros(1, 3, 4), torch.tensor([3]), [(1,)])
     with pytest.raises(ModelError, match="3 units need 4 rows; there are 3"):
         CtcLoss(4)(torch.zeros(1, 3, 4), torch.tensor([3]), [(1, 1, 2)])
+    for unit in (-1, 0, 4):  # numba would read and write beyond the columns
+        with pytest.raises(ModelError, match="need columns 1 to 3"):
+            CtcLoss(4)(torch.zeros(1, 3, 4), torch.tensor([3]), [(1, unit)])
 
 
 @pytest.fixture(scope="module")

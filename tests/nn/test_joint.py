@@ -30,13 +30,13 @@ from asr.nn import (
 from asr.nn.acoustic import NetworkAcoustic
 from asr.nn.batches import Examples
 from asr.nn.checkpoints import read_state
-from asr.nn.ctc.attention import END, AttentionDecoder, DecoderConfig, cross_entropy, said_before
+from asr.nn.ctc.attention import END, AttentionDecoder, cross_entropy, said_before
 from asr.nn.ctc.decoder_file import DECODER_FILE, load_decoder, save_decoder
 from asr.nn.ctc.joint import JointLoss, JointNetwork
 from asr.nn.ctc.joint_search import JointSearch, JointSearchOptions
 from asr.nn.ctc.joint_training import JointOptions, train_joint
 from asr.nn.ctc.training import SEARCH, CtcOptions
-from asr.nn.options import SpecAugmentOptions, TrainingOptions
+from asr.nn.options import DecoderConfig, SpecAugmentOptions, TrainingOptions
 from asr.nn.training import train_network
 from asr.training import Data, with_graph
 
@@ -366,6 +366,12 @@ def test_a_training_begins_with_another_model_s_weights(planted, learnt, tmp_pat
         assert np.abs(rows - expected).mean() < 0.1
     with pytest.raises(ModelError, match="the model to start from has another network"):
         train_joint(planted, LEXICON, replace(encoder, width=16), options, folder=tmp_path / "other", **settings)
+    other = Lexicon((*WORDS.items(), ("a", ("B", "A"))))
+    with pytest.raises(ModelError, match="the model to start from has other units"):
+        train_joint(planted, other, encoder, options, folder=tmp_path / "units", **settings)
+    heard = replace(model, features=PIPELINE.then_affine(np.eye(DIM)))
+    with pytest.raises(ModelError, match="the model to start from has other features"):
+        train_joint(planted, LEXICON, encoder, options, folder=tmp_path / "heard", **settings | {"start": heard})
 
 
 def test_saved_and_loaded_it_says_the_same(planted, learnt, tmp_path):

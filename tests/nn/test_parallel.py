@@ -14,10 +14,9 @@ from asr.errors import ConfigError
 from asr.features.table import FeatureTable
 from asr.nn import DnnConfig, RecurrentConfig, build
 from asr.nn.batches import Examples
-from asr.nn.ctc.attention import DecoderConfig
 from asr.nn.ctc.joint import JointLoss, JointNetwork
 from asr.nn.losses import FrameCrossEntropy
-from asr.nn.options import SpecAugmentOptions, TrainingOptions
+from asr.nn.options import DecoderConfig, SpecAugmentOptions, TrainingOptions
 from asr.nn.parallel import is_worker, join_group, launch, leave_group, parse_gpus, run_workers
 from asr.nn.training import train_network
 

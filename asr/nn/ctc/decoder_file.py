@@ -19,7 +19,8 @@ from ...model import Model
 from ...recipe.config import from_table
 from ..acoustic import NetworkAcoustic
 from ..layers import Network
-from .attention import AttentionDecoder, DecoderConfig
+from ..options import DecoderConfig
+from .attention import AttentionDecoder
 
 DECODER_FILE = "decoder.safetensors"
 """Its name where it lies in a model's directory, into which it is put after the model is saved."""
@@ -39,8 +40,8 @@ def save_decoder(decoder: AttentionDecoder, model: Model, path: str | os.PathLik
     content = {
         "format": _FORMAT,
         "config": asdict(decoder.config),
-        "sha256": _digest(tensors),
-        "model_sha256": _digest(encoder.state_dict()),
+        "sha256": digest_of(tensors),
+        "model_sha256": digest_of(encoder.state_dict()),
     }
     with replacing(file) as temporary:
         save_file(tensors, temporary, metadata={"decoder": json.dumps(content)})
@@ -62,9 +63,9 @@ def load_decoder(model: Model, path: str | os.PathLike) -> AttentionDecoder:
             tensors = {k: stored.get_tensor(k) for k in stored.keys()}  # noqa: SIM118 - it is not iterable
         if content["format"] != _FORMAT:
             raise ModelError(f"{file}: format {content['format']!r}; this version reads {_FORMAT}")
-        if content["sha256"] != _digest(tensors):
+        if content["sha256"] != digest_of(tensors):
             raise ModelError(f"{file}: not what was saved (its checksum differs); copy the file again")
-        if content["model_sha256"] != _digest(encoder.state_dict()):
+        if content["model_sha256"] != digest_of(encoder.state_dict()):
             raise ModelError(f"{file}: it is the decoder of another model; give the one it was trained with")
         config = from_table(DecoderConfig, content["config"], where=f"{file}: config.")
     except (OSError, SafetensorError, ConfigError, ValueError, KeyError, TypeError) as error:
@@ -84,7 +85,7 @@ def _file(path: str | os.PathLike) -> Path:
     return Path(path) / DECODER_FILE if kind_of(path) == "folder" else Path(path)
 
 
-def _digest(tensors: Mapping[str, Tensor]) -> str:
+def digest_of(tensors: Mapping[str, Tensor]) -> str:
     """The SHA-256 of tensors' names, shapes, types and numbers."""
     digest = hashlib.sha256()
     for name in sorted(tensors):

@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from ...errors import ConfigError, ModelError
 from ..layers import Network
 from ..losses import LossSum
-from .attention import AttentionDecoder, DecoderConfig, cross_entropy, said_before
+from ..options import DecoderConfig
+from .attention import AttentionDecoder, cross_entropy, said_before
 from .loss import CtcLoss
 
 
@@ -46,6 +47,7 @@ class JointLoss:
 
     network: whose rows come in. Its weights get their gradients from here.
     ctc_weight: above 0 and below 1.
+    start: digits that tell which model the network begins as; empty where it begins anew.
     smoothing: part of a unit's probability that is spread evenly over all of them (Szegedy et al., 2016); in training
         only, so that held-out losses tell what was learnt.
     Raises ConfigError for numbers out of range.
@@ -54,18 +56,19 @@ class JointLoss:
     recognition, section III.
     """
 
-    def __init__(self, network: JointNetwork, ctc_weight: float = 0.3, smoothing: float = 0.1) -> None:
+    def __init__(self, network: JointNetwork, ctc_weight: float = 0.3, smoothing: float = 0.1, start: str = "") -> None:
         if not 0 < ctc_weight < 1:
             raise ConfigError(f"ctc_weight={ctc_weight}; need more than 0 and less than 1")
         if not 0 <= smoothing < 1:
             raise ConfigError(f"smoothing={smoothing}; need 0 to less than 1")
-        self.network, self.ctc_weight, self.smoothing = network, ctc_weight, smoothing
+        self.network, self.ctc_weight, self.smoothing, self.start = network, ctc_weight, smoothing, start
         self.ctc = CtcLoss(network.n_outputs)
 
     @property
     def identity(self) -> dict[str, object]:
         """What a training that goes on must have in common with the one before."""
-        return {"kind": "joint", "ctc_weight": self.ctc_weight, "smoothing": self.smoothing}
+        started = {"start": self.start} if self.start else {}
+        return {"kind": "joint", "ctc_weight": self.ctc_weight, "smoothing": self.smoothing, **started}
 
     def __call__(self, rows: Tensor, out_lengths: Tensor, targets: Sequence[Sequence[int]]) -> LossSum:
         """The loss of a batch.

@@ -10,13 +10,13 @@ from ...ladder import Rung
 from ...lang.lexicon import Lexicon
 from ...model import Model
 from ...training import Data
-from ..layers import Network
 from ..networks import NetworkConfig
+from ..options import DecoderConfig
 from ..training import train_network
-from .attention import AttentionDecoder, DecoderConfig
-from .decoder_file import encoder_of, save_decoder
+from .attention import AttentionDecoder
+from .decoder_file import digest_of, encoder_of, save_decoder
 from .joint import JointLoss, JointNetwork
-from .training import CtcOptions, finish, prepare
+from .training import CtcOptions, Ready, finish, prepare
 
 
 @dataclass(frozen=True)
@@ -78,21 +78,24 @@ def train_joint(
     options = options or JointOptions()
     ready = prepare(data, lexicon, config, pipeline=pipeline, held_out=held_out, copies=copies, seed=seed)
     if start is not None:
-        _begin_as(ready.network, start)
+        _begin_as(ready, start, lexicon)
+    begun = "" if start is None else digest_of(ready.network.state_dict())
     network = JointNetwork(ready.network, options.decoder, seed=seed)
     result = train_network(
-        network, JointLoss(network, options.ctc_weight, options.smoothing), ready.examples, ready.held_out,
+        network, JointLoss(network, options.ctc_weight, options.smoothing, begun), ready.examples, ready.held_out,
         replace(options.ctc.training, seed=seed), folder=folder / "network", device=device, progress=progress,
     )  # fmt: skip
     network.cpu()
     return JointRung(finish(ready, result, lexicon, config, options.ctc, seed=seed), network.decoder)
 
 
-def _begin_as(network: Network, start: Model) -> None:
-    """Give a network the weights of a model's. Raises ModelError where these are of another network."""
+def _begin_as(ready: Ready, start: Model, lexicon: Lexicon) -> None:
+    """Give a network the weights of a model's. Raises ModelError where these are of other features, units or layers."""
+    if start.features.steps != ready.pipeline.steps:
+        raise ModelError(f"the model to start from has other features: {start.features.steps}; train both on the same")
+    if list(start.lexicon.phones)[: lexicon.n_phones + 1] != list(lexicon.phones)[: lexicon.n_phones + 1]:
+        raise ModelError("the model to start from has other units, or in another order; train both with one lexicon")
     try:
-        network.load_state_dict(encoder_of(start).state_dict())
+        ready.network.load_state_dict(encoder_of(start).state_dict())
     except RuntimeError:  # names or shapes; torch lists them over many lines
-        raise ModelError(
-            "the model to start from has another network, or other features or units; train both with the same"
-        ) from None
+        raise ModelError("the model to start from has another network; train both with the same settings") from None
