@@ -117,7 +117,8 @@ def eager(tmp_path):
     shutil.copytree(RECIPE, folder)
     (tmp_path / "lang").symlink_to(ROOT / "lang")
     settings = (folder / "digits.toml").read_text(encoding="utf-8").replace("batch_frames = 4096\n", "")
-    settings = re.sub(r"max_epochs = \d+", "max_epochs = 15\nbatch_frames = 512", settings)
+    settings = re.sub(r"(?m)^max_epochs = \d+", "max_epochs = 15\nbatch_frames = 512", settings)
+    settings = re.sub(r"(?m)^plain = {max_epochs = \d+", "plain = {max_epochs = 15", settings)
     (folder / "digits.toml").write_text(settings, encoding="utf-8")
     return folder
 
