@@ -155,16 +155,17 @@ def _report(
     }
     curves = {f"{t.system} {name}": points for t in first for name, points in read_training(t.rungs[0]).items()}
     last = first[-1]
+    shown = " ".join(filter(None, (last.system, last.decoding)))
     counted = score(last.references, last.hypotheses)
     by_speaker = {s: (x.errors, x.total) for s, x in counted.by_speaker(speaker_of).items()}
     sections = [
         results_section([s.row for s in rows]),
         *([comparison_section(pairs, note="A paired bootstrap over the utterances, 1,000 samples.")] if pairs else []),
-        training_section(passes),
+        *([training_section(passes)] if passes else []),
         *([network_section(curves)] if curves else []),
-        speaker_section(by_speaker, title=f"{last.system}: errors of each speaker"),
-        confusion_section(counted.confusions, title=f"{last.system}: confusions"),
-        utterance_section(last.references, last.hypotheses, title=f"{last.system}: worst utterances", limit=12),
+        speaker_section(by_speaker, title=f"{shown}: errors of each speaker"),
+        confusion_section(counted.confusions, title=f"{shown}: confusions"),
+        utterance_section(last.references, last.hypotheses, title=f"{shown}: worst utterances", limit=12),
     ]
     facts = run_facts(seed=seed, folder=str(run.folder))
     write_report(run.folder / "report.html", title=title, sections=sections, facts=facts)
