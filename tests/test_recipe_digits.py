@@ -192,6 +192,20 @@ def test_networks_are_left_out_where_torch_is_missing(recipe, monkeypatch, caplo
     assert recipe.trainable(gmms) == gmms and len(caplog.records) == 1
 
 
+def test_systems_that_all_need_torch_are_refused_without_it(recipe, monkeypatch, tmp_path):
+    import importlib.util
+
+    from asr.errors import ConfigError
+
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    for models in ("rnn-ctc", "dnn-hmm,cnn-lstm-ctc"):
+        monkeypatch.setattr(
+            sys, "argv", ["run.py", "--corpus", "x", "--models", models, "--out", str(tmp_path / "out")]
+        )
+        with pytest.raises(ConfigError, match="none of these systems can be trained here"):
+            recipe.main()
+
+
 def test_reading_the_recipe_does_not_import_torch():
     code = "import sys; sys.path.insert(0, 'recipes/digits'); import run; assert 'torch' not in sys.modules"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT)

@@ -15,7 +15,7 @@ from ..lang.letters import LetterTable, letter_lexicon
 from ..scoring import read_transcripts
 from .ctc_tests import JointGrid, PrefixGrid, test_greedy, test_joint, test_prefix, tune_joint, tune_prefix
 from .grammars import Grammar, make_graph, make_language_model
-from .networks import CtcPlan, Plans, make_network
+from .networks import CtcPlan, JointPlan, Plans, make_network
 from .rungs import Search, make_rung, test_rung, tune_rung
 from .stages import Run
 from .tasks import extract_features, read_json, usable
@@ -151,12 +151,12 @@ class Bench:
 
         more = {"search": search, "n_jobs": self.n_jobs}
         tested = self._tested(part, others, system, grammar, "", tune_rung, test_rung, inputs, more)
-        before = [s for s in (self._start(system),) if s]
-        stages = [f"{part.name}-{stage}" for stage in dict.fromkeys((*self._ladder(system), *before, system))]
+        stages = dict.fromkeys((*self._ladder(system), self._start(system) or system, system))
+        seconds = self.run.cpu_seconds(*(f"{part.name}-{stage}" for stage in stages))
         return Test(
             part.of, part.variant, system, self._front_end if plan is None else plan.features, grammar,
             read_transcripts(tested / "references.tsv"), read_transcripts(tested / "hypotheses.tsv"),
-            self.run.cpu_seconds(*stages), read_json(tested / "test.json")["decode_rtf"], (tested,),
+            seconds, read_json(tested / "test.json")["decode_rtf"], (tested,),
             (self.rung(part, system),), adaptation=self.adaptation,
         )  # fmt: skip
 
@@ -186,7 +186,7 @@ class Bench:
     ) -> list[Test]:
         """A CTC model tested in several ways: by its best path, by prefix search, and with the graph TLG.
 
-        joint: where there is an attention decoder too; it is then asked together with CTC. others: as of `test`.
+        joint: how a system that has an attention decoder too is asked together with CTC. others: as of `test`.
         """
         by_graph = self.test(part, system, grammar, search, others)
         data, name = self._data(system), f"{part.name}-{system}-{grammar.kind}"
@@ -201,7 +201,7 @@ class Bench:
 
         found = [("greedy", plain), searched("prefix", tune_prefix, test_prefix, grid=grid, n_jobs=self.n_jobs)]
         found.append(("tlg", by_graph.folders[0]))
-        if joint is not None:
+        if joint is not None and isinstance(self.networks[system], JointPlan):
             found.append(searched("joint", tune_joint, test_joint, grid=joint))
         return [
             replace(

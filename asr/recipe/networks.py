@@ -28,6 +28,8 @@ HYBRID, LFMMI, RNN_CTC, CNN_CTC, CTC_ATTENTION = (
     "dnn-hmm", "tdnn-lfmmi", "rnn-ctc", "cnn-lstm-ctc", "ctc-attention",
 )  # fmt: skip
 """The names of the systems in results."""
+CTC_SYSTEMS = (RNN_CTC, CNN_CTC, CTC_ATTENTION)
+"""Those without HMMs."""
 
 
 @dataclass(frozen=True)

@@ -44,8 +44,7 @@ def tests_of(
     variant: "robust": trained on recordings and copies, with masks; "": on the recordings as they are.
     """
     bench = bench if variant else bench.without_augmentation()
-    joint = settings.joint_search if system == CTC_ATTENTION else None
-    grids = settings.ctc_search, settings.prefix_search, joint
+    grids = settings.ctc_search, settings.prefix_search, settings.joint_search
     parts = [_part(fold, test, variant, settings, bench.corpus) for fold in folds]
     tests = [
         bench.ctc_tests(part, system, settings.ctc_words, *grids, [other for other in parts if other is not part])

@@ -24,7 +24,6 @@ from corpora import (  # type: ignore[import-not-found]
 from ctc import make_bench, tests_of, words_scored  # type: ignore[import-not-found]
 from systems import (  # type: ignore[import-not-found]
     AGAINST_MISMATCH,
-    CTC_SYSTEMS,
     MODELS,
     SHIPPED,
     SINGLE,
@@ -38,12 +37,13 @@ from systems import (  # type: ignore[import-not-found]
 )
 
 from asr.corpus import Corpus, Utterance
+from asr.errors import ConfigError
 from asr.recipe import Run, load_config, run_recipe
 from asr.recipe.copies import copied, speed_copies, speed_prefix
 from asr.recipe.ending import Result, finish, ship, with_chosen
 from asr.recipe.ladder_bench import Test
 from asr.recipe.ladder_ending import show
-from asr.recipe.networks import present_gpus
+from asr.recipe.networks import CTC_SYSTEMS, present_gpus
 from asr.recipe.strings import PADDED, join_strings, padded_copies, spoken
 from asr.recipe.systems import Bench, System, warped_name
 from asr.recipe.tasks import extract_features
@@ -62,12 +62,20 @@ def main() -> None:
         return
     run = Run(arguments.out)
     systems = {s: tests for s, tests in all_systems(settings).items() if wanted(s, arguments)}
+    wholes = ctc_systems(arguments)
     if arguments.corpus == "synth":
         systems = {s: ("synth",) for s in systems if s.variant == "causal"}
+    else:
+        systems = trainable(systems)
+    if not systems and not wholes:
+        raise ConfigError(
+            "none of these systems can be trained here: networks need torch, those of CTC pynini too, and on "
+            "synthesised speech there are only causal monophones"
+        )
+    if arguments.corpus == "synth":
         corpus, copies, truth = synthesised(run), [], None
         tests = synth_tests(corpus)
     else:
-        systems = trainable(systems)
         corpus = read_fsdd(Path(arguments.corpus))
         copies = training_copies(run, corpus, settings)
         inputs = {"utterances": list(corpus), "strings": string_lists(corpus, settings.string_seed)}
@@ -79,7 +87,6 @@ def main() -> None:
         corpus = Corpus([*corpus, *strings])
     needed = [s for system in systems for s in (system, system.below) if s is not None]
     robust = robust_monophone(settings)
-    wholes = ctc_systems(arguments)
     data = all_features(run, list(corpus), copies, [*needed, *([robust] if wholes else [])], settings)
     bench = Bench(run, data, LEXICON, settings.grid, settings.n_jobs, fallback="digits", truth=truth)
     results = [

@@ -12,17 +12,7 @@ from asr.gmm.mono import MonoOptions
 from asr.ladder import STAGES, Sizes
 from asr.recipe.ctc_tests import JointGrid, PrefixGrid
 from asr.recipe.grammars import Grammar
-from asr.recipe.networks import (
-    CNN_CTC,
-    CTC_ATTENTION,
-    HYBRID,
-    LFMMI,
-    RNN_CTC,
-    CtcPlan,
-    HybridPlan,
-    JointPlan,
-    LfmmiPlan,
-)
+from asr.recipe.networks import CTC_SYSTEMS, HYBRID, LFMMI, CtcPlan, HybridPlan, JointPlan, LfmmiPlan
 from asr.recipe.rungs import Search
 from asr.recipe.strings import PADDED
 from asr.recipe.systems import Grid, NetworkSystem, System, rungs_above
@@ -31,8 +21,7 @@ SINGLE, CONNECTED = ("official", "loso"), ("connected-official", "connected-loso
 SHIPPED = "causal-robust"  # the variant that is shipped with the package
 AGAINST_MISMATCH = ("", "vars", "vtln", "speed", "robust")  # of which each fold of loso chooses one
 SEVERAL_SEEDS = ("", "robust", "causal", SHIPPED)  # of monophones, variants whose official tests have every seed
-CTC_SYSTEMS = (RNN_CTC, CNN_CTC, CTC_ATTENTION)  # see ctc.py
-MODELS = (*STAGES, HYBRID, LFMMI, *CTC_SYSTEMS)
+MODELS = (*STAGES, HYBRID, LFMMI, *CTC_SYSTEMS)  # the last ones are made in ctc.py
 VARIANTS = ("plain", "vars", "vtln", "speed", "padded", "robust", "causal", SHIPPED)
 
 logger = logging.getLogger("asr.recipe")

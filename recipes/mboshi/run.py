@@ -26,6 +26,7 @@ from asr.recipe.ladder_ending import finish
 from asr.recipe.networks import (
     CNN_CTC,
     CTC_ATTENTION,
+    CTC_SYSTEMS,
     HYBRID,
     LFMMI,
     RNN_CTC,
@@ -41,7 +42,6 @@ from asr.recipe.tasks import extract_features
 HERE = Path(__file__).resolve().parent
 LANG = HERE.parents[1] / "lang" / "mboshi"
 TESTS = ("dev", "plain", "words", "1-hour", "10-minutes", "speaker-out")
-CTC_SYSTEMS = (RNN_CTC, CNN_CTC, CTC_ATTENTION)
 SYSTEMS = (*STAGES, HYBRID, LFMMI, *CTC_SYSTEMS)  # networks are tested on dev and plain, with units
 SECONDS = {"1-hour": 3600.0, "10-minutes": 600.0}
 
@@ -113,8 +113,8 @@ def main() -> None:
 
 def ctc_tests(bench: Bench, part: Part, system: str, settings: Settings) -> list[Test]:
     """A system without HMMs, decoded in each way that it can be."""
-    joint = settings.joint_search if system == CTC_ATTENTION else None
-    return bench.ctc_tests(part, system, settings.units, settings.unit_search, settings.prefix_search, joint)
+    searches = settings.unit_search, settings.prefix_search, settings.joint_search
+    return bench.ctc_tests(part, system, settings.units, *searches)
 
 
 def parse_arguments() -> argparse.Namespace:
