@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -94,6 +95,9 @@ def join_group() -> str:
     if is_worker() and not distributed.is_initialized():
         if has_gpu:
             torch.cuda.set_device(number)
+        # Its functions take the group of now as a default value. Imported later, as torch's optimisers do, they would
+        # keep the group and its threads alive after leave_group, and such a thread can abort the process at its end.
+        import_module("torch.distributed.nn")
         distributed.init_process_group("nccl" if has_gpu else "gloo")
     return device
 

@@ -2,6 +2,7 @@
 
 import json
 import sys
+import weakref
 from dataclasses import asdict, replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -114,4 +115,6 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     assert is_worker() and join_group()
     train_cases(Path(sys.argv[1]))
+    world = weakref.ref(torch.distributed.group.WORLD)
     leave_group()
+    assert world() is None, "a group that lives on has threads, which abort the process when Python ends under them"
