@@ -15,7 +15,7 @@ Nothing in it is code, and nothing is unpickled: loading a stranger's model runs
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
@@ -33,6 +33,9 @@ from .lang.lexicon import Lexicon
 from .lang.subwords import whole_words
 from .lang.word_times import word_segments
 from .model_directory import read_directory, write_parts
+from .transcript import TimedPhone as TimedPhone
+from .transcript import TimedWord as TimedWord
+from .transcript import Transcript as Transcript
 
 if TYPE_CHECKING:
     from .decoding import BestPath, ViterbiDecoder
@@ -69,44 +72,6 @@ class DecodingOptions:
     insertion_penalty: float = 0.0
     beam: float = 13.0
     max_active: int = 7000
-
-
-@dataclass(frozen=True)
-class TimedWord:
-    """A recognised word, from its first phone to its last; seconds."""
-
-    word: str
-    start: float
-    end: float
-
-
-@dataclass(frozen=True)
-class TimedPhone:
-    """A recognised phone; seconds."""
-
-    phone: str
-    start: float
-    end: float
-
-
-@dataclass(frozen=True)
-class Transcript:
-    """What was recognised in one recording.
-
-    text: the words, separated by blanks; empty for silence.
-    score: natural-log score of the best path (scaled acoustic plus graph), higher is better.
-    reached_final: False where the graph allows no end at the recording's end; the text is then the best so far.
-    alignment: int32 (n_frames,) transition ids.
-    transform: of the speaker, where the model adapts: "full", "diagonal", "offset" or "identity".
-    """
-
-    text: str
-    words: tuple[TimedWord, ...] = ()
-    phones: tuple[TimedPhone, ...] = ()
-    score: float = 0.0
-    reached_final: bool = True
-    alignment: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int32), repr=False, compare=False)
-    transform: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -231,7 +196,7 @@ class Model:
         features: float32 (n_frames, dim), after the whole pipeline; and after the speaker's transform, where the model
             adapts to speakers (see `decode_together`).
         """
-        return self.transcript(self.decoder.decode(self.acoustic.log_likelihoods(features)))
+        return self.transcript(self.decoder.decode(self.acoustic.log_likelihoods(features)), features)
 
     def decode_together(
         self, features: "Mapping[str, np.ndarray] | FeatureTable", speakers: Mapping[str, str]
@@ -244,7 +209,7 @@ class Model:
 
         kinds: dict[str, str] = {}
         for name, loglikes in scores(self, features, speakers, told=kinds.update):
-            found = self.transcript(self.decoder.decode(loglikes))
+            found = self.transcript(self.decoder.decode(loglikes), features[name])
             yield name, replace(found, transform=kinds.get(speakers[name], ""))
 
     def align(self, audio: str | os.PathLike | np.ndarray, text: str, rate: int | None = None) -> Transcript:
@@ -282,7 +247,7 @@ class Model:
         if found.failures:
             raise ModelError(f"{text!r} cannot be aligned: {found.failures['utterance']}")
         score = scale * found.acoustic + found.graph
-        return self._timed(found.transition_ids["utterance"], words, score, reached_final=True)
+        return self._timed(found.transition_ids["utterance"], words, score, True, features)
 
     def _aligned_by_ctc(self, features: np.ndarray, words: list[int]) -> Transcript:
         """The same of a model without HMMs: each word as its first pronunciation has it."""
@@ -295,7 +260,7 @@ class Model:
         except ModelError as error:
             said = " ".join(self.lexicon.words.name(word) for word in words)
             raise ModelError(f"{said!r} cannot be aligned: {error}") from None
-        return self._timed(found.labels, words, found.score, reached_final=True)
+        return self._timed(found.labels, words, found.score, True, features)
 
     def _adapted(self, features: np.ndarray, alignment: np.ndarray) -> np.ndarray:
         """Features after the transform that an alignment of them suggests."""
@@ -306,26 +271,42 @@ class Model:
         found = estimated(self, {"utterance": features}, {"utterance": alignment}, alone)
         return affine(features, found["speaker"].matrix) if found else features
 
-    def transcript(self, path: "BestPath") -> Transcript:
-        """A decoder's best path with names and times. Raises GraphError for a label that is no word of the lexicon."""
+    def transcript(self, path: "BestPath", features: np.ndarray | None = None) -> Transcript:
+        """A decoder's best path with names and times. Raises GraphError for a label that is no word of the lexicon.
+
+        features: float32 (n_frames, dim) of the utterance, which tell a model of CTC where the pauses are.
+        """
         if len(path.words) and path.words.max() > self.lexicon.n_words:
             raise GraphError(f"the graph has the word {path.words.max()}; the lexicon has {self.lexicon.n_words}")
-        return self._timed(path.labels, [int(w) for w in path.words], path.score, path.reached_final)
+        return self._timed(path.labels, [int(w) for w in path.words], path.score, path.reached_final, features)
 
-    def _timed(self, alignment: np.ndarray, word_ids: list[int], score: float, reached_final: bool) -> Transcript:
-        segments = self.transitions.phone_segments(alignment)
+    def _timed(
+        self, alignment: np.ndarray, word_ids: list[int], score: float, reached_final: bool, features: np.ndarray | None
+    ) -> Transcript:
+        if isinstance(self.transitions, CtcTokens):
+            segments = self.transitions.phone_segments(alignment, self._pauses(features))
+        else:
+            segments = self.transitions.phone_segments(alignment)
         tokens = word_segments(segments, word_ids, self.lexicon)
         words, phone, seconds = self._words(word_ids), self.lexicon.phones.name, self._seconds
         return Transcript(
             text=" ".join(word for word, _, _ in words),
-            words=tuple(
-                TimedWord(w, *seconds(tokens[a].start, tokens[b - 1].end)) for w, a, b in self._words(word_ids)
-            ),
+            words=tuple(TimedWord(w, *seconds(tokens[a].start, tokens[b - 1].end)) for w, a, b in words),
             phones=tuple(TimedPhone(phone(s.phone), *seconds(s.start, s.end)) for s in segments),
             score=float(score),
             reached_final=reached_final,
             alignment=alignment,
         )
+
+    def _pauses(self, features: np.ndarray | None) -> list[tuple[int, int]] | None:
+        """Rows of log-likelihoods in which nothing is said; None where that cannot be told."""
+        from .ctc.pauses import find_pauses
+
+        loudness = None if features is None else self.features.loudness(features)
+        if loudness is None:
+            return None
+        n, first = self.subsampling, (self.subsampling - 1) // 2  # frames before the first row's
+        return [((p + first + n // 2) // n, (q + first + n // 2) // n) for p, q in find_pauses(loudness)]
 
     def text(self, word_ids: Iterable[int]) -> str:
         """What the labels of a path say, with parts of words put together."""

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import asr
 from asr.errors import ConfigError, CorpusError, GraphError
 from asr.lang import LetterTable, letter_lexicon
 from asr.lang.subwords import joined
@@ -86,6 +87,25 @@ def test_another_folder_is_named(recipe, tmp_path):
     command = [sys.executable, str(RECIPE / "run.py"), "--corpus", str(tmp_path), "--out", str(tmp_path / "out")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, cwd=ROOT)
     assert done.returncode == 1 and "train/" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_word_edges_of_two_systems_are_compared(tmp_path):
+    model, run = asr.load("digits"), tmp_path / "run"
+    for system in ("sat", "tri"):
+        model.save(run / f"dev-{system}" / "model")
+    said = model.transcribe(ROOT / "asr" / "data" / "sample.wav")
+    for name in ("train/ann_1_x", "train/ann_1_y", "dev/ann_1_z"):
+        file = tmp_path / f"{name}.wav"
+        file.parent.mkdir(exist_ok=True)
+        file.write_bytes((ROOT / "asr" / "data" / "sample.wav").read_bytes())
+        file.with_suffix(".mb.cleaned").write_text(said.text)
+    command = [sys.executable, str(RECIPE / "edges.py"), "--corpus", str(tmp_path), "--out", str(run), "--systems"]
+    done = subprocess.run([*command, "tri"], capture_output=True, text=True, timeout=120, check=False, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    n_words = 2 * len(said.words)
+    assert done.stdout.startswith(f"tri\n{n_words} of {n_words} words are correct")
+    missing = subprocess.run([*command, "tri,mono"], capture_output=True, text=True, timeout=120, check=False, cwd=ROOT)
+    assert missing.returncode == 1 and "has no model of mono" in missing.stderr and not missing.stdout
 
 
 def test_the_parts_share_no_utterance(recipe):

@@ -12,7 +12,8 @@ from ..hmm.transitions import PhoneSegment
 BLANK = 1
 """The label of the blank in graphs and alignments; its column is 0."""
 
-_REACH = 1  # rows that a unit's spike is widened by at most, on either side
+_REACH = 3  # rows that a unit's spike is widened by at most, on either side
+_REACH_BLINDLY = 1  # where it is not known when nothing is said
 
 
 @dataclass(frozen=True)
@@ -45,22 +46,48 @@ class CtcTokens:
         """int32 (n_phones + 2,): the column of each label; entry 0 is not used."""
         return np.arange(-1, self.n_phones + 1, dtype=np.int32)
 
-    def phone_segments(self, alignment: Sequence[int] | np.ndarray) -> list[PhoneSegment]:
+    def phone_segments(
+        self, alignment: Sequence[int] | np.ndarray, pauses: Sequence[tuple[int, int]] | None = None
+    ) -> list[PhoneSegment]:
         """The units of an alignment, with their rows.
 
-        alignment: one label a row. A network writes a unit as a spike of a row or two; what lies between two spikes is
-        shared by both, but neither gets more than a row of it: the rest is silence, or a long sound. So these are times
-        of spikes, and a unit as long as a word is said to be much shorter than it was.
+        A network writes a unit as a spike of a row or two; what lies between two spikes is shared by both, but neither
+        gets more than three rows of it, or one if no pauses are known: the rest is silence, or a long sound. So a unit
+        as long as a word is said to be shorter than it was.
+
+        alignment: one label a row. pauses: rows in which nothing was said (see `find_pauses`), the ends not included.
+            No unit goes on into one. A spike in one, as recurrent networks write them at a recording's first or last
+            row, is of what was said on that side of it where there is more room. None: they are not known.
         """
+        reach, pauses = (_REACH_BLINDLY, ()) if pauses is None else (_REACH, pauses)
         labels = np.asarray(alignment)
         changes = np.flatnonzero(np.diff(labels)) + 1
         starts, ends = np.concatenate([[0], changes]), np.concatenate([changes, [len(labels)]])
         runs = [(s, e) for s, e in zip(starts.tolist(), ends.tolist(), strict=True) if e > s and labels[s] != BLANK]
-        before, found = 0, list[PhoneSegment]()
-        for i, (start, end) in enumerate(runs):
-            after = runs[i + 1][0] if i + 1 < len(runs) else len(labels)
-            middle = end + (after - end + 1) // 2 if i + 1 < len(runs) else after
-            begin, until = max(before, start - _REACH), min(middle, end + _REACH)
-            found.append(PhoneSegment(int(labels[start]) - 1, begin, until))
-            before = middle
+        spikes = _where_speech_is(runs, pauses, len(labels))
+        found, begin = list[PhoneSegment](), max((q for _, q in pauses if spikes and q <= spikes[0][0]), default=0)
+        for i, ((run, _), (start, end)) in enumerate(zip(runs, spikes, strict=True)):
+            after = spikes[i + 1][0] if i + 1 < len(spikes) else len(labels)
+            between = [(max(p, end), min(q, after)) for p, q in pauses if p < after and q > end]
+            shared = end + (after - end + 1) // 2 if i + 1 < len(spikes) else after
+            until, following = (between[0][0], between[-1][1]) if between else (shared, shared)
+            rows = max(begin, start - reach), min(until, end + reach)
+            found.append(PhoneSegment(int(labels[run]) - 1, *rows))
+            begin = following
         return found
+
+
+def _where_speech_is(
+    spikes: Sequence[tuple[int, int]], pauses: Sequence[tuple[int, int]], n_rows: int
+) -> list[tuple[int, int]]:
+    """Spikes, those inside a pause moved to one of its edges, if a row is free there."""
+    found: list[tuple[int, int]] = []
+    for i, (start, end) in enumerate(spikes):
+        pause = next(((p, q) for p, q in pauses if p <= start and end <= q), None)
+        if pause is not None:
+            before = pause[0] - (found[-1][1] if found else 0)
+            after = (spikes[i + 1][0] if i + 1 < len(spikes) else n_rows) - pause[1]
+            if max(before, after) > 0:
+                start, end = (pause[0] - 1, pause[0]) if before >= after else (pause[1], pause[1] + 1)
+        found.append((start, end))
+    return found

@@ -191,6 +191,18 @@ class FeaturePipeline:
             features = self._apply(number, features, speakers)
         return features
 
+    def loudness(self, finished: np.ndarray) -> np.ndarray | None:
+        """Logarithms of the frames' energy, up to scale and offset, float32 (n_frames,); None if they cannot be told.
+
+        finished: float32 (n_frames, dim), from `finish`. Of mel filters the lower half is taken, where voices are
+        louder than most noises; of MFCC the first value, which is C0 or the energy.
+        """
+        kind = self.steps[0]["kind"]
+        if kind not in ("fbank", "mfcc") or any(step["kind"] not in ("cmvn", "delta") for step in self.steps[1:]):
+            return None
+        n_values = FRONT_ENDS[kind].dim(self.options) // 2 if kind == "fbank" else 1
+        return finished[:, :n_values].mean(axis=1)
+
     def stream(self, *, seed: int = 0, vtln_warp: float = 1.0) -> FeatureStream:
         """The whole pipeline for a signal that is still arriving, to be fed with pieces of samples.
 

@@ -1,0 +1,43 @@
+"""What was recognised in a recording: words, phones and their times."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class TimedWord:
+    """A recognised word, from its first phone to its last; seconds."""
+
+    word: str
+    start: float
+    end: float
+
+
+@dataclass(frozen=True)
+class TimedPhone:
+    """A recognised phone; seconds."""
+
+    phone: str
+    start: float
+    end: float
+
+
+@dataclass(frozen=True)
+class Transcript:
+    """What was recognised in one recording.
+
+    text: the words, separated by blanks; empty for silence.
+    score: natural-log score of the best path (scaled acoustic plus graph), higher is better.
+    reached_final: False where the graph allows no end at the recording's end; the text is then the best so far.
+    alignment: int32 (n_frames,) transition ids.
+    transform: of the speaker, where the model adapts: "full", "diagonal", "offset" or "identity".
+    """
+
+    text: str
+    words: tuple[TimedWord, ...] = ()
+    phones: tuple[TimedPhone, ...] = ()
+    score: float = 0.0
+    reached_final: bool = True
+    alignment: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int32), repr=False, compare=False)
+    transform: str = ""
