@@ -188,7 +188,7 @@ def _joint_search(trained: Path, language_model: Path, grid: JointGrid) -> Calla
     from ..nn.ctc.joint_search import JointSearch, JointSearchOptions
 
     model, units = load(trained / "model"), lm.read_arpa(language_model / "lm.arpa.gz")
-    decoder, name = load_decoder(model, trained / "model"), model.lexicon.phones.name
+    decoder, name = load_decoder(model, trained), model.lexicon.phones.name
 
     def search(features: FeatureTable, weights: Mapping[str, float]) -> dict[str, str]:
         options = JointSearchOptions(beam_size=grid.beam_size, **weights)

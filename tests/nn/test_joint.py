@@ -377,9 +377,11 @@ def test_a_training_begins_with_another_model_s_weights(planted, learnt, tmp_pat
 def test_saved_and_loaded_it_says_the_same(planted, learnt, tmp_path):
     model = learnt.rung.model
     model.save(tmp_path / "model")
-    assert save_decoder(learnt.decoder, model, tmp_path / "model") == tmp_path / "model" / DECODER_FILE
+    with pytest.raises(ModelError, match="a model's directory is replaced when it is saved"):
+        save_decoder(learnt.decoder, model, tmp_path / "model")
+    assert save_decoder(learnt.decoder, model, tmp_path) == tmp_path / DECODER_FILE
     again = load(tmp_path / "model")
-    decoder = load_decoder(again, tmp_path / "model")
+    decoder = load_decoder(again, tmp_path)
     assert decoder.config == learnt.decoder.config and not decoder.training
     ready = planted.select(HELD_OUT).normalised(again.features)
     before, after = JointSearch(model, learnt.decoder), JointSearch(again, decoder)

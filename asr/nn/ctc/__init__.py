@@ -5,7 +5,7 @@ training        a model of CTC from data and a lexicon: train_ctc
 attention       a decoder that says units one by one, looking at a network's rows
 joint           a network of CTC with such a decoder, and the loss of both
 joint_training  both from data and a lexicon: train_joint
-decoder_file    the decoder beside its model's files
+decoder_file    the decoder beside its model's directory
 joint_search    what both together say
 """
 

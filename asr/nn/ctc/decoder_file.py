@@ -23,7 +23,7 @@ from ..options import DecoderConfig
 from .attention import AttentionDecoder
 
 DECODER_FILE = "decoder.safetensors"
-"""Its name where it lies in a model's directory, into which it is put after the model is saved."""
+"""Its name in a folder, beside the model's directory, which is replaced as a whole whenever the model is saved."""
 
 _FORMAT = 1
 
@@ -31,10 +31,13 @@ _FORMAT = 1
 def save_decoder(decoder: AttentionDecoder, model: Model, path: str | os.PathLike) -> Path:
     """Write a decoder, whole or not at all.
 
-    model: the one that it was trained with. path: of the file, or the model's directory.
-    Returns the file's path. Raises ModelError for a model without one network of torch's.
+    model: the one that it was trained with. path: of the file, or of a folder that is there.
+    Returns the file's path. Raises ModelError for a model without one network of torch's, and for a model's directory,
+    in which the decoder would be lost when the model is saved again.
     """
     file = _file(path)
+    if kind_of(file.parent / "model.json") == "file":
+        raise ModelError(f"{file}: a model's directory is replaced when it is saved; put the decoder beside it")
     tensors = {k: v.detach().cpu().contiguous() for k, v in decoder.state_dict().items()}
     encoder = encoder_of(model)
     content = {
@@ -49,7 +52,7 @@ def save_decoder(decoder: AttentionDecoder, model: Model, path: str | os.PathLik
 
 
 def load_decoder(model: Model, path: str | os.PathLike) -> AttentionDecoder:
-    """What `save_decoder` wrote. model: the one that it was trained with. path: of the file, or the model's directory.
+    """What `save_decoder` wrote. model: the one that it was trained with. path: of the file, or its folder.
 
     Raises ModelError for a file that is missing, damaged, of a newer format, or of another model.
     """

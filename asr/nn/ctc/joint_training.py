@@ -47,9 +47,9 @@ class JointRung:
     decoder: AttentionDecoder
 
     def save(self, folder: Path) -> None:
-        """Write the rung into a folder, and the decoder into its model's."""
+        """Write the rung and the decoder into a folder."""
         self.rung.save(folder)
-        save_decoder(self.decoder, self.rung.model, folder / "model")
+        save_decoder(self.decoder, self.rung.model, folder)
 
 
 def train_joint(
