@@ -1,5 +1,6 @@
 """The digits recipe as a person runs it, on a tiny corpus of the same shape, and its quality on real speech."""
 
+import importlib
 import json
 import re
 import shutil
@@ -25,15 +26,25 @@ def run(*arguments, script=RECIPE / "run.py"):
 @pytest.fixture(scope="module")
 def recipe():
     """recipes/digits/run.py as a module."""
+    return module_of_the_recipe("run")
+
+
+@pytest.fixture(scope="module")
+def corpora():
+    """recipes/digits/corpora.py as a module."""
+    return module_of_the_recipe("corpora")
+
+
+def module_of_the_recipe(name):
     sys.path.insert(0, str(RECIPE))
     names = [path.stem for path in RECIPE.glob("*.py")]
-    hidden = {name: sys.modules.pop(name) for name in names if name in sys.modules}  # another recipe's
+    hidden = {n: sys.modules.pop(n) for n in names if n in sys.modules}  # another recipe's
     try:
-        import run as module
+        module = importlib.import_module(name)
     finally:
         sys.path.remove(str(RECIPE))
-        for name in names:
-            sys.modules.pop(name, None)
+        for loaded in names:
+            sys.modules.pop(loaded, None)
         sys.modules.update(hidden)
     return module
 
@@ -219,7 +230,7 @@ def test_a_folder_of_something_else(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def trained(recipe, fsdd):
+def trained(recipe, corpora, fsdd):
     """Settings, corpus and the model of the official split: one training, which several tests share."""
     from asr.features.extract import extract
     from asr.lang.lexicon import Lexicon
@@ -232,7 +243,7 @@ def trained(recipe, fsdd):
     table, failures = extract(corpus, system.features)
     assert not failures
     data = Data(table, corpus.speaker_of, corpus.transcripts())
-    (fold,), _ = recipe.single_tests(corpus)["official"]
+    (fold,), _ = corpora.single_tests(corpus)["official"]
     model, _ = train_monophone(data.select(fold.train), Lexicon.load(recipe.LEXICON), system.features, system.options)
     return settings, corpus, data.select(fold.test), with_graph(model).with_decoding(acoustic_scale=1 / 12)
 
@@ -314,16 +325,16 @@ def test_no_recording_is_left_over(n):
         make_strings("x", spoken[:2], 0)
 
 
-def test_decoding_is_tuned_on_recordings_that_are_not_scored(recipe, fsdd):
+def test_decoding_is_tuned_on_recordings_that_are_not_scored(corpora, fsdd):
     from asr.corpus import Utterance
     from asr.recipe.strings import read_list
 
-    corpus = recipe.read_fsdd(fsdd)
-    lists = recipe.string_lists(corpus, 20261123)
+    corpus = corpora.read_fsdd(fsdd)
+    lists = corpora.string_lists(corpus, 20261123)
     assert [s for s in lists if s.id.startswith("connected-loso")] == read_list(RECIPE / "connected-loso.tsv")
     strings = [Utterance(s.id, s.speaker, text="one") for s in lists]
     inside = {s.id: set(s.recordings) for s in lists}
-    tests = recipe.single_tests(corpus) | recipe.connected_tests(corpus, strings)
+    tests = corpora.single_tests(corpus) | corpora.connected_tests(corpus, strings)
     for name, (folds, _) in tests.items():
         for fold in folds:
             scored = set().union(*(inside.get(i, {i}) for i in fold.test))

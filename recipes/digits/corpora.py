@@ -1,13 +1,27 @@
 """What the digits recipe hears: the Free Spoken Digit Dataset or synthesised speech, and the tests made of them."""
 
 import re
+from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import Path
+from typing import Any
+
+from systems import Settings  # type: ignore[import-not-found]
 
 from asr.corpus import Corpus, Utterance
 from asr.errors import CorpusError
 from asr.recipe import Run
-from asr.recipe.strings import String, listed, make_strings, write_list
+from asr.recipe.copies import copied, speed_copies, speed_prefix
+from asr.recipe.strings import (
+    PADDED,
+    String,
+    join_strings,
+    listed,
+    make_strings,
+    padded_copies,
+    spoken,
+    write_list,
+)
 from asr.recipe.systems import Fold, HeldOut
 from asr.recipe.tasks import speak_digits
 from asr.synth import SynthOptions
@@ -80,13 +94,52 @@ def connected_tests(corpus: Corpus, strings: list[Utterance]) -> Tests:
     return {LISTS[0]: ([fold], n_seeds), LISTS[1]: (_leave_one_out(corpus, heard, LISTS[1]), 1)}
 
 
-def synthesised(run: Run) -> Corpus:
+@dataclass(frozen=True)
+class Heard:
+    """What a run trains and tests on.
+
+    corpus: recordings, and the strings made of them. copies: what systems are trained on beside recordings. tests: by
+    name. truth: where the words of the strings are; None if there are none.
+    """
+
+    corpus: Corpus
+    tests: Tests
+    copies: list[Utterance] = field(default_factory=list)
+    truth: Path | None = None
+
+
+def recorded(run: Run, folder: Path, settings: Settings) -> Heard:
+    """The recordings of a folder, and strings and copies made of them."""
+    corpus = read_fsdd(folder)
+    copies = training_copies(run, corpus, settings)
+    inputs = {"utterances": list(corpus), "strings": string_lists(corpus, settings.string_seed)}
+    inputs |= {"rate": settings.sample_rate, "seed": settings.string_seed}
+    joined = run.stage("strings", join_strings, inputs)
+    strings = spoken(joined, corpus)
+    tests = single_tests(corpus) | connected_tests(corpus, strings)
+    return Heard(Corpus([*corpus, *strings]), tests, copies, joined / "edges.ctm")
+
+
+def training_copies(run: Run, corpus: Corpus, settings: Settings) -> list[Utterance]:
+    """What systems are trained on beside the recordings: these at other speeds, or with pauses around them."""
+    found: list[Utterance] = []
+    inputs: dict[str, Any] = {"utterances": list(corpus), "rate": settings.sample_rate}
+    for speed in settings.speeds:
+        if speed != 1.0:
+            folder = run.stage(f"speed-{speed:g}", speed_copies, inputs | {"speed": speed})
+            found += copied(folder, list(corpus), speed_prefix(speed))
+    inputs |= {"places": places(corpus), "seed": settings.string_seed}
+    return found + copied(run.stage("padded", padded_copies, inputs), list(corpus), PADDED)
+
+
+def synthesised(run: Run) -> Heard:
     """Connected digits by espeak-ng voices; ids begin with train- or test-."""
     folder = run.stage("speech", speak_digits, {"options": SynthOptions()}) / "digits"
     parts = {part: Corpus.from_folder(folder / part) for part in ("train", "test")}
-    return Corpus(
+    corpus = Corpus(
         Utterance(f"{part}-{u.id}", u.speaker, u.audio, u.text) for part, corpus in parts.items() for u in corpus
     )
+    return Heard(corpus, synth_tests(corpus))
 
 
 def synth_tests(corpus: Corpus) -> Tests:

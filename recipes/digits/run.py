@@ -8,26 +8,20 @@ The same command goes on where an interrupted run stopped.
 
 import argparse
 from pathlib import Path
-from typing import Any
 
+from arguments import parse_arguments  # type: ignore[import-not-found]
 from corpora import (  # type: ignore[import-not-found]
     NAME,
-    connected_tests,
-    places,
     read_fsdd,
-    single_tests,
-    string_lists,
-    synth_tests,
+    recorded,
     synthesised,
     write_lists,
 )
 from ctc import make_bench, tests_of, words_scored  # type: ignore[import-not-found]
 from systems import (  # type: ignore[import-not-found]
     AGAINST_MISMATCH,
-    MODELS,
     SHIPPED,
     SINGLE,
-    VARIANTS,
     Settings,
     all_systems,
     has_several_seeds,
@@ -39,23 +33,20 @@ from systems import (  # type: ignore[import-not-found]
 from asr.corpus import Corpus, Utterance
 from asr.errors import ConfigError
 from asr.recipe import Run, load_config, run_recipe
-from asr.recipe.copies import copied, speed_copies, speed_prefix
 from asr.recipe.ending import Result, finish, ship, with_chosen
 from asr.recipe.ladder_bench import Test
 from asr.recipe.ladder_ending import show
-from asr.recipe.networks import CTC_SYSTEMS, present_gpus
-from asr.recipe.strings import PADDED, join_strings, padded_copies, spoken
+from asr.recipe.networks import CTC_SYSTEMS
 from asr.recipe.systems import Bench, System, warped_name
 from asr.recipe.tasks import extract_features
 from asr.training import has_pynini
 
 HERE = Path(__file__).resolve().parent
 LEXICON = HERE.parents[1] / "lang" / "digits" / "lexicon.tsv"
-TESTS = ("official", "loso", "connected-official", "connected-loso")
 
 
 def main() -> None:
-    arguments = parse_arguments()
+    arguments = parse_arguments(__doc__)
     settings = load_config(HERE / "digits.toml", Settings)
     if arguments.make_lists:
         write_lists(read_fsdd(Path(arguments.corpus)), settings.string_seed)
@@ -72,23 +63,12 @@ def main() -> None:
             "none of these systems can be trained here: networks need torch, those of CTC pynini too, and on "
             "synthesised speech there are only causal monophones"
         )
-    if arguments.corpus == "synth":
-        corpus, copies, truth = synthesised(run), [], None
-        tests = synth_tests(corpus)
-    else:
-        corpus = read_fsdd(Path(arguments.corpus))
-        copies = training_copies(run, corpus, settings)
-        inputs = {"utterances": list(corpus), "strings": string_lists(corpus, settings.string_seed)}
-        inputs |= {"rate": settings.sample_rate, "seed": settings.string_seed}
-        joined = run.stage("strings", join_strings, inputs)
-        strings, truth = spoken(joined, corpus), joined / "edges.ctm"
-        tests = single_tests(corpus) | connected_tests(corpus, strings)
-        tests = {name: tests[name] for name in arguments.tests}
-        corpus = Corpus([*corpus, *strings])
+    heard = synthesised(run) if arguments.corpus == "synth" else recorded(run, Path(arguments.corpus), settings)
+    tests = {name: folds for name, folds in heard.tests.items() if name in (*arguments.tests, "synth")}
     needed = [s for system in systems for s in (system, system.below) if s is not None]
     robust = robust_monophone(settings)
-    data = all_features(run, list(corpus), copies, [*needed, *([robust] if wholes else [])], settings)
-    bench = Bench(run, data, LEXICON, settings.grid, settings.n_jobs, fallback="digits", truth=truth)
+    data = all_features(run, list(heard.corpus), heard.copies, [*needed, *([robust] if wholes else [])], settings)
+    bench = Bench(run, data, LEXICON, settings.grid, settings.n_jobs, fallback="digits", truth=heard.truth)
     results = [
         Result(system, name, seed, bench.test(system, folds, seed))
         for name, (folds, n_seeds) in tests.items()
@@ -99,16 +79,16 @@ def main() -> None:
     results = with_chosen(results, "loso", AGAINST_MISMATCH)
     networks = list[Test]()
     if wholes:
-        recorded = Corpus([u for u in corpus if NAME.fullmatch(u.id)] + copies)
-        ctc = make_bench(run, recorded, data[robust.front_end], robust.features, settings, arguments.gpus)
+        single = Corpus([u for u in heard.corpus if NAME.fullmatch(u.id)] + heard.copies)
+        ctc = make_bench(run, single, data[robust.front_end], robust.features, settings, arguments.gpus)
         for name in (n for n in SINGLE if n in tests):
             for system, variant in wholes:
                 networks += tests_of(ctc, system, variant, name, tests[name][0], settings)
     rows = words_scored(networks, settings.seeds[0])
     if results:
-        finish(run, "Spoken digits", results, corpus, networks, rows)
+        finish(run, "Spoken digits", results, heard.corpus, networks, rows)
     else:
-        show(run, "Spoken digits", networks, rows, corpus.speaker_of, settings.seeds[0])
+        show(run, "Spoken digits", networks, rows, heard.corpus.speaker_of, settings.seeds[0])
     if arguments.ship:
         ship(arguments.ship, [r for r in results if r.system.variant == SHIPPED], LEXICON.parent / "CARD.md")
 
@@ -138,49 +118,6 @@ def all_features(
                 inputs = {"utterances": utterances, "pipeline": system.features, "n_jobs": settings.n_jobs}
                 stages[name] = run.stage(f"features-{name}", extract_features, inputs | {"warp": warp})
     return stages
-
-
-def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--corpus", default="synth", metavar="DIR|synth", help="the recordings, or synth (default)")
-    parser.add_argument("--out", default="build/digits", metavar="DIR", help="where everything goes (%(default)s)")
-    parser.add_argument("--tests", default=",".join(TESTS), metavar="NAMES", help="only these (%(default)s)")
-    parser.add_argument("--variants", default=",".join(VARIANTS), metavar="NAMES", help="only these (%(default)s)")
-    parser.add_argument("--models", default=",".join(MODELS), metavar="NAMES", help="only these (%(default)s)")
-    parser.add_argument("--gpus", type=present_gpus, metavar="all|0,2", help="GPUs that train networks of CTC (none)")
-    parser.add_argument("--seeds", type=int, default=99, metavar="N", help="no more than N seeds a test")
-    parser.add_argument("--ship", type=Path, metavar="DIR", help="also write the best streaming model, with its card")
-    parser.add_argument("--make-lists", action="store_true", help="only write the lists of strings anew")
-    arguments = parser.parse_args()
-    arguments.tests = arguments.tests.split(",")
-    arguments.models = arguments.models.split(",")
-    arguments.variants = arguments.variants.split(",")
-    if not set(arguments.variants) <= set(VARIANTS):
-        parser.error(f"--variants takes {','.join(VARIANTS)} or some of them")
-    if not set(arguments.models) <= set(MODELS):
-        parser.error(f"--models takes {','.join(MODELS)} or some of them")
-    arguments.variants = ["" if v == "plain" else v for v in arguments.variants]
-    if set(arguments.models) <= set(CTC_SYSTEMS) and (
-        arguments.corpus == "synth" or not set(SINGLE) & set(arguments.tests)
-    ):
-        parser.error(
-            f"{', '.join(CTC_SYSTEMS)} are tested on recordings alone: --corpus DIR, --tests {','.join(SINGLE)}"
-        )
-    if not set(arguments.tests) <= set(TESTS) or (arguments.ship and set(arguments.tests) != set(TESTS)):
-        parser.error(f"--tests takes {','.join(TESTS)} or some of them; --ship needs them all")
-    return arguments
-
-
-def training_copies(run: Run, corpus: Corpus, settings: Settings) -> list[Utterance]:
-    """What systems are trained on beside the recordings: these at other speeds, or with pauses around them."""
-    found: list[Utterance] = []
-    inputs: dict[str, Any] = {"utterances": list(corpus), "rate": settings.sample_rate}
-    for speed in settings.speeds:
-        if speed != 1.0:
-            folder = run.stage(f"speed-{speed:g}", speed_copies, inputs | {"speed": speed})
-            found += copied(folder, list(corpus), speed_prefix(speed))
-    inputs |= {"places": places(corpus), "seed": settings.string_seed}
-    return found + copied(run.stage("padded", padded_copies, inputs), list(corpus), PADDED)
 
 
 if __name__ == "__main__":
