@@ -1,6 +1,5 @@
 """The digits recipe as a person runs it, on a tiny corpus of the same shape, and its quality on real speech."""
 
-import importlib
 import json
 import re
 import shutil
@@ -24,29 +23,15 @@ def run(*arguments, script=RECIPE / "run.py"):
 
 
 @pytest.fixture(scope="module")
-def recipe():
+def recipe(recipe_module):
     """recipes/digits/run.py as a module."""
-    return module_of_the_recipe("run")
+    return recipe_module(RECIPE, "run")
 
 
 @pytest.fixture(scope="module")
-def corpora():
+def corpora(recipe_module):
     """recipes/digits/corpora.py as a module."""
-    return module_of_the_recipe("corpora")
-
-
-def module_of_the_recipe(name):
-    sys.path.insert(0, str(RECIPE))
-    names = [path.stem for path in RECIPE.glob("*.py")]
-    hidden = {n: sys.modules.pop(n) for n in names if n in sys.modules}  # another recipe's
-    try:
-        module = importlib.import_module(name)
-    finally:
-        sys.path.remove(str(RECIPE))
-        for loaded in names:
-            sys.modules.pop(loaded, None)
-        sys.modules.update(hidden)
-    return module
+    return recipe_module(RECIPE, "corpora")
 
 
 @pytest.fixture(scope="module")

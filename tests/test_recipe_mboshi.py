@@ -1,6 +1,5 @@
 """The mboshi recipe: its parts and grammars without data, its way up the ladder on some real recordings."""
 
-import importlib.util
 import json
 import subprocess
 import sys
@@ -25,13 +24,9 @@ ALL_UNITS = "paeεioωuáéέíóώú btdkm nnynmbndngmbvndzfsbhghpfbvtsdzlrwya"
 
 
 @pytest.fixture(scope="module")
-def recipe():
-    """The recipe's functions."""
-    spec = importlib.util.spec_from_file_location("mboshi_recipe", RECIPE / "run.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+def parts(recipe_module):
+    """recipes/mboshi/parts.py as a module."""
+    return recipe_module(RECIPE, "parts")
 
 
 def phones_of(lexicon) -> set[str]:
@@ -81,9 +76,9 @@ def test_the_fewest_errors_decide_and_then_the_first():
     assert fewest_errors(points) == points[1]
 
 
-def test_another_folder_is_named(recipe, tmp_path):
+def test_another_folder_is_named(parts, tmp_path):
     with pytest.raises(CorpusError, match=r"has no folder train/.*holds train/ and dev/"):
-        recipe.read_corpus(tmp_path, "train")
+        parts.read_corpus(tmp_path, "train")
     command = [sys.executable, str(RECIPE / "run.py"), "--corpus", str(tmp_path), "--out", str(tmp_path / "out")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, cwd=ROOT)
     assert done.returncode == 1 and "train/" in done.stderr and "Traceback" not in done.stderr
@@ -108,24 +103,24 @@ def test_word_edges_of_two_systems_are_compared(tmp_path):
     assert missing.returncode == 1 and "has no model of mono" in missing.stderr and not missing.stdout
 
 
-def test_the_parts_share_no_utterance(recipe):
+def test_the_parts_share_no_utterance(parts):
     from asr.corpus import Corpus, Utterance
     from asr.recipe import load_config
 
-    settings = load_config(RECIPE / "mboshi.toml", recipe.Settings)
+    settings = load_config(RECIPE / "mboshi.toml", parts.Settings)
     train = Corpus(Utterance(f"t{i}", f"s{i % 3}", Path("x.ogg"), f"wa {max(i, 99)}") for i in range(1000))
     dev = Corpus(Utterance(f"d{i}", f"s{i % 3}", Path("x.ogg"), "wa") for i in range(9))
-    whole = recipe.all_data(train, dev, settings)
+    whole = parts.all_data(train, dev, settings)
     assert (len(whole.train), len(whole.test)) == (700, 9)
     assert 250 < len(whole.held_out) < 300  # the first hundred sentences are the same, so none of them is tuned on
     assert not {train[u].text for u in whole.train} & {train[u].text for u in whole.held_out}
-    assert recipe.all_data(train, dev, settings) == whole
+    assert parts.all_data(train, dev, settings) == whole
 
     class NoBench:
         def hours(self, ids):
             return 1.0
 
-    folds = recipe.without_one_speaker(whole, train.speaker_of | dev.speaker_of, NoBench())
+    folds = parts.without_one_speaker(whole, train.speaker_of | dev.speaker_of, NoBench())
     assert sorted(u for fold in folds for u in fold.test) == sorted(dev.ids)
     speakers = train.speaker_of | dev.speaker_of
     for fold in folds:
@@ -133,7 +128,7 @@ def test_the_parts_share_no_utterance(recipe):
         assert mine not in {speakers[u] for u in (*fold.train, *fold.held_out)}
 
 
-def small_bench(recipe, real_data, folder):
+def small_bench(parts, real_data, folder):
     """150 recordings, 20 of them to test, and sizes of models that fit them: the bench, its part, and the corpus."""
     if not (real_data / "mboshi").is_dir():
         pytest.skip("no mboshi under ASR_TEST_DATA")
@@ -144,7 +139,7 @@ def small_bench(recipe, real_data, folder):
     from asr.recipe.ladder_bench import Bench, Part
     from asr.recipe.tasks import extract_features
 
-    corpus = recipe.read_corpus(real_data / "mboshi", "train")
+    corpus = parts.read_corpus(real_data / "mboshi", "train")
     corpus = corpus.select(corpus.ids[:150])
     steps = ({"kind": "mfcc", "options": {"use_energy": False}}, {"kind": "cmvn", "mode": "speaker"})
     pipeline, run = FeaturePipeline(16000, steps), Run(folder)
@@ -156,12 +151,12 @@ def small_bench(recipe, real_data, folder):
 
 
 @pytest.mark.slow
-def test_two_rungs_on_real_recordings(recipe, real_data, tmp_path):
+def test_two_rungs_on_real_recordings(parts, real_data, tmp_path):
     """From recordings to scores with monophones and triphones, in small."""
     from asr.recipe import read_results
     from asr.recipe.ladder_ending import finish
 
-    bench, part, corpus = small_bench(recipe, real_data, tmp_path / "out")
+    bench, part, corpus = small_bench(parts, real_data, tmp_path / "out")
     run = bench.run
     search = Search((0.1, 0.1429), (-1.0, 0.0), beam=10.0)
     tests = [bench.test(part, system, Grammar("units", 2, 0.1), search) for system in ("mono", "tri")]
@@ -177,7 +172,7 @@ def test_two_rungs_on_real_recordings(recipe, real_data, tmp_path):
 
 
 @pytest.mark.slow
-def test_networks_on_real_recordings(recipe, real_data, tmp_path):
+def test_networks_on_real_recordings(parts, real_data, tmp_path):
     """Both networks above the ladder, with features of their own and copies at another speed, in small."""
     pytest.importorskip("torch")
     from asr.recipe import Run, read_results
@@ -193,7 +188,7 @@ def test_networks_on_real_recordings(recipe, real_data, tmp_path):
     }
     chain = {**table, "search": {"acoustic_scales": [1.0], "insertion_penalties": [0.0], "beam": 10.0}}
     plans = {HYBRID: from_table(HybridPlan, table), LFMMI: from_table(LfmmiPlan, chain)}
-    bench, part, corpus = small_bench(recipe, real_data, tmp_path / "out")
+    bench, part, corpus = small_bench(parts, real_data, tmp_path / "out")
     bench, run = replace(bench, networks=plans), bench.run
     search = Search((0.1, 0.2), (0.0,), beam=10.0)
     tests = [bench.test(part, system, Grammar("units", 2, 0.1), search) for system in ("mono", HYBRID, LFMMI)]
@@ -210,7 +205,7 @@ def test_networks_on_real_recordings(recipe, real_data, tmp_path):
 
 
 @pytest.mark.slow
-def test_ctc_on_real_recordings(recipe, real_data, tmp_path):
+def test_ctc_on_real_recordings(parts, real_data, tmp_path):
     """A network without HMMs, with an attention decoder, all ways of decoding, and that no ladder is climbed for it."""
     pytest.importorskip("torch")
     import asr
@@ -230,7 +225,7 @@ def test_ctc_on_real_recordings(recipe, real_data, tmp_path):
     below = from_table(CtcPlan, {**table, "plain": {"max_epochs": 2}, "training": table["training"] | masks})
     table["training"] = table["training"] | {"max_epochs": 5, "learning_rate": 3e-3}
     plan = from_table(JointPlan, {**table, "decoder": {"width": 48, "attention": 32}, "start": "rnn-ctc"})
-    bench, part, corpus = small_bench(recipe, real_data, tmp_path / "out")
+    bench, part, corpus = small_bench(parts, real_data, tmp_path / "out")
     bench, run = replace(bench, networks={CTC_ATTENTION: plan, "rnn-ctc": below}), bench.run
     grid = PrefixGrid((0.4, 0.8), (0.0, 0.5), beam_size=20)
     joint = JointGrid((0.2, 0.5), (0.2,), (0.0, 0.5), beam_size=4)

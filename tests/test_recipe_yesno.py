@@ -11,15 +11,9 @@ RECIPE = ROOT / "recipes" / "yesno"
 
 
 @pytest.fixture(scope="module")
-def recipe():
+def recipe(recipe_module):
     """The recipe's functions."""
-    import importlib.util
-
-    spec = importlib.util.spec_from_file_location("yesno_recipe", RECIPE / "run.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+    return recipe_module(RECIPE, "run")
 
 
 def test_corpus_and_split(recipe, tmp_path):

@@ -9,12 +9,13 @@ import argparse
 import sys
 from pathlib import Path
 
-from run import HERE, Settings, all_data, read_corpus  # type: ignore[import-not-found]
+from parts import Settings, all_data, read_corpus  # type: ignore[import-not-found]
 
 from asr.model import load
 from asr.recipe import load_config
 from asr.scoring import EdgeScore, score_edges
 
+HERE = Path(__file__).resolve().parent
 REFERENCE = "sat"
 
 
