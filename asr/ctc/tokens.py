@@ -61,20 +61,26 @@ class CtcTokens:
         """
         reach, pauses = (_REACH_BLINDLY, ()) if pauses is None else (_REACH, pauses)
         labels = np.asarray(alignment)
-        changes = np.flatnonzero(np.diff(labels)) + 1
-        starts, ends = np.concatenate([[0], changes]), np.concatenate([changes, [len(labels)]])
-        runs = [(s, e) for s, e in zip(starts.tolist(), ends.tolist(), strict=True) if e > s and labels[s] != BLANK]
-        spikes = _where_speech_is(runs, pauses, len(labels))
-        found, begin = list[PhoneSegment](), max((q for _, q in pauses if spikes and q <= spikes[0][0]), default=0)
-        for i, ((run, _), (start, end)) in enumerate(zip(runs, spikes, strict=True)):
+        written = _spikes(labels)
+        spikes = _where_speech_is(written, pauses, len(labels))
+        units = [int(labels[start]) - 1 for start, _ in written]
+        begin = max((q for _, q in pauses if spikes and q <= spikes[0][0]), default=0)
+        found = list[PhoneSegment]()
+        for i, (unit, (start, end)) in enumerate(zip(units, spikes, strict=True)):
             after = spikes[i + 1][0] if i + 1 < len(spikes) else len(labels)
             between = [(max(p, end), min(q, after)) for p, q in pauses if p < after and q > end]
             shared = end + (after - end + 1) // 2 if i + 1 < len(spikes) else after
             until, following = (between[0][0], between[-1][1]) if between else (shared, shared)
-            rows = max(begin, start - reach), min(until, end + reach)
-            found.append(PhoneSegment(int(labels[run]) - 1, *rows))
+            found.append(PhoneSegment(unit, max(begin, start - reach), min(until, end + reach)))
             begin = following
         return found
+
+
+def _spikes(labels: np.ndarray) -> list[tuple[int, int]]:
+    """Rows of the same label without a break, but for blanks; the ends not included."""
+    changes = np.flatnonzero(np.diff(labels)) + 1
+    starts, ends = np.concatenate([[0], changes]), np.concatenate([changes, [len(labels)]])
+    return [(s, e) for s, e in zip(starts.tolist(), ends.tolist(), strict=True) if e > s and labels[s] != BLANK]
 
 
 def _where_speech_is(
