@@ -1,4 +1,6 @@
 import logging
+import multiprocessing
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,9 +83,42 @@ def test_other_code_runs_again(tmp_path):
 def test_failed_stage_leaves_nothing_and_the_run_resumes_there(tmp_path):
     with pytest.raises(RuntimeError, match="unlucky"):
         two_stages(tmp_path, number=13)
-    assert not (tmp_path / "double").exists() and not (tmp_path / ".partial").exists()
+    assert not (tmp_path / "double").exists() and not list((tmp_path / ".partial").iterdir())
     assert value_of(two_stages(tmp_path, number=13, options=Options(factor=3))) == "39"
     assert CALLS == ["double"]
+
+
+def slow(folder, seconds, calls):
+    with Path(calls).open("a") as file:
+        file.write("slow\n")
+    (folder / "first.txt").write_text("1")
+    time.sleep(seconds)
+    (folder / "second.txt").write_text("2")
+
+
+def test_runs_share_a_folder(tmp_path):
+    """A stage of one run is not touched when one of another ends; what one makes, the other waits for and takes."""
+    if sys.platform == "win32":
+        pytest.skip("runs of one folder are for systems with locks")
+    out, calls = tmp_path / "out", str(tmp_path / "calls")
+
+    def make_slow(quick_first):
+        run = Run(out)
+        if quick_first:
+            run.stage("quick", write_number, {"number": 1})
+        folder = run.stage("slow", slow, {"seconds": 0.7, "calls": calls})
+        assert sorted(p.name for p in folder.iterdir()) == ["first.txt", "second.txt"]
+
+    context = multiprocessing.get_context("fork")
+    first, second = (context.Process(target=make_slow, args=(quick_first,)) for quick_first in (False, True))
+    first.start()
+    while not Path(calls).exists():
+        time.sleep(0.01)
+    second.start()
+    for process in (first, second):
+        process.join(30)
+        assert process.exitcode == 0
+    assert Path(calls).read_text() == "slow\n"
 
 
 def test_failure_keeps_the_former_result_of_other_inputs(tmp_path):

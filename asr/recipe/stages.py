@@ -11,6 +11,7 @@ import os
 import shutil
 import sys
 import time
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -75,18 +76,20 @@ class Run:
             `n_jobs` and `gpus` may change: results do not depend, but for rounding, on how many processes work where.
         Raises ConfigError for an input of another kind; what `make` raises goes through, and leaves nothing behind.
 
-        The results appear whole or not at all: an interrupted stage starts anew, finished ones are kept.
+        The results appear whole or not at all: an interrupted stage starts anew, finished ones are kept. Several runs
+        may share a folder: a stage that another one makes is waited for (not on Windows, where each needs its own).
         """
         if name in self.folders:
             raise ConfigError(f"stage {name!r} is there twice; give each stage its own name")
         inputs = dict(inputs or {})
         key = self._key(name, make, inputs)
-        record = self.record(name)
         folder = self.folder / name
-        if record is not None and record.key == key and folder.is_dir() and hash_of(folder) == record.output:
-            logger.info("%s: there already (%s)", name, _seconds(record.wall_seconds))
-        else:
-            record = self._make(name, make, inputs, key)
+        with _no_other_process(self.folder / ".stages" / "lock", name):
+            record = self.record(name)
+            if record is not None and record.key == key and folder.is_dir() and hash_of(folder) == record.output:
+                logger.info("%s: there already (%s)", name, _seconds(record.wall_seconds))
+            else:
+                record = self._make(name, make, inputs, key)
         self._known[folder] = record.output
         self.folders[name] = folder
         return folder
@@ -126,7 +129,7 @@ class Run:
             shutil.rmtree(self.folder / name, ignore_errors=True)
             partial.replace(self.folder / name)
         finally:
-            shutil.rmtree(self.folder / ".partial", ignore_errors=True)
+            shutil.rmtree(partial, ignore_errors=True)  # and no more: another run may make a stage beside it
         finished = time.strftime("%Y-%m-%dT%H:%M:%S")
         record = StageRecord(name, key, hash_of(self.folder / name), round(wall, 3), round(cpu, 3), finished)
         write_text(self._record_path(name), json.dumps(dataclasses.asdict(record), indent=1) + "\n")
@@ -143,6 +146,25 @@ class Run:
 
     def _record_path(self, name: str) -> Path:
         return self.folder / ".stages" / f"{name}.json"
+
+
+@contextlib.contextmanager
+def _no_other_process(path: Path, name: str) -> Iterator[None]:
+    """Hold a stage's lock, which ends with the process: one byte of a file, whose place its name tells."""
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        yield
+        return
+    path.parent.mkdir(exist_ok=True)
+    with path.open("a") as file:
+        place = zlib.crc32(name.encode())
+        try:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, place)
+        except OSError:
+            logger.info("%s: another run makes it; waiting for that", name)
+            fcntl.lockf(file, fcntl.LOCK_EX, 1, place)
+        yield
 
 
 def hash_of(path: Path) -> str:
