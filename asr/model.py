@@ -27,7 +27,7 @@ from .ctc.tokens import CtcTokens
 from .errors import AudioError, GraphError, ModelError, did_you_mean
 from .features.pipeline import FeaturePipeline
 from .files import kind_of, replacing, sha256
-from .hmm.transitions import TransitionModel
+from .hmm.transitions import PhoneSegment, TransitionModel
 from .hmm.tree import ContextDependency
 from .lang.lexicon import Lexicon
 from .lang.subwords import whole_words
@@ -247,7 +247,7 @@ class Model:
         if found.failures:
             raise ModelError(f"{text!r} cannot be aligned: {found.failures['utterance']}")
         score = scale * found.acoustic + found.graph
-        return self._timed(found.transition_ids["utterance"], words, score, True, features)
+        return self._timed(found.transition_ids["utterance"], words, score, features)
 
     def _aligned_by_ctc(self, features: np.ndarray, words: list[int]) -> Transcript:
         """The same of a model without HMMs: each word as its first pronunciation has it."""
@@ -260,7 +260,7 @@ class Model:
         except ModelError as error:
             said = " ".join(self.lexicon.words.name(word) for word in words)
             raise ModelError(f"{said!r} cannot be aligned: {error}") from None
-        return self._timed(found.labels, words, found.score, True, features)
+        return self._timed(found.labels, words, found.score, features)
 
     def _adapted(self, features: np.ndarray, alignment: np.ndarray) -> np.ndarray:
         """Features after the transform that an alignment of them suggests."""
@@ -278,15 +278,20 @@ class Model:
         """
         if len(path.words) and path.words.max() > self.lexicon.n_words:
             raise GraphError(f"the graph has the word {path.words.max()}; the lexicon has {self.lexicon.n_words}")
-        return self._timed(path.labels, [int(w) for w in path.words], path.score, path.reached_final, features)
+        words = [int(w) for w in path.words]
+        return self._timed(path.labels, words, path.score, features, reached_final=path.reached_final)
 
     def _timed(
-        self, alignment: np.ndarray, word_ids: list[int], score: float, reached_final: bool, features: np.ndarray | None
+        self,
+        alignment: np.ndarray,
+        word_ids: list[int],
+        score: float,
+        features: np.ndarray | None,
+        *,
+        reached_final: bool = True,
     ) -> Transcript:
-        if isinstance(self.transitions, CtcTokens):
-            segments = self.transitions.phone_segments(alignment, self._pauses(features))
-        else:
-            segments = self.transitions.phone_segments(alignment)
+        """An alignment and its words with names and times. features: as of `transcript`."""
+        segments = self._segments(alignment, features)
         tokens = word_segments(segments, word_ids, self.lexicon)
         words, phone, seconds = self._words(word_ids), self.lexicon.phones.name, self._seconds
         return Transcript(
@@ -298,15 +303,17 @@ class Model:
             alignment=alignment,
         )
 
-    def _pauses(self, features: np.ndarray | None) -> list[tuple[int, int]] | None:
-        """Rows of log-likelihoods in which nothing is said; None where that cannot be told."""
-        from .ctc.pauses import find_pauses
+    def _segments(self, alignment: np.ndarray, features: np.ndarray | None) -> list[PhoneSegment]:
+        """Phones with their frames, or rows of output; those of CTC end where pauses begin, if features tell them."""
+        if not isinstance(self.transitions, CtcTokens):
+            return self.transitions.phone_segments(alignment)
+        from .ctc.pauses import rows_of_pauses, rows_of_reach
 
         loudness = None if features is None else self.features.loudness(features)
         if loudness is None:
-            return None
-        n, first = self.subsampling, (self.subsampling - 1) // 2  # frames before the first row's
-        return [((p + first + n // 2) // n, (q + first + n // 2) // n) for p, q in find_pauses(loudness)]
+            return self.transitions.phone_segments(alignment)
+        frames = self.frame_shift, self.subsampling
+        return self.transitions.phone_segments(alignment, rows_of_pauses(loudness, *frames), rows_of_reach(*frames))
 
     def text(self, word_ids: Iterable[int]) -> str:
         """What the labels of a path say, with parts of words put together."""

@@ -30,7 +30,7 @@ class Transcript:
     text: the words, separated by blanks; empty for silence.
     score: natural-log score of the best path (scaled acoustic plus graph), higher is better.
     reached_final: False where the graph allows no end at the recording's end; the text is then the best so far.
-    alignment: int32 (n_frames,) transition ids.
+    alignment: int32 (n_frames,) transition ids; of a model of CTC one label for each row of output.
     transform: of the speaker, where the model adapts: "full", "diagonal", "offset" or "identity".
     """
 

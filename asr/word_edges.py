@@ -18,7 +18,7 @@ _ROUNDING = 1e-6  # seconds; times are decimal numbers, so 0.35 - 0.30 is not 0.
 
 
 class Timed(Protocol):
-    """A word with its start and end in seconds; CtmWord and asr.model.TimedWord are such words."""
+    """A word with its start and end in seconds; CtmWord and asr.transcript.TimedWord are such words."""
 
     @property
     def word(self) -> str:

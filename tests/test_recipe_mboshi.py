@@ -1,10 +1,12 @@
 """The mboshi recipe: its parts and grammars without data, its way up the ladder on some real recordings."""
 
 import json
+import re
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -84,7 +86,33 @@ def test_another_folder_is_named(parts, tmp_path):
     assert done.returncode == 1 and "train/" in done.stderr and "Traceback" not in done.stderr
 
 
-def test_word_edges_of_two_systems_are_compared(tmp_path):
+def test_word_edges_are_compared_with_those_of_the_first(recipe_module, monkeypatch, tmp_path):
+    from asr.corpus import Corpus, Utterance
+    from asr.errors import ModelError
+    from asr.transcript import TimedWord
+
+    edges = recipe_module(RECIPE, "edges")
+
+    class Late:
+        def __init__(self, system):
+            self.seconds = {"sat": 0.0, "tri": 0.03, "mono": 0.2}[system]
+
+        def align(self, audio, text):
+            if audio.stem == "t1" and self.seconds == 0.03:
+                raise ModelError("cannot be aligned")
+            return SimpleNamespace(words=(TimedWord("wa", 1.0 + self.seconds, 2.0),))
+
+    texts = iter(["wa", *(f"wa {i}" for i in range(9))])
+    train = Corpus(Utterance(f"t{i}", "s", Path(f"t{i}.ogg"), next(texts)) for i in range(5))
+    monkeypatch.setattr(edges, "read_corpus", lambda folder, part: train)
+    monkeypatch.setattr(edges, "load", lambda folder: Late(folder.parent.name.removeprefix("dev-")))
+    found = edges.compared(tmp_path, tmp_path, ["sat", "tri", "mono"])
+    assert {name: score.starts for name, score in found.items()} == {
+        "tri": pytest.approx([0.03] * 4), "mono": pytest.approx([0.2] * 4),
+    }  # fmt: skip
+
+
+def test_word_edges_of_two_systems(tmp_path):
     model, run = asr.load("digits"), tmp_path / "run"
     for system in ("sat", "tri"):
         model.save(run / f"dev-{system}" / "model")
@@ -99,6 +127,7 @@ def test_word_edges_of_two_systems_are_compared(tmp_path):
     assert done.returncode == 0, done.stderr
     n_words = 2 * len(said.words)
     assert done.stdout.startswith(f"tri\n{n_words} of {n_words} words are correct")
+    assert re.search(r"both +\d+ +100\.0 +100\.0", done.stdout)  # it is the same model
     missing = subprocess.run([*command, "tri,mono"], capture_output=True, text=True, timeout=120, check=False, cwd=ROOT)
     assert missing.returncode == 1 and "has no model of mono" in missing.stderr and not missing.stdout
 

@@ -1,6 +1,6 @@
+import errno
 import logging
 import multiprocessing
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,27 +98,45 @@ def slow(folder, seconds, calls):
 
 def test_runs_share_a_folder(tmp_path):
     """A stage of one run is not touched when one of another ends; what one makes, the other waits for and takes."""
-    if sys.platform == "win32":
-        pytest.skip("runs of one folder are for systems with locks")
+    pytest.importorskip("fcntl")
     out, calls = tmp_path / "out", str(tmp_path / "calls")
 
     def make_slow(quick_first):
+        logging.getLogger("asr").setLevel(logging.INFO)
         run = Run(out)
         if quick_first:
             run.stage("quick", write_number, {"number": 1})
-        folder = run.stage("slow", slow, {"seconds": 0.7, "calls": calls})
+        folder = run.stage("slow", slow, {"seconds": 1.5, "calls": calls})
         assert sorted(p.name for p in folder.iterdir()) == ["first.txt", "second.txt"]
 
     context = multiprocessing.get_context("fork")
     first, second = (context.Process(target=make_slow, args=(quick_first,)) for quick_first in (False, True))
-    first.start()
-    while not Path(calls).exists():
-        time.sleep(0.01)
-    second.start()
-    for process in (first, second):
-        process.join(30)
-        assert process.exitcode == 0
+    try:
+        first.start()
+        while not Path(calls).exists():
+            assert first.is_alive()
+            time.sleep(0.01)
+        second.start()
+        for process in (first, second):
+            process.join(30)
+            assert process.exitcode == 0
+    finally:
+        for process in (first, second):
+            if process.is_alive():
+                process.kill()
     assert Path(calls).read_text() == "slow\n"
+    assert "slow: another run makes it; waiting for that" in (out / "run.log").read_text()
+
+
+def test_a_file_system_without_locks(tmp_path, monkeypatch, caplog):
+    fcntl = pytest.importorskip("fcntl")
+
+    def none_here(*arguments):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "lockf", none_here)
+    assert value_of(two_stages(tmp_path)) == "6"
+    assert "no locks here (No locks available); let no other run work in this folder" in caplog.text
 
 
 def test_failure_keeps_the_former_result_of_other_inputs(tmp_path):

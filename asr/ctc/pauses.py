@@ -2,19 +2,20 @@
 
 import numpy as np
 
-_SMOOTHED = 15  # frames of the median that takes out clicks and closures of stops
-_LEAST_PAUSE = 15  # frames; stops close the mouth for less
-_LEAST_SPEECH = 24  # frames between the recording's edge and a pause; what is shorter is a noise
+_SMOOTHED = 0.15  # seconds of the median that takes out clicks and closures of stops
+_LEAST_PAUSE = 0.15  # seconds; stops close the mouth for less
+_LEAST_SPEECH = 0.16  # seconds between the recording's edge and a pause; what is shorter is a noise
 _QUIET = 0.25  # how far a frame may be on the way from the mean of the quiet ones to that of the loud ones
+_REACH = 0.09  # seconds that a unit is longer than its spike at most, on either side
 
 
-def find_pauses(loudness: np.ndarray) -> list[tuple[int, int]]:
-    """Stretches of frames without speech, the ends not included, in order.
+def find_pauses(loudness: np.ndarray, frame_shift: float = 0.01) -> list[tuple[int, int]]:
+    """Stretches of frames without speech, the ends not included, in order; none in what is shorter than 0.3 s.
 
     Two levels are found in a recording, so that neither gain nor noise need to be known. In one without pauses the
     quiet frames are parts of speech, and stretches of them mostly too short to be taken for one.
 
-    loudness: (n_frames,) logarithms of energy, of frames 10 ms apart, on any scale.
+    loudness: (n_frames,) logarithms of energy, on any scale. frame_shift: seconds from one frame to the next.
     Ref: Otsu, A threshold selection method from gray-level histograms, 1979.
 
     >>> find_pauses(np.repeat([0.0, 9.0, 0.0], [40, 100, 50]))
@@ -22,16 +23,32 @@ def find_pauses(loudness: np.ndarray) -> list[tuple[int, int]]:
     """
     from scipy.ndimage import median_filter
 
-    if len(loudness) < 2 * _LEAST_PAUSE:
+    smoothed, pause, speech = (round(s / frame_shift) for s in (_SMOOTHED, _LEAST_PAUSE, _LEAST_SPEECH))
+    n = len(loudness)
+    if n < 2 * pause:
         return []
-    loudness = median_filter(np.asarray(loudness, np.float64), _SMOOTHED, mode="nearest")
+    loudness = median_filter(np.asarray(loudness, np.float64), max(1, smoothed), mode="nearest")
     quiet, loud = _two_levels(loudness)
-    pauses = [run for run in _runs(loudness < quiet + _QUIET * (loud - quiet)) if run[1] - run[0] >= _LEAST_PAUSE]
-    if pauses and 0 < pauses[0][0] < _LEAST_SPEECH:
-        pauses[0] = (0, pauses[0][1])
-    if pauses and 0 < len(loudness) - pauses[-1][1] < _LEAST_SPEECH:
-        pauses[-1] = (pauses[-1][0], len(loudness))
-    return [] if pauses == [(0, len(loudness))] else pauses
+    found = [(p, q) for p, q in _runs(loudness < quiet + _QUIET * (loud - quiet)) if q - p >= pause]
+    if found and 0 < found[0][0] < speech:
+        found[0] = (0, found[0][1])
+    if found and 0 < n - found[-1][1] < speech:
+        found[-1] = (found[-1][0], n)
+    return [] if found == [(0, n)] else found
+
+
+def rows_of_pauses(loudness: np.ndarray, frame_shift: float, subsampling: int) -> list[tuple[int, int]]:
+    """The same in rows of a network's output, each of which stands for the frames around its middle.
+
+    subsampling: frames to a row.
+    """
+    half = subsampling // 2 + (subsampling - 1) // 2  # to the nearest boundary of rows; the first is before frame 0
+    return [((p + half) // subsampling, (q + half) // subsampling) for p, q in find_pauses(loudness, frame_shift)]
+
+
+def rows_of_reach(frame_shift: float, subsampling: int) -> int:
+    """By how many rows a unit may be longer than its spike, on either side, where pauses are known."""
+    return max(1, round(_REACH / (frame_shift * subsampling)))
 
 
 def _two_levels(values: np.ndarray) -> tuple[float, float]:

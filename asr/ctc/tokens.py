@@ -12,9 +12,6 @@ from ..hmm.transitions import PhoneSegment
 BLANK = 1
 """The label of the blank in graphs and alignments; its column is 0."""
 
-_REACH = 3  # rows that a unit's spike is widened by at most, on either side
-_REACH_BLINDLY = 1  # where it is not known when nothing is said
-
 
 @dataclass(frozen=True)
 class CtcTokens:
@@ -47,19 +44,18 @@ class CtcTokens:
         return np.arange(-1, self.n_phones + 1, dtype=np.int32)
 
     def phone_segments(
-        self, alignment: Sequence[int] | np.ndarray, pauses: Sequence[tuple[int, int]] | None = None
+        self, alignment: Sequence[int] | np.ndarray, pauses: Sequence[tuple[int, int]] = (), reach: int = 1
     ) -> list[PhoneSegment]:
         """The units of an alignment, with their rows.
 
         A network writes a unit as a spike of a row or two; what lies between two spikes is shared by both, but neither
-        gets more than three rows of it, or one if no pauses are known: the rest is silence, or a long sound. So a unit
-        as long as a word is said to be shorter than it was.
+        gets more than `reach` rows of it: the rest is silence, or a long sound. So a unit as long as a word is said to
+        be shorter than it was.
 
-        alignment: one label a row. pauses: rows in which nothing was said (see `find_pauses`), the ends not included.
-            No unit goes on into one. A spike in one, as recurrent networks write them at a recording's first or last
-            row, is of what was said on that side of it where there is more room. None: they are not known.
+        alignment: one label a row. pauses: rows in which nothing was said (see asr.ctc.pauses), the ends not included.
+            No unit is widened into one. A spike in one, as recurrent networks write them at a recording's first or last
+            row, is of what was said on that side of it where there is more room.
         """
-        reach, pauses = (_REACH_BLINDLY, ()) if pauses is None else (_REACH, pauses)
         labels = np.asarray(alignment)
         written = _spikes(labels)
         spikes = _where_speech_is(written, pauses, len(labels))
@@ -85,15 +81,29 @@ def _spikes(labels: np.ndarray) -> list[tuple[int, int]]:
 
 def _where_speech_is(
     spikes: Sequence[tuple[int, int]], pauses: Sequence[tuple[int, int]], n_rows: int
-) -> list[tuple[int, int]]:
-    """Spikes, those inside a pause moved to one of its edges, if a row is free there."""
-    found: list[tuple[int, int]] = []
-    for i, (start, end) in enumerate(spikes):
-        pause = next(((p, q) for p, q in pauses if p <= start and end <= q), None)
-        if pause is not None:
-            before = pause[0] - (found[-1][1] if found else 0)
-            after = (spikes[i + 1][0] if i + 1 < len(spikes) else n_rows) - pause[1]
-            if max(before, after) > 0:
-                start, end = (pause[0] - 1, pause[0]) if before >= after else (pause[1], pause[1] + 1)
-        found.append((start, end))
+) -> Sequence[tuple[int, int]]:
+    """Spikes, those inside a pause moved to that edge of it where more rows are free, if there is room at all."""
+    for first, last in pauses:
+        inside = [i for i, (start, end) in enumerate(spikes) if first <= start and end <= last]
+        if not inside:
+            continue
+        before = first - (spikes[inside[0] - 1][1] if inside[0] else 0)
+        after = (spikes[inside[-1] + 1][0] if inside[-1] + 1 < len(spikes) else n_rows) - last
+        ways = [_moved(spikes, inside, first - len(inside)), _moved(spikes, inside, last)]
+        fitting = (way for way in (ways if before >= after else ways[::-1]) if way[0][0] >= 0 and way[-1][1] <= n_rows)
+        spikes = next(fitting, spikes)
+    return spikes
+
+
+def _moved(spikes: Sequence[tuple[int, int]], some: Sequence[int], row: int) -> list[tuple[int, int]]:
+    """Spikes, some of which have one row each from `row` on; those before and after them make room."""
+    found = list(spikes)
+    for k, i in enumerate(some):
+        found[i] = (row + k, row + k + 1)
+    for i in range(some[0] - 1, -1, -1):
+        over = max(0, found[i][1] - found[i + 1][0])
+        found[i] = (found[i][0] - over, found[i][1] - over)
+    for i in range(some[-1] + 1, len(found)):
+        over = max(0, found[i - 1][1] - found[i][0])
+        found[i] = (found[i][0] + over, found[i][1] + over)
     return found

@@ -15,7 +15,7 @@ from .deltas import delta, splice
 from .front_ends import FRONT_ENDS
 from .given import Given, GivenStream, as_features
 from .normalization import MODES, CausalCmvn, cmvn, cmvn_statistics
-from .options import FrameOptions, FramePositions, PitchOptions
+from .options import FbankOptions, FrameOptions, FramePositions, MfccOptions, PitchOptions
 from .pitch import PITCH_DIM, pitch
 from .streaming import FeatureStream, Stage, StreamingContext, StreamingFrontEnd, streaming_delta, streaming_splice
 
@@ -195,13 +195,20 @@ class FeaturePipeline:
         """Logarithms of the frames' energy, up to scale and offset, float32 (n_frames,); None if they cannot be told.
 
         finished: float32 (n_frames, dim), from `finish`. Of mel filters the lower half is taken, where voices are
-        louder than most noises; of MFCC the first value, which is C0 or the energy.
+        louder than most noises; of MFCC C0 or the energy.
         """
-        kind = self.steps[0]["kind"]
-        if kind not in ("fbank", "mfcc") or any(step["kind"] not in ("cmvn", "delta") for step in self.steps[1:]):
+        behind = [step["kind"] == "delta" or step.get("mode") in ("utterance", "speaker") for step in self.steps[1:]]
+        options = None if self.given else self.options
+        if not all(behind) or not isinstance(options, MfccOptions | FbankOptions):
             return None
-        n_values = FRONT_ENDS[kind].dim(self.options) // 2 if kind == "fbank" else 1
-        return finished[:, :n_values].mean(axis=1)
+        if isinstance(options, MfccOptions):
+            return finished[:, options.num_ceps - 1 if options.htk_compat else 0]
+        first = int(options.use_energy and not options.htk_compat)
+        return (
+            finished[:, first : first + max(1, options.num_mel_bins // 2)].mean(axis=1)
+            if options.use_log_fbank
+            else None
+        )
 
     def stream(self, *, seed: int = 0, vtln_warp: float = 1.0) -> FeatureStream:
         """The whole pipeline for a signal that is still arriving, to be fed with pieces of samples.

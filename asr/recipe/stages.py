@@ -22,6 +22,11 @@ from .. import __version__
 from ..errors import AsrError, ConfigError
 from ..files import sha256, write_text
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
 logger = logging.getLogger("asr.recipe")
 
 _PROCESSES = ("n_jobs", "gpus")  # inputs that change no stage's output: by how many processes it is made, and where
@@ -77,7 +82,8 @@ class Run:
         Raises ConfigError for an input of another kind; what `make` raises goes through, and leaves nothing behind.
 
         The results appear whole or not at all: an interrupted stage starts anew, finished ones are kept. Several runs
-        may share a folder: a stage that another one makes is waited for (not on Windows, where each needs its own).
+        of the same code and settings may share a folder: a stage that another one makes is waited for (but not on
+        Windows, where each needs its own). What they write at their ends is that of the last.
         """
         if name in self.folders:
             raise ConfigError(f"stage {name!r} is there twice; give each stage its own name")
@@ -151,19 +157,17 @@ class Run:
 @contextlib.contextmanager
 def _no_other_process(path: Path, name: str) -> Iterator[None]:
     """Hold a stage's lock, which ends with the process: one byte of a file, whose place its name tells."""
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        yield
-        return
     path.parent.mkdir(exist_ok=True)
     with path.open("a") as file:
-        place = zlib.crc32(name.encode())
-        try:
-            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, place)
-        except OSError:
-            logger.info("%s: another run makes it; waiting for that", name)
-            fcntl.lockf(file, fcntl.LOCK_EX, 1, place)
+        if fcntl is not None:
+            place = zlib.crc32(name.encode())
+            try:
+                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, place)
+            except (BlockingIOError, PermissionError):
+                logger.info("%s: another run makes it; waiting for that", name)
+                fcntl.lockf(file, fcntl.LOCK_EX, 1, place)
+            except OSError as error:
+                logger.warning("%s: no locks here (%s); let no other run work in this folder", path, error.strerror)
         yield
 
 

@@ -64,7 +64,7 @@ def main() -> None:
             "synthesised speech there are only causal monophones"
         )
     heard = synthesised(run) if arguments.corpus == "synth" else recorded(run, Path(arguments.corpus), settings)
-    tests = {name: folds for name, folds in heard.tests.items() if name in (*arguments.tests, "synth")}
+    tests = heard.tests if arguments.corpus == "synth" else {name: heard.tests[name] for name in arguments.tests}
     needed = [s for system in systems for s in (system, system.below) if s is not None]
     robust = robust_monophone(settings)
     data = all_features(run, list(heard.corpus), heard.copies, [*needed, *([robust] if wholes else [])], settings)

@@ -1,22 +1,31 @@
 """Where words begin and end by the systems of a finished run, compared with one of them, on the held-out utterances.
 
+Each utterance is aligned with its transcript, by itself: nothing else of the speaker is known.
+
     python recipes/mboshi/edges.py --corpus DIR --out build/mboshi [--systems tri,dnn-hmm,cnn-lstm-ctc]
 
 Nobody has marked the edges by hand: the reference is the alignment of sat.
 """
 
 import argparse
+import logging
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from parts import Settings, all_data, read_corpus  # type: ignore[import-not-found]
 
-from asr.model import load
-from asr.recipe import load_config
+from asr.corpus import Utterance
+from asr.errors import AudioError, ModelError
+from asr.model import Model, load
+from asr.recipe import load_config, run_recipe
 from asr.scoring import EdgeScore, score_edges
+from asr.transcript import TimedWord
 
 HERE = Path(__file__).resolve().parent
 REFERENCE = "sat"
+
+logger = logging.getLogger("asr.recipe")
 
 
 def main() -> None:
@@ -28,7 +37,7 @@ def main() -> None:
     names = [REFERENCE, *arguments.systems.split(",")]
     for name in names:
         if not (arguments.out / f"dev-{name}" / "model").is_dir():
-            sys.exit(f"error: {arguments.out} has no model of {name} on dev; run.py makes it")
+            raise ModelError(f"{arguments.out}: has no model of {name} on dev; run.py makes it")
     for name, edges in compared(arguments.corpus, arguments.out, names).items():
         sys.stdout.write(f"{name}\n{edges.report()}\n\n")
 
@@ -38,12 +47,23 @@ def compared(corpus: Path, out: Path, names: list[str]) -> dict[str, EdgeScore]:
     train, dev = read_corpus(corpus, "train"), read_corpus(corpus, "dev")
     held_out = set(all_data(train, dev, load_config(HERE / "mboshi.toml", Settings)).held_out)
     utterances = [u for u in train.utterances if u.id in held_out]
-    aligned = {}
-    for name in names:
-        model = load(out / f"dev-{name}" / "model")
-        aligned[name] = {u.id: model.align(u.audio, u.text).words for u in utterances}
-    return {name: score_edges(aligned[names[0]], aligned[name]) for name in names[1:]}
+    found = {name: aligned(load(out / f"dev-{name}" / "model"), utterances) for name in names}
+    by_all = set.intersection(*(set(words) for words in found.values()))
+    first, *others = ({u: words for u, words in found[name].items() if u in by_all} for name in names)
+    return {name: score_edges(first, other) for name, other in zip(names[1:], others, strict=True)}
+
+
+def aligned(model: Model, utterances: Sequence[Utterance]) -> dict[str, tuple[TimedWord, ...]]:
+    """The words of utterances with their times; those that cannot be aligned are told of and left out."""
+    found = {}
+    for u in utterances:
+        assert u.audio is not None and u.text is not None  # read_corpus gives both
+        try:
+            found[u.id] = model.align(u.audio, u.text).words
+        except (AudioError, ModelError) as error:
+            logger.warning("%s: %s", u.id, error)
+    return found
 
 
 if __name__ == "__main__":
-    main()
+    run_recipe(main)

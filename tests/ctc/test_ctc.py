@@ -114,7 +114,7 @@ def test_units_widen_into_the_blanks_around_them_but_not_into_silence():
     labels = [1, 1, 1, 1, 1, 2, 1, 1, 1, 3, 3, 3, *[1] * 20, 4, 1, 1]
     segments = tokens.phone_segments(labels)
     assert [(s.phone, s.start, s.end) for s in segments] == [(1, 4, 7), (2, 8, 13), (3, 31, 34)]
-    wider = tokens.phone_segments(labels, [])
+    wider = tokens.phone_segments(labels, reach=3)
     assert [(s.phone, s.start, s.end) for s in wider] == [(1, 2, 8), (2, 8, 15), (3, 29, 35)]
     assert tokens.phone_segments([1, 1]) == tokens.phone_segments([]) == []
     assert [tuple(s) for s in tokens.phone_segments([2, 1, 2])] == [(1, 0, 2), (1, 2, 3)]
