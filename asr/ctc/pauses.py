@@ -25,7 +25,7 @@ def find_pauses(loudness: np.ndarray, frame_shift: float = 0.01) -> list[tuple[i
 
     smoothed, pause, speech = (round(s / frame_shift) for s in (_SMOOTHED, _LEAST_PAUSE, _LEAST_SPEECH))
     n = len(loudness)
-    if n < 2 * pause:
+    if n < max(2, 2 * pause):
         return []
     loudness = median_filter(np.asarray(loudness, np.float64), max(1, smoothed), mode="nearest")
     quiet, loud = _two_levels(loudness)
