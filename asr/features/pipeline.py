@@ -203,12 +203,10 @@ class FeaturePipeline:
             return None
         if isinstance(options, MfccOptions):
             return finished[:, options.num_ceps - 1 if options.htk_compat else 0]
+        if not options.use_log_fbank:
+            return None
         first = int(options.use_energy and not options.htk_compat)
-        return (
-            finished[:, first : first + max(1, options.num_mel_bins // 2)].mean(axis=1)
-            if options.use_log_fbank
-            else None
-        )
+        return finished[:, first : first + max(1, options.num_mel_bins // 2)].mean(axis=1)
 
     def stream(self, *, seed: int = 0, vtln_warp: float = 1.0) -> FeatureStream:
         """The whole pipeline for a signal that is still arriving, to be fed with pieces of samples.
