@@ -88,11 +88,14 @@ def test_failed_stage_leaves_nothing_and_the_run_resumes_there(tmp_path):
     assert CALLS == ["double"]
 
 
-def slow(folder, seconds, calls):
+def slow(folder, log, calls):
+    """Ends when another run waits for it."""
     with Path(calls).open("a") as file:
         file.write("slow\n")
     (folder / "first.txt").write_text("1")
-    time.sleep(seconds)
+    deadline = time.monotonic() + 30
+    while "waiting for that" not in Path(log).read_text() and time.monotonic() < deadline:
+        time.sleep(0.01)
     (folder / "second.txt").write_text("2")
 
 
@@ -106,7 +109,7 @@ def test_runs_share_a_folder(tmp_path):
         run = Run(out)
         if quick_first:
             run.stage("quick", write_number, {"number": 1})
-        folder = run.stage("slow", slow, {"seconds": 1.5, "calls": calls})
+        folder = run.stage("slow", slow, {"log": str(out / "run.log"), "calls": calls})
         assert sorted(p.name for p in folder.iterdir()) == ["first.txt", "second.txt"]
 
     context = multiprocessing.get_context("fork")
@@ -118,7 +121,7 @@ def test_runs_share_a_folder(tmp_path):
             time.sleep(0.01)
         second.start()
         for process in (first, second):
-            process.join(30)
+            process.join(60)
             assert process.exitcode == 0
     finally:
         for process in (first, second):
