@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from ..features.loudness import loudness_threshold, stretches
+
 _SMOOTHED = 0.15  # seconds of the median that takes out clicks and closures of stops
 _LEAST_PAUSE = 0.15  # seconds; stops close the mouth for less
 _LEAST_SPEECH = 0.16  # seconds between the recording's edge and a pause; what is shorter is a noise
@@ -16,7 +18,6 @@ def find_pauses(loudness: np.ndarray, frame_shift: float = 0.01) -> list[tuple[i
     quiet frames are parts of speech, and stretches of them mostly too short to be taken for one.
 
     loudness: (n_frames,) logarithms of energy, on any scale. frame_shift: seconds from one frame to the next.
-    Ref: Otsu, A threshold selection method from gray-level histograms, 1979.
 
     >>> find_pauses(np.repeat([0.0, 9.0, 0.0], [40, 100, 50]))
     [(0, 40), (140, 190)]
@@ -28,8 +29,11 @@ def find_pauses(loudness: np.ndarray, frame_shift: float = 0.01) -> list[tuple[i
     if n < max(2, 2 * pause):
         return []
     loudness = median_filter(np.asarray(loudness, np.float64), max(1, smoothed), mode="nearest")
-    quiet, loud = _two_levels(loudness)
-    found = [(p, q) for p, q in _runs(loudness < quiet + _QUIET * (loud - quiet)) if q - p >= pause]
+    if loudness.min() == loudness.max():
+        return []
+    is_loud = loudness >= loudness_threshold(loudness)
+    quiet, loud = loudness[~is_loud].mean(), loudness[is_loud].mean()
+    found = [(p, q) for p, q in stretches(loudness < quiet + _QUIET * (loud - quiet), True) if q - p >= pause]
     if found and 0 < found[0][0] < speech:
         found[0] = (0, found[0][1])
     if found and 0 < n - found[-1][1] < speech:
@@ -49,19 +53,3 @@ def rows_of_pauses(loudness: np.ndarray, frame_shift: float, subsampling: int) -
 def rows_of_reach(frame_shift: float, subsampling: int) -> int:
     """By how many rows a unit may be longer than its spike, on either side, where pauses are known."""
     return max(1, round(_REACH / (frame_shift * subsampling)))
-
-
-def _two_levels(values: np.ndarray) -> tuple[float, float]:
-    """The means of the lower and the upper values, cut where those differ most, as Otsu has it."""
-    ordered = np.sort(values)
-    n_lower = np.arange(1, len(ordered))
-    sums = np.cumsum(ordered)
-    lower, upper = sums[:-1] / n_lower, (sums[-1] - sums[:-1]) / n_lower[::-1]
-    best = int(np.argmax(n_lower * n_lower[::-1] * (upper - lower) ** 2))
-    return float(lower[best]), float(upper[best])
-
-
-def _runs(mask: np.ndarray) -> list[tuple[int, int]]:
-    """Where a mask is true without a break."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], mask.astype(np.int8), [0]])))
-    return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))

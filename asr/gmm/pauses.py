@@ -5,12 +5,13 @@ share wherever it is. With long pauses and few phones the silence model then beg
 and may keep words, or parts of them, for good. Loudness tells the two apart before there is a model.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..features.loudness import loudness_threshold, stretches
 from ..hmm.align import equal_alignment
 from ..hmm.training_graph import TrainingGraphs, training_graphs
 from ..hmm.transitions import TransitionModel
@@ -66,24 +67,8 @@ def pause_alignments(
 
 def _silences(silence: TrainingGraphs, pause: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """The transition ids of the frames in pauses: each pause is spread over the states of one silence."""
-    pieces = [equal_alignment(silence, 0, end - start, rng) for start, end in _stretches(pause, True)]
+    pieces = [equal_alignment(silence, 0, end - start, rng) for start, end in stretches(pause, True)]
     return np.concatenate([p for p in pieces if p is not None] or [np.zeros(0, np.int32)])
-
-
-def loudness_threshold(loudness: np.ndarray) -> float:
-    """The value that divides frames into quiet and loud ones, so that the two groups differ most from each other.
-
-    It maximises the variance between the groups, n_quiet * n_loud * (mean_loud - mean_quiet)².
-
-    loudness: (n_frames,), two different values or more.   Ref: Otsu, 1979, eq. 14.
-    >>> loudness_threshold(np.array([0.0, 1.0, 9.0, 10.0, 11.0]))
-    5.0
-    """
-    values, counts = np.unique(np.asarray(loudness, np.float64), return_counts=True)
-    n_quiet, sum_quiet = np.cumsum(counts)[:-1], np.cumsum(counts * values)[:-1]
-    n_loud, sum_loud = counts.sum() - n_quiet, counts @ values - sum_quiet
-    best = int(np.argmax(n_quiet * n_loud * (sum_loud / n_loud - sum_quiet / n_quiet) ** 2.0))
-    return float((values[best] + values[best + 1]) / 2)
 
 
 def find_pauses(
@@ -98,13 +83,7 @@ def find_pauses(
     """
     pause = np.asarray(loudness) < threshold
     for kind, shortest in ((False, min_speech), (True, min_pause)):
-        for start, end in list(_stretches(pause, kind)):
+        for start, end in list(stretches(pause, kind)):
             if end - start < shortest:
                 pause[start:end] = not kind
     return pause
-
-
-def _stretches(mask: np.ndarray, kind: bool) -> Iterator[tuple[int, int]]:
-    """(start, end) of each run of `kind`."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[not kind], mask, [not kind]]).astype(np.int8)))
-    yield from zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True)
