@@ -2,6 +2,7 @@
 
 import codecs
 import contextlib
+import errno
 import hashlib
 import os
 import shutil
@@ -10,6 +11,9 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
+
+MOST_BYTES = 1 << 30  # of a file that is read at once, where a reader says nothing else
+_BLOCK = 1 << 20
 
 
 @contextlib.contextmanager
@@ -61,14 +65,45 @@ def sha256(path: str | os.PathLike) -> str:
     return digest.hexdigest()
 
 
-def numbered_lines(path: str | os.PathLike) -> Iterator[tuple[int, str | None]]:
+def read_bytes(path: str | os.PathLike, *, most: int = MOST_BYTES) -> bytes:
+    """The bytes of a file that is to be read at once. Raises OSError, also where there are more than `most`.
+
+    Path.read_bytes would take whatever memory a sparse file or a device asks for.
+    """
+    blocks: list[bytes] = []
+    left = most
+    with Path(path).open("rb") as stream:
+        while block := stream.read(_BLOCK):
+            blocks.append(block)
+            left -= len(block)
+            if left < 0:
+                raise OSError(errno.EFBIG, f"it holds more than {size_in_words(most)}, the limit for such a file")
+    return b"".join(blocks)
+
+
+def size_in_words(n_bytes: int) -> str:
+    """Bytes as a person says them.
+
+    >>> size_in_words(1 << 30), size_in_words(1536)
+    ('1 GiB', '1.5 KiB')
+    """
+    for unit, name in ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")):
+        if n_bytes >= unit:
+            return f"{n_bytes / unit:.4g} {name}"
+    return f"{n_bytes} bytes"
+
+
+def numbered_lines(path: str | os.PathLike, *, most: int = MOST_BYTES) -> Iterator[tuple[int, str | None]]:
     """Line numbers from 1 and lines of a text file, without line ends; None stands for a line that is not Unicode.
 
     The file is UTF-8, or UTF-16 with a byte-order mark. Byte-order marks are dropped at the start of every line, as
     files that begin with one may have been joined. Lines end at newlines, with or without a carriage return before
-    them, or in a file without newlines at carriage returns (old Macs); other separators stay inside. Raises OSError.
+    them, or in a file without newlines at carriage returns (old Macs); other separators stay inside.
+
+    most: bytes that the file may have; a sparse file or a device can hold more than any memory.
+    Raises OSError, also for a file that has more.
     """
-    yield from decoded_lines(Path(path).read_bytes())
+    yield from decoded_lines(read_bytes(path, most=most))
 
 
 def decoded_lines(raw: bytes) -> Iterator[tuple[int, str | None]]:
