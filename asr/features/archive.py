@@ -17,6 +17,7 @@ from typing import BinaryIO
 
 import numpy as np
 
+from ..arrays import read_npy
 from ..errors import AsrError, CorpusError
 from ..files import kind_of, numbered_lines, replacing
 from .given import as_features
@@ -205,8 +206,7 @@ def _read(stream: BinaryIO, path: str, offset: int) -> np.ndarray:
     head = stream.read(_HEAD)
     stream.seek(offset)
     if head.startswith(_NUMPY) and offset == 0:
-        # Mapped, so that a size that the file lacks takes no memory; then copied, so that the file is free.
-        return np.array(np.load(path, mmap_mode="r", allow_pickle=False))
+        return read_npy(path)
     if head.startswith(_BINARY):
         _check_header(head, size - offset)
         from kaldiio.matio import read_kaldi
