@@ -330,8 +330,11 @@ class Model:
         return round(start * shift + first, 4) if start else 0.0, round(end * shift + first, 4)
 
     def save(self, directory: str | os.PathLike) -> Path:
-        """Write the model directory, whole or not at all; an older one of that name is replaced."""
-        with replacing(directory) as temporary:
+        """Write the model directory, whole or not at all; an older one of that name is replaced.
+
+        Raises OSError where nothing can be written, and for a folder of other files.
+        """
+        with replacing(directory, mark="model.json") as temporary:
             temporary.mkdir()
             description = write_parts(self, temporary)
             files = {p.name: {"bytes": p.stat().st_size, "sha256": sha256(p)} for p in sorted(temporary.iterdir())}
