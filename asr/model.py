@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from .decoding import BestPath, ViterbiDecoder
     from .features.table import FeatureTable
     from .graph.const_fst import Graph
+    from .streaming import RecognitionStream
 
 # A recording whose samples stay this close to their middle (-80 dB of full scale) holds nothing to recognise.
 SILENCE_PEAK = 1e-4
@@ -136,6 +137,10 @@ class Model:
     @cached_property
     def decoder(self) -> "ViterbiDecoder":
         """The search over this model's graph. Raises ModelError where the model has none."""
+        return self.new_decoder()
+
+    def new_decoder(self) -> "ViterbiDecoder":
+        """The same for oneself, so that several can run side by side."""
         from .decoding import SearchOptions, ViterbiDecoder
 
         if self.graph is None:
@@ -162,6 +167,20 @@ class Model:
         if is_silent(samples):
             return Transcript("")
         return self._alone(raw)
+
+    def stream(self, rate: int | None = None) -> "RecognitionStream":
+        """For a signal that is still arriving, as from a microphone: feed it pieces, get the words so far.
+
+        rate: the samples' in Hz; the model's own if not given.
+        Raises ModelError for a model that needs a recording's end (see `streaming`).
+
+        >>> stream = asr.load("digits").stream(16000)                # doctest: +SKIP
+        >>> for piece in microphone: print(stream.accept(piece))     # doctest: +SKIP
+        >>> stream.finish().words                                    # doctest: +SKIP
+        """
+        from .streaming import RecognitionStream
+
+        return RecognitionStream(self, rate)
 
     def transcribe_features(self, raw: np.ndarray) -> Transcript:
         """The words of one recording whose features are given.
