@@ -7,18 +7,19 @@
 
 import dataclasses
 from collections.abc import Callable, Iterable
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
-from ..errors import AudioError
-from ..options import with_keywords
+from ..options import field_names, known_names, with_keywords
 from .deltas import as_matrix, delta, splice
 from .frames import BLOCK_ROWS, INT16_SCALE, Framing, mirrored, one_channel
-from .front_ends import front_end
+from .front_ends import FRONT_ENDS, front_end
 from .normalization import CausalCmvn
 from .options import FrameOptions
 from .silence import equal_rows, silent_frames, with_pauses
+
+_NAMES = frozenset(name for kind in FRONT_ENDS.values() if kind.streams for name in field_names(kind.options))
 
 
 class Stage(Protocol):
@@ -38,12 +39,14 @@ class StreamingFrontEnd:
     call that gives frames costs as much as BLOCK_ROWS frames, so pieces of 10 ms cost more than pieces of 100 ms.
 
     kind: "mfcc", "fbank", "lpc", "lpcc" or "reflection_coefficients".
-    rate: Hz; options, seed, vtln_warp, names: as in the function of that name.
     silence: float32 (dim,), what stands for a frame of digital silence (asr.features.silence); None: its own features.
+    rate: Hz; all others: as in the function of that name; those that it does not have are no options here either, and
+        None is its own default.
     Raises ValueError for an unknown kind, one that needs a whole recording, or an impossible value, TypeError for an
     unknown name.
     """
 
+    @known_names
     def __init__(
         self,
         kind: str,
@@ -53,8 +56,31 @@ class StreamingFrontEnd:
         seed: int = 0,
         vtln_warp: float = 1.0,
         silence: np.ndarray | None = None,
-        **names: Any,
+        frame_length: float | None = None,
+        frame_shift: float | None = None,
+        snip_edges: bool | None = None,
+        dither: float | None = None,
+        preemphasis_coefficient: float | None = None,
+        remove_dc_offset: bool | None = None,
+        window_type: str | None = None,
+        blackman_coeff: float | None = None,
+        round_to_power_of_two: bool | None = None,
+        num_mel_bins: int | None = None,
+        low_freq: float | None = None,
+        high_freq: float | None = None,
+        vtln_low: float | None = None,
+        vtln_high: float | None = None,
+        use_energy: bool | None = None,
+        energy_floor: float | None = None,
+        raw_energy: bool | None = None,
+        htk_compat: bool | None = None,
+        num_ceps: int | None = None,
+        cepstral_lifter: float | None = None,
+        use_log_fbank: bool | None = None,
+        use_power: bool | None = None,
+        order: int | None = None,
     ) -> None:
+        names = {name: value for name, value in locals().items() if name in _NAMES and value is not None}
         self._silence = silence
         self._compute = front_end(kind)
         if not self._compute.streams:
@@ -75,23 +101,16 @@ class StreamingFrontEnd:
     def accept(self, samples: np.ndarray) -> np.ndarray:
         """The frames that these samples complete, float32 (n, dim); n may be 0.
 
-        samples: (n_samples,), those after the last ones; floats in [-1, 1] or integers.
+        samples: (n_samples,), those after the last ones; floats in [-1, 1], or integers of 8, 16 or 32 bits.
         Raises AudioError for samples that are not finite or not one channel, ValueError after `flush`.
         """
         if self._ended:
             raise ValueError("this stream has been flushed; start another one for another signal")
-        samples = one_channel(samples)
-        bad = np.flatnonzero(~np.isfinite(samples))
-        if len(bad):
-            raise AudioError(f"sample {self._n_samples + bad[0]} is {samples[bad[0]]}; need finite samples")
-        with np.errstate(over="ignore"):  # what overflows is found in the features
-            floats = samples.astype(np.float32)
-            if samples.dtype.kind != "f":
-                floats /= INT16_SCALE
-            if self._dither:
-                noise = self._dither * self._noise.standard_normal(len(floats), dtype=np.float32)
-                floats = (floats * INT16_SCALE + noise) / INT16_SCALE
-        self._kept = np.concatenate([self._kept, floats])
+        samples = one_channel(samples, where=f"samples from {self._n_samples} on", may_be_empty=True)
+        if self._dither:
+            noise = self._dither * self._noise.standard_normal(len(samples), dtype=np.float32)
+            samples = (samples * INT16_SCALE + noise) / INT16_SCALE
+        self._kept = np.concatenate([self._kept, samples])
         self._n_samples += len(samples)
         complete = self._n_samples - self._framing.first_sample(0) - self._framing.size
         return self._frames_until(1 + complete // self._framing.shift)
