@@ -14,6 +14,7 @@ from .errors import CorpusError
 from .graph.grammar import arpa_grammar
 from .ladder import Sizes, hours_of
 from .lang.entries import nfc
+from .lang.letters import LetterTable
 from .lang.lexicon import Lexicon
 from .lang.subwords import JOIN, open_model, rewritten
 from .model import Model, Transcript, load
@@ -108,7 +109,13 @@ def train_recogniser(plan: Plan, out: Path, *, seed: int = 0, n_jobs: int = 1) -
     spoken |= {"parts": plan.parts.words if plan.parts else {}}
     spoken |= {"text": [list(words) for words in plan.text], "held_out": list(plan.held_out.transcripts().values())}
     grammar = run.stage("language-model", make_lm, spoken)
-    compiled = {"rung": last, "grammar": grammar, "lexicon": vocabulary, "joiner": JOIN if plan.parts else ""}
+    compiled = {
+        "rung": last,
+        "grammar": grammar,
+        "lexicon": vocabulary,
+        "joiner": JOIN if plan.parts else "",
+        "letters": plan.letters,
+    }
     graph = run.stage("graph", make_graph, compiled)
     held_out = run.stage("held-out", score_held_out, {"data": data, "ids": ids["held"], "graph": graph})
     return _finished(plan, out, held_out, last, hours, seed)
@@ -177,10 +184,15 @@ def _language_model(
     return open_model(sentences, [rewritten(line, parts) for line in sentences], order, words=words)
 
 
-def make_graph(folder: Path, rung: Path, grammar: Path, lexicon: Path, joiner: str) -> None:
-    """The model with its decoding graph, in `folder`/model. lexicon: the model's own, and parts of words after it."""
+def make_graph(
+    folder: Path, rung: Path, grammar: Path, lexicon: Path, joiner: str, letters: LetterTable | None
+) -> None:
+    """The model with its decoding graph, in `folder`/model.
+
+    lexicon: the model's own, and parts of words after it. letters: how new words are spelled.
+    """
     words = Lexicon.load(lexicon)
-    model = replace(load(rung / "model"), lexicon=words, joiner=joiner)
+    model = replace(load(rung / "model"), lexicon=words, joiner=joiner, letters=letters)
     with_graph(model, arpa_grammar(lm.read_arpa(grammar / "lm.arpa.gz"), words)).save(folder / "model")
 
 
