@@ -16,8 +16,9 @@ from .corpus.kaldi import read_kaldi
 from .corpus.kinds import corpus_kind
 from .errors import AsrError, CorpusError, ModelError
 from .features.archive import has_features, place_file, read_matrix, scp_entries
+from .features.silence import is_silent
 from .files import kind_of
-from .model import Model, Transcript, is_silent
+from .model import Model, Transcript
 
 if TYPE_CHECKING:
     import numpy as np
