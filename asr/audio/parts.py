@@ -3,6 +3,7 @@
 from . import foreign
 from .containers import problem
 from .mpeg import frame_header, mpeg_parts
+from .ogg import ogg_parts
 from .part import AGAIN, DamagedError, Part, UnknownFormatError, sndfile_part
 from .source import Source, Spliced
 
@@ -18,6 +19,8 @@ def parts_of(source: Source) -> list[Part]:
     head = source.bytes_at(0, 16)
     if head[:3] == b"ID3" or (source.path and source.path.suffix.lower() == ".mp3") or frame_header(head):
         return mpeg_parts(source)
+    if head[:4] == b"OggS":
+        return ogg_parts(source)
     if reason := problem(source.stream, source.size, str(name)):
         raise DamagedError(f"{reason}{AGAIN if reason.startswith('truncated') else ''}")
     try:
