@@ -26,7 +26,6 @@ _VORBIS_WARM = 8192  # samples, the longest block: what a Vorbis decoder must ha
 _OPUS_WARM = 10.0  # s of Opus to decode before: what is left of an older state was below any bit after 2 s
 _OPUS_RATE = 48000  # Hz, of the ticks of every Opus stream
 _REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
-_SEARCH = 1 << 16  # bytes read at once to find a page behind what is none
 
 
 class _Page(NamedTuple):
@@ -71,12 +70,12 @@ class _Stream:
         self.has_end |= bool(page.flags & 4)
 
 
-def ogg_parts(source: Source, start: int = 0) -> list[Part]:
-    """The recordings in an Ogg file whose first page begins at byte `start`.
+def ogg_parts(source: Source) -> list[Part]:
+    """The recordings in an Ogg file.
 
     Raises AudioError for other codecs than Vorbis and Opus, and for a file that was cut.
     """
-    streams = _streams(source, start)
+    streams = _streams(source)
     if not streams:
         raise DamagedError(f"truncated: the last Ogg page is cut{AGAIN}")
     heard = [stream for stream in streams if stream.codec]
@@ -87,16 +86,19 @@ def ogg_parts(source: Source, start: int = 0) -> list[Part]:
     return [_part(source, stream) for stream in heard]
 
 
-def _streams(source: Source, position: int) -> list[_Stream]:
+def _streams(source: Source) -> list[_Stream]:
     """One stream of each recording in a file: of those that lie side by side (video, captions), the first known."""
     found: list[_Stream] = []
     kept: dict[bytes, _Stream] = {}
-    is_starting = False  # whether pages that begin streams came last; more of them are of the same recording
+    position, is_starting = (
+        0,
+        False,
+    )  # whether pages that begin streams came last; more of them are of the same recording
     while position < source.size:
         head = source.bytes_at(position, 27 + 255)
         page = _page(head)
         if page is None:
-            position = _next_page(source, position + 1)
+            position = source.find(b"OggS", position + 1)
             continue
         if position + page.length > source.size:
             raise DamagedError(
@@ -127,16 +129,6 @@ def _page(head: bytes) -> _Page | None:
     length = header_length + sum(sizes) + (len(sizes) < head[26])  # one more than there is, if the header is cut
     tick = int.from_bytes(head[6:14], "little", signed=True)
     return _Page(head[5], tick, head[14:18], sum(size < 255 for size in sizes), header_length, length)
-
-
-def _next_page(source: Source, position: int) -> int:
-    """Where the next page begins, or the end of the file."""
-    while position < source.size:
-        piece = source.bytes_at(position, _SEARCH)
-        if (at := piece.find(b"OggS")) >= 0:
-            return position + at
-        position += max(len(piece) - 3, 1)
-    return source.size
 
 
 def _part(source: Source, stream: _Stream) -> Part:
