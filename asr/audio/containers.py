@@ -39,7 +39,7 @@ def chunked_part(source: Source, start: int) -> tuple[Part, int] | None:
         return _wave(source, start, "big" if head[:4] == b"RIFX" else "little")
     if head == _W64_FILE:
         return _wave64(source, start)
-    if head[:4] == b"FORM" and head[8:12] in (b"AIFF", b"AIFC", b"", head[8:12][:3]):
+    if head[:4] == b"FORM" and (head[8:12] in (b"AIFF", b"AIFC") or len(head) < 12):
         return _aiff(source, start)
     if head[:4] == b".snd":
         return _au(source, start)
@@ -178,7 +178,7 @@ def _aiff(source: Source, start: int) -> tuple[Part, int]:
 def _au(source: Source, start: int) -> tuple[Part, int]:
     """Sun's and NeXT's: where the samples begin, and their bytes."""
     head = source.bytes_at(start, 24)
-    if len(head) < 24:
+    if len(head) < 24 or source.size < start + int.from_bytes(head[4:8], "big"):
         raise _no_samples()
     begin, promised = start + int.from_bytes(head[4:8], "big"), int.from_bytes(head[8:12], "big")
     length = _true_length(source, begin, promised, _PIPED_32)

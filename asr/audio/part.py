@@ -32,6 +32,7 @@ class Part(NamedTuple):
     words: container and codec, for a person.
     decode(first, last): consecutive float32 (n, n_channels), the samples first to last (exclusive; None: the end).
         Raises AudioError for what is damaged; where n_samples is told, exactly as many come.
+    seconds: about how long it is by its header, where n_samples is None.
     """
 
     rate: int
@@ -39,6 +40,7 @@ class Part(NamedTuple):
     n_samples: int | None
     words: str
     decode: Callable[[int, int | None], Iterator[np.ndarray]]
+    seconds: float | None = None
 
 
 def sndfile_part(stream: BinaryIO) -> Part:

@@ -3,10 +3,11 @@
 from ..errors import AudioError
 from . import foreign
 from .containers import chunked_part
+from .ffmpeg import decoder, ffmpeg_part
 from .flac import flac_part
 from .mpeg import frame_header, id3_length, mpeg_parts
 from .ogg import ogg_parts
-from .part import Part, UnknownFormatError, sndfile_part
+from .part import AGAIN, DamagedError, Part, UnknownFormatError, sndfile_part
 from .source import Source, Spliced
 
 _CHUNKED = (b"RIFF", b"RIFX", b"RF64", b"BW64", b"riff", b"FORM", b".snd", b"caff", b"NIST")
@@ -17,18 +18,28 @@ def parts_of(source: Source) -> list[Part]:
 
     Raises AudioError, without the file's name, for what is no audio, cut, or of a format that cannot be read.
     """
-    name = source.path or source.name
-    if reason := foreign.reason_of(source.stream, name):
-        raise UnknownFormatError(reason)
+    found = foreign.recognised(source.stream, source.path)
+    if found:
+        return _foreign_parts(source, found)
     try:
         return _native_parts(source)
     except UnknownFormatError as error:
-        if str(error).startswith("not audio"):
-            raise
-        raise UnknownFormatError(
-            f"not audio, or of a format that cannot be read ({error}); if it plays elsewhere, "
-            f"convert it: {foreign.ffmpeg_line(name)}"
-        ) from None
+        cause = str(error)
+    try:
+        return [ffmpeg_part(source)]
+    except UnknownFormatError:
+        raise UnknownFormatError(foreign.unknown(cause, source.path)) from None
+
+
+def _foreign_parts(source: Source, found: foreign.Foreign) -> list[Part]:
+    """What only FFmpeg reads."""
+    if not found.is_decodable or decoder() is None:
+        raise UnknownFormatError(found.reason)
+    try:
+        return [ffmpeg_part(source)]
+    except (UnknownFormatError, DamagedError) as error:
+        cause = str(error).removeprefix("truncated or damaged: ").removesuffix(AGAIN)
+        raise DamagedError(f"{found.what}, truncated or damaged, or without sound: {cause}{AGAIN}") from None
 
 
 def _native_parts(source: Source) -> list[Part]:
