@@ -1,13 +1,16 @@
 """Files written whole or not at all, lines with numbers, hashes, and options from keywords."""
 
+import gzip
 import hashlib
 import os
+import tracemalloc
 from dataclasses import FrozenInstanceError, dataclass
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from asr.errors import AsrError
 from asr.files import decoded_lines, kind_of, numbered_lines, replacing, sha256, write_text
 from asr.options import field_names, with_keywords
 
@@ -134,3 +137,50 @@ def test_half_a_character_of_utf16_costs_its_own_line_alone():
 def test_marks_at_the_start_of_any_line_are_dropped_and_others_are_not():
     assert list(decoded_lines("\ufeffa\n\ufeffb\ufeff\n".encode())) == [(1, "a"), (2, "b\ufeff")]
     assert list(decoded_lines(b"")) == list(decoded_lines(b"\xef\xbb\xbf")) == list(decoded_lines(b"\xff\xfe")) == []
+
+
+@pytest.fixture
+def small_memory(monkeypatch):
+    """As if 40 MB of memory were free, of which a file may take 10."""
+    monkeypatch.setattr("asr.files.free_memory", lambda: 40_000_000)
+
+
+def _readers():
+    from asr.corpus import Corpus
+    from asr.g2p import G2p
+    from asr.lang.letters import LetterTable
+    from asr.lang.lexicon import Lexicon
+    from asr.lang.symbols import SymbolTable
+    from asr.lm import read_arpa, read_sentences
+    from asr.scoring import read_ctm, read_transcripts
+
+    packed = {"lm.arpa.gz": read_arpa, "text.gz": read_sentences, "cuts.jsonl.gz": Corpus.read}
+    plain = {"lexicon.tsv": Lexicon.load, "phones.txt": SymbolTable.load, "letters.tsv": LetterTable.load}
+    plain |= {"text": read_transcripts, "words.ctm": read_ctm, "corpus.tsv": Corpus.read, "lm.arpa": read_arpa}
+    return plain, packed, {"g2p.json": lambda path: G2p.load(path.parent)}
+
+
+@pytest.mark.parametrize("name", [*_readers()[0], *_readers()[2]])
+def test_a_file_larger_than_memory_allows_is_refused_before_it_is_read(tmp_path, small_memory, name):
+    path = tmp_path / name
+    with path.open("wb") as stream:
+        stream.truncate(50_000_000_000)  # sparse: no bytes of it lie on the disk
+    read = {**_readers()[0], **_readers()[2]}[name]
+    with pytest.raises(AsrError, match=rf"{name}.*50\.0 GB are too much; 10\.0 MB.*can be read"):
+        read(path)
+
+
+@pytest.mark.parametrize("name", _readers()[1])
+def test_a_small_file_that_unpacks_to_more_than_memory_allows_is_refused(tmp_path, small_memory, name):
+    path = tmp_path / name
+    with gzip.open(path, "wb") as stream:
+        for _ in range(100):
+            stream.write(bytes(1_000_000))
+    assert path.stat().st_size < 200_000
+    tracemalloc.start()
+    try:
+        with pytest.raises(AsrError, match=rf"{name}.*are too much; 10\.0 MB.*can be read"):
+            _readers()[1][name](path)
+        assert tracemalloc.get_traced_memory()[1] < 30_000_000
+    finally:
+        tracemalloc.stop()

@@ -12,7 +12,7 @@ from typing import Any
 
 from .. import _version
 from ..errors import LanguageModelError, LexiconError, ModelError
-from ..files import kind_of, replacing
+from ..files import kind_of, replacing, whole_file
 from ..lang.entries import Entry, nfc, shortened
 from ..lang.letters import word_counts
 from ..lang.lexicon import Lexicon
@@ -122,8 +122,8 @@ class G2p:
                 f"{path}: not a G2P model: no file {_SETTINGS}; make one with: asr g2p train LEXICON {path}"
             )
         try:
-            settings = json.loads((folder / _SETTINGS).read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+            settings = json.loads(whole_file(folder / _SETTINGS))
+        except (OSError, ValueError, RecursionError) as error:
             raise ModelError(f"{folder / _SETTINGS}: cannot be read: {error}") from None
         if not isinstance(settings, dict):
             raise ModelError(f"{folder / _SETTINGS}: need an object of JSON, with a format")
