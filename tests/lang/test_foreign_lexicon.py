@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asr.errors import LexiconError
@@ -154,23 +154,31 @@ def test_other_layouts_are_refused_with_the_line(tmp_path, text, message):
         read(tmp_path, text)
 
 
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """One for all examples of a property."""
+    return tmp_path_factory.mktemp("lexica")
+
+
 words = st.text("abcxyz'-é", min_size=1, max_size=6)
 phones = st.lists(st.sampled_from(["AA1", "B", "sp", "sil", "{", "1", "N", "x:"]), min_size=1, max_size=5)
 entries = st.dictionaries(st.tuples(words, phones.map(tuple)), st.sampled_from([1.0, 0.5, 1e-5]), min_size=1)
 
 
+@settings(max_examples=50, deadline=None)
 @given(entries)
-def test_what_is_saved_is_what_is_loaded_whatever_it_looks_like(tmp_path_factory, entries):
-    path = tmp_path_factory.mktemp("lexicon") / "lexicon.tsv"
+def test_what_is_saved_is_what_is_loaded_whatever_it_looks_like(folder, entries):
+    path = folder / "lexicon.tsv"
     lexicon = Lexicon([Entry(word, said, p) for (word, said), p in entries.items()], silence_phone="PAUSE")
     lexicon.save(path)
     assert Lexicon.load(path) == lexicon and file_format(path)[0] == OWN
 
 
+@settings(max_examples=50, deadline=None)
 @given(entries)
-def test_a_cmu_dictionary_round_trips(tmp_path_factory, entries):
+def test_a_cmu_dictionary_round_trips(folder, entries):
     """Variants numbered, comments anywhere: the same words with the same phones."""
-    path = tmp_path_factory.mktemp("lexicon") / "cmu.dict"
+    path = folder / "cmu.dict"
     said = {}
     for word, phones in entries:
         said.setdefault(word, []).append([phone for phone in phones if phone != "1"] or ["B"])
