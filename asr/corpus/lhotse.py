@@ -3,16 +3,15 @@
 Lhotse itself, which prepares about a hundred public corpora, is not needed: it imports torch.
 """
 
-import gzip
 import json
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..errors import CorpusError
-from ..files import kind_of, read_all
+from ..files import kind_of
+from ..texts import text_blocks
 from .core import Problem, Utterance
 from .lists import Finder, good_lines, overlaps
 
@@ -20,6 +19,7 @@ SUFFIXES = (".jsonl", ".jsonl.gz")
 _SLACK = 0.01  # s that rounded times may lie outside their cut
 _ROUNDED = 1e-3  # s that an end may lie beside the recording's to be the same
 _LARGEST = 1e12  # s; JSON has whole numbers that no float can hold
+_DAMAGED = "damaged gzip file"  # what asr.texts says of one whose beginning can be used
 _HARMLESS = ("resample",)  # every recording is resampled to the rate that is asked for
 
 
@@ -115,12 +115,11 @@ def _unpacked(path: Path, problems: list[Problem]) -> bytes:
     """What a gzip file holds, up to where it is damaged."""
     blocks: list[bytes] = []
     try:
-        with gzip.open(path) as stream:
-            read_all(stream, path, blocks)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        problems.append(Problem(str(path), f"truncated or damaged: {error}; copy or make it again"))
-    except OSError as error:
-        raise CorpusError(f"{path}: cannot be read: {error.strerror}") from None
+        blocks += text_blocks(path, error=CorpusError)
+    except CorpusError as error:
+        if _DAMAGED not in str(error):
+            raise
+        problems.append(Problem(str(path), f"truncated or {str(error).removeprefix(f'{path}: ')}"))
     return b"".join(blocks)
 
 

@@ -12,11 +12,12 @@ from typing import Any
 
 from .. import _version
 from ..errors import LanguageModelError, LexiconError, ModelError
-from ..files import kind_of, replacing, whole_file
+from ..files import kind_of, replacing
 from ..lang.entries import Entry, nfc, shortened
 from ..lang.letters import word_counts
 from ..lang.lexicon import Lexicon
 from ..lm import NgramModel, count, estimate, read_arpa, write_arpa
+from ..texts import read_json
 from .graphones import CHUNKS, Graphone, cut_lexicon, letters_of
 from .search import BEAM, Pronunciation, Search, posteriors
 
@@ -107,7 +108,7 @@ class G2p:
 
     def save(self, path: str | os.PathLike) -> None:
         """Write the model as a folder of two text files, whole or not at all: g2p.json, and an ARPA file."""
-        with replacing(path) as temporary:
+        with replacing(path, mark=_SETTINGS) as temporary:
             temporary.mkdir()
             text = json.dumps({"format": _FORMAT, **self.settings}, indent=2, ensure_ascii=False)
             (temporary / _SETTINGS).write_text(text + "\n", encoding="utf-8", newline="\n")
@@ -121,12 +122,7 @@ class G2p:
             raise ModelError(
                 f"{path}: not a G2P model: no file {_SETTINGS}; make one with: asr g2p train LEXICON {path}"
             )
-        try:
-            settings = json.loads(whole_file(folder / _SETTINGS))
-        except (OSError, ValueError, RecursionError) as error:
-            raise ModelError(f"{folder / _SETTINGS}: cannot be read: {error}") from None
-        if not isinstance(settings, dict):
-            raise ModelError(f"{folder / _SETTINGS}: need an object of JSON, with a format")
+        settings = read_json(folder / _SETTINGS, error=ModelError)
         if (form := settings.pop("format", None)) != _FORMAT:
             raise ModelError(f"{folder / _SETTINGS}: format {form!r}; this version reads {_FORMAT}")
         try:

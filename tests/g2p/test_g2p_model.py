@@ -145,7 +145,7 @@ def test_saved_and_loaded(toy, tmp_path):
     "name, content, message",
     [
         ("g2p.json", None, "not a G2P model: no file g2p.json"),
-        ("g2p.json", "{", "cannot be read"),
+        ("g2p.json", "{", "not JSON, or damaged"),
         ("g2p.json", "[]", "need an object"),
         ("g2p.json", '{"format": 9}', "format 9; this version reads 1"),
         ("graphones.arpa.gz", None, "cannot be read: No such file"),
@@ -196,5 +196,5 @@ def test_letters_said_in_equally_likely_ways_need_no_more_time_than_others():
 def test_settings_nested_without_end_are_a_clear_error(toy, tmp_path):
     toy.save(tmp_path / "model")
     (tmp_path / "model" / "g2p.json").write_text("[" * 100_000)
-    with pytest.raises(ModelError, match=r"g2p\.json: cannot be read"):
+    with pytest.raises(ModelError, match=r"g2p\.json: damaged: its brackets are nested too deep"):
         G2p.load(tmp_path / "model")
