@@ -20,6 +20,7 @@ _SLACK = 0.01  # s that rounded times may lie outside their cut
 _ROUNDED = 1e-3  # s that an end may lie beside the recording's to be the same
 _LARGEST = 1e12  # s; JSON has whole numbers that no float can hold
 _DAMAGED = "damaged gzip file"  # what asr.texts says of one whose beginning can be used
+_GZIP = b"\x1f\x8b"
 _HARMLESS = ("resample",)  # every recording is resampled to the rate that is asked for
 
 
@@ -115,7 +116,13 @@ def _unpacked(path: Path, problems: list[Problem]) -> bytes:
     """What a gzip file holds, up to where it is damaged."""
     blocks: list[bytes] = []
     try:
+        with path.open("rb") as stream:
+            if not stream.read(2).startswith(_GZIP):
+                problems.append(Problem(str(path), "truncated or damaged: no gzip file; copy or make it again"))
+                return b""
         blocks += text_blocks(path, error=CorpusError)
+    except OSError as error:
+        raise CorpusError(f"{path}: cannot be read: {error.strerror}") from None
     except CorpusError as error:
         if _DAMAGED not in str(error):
             raise
