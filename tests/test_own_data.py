@@ -15,11 +15,11 @@ from asr.corpus import Corpus, Utterance
 from asr.errors import AsrError, ConfigError, CorpusError, GraphError, LexiconError
 from asr.features.archive import write_matrix
 from asr.hmm.decision_tree import DecisionTree
+from asr.lang.sources import extended
 from asr.lm import read_arpa
 from asr.lm import train as train_lm
 from asr.own_data import check_place, planned
 from asr.own_training import train_recogniser
-from asr.lang.sources import extended
 from asr.regraph import listed_words, with_language_model, with_words, words_of_graph
 from asr.scoring import read_transcripts, score
 from asr.transcription import find_recordings, transcribe_all
