@@ -128,8 +128,10 @@ def counted(number: int, noun: str) -> str:
 def glossary_section(terms: Iterable[str], more: Mapping[str, str] | None = None) -> Section:
     """What some of TERMS mean, in this order, and more of the same kind."""
     told = {term: TERMS[term] for term in terms} | dict(more or {})
-    rows = "".join(f"<dt>{html.escape(term)}</dt><dd>{html.escape(text)}</dd>" for term, text in told.items())
-    return Section("The words of this page", f"<dl>{rows}</dl>")
+    rows = "".join(
+        f"<div><dt>{html.escape(term)}</dt><dd>{html.escape(text)}</dd></div>" for term, text in told.items()
+    )
+    return Section("The words of this page", f"<dl>{rows}</dl>", wide=True)
 
 
 def _label(score: Score, name: str = "") -> str:

@@ -5,6 +5,7 @@ import hashlib
 import html
 import io
 import re
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -77,7 +78,11 @@ def stages_plot(lines: Mapping[str, Mapping[str, tuple[float, float, float]]], *
                 place = {"xytext": (7, 4), "textcoords": "offset points", "fontsize": 8.5}
                 axes.annotate(f"{value[0]:.1f}", (x, value[0]), **place)
         axes.set_xlim(-0.35, len(stages) - 0.45)
-        axes.set_xticks(range(len(stages)), [stage.replace(" ", "\n", 1) for stage in stages])
+        if len(stages) <= 4:
+            axes.set_xticks(range(len(stages)), [textwrap.fill(stage, 15) for stage in stages])
+        else:
+            turned = {"rotation": 30, "ha": "right", "rotation_mode": "anchor", "fontsize": 8}
+            axes.set_xticks(range(len(stages)), [_short(stage, 34) for stage in stages], **turned)
         axes.set_ylim(0, max(1.0, 1.1 * max(high for points in lines.values() for _, _, high in points.values())))
         axes.grid(False, axis="x")
         if len(lines) > 1:

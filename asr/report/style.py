@@ -47,7 +47,6 @@ th, td { padding: .3rem .5rem; font-size: .92rem; text-align: left; white-space:
          border-bottom: 1px solid var(--line); }
 th:first-child, td:first-child { padding-left: 0; }
 thead th { border-bottom: 2px solid var(--line); font-weight: 600; }
-td.text { white-space: normal; min-width: 14rem; }
 .number { text-align: right; }
 .facts th { color: var(--soft); font-weight: 400; vertical-align: top; }
 .facts td { white-space: normal; overflow-wrap: anywhere; }
@@ -75,8 +74,7 @@ figcaption { font-size: .9rem; max-width: 44rem; }
 .utterances { display: grid; gap: 1.1rem 2rem;
   grid-template-columns: repeat(auto-fill, minmax(min(28rem, 100%), 1fr)); }
 .heard { min-width: 0; }
-.heard audio, td audio { display: block; height: 2rem; width: 100%; max-width: 22rem; margin: .25rem 0; }
-td audio { width: 15rem; }
+audio { display: block; height: 2rem; width: 100%; max-width: 22rem; margin: .25rem 0; }
 .pairs { display: flex; flex-wrap: wrap; gap: .3rem .15rem; margin: .2rem 0; font-size: .95rem; line-height: 1.4; }
 .pairs > span { padding: .05rem .35rem; max-width: 100%; }
 .pairs > span:first-child { padding-left: 0; }
@@ -84,7 +82,9 @@ td audio { width: 15rem; }
 .bad { background: var(--badbg); color: var(--bad); font-weight: 600; border-radius: 3px; }
 .gap { background: var(--warnbg); color: var(--warn); border-radius: 3px; }
 code, pre { font-family: ui-monospace, Menlo, Consolas, monospace; font-size: .92em; overflow-wrap: anywhere; }
-dt { font-weight: 600; margin-top: .6rem; }
+dl { columns: 3 20rem; column-gap: 2rem; margin: 0; }
+dl div { break-inside: avoid; margin-bottom: .6rem; }
+dt { font-weight: 600; }
 dd { margin: 0; }
 summary { cursor: pointer; color: var(--link); margin: .5rem 0; }
 @media (max-width: 40rem) {
