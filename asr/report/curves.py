@@ -10,7 +10,7 @@ from ..features.pitch import track_pitch
 from ..scoring import Score, compare
 from ..training import TuningPoint, best_point, plateau
 from .page import Section
-from .phrases import MODELS, sentence
+from .phrases import MODELS, counted, sentence
 from .plots import Plateau, error_limits, line_plot, stages_plot
 from .sections import figure_html, note_html
 from .signal import Pitch, draw_signal, signal_svg
@@ -140,9 +140,13 @@ def tuning_section(
             plateau=Plateau(low, low + chance), limits=limits, small=True,
         )  # fmt: skip
         plots.append(plot)
-    caption = note_html("Ring: what was chosen. Green: as good as the best, as far as so many errors can tell.")
+    caption = "Ring: what was chosen. Green: as good as the best, as far as so many errors can tell."
+    if max(p.rate for p in _lines(points, best)) > limits[1]:
+        caption += " Far higher rates are off the picture."
     told = f"<p>{html.escape(_why(points, best, even, unit))}</p>"
-    return Section(title, told + _smalls(plots) + caption + _grid(points, best, even) + note_html(note), about)
+    return Section(
+        title, told + _smalls(plots) + note_html(caption) + _grid(points, best, even) + note_html(note), about
+    )
 
 
 def _lines(points: Sequence[TuningPoint], best: TuningPoint) -> list[TuningPoint]:
@@ -158,7 +162,7 @@ def _why(points: Sequence[TuningPoint], best: TuningPoint, even: Sequence[Tuning
     fewest = min(p.errors for p in points)
     told = (
         f"Chosen: acoustic scale {best.acoustic_scale:g} and insertion penalty {best.insertion_penalty:g}, with "
-        f"{best.errors:,} errors in {best.total:,} {unit}. "
+        f"{counted(best.errors, 'error')} in {best.total:,} {unit}. "
     )
     if len(even) == 1:
         told += f"It has the fewest of the {len(points)} settings tried, by more than chance."
@@ -198,7 +202,7 @@ def _grid(points: Sequence[TuningPoint], best: TuningPoint, even: Sequence[Tunin
         for penalty in penalties
     )
     return (
-        "<details open><summary>All settings tried, errors in %</summary>"
+        f"<details{' open' if len(points) <= 30 else ''}><summary>All settings tried, errors in %</summary>"
         '<div class="scroll"><table class="grid"><thead><tr><th scope="col">penalty \\ scale</th>'
         f"{head}</tr></thead><tbody>{rows}</tbody></table></div></details>"
     )

@@ -222,7 +222,7 @@ def doubtful(fit: Mapping[str, float], unaligned: Mapping[str, str]) -> list[Dou
     Those without an alignment come first, then those whose fit is more than 3.5 standard deviations below the median;
     the standard deviation is that of the middle of the values, so that bad ones do not hide one another.
     """
-    doubts = [Doubt(u, f"not aligned: {why}") for u, why in unaligned.items()]
+    doubts = [Doubt(u, f"not aligned: {why.partition(';')[0]}") for u, why in unaligned.items()]
     if len(fit) > 3:
         values = np.array(list(fit.values()))
         median = float(np.median(values))

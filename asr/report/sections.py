@@ -174,7 +174,7 @@ def doubtful_section(
     rows: (id, transcript, why, HTML to play it), the worst first. lead: plain text.
     """
     shown = "".join(
-        f'<div class="heard"><code>{html.escape(name)}</code> <span class="soft">{html.escape(why)}</span>{sound}'
+        f'<div class="heard"><code>{html.escape(name)}</code><div class="soft">{html.escape(why)}</div>{sound}'
         f"<div>{html.escape(text)}</div></div>"
         for name, text, why, sound in rows
     )
@@ -237,7 +237,7 @@ def _aligned(name: str, pairs: Sequence[tuple[str, str]], errors: int, sound: st
         over, under = (html.escape(word) or NOTHING for word in pair)
         columns.append(f"<span{kind}><span>{over}</span><span>{under}</span></span>")
     return (
-        f'<div class="heard"><code>{html.escape(name)}</code> <span class="soft">{told}</span>{sound}'
+        f'<div class="heard"><code>{html.escape(name)}</code><div class="soft">{told}</div>{sound}'
         f'<div class="pairs">{"".join(columns)}</div></div>'
     )
 

@@ -40,7 +40,8 @@ nav a:hover { border-color: var(--accent); }
 .columns { columns: 2 30rem; column-gap: 1.25rem; }
 section { background: var(--card); border: 1px solid var(--line); border-radius: 10px; padding: 1rem 1.25rem;
   margin: 0 0 1.25rem; min-width: 0; scroll-margin-top: 1rem; }
-.columns > section { break-inside: avoid; }
+.columns > div { break-inside: avoid; padding-bottom: 1.25rem; }
+.columns section { margin: 0; }
 .scroll { overflow-x: auto; max-width: 100%; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; margin: .6rem 0; }
 th, td { padding: .3rem .5rem; font-size: .92rem; text-align: left; white-space: nowrap;
@@ -74,6 +75,7 @@ figcaption { font-size: .9rem; max-width: 44rem; }
 .utterances { display: grid; gap: 1.1rem 2rem;
   grid-template-columns: repeat(auto-fill, minmax(min(28rem, 100%), 1fr)); }
 .heard { min-width: 0; }
+.heard > .soft { font-size: .9rem; }
 audio { display: block; height: 2rem; width: 100%; max-width: 22rem; margin: .25rem 0; }
 .pairs { display: flex; flex-wrap: wrap; gap: .3rem .15rem; margin: .2rem 0; font-size: .95rem; line-height: 1.4; }
 .pairs > span { padding: .05rem .35rem; max-width: 100%; }
