@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path, PurePath
 from typing import BinaryIO
 
-from .containers import id3_length
+from .mpeg import id3_length
 
 _HEAD = 4096  # bytes to look at
 

@@ -75,9 +75,15 @@ def open_sndfile(stream: BinaryIO) -> "soundfile.SoundFile":
     """libsndfile's view of `stream`, from its start. Raises UnknownFormatError."""
     import soundfile
 
+    class Sequential(soundfile.SoundFile):
+        """Without the seek to where it is already, which soundfile adds to each read: mp3 and ogg lose samples by it."""
+
+        def seekable(self) -> bool:
+            return False
+
     stream.seek(0)
     try:
-        return soundfile.SoundFile(stream)
+        return Sequential(stream)
     except (soundfile.LibsndfileError, RuntimeError) as error:
         raise UnknownFormatError(_cause(error)) from None
 

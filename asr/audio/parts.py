@@ -2,6 +2,7 @@
 
 from . import foreign
 from .containers import problem
+from .mpeg import frame_header, mpeg_parts
 from .part import AGAIN, DamagedError, Part, UnknownFormatError, sndfile_part
 from .source import Source, Spliced
 
@@ -14,6 +15,9 @@ def parts_of(source: Source) -> list[Part]:
     name = source.path or source.name
     if reason := foreign.reason_of(source.stream, name):
         raise UnknownFormatError(reason)
+    head = source.bytes_at(0, 16)
+    if head[:3] == b"ID3" or (source.path and source.path.suffix.lower() == ".mp3") or frame_header(head):
+        return mpeg_parts(source)
     if reason := problem(source.stream, source.size, str(name)):
         raise DamagedError(f"{reason}{AGAIN if reason.startswith('truncated') else ''}")
     try:
