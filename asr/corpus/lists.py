@@ -194,11 +194,11 @@ def overlaps(listed: Iterable[tuple[str, Utterance]]) -> list[Problem]:
     listed: utterances with their places (file:line). Both of a pair are used all the same: only a person can tell
     whether the times or the speaker are wrong, or the segments were cut with some sound around the speech.
     """
-    groups: dict[tuple[Path, str], list[tuple[float, float, str, str]]] = {}
+    groups: dict[tuple[Path, int | None, str], list[tuple[float, float, str, str]]] = {}
     for place, u in listed:
         if u.audio is not None:
             stretch = (u.start or 0.0, float("inf") if u.end is None else u.end, place, u.id)
-            groups.setdefault((u.audio, u.speaker), []).append(stretch)
+            groups.setdefault((u.audio, u.channel, u.speaker), []).append(stretch)
     problems = []
     for group in groups.values():
         last_end, last_id = 0.0, ""

@@ -106,7 +106,10 @@ def _features(utterance: "Utterance", pipeline: FeaturePipeline, vtln_warp: floa
         return pipeline.raw(read_matrix(utterance.features), where=utterance.features)
     if utterance.audio is None:
         raise AudioError(f"utterance {utterance.id!r} has no audio file")
-    samples, _ = audio.read(utterance.audio, pipeline.sample_rate, start=utterance.start, end=utterance.end)
+    channel = "mix" if utterance.channel is None else utterance.channel
+    samples, _ = audio.read(
+        utterance.audio, pipeline.sample_rate, channel=channel, start=utterance.start, end=utterance.end
+    )
     try:
         return pipeline.front_end(change_speed(samples, pipeline.sample_rate, speed), vtln_warp=vtln_warp)
     except AudioError as error:
