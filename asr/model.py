@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from .decoding import BestPath, ViterbiDecoder
     from .features.table import FeatureTable
     from .graph.const_fst import Graph
+    from .streaming import RecognitionStream
 
 _SHOWN_WORDS = 8  # in a message
 
@@ -141,6 +142,10 @@ class Model:
     @cached_property
     def decoder(self) -> "ViterbiDecoder":
         """The search over this model's graph. Raises ModelError where the model has none."""
+        return self.new_decoder()
+
+    def new_decoder(self) -> "ViterbiDecoder":
+        """The same for oneself, so that several can run side by side."""
         from .decoding import SearchOptions, ViterbiDecoder
 
         if self.graph is None:
@@ -167,6 +172,20 @@ class Model:
         if is_silent(samples):
             return Transcript("")
         return self._alone(raw)
+
+    def stream(self, rate: int | None = None) -> "RecognitionStream":
+        """For a signal that is still arriving, as from a microphone: feed it pieces, get the words so far.
+
+        rate: the samples' in Hz; the model's own if not given.
+        Raises ModelError for a model that needs a recording's end (see `streaming`).
+
+        >>> stream = asr.load("digits").stream(16000)                # doctest: +SKIP
+        >>> for piece in microphone: print(stream.accept(piece))     # doctest: +SKIP
+        >>> stream.finish().words                                    # doctest: +SKIP
+        """
+        from .streaming import RecognitionStream
+
+        return RecognitionStream(self, rate)
 
     def transcribe_features(self, raw: np.ndarray) -> Transcript:
         """The words of one recording whose features are given.
@@ -371,8 +390,11 @@ class Model:
         return round(start * shift + first, 4) if start else 0.0, round(end * shift + first, 4)
 
     def save(self, directory: str | os.PathLike) -> Path:
-        """Write the model directory, whole or not at all; an older one of that name is replaced."""
-        with replacing(directory) as temporary:
+        """Write the model directory, whole or not at all; an older one of that name is replaced.
+
+        Raises OSError where nothing can be written, and for a folder of other files.
+        """
+        with replacing(directory, mark="model.json") as temporary:
             temporary.mkdir()
             description = write_parts(self, temporary)
             files = {p.name: {"bytes": p.stat().st_size, "sha256": sha256(p)} for p in sorted(temporary.iterdir())}

@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ._version import __version__
+from .arrays import read_npz
 from .audio import RATES
 from .ctc.tokens import CtcTokens
 from .errors import AsrError, GraphError, ModelError
@@ -158,15 +158,9 @@ def _write_hmms(directory: Path, transitions: TransitionModel, tree: ContextDepe
 
 def load_arrays(path: Path) -> dict[str, np.ndarray]:
     """The arrays of an npz file that numpy.savez wrote. Objects are refused, and sizes that the file cannot hold."""
-    if not zipfile.is_zipfile(path):
-        raise ModelError(f"{path}: not an npz file; {_COPY_AGAIN}")
-    with zipfile.ZipFile(path) as archive:
-        if sum(member.file_size for member in archive.infolist()) > path.stat().st_size:
-            raise ModelError(f"{path}: is compressed; write it with numpy.savez")
-    with np.load(path, allow_pickle=False) as archive:
-        arrays = dict(archive)
+    arrays = read_npz(path, error=ModelError)
     for name, array in arrays.items():
-        if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiU":
+        if array.dtype.kind not in "fiU":
             raise ModelError(f"{path}: {name!r} is no array of numbers; {_COPY_AGAIN}")
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             raise ModelError(f"{path}: {name!r} has values that are not finite; {_COPY_AGAIN}")

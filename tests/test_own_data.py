@@ -209,7 +209,7 @@ def test_a_network_without_hmms_is_trained_transcribes_and_learns_new_words(corp
 
 
 def test_what_a_network_cannot_be_trained_on_is_told(tmp_path, monkeypatch, caplog):
-    """Every second transcript is twelve times too long: these are counted on the screen, in run.log and in the stage."""
+    """Every second transcript is twelve times too long: these are counted on the screen, and in run.log."""
     pytest.importorskip("torch")
     from asr.nn.options import TrainingOptions
     from asr.own_training import ctc_plan

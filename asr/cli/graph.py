@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .common import complain, model_names, refuse_inputs, writing
+from .common import check_model_out, complain, model_names, refuse_inputs, writing
 
 if TYPE_CHECKING:
     from ..graph.budget import Step
@@ -51,6 +51,7 @@ def graph(
     from ..regraph import listed_words, with_language_model, with_words, words_told
 
     refuse_inputs(out, [find_model(model)])
+    check_model_out(out)
     check_sources(lexicon or [])
     trained, steps = load(model), list[Step]()
     compiling: dict[str, Any] = {"max_states": max_states, "told": steps.append}

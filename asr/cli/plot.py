@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from ..model import Transcript
-    from ..report.signal import Panel
+    from ..report.signal import Panel, Pitch
 
 
 class Shown(str, Enum):
@@ -28,12 +28,12 @@ class Shown(str, Enum):
     none = "none"
 
 
+_NAME = 80  # letters of a file's name that the title has room for
 _NAMES = {
     "mfcc": "MFCC coefficient",
     "fbank": "mel filter (log)",
     "lpc": "LPC coefficient",
     "lpcc": "LPCC coefficient",
-    "pitch": "pitch feature",
 }
 
 
@@ -110,20 +110,24 @@ def plot(
         save_picture(figure, out)
 
 
-def _panel(samples: "np.ndarray", rate: int, kind: Shown, options: dict, file: Path) -> "Panel | None":
+def _panel(samples: "np.ndarray", rate: int, kind: Shown, options: dict, file: Path) -> "Panel | Pitch | None":
     """The features to draw. Raises AsrError for settings that are impossible at this rate."""
     if kind is Shown.none:
         return None
     from ..features.front_ends import FRONT_ENDS
-    from ..report.signal import Panel
+    from ..features.pitch import track_pitch
+    from ..report.signal import Panel, Pitch
 
     chosen = FRONT_ENDS[kind.value].options(**options)
+    shift, length = chosen.frame_shift / 1000, chosen.frame_length / 1000
+    begin = (length - shift) / 2 if chosen.snip_edges else 0.0  # a frame stands for the shift around its middle
     try:
+        if kind is Shown.pitch:
+            track = track_pitch(samples, rate, options=chosen)
+            return Pitch(track.hz, track.voicing, shift, begin)
         matrix = FRONT_ENDS[kind.value](samples, rate, chosen)
     except (ValueError, AsrError) as error:
         raise AsrError(f"{file}: {error}") from None
-    shift, length = chosen.frame_shift / 1000, chosen.frame_length / 1000
-    begin = (length - shift) / 2 if chosen.snip_edges else 0.0  # a frame stands for the shift around its middle
     return Panel(_NAMES[kind.value], matrix, shift, begin, standardised=kind is not Shown.fbank)
 
 
@@ -138,7 +142,8 @@ def _heard(name: str, samples: "np.ndarray", rate: int, text: str | None, lexico
 
 
 def _title(file: Path, rate: int, seconds: float, heard: "Transcript | None", text: str | None) -> str:
-    name = file.name if len(file.name) <= 60 else f"{file.name[:59]}…"
-    said = "" if heard is None else "    aligned" if text is not None else "    recognised"
-    words = "" if heard is None else f": {heard.text if len(heard.text) <= 60 else heard.text[:59] + '…'}"
-    return " ".join(f"{name}    {rate} Hz, {seconds:.2f} s".splitlines()) + said + words
+    """The file's name over what is shown of it; names that are long in the middle are cut there: both ends tell."""
+    name = " ".join(file.name.splitlines())
+    name = name if len(name) <= _NAME else f"{name[: _NAME // 2]}…{name[-_NAME // 2 + 1 :]}"
+    said = "" if heard is None else f"    {'recognised' if text is None else 'aligned'}: {heard.text}"
+    return f"{name}\n{rate} Hz, {seconds:.2f} s{said}"

@@ -50,7 +50,7 @@ def extract(
     vtln_warp: of the mel filters, for every utterance (see `mfcc`).
     speed: at which every recording is heard (see asr.augment.change_speed); not for given features.
     allow_failures: False raises the first failure instead of collecting it.
-    allow_silence: False: recordings of which nothing can be heard from end to end are failures, with SILENT for message.
+    allow_silence: False: recordings in which nothing can be heard from end to end are failures, the message SILENT.
     progress: called with the utterances done so far and their total.
     Returns a FeatureTable in the corpus' order and a list of Failure. Raises AudioError, or CorpusError where features
     are given (see allow_failures).
