@@ -47,8 +47,6 @@ if TYPE_CHECKING:
     from .graph.const_fst import Graph
     from .streaming import RecognitionStream
 
-# A recording whose samples stay this close to their middle (-80 dB of full scale) holds nothing to recognise.
-SILENCE_PEAK = 1e-4
 _SHOWN_WORDS = 8  # in a message
 
 

@@ -101,5 +101,5 @@ def need_pynini() -> None:
     if not has_pynini():
         raise GraphError(
             "a decoding graph is built with pynini, which is not installed (pip install pynini; it has wheels for "
-            "Linux x86-64 alone); build it where pynini is, and copy the model"
+            "Linux x86-64 alone); copy the model to a machine that has it, and run asr graph there"
         )
