@@ -141,7 +141,7 @@ def synthesise_digits(
         logger.info("%s is already there", out)
         return out
     _library()  # a missing package is found before anything is written
-    with replacing(out) as folder:
+    with replacing(out, mark="synth.json") as folder:
         for done, item in enumerate(plan, start=1):
             _write_utterance(folder / item.part / item.speaker / item.id, item, options)
             if progress is not None:

@@ -57,6 +57,16 @@ def refuse_inputs(out: Path | None, inputs: Sequence[str | os.PathLike]) -> None
             raise AsrError(f"{out}: is an input too; give the output another name")
 
 
+def check_model_out(out: Path) -> None:
+    """Raise AsrError where no model's folder can be written, or an older one replaced: said before hours of work."""
+    from ..files import check_replaceable, is_stream, kind_of
+
+    if is_stream(out) or kind_of(out) == "file":
+        raise AsrError(f"{out}: is no folder; give the name of a new one, or of an older model")
+    with writing(out):
+        check_replaceable(out, "model.json")
+
+
 @contextlib.contextmanager
 def writing(path: Path) -> Iterator[None]:
     """What goes wrong while writing there is said as an AsrError."""
@@ -85,13 +95,11 @@ def output(path: Path | None) -> Iterator[TextIO]:
 
 @contextlib.contextmanager
 def _file(path: Path) -> Iterator[TextIO]:
-    from ..files import kind_of, replacing
+    from ..files import is_stream, kind_of, replacing
 
-    kind = kind_of(path)
-    if kind == "folder":
+    if kind_of(path) == "folder":
         raise AsrError(f"{path}: is a folder; give --out the name of a file")
-    # Pipes, /dev/null, and files that the system shows as devices (/dev/fd/3) are written to, never replaced.
-    if kind == "other" or path.absolute().parts[1:2] in (("dev",), ("proc",)):
+    if is_stream(path):  # whoever reads a pipe gets each line when it is there
         with path.open("a", encoding="utf-8", newline="\n") as stream:
             yield stream
         return

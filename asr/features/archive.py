@@ -17,6 +17,7 @@ from typing import BinaryIO
 
 import numpy as np
 
+from ..arrays import read_npy
 from ..errors import AsrError, CorpusError
 from ..files import kind_of, numbered_lines, replacing
 from .given import as_features
@@ -150,7 +151,8 @@ def resolve(place: str, folder: Path) -> str:
 def write_archive(path: str | os.PathLike, pairs: Iterable[tuple[str, np.ndarray]]) -> int:
     """Write matrices with their ids as Kaldi's binary float archive, and its .scp beside it; how many there were.
 
-    Both files are written whole or not at all. The .scp has absolute paths, so it can be read from everywhere.
+    Both files are written whole or not at all. A .scp never lists what is not in its archive: while an older pair is
+    replaced, a moment has no .scp. It has absolute paths, so it can be read from everywhere.
 
     path: ends in .ark. pairs: id, and numbers (n_frames, dim); ids without white space, each once.
     Raises CorpusError for another path, id or matrix, or if there is none.
@@ -160,7 +162,8 @@ def write_archive(path: str | os.PathLike, pairs: Iterable[tuple[str, np.ndarray
     target = Path(path)
     _check_target(target)
     lines: dict[str, str] = {}
-    with replacing(target) as archive, replacing(target.with_suffix(".scp")) as listed:
+    list_file = target.with_suffix(".scp")
+    with replacing(list_file) as listed, replacing(target) as archive:
         with archive.open("wb") as stream:
             for name, matrix in pairs:
                 if not name or name.split() != [name] or name in lines:
@@ -173,6 +176,8 @@ def write_archive(path: str | os.PathLike, pairs: Iterable[tuple[str, np.ndarray
         if not lines:
             raise CorpusError(f"{target}: no matrices to write")
         listed.write_text("".join(lines.values()), encoding="utf-8", newline="\n")
+        if kind_of(list_file) == "file" and kind_of(target) in ("file", "missing"):
+            list_file.unlink()
     return len(lines)
 
 
@@ -201,8 +206,7 @@ def _read(stream: BinaryIO, path: str, offset: int) -> np.ndarray:
     head = stream.read(_HEAD)
     stream.seek(offset)
     if head.startswith(_NUMPY) and offset == 0:
-        # Mapped, so that a size that the file lacks takes no memory; then copied, so that the file is free.
-        return np.array(np.load(path, mmap_mode="r", allow_pickle=False))
+        return read_npy(path)
     if head.startswith(_BINARY):
         _check_header(head, size - offset)
         from kaldiio.matio import read_kaldi

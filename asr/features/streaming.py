@@ -15,7 +15,9 @@ from ..options import field_names, known_names, with_keywords
 from .deltas import as_matrix, delta, splice
 from .frames import BLOCK_ROWS, INT16_SCALE, Framing, mirrored, one_channel
 from .front_ends import FRONT_ENDS, front_end
+from .normalization import CausalCmvn
 from .options import FrameOptions
+from .silence import equal_rows, silent_frames, with_pauses
 
 _NAMES = frozenset(name for kind in FRONT_ENDS.values() if kind.streams for name in field_names(kind.options))
 
@@ -37,6 +39,7 @@ class StreamingFrontEnd:
     call that gives frames costs as much as BLOCK_ROWS frames, so pieces of 10 ms cost more than pieces of 100 ms.
 
     kind: "mfcc", "fbank", "lpc", "lpcc" or "reflection_coefficients".
+    silence: float32 (dim,), what stands for a frame of digital silence (asr.features.silence); None: its own features.
     rate: Hz; all others: as in the function of that name; those that it does not have are no options here either, and
         None is its own default.
     Raises ValueError for an unknown kind, one that needs a whole recording, or an impossible value, TypeError for an
@@ -52,6 +55,7 @@ class StreamingFrontEnd:
         options: FrameOptions | None = None,
         seed: int = 0,
         vtln_warp: float = 1.0,
+        silence: np.ndarray | None = None,
         frame_length: float | None = None,
         frame_shift: float | None = None,
         snip_edges: bool | None = None,
@@ -77,6 +81,7 @@ class StreamingFrontEnd:
         order: int | None = None,
     ) -> None:
         names = {name: value for name, value in locals().items() if name in _NAMES and value is not None}
+        self._silence = silence
         self._compute = front_end(kind)
         if not self._compute.streams:
             raise ValueError(f"{kind} needs the whole recording, so it cannot stream; call its function")
@@ -128,7 +133,10 @@ class StreamingFrontEnd:
             piece = self._kept[begin - kept_from : end - kept_from]
         else:
             piece = self._kept[mirrored(np.arange(begin, end), self._n_samples) - kept_from]
-        frames = self._compute(piece, self._rate, self._options, vtln_warp=self._warp)[self._n_frames - block :]
+        frames = self._compute(piece, self._rate, self._options, vtln_warp=self._warp)
+        if self._silence is not None:
+            frames[silent_frames(piece, dataclasses.replace(self._framing, snip_edges=True))] = self._silence
+        frames = frames[self._n_frames - block :]
         self._n_frames = until
         next_block = self._framing.first_sample(until // BLOCK_ROWS * BLOCK_ROWS)
         needed_from = max(0, next_block - self._framing.size)  # the mirrored end reaches back by half a frame
@@ -187,6 +195,29 @@ def streaming_delta(*, order: int = 2, window: int = 2) -> StreamingContext:
 def streaming_splice(*, left: int = 4, right: int = 4) -> StreamingContext:
     """`splice` of features that are still arriving; `right` frames late."""
     return StreamingContext(lambda features: splice(features, left=left, right=right), left, right)
+
+
+class StreamingNormalisation:
+    """Causal cmvn of features that are still arriving, with pauses in place of digital silence.
+
+    silence: float32 (k,), what the first k values of a frame of digital silence are. pauses: float32 (n, dim), frames
+        to put there instead. None: there is nothing of the kind.
+    """
+
+    def __init__(self, cmvn: CausalCmvn, silence: np.ndarray | None, pauses: np.ndarray | None) -> None:
+        self._cmvn, self._silence, self._pauses = cmvn, silence, pauses
+        self._n_taken = 0
+
+    def accept(self, features: np.ndarray) -> np.ndarray:
+        """The features normalised, float32 (n_frames, dim). features: as many, those after the last ones."""
+        silent = equal_rows(features, self._silence)
+        result = self._cmvn.accept(features, ~silent)
+        first, self._n_taken = self._n_taken, self._n_taken + len(features)
+        return with_pauses(result, silent, self._pauses, first)
+
+    def flush(self) -> np.ndarray:
+        """No frames: none is ever late."""
+        return self._cmvn.flush()
 
 
 class FeatureStream:

@@ -3,10 +3,10 @@
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 
+from ..arrays import read_npz
 from ..errors import CorpusError, did_you_mean
 from ..files import replacing
 
@@ -101,11 +101,13 @@ class FeatureTable:
         """Read what `save` wrote. Raises CorpusError for another or a damaged file."""
         if not Path(path).is_file():
             raise CorpusError(f"{path}: no such file")
+        arrays = read_npz(path, error=CorpusError)
+        if set(arrays) != {"ids", "frames", "offsets"} or arrays["ids"].dtype.kind != "U" or arrays["ids"].ndim != 1:
+            raise CorpusError(f"{path}: not a feature table; it has the arrays {', '.join(sorted(arrays))[:80]}")
         try:
-            with np.load(path, allow_pickle=False) as arrays:
-                return cls(arrays["ids"].tolist(), arrays["frames"], arrays["offsets"])
-        except (OSError, ValueError, KeyError, EOFError, AttributeError, TypeError, BadZipFile) as error:
-            raise CorpusError(f"{path}: not a feature table, or damaged ({error}); compute it again") from error
+            return cls(arrays["ids"].tolist(), arrays["frames"], arrays["offsets"])
+        except (CorpusError, ValueError, TypeError, OverflowError) as error:
+            raise CorpusError(f"{path}: not a feature table, or damaged ({error}); compute it again") from None
 
 
 def joined_tables(tables: Sequence[FeatureTable]) -> FeatureTable:

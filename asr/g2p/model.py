@@ -107,7 +107,7 @@ class G2p:
 
     def save(self, path: str | os.PathLike) -> None:
         """Write the model as a folder of two text files, whole or not at all: g2p.json, and an ARPA file."""
-        with replacing(path) as temporary:
+        with replacing(path, mark=_SETTINGS) as temporary:
             temporary.mkdir()
             text = json.dumps({"format": _FORMAT, **self.settings}, indent=2, ensure_ascii=False)
             (temporary / _SETTINGS).write_text(text + "\n", encoding="utf-8", newline="\n")

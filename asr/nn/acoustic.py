@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from ..errors import ModelError
+from ..files import give_usual_mode
 from ..network_directory import TORCH_FILE, check_input, likelihoods
 from .layers import Network
 from .networks import build, config_from_json, to_json
@@ -93,6 +94,7 @@ class NetworkAcoustic:
         from safetensors.torch import save_file
 
         save_file({name: tensor.detach().cpu().contiguous() for name, tensor in self._tensors().items()}, str(path))
+        give_usual_mode(path)
 
     def description(self) -> list[dict[str, Any]]:
         """What the networks are, as model.json has it."""
