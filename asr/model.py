@@ -20,7 +20,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -36,6 +36,7 @@ from .lang.sources import extended
 from .lang.subwords import whole_words
 from .lang.word_times import word_segments
 from .model_directory import read_directory, write_parts
+from .options import given, known_names
 from .transcript import TimedPhone as TimedPhone
 from .transcript import TimedWord as TimedWord
 from .transcript import Transcript as Transcript
@@ -155,8 +156,19 @@ class Model:
             )
         return ViterbiDecoder(self.graph, self.transitions.pdf_of_id, SearchOptions(**asdict(self.decoding)))
 
-    def with_decoding(self, **changes: Any) -> "Model":
-        """The same model, searched with other scales or beams."""
+    @known_names
+    def with_decoding(
+        self,
+        *,
+        acoustic_scale: float | None = None,
+        insertion_penalty: float | None = None,
+        beam: float | None = None,
+        max_active: int | None = None,
+    ) -> "Model":
+        """The same model, searched with other scales or beams; None is what it has. See `DecodingOptions`."""
+        changes = given(
+            acoustic_scale=acoustic_scale, insertion_penalty=insertion_penalty, beam=beam, max_active=max_active
+        )
         return replace(self, decoding=replace(self.decoding, **changes))
 
     def transcribe(self, audio: str | os.PathLike | np.ndarray, rate: int | None = None) -> Transcript:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -198,9 +198,15 @@ class DecodingResult:
         """Utterance id -> recognised text."""
         return {i: t.text for i, t in self.transcripts.items()}
 
-    def score(self, references: Mapping[str, str], **options: str) -> Score:
+    def score(
+        self,
+        references: Mapping[str, str],
+        *,
+        unit: Unit = "word",
+        unknown_ids: Literal["error", "ignore"] = "error",
+    ) -> Score:
         """Errors against the references (asr.scoring.score)."""
-        return score(dict(references), self.hypotheses, **options)  # type: ignore[arg-type]
+        return score(dict(references), self.hypotheses, unit=unit, unknown_ids=unknown_ids)
 
 
 def decode_all(model: Model, data: Data) -> DecodingResult:

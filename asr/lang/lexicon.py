@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from ..errors import LexiconError
 from ..files import write_text
+from ..options import given, known_names
 from .entries import (
     POSITIONS,
     SHOWN,
@@ -301,17 +302,35 @@ class Lexicon:
         write_text(path, lexicon_text(self.entries, settings))
 
     @classmethod
-    def load(cls, path: str | os.PathLike, **settings: Any) -> "Lexicon":
+    @known_names
+    def load(
+        cls,
+        path: str | os.PathLike,
+        *,
+        silence_phone: str | None = None,
+        silence_prob: float | None = None,
+        oov: str | None = None,
+        unk: str | None = None,
+        position_dependent: bool | None = None,
+    ) -> "Lexicon":
         """Read a lexicon: `word phone phone ...` lines, separated by tabs or blanks, as Kaldi's lexicon.txt.
 
         Or `word probability phone phone ...`, as Kaldi's lexiconp.txt: where all lines have a number after the word,
         and one has a decimal point or all are 1, these are probabilities.
         Lines that start with `;;` are comments; one of the form `;; silence_phone=SIL oov=skip` carries settings.
-        settings: replace those of the file.
+        silence_phone and what follows: replace the file's settings; None is what the file says, or else the default.
         Raises LexiconError with file:line for every line that cannot be used.
         """
         entries, places, found = parse_lexicon(Path(path), _default_settings())
-        found.update(settings)
+        found.update(
+            given(
+                silence_phone=silence_phone,
+                silence_prob=silence_prob,
+                oov=oov,
+                unk=unk,
+                position_dependent=position_dependent,
+            )
+        )
         check_entries(entries, places, str(found.get("silence_phone", "SIL")))
         try:
             return cls(tuple(entries), **found)
