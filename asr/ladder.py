@@ -17,6 +17,7 @@ from typing import Any, Literal, cast
 
 import numpy as np
 
+from .brief import brief_repr
 from .errors import ConfigError, CorpusError, did_you_mean
 from .features.pipeline import FeaturePipeline
 from .features.table import FeatureTable
@@ -91,6 +92,8 @@ class Rung:
     alignments: dict[str, np.ndarray]
     failures: dict[str, str]
     log: list[PassRecord]
+
+    __repr__ = brief_repr
 
     @property
     def transitions(self) -> TransitionModel:

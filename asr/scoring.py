@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from .brief import brief_repr, many
 from .errors import CorpusError
 from .files import numbered_lines
 from .word_edges import CtmWord as CtmWord
@@ -41,6 +42,8 @@ class UtteranceScore:
     id: str
     total: int
     edits: tuple[tuple[str | None, str | None], ...]
+
+    __repr__ = brief_repr
 
     @property
     def errors(self) -> int:
@@ -75,6 +78,9 @@ class Score:
     utterances: tuple[UtteranceScore, ...]
     unit: Unit = "word"
     missing: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"<Score: {self}, {many(len(self.utterances), 'utterance')}>"
 
     @cached_property
     def total(self) -> int:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from .brief import many
 from .ctc.tokens import CtcTokens
 from .errors import CorpusError, GraphError, ModelError
 from .features.pipeline import FeaturePipeline
@@ -44,6 +45,10 @@ class Data:
     raw: FeatureTable
     speakers: Mapping[str, str]
     transcripts: Mapping[str, str]
+
+    def __repr__(self) -> str:
+        speakers = {self.speakers.get(key) for key in self.raw}
+        return f"<Data: {many(len(speakers), 'speaker')}, {repr(self.raw)[1:-1]}>"
 
     def select(self, ids: Iterable[str]) -> "Data":
         """The part with these utterances, in this order. Raises CorpusError if nothing is left."""
@@ -192,6 +197,9 @@ class DecodingResult:
 
     transcripts: dict[str, Transcript]
     rtf: float
+
+    def __repr__(self) -> str:
+        return f"<DecodingResult: {many(len(self.transcripts), 'transcript')}, rtf {self.rtf:.3g}>"
 
     @property
     def hypotheses(self) -> dict[str, str]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import _version
+from ..brief import many
 from ..errors import LanguageModelError, LexiconError, ModelError
 from ..files import kind_of, replacing
 from ..lang.entries import Entry, nfc, shortened
@@ -38,6 +39,9 @@ class G2p:
 
     model: NgramModel
     settings: Mapping[str, Any]
+
+    def __repr__(self) -> str:
+        return f"<G2p: {many(len(self.letters), 'letter')}, {repr(self.model)[1:-1]}>"
 
     @cached_property
     def _search(self) -> Search:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from ..brief import brief_repr
 from ..errors import ModelError
 from ..hmm.align import AlignOptions, align, equal_alignment, too_short_message
 from ..hmm.training_graph import TrainingGraphs, training_graphs
@@ -36,6 +37,8 @@ class Part:
     frames: np.ndarray
     offsets: np.ndarray
     graphs: TrainingGraphs
+
+    __repr__ = brief_repr
 
     def features(self) -> dict[str, np.ndarray]:
         """Utterance id -> float32 (n_frames, dim) view."""
@@ -68,6 +71,8 @@ class PassResult:
     transition_counts: np.ndarray
     failures: dict[str, str]
     retried: list[str]
+
+    __repr__ = brief_repr
 
 
 def make_parts(

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from ..brief import brief_repr
 from ..errors import LexiconError
 from ..files import kind_of, numbered_lines
 from ..options import known_names
@@ -32,6 +33,8 @@ class LookedUp(NamedTuple):
 
     entries: list[Entry]
     oov: dict[str, int]
+
+    __repr__ = brief_repr
 
 
 def cmudict_entries(path: str | os.PathLike | None = None, *, stress: bool = False) -> list[Entry]:

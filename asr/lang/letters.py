@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
+from ..brief import many
 from ..errors import LexiconError
 from ..files import numbered_lines, write_text
 from ..options import known_names
@@ -54,6 +55,9 @@ class LetterTable:
 
     spellings: Mapping[str, tuple[str, ...]]
     marks: Mapping[str, str]
+
+    def __repr__(self) -> str:
+        return f"<LetterTable: {many(len(self.spellings), 'spelling')}, {many(len(self.marks), 'mark')}>"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "spellings", {folded(s): tuple(map(nfc, u)) for s, u in self.spellings.items()})

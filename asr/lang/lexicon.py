@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
+from ..brief import many
 from ..errors import LexiconError
 from ..files import write_text
 from ..options import given, known_names
@@ -67,6 +68,11 @@ class Lexicon:
     oov: str = "error"
     unk: str = "<unk>"
     position_dependent: bool = False
+
+    def __repr__(self) -> str:
+        entries = many(len(self.entries), "pronunciation")
+        words, phones = many(self.n_words, "word"), many(self.n_phones, "phone")
+        return f"<Lexicon: {words}, {entries}, {phones}, oov={self.oov!r}>"
 
     def __post_init__(self) -> None:
         entries = tuple(Entry(nfc(word), tuple(phones), *probability) for word, phones, *probability in self.entries)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
+from ..brief import brief_repr
 from ..errors import LexiconError
 from ..files import kind_of
 from ..options import given, known_names
@@ -38,6 +39,8 @@ class BuiltLexicon:
     lexicon: Lexicon
     oov: dict[str, int]
     by_source: dict[str, dict[str, int]]
+
+    __repr__ = brief_repr
 
     def table(self) -> str:
         """All words that the first source does not have, as lines `word<TAB>count<TAB>source<TAB>phones`."""
