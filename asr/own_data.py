@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from .brief import brief_repr
 from .corpus.core import Corpus
 from .errors import AsrError, ConfigError, CorpusError
 from .features.pipeline import FeaturePipeline
@@ -74,6 +75,8 @@ class Plan:
     notes: tuple[str, ...]
     parts: Parts | None = None
     letters: LetterTable | None = None
+
+    __repr__ = brief_repr
 
     @property
     def vocabulary(self) -> Lexicon:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from . import lm
+from .brief import brief_repr
 from .ctc.tokens import CtcTokens
 from .errors import ConfigError, CorpusError
 from .graph.grammar import arpa_grammar
@@ -70,6 +71,8 @@ class Outcome:
     sizes: tuple[int, int]
     adapted: tuple[str, ...] = ()
     to_do: str = ""
+
+    __repr__ = brief_repr
 
     def table(self) -> str:
         """The errors as a table for a person."""

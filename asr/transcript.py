@@ -5,6 +5,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from .brief import many, short
+
 
 @dataclass(frozen=True)
 class TimedWord:
@@ -42,6 +44,13 @@ class Transcript:
     reached_final: bool = True
     alignment: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int32), repr=False, compare=False)
     transform: str = ""
+
+    def __repr__(self) -> str:
+        if not self.words:
+            return f"<Transcript: {short(self.text)!r}>"
+        n_words, times = many(len(self.words), "word"), f"{self.words[0].start:.2f} to {self.words[-1].end:.2f} s"
+        unfinished = "" if self.reached_final else ", no sentence end was reached"
+        return f"<Transcript: {short(self.text)!r}, {n_words}, {times}{unfinished}>"
 
 
 def shifted(transcript: Transcript, seconds: float) -> Transcript:

@@ -12,6 +12,7 @@ from ..errors import ConfigError, ModelError, did_you_mean
 from ..options import field_names, with_keywords
 from .affine import affine
 from .deltas import delta, splice
+from .descriptions import in_words
 from .frames import Framing
 from .front_ends import FRONT_ENDS
 from .given import Given, GivenStream, as_features
@@ -91,6 +92,9 @@ class FeaturePipeline:
         except (ValueError, TypeError, ModelError) as error:
             at = "of given features" if self.given else f"at {self.sample_rate} Hz"
             raise ConfigError(f"feature pipeline {at}: {error}") from error
+
+    def __repr__(self) -> str:
+        return f"<FeaturePipeline: {in_words(self)}>"
 
     @property
     def given(self) -> Given | None:
