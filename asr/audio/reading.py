@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..brief import brief_repr
 from ..errors import AudioError
 from . import foreign
 from .part import Part
@@ -24,6 +25,8 @@ class Audio(NamedTuple):
 
     samples: np.ndarray
     rate: int
+
+    __repr__ = brief_repr
 
 
 class AudioInfo(NamedTuple):

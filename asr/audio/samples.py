@@ -87,7 +87,9 @@ def check_samples(array: Any, *, channel: str | int = "mix", where: str = "sampl
     mono = mixer(samples if samples.ndim == 2 else samples[:, None])
     mixer.finish()
     if not np.isfinite(mono).all():
-        raise AudioError(f"{where}: {np.count_nonzero(~np.isfinite(mono))} of {len(mono)} samples are NaN or infinite")
+        bad = np.flatnonzero(~np.isfinite(mono))
+        first = f"the first is sample {bad[0]}"
+        raise AudioError(f"{where}: {len(bad)} of {len(mono)} samples are NaN or infinite, {first}")
     if (loudest := peak(mono)) > LOUDEST:
         raise AudioError(f"{where}: floats up to {loudest:g}; need [-1, 1]: divide by the full scale, or pass int16")
     return mono
