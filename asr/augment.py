@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .brief import brief_repr
+
 _WINDOW_MS = 16.0  # of the frames whose spectra make a noise floor; short enough to fit between two sounds
 _QUIETEST = 0.1  # part of the frames taken for the floor
 
@@ -18,6 +20,8 @@ class Joined(NamedTuple):
 
     samples: np.ndarray
     edges: list[tuple[int, int]]
+
+    __repr__ = brief_repr
 
 
 def change_speed(samples: np.ndarray, rate: int, factor: float) -> np.ndarray:

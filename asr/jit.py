@@ -1,9 +1,17 @@
 """How numba is used everywhere: one explicit signature a kernel, compiled code cached on disk where possible."""
 
+import contextlib
+import functools
+import hashlib
+import io
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
 
 log = logging.getLogger(__name__)
+
+_CHECKSUM_BYTES = hashlib.sha256().digest_size
 
 
 def kernel(signature: str) -> Callable[[Callable], Callable]:
@@ -14,21 +22,63 @@ def kernel(signature: str) -> Callable[[Callable], Callable]:
 
     The code is cached where NUMBA_CACHE_DIR says, beside the source or in the user's cache folder, so that only the
     first run of a new installation compiles. Without any writable place (read-only installation, no home folder), on a
-    full disk or with a damaged cache it is compiled anew in each process; results are the same.
+    full disk or with a damaged cache it is compiled anew; results are the same.
     """
     import numba
 
     def compile_kernel(function: Callable) -> Callable:
         try:
-            return numba.njit(signature, cache=True, nogil=True, error_model="numpy")(function)
+            compiled = numba.njit(cache=True, nogil=True, error_model="numpy")(function)
+            compiled._cache._cache_file.__class__ = _checked_cache_file()
+            compiled.compile(signature)
+            compiled.disable_compile()
+            return compiled
         except Exception as error:
-            # A cache can be missing, full or damaged in many ways; what is wrong with the function itself, and not with
-            # its cache, is raised again by the next line.
+            # A cache can be missing or full in many ways; what is wrong with the function itself, and not with its
+            # cache, is raised again by the next line.
             compiled = numba.njit(signature, nogil=True, error_model="numpy")(function)
             log.info("%s: compiled without a cache: %s", function.__name__, error)
             return compiled
 
     return compile_kernel
+
+
+@functools.cache
+def _checked_cache_file() -> type:
+    """numba's files of compiled code, each with a checksum at its end.
+
+    numba runs whatever the files hold: a flipped bit would be another program. A file whose checksum is wrong counts as
+    none, and is written anew.
+    """
+    from numba.core.caching import IndexDataCacheFile
+
+    class CheckedCacheFile(IndexDataCacheFile):
+        def _load_index(self) -> Any:
+            return super()._load_index() if self._is_whole(self._index_path) else {}
+
+        def _load_data(self, name: str) -> Any:
+            if not self._is_whole(self._data_path(name)):
+                raise OSError  # numba takes it for a file that is not there any more
+            return super()._load_data(name)  # pickle stops before the checksum
+
+        @contextlib.contextmanager
+        def _open_for_write(self, path: str) -> Iterator[BinaryIO]:
+            with super()._open_for_write(path) as file:
+                yield (content := io.BytesIO())
+                file.write(content.getvalue() + self._checksum(content.getvalue()))
+
+        def _is_whole(self, path: str) -> bool:
+            try:
+                raw = Path(path).read_bytes()
+            except FileNotFoundError:
+                return False
+            return raw[-_CHECKSUM_BYTES:] == self._checksum(raw[:-_CHECKSUM_BYTES])
+
+        def _checksum(self, content: bytes) -> bytes:
+            # With the source's stamp, as a process that is killed may leave a new index with code of older sources.
+            return hashlib.sha256(repr(self._source_stamp).encode() + content).digest()
+
+    return CheckedCacheFile
 
 
 def subkernel(function: Callable) -> Callable:

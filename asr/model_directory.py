@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ._version import __version__
+from .arrays import read_npz
 from .audio import RATES
 from .ctc.tokens import CtcTokens
 from .errors import AsrError, GraphError, ModelError
@@ -19,6 +19,7 @@ from .files import kind_of, sha256
 from .hmm.topology import Topology
 from .hmm.transitions import TransitionModel
 from .hmm.tree import ContextDependency, tree_from_json
+from .lang.letters import LetterTable
 from .lang.lexicon import Lexicon
 from .lang.symbols import SymbolTable
 from .network_directory import ONNX_FILE, TORCH_FILE, NetworkModel, check_runnable, read_network, write_network
@@ -36,11 +37,20 @@ _KINDS = (KIND, ADAPTED_KIND, NETWORK_KIND, ADAPTED_NETWORK_KIND, CTC_KIND)
 _ADAPTED = {ADAPTED_KIND: ("aligner.npz",), ADAPTED_NETWORK_KIND: ("aligner.npz", "adapter.npz")}
 # How graphs and alignments are made here, in Kaldi's words.
 CONVENTIONS = {"reorder": True, "transition_scale": 1.0, "self_loop_scale": 0.1}
+_LETTERS = "letters.tsv"
 _HMM_FILES = ("transitions.npz", "tree.json")
 _NEEDED = ("phones.txt", "words.txt", "lexicon.tsv", "transitions.npz", "tree.json", "transforms.npz", "am.npz")
 # Larger files are checked by size alone, and larger graphs by the decoder: reading a gigabyte takes its time.
 _HASHED_BYTES = 64 << 20
 _COPY_AGAIN = "copy the whole model directory again"
+
+
+def kind_of_model(model: "Model") -> str:
+    """What model.json calls it."""
+    if isinstance(model.transitions, CtcTokens):
+        return CTC_KIND
+    kinds = (NETWORK_KIND, ADAPTED_NETWORK_KIND) if isinstance(model.acoustic, NetworkModel) else (KIND, ADAPTED_KIND)
+    return kinds[model.aligner is not None]
 
 
 def write_parts(model: "Model", directory: Path) -> dict[str, Any]:
@@ -62,11 +72,12 @@ def write_parts(model: "Model", directory: Path) -> dict[str, Any]:
             _save_arrays(directory / name, gmms.arrays())
     if model.graph is not None:
         model.graph.write(directory / "HCLG.fst")
+    if model.letters is not None:
+        model.letters.save(directory / _LETTERS)
     (directory / "README.md").write_text(model.card or "No card was written for this model.\n", encoding="utf-8")
-    kinds = (NETWORK_KIND, ADAPTED_NETWORK_KIND) if network else (KIND, ADAPTED_KIND)
     return {
         "format": FORMAT,
-        "kind": CTC_KIND if is_ctc else kinds[model.aligner is not None],
+        "kind": kind_of_model(model),
         "sample_rate": model.sample_rate,
         "streaming": model.streaming,
         "features": model.features.to_json(),
@@ -121,9 +132,14 @@ def read_directory(directory: Path) -> dict[str, Any]:
             gmms = adapter = _read_gmms(directory / "adapter.npz", features.dim, n_pdfs)
     if is_adapted:
         aligner = _read_aligner(directory / "aligner.npz", gmms)
+    letters = None
+    if _LETTERS in description["files"]:
+        with _reading(directory / _LETTERS):
+            letters = LetterTable.load(directory / _LETTERS)
     return {
         "features": features,
         "lexicon": lexicon,
+        "letters": letters,
         "transitions": transitions,
         "tree": tree,
         "acoustic": acoustic,
@@ -149,15 +165,9 @@ def _write_hmms(directory: Path, transitions: TransitionModel, tree: ContextDepe
 
 def load_arrays(path: Path) -> dict[str, np.ndarray]:
     """The arrays of an npz file that numpy.savez wrote. Objects are refused, and sizes that the file cannot hold."""
-    if not zipfile.is_zipfile(path):
-        raise ModelError(f"{path}: not an npz file; {_COPY_AGAIN}")
-    with zipfile.ZipFile(path) as archive:
-        if sum(member.file_size for member in archive.infolist()) > path.stat().st_size:
-            raise ModelError(f"{path}: is compressed; write it with numpy.savez")
-    with np.load(path, allow_pickle=False) as archive:
-        arrays = dict(archive)
+    arrays = read_npz(path, error=ModelError)
     for name, array in arrays.items():
-        if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiU":
+        if array.dtype.kind not in "fiU":
             raise ModelError(f"{path}: {name!r} is no array of numbers; {_COPY_AGAIN}")
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             raise ModelError(f"{path}: {name!r} has values that are not finite; {_COPY_AGAIN}")

@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from .brief import many
 from .errors import ModelError
 from .network_directory import ONNX_FILE, check_input, likelihoods
+from .onnx_file import check_onnx
 
-# How a protocol buffer writes the key of a tensor's data that lies in another file.
-_ELSEWHERE = b"\x0a\x08location\x12"
+_MOST_SUBSAMPLING = 1000
 
 
 class OnnxAcoustic:
@@ -19,7 +20,7 @@ class OnnxAcoustic:
 
     content: the ONNX file's. networks: what it was made from, see NetworkAcoustic.description.
     log_priors: float32 (n_pdfs,), or None; prior_scale: factor on them. See NetworkAcoustic.
-    Raises ModelError where the file is no such network, or wants data of other files.
+    Raises ModelError where the file is no such network, has loops, or wants data of other files.
 
     The network takes "features", float32 (1, n_frames, dim), and gives "scores", float32 (1, out_frames, n_pdfs).
     """
@@ -33,11 +34,10 @@ class OnnxAcoustic:
         log_priors: np.ndarray | None = None,
         prior_scale: float = 1.0,
     ) -> None:
-        if _ELSEWHERE in content:
-            raise ModelError(f"{ONNX_FILE} wants data of other files; export it again")
+        check_onnx(content, ONNX_FILE)
         self.content, self.log_priors, self.prior_scale = content, log_priors, float(prior_scale)
         self.networks = [dict(network) for network in networks]
-        self.subsampling = max((int(network.get("subsampling", 1)) for network in self.networks), default=1)
+        self.subsampling = max((_subsampling(network) for network in self.networks), default=1)
         self._session = _session(content)
         shapes = {
             (end.name, end.type): end.shape for end in (*self._session.get_inputs(), *self._session.get_outputs())
@@ -48,6 +48,10 @@ class OnnxAcoustic:
                 f"{ONNX_FILE} has the inputs and outputs {shapes}; need features and scores, 3-dimensional"
             )
         self.dim, self.n_pdfs = (int(shape[2]) for shape in ends if shape)
+
+    def __repr__(self) -> str:
+        size = f"ONNX of {len(self.content) / 1e6:.1f} MB"
+        return f"<{size}: {self.dim} values in, {many(self.n_pdfs, 'pdf')} out>"
 
     def log_likelihoods(self, features: np.ndarray, pdfs: np.ndarray | None = None) -> np.ndarray:
         """float32 (ceil(n_frames / subsampling), n_pdfs) natural-log scores of one utterance, whole.
@@ -79,6 +83,14 @@ class OnnxAcoustic:
     def description(self) -> list[dict[str, Any]]:
         """What the network was made from."""
         return self.networks
+
+
+def _subsampling(network: Mapping[str, Any]) -> int:
+    """Frames to one row of output. Raises ModelError for what cannot be that."""
+    value = network.get("subsampling", 1)
+    if type(value) is not int or not 1 <= value <= _MOST_SUBSAMPLING:
+        raise ModelError(f"subsampling is {value!r}; need a whole number from 1 to {_MOST_SUBSAMPLING}")
+    return value
 
 
 def _session(content: bytes) -> Any:

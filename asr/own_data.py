@@ -11,14 +11,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from .brief import brief_repr
 from .corpus.core import Corpus
-from .errors import AsrError, ConfigError, CorpusError, GraphError
+from .errors import AsrError, ConfigError, CorpusError
 from .features.pipeline import FeaturePipeline
 from .gmm.coverage import counted
 from .ladder import STAGES, check_stages
 from .lang.letters import LetterTable
 from .lang.lexicon import Lexicon
-from .lang.sources import LETTERS, BuiltLexicon, build_lexicon
+from .lang.sources import LETTERS, BuiltLexicon, build_lexicon, check_sources
 from .lang.subwords import JOIN, Parts, frequent_words, take_apart, vowels_of
 from .lm.text import read_sentences
 from .nn import require_torch
@@ -33,6 +34,12 @@ CTC = "ctc"
 
 MFCC = {"kind": "mfcc", "options": {"use_energy": False}}
 FILTERS = {"kind": "fbank", "options": {"num_mel_bins": 40}}
+
+NO_GRAPH = (
+    "pynini is not installed here (it has wheels for Linux x86-64 alone): the model will align, but it will have no "
+    "decoding graph to transcribe with, and no error rates; take OUT to a machine with pynini for them (asr graph)"
+)
+"""What is said at the start where no decoding graph can be built."""
 
 FEWEST = 10  # utterances of a corpus that is split in two
 MOST_HELD_OUT = 300  # utterances, unless more are asked for
@@ -53,6 +60,7 @@ class Plan:
     notes: what a person should know, a line each.
     parts: of an open vocabulary, the rare words in their parts, and how all parts are said; None: only the lexicon's
         words can come out.
+    letters: how words are spelled, where letters are among the sources of the lexicon.
     """
 
     train: Corpus
@@ -66,6 +74,9 @@ class Plan:
     order: int
     notes: tuple[str, ...]
     parts: Parts | None = None
+    letters: LetterTable | None = None
+
+    __repr__ = brief_repr
 
     @property
     def vocabulary(self) -> Lexicon:
@@ -102,11 +113,7 @@ def planned(
     else:
         check_stages(stages)
     _check_vocabulary(vocabulary, sources)
-    if not has_pynini():
-        raise GraphError(
-            "a decoding graph is built with pynini, which is not installed (pip install pynini; it has wheels for "
-            "Linux x86-64 alone); models that are ready transcribe without it"
-        )
+    check_sources(sources)
     spoken = [u for u in corpus if u.text]
     if not spoken:
         raise CorpusError("no recording of the corpus has a transcript; put X.txt beside X.wav, or see --text-suffix")
@@ -127,10 +134,12 @@ def planned(
             f"{len(unheard)} words of {text} are left out: they have letters or phones that nobody says in the "
             f"training part: {_few(unheard)}"
         )
+    if not has_pynini():
+        notes.append(NO_GRAPH)
     order = order or (3 if parts is None else 4)
     plan = Plan(
         train, kept, by_speaker, lexicon, oov, tuple(sentences), _pipeline(corpus, stages), tuple(stages), order,
-        tuple(notes), parts,
+        tuple(notes), parts, _letters(lexicon, sources),
     )  # fmt: skip
     logger.info("planned: %s", "; ".join(notes))
     return plan
@@ -273,11 +282,19 @@ def _parts(lexicon: Lexicon, said: Sequence[str], source: str) -> Parts:
         raise CorpusError(
             f"{JOIN!r} at the end of words is the sign where parts join; write them without: {_few(signs)}"
         )
-    _, is_table, path = source.partition(":")
-    table = LetterTable.load(path) if is_table else None
+    table = _letters(lexicon, [source]) if ":" in source else None
     found = take_apart(lexicon, table, vowels_of({word for line in said for word in line.split()}))
     frequent = frequent_words(said, FEWEST_WHOLE)
     return found._replace(words={word: text for word, text in found.words.items() if word not in frequent})
+
+
+def _letters(lexicon: Lexicon, sources: Sequence[str]) -> LetterTable | None:
+    """How words are spelled, if some are: the table that was given, or else the letters of the words."""
+    source = next((s for s in sources if s.partition(":")[0] == LETTERS), None)
+    if source is None:
+        return None
+    _, is_table, path = source.partition(":")
+    return LetterTable.load(path) if is_table else LetterTable.of(entry.word for entry in lexicon.entries)
 
 
 def _counted(words: dict[str, int]) -> str:

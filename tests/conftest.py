@@ -59,3 +59,38 @@ def digits_model():
     import asr
 
     return asr.load("digits")
+
+
+@pytest.fixture
+def killed_everywhere():
+    """A function (act, check): `act` runs in processes that die before the first, the second, ... thing they do with
+    files, as from kill -9, and `check` after each; returns how many died. The last one comes to its end.
+    """
+    if not hasattr(os, "fork"):
+        pytest.skip("no processes that begin where this one is")
+    import ctypes  # noqa: F401 - here, so that no child dies while importing it
+
+    def run(act, check) -> int:
+        for number in range(1, 10_000):
+            child = os.fork()
+            if child == 0:
+                left = [number]
+
+                def count(event, arguments, left=left):
+                    if event == "open" or event.startswith(("os.", "shutil.", "tempfile.", "ctypes.dlsym")):
+                        left[0] -= 1
+                        if left[0] == 0:
+                            os._exit(9)
+
+                sys.addaudithook(count)
+                try:
+                    act()
+                finally:
+                    os._exit(0)
+            status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+            check()
+            if status == 0:
+                return number - 1
+        raise AssertionError("it never came to its end")
+
+    return run

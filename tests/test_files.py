@@ -1,14 +1,27 @@
 """Files written whole or not at all, lines with numbers, hashes, and options from keywords."""
 
+import contextlib
 import hashlib
 import os
+import stat
+import sys
 from dataclasses import FrozenInstanceError, dataclass
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asr.files import decoded_lines, kind_of, numbered_lines, replacing, sha256, write_text
+from asr.files import (
+    _remove_left_overs,
+    decoded_lines,
+    give_usual_mode,
+    is_stream,
+    kind_of,
+    numbered_lines,
+    replacing,
+    sha256,
+    write_text,
+)
 from asr.options import field_names, with_keywords
 
 
@@ -134,3 +147,116 @@ def test_half_a_character_of_utf16_costs_its_own_line_alone():
 def test_marks_at_the_start_of_any_line_are_dropped_and_others_are_not():
     assert list(decoded_lines("\ufeffa\n\ufeffb\ufeff\n".encode())) == [(1, "a"), (2, "b\ufeff")]
     assert list(decoded_lines(b"")) == list(decoded_lines(b"\xef\xbb\xbf")) == list(decoded_lines(b"\xff\xfe")) == []
+
+
+def streams(folder):
+    """A named pipe, and where the system lets us make one a device like /dev/null."""
+    os.mkfifo(folder / "pipe")
+    with contextlib.suppress(PermissionError):
+        os.mknod(folder / "null", 0o666 | stat.S_IFCHR, os.makedev(1, 3))
+    return [p for p in (folder / "pipe", folder / "null") if p.exists()]
+
+
+def test_pipes_and_devices_are_written_to_and_never_replaced(tmp_path):
+    for path in streams(tmp_path):
+        (tmp_path / "link").unlink(missing_ok=True)
+        (tmp_path / "link").symlink_to(path.name)
+        for place in (path, tmp_path / "link"):
+            reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+            write_text(place, "hello\n")
+            assert os.read(reader, 100) == (b"hello\n" if path.name == "pipe" else b"")
+            os.close(reader)
+            assert kind_of(path) == "other" and kind_of(place) == "other"
+        with pytest.raises(NotADirectoryError), replacing(path) as temporary:
+            temporary.mkdir()
+    assert {p.name for p in tmp_path.iterdir()} <= {"pipe", "null", "link"}
+
+
+def test_shared_memory_is_a_folder_like_any_other_and_standard_output_is_not():
+    assert [is_stream(p) for p in ("/dev/shm/x", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1", "/dev/null", "x")] == [
+        False,
+        True,
+        True,
+        True,
+        True,
+        False,
+    ]
+
+
+def test_names_that_can_be_no_file(tmp_path):
+    (tmp_path / "loop").symlink_to("loop")
+    for name in ("loop", "a\0b", "a" * 300, "file/x"):
+        (tmp_path / "file").touch()
+        with pytest.raises(OSError), replacing(tmp_path / name) as temporary:
+            temporary.touch()
+    write_text(tmp_path / ("é" * 120), "a name as long as there can be\n")
+    assert (tmp_path / "loop").is_symlink()
+    assert sorted(p.name[:4] for p in tmp_path.iterdir()) == ["file", "loop", "éééé"]
+
+
+def test_a_folder_of_other_files_is_not_replaced(tmp_path):
+    (tmp_path / "papers").mkdir()
+    (tmp_path / "papers" / "thesis.tex").touch()
+    complaint = pytest.raises(OSError, match=r"folder of other files, without model\.json")
+    with complaint, replacing(tmp_path / "papers", mark="model.json") as temporary:
+        temporary.mkdir()
+    assert (tmp_path / "papers" / "thesis.tex").exists()
+    (tmp_path / "papers" / "thesis.tex").rename(tmp_path / "papers" / "model.json")
+    with replacing(tmp_path / "papers", mark="model.json") as temporary:
+        temporary.mkdir()
+    assert not list((tmp_path / "papers").iterdir())
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux swaps folders at one go")
+def test_a_killed_process_leaves_the_old_or_the_new_folder_and_the_next_one_tidies_up(tmp_path, killed_everywhere):
+    target = tmp_path / "model"
+
+    def save(letter):
+        with replacing(target) as temporary:
+            temporary.mkdir()
+            for name in ("one", "two"):
+                (temporary / name).write_text(letter)
+
+    def check():
+        found.add(tuple((target / name).read_text() for name in ("one", "two")))
+
+    save("a")
+    found = set()
+    assert killed_everywhere(lambda: save("b"), check) > 5
+    assert found == {("a", "a"), ("b", "b")}
+    _remove_left_overs.cache_clear()
+    assert len(list(tmp_path.iterdir())) > 1
+    write_text(tmp_path / "other", "")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["model", "other"]
+
+
+def test_what_is_being_written_is_no_left_over(tmp_path):
+    with replacing(tmp_path / "slow") as temporary:
+        temporary.write_text("half")
+        _remove_left_overs.cache_clear()
+        write_text(tmp_path / "quick", "")
+        assert temporary.read_text() == "half"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["quick", "slow"]
+
+
+def test_without_swapping_a_new_folder_gets_its_place_later(tmp_path):
+    holder = tmp_path / ".model.writing-abcdefgh"
+    for name in (".previous", "model"):  # as it is between the two steps
+        (holder / name).mkdir(parents=True)
+        (holder / name / "which").write_text(name)
+    (tmp_path / ".model.settings").mkdir()  # somebody else's
+    _remove_left_overs.cache_clear()
+    write_text(tmp_path / "other", "")
+    assert (tmp_path / "model" / "which").read_text() == "model"
+    assert sorted(p.name for p in tmp_path.iterdir()) == [".model.settings", "model", "other"]
+
+
+def test_files_get_the_usual_mode(tmp_path):
+    (tmp_path / "file").touch(0o600)
+    old = os.umask(0o027)
+    try:
+        give_usual_mode(tmp_path / "file")
+    finally:
+        os.umask(old)
+    assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == 0o640
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from .common import model_names, refuse_inputs, writing
+from .common import check_model_out, model_names, refuse_inputs, writing
 from .usage import Command, Commands
 
 export = typer.Typer(cls=Commands, no_args_is_help=True, rich_markup_mode=None)
@@ -46,6 +46,7 @@ def onnx(
     from ..nn import require_torch
 
     refuse_inputs(out, [find_model(model)])
+    check_model_out(out)
     require_torch()
     from ..nn.export import LENGTHS, export_onnx
 

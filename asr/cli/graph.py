@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .common import complain, model_names, refuse_inputs, writing
+from .common import check_model_out, complain, model_names, refuse_inputs, writing
 
 if TYPE_CHECKING:
     from ..graph.budget import Step
@@ -24,7 +24,9 @@ def graph(
     ] = None,
     lexicon: Annotated[
         list[str] | None,
-        typer.Option("--lexicon", metavar="L", help="How words are said that MODEL lacks: letters, a file, cmudict."),
+        typer.Option(
+            "--lexicon", metavar="L", help="How words are said that MODEL lacks: letters, a file, cmudict, g2p:DIR."
+        ),
     ] = None,
     max_states: Annotated[
         int | None,
@@ -44,10 +46,14 @@ def graph(
     if (lm is None) == (words is None):
         raise typer.BadParameter("give either --lm A.arpa or --words W", param_hint="--lm")
     from ..graph.budget import Step
+    from ..lang.sources import check_sources
     from ..model import find_model, load
-    from ..regraph import listed_words, with_language_model, with_words
+    from ..regraph import listed_words, need_pynini, with_language_model, with_words, words_told
 
     refuse_inputs(out, [find_model(model)])
+    check_model_out(out)
+    need_pynini()  # what fails at once comes before models and language models are read, which can take minutes
+    check_sources(lexicon or [])
     trained, steps = load(model), list[Step]()
     compiling: dict[str, Any] = {"max_states": max_states, "told": steps.append}
     if lm is not None:
@@ -60,12 +66,14 @@ def graph(
         assert words is not None
         made, lost = with_words(trained, listed_words(words), lexicon or [], **compiling)
     if lost:
-        shown = ", ".join(lost[:8]) + (", ..." if len(lost) > 8 else "")
+        shown = "; ".join(f"{word} ({why})" for word, why in list(lost.items())[:8]) + (
+            "; ..." if len(lost) > 8 else ""
+        )
         complain(f"warning: words that the model cannot say are left out, {len(lost)}: {shown}")
     with writing(out):
         made.save(out)
     typer.echo(_table(steps), err=True)
-    typer.echo(f"{out}: {made.lexicon.n_words} words", err=True)
+    typer.echo(f"{out}: {words_told(made)} can be recognised", err=True)
 
 
 def _table(steps: "list[Step]") -> str:

@@ -59,6 +59,12 @@ def plot(
     text: Annotated[
         str | None, typer.Option("--text", metavar="WORDS", help="With --model: show where these words were said.")
     ] = None,
+    lexicon: Annotated[
+        str | None,
+        typer.Option(
+            "--lexicon", metavar="L", help="With --text: how words are said that MODEL lacks; cmudict, a file."
+        ),
+    ] = None,
     start: Annotated[float | None, typer.Option("--start", metavar="S", min=0.0, help="Seconds; from there.")] = None,
     end: Annotated[float | None, typer.Option("--end", metavar="S", min=0.0, help="Seconds; up to there.")] = None,
 ) -> None:
@@ -75,6 +81,8 @@ def plot(
         raise typer.BadParameter("give the picture to write, e.g. --out picture.png", param_hint="--out")
     if text is not None and model is None:
         raise typer.BadParameter("needs a --model that knows the words", param_hint="--text")
+    if lexicon is not None and text is None:
+        raise typer.BadParameter("is of no use without --text", param_hint="--lexicon")
     if set and features is Shown.none:
         raise typer.BadParameter("is of no use with --features none", param_hint="--set")
     from .. import audio
@@ -88,7 +96,7 @@ def plot(
         raise AsrError(f"{out}: is a folder; give --out the name of a file")
     samples, rate = audio.read(file, start=start, end=end)
     panel = _panel(samples, rate, features, options, file)
-    heard = _heard(model, samples, rate, text) if model is not None else None
+    heard = _heard(model, samples, rate, text, lexicon) if model is not None else None
     figure = draw_signal(
         samples,
         rate,
@@ -123,11 +131,11 @@ def _panel(samples: "np.ndarray", rate: int, kind: Shown, options: dict, file: P
     return Panel(_NAMES[kind.value], matrix, shift, begin, standardised=kind is not Shown.fbank)
 
 
-def _heard(name: str, samples: "np.ndarray", rate: int, text: str | None) -> "Transcript":
+def _heard(name: str, samples: "np.ndarray", rate: int, text: str | None, lexicon: str | None) -> "Transcript":
     from ..model import load
 
     model = load(name)
-    heard = model.transcribe(samples, rate) if text is None else model.align(samples, text, rate)
+    heard = model.transcribe(samples, rate) if text is None else model.align(samples, text, rate, lexicon=lexicon)
     if not heard.words:
         complain_of_input("warning: no words were recognised")
     return heard

@@ -17,6 +17,7 @@ from typing import BinaryIO
 
 import numpy as np
 
+from ..arrays import read_npy
 from ..errors import AsrError, CorpusError
 from ..files import kind_of, numbered_lines, replacing
 from .given import as_features
@@ -96,8 +97,12 @@ def read_scp(path: str | os.PathLike) -> Iterator[tuple[str, np.ndarray]]:
         yield name, matrix
 
 
-def scp_entries(path: str | os.PathLike) -> Iterator[tuple[str, str, "str | CorpusError"]]:
+def scp_entries(
+    path: str | os.PathLike, *, keep_commands: bool = False
+) -> Iterator[tuple[str, str, "str | CorpusError"]]:
     """Each line of a .scp file as (file:line, id, place), without opening what it lists.
+
+    keep_commands: give commands (`... |`) as they are, for a caller who may run them; else each is an error.
 
     A relative place is taken from the current folder, as Kaldi does, or else from the .scp's own. In a line that cannot
     be used, the place is the CorpusError that says why.
@@ -121,12 +126,15 @@ def scp_entries(path: str | os.PathLike) -> Iterator[tuple[str, str, "str | Corp
             message = f"id {name!r} was given before, in line {seen[name]}; remove one"
         elif not place:
             message = f"{name!r} has no place after its id; need `id file.ark:offset`"
-        elif is_command(place):
+        elif is_command(place) and not keep_commands:
             message = f"{name!r} is a command ({place!r}); commands are not run: write its output to a file"
         else:
             message = ""
         seen.setdefault(name, number)
-        yield where, name, CorpusError(f"{where}: {message}") if message else resolve(place, file.parent)
+        if message:
+            yield where, name, CorpusError(f"{where}: {message}")
+        else:
+            yield where, name, place if is_command(place) else resolve(place, file.parent)
 
 
 def place_file(place: str) -> Path:
@@ -150,7 +158,8 @@ def resolve(place: str, folder: Path) -> str:
 def write_archive(path: str | os.PathLike, pairs: Iterable[tuple[str, np.ndarray]]) -> int:
     """Write matrices with their ids as Kaldi's binary float archive, and its .scp beside it; how many there were.
 
-    Both files are written whole or not at all. The .scp has absolute paths, so it can be read from everywhere.
+    Both files are written whole or not at all. A .scp never lists what is not in its archive: while an older pair is
+    replaced, a moment has no .scp. It has absolute paths, so it can be read from everywhere.
 
     path: ends in .ark. pairs: id, and numbers (n_frames, dim); ids without white space, each once.
     Raises CorpusError for another path, id or matrix, or if there is none.
@@ -160,7 +169,8 @@ def write_archive(path: str | os.PathLike, pairs: Iterable[tuple[str, np.ndarray
     target = Path(path)
     _check_target(target)
     lines: dict[str, str] = {}
-    with replacing(target) as archive, replacing(target.with_suffix(".scp")) as listed:
+    list_file = target.with_suffix(".scp")
+    with replacing(list_file) as listed, replacing(target) as archive:
         with archive.open("wb") as stream:
             for name, matrix in pairs:
                 if not name or name.split() != [name] or name in lines:
@@ -173,6 +183,8 @@ def write_archive(path: str | os.PathLike, pairs: Iterable[tuple[str, np.ndarray
         if not lines:
             raise CorpusError(f"{target}: no matrices to write")
         listed.write_text("".join(lines.values()), encoding="utf-8", newline="\n")
+        if kind_of(list_file) == "file" and kind_of(target) in ("file", "missing"):
+            list_file.unlink()
     return len(lines)
 
 
@@ -201,8 +213,7 @@ def _read(stream: BinaryIO, path: str, offset: int) -> np.ndarray:
     head = stream.read(_HEAD)
     stream.seek(offset)
     if head.startswith(_NUMPY) and offset == 0:
-        # Mapped, so that a size that the file lacks takes no memory; then copied, so that the file is free.
-        return np.array(np.load(path, mmap_mode="r", allow_pickle=False))
+        return read_npy(path)
     if head.startswith(_BINARY):
         _check_header(head, size - offset)
         from kaldiio.matio import read_kaldi

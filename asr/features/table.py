@@ -3,10 +3,11 @@
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 
+from ..arrays import read_npz
+from ..brief import many
 from ..errors import CorpusError, did_you_mean
 from ..files import replacing
 
@@ -40,6 +41,10 @@ class FeatureTable:
         if len(self._index) != n:
             twice = next(key for i, key in enumerate(self.ids) if self._index[key] != i)
             raise CorpusError(f"utterance id {twice!r} is there twice; need each id once")
+
+    def __repr__(self) -> str:
+        frames = f"{many(len(self.frames), 'frame')} of {many(self.dim, 'value')}"
+        return f"<FeatureTable: {many(len(self), 'utterance')}, {frames}>"
 
     @classmethod
     def from_dict(cls, features: Mapping[str, np.ndarray]) -> "FeatureTable":
@@ -101,11 +106,13 @@ class FeatureTable:
         """Read what `save` wrote. Raises CorpusError for another or a damaged file."""
         if not Path(path).is_file():
             raise CorpusError(f"{path}: no such file")
+        arrays = read_npz(path, error=CorpusError)
+        if set(arrays) != {"ids", "frames", "offsets"} or arrays["ids"].dtype.kind != "U" or arrays["ids"].ndim != 1:
+            raise CorpusError(f"{path}: not a feature table; it has the arrays {', '.join(sorted(arrays))[:80]}")
         try:
-            with np.load(path, allow_pickle=False) as arrays:
-                return cls(arrays["ids"].tolist(), arrays["frames"], arrays["offsets"])
-        except (OSError, ValueError, KeyError, EOFError, AttributeError, TypeError, BadZipFile) as error:
-            raise CorpusError(f"{path}: not a feature table, or damaged ({error}); compute it again") from error
+            return cls(arrays["ids"].tolist(), arrays["frames"], arrays["offsets"])
+        except (CorpusError, ValueError, TypeError, OverflowError) as error:
+            raise CorpusError(f"{path}: not a feature table, or damaged ({error}); compute it again") from None
 
 
 def joined_tables(tables: Sequence[FeatureTable]) -> FeatureTable:

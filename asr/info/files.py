@@ -1,6 +1,5 @@
 """Facts of recordings, feature files, lexica, symbol tables and language models."""
 
-import os
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,14 +15,12 @@ _SHOWN = 10  # problems or names that are listed
 
 def audio_facts(path: Path) -> Facts:
     """Facts of a recording. Raises AsrError for a file that is none, naming what is known here."""
-    import soundfile
-
     from .. import audio
     from ..corpus.folder import AUDIO_SUFFIXES
 
     try:
         samples, rate = audio.read(path)
-        header = soundfile.info(os.fsencode(path) if os.name != "nt" else str(path))
+        header = audio.describe(path)
     except AsrError:
         if path.suffix.lower() in AUDIO_SUFFIXES:
             raise
@@ -36,9 +33,9 @@ def audio_facts(path: Path) -> Facts:
         "where": str(path),
         "seconds": round(len(samples) / rate, 4),
         "sample_rate": rate,
-        "channels": header.channels,
+        "channels": header.n_channels,
         "samples": len(samples),
-        "format": f"{header.format_info}, {header.subtype_info}",
+        "format": header.format,
         "peak_dbfs": _decibel(peak),
         "level_dbfs": _decibel(level),
         "offset": round(float(samples.mean()), 6),
@@ -150,10 +147,11 @@ def _begins_as_lexicon(path: Path) -> bool:
 
 def lexicon_facts(path: Path) -> Facts:
     """Facts of a lexicon. Raises LexiconError with what is wrong in it."""
-    from ..lang.lexicon import Lexicon
+    from ..lang.lexicon import Lexicon, file_format
 
     try:
         lexicon = Lexicon.load(path)
+        form, notes = file_format(path)
     except LexiconError as error:
         raise LexiconError(f"{error}; taken for a lexicon; known are {KINDS}") from None
     phones: Counter[str] = Counter(phone for entry in lexicon.entries for phone in entry.phones)
@@ -164,6 +162,7 @@ def lexicon_facts(path: Path) -> Facts:
     return {
         "what": "lexicon",
         "where": str(path),
+        "format": form,
         "words": lexicon.n_words,
         "pronunciations": len(lexicon.entries),
         "phones": lexicon.n_phones,
@@ -173,6 +172,7 @@ def lexicon_facts(path: Path) -> Facts:
         "silence_probability": lexicon.silence_prob,
         "unknown_words": lexicon.oov,
         "phone_counts": " ".join(f"{phone}:{n}" for phone, n in phones.most_common()),
+        "notes": notes,
     }
 
 

@@ -3,13 +3,15 @@
 import logging
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
+from ..brief import brief_repr
 from ..errors import LexiconError
 from ..files import kind_of
-from .dictionary import CMUDICT, look_up, read_dictionary
-from .entries import Entry
+from ..options import given, known_names
+from .dictionary import CMUDICT, find_cmudict, look_up, read_dictionary
+from .entries import Entry, nfc
 from .letters import LetterTable, Marks, spelled, word_counts
 from .lexicon import Lexicon
 
@@ -20,6 +22,7 @@ _log = logging.getLogger(__name__)
 
 LETTERS, G2P = "letters", "g2p"
 
+_NEED_SOURCE = f"need {LETTERS}, {LETTERS}:TABLE, {CMUDICT}, a lexicon file, {G2P}, or the folder of a G2P model"
 _SHOWN = 10  # words in a line of the log
 
 
@@ -37,6 +40,8 @@ class BuiltLexicon:
     oov: dict[str, int]
     by_source: dict[str, dict[str, int]]
 
+    __repr__ = brief_repr
+
     def table(self) -> str:
         """All words that the first source does not have, as lines `word<TAB>count<TAB>source<TAB>phones`."""
         lines = []
@@ -47,6 +52,7 @@ class BuiltLexicon:
         return "".join(lines)
 
 
+@known_names
 def build_lexicon(
     texts: Iterable[str],
     source: Any = LETTERS,
@@ -54,7 +60,11 @@ def build_lexicon(
     marks: Marks = "keep",
     stress: bool = False,
     n_best: int = 1,
-    **settings: Any,
+    silence_phone: str | None = None,
+    silence_prob: float | None = None,
+    oov: str | None = None,
+    unk: str | None = None,
+    position_dependent: bool | None = None,
 ) -> BuiltLexicon:
     """The lexicon of the words of some texts, each from the first source that has it.
 
@@ -66,13 +76,20 @@ def build_lexicon(
     marks: of letters: "keep" or "strip" what the table has as marks.
     stress: of cmudict: whether vowels keep their digits.
     n_best: of G2P: pronunciations of each word.
-    settings: of the `Lexicon`; they replace those of the first lexicon among the sources.
+    silence_phone and what follows: settings of the `Lexicon`; None is that of the first lexicon among the sources.
     Raises LexiconError for a source that is none, or cannot be read, and where no word has a pronunciation.
 
     >>> built = build_lexicon(["two words"], [Lexicon([("two", ("T", "UW"))]), "letters"])
     >>> [" ".join(entry.phones) for entry in built.lexicon.entries], built.by_source["letters"]
     (['T UW', 'w o r d s'], {'words': 1})
     """
+    settings = given(
+        silence_phone=silence_phone,
+        silence_prob=silence_prob,
+        oov=oov,
+        unk=unk,
+        position_dependent=position_dependent,
+    )
     counts = word_counts(word for text in texts for word in text.split())
     sources = list(source) if isinstance(source, Sequence) and not isinstance(source, str) else [source]
     if not sources:
@@ -81,20 +98,90 @@ def build_lexicon(
     said: dict[str, list[Entry]] = {}
     by_source: dict[str, dict[str, int]] = {}
     known: list[Entry] = []
-    oov = counts
+    unknown = counts
     for each in opened:
-        entries = each.entries(oov, known, marks, n_best)
+        entries = each.entries(unknown, known, marks, n_best)
         known += each.dictionary or ()
         for entry in entries:
             said.setdefault(entry.word, []).append(entry)
-        by_source.setdefault(each.name, {}).update({word: count for word, count in oov.items() if word in said})
-        oov = {word: count for word, count in oov.items() if word not in said}
-        _report(each.name, oov, counts)
+        by_source.setdefault(each.name, {}).update({word: count for word, count in unknown.items() if word in said})
+        unknown = {word: count for word, count in unknown.items() if word not in said}
+        _report(each.name, unknown, counts)
     if not said:
         raise LexiconError(f"no source has any of the {len(counts)} words of the texts")
     inherited, extra = _of_lexicon(opened, said)
     ordered = [entry for word in counts for entry in said.get(word, ())]
-    return BuiltLexicon(Lexicon((*ordered, *extra), **{**inherited, **settings}), oov, by_source)
+    return BuiltLexicon(Lexicon((*ordered, *extra), **{**inherited, **settings}), unknown, by_source)
+
+
+def check_sources(sources: Iterable[Any]) -> None:
+    """Raise LexiconError for a source that cannot be there; at once, for the start of work that takes minutes."""
+    for source in sources:
+        if source == CMUDICT:
+            find_cmudict()
+        elif isinstance(source, (str, os.PathLike)):
+            _check_name(os.fspath(source))
+
+
+def _check_name(name: str) -> None:
+    """Raise LexiconError unless something of the name is there."""
+    bare = name.partition(":")[2] if name.startswith((f"{LETTERS}:", f"{G2P}:")) else name
+    if name not in (LETTERS, G2P) and kind_of(bare) not in ("file", "folder"):
+        raise LexiconError(f"{name!r} is no source of pronunciations; {_NEED_SOURCE}")
+
+
+def extended(
+    lexicon: Lexicon, words: Iterable[str], sources: Sequence[Any] = (), letters: LetterTable | None = None
+) -> tuple[Lexicon, dict[str, str]]:
+    """The lexicon of a trained model with more words of the same phones; and why it still lacks some of them.
+
+    Phones keep their ids, so trees and transitions of the old lexicon are those of the new one.
+
+    sources: of pronunciations, see `build_lexicon`; none: the letters, if they are known.
+    letters: how the model's own words are spelled; what "letters" among the sources stands for.
+
+    >>> known = Lexicon([("cab", tuple("cab"))])
+    >>> longer, lost = extended(known, ["bac", "bad"], ["letters"])
+    >>> longer.entries[1].phones, lost
+    (('b', 'a', 'c'), {'bad': "the model has no 'd'"})
+    """
+    new = [word for word in dict.fromkeys(map(nfc, words)) if word not in lexicon]
+    asked = [letters if source == LETTERS and letters is not None else source for source in sources]
+    if not asked and letters is not None:
+        asked = [letters]
+    if not new or not asked:
+        return lexicon, dict.fromkeys(new, "it has no pronunciation in the model")
+    by_word: dict[str, list[Entry]] = {}
+    for entry in _entries_of(new, asked):
+        by_word.setdefault(entry.word, []).append(entry)
+    known = {phone for entry in lexicon.entries for phone in entry.phones}
+    sayable = {word: [e for e in by_word.get(word, ()) if known.issuperset(e.phones)] for word in new}
+    found = [entry for entries in sayable.values() for entry in entries]
+    longer = replace(lexicon, entries=(*lexicon.entries, *found)) if found else lexicon
+    return longer, {w: _why_not(w, by_word.get(w, ()), known, letters) for w in new if not sayable[w]}
+
+
+def _entries_of(words: Sequence[str], sources: Sequence[Any]) -> Sequence[Entry]:
+    """What some sources say of some words, which may be nothing."""
+    if len(sources) == 1 and isinstance(sources[0], LetterTable):
+        return spelled(words, sources[0])[0]
+    try:
+        return build_lexicon([" ".join(words)], sources).lexicon.entries
+    except LexiconError as error:
+        if "no source has any" not in str(error):
+            raise
+        return ()
+
+
+def _why_not(word: str, entries: Sequence[Entry], known: set[str], letters: LetterTable | None) -> str:
+    """Why a model cannot say a word. entries: those that were found, all with phones that it does not know."""
+    if entries:
+        strange = dict.fromkeys(phone for phone in entries[0].phones if phone not in known)
+        return f"the model has no {', '.join(map(repr, strange))}"
+    unknown = "" if letters is None else letters.spell(word)[1]
+    if unknown:
+        return f"the model has no {', '.join(map(repr, dict.fromkeys(unknown)))}"
+    return "no source of pronunciations has it"
 
 
 @dataclass(frozen=True)
@@ -130,10 +217,7 @@ class _Opened:
         if kind_of(name) == "file":
             lexicon = Lexicon.load(name)
             return cls(name, lexicon.entries, lexicon)
-        raise LexiconError(
-            f"{name!r} is no source of pronunciations; need {LETTERS}, {LETTERS}:TABLE, {CMUDICT}, a lexicon file, "
-            f"{G2P}, or the folder of a G2P model"
-        )
+        raise LexiconError(f"{name!r} is no source of pronunciations; {_NEED_SOURCE}")
 
     def entries(self, words: Mapping[str, int], known: Sequence[Entry], marks: Marks, n_best: int) -> list[Entry]:
         """What the source says of some words. known: entries of the dictionaries before, from which G2P may learn."""

@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from ..errors import ModelError
-from ..files import replacing, write_text
+from ..files import give_usual_mode, replacing, write_text
 from .optimization import Schedule
 
 _FORMAT = 1
@@ -50,6 +50,7 @@ def save_checkpoint(
     with replacing(path_stem.parent / name) as temporary:
         # Copies: safetensors refuses tensors that share memory, as tied weights do.
         save_file({k: v.detach().cpu().clone().contiguous() for k, v in everything.items()}, temporary)
+        give_usual_mode(temporary)
     content = {
         "format": _FORMAT,
         "tensors": name,

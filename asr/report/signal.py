@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ..brief import brief_repr
 from ..errors import AsrError, did_you_mean
 from ..files import replacing
 from .page import check_plotting
@@ -42,6 +43,8 @@ class Panel:
     start: float = 0.0
     standardised: bool = True
 
+    __repr__ = brief_repr
+
 
 @dataclass(frozen=True)
 class Pitch:
@@ -55,6 +58,8 @@ class Pitch:
     voicing: np.ndarray
     frame_shift: float
     start: float = 0.0
+
+    __repr__ = brief_repr
 
 
 Segments = Sequence[tuple[str, float, float]]  # label, start and end in s

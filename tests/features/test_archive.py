@@ -229,3 +229,19 @@ def test_archives_are_written_whole_or_not_at_all(tmp_path):
     with pytest.raises(CorpusError, match=r"x\.npy: holds values of type"):
         write_matrix(tmp_path / "x.npy", np.array([["a"]]))
     assert not (tmp_path / "x.npy").exists()
+
+
+def test_a_killed_process_never_leaves_a_list_of_another_archive(tmp_path, killed_everywhere):
+    path = tmp_path / "feats.ark"
+
+    def save(value):
+        write_archive(path, [("a", np.full((10 + value, 2), value, np.float32)), ("b", np.full((3, 2), value))])
+
+    def check():
+        if path.with_suffix(".scp").exists():
+            found.add(tuple(matrix.mean() for _, matrix in read_scp(path.with_suffix(".scp"))))
+
+    save(1)
+    found = set()
+    assert killed_everywhere(lambda: save(2), check) > 5
+    assert found == {(1, 1), (2, 2)}

@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from ...errors import ConfigError, ModelError
-from ...files import kind_of, replacing
+from ...files import give_usual_mode, kind_of, replacing
 from ...model import Model
 from ...recipe.config import from_table
 from ..acoustic import NetworkAcoustic
@@ -48,6 +48,7 @@ def save_decoder(decoder: AttentionDecoder, model: Model, path: str | os.PathLik
     }
     with replacing(file) as temporary:
         save_file(tensors, temporary, metadata={"decoder": json.dumps(content)})
+        give_usual_mode(temporary)
     return file
 
 
