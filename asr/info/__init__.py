@@ -27,7 +27,7 @@ def describe(place: str | os.PathLike, **folder: Any) -> Facts:
 
     place: a path, or the name of a shipped model. A folder with a model.json is a model, another one a corpus; files
         are told apart by their endings and first bytes.
-    folder: `speaker` and `text_suffix` of Corpus.from_folder, for a folder of recordings.
+    folder: `speaker`, `text_suffix` and `tier` of Corpus.from_folder, for a folder of recordings.
     Raises AsrError for what does not exist, is damaged, or of no kind that is known.
     """
     path = Path(place)
