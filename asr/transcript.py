@@ -1,10 +1,12 @@
 """What was recognised in a recording: words, phones and their times."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from .brief import many, short
+
+_STRETCHES = 2000  # of a recording, at most, that its outline is drawn from
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,8 @@ class Transcript:
     reached_final: False where the graph allows no end at the recording's end; the text is then the best so far.
     alignment: int32 (n_frames,) transition ids; of a model of CTC one label for each row of output.
     transform: of the speaker, where the model adapts: "full", "diagonal", "offset" or "identity".
+    seconds: length of the recording; 0 where it is not known.
+    outline: float32 (n, 2): the least and the greatest sample of n equal stretches of it, for pictures; n may be 0.
     """
 
     text: str
@@ -43,6 +47,8 @@ class Transcript:
     reached_final: bool = True
     alignment: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int32), repr=False, compare=False)
     transform: str = ""
+    seconds: float = field(default=0.0, compare=False)
+    outline: np.ndarray = field(default_factory=lambda: np.zeros((0, 2), np.float32), repr=False, compare=False)
 
     def __repr__(self) -> str:
         if not self.words:
@@ -50,3 +56,17 @@ class Transcript:
         n_words, times = many(len(self.words), "word"), f"{self.words[0].start:.2f} to {self.words[-1].end:.2f} s"
         unfinished = "" if self.reached_final else ", no sentence end was reached"
         return f"<Transcript: {short(self.text)!r}, {n_words}, {times}{unfinished}>"
+
+    def _repr_html_(self) -> str:
+        from .notebook import transcript_html
+
+        return transcript_html(self)
+
+    def of(self, samples: np.ndarray, rate: float) -> "Transcript":
+        """The transcript with the length and the outline of its recording.
+
+        samples: float32 (n_samples,), one or more; rate: Hz.
+        """
+        edges = np.linspace(0, len(samples), min(len(samples), _STRETCHES), endpoint=False).astype(np.int64)
+        least, greatest = np.minimum.reduceat(samples, edges), np.maximum.reduceat(samples, edges)
+        return replace(self, seconds=len(samples) / rate, outline=np.stack([least, greatest], axis=1))
