@@ -122,6 +122,11 @@ class Model:
         graph = "no graph" if self.graph is None else repr(self.graph)[1:-1]
         return f"<Model: {self.kind}, {lexicon}, {rate}, {repr(self.acoustic)[1:-1]}, {graph}>"
 
+    def _repr_html_(self) -> str:
+        from .notebook import model_html
+
+        return model_html(self)
+
     @property
     def hmms(self) -> tuple[TransitionModel, ContextDependency]:
         """The transitions and the tree of a model of HMMs. Raises ModelError for a model of CTC, which has neither."""
@@ -196,9 +201,8 @@ class Model:
         """
         samples = self.read(audio, rate)
         raw = self.features.front_end(samples)
-        if is_silent(samples):
-            return Transcript("")
-        return self._alone(raw)
+        found = Transcript("") if is_silent(samples) else self._alone(raw)
+        return found.of(samples, self.sample_rate)
 
     def stream(self, rate: int | None = None) -> "RecognitionStream":
         """For a signal that is still arriving, as from a microphone: feed it pieces, get the words so far.
@@ -289,7 +293,9 @@ class Model:
         Raises LexiconError that names the words for which there is no pronunciation, ModelError where no alignment is
         found.
         """
-        return self.align_features(self.features.front_end(self.read(audio, rate)), text, lexicon=lexicon)
+        samples = self.read(audio, rate)
+        found = self.align_features(self.features.front_end(samples), text, lexicon=lexicon)
+        return found.of(samples, self.sample_rate)
 
     def align_features(
         self, raw: np.ndarray, text: str, *, lexicon: "str | os.PathLike | Lexicon | None" = None
