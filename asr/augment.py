@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .audio import check_rate
+
 _WINDOW_MS = 16.0  # of the frames whose spectra make a noise floor; short enough to fit between two sounds
 _QUIETEST = 0.1  # part of the frames taken for the floor
 
@@ -35,6 +37,7 @@ def change_speed(samples: np.ndarray, rate: int, factor: float) -> np.ndarray:
     """
     if not 0.5 <= factor <= 2.0:
         raise ValueError(f"factor={factor}; need 0.5 to 2")
+    check_rate(rate)
     if factor == 1.0:
         return samples
     import soxr
