@@ -98,8 +98,9 @@ def estimate_lda(statistics: ClassStatistics, dim: int) -> np.ndarray:
 def _independent(covariance: np.ndarray, power: np.ndarray) -> np.ndarray:
     """The directions in which features vary more than rounding does: float64 (dim, n_directions), in columns.
 
-    covariance: float64 (dim, dim). power: float64 (dim,): mean squares of the features. Looked at after each feature is divided by its standard deviation: real ones have
-    5e-6 or more in each direction then (spliced cepstra with pitch 1e-5, of Mboshi), combinations of others 1e-14.
+    covariance: float64 (dim, dim). power: float64 (dim,): mean squares of the features.
+    Looked at after each feature is divided by its standard deviation: real ones have 5e-6 or more in each direction
+    then (spliced cepstra with pitch 1e-5, of Mboshi), combinations of others 1e-14.
     """
     varies = np.diag(covariance) > _ROUNDING * power
     scale = np.sqrt(np.where(varies, np.diag(covariance), np.inf))
