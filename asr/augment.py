@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .audio import check_rate
+from .brief import brief_repr
 
 _WINDOW_MS = 16.0  # of the frames whose spectra make a noise floor; short enough to fit between two sounds
 _QUIETEST = 0.1  # part of the frames taken for the floor
@@ -20,6 +21,8 @@ class Joined(NamedTuple):
 
     samples: np.ndarray
     edges: list[tuple[int, int]]
+
+    __repr__ = brief_repr
 
 
 def change_speed(samples: np.ndarray, rate: int, factor: float) -> np.ndarray:

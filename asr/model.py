@@ -20,14 +20,15 @@ from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from .brief import many
 from .ctc.tokens import CtcTokens
 from .errors import GraphError, LexiconError, ModelError, did_you_mean
-from .features.loudness import is_silent as is_silent
 from .features.pipeline import FeaturePipeline
+from .features.silence import is_silent
 from .files import kind_of, replacing, sha256
 from .hmm.transitions import PhoneSegment, TransitionModel
 from .hmm.tree import ContextDependency
@@ -36,7 +37,8 @@ from .lang.lexicon import Lexicon
 from .lang.sources import extended
 from .lang.subwords import whole_words
 from .lang.word_times import word_segments
-from .model_directory import read_directory, write_parts
+from .model_directory import kind_of_model, read_directory, write_parts
+from .options import given, known_names
 from .transcript import TimedPhone as TimedPhone
 from .transcript import TimedWord as TimedWord
 from .transcript import Transcript as Transcript
@@ -111,12 +113,23 @@ class Model:
     joiner: str = ""
     letters: LetterTable | None = None
 
+    def __repr__(self) -> str:
+        lexicon = f"{many(self.lexicon.n_words, 'word')}, {many(self.lexicon.n_phones, 'phone')}"
+        rate = f"{self.sample_rate} Hz" if self.sample_rate else "of given features"
+        graph = "no graph" if self.graph is None else repr(self.graph)[1:-1]
+        return f"<Model: {self.kind}, {lexicon}, {rate}, {repr(self.acoustic)[1:-1]}, {graph}>"
+
     @property
     def hmms(self) -> tuple[TransitionModel, ContextDependency]:
         """The transitions and the tree of a model of HMMs. Raises ModelError for a model of CTC, which has neither."""
         if isinstance(self.transitions, CtcTokens) or self.tree is None:
             raise ModelError("this is a model of CTC, which has no HMMs: nothing that needs them can be done")
         return self.transitions, self.tree
+
+    @property
+    def kind(self) -> str:
+        """What it is, as model.json has it: "gmm-hmm", "dnn-hmm", either with "-fmllr" behind it, or "ctc"."""
+        return kind_of_model(self)
 
     @property
     def sample_rate(self) -> int:
@@ -154,8 +167,19 @@ class Model:
             )
         return ViterbiDecoder(self.graph, self.transitions.pdf_of_id, SearchOptions(**asdict(self.decoding)))
 
-    def with_decoding(self, **changes: Any) -> "Model":
-        """The same model, searched with other scales or beams."""
+    @known_names
+    def with_decoding(
+        self,
+        *,
+        acoustic_scale: float | None = None,
+        insertion_penalty: float | None = None,
+        beam: float | None = None,
+        max_active: int | None = None,
+    ) -> "Model":
+        """The same model, searched with other scales or beams; None is what it has. See `DecodingOptions`."""
+        changes = given(
+            acoustic_scale=acoustic_scale, insertion_penalty=insertion_penalty, beam=beam, max_active=max_active
+        )
         return replace(self, decoding=replace(self.decoding, **changes))
 
     def transcribe(self, audio: str | os.PathLike | np.ndarray, rate: int | None = None) -> Transcript:

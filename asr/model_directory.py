@@ -45,6 +45,14 @@ _HASHED_BYTES = 64 << 20
 _COPY_AGAIN = "copy the whole model directory again"
 
 
+def kind_of_model(model: "Model") -> str:
+    """What model.json calls it."""
+    if isinstance(model.transitions, CtcTokens):
+        return CTC_KIND
+    kinds = (NETWORK_KIND, ADAPTED_NETWORK_KIND) if isinstance(model.acoustic, NetworkModel) else (KIND, ADAPTED_KIND)
+    return kinds[model.aligner is not None]
+
+
 def write_parts(model: "Model", directory: Path) -> dict[str, Any]:
     """Write a model's files into a folder; returns what model.json says of it, but for the files."""
     model.lexicon.phones.save(directory / "phones.txt")
@@ -67,10 +75,9 @@ def write_parts(model: "Model", directory: Path) -> dict[str, Any]:
     if model.letters is not None:
         model.letters.save(directory / _LETTERS)
     (directory / "README.md").write_text(model.card or "No card was written for this model.\n", encoding="utf-8")
-    kinds = (NETWORK_KIND, ADAPTED_NETWORK_KIND) if network else (KIND, ADAPTED_KIND)
     return {
         "format": FORMAT,
-        "kind": CTC_KIND if is_ctc else kinds[model.aligner is not None],
+        "kind": kind_of_model(model),
         "sample_rate": model.sample_rate,
         "streaming": model.streaming,
         "features": model.features.to_json(),

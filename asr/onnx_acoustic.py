@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from .brief import many
 from .errors import ModelError
 from .network_directory import ONNX_FILE, check_input, likelihoods
 from .onnx_file import check_onnx, count_parameters
@@ -47,6 +48,10 @@ class OnnxAcoustic:
                 f"{ONNX_FILE} has the inputs and outputs {shapes}; need features and scores, 3-dimensional"
             )
         self.dim, self.n_pdfs = (int(shape[2]) for shape in ends if shape)
+
+    def __repr__(self) -> str:
+        size = f"ONNX of {len(self.content) / 1e6:.1f} MB"
+        return f"<{size}: {self.dim} values in, {many(self.n_pdfs, 'pdf')} out>"
 
     def log_likelihoods(self, features: np.ndarray, pdfs: np.ndarray | None = None) -> np.ndarray:
         """float32 (ceil(n_frames / subsampling), n_pdfs) natural-log scores of one utterance, whole.

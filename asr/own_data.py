@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from .brief import brief_repr
 from .corpus.core import Corpus
 from .errors import AsrError, ConfigError, CorpusError
 from .features.pipeline import FeaturePipeline
@@ -18,7 +19,7 @@ from .gmm.coverage import counted
 from .ladder import STAGES, check_stages
 from .lang.letters import LetterTable
 from .lang.lexicon import Lexicon
-from .lang.sources import LETTERS, BuiltLexicon, build_lexicon
+from .lang.sources import LETTERS, BuiltLexicon, build_lexicon, check_sources
 from .lang.subwords import JOIN, Parts, frequent_words, take_apart, vowels_of
 from .lm.text import read_sentences
 from .nn import require_torch
@@ -75,6 +76,8 @@ class Plan:
     parts: Parts | None = None
     letters: LetterTable | None = None
 
+    __repr__ = brief_repr
+
     @property
     def vocabulary(self) -> Lexicon:
         """All that the language model knows: words, and parts of words where there are any."""
@@ -110,6 +113,7 @@ def planned(
     else:
         check_stages(stages)
     _check_vocabulary(vocabulary, sources)
+    check_sources(sources)
     spoken = [u for u in corpus if u.text]
     if not spoken:
         raise CorpusError("no recording of the corpus has a transcript; put X.txt beside X.wav, or see --text-suffix")

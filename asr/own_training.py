@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from . import lm
+from .brief import brief_repr
 from .ctc.tokens import CtcTokens
 from .errors import ConfigError, CorpusError
 from .graph.grammar import arpa_grammar
@@ -20,6 +21,7 @@ from .lang.subwords import JOIN, open_model, rewritten
 from .model import Model, Transcript, load
 from .nn.options import SpecAugmentOptions, TrainingOptions
 from .own_data import CTC, FILTERS, Plan
+from .own_evidence import gather_evidence
 from .recipe import Run
 from .recipe.networks import CtcPlan, make_network, present_gpus
 from .recipe.rungs import make_rung
@@ -70,6 +72,8 @@ class Outcome:
     adapted: tuple[str, ...] = ()
     to_do: str = ""
 
+    __repr__ = brief_repr
+
     def table(self) -> str:
         """The errors as a table for a person."""
         if not self.rows:
@@ -91,7 +95,7 @@ def train_recogniser(plan: Plan, out: Path, *, seed: int = 0, n_jobs: int = 1, d
     Raises AsrError where something cannot be trained.
     """
     gpus = gpus_of(device, plan.stages)
-    run = Run(out / "work", n_stages=1 + len(plan.stages) + 1 + 2 * has_pynini())
+    run = Run(out / "work", n_stages=len(plan.stages) + (5 if has_pynini() else 2))
     inputs = {"utterances": [*plan.train, *plan.held_out], "pipeline": plan.pipeline, "n_jobs": n_jobs}
     data = run.stage("features", extract_features, inputs)
     ids = _with_features(plan, data)
@@ -115,7 +119,10 @@ def train_recogniser(plan: Plan, out: Path, *, seed: int = 0, n_jobs: int = 1, d
     compiled = {"rung": last, "grammar": grammar, "lexicon": vocabulary, "letters": plan.letters}
     graph = run.stage("graph", make_graph, compiled | {"joiner": JOIN if plan.parts else ""})
     held_out = run.stage("held-out", score_held_out, {"data": data, "ids": ids["held"], "graph": graph})
-    return _finished(plan, out, held_out, last, hours, seed)
+    rungs = {stage: run.folders[stage] for stage in plan.stages}
+    seen = {"data": data, "ids": ids["train"], "held_out": ids["held"], "rungs": rungs, "tuned": held_out}
+    evidence = run.stage("evidence", gather_evidence, {**seen, "grammar": grammar})
+    return _finished(plan, out, held_out, evidence, rungs, hours, seed)
 
 
 def _with_features(plan: Plan, data: Path) -> dict[str, list[str]]:
@@ -304,7 +311,9 @@ def _say_hours(hours: float) -> None:
         logger.info("%.1f minutes of speech to train on", hours * 60)
 
 
-def _finished(plan: Plan, out: Path, tested: Path, rung: Path, hours: float, seed: int) -> Outcome:
+def _finished(
+    plan: Plan, out: Path, tested: Path, evidence: Path, rungs: Mapping[str, Path], hours: float, seed: int
+) -> Outcome:
     """The model with its card, the report, and what is to be told."""
     references, together, alone = (read_transcripts(tested / f"{n}.tsv") for n in ("references", "together", "alone"))
     heard = {"speaker's recordings together": together, "each recording alone": alone}
@@ -321,10 +330,10 @@ def _finished(plan: Plan, out: Path, tested: Path, rung: Path, hours: float, see
     told = tuple(f"{name}: {adapted[name]}" for name in heard if adapted[name])
     outcome = Outcome(out / "model", None, rates, n_words, n_characters, hours, sizes, told)
     replace(model, card=_card(plan, outcome)).save(outcome.model)
-    best = references, next(iter(heard.values()))
-    from .report.own import write_own_report
+    from .report.own import Left, write_own_report
 
-    return replace(outcome, report=write_own_report(plan, out, outcome, best, tested, rung, seed))
+    left = Left(references, next(iter(heard.values())), tested, evidence, rungs)
+    return replace(outcome, report=write_own_report(plan, out, outcome, left, seed))
 
 
 def _without_graph(plan: Plan, out: Path, rung: Path, grammar: Path, hours: float) -> Outcome:

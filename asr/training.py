@@ -9,10 +9,11 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from .brief import many
 from .ctc.tokens import CtcTokens
 from .errors import CorpusError, GraphError, ModelError
 from .features.pipeline import FeaturePipeline
@@ -44,6 +45,10 @@ class Data:
     raw: FeatureTable
     speakers: Mapping[str, str]
     transcripts: Mapping[str, str]
+
+    def __repr__(self) -> str:
+        speakers = {self.speakers.get(key) for key in self.raw}
+        return f"<Data: {many(len(speakers), 'speaker')}, {repr(self.raw)[1:-1]}>"
 
     def select(self, ids: Iterable[str]) -> "Data":
         """The part with these utterances, in this order. Raises CorpusError if nothing is left."""
@@ -193,14 +198,23 @@ class DecodingResult:
     transcripts: dict[str, Transcript]
     rtf: float
 
+    def __repr__(self) -> str:
+        return f"<DecodingResult: {many(len(self.transcripts), 'transcript')}, rtf {self.rtf:.3g}>"
+
     @property
     def hypotheses(self) -> dict[str, str]:
         """Utterance id -> recognised text."""
         return {i: t.text for i, t in self.transcripts.items()}
 
-    def score(self, references: Mapping[str, str], **options: str) -> Score:
+    def score(
+        self,
+        references: Mapping[str, str],
+        *,
+        unit: Unit = "word",
+        unknown_ids: Literal["error", "ignore"] = "error",
+    ) -> Score:
         """Errors against the references (asr.scoring.score)."""
-        return score(dict(references), self.hypotheses, **options)  # type: ignore[arg-type]
+        return score(dict(references), self.hypotheses, unit=unit, unknown_ids=unknown_ids)
 
 
 def decode_all(model: Model, data: Data) -> DecodingResult:

@@ -1,8 +1,11 @@
 """What was recognised in a recording: words, phones and their times."""
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
+
+from .brief import many, short
 
 
 @dataclass(frozen=True)
@@ -41,3 +44,43 @@ class Transcript:
     reached_final: bool = True
     alignment: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int32), repr=False, compare=False)
     transform: str = ""
+
+    def __repr__(self) -> str:
+        if not self.words:
+            return f"<Transcript: {short(self.text)!r}>"
+        n_words, times = many(len(self.words), "word"), f"{self.words[0].start:.2f} to {self.words[-1].end:.2f} s"
+        unfinished = "" if self.reached_final else ", no sentence end was reached"
+        return f"<Transcript: {short(self.text)!r}, {n_words}, {times}{unfinished}>"
+
+
+def shifted(transcript: Transcript, seconds: float) -> Transcript:
+    """The same, later by some seconds: a piece of a recording gets the recording's times."""
+    if not seconds:
+        return transcript
+
+    def later(time: float) -> float:
+        return round(time + seconds, 4)
+
+    return replace(
+        transcript,
+        words=tuple(replace(w, start=later(w.start), end=later(w.end)) for w in transcript.words),
+        phones=tuple(replace(p, start=later(p.start), end=later(p.end)) for p in transcript.phones),
+    )
+
+
+def joined(pieces: Sequence[Transcript]) -> Transcript:
+    """The transcript of a whole recording from those of its pieces, whose times are the recording's; one at least.
+
+    `reached_final` is that of the last piece, and so is `transform`; scores are summed.
+    """
+    if len(pieces) == 1:
+        return pieces[0]
+    return Transcript(
+        text=" ".join(piece.text for piece in pieces if piece.text),
+        words=tuple(word for piece in pieces for word in piece.words),
+        phones=tuple(phone for piece in pieces for phone in piece.phones),
+        score=sum(piece.score for piece in pieces),
+        reached_final=pieces[-1].reached_final,
+        alignment=np.concatenate([piece.alignment for piece in pieces]),
+        transform=pieces[-1].transform,
+    )

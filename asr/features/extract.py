@@ -11,14 +11,14 @@ from ..augment import change_speed
 from ..errors import AsrError, AudioError, CorpusError
 from ..processes import explained_workers
 from .archive import read_matrix
-from .loudness import is_silent
 from .pipeline import FeaturePipeline
+from .silence import is_silent
 from .table import FeatureTable
 
 if TYPE_CHECKING:
     from ..corpus import Utterance
 
-SILENT = "nothing can be heard in it: no sample is louder than -80 dB of full scale"
+SILENT = "all its samples are nearly equal: nothing was recorded"
 
 _BATCH = 32  # utterances that a worker gets at a time
 
@@ -118,7 +118,10 @@ def _features(
         return pipeline.raw(read_matrix(utterance.features), where=utterance.features)
     if utterance.audio is None:
         raise AudioError(f"utterance {utterance.id!r} has no audio file")
-    samples, _ = audio.read(utterance.audio, pipeline.sample_rate, start=utterance.start, end=utterance.end)
+    channel = "mix" if utterance.channel is None else utterance.channel
+    samples, _ = audio.read(
+        utterance.audio, pipeline.sample_rate, channel=channel, start=utterance.start, end=utterance.end
+    )
     if not allow_silence and is_silent(samples):
         raise AudioError(SILENT)
     try:

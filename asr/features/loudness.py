@@ -4,14 +4,6 @@ from collections.abc import Iterator
 
 import numpy as np
 
-# A recording whose samples stay this close to their middle (-80 dB of full scale) holds nothing to recognise.
-SILENCE_PEAK = 1e-4
-
-
-def is_silent(samples: np.ndarray) -> bool:
-    """Whether nothing in the samples reaches -80 dB of full scale; a constant offset is silence too."""
-    return len(samples) == 0 or float(np.max(samples) - np.min(samples)) / 2 < SILENCE_PEAK
-
 
 def loudness_threshold(loudness: np.ndarray) -> float:
     """The value that divides frames into quiet and loud ones, so that the two groups differ most from each other.

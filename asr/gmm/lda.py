@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..brief import brief_repr
 from ..errors import ModelError
 from .em import add_weighted
 
@@ -26,6 +27,8 @@ class ClassStatistics:
     counts: np.ndarray
     first: np.ndarray
     second: np.ndarray
+
+    __repr__ = brief_repr
 
     def __add__(self, other: "ClassStatistics") -> "ClassStatistics":
         return ClassStatistics(self.counts + other.counts, self.first + other.first, self.second + other.second)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from ..brief import brief_repr
 from ..errors import ModelError
 from ..hmm.align import AlignOptions, align, equal_alignment, too_short_message
 from ..hmm.training_graph import TrainingGraphs, training_graphs
@@ -38,6 +39,8 @@ class Part:
     offsets: np.ndarray
     graphs: TrainingGraphs
 
+    __repr__ = brief_repr
+
     def features(self) -> dict[str, np.ndarray]:
         """Utterance id -> float32 (n_frames, dim) view."""
         return {u: self.frames[a:b] for u, a, b in zip(self.ids, self.offsets[:-1], self.offsets[1:], strict=True)}
@@ -69,6 +72,8 @@ class PassResult:
     transition_counts: np.ndarray
     failures: dict[str, str]
     retried: list[str]
+
+    __repr__ = brief_repr
 
 
 def make_parts(

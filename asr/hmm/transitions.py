@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..brief import many
 from ..errors import ModelError
 from .topology import Topology
 from .tree import ContextDependency
@@ -50,6 +51,12 @@ class TransitionModel:
     destination_of_id: np.ndarray = field(init=False, repr=False)
     is_self_loop: np.ndarray = field(init=False, repr=False)
     is_final: np.ndarray = field(init=False, repr=False)
+
+    def __repr__(self) -> str:
+        phones = many(len(self.topology.phones), "phone")
+        return (
+            f"<TransitionModel: {phones}, {many(self.n_pdfs, 'pdf')}, {many(self.n_transition_ids, 'transition id')}>"
+        )
 
     def __post_init__(self) -> None:
         hmm_states = [self.topology.states(int(phone)) for phone in self.tuples[:, 0]]

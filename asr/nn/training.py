@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ..brief import brief_repr
 from ..errors import ModelError
 from .augmentation import draw_masks, mask
 from .batches import Batch, Cut, Examples
@@ -49,6 +50,8 @@ class TrainingResult:
     curves: list[Point]
     best_epoch: int
     best_loss: float
+
+    __repr__ = brief_repr
 
 
 @dataclass

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ...brief import brief_repr
 from ...ctc.check import least_frames
 from ...ctc.tokens import CtcTokens
 from ...errors import ConfigError, CorpusError
@@ -100,6 +101,8 @@ class Ready:
     examples: Examples
     held_out: Examples
     failures: dict[str, str]
+
+    __repr__ = brief_repr
 
 
 def prepare(
