@@ -26,7 +26,7 @@ import numpy as np
 
 from .brief import many
 from .ctc.tokens import CtcTokens
-from .errors import AudioError, GraphError, LexiconError, ModelError, did_you_mean
+from .errors import GraphError, LexiconError, ModelError, did_you_mean
 from .features.pipeline import FeaturePipeline
 from .features.silence import is_silent
 from .files import kind_of, replacing, sha256
@@ -241,8 +241,7 @@ class Model:
             return audio_room.read(audio, self.sample_rate).samples
         samples = audio_room.check_samples(audio)
         rate = self.sample_rate if rate is None else rate
-        if not audio_room.RATES[0] <= rate <= audio_room.RATES[1]:
-            raise AudioError(f"samples: rate={rate}; need {audio_room.RATES[0]} to {audio_room.RATES[1]} Hz")
+        audio_room.check_rate(rate)
         return audio_room.resample(samples, rate, self.sample_rate)
 
     def decode(self, features: np.ndarray) -> Transcript:

@@ -12,6 +12,7 @@ from . import Facts
 
 if TYPE_CHECKING:
     from ..graph.const_fst import Graph
+    from ..model import Model
 
 _CARD_LINES = 6  # of the model's card
 
@@ -40,7 +41,7 @@ def model_facts(path: Path) -> Facts:
         "gaussians": getattr(model.acoustic, "n_gauss", None),
         "network": _network(description),
         "subsampling": model.subsampling if model.subsampling > 1 else None,
-        "parameters": int(sum(a.size for a in model.acoustic.arrays().values() if a.dtype.kind == "f")),
+        "parameters": _n_parameters(model),
         "transition_ids": None if model.tree is None else model.transitions.n_transition_ids,
         "graph": None if model.graph is None else _graph(model.graph),
         "decoding": asdict(model.decoding),
@@ -52,6 +53,13 @@ def model_facts(path: Path) -> Facts:
     card = [line for line in model.card.splitlines() if line.strip()]
     facts["card"] = card[:_CARD_LINES]
     return facts
+
+
+def _n_parameters(model: "Model") -> int:
+    """How many numbers the acoustic model has learned; an ONNX file is one array of bytes, and is asked."""
+    known = getattr(model.acoustic, "n_parameters", None)
+    arrays = model.acoustic.arrays().values()
+    return int(sum(a.size for a in arrays if a.dtype.kind == "f") if known is None else known)
 
 
 def _network(description: dict[str, Any]) -> str | None:
