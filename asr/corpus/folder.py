@@ -16,6 +16,7 @@ from .lists import AUDIO_SUFFIXES, UNDECODABLE, Finder, check_audio, check_file,
 __all__ = ["AUDIO_SUFFIXES", "files_below", "read_folder", "recordings_among"]
 
 _FEATURES = ".npy"
+_TABLES = (".tsv", ".csv")
 Speaker = str | re.Pattern[str] | Callable[[Path], str] | None
 
 
@@ -51,7 +52,7 @@ def read_folder(
             continue
         utterances += [whole] if source is None else _transcribed(whole, source, tier, problems)
     if not utterances:
-        tables = [path for path in files if path.parent == directory and path.suffix.lower() in (".tsv", ".csv")]
+        tables = [path for path in files if path.parent == directory and path.suffix.lower() in _TABLES]
         problems[:0] = [Problem(str(path), "a table is not read with its folder; give its own name") for path in tables]
     if need_text:
         problems += _orphans({_stem(path) for path in main}, texts)
@@ -176,7 +177,9 @@ def other_transcripts(directory: Path, text_suffix: str = ".txt") -> list[str]:
     files = files_below(directory, [])
     others = _others(files, recordings_among(files), text_suffix)
     counts = Counter(path.suffix for paths in others.values() for path in paths)
-    return [
+    tables = [path.name for path in files if path.parent == directory and path.suffix.lower() in _TABLES]
+    told = [f"{name} is a table; if it holds the transcripts, give its own name" for name in tables]
+    return told + [
         f"{count} recordings have a file {suffix} beside them; --text-suffix {suffix} reads these as transcripts"
         for suffix, count in counts.most_common()
     ]
