@@ -24,6 +24,7 @@ class Case(str, Enum):
     """Which case letters get."""
 
     lower = "lower"
+    upper = "upper"
     keep = "keep"
 
 
@@ -60,7 +61,7 @@ def normalize(
     language: Annotated[
         str, typer.Option("--language", metavar="L", help="en, fr, tr ...: how numbers are read, and I is small.")
     ] = "",
-    case: Annotated[Case, typer.Option("--case", help="Small letters, or as they are.")] = Case.lower,
+    case: Annotated[Case, typer.Option("--case", help="Small letters, capitals, or as they are.")] = Case.lower,
     punctuation: Annotated[
         Signs, typer.Option("--punctuation", help="At the edges of words; it's and two-fold keep theirs.")
     ] = Signs.strip,

@@ -3,6 +3,7 @@
 import logging
 import math
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import NamedTuple
 from ..errors import CorpusError, did_you_mean
 
 logger = logging.getLogger(__name__)
+_RESERVED = re.compile(r"(?<!\S)(?:<eps>|#\d+|</?s>)(?!\S)")
 _SHOWN = 20  # problems listed in the message of a corpus of which nothing is left
 
 
@@ -25,6 +27,7 @@ class Utterance:
     start, end: seconds in the recording; None is its beginning or its end, and a start of 0 becomes None.
     features: where the whole utterance's feature matrix lies, `X.npy` or `X.ark:OFFSET` (asr.features.archive), or None
       where features are made of the audio.
+    channel: of the recording, from 0; None is the mean of all.
     Raises CorpusError for an impossible value.
     """
 
@@ -35,6 +38,7 @@ class Utterance:
     start: float | None = None
     end: float | None = None
     features: str | None = None
+    channel: int | None = None
 
     def __post_init__(self) -> None:
         for what, name in (("id", self.id), ("speaker", self.speaker)):
@@ -353,6 +357,18 @@ def is_name(name: object) -> bool:
         and "\0" not in name
         and "\ufeff" not in name
     )
+
+
+def reserved_word(text: str) -> str | None:
+    """A word of a transcript that stands for something else inside models (`<eps>`, `#1`, `<s>`), or None."""
+    found = _RESERVED.search(text)
+    return found[0] if found else None
+
+
+def check_words(text: str, name: str) -> None:
+    """Raise CorpusError for a transcript with a word that is reserved. name: of the utterance."""
+    if word := reserved_word(text):
+        raise CorpusError(f"the transcript of {name!r} holds {word!r}, which is reserved; write it in another way")
 
 
 def is_unicode(name: str) -> bool:

@@ -10,7 +10,7 @@ from pathlib import Path
 from ..errors import CorpusError
 from ..files import kind_of
 from .annotations import SUFFIXES, Part, parts_of
-from .core import Problem, Utterance, is_name
+from .core import Problem, Utterance, check_words, is_name
 from .lists import AUDIO_SUFFIXES, UNDECODABLE, Finder, check_audio, check_file, good_lines, nfc
 
 __all__ = ["AUDIO_SUFFIXES", "files_below", "read_folder", "recordings_among"]
@@ -205,12 +205,13 @@ def _transcribed(whole: Utterance, source: Path, tier: str | None, problems: lis
         return []
     if parts is None:
         text = _text(source, problems)
-        return [] if text is None else [replace(whole, text=text)]
-    if len(parts) == 1 and parts[0].start is None:
-        return [replace(whole, text=parts[0].text, speaker=parts[0].speaker or whole.speaker)]
+        parts = [] if text is None else [Part(None, None, text)]
     found, finder = [], Finder()
     for part in parts:
         try:
+            check_words(part.text, whole.id)
+            if part.start is None and len(parts) == 1:
+                return [replace(whole, text=part.text, speaker=part.speaker or whole.speaker)]
             found.append(_part(whole, part, finder, len(parts) > 1))
         except CorpusError as error:
             problems.append(Problem(str(source), str(error)))

@@ -8,7 +8,7 @@ from pathlib import Path
 from ..errors import CorpusError
 from ..files import write_text
 from ..tables import BAR, FILES, IDS, SPEAKERS, TEXTS, column, described, rows_of, separator_of
-from .core import Problem, Utterance, is_name
+from .core import Problem, Utterance, check_words, is_name
 from .lists import Finder, good_lines, nfc, overlaps
 
 COLUMNS = ("id", "audio", "text", "speaker", "start", "end", "features")
@@ -155,6 +155,8 @@ def _utterance(cells: dict[str, str], finder: Finder, need_text: bool) -> Uttera
         raise CorpusError(f"utterance {name!r} has no speaker; write one, or leave the column out")
     if need_text and not cells["text"]:
         raise CorpusError(f"the transcript of {name!r} is blank; write it, or remove the line")
+    if need_text:
+        check_words(cells["text"], name)
     start, end = (_seconds(cells.get(column, ""), column) for column in ("start", "end"))
     try:
         audio = finder.audio(given, name) if given else None

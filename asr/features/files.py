@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..brief import brief_repr
 from ..errors import ConfigError
 from ..files import kind_of, replacing
 from .extract import _BATCH, Failure, _in_order
@@ -27,6 +28,7 @@ class Source:
     start: float | None = None
     end: float | None = None
     features: str | None = None  # as in Utterance; features are what is computed here, so there are none
+    channel: int | None = None  # from 0; None is the mean of all
 
 
 @dataclass
@@ -44,6 +46,8 @@ class Written:
     dim: int = 0
     failures: list[Failure] = field(default_factory=list)
     renamed: dict[str, str] = field(default_factory=dict)
+
+    __repr__ = brief_repr
 
 
 def common_rate(paths: Iterable[str | os.PathLike]) -> int | None:

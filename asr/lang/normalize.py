@@ -27,7 +27,9 @@ _EVENTS = {  # what (...) and *...* name that is heard, but not said
     *("crosstalk", "indistinct", "sneeze", "sneezes", "sniffs", "clears", "throat", "background", "speech", "foreign"),
 }
 _BRACKETS = re.compile(r"\[[^\[\]]*\]|<[^<>\s]*>|\{[^{}]*\}|\(([^()]*)\)|\*(\w+(?: \w+)?)\*")
-_JOINING = "'-\u00b7\u2010\u2011\u05f3\u05f4\u0f0b"  # inside words: Catalan l·l, Hebrew geresh, Tibetan tsheg
+_JOINING = (
+    "'-:\u00b7\u2010\u2011\u05f3\u05f4\u0f0b"  # inside words: Swedish s:t, Catalan l·l, Hebrew geresh, Tibetan tsheg
+)
 _OPEN = frozenset("[<{(*")
 _INNER = re.compile(r"(?:--+|[\u2012-\u2015\u2026/\\_|]|\.\.+)")  # between words, not in them
 _LETTER_DOTS = re.compile(r"(?:[^\W\d_]\.){2,}[^\W\d_]?")  # U.S.A.
@@ -38,20 +40,22 @@ class Rules:
     """What is done with a text.
 
     language: `en`, `tr`, ...: how numbers are read, and what the capital of i is; "": not known.
-    case: "lower" writes small letters, "keep" leaves them.
+    case: "lower" writes small letters, "upper" capitals, "keep" leaves them.
     punctuation, brackets: "strip" or "keep" signs at the edges of words, and `[noise]`, `<unk>`, `(laughs)`.
     numbers: "words" writes them out where there is a rule for the language, "keep" leaves them.
+    letters: signs that are letters here, such as `'` or `:` in some orthographies, and stay at the edges of words.
     Raises ConfigError for another value.
     """
 
     language: str = ""
-    case: Literal["lower", "keep"] = "lower"
+    case: Literal["lower", "upper", "keep"] = "lower"
     punctuation: Literal["strip", "keep"] = "strip"
     brackets: Literal["strip", "keep"] = "strip"
     numbers: Literal["words", "keep"] = "words"
+    letters: str = ""
 
     def __post_init__(self) -> None:
-        for name, allowed in (("case", ("lower", "keep")), ("punctuation", ("strip", "keep")),
+        for name, allowed in (("case", ("lower", "upper", "keep")), ("punctuation", ("strip", "keep")),
                               ("brackets", ("strip", "keep")), ("numbers", ("words", "keep"))):  # fmt: skip
             if getattr(self, name) not in allowed:
                 raise ConfigError(f"{name}={getattr(self, name)!r}; need {' or '.join(allowed)}")
@@ -157,7 +161,7 @@ class Normalizer:
         """What becomes of a token, whatever stands around it."""
         if self._known is not None and (spelling := self._known(token)) is not None:
             return _Made((spelling,), ("case",) if spelling != token else ())
-        if token.isascii() and token.isalpha() and token.islower():  # most words
+        if self.rules.case != "upper" and token.isascii() and token.isalpha() and token.islower():  # most words
             self._compare(token, token)
             return _Made((token,), ())
         if self.rules.punctuation == "keep":
@@ -167,11 +171,12 @@ class Normalizer:
         if body is not None:
             stripped = body.split()
         elif "digits" in kinds:
-            stripped = [_stripped(token, inside=False)]
+            stripped = [_stripped(token, self.rules.letters, inside=False)]
         else:
-            stripped = [_stripped(piece) for piece in _INNER.sub(" ", _undotted(token)).split()]
+            stripped = [_stripped(p, self.rules.letters) for p in _INNER.sub(" ", _undotted(token)).split()]
         words = [word for piece in stripped for word in piece.split() if word.strip("'")]
-        opens, closes = bool(words) and words[0][0] == "'", bool(words) and words[-1][-1] == "'"
+        has_quotes = bool(words) and "'" not in self.rules.letters
+        opens, closes = has_quotes and words[0][0] == "'", has_quotes and words[-1][-1] == "'"
         if body is None and "".join(words) != token:
             kinds.append("punctuation")
         return self._cased(words, kinds, opens, closes)
@@ -192,13 +197,18 @@ class Normalizer:
             small = lower(word, self.rules.language)
             self._compare(word, small)
             spelling = self._known(word) if self._known is not None else None
-            new = spelling if spelling is not None else small if self.rules.case == "lower" else word
+            new = spelling if spelling is not None else self._in_case(word, small)
             if new != word and "case" not in kinds:
                 kinds.append("case")
             made.append(new)
         if len({script for word in made for script in scripts_of(word)}) > 1:
             kinds.append("mixed")
         return _Made(tuple(made), tuple(kinds), opens, closes)
+
+    def _in_case(self, word: str, small: str) -> str:
+        if self.rules.case == "upper":
+            return upper(word, self.rules.language)
+        return small if self.rules.case == "lower" else word
 
     def _compare(self, word: str, small: str) -> None:
         """Remember how a word is spelled; its second spelling is counted."""
@@ -296,6 +306,11 @@ def lower(word: str, language: str = "") -> str:
     return unicodedata.normalize("NFC", word.lower().replace("i\u0307", "i"))
 
 
+def upper(word: str, language: str = "") -> str:
+    """A word in capitals, by the rules of its language."""
+    return (word.replace("i", "İ") if language.partition("-")[0].lower() in _DOTLESS else word).upper()
+
+
 @lru_cache(maxsize=1 << 16)
 def _script(letter: str) -> str:
     """The script of a letter, by the first word of its name in Unicode; "" for what belongs to all."""
@@ -322,21 +337,21 @@ def _undotted(token: str) -> str:
     return _LETTER_DOTS.sub(lambda m: m[0].replace(".", ""), token) if token.count(".") > 1 else token
 
 
-def _stripped(piece: str, *, inside: bool = True) -> str:
+def _stripped(piece: str, letters: str = "", *, inside: bool = True) -> str:
     """A word without the signs at its edges; one apostrophe may stay, as it may belong to the word.
 
-    inside: whether signs amid the word part it, but for those that join (`it's`, `two-fold`).
+    letters: signs that are no signs. inside: whether those amid the word part it, but for those that join (`it's`).
     """
     start, end = 0, len(piece)
-    while start < end and _is_sign(piece[start]):
+    while start < end and _is_sign(piece[start]) and piece[start] not in letters:
         start += 1
-    while end > start and _is_sign(piece[end - 1]):
+    while end > start and _is_sign(piece[end - 1]) and piece[end - 1] not in letters:
         end -= 1
     before = "'" if start and piece[start - 1] == "'" and piece[:start].count("'") == 1 else ""
     after = "'" if end < len(piece) and piece[end] == "'" and piece[end:].count("'") == 1 else ""
     core = piece[start:end]
     if inside and not core.isalnum():
-        core = "".join(c if c in _JOINING or not _is_punctuation(c) else " " for c in core)
+        core = "".join(c if c in _JOINING or c in letters or not _is_punctuation(c) else " " for c in core)
     return f"{before}{core}{after}" if core else ""
 
 

@@ -24,15 +24,18 @@ from .networks import (
 )
 
 if TYPE_CHECKING:
+    from .features import Fbank, Mfcc
     from .layers import Network
 
-_HOME = {"Network": "layers"}
+_HOME = {"Fbank": "features", "Mfcc": "features", "Network": "layers"}
 
 __all__ = [
     "AttentionConfig",
     "CnnConfig",
     "CnnRecurrentConfig",
     "DnnConfig",
+    "Fbank",
+    "Mfcc",
     "Network",
     "NetworkConfig",
     "RecurrentConfig",
