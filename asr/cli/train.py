@@ -33,6 +33,13 @@ class Device(str, Enum):
     auto = "auto"
 
 
+class TextAs(str, Enum):
+    """What becomes of transcripts."""
+
+    words = "words"
+    as_is = "as-is"
+
+
 class Vocabulary(str, Enum):
     """Whether only words of the transcripts can be recognised."""
 
@@ -66,6 +73,12 @@ def train(
     stages: Annotated[
         str, typer.Option("--stages", metavar="LIST", help="How far up the ladder; or ctc: a network without HMMs.")
     ] = "mono,tri,lda-mllt,sat",
+    text: Annotated[
+        TextAs, typer.Option("--text", help="Transcripts as words (case, punctuation, numbers), or as they are.")
+    ] = TextAs.words,
+    language: Annotated[
+        str, typer.Option("--language", metavar="L", help="Of the transcripts: en, fr, tr ...; for their numbers.")
+    ] = "",
     held_out: Annotated[
         str,
         typer.Option(
@@ -107,7 +120,7 @@ def train(
     wanted = [stage.strip() for stage in stages.split(",")]
     plan = planned(
         utterances, sources=lexicon or ["letters"], text=lm_text, stages=wanted, held_out=held_out, order=order,
-        vocabulary=vocabulary.value,
+        vocabulary=vocabulary.value, as_is=text is TextAs.as_is, language=language,
     )  # fmt: skip
     gpus_of(device.value, plan.stages)
     check_place(out)

@@ -75,7 +75,7 @@ def parts_of(path: Path, wanted: str | None) -> list[Part] | None:
     parts = [part for tier in _chosen(found, wanted) for part in _parts(tier)]
     if not parts:
         raise CorpusError("its tier holds no text; write what is said, or remove the recording")
-    return sorted(parts, key=lambda part: (part.start or 0.0, part.end or 0.0))
+    return sorted(parts, key=lambda part: part.start or 0.0)
 
 
 def _bytes(path: Path) -> bytes:
@@ -97,7 +97,7 @@ def _tiers(path: Path, raw: bytes) -> list[Tier] | None:
         return read_elan(raw)
     if other := next((what for begin, what in _OTHERS.items() if start.startswith(begin)), None):
         raise CorpusError(f"is {other}, not a transcript; write what is said into a text file")
-    if (start.startswith(("{", "[{")) and path.suffix.lower() in (".json", ".jsonl")) or start.startswith('{"'):
+    if (start.startswith(("{", "[")) and path.suffix.lower() in (".json", ".jsonl")) or start.startswith('{"'):
         return _of_json(_text(raw))
     if start.startswith("webvtt") or " --> " in head:
         return [Tier("subtitles", list(_cues(_text(raw).split("\n"))))]

@@ -3,6 +3,7 @@
 import logging
 import math
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import NamedTuple
 from ..errors import CorpusError, did_you_mean
 
 logger = logging.getLogger(__name__)
+_RESERVED = re.compile(r"(?<!\S)(?:<eps>|#\d+|</?s>)(?!\S)")
 _SHOWN = 20  # problems listed in the message of a corpus of which nothing is left
 
 
@@ -162,7 +164,7 @@ class Corpus:
         a folder with a wav.scp or feats.scp            from_kaldi
         a folder with recordings*, supervisions* or     from_lhotse
           cuts*.jsonl[.gz], or such a file
-        a file .tsv                                     from_tsv
+        a file .tsv or .csv                             from_tsv
         another folder                                  from_folder
 
         What is damaged or does not fit is left out, and named with its file and line in `problems`; the rest is used.
@@ -183,7 +185,7 @@ class Corpus:
         kind = corpus_kind(Path(path))
         if kind == "kaldi":
             return cls.from_kaldi(path, need_text=need_text, strict=strict, allow_commands=allow_commands)
-        if kind == "tsv":
+        if kind in ("tsv", "csv"):
             return cls.from_tsv(path, need_text=need_text, strict=strict)
         if kind == "lhotse":
             return cls.from_lhotse(path, need_text=need_text, strict=strict)
@@ -267,14 +269,17 @@ class Corpus:
         Columns may come in any order; others are not used. Common Voice's tables are read as they are: path, sentence
         and client_id stand for audio, text and speaker, and the recordings may lie in `clips` beside the table.
         Quotes are letters like others: a cell holds neither tabs nor line ends.
+        A file .csv may have any tool's names of columns, and commas, semicolons or bars between its cells, of which
+        quotes may hold some; LJSpeech's metadata.csv is read as it is.
 
         need_text: False leaves transcripts unread.
         strict: raise instead of leaving out what has a problem.
         Raises CorpusError for an unusable header or if nothing usable is there, or listing all problems if strict.
         """
-        from .tsv import read_tsv
+        from .tsv import read_csv, read_tsv
 
-        utterances, problems = read_tsv(Path(path), need_text)
+        read = read_csv if Path(path).suffix.lower() == ".csv" else read_tsv
+        utterances, problems = read(Path(path), need_text)
         return _checked(cls, utterances, problems, Path(path), strict)
 
     @classmethod
@@ -352,6 +357,18 @@ def is_name(name: object) -> bool:
         and "\0" not in name
         and "\ufeff" not in name
     )
+
+
+def reserved_word(text: str) -> str | None:
+    """A word of a transcript that stands for something else inside models (`<eps>`, `#1`, `<s>`), or None."""
+    found = _RESERVED.search(text)
+    return found[0] if found else None
+
+
+def check_words(text: str, name: str) -> None:
+    """Raise CorpusError for a transcript with a word that is reserved. name: of the utterance."""
+    if word := reserved_word(text):
+        raise CorpusError(f"the transcript of {name!r} holds {word!r}, which is reserved; write it in another way")
 
 
 def is_unicode(name: str) -> bool:

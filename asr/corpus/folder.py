@@ -10,12 +10,13 @@ from pathlib import Path
 from ..errors import CorpusError
 from ..files import kind_of
 from .annotations import SUFFIXES, Part, parts_of
-from .core import Problem, Utterance, is_name
+from .core import Problem, Utterance, check_words, is_name
 from .lists import AUDIO_SUFFIXES, UNDECODABLE, Finder, check_audio, check_file, good_lines, nfc
 
 __all__ = ["AUDIO_SUFFIXES", "files_below", "read_folder", "recordings_among"]
 
 _FEATURES = ".npy"
+_TABLES = (".tsv", ".csv")
 Speaker = str | re.Pattern[str] | Callable[[Path], str] | None
 
 
@@ -51,7 +52,7 @@ def read_folder(
             continue
         utterances += [whole] if source is None else _transcribed(whole, source, tier, problems)
     if not utterances:
-        tables = [path for path in files if path.parent == directory and path.suffix.lower() in (".tsv", ".csv")]
+        tables = [path for path in files if path.parent == directory and path.suffix.lower() in _TABLES]
         problems[:0] = [Problem(str(path), "a table is not read with its folder; give its own name") for path in tables]
     if need_text:
         problems += _orphans({_stem(path) for path in main}, texts)
@@ -176,7 +177,9 @@ def other_transcripts(directory: Path, text_suffix: str = ".txt") -> list[str]:
     files = files_below(directory, [])
     others = _others(files, recordings_among(files), text_suffix)
     counts = Counter(path.suffix for paths in others.values() for path in paths)
-    return [
+    tables = [path.name for path in files if path.parent == directory and path.suffix.lower() in _TABLES]
+    told = [f"{name} is a table; if it holds the transcripts, give its own name" for name in tables]
+    return told + [
         f"{count} recordings have a file {suffix} beside them; --text-suffix {suffix} reads these as transcripts"
         for suffix, count in counts.most_common()
     ]
@@ -202,12 +205,13 @@ def _transcribed(whole: Utterance, source: Path, tier: str | None, problems: lis
         return []
     if parts is None:
         text = _text(source, problems)
-        return [] if text is None else [replace(whole, text=text)]
-    if len(parts) == 1 and parts[0].start is None:
-        return [replace(whole, text=parts[0].text, speaker=parts[0].speaker or whole.speaker)]
+        parts = [] if text is None else [Part(None, None, text)]
     found, finder = [], Finder()
     for part in parts:
         try:
+            check_words(part.text, whole.id)
+            if part.start is None and len(parts) == 1:
+                return [replace(whole, text=part.text, speaker=part.speaker or whole.speaker)]
             found.append(_part(whole, part, finder, len(parts) > 1))
         except CorpusError as error:
             problems.append(Problem(str(source), str(error)))

@@ -12,7 +12,7 @@ from typing import Any
 from ..errors import CorpusError
 from ..files import kind_of
 from ..texts import text_blocks
-from .core import Problem, Utterance
+from .core import Problem, Utterance, check_words
 from .lists import Finder, good_lines, overlaps
 
 SUFFIXES = (".jsonl", ".jsonl.gz")
@@ -250,6 +250,8 @@ def _utterance(stretch: _Stretch, finder: Finder, need_text: bool) -> Utterance:
     text = stretch.supervision.get("text") if need_text else None
     if need_text and (not isinstance(text, str) or not text.strip()):
         raise CorpusError(f"utterance {stretch.id!r} has no transcript")
+    if need_text:
+        check_words(str(text), stretch.id)
     try:
         source = _source(stretch.recording, stretch.channels)
         path = finder.audio(source, stretch.id)

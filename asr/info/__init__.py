@@ -13,12 +13,12 @@ from ..options import given
 Facts = dict[str, Any]  # what json.dumps takes: numbers, texts, lists of them, tables as lists of such dictionaries
 
 KINDS = (
-    "a model (directory or shipped name), a corpus (folder, Kaldi data directory, .tsv, Lhotse manifests), a graph "
+    "a model (directory or shipped name), a corpus (folder, Kaldi data directory, table, Lhotse manifests), a graph "
     "(.fst), features (.npy, .ark, .scp, .npz), a lexicon (.txt, .tsv, .dict), a language model (.arpa, .arpa.gz), "
     "a tree.json or a recording"
 )
 _TEXTS = (".txt", ".tsv", ".dict", ".lexicon", ".lex")
-_MANIFESTS = (".jsonl", ".jsonl.gz")
+_TABLES = (".jsonl", ".jsonl.gz", ".csv")
 _ARPA = (".arpa", ".arpa.gz")
 _OPENFST = (2125659606).to_bytes(4, "little")  # how OpenFst's files begin
 
@@ -94,7 +94,7 @@ def _file(path: Path) -> Facts:
         return tree_facts(path)
     if suffix in (".npy", ".npz", ".ark", ".scp"):
         return files.feature_facts(path)
-    if path.name.lower().endswith(_MANIFESTS):
+    if path.name.lower().endswith(_TABLES):
         from .corpus import corpus_facts
 
         return corpus_facts(path)

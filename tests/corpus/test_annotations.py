@@ -83,9 +83,10 @@ EAF = """<?xml version="1.0" encoding="UTF-8"?>
 </ANNOTATION_DOCUMENT>
 """
 SRT = "1\n00:00:00,200 --> 00:00:01,000\n<i>go</i> home\n\n2\n00:00:01,500 --> 00:00:02,750\nnow &\nthen\n"
-VTT = "WEBVTT\n\nNOTE hello\n\n00:00.200 --> 00:01.000 align:start\ngo home\n\n00:01.500 --> 00:02.750\n<v Ann>now & then\n"
+VTT = "WEBVTT\n\nNOTE hello\n\n00:00.200 --> 00:01.000 align:start\ngo home\n\n00:01.500 --> 00:02.750\n<v Ann>now & "
+VTT += "then\n"
 WHISPER = json.dumps({"text": " go home now", "segments": [
-    {"id": 0, "start": 0.2, "end": 1.0, "text": " go home"}, {"id": 1, "start": 1.5, "end": 2.75, "text": " now & then"},
+    {"id": 0, "start": 0.2, "end": 1.0, "text": " go home"}, {"start": 1.5, "end": 2.75, "text": " now & then"},
 ]})  # fmt: skip
 AUDACITY = "0.200000\t1.000000\tgo home\n1.500000\t2.750000\tnow & then\n"
 BOTH = [(0.2, 1.0, "go home"), (1.5, 2.75, "now & then")]
