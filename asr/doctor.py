@@ -167,6 +167,8 @@ def _command() -> Check:
 def _audio_formats() -> Iterator[Check]:
     import soundfile
 
+    from .audio.ffmpeg import decoder
+
     library = getattr(soundfile, "__libsndfile_version__", "?")
     formats = soundfile.available_formats()
     for name, there in (
@@ -181,9 +183,14 @@ def _audio_formats() -> Iterator[Check]:
         else:
             state: State = "broken" if "wav" in name else "missing"
             yield Check("Audio", name, state, f"{detail} cannot read it", "pip install --upgrade soundfile")
-    tool = shutil.which("ffmpeg")
-    detail = tool or "converts m4a, webm and the like to wav by hand; the toolkit does not call it"
-    yield Check("Audio", "ffmpeg", "ok" if tool else "missing", detail, "" if tool else "install it from your system")
+    tool = decoder()
+    name, purpose = "m4a, webm, video", "and all else that FFmpeg decodes"
+    if tool:
+        version = f" {_version('av')}" if tool == "PyAV" else ""
+        yield Check("Audio", name, "ok", f"{tool}{version}: {purpose}")
+    else:
+        detail = f"{purpose}: neither PyAV nor the ffmpeg program is there"
+        yield Check("Audio", name, "missing", detail, f"{_installing('av')}, or install ffmpeg from your system")
 
 
 def _cache() -> Check:

@@ -16,6 +16,7 @@ from .ctc.tokens import CtcTokens
 from .errors import AsrError, GraphError, ModelError
 from .features.pipeline import FeaturePipeline
 from .files import kind_of, sha256
+from .fit import Reference
 from .hmm.topology import Topology
 from .hmm.transitions import TransitionModel
 from .hmm.tree import ContextDependency, tree_from_json
@@ -87,6 +88,7 @@ def write_parts(model: "Model", directory: Path) -> dict[str, Any]:
         "graph": CONVENTIONS,
         **network,
         **({"joiner": model.joiner} if model.joiner else {}),
+        **({"reference": model.reference.to_json()} if model.reference else {}),
         "seed": model.seed,
         "versions": {"hclg": __version__, "numpy": np.__version__},
     }
@@ -121,6 +123,7 @@ def read_directory(directory: Path) -> dict[str, Any]:
         joiner = description.get("joiner", "")  # older models have whole words
         if not isinstance(joiner, str) or joiner.split() not in ([], [joiner]):
             raise ModelError(f"joiner {joiner!r}; need a sign without blanks")
+        reference = Reference.from_json(description["reference"]) if "reference" in description else None
     aligner: DiagGmms | None = None
     adapter: DiagGmms | None = None
     n_pdfs = transitions.n_pdfs if tree is None else tree.n_pdfs
@@ -149,6 +152,7 @@ def read_directory(directory: Path) -> dict[str, Any]:
         "decoding": decoding,
         "seed": seed,
         "joiner": joiner,
+        "reference": reference,
         "card": (directory / "README.md").read_text(encoding="utf-8", errors="replace"),
     }
 

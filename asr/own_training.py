@@ -12,6 +12,7 @@ from . import lm
 from .brief import brief_repr
 from .ctc.tokens import CtcTokens
 from .errors import ConfigError, CorpusError
+from .fit import Reference
 from .graph.grammar import arpa_grammar
 from .ladder import Sizes, hours_of
 from .lang.entries import nfc
@@ -285,7 +286,8 @@ def score_held_out(folder: Path, data: Path, ids: Sequence[str], graph: Path) ->
     best = best_point(points)
     if edge := at_edge(points, best):
         logger.warning("tuning: %s; beyond it may be better (Model.with_decoding)", edge)
-    _with(model, best).save(folder / "model")
+    reference = Reference.of([t.evidence for t in alone.values() if t.evidence is not None])
+    replace(_with(model, best), reference=reference).save(folder / "model")
     write_pairs(folder / "references.tsv", whole.references)
     write_pairs(folder / "together.tsv", {u: together[u].text for u in ids})
     write_pairs(folder / "alone.tsv", {u: alone[u].text for u in ids})

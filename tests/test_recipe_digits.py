@@ -165,7 +165,9 @@ def test_networks_without_hmms(corpus, eager, tmp_path):
     pairs += [("plain-prefix", "plain-tlg"), ("robust-tlg", "plain-tlg")]
     assert compared == [tuple(f"cnn-lstm-ctc {v} official WER" for v in pair) for pair in pairs]
     page = (out / "report.html").read_text(encoding="utf-8")
-    assert "cnn-lstm-ctc tlg: confusions" in page and "Log-likelihood a frame" not in page  # there are no Gaussians
+    assert (
+        "CNN and LSTM with CTC, decoded by tlg" in page and "Log-likelihood a frame" not in page
+    )  # there are no Gaussians
     again = run("--corpus", corpus, "--out", out, *some, "--models", "mono,cnn-lstm-ctc", script=eager / "run.py")
     assert again.returncode == 0, again.stderr
     rows = json.loads((out / "results.json").read_text())

@@ -50,6 +50,22 @@ def chunked_part(source: Source, start: int) -> tuple[Part, int] | None:
     return None
 
 
+def check_chunks(source: Source) -> None:
+    """Raise DamagedError for a file of chunks that ends before the samples' chunk, or the whole (AVI), should."""
+    head = source.bytes_at(0, 12)
+    order: Order = "little" if head[:4] == b"RIFF" else "big"
+    if head[:4] == b"caff":
+        chunks = _chunks(source, 8, order, 8)
+    elif head[8:12] == b"WAVE":
+        chunks = _chunks(source, 12, order)
+    else:
+        chunks = _chunks(source, 0, order)
+    for chunk in chunks:
+        if chunk.name in (b"data", b"RIFF"):
+            _true_length(source, chunk.begin, chunk.end - chunk.begin, (*_PIPED_32, _PIPED_64))
+            return
+
+
 def _chunks(source: Source, position: int, order: Order, width: int = 4) -> Iterator[_Chunk]:
     """Chunks from byte `position` on: a name, the size in `width` bytes, the content; with 4 bytes padded to even."""
     while position + 4 + width <= source.size:

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from ..errors import AsrError
-from .common import SpeakerPattern, TextSuffix, model_names, output, refuse_inputs, writing
+from .common import SpeakerPattern, TextSuffix, TierName, model_names, output, refuse_inputs, writing
 
 
 def info(
@@ -20,6 +20,7 @@ def info(
     ],
     speaker: SpeakerPattern = None,
     text_suffix: TextSuffix = None,
+    tier: TierName = None,
     draw: Annotated[
         Path | None, typer.Option("--draw", metavar="SVG", help="Of a model or its tree.json: draw the tree, too.")
     ] = None,
@@ -34,13 +35,14 @@ def info(
       asr info digits
       asr info data/train --json
       asr info recordings/ --speaker '^[^_]+' --text-suffix .lab
+      asr info interviews/ --text-suffix .TextGrid --tier words
       asr info triphones/ --draw tree.svg
     """
     from json import dumps
 
     from ..info import as_lines, describe
 
-    given = {"speaker": speaker, "text_suffix": text_suffix}
+    given = {"speaker": speaker, "text_suffix": text_suffix, "tier": tier}
     facts = describe(place, **{name: value for name, value in given.items() if value is not None})
     if draw is not None:
         _draw_tree(place, draw)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import AsrError
-from .common import SpeakerPattern, TextSuffix, complain_of_input, output
+from .common import SpeakerPattern, TextSuffix, TierName, complain_of_input, output
 
 if TYPE_CHECKING:
     from ..corpus import Corpus
@@ -74,6 +74,7 @@ def train(
     ] = "",
     speaker: SpeakerPattern = None,
     text_suffix: TextSuffix = None,
+    tier: TierName = None,
     jobs: Annotated[int, typer.Option("--jobs", metavar="N", help="Processes; -1 for one on each core.")] = -1,
     device: Annotated[
         Device, typer.Option("--device", help="Where a network is trained; auto: on a GPU where there is one.")
@@ -102,7 +103,7 @@ def train(
     from ..own_training import gpus_of, train_recogniser
     from ..recipe.stages import naming
 
-    utterances = _read(corpus, speaker, text_suffix)
+    utterances = _read(corpus, {"speaker": speaker, "text_suffix": text_suffix, "tier": tier})
     wanted = [stage.strip() for stage in stages.split(",")]
     plan = planned(
         utterances, sources=lexicon or ["letters"], text=lm_text, stages=wanted, held_out=held_out, order=order,
@@ -120,15 +121,14 @@ def train(
         stream.write(f"report  {outcome.report}\n" if outcome.report else "")
 
 
-def _read(path: Path, speaker: str | None, text_suffix: str | None) -> "Corpus":
-    """The corpus, and complaints about what of it cannot be used."""
+def _read(path: Path, of_folder: dict[str, str | None]) -> "Corpus":
+    """The corpus, and complaints about what of it cannot be used. of_folder: options for a folder of recordings."""
     from ..corpus import Corpus
     from ..corpus.kinds import corpus_kind
 
-    of_folder = {"speaker": speaker, "text_suffix": text_suffix}
     given = {name: value for name, value in of_folder.items() if value is not None}
     if given and corpus_kind(path) != "folder":
-        raise AsrError(f"{path}: is no folder of recordings; --speaker and --text-suffix can only be given for one")
+        raise AsrError(f"{path}: is no folder of recordings; --speaker, --text-suffix and --tier are for one")
     found = Corpus.from_folder(path, **given) if given else Corpus.read(path)  # type: ignore[arg-type]
     for problem in found.problems[:_SHOWN]:
         complain_of_input(f"warning: {problem}")

@@ -196,6 +196,7 @@ class Corpus:
         *,
         speaker: str | Callable[[Path], str] | None = None,
         text_suffix: str = ".txt",
+        tier: str | None = None,
         need_text: bool = True,
         strict: bool = False,
     ) -> "Corpus":
@@ -210,14 +211,17 @@ class Corpus:
         speaker: a regular expression searched in the path within the folder without its suffix (`ann/hello`), whose
           first group, or whole match, is the speaker; or a function of that path. Without it the speaker is the name of
           the file's own folder (blanks become `_`), and a file directly in `directory` is a speaker of its own.
-        text_suffix: what a transcript's name has in place of the recording's suffix; its content is the text.
+        text_suffix: what a transcript's name has in place of the recording's suffix; its content is the text, or tiers
+          of intervals with text: Praat's TextGrids, ELAN's .eaf, subtitles, labels (see asr.corpus.annotations). Then
+          an utterance is what an interval says, with its times; all words of a tier of words are one, up to 30 s.
+        tier: which of them; the only one with text, or one named as utterances or words are, if not given.
         need_text: False leaves transcripts unread.
         strict: raise instead of leaving out what has a problem.
         Raises CorpusError if nothing usable is there, or listing all problems if strict.
         """
         from .folder import read_folder
 
-        utterances, problems = read_folder(Path(directory), speaker, text_suffix, need_text)
+        utterances, problems = read_folder(Path(directory), speaker, text_suffix, need_text, tier)
         return _checked(cls, utterances, problems, Path(directory), strict)
 
     @classmethod

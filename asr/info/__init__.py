@@ -23,15 +23,17 @@ _ARPA = (".arpa", ".arpa.gz")
 _OPENFST = (2125659606).to_bytes(4, "little")  # how OpenFst's files begin
 
 
-def describe(place: str | os.PathLike, *, speaker: str | None = None, text_suffix: str | None = None) -> Facts:
+def describe(
+    place: str | os.PathLike, *, speaker: str | None = None, text_suffix: str | None = None, tier: str | None = None
+) -> Facts:
     """Facts of whatever lies there; the first are "what" it is and "where".
 
     place: a path, or the name of a shipped model. A folder with a model.json is a model, another one a corpus; files
         are told apart by their endings and first bytes.
-    speaker, text_suffix: as of Corpus.from_folder, for a folder of recordings.
+    speaker, text_suffix, tier: as of Corpus.from_folder, for a folder of recordings.
     Raises AsrError for what does not exist, is damaged, or of no kind that is known.
     """
-    path, folder = Path(place), given(speaker=speaker, text_suffix=text_suffix)
+    path, folder = Path(place), given(speaker=speaker, text_suffix=text_suffix, tier=tier)
     kind = kind_of(path) if os.fspath(place) else "missing"
     if folder and kind != "folder":
         raise AsrError(f"{place}: is no folder of recordings; {' and '.join(folder)} can only be given for one")

@@ -21,19 +21,24 @@ def corpus_facts(path: Path, **settings: str) -> Facts:
     """Facts of a corpus: how much speech of whom, which words and letters, what is wrong with it.
 
     Only headers of recordings are read. Transcripts may be missing altogether.
-    settings: `speaker` and `text_suffix` of Corpus.from_folder, for a folder of recordings.
+    settings: `speaker`, `text_suffix` and `tier` of Corpus.from_folder, for a folder of recordings.
     Raises CorpusError where nothing in it can be used.
     """
     from ..corpus import Corpus
+    from ..corpus.folder import other_transcripts
+    from ..files import kind_of
 
     read: Callable[..., Corpus] = Corpus.read
     if settings:
         read = partial(Corpus.from_folder, **settings)  # type: ignore[arg-type]
     try:
         corpus = read(path)
+        problems = [str(problem) for problem in corpus.problems]
     except CorpusError:
         corpus = read(path, need_text=False)  # where that fails too, it is not for want of transcripts
-    problems = [str(problem) for problem in corpus.problems]
+        problems = [str(problem) for problem in corpus.problems]
+        if kind_of(path) == "folder":
+            problems += [f"{path}: {line}" for line in other_transcripts(path, settings.get("text_suffix", ".txt"))]
     seconds, rates = _durations(corpus, problems)
     usable = sorted(seconds.values())
     facts: Facts = {

@@ -145,11 +145,13 @@ def _cut(title: str) -> str:
     from matplotlib.figure import Figure
     from matplotlib.font_manager import FontProperties
 
-    renderer = FigureCanvasAgg(Figure(dpi=72)).get_renderer()
-    font, room = FontProperties(size=_TITLE), 72 * _TITLE_WIDTH
+    font = FontProperties(size=_TITLE)
+    # Letters are whole pixels wide, so that a line's width depends on the picture's resolution.
+    renderers = {dpi: FigureCanvasAgg(Figure(dpi=dpi)).get_renderer() for dpi in (72, 100, 150)}
 
     def fits(line: str) -> bool:
-        return renderer.get_text_width_height_descent(line, font, ismath=False)[0] <= room
+        sizes = {d: r.get_text_width_height_descent(line, font, ismath=False)[0] for d, r in renderers.items()}
+        return all(width <= dpi * _TITLE_WIDTH for dpi, width in sizes.items())
 
     def shortened(line: str) -> str:
         if fits(line):
