@@ -34,6 +34,7 @@ def model_facts(path: Path) -> Facts:
         "adaptation": None if model.aligner is None else "fMLLR: to each speaker, from a first pass",
         "phones": model.lexicon.n_phones,
         "words": model.lexicon.n_words,
+        "new_words": None if model.letters is None else f"spelled, by {len(model.letters.spellings)} letters",
         "pronunciations": len(model.lexicon.entries),
         "context_width": None if model.tree is None else model.tree.context_width,
         "pdfs": None if model.tree is None else model.tree.n_pdfs,
