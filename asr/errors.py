@@ -1,6 +1,7 @@
 """The errors that the toolkit raises on purpose. Each message says where, what is wrong, and what to do."""
 
 import difflib
+import re
 from collections.abc import Iterable
 
 
@@ -34,6 +35,17 @@ class ModelError(AsrError):
 
 class ConfigError(AsrError):
     """A setting in a recipe's TOML file that is unknown or has an impossible value."""
+
+
+def kind_of_message(message: str, place: str = "") -> str:
+    """What messages of the same kind have in common: no place, no names in quotes, no numbers.
+
+    >>> kind_of_message("a.wav: truncated at 1.25 s", "a.wav") == kind_of_message("b.wav: truncated at 3 s", "b.wav")
+    True
+    """
+    text = message.replace(place, "") if place else message
+    text = re.sub(r"'[^']*'|\"[^\"]*\"|\S*[/\\]\S*", "'", text)
+    return re.sub(r"\d+(\.\d+)?", "0", text)
 
 
 def nearest(name: str, known: Iterable[str], count: int = 1) -> list[str]:

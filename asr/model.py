@@ -28,6 +28,7 @@ from .brief import many
 from .ctc.tokens import CtcTokens
 from .errors import AudioError, GraphError, LexiconError, ModelError, did_you_mean
 from .features.pipeline import FeaturePipeline
+from .features.silence import is_silent
 from .files import kind_of, replacing, sha256
 from .hmm.transitions import PhoneSegment, TransitionModel
 from .hmm.tree import ContextDependency
@@ -48,8 +49,6 @@ if TYPE_CHECKING:
     from .graph.const_fst import Graph
     from .streaming import RecognitionStream
 
-# A recording whose samples stay this close to their middle (-80 dB of full scale) holds nothing to recognise.
-SILENCE_PEAK = 1e-4
 _SHOWN_WORDS = 8  # in a message
 
 
@@ -474,8 +473,3 @@ def find_model(model: str | os.PathLike) -> Path:
         f"no model {str(model)!r}: neither a directory nor a shipped model"
         f"{did_you_mean(str(model), known)}; shipped: {', '.join(known) or 'none'}"
     )
-
-
-def is_silent(samples: np.ndarray) -> bool:
-    """Whether nothing in the samples reaches -80 dB of full scale; a constant offset is silence too."""
-    return len(samples) == 0 or float(np.max(samples) - np.min(samples)) / 2 < SILENCE_PEAK

@@ -13,13 +13,13 @@ from typing import Literal
 
 from .brief import brief_repr
 from .corpus.core import Corpus
-from .errors import AsrError, ConfigError, CorpusError, GraphError
+from .errors import AsrError, ConfigError, CorpusError
 from .features.pipeline import FeaturePipeline
 from .gmm.coverage import counted
 from .ladder import STAGES, check_stages
 from .lang.letters import LetterTable
 from .lang.lexicon import Lexicon
-from .lang.sources import LETTERS, BuiltLexicon, build_lexicon
+from .lang.sources import LETTERS, BuiltLexicon, build_lexicon, check_sources
 from .lang.subwords import JOIN, Parts, frequent_words, take_apart, vowels_of
 from .lm.text import read_sentences
 from .nn import require_torch
@@ -34,6 +34,12 @@ CTC = "ctc"
 
 MFCC = {"kind": "mfcc", "options": {"use_energy": False}}
 FILTERS = {"kind": "fbank", "options": {"num_mel_bins": 40}}
+
+NO_GRAPH = (
+    "pynini is not installed here (it has wheels for Linux x86-64 alone): the model will align, but it will have no "
+    "decoding graph to transcribe with, and no error rates; take OUT to a machine with pynini for them (asr graph)"
+)
+"""What is said at the start where no decoding graph can be built."""
 
 FEWEST = 10  # utterances of a corpus that is split in two
 MOST_HELD_OUT = 300  # utterances, unless more are asked for
@@ -107,11 +113,7 @@ def planned(
     else:
         check_stages(stages)
     _check_vocabulary(vocabulary, sources)
-    if not has_pynini():
-        raise GraphError(
-            "a decoding graph is built with pynini, which is not installed (pip install pynini; it has wheels for "
-            "Linux x86-64 alone); models that are ready transcribe without it"
-        )
+    check_sources(sources)
     spoken = [u for u in corpus if u.text]
     if not spoken:
         raise CorpusError("no recording of the corpus has a transcript; put X.txt beside X.wav, or see --text-suffix")
@@ -132,6 +134,8 @@ def planned(
             f"{len(unheard)} words of {text} are left out: they have letters or phones that nobody says in the "
             f"training part: {_few(unheard)}"
         )
+    if not has_pynini():
+        notes.append(NO_GRAPH)
     order = order or (3 if parts is None else 4)
     plan = Plan(
         train, kept, by_speaker, lexicon, oov, tuple(sentences), _pipeline(corpus, stages), tuple(stages), order,

@@ -40,7 +40,7 @@ def with_language_model(
     max_states, told: see `compile_hclg`.
     Raises GraphError without pynini, where no word is left, or the graph has too many states.
     """
-    _need_pynini()
+    need_pynini()
     lexicon, lost = extended(model.lexicon, lm.vocabulary.names[_NAMED:], sources, model.letters)
     compiling = {"max_states": max_states, "told": told}
     return _with_graph(model, lexicon, arpa_grammar(lm, lexicon), f"an n-gram of order {lm.order}", compiling), lost
@@ -58,7 +58,7 @@ def with_words(
 
     sources, max_states, told, errors: as of `with_language_model`.
     """
-    _need_pynini()
+    need_pynini()
     wanted = list(dict.fromkeys(map(nfc, words)))
     lexicon, lost = extended(model.lexicon, wanted, sources, model.letters)
     left = [word for word in wanted if word in lexicon]
@@ -111,9 +111,10 @@ def listed_words(path: str | os.PathLike) -> list[str]:
     return list(dict.fromkeys(word for line in read_sentences(path) for word in line))
 
 
-def _need_pynini() -> None:
+def need_pynini() -> None:
+    """Raise GraphError without pynini."""
     if not has_pynini():
         raise GraphError(
             "a decoding graph is built with pynini, which is not installed (pip install pynini; it has wheels for "
-            "Linux x86-64 alone); build it where pynini is, and copy the model"
+            "Linux x86-64 alone); copy the model to a machine that has it, and run asr graph there"
         )

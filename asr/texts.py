@@ -19,7 +19,7 @@ MOST_TEXT = 4 << 30  # bytes of a text that is read at once, unpacked; a thousan
 MOST_JSON = 64 << 20  # bytes of a JSON file: the largest that we write, a tree of 100,000 leaves, has a tenth of it
 # What a gzip file may unpack to, beside its size. Words and ARPA files pack 3 to 20 times, zeros 1,000 times.
 _MOST_PACKED, _ALWAYS = 100, 64 << 20
-_BLOCK = 1 << 20
+_BLOCK = 1 << 16  # bytes; where a gzip file is damaged, the last block that was begun is lost
 _GZIP = b"\x1f\x8b"
 
 
@@ -36,6 +36,8 @@ def text_blocks(path: str | os.PathLike, *, most: int = MOST_TEXT, error: type[A
             is_packed = raw.peek(len(_GZIP)).startswith(_GZIP)
             bound = max(_ALWAYS, _MOST_PACKED * os.fstat(raw.fileno()).st_size) if is_packed else most
             stream = gzip.GzipFile(fileobj=raw) if is_packed else raw
+            if not is_packed and os.fstat(raw.fileno()).st_size > most:
+                raise error(f"{path}: holds more than {size_in_words(most)}; split it")
             while block := stream.read(_BLOCK):
                 done += len(block)
                 if done > most:

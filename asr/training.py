@@ -291,6 +291,40 @@ def best_point(points: Sequence[TuningPoint]) -> TuningPoint:
     return min(zip(good, distances, strict=True), key=lambda pair: (pair[1], pair[0].errors))[0]
 
 
+def at_edge(points: Sequence[TuningPoint], best: TuningPoint) -> str:
+    """In words, which of a setting's numbers are the smallest or largest that were tried; empty where none is.
+
+    >>> tried = [TuningPoint(scale, 0.0, int(100 * scale), 100) for scale in (0.1, 0.2, 0.4)]
+    >>> at_edge(tried, best_point(tried)), at_edge(tried, tried[1])
+    ('the acoustic scale, 0.1, is the smallest that was tried', '')
+    """
+    told = []
+    for name in ("acoustic_scale", "insertion_penalty"):
+        tried, chosen = sorted({getattr(p, name) for p in points}), getattr(best, name)
+        if len(tried) > 1 and chosen in (tried[0], tried[-1]):
+            which = "smallest" if chosen == tried[0] else "largest"
+            told.append(f"the {name.replace('_', ' ')}, {chosen:g}, is the {which} that was tried")
+    return " and ".join(told)
+
+
+def beyond(points: Sequence[TuningPoint]) -> dict[str, list[float]] | None:
+    """What to try next where the best of a grid is at its edge, as arguments of `tune_decoding`; None elsewhere.
+
+    The next acoustic scale is in the same ratio as the last two, the next insertion penalty at the same distance.
+    """
+    best = best_point(points)
+    scales = sorted({p.acoustic_scale for p in points})
+    penalties = sorted({p.insertion_penalty for p in points})
+    ends: list[tuple[float, float]] = [(scales[i], scales[j]) for i, j in ((0, 1), (-1, -2)) if len(scales) > 1]
+    for edge, before in ends:
+        if best.acoustic_scale == edge:
+            return {"acoustic_scales": [edge * edge / before], "insertion_penalties": penalties}
+    for edge, before in [(penalties[i], penalties[j]) for i, j in ((0, 1), (-1, -2)) if len(penalties) > 1]:
+        if best.insertion_penalty == edge:
+            return {"acoustic_scales": scales, "insertion_penalties": [2 * edge - before]}
+    return None
+
+
 def add_tuning(tables: Iterable[Sequence[TuningPoint]]) -> list[TuningPoint]:
     """The sum of several tuning tables over the same settings, e.g. of one per held-out speaker."""
     totals: dict[tuple[float, float], list[int]] = {}

@@ -1,5 +1,6 @@
 """What was recognised in a recording: words, phones and their times."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -70,3 +71,36 @@ class Transcript:
         edges = np.linspace(0, len(samples), min(len(samples), _STRETCHES), endpoint=False).astype(np.int64)
         least, greatest = np.minimum.reduceat(samples, edges), np.maximum.reduceat(samples, edges)
         return replace(self, seconds=len(samples) / rate, outline=np.stack([least, greatest], axis=1))
+
+
+def shifted(transcript: Transcript, seconds: float) -> Transcript:
+    """The same, later by some seconds: a piece of a recording gets the recording's times."""
+    if not seconds:
+        return transcript
+
+    def later(time: float) -> float:
+        return round(time + seconds, 4)
+
+    return replace(
+        transcript,
+        words=tuple(replace(w, start=later(w.start), end=later(w.end)) for w in transcript.words),
+        phones=tuple(replace(p, start=later(p.start), end=later(p.end)) for p in transcript.phones),
+    )
+
+
+def joined(pieces: Sequence[Transcript]) -> Transcript:
+    """The transcript of a whole recording from those of its pieces, whose times are the recording's; one at least.
+
+    `reached_final` is that of the last piece, and so is `transform`; scores are summed.
+    """
+    if len(pieces) == 1:
+        return pieces[0]
+    return Transcript(
+        text=" ".join(piece.text for piece in pieces if piece.text),
+        words=tuple(word for piece in pieces for word in piece.words),
+        phones=tuple(phone for piece in pieces for phone in piece.phones),
+        score=sum(piece.score for piece in pieces),
+        reached_final=pieces[-1].reached_final,
+        alignment=np.concatenate([piece.alignment for piece in pieces]),
+        transform=pieces[-1].transform,
+    )

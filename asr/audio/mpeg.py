@@ -85,7 +85,7 @@ class _Stream:
     """The frames of one recording.
 
     header: of its frames; head: the first four bytes of one; begin: where the first begins. starts, lengths: of the
-    frames with sound, bytes. n_frames, n_bytes: what a Xing, Info or VBRI frame promises, or None; bytes with that frame.
+    frames with sound, bytes. n_frames, n_bytes: what a Xing, Info or VBRI frame promises, or None; its own bytes count.
     skip: samples before the sound that encoder and decoder put there; padding: behind it. is_last: of the file.
     """
 

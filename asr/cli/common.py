@@ -1,12 +1,16 @@
 """What several commands share: complaints, output that is written whole, a progress bar, completions."""
 
+import atexit
 import contextlib
+import functools
 import io
 import os
+import shutil
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, TextIO
+from typing import Annotated, Literal, TextIO
 
 import typer
 
@@ -23,6 +27,19 @@ TextSuffix = Annotated[
     str | None, typer.Option("--text-suffix", metavar="SUFFIX", help="Of a folder: how transcripts end; .txt.")
 ]
 
+ChannelChoice = Annotated[
+    str | None,
+    typer.Option(
+        "--channel", metavar="N", help="One channel, counted from 1; each: every one as a speaker, call-1 and call-2."
+    ),
+]
+AllowCommands = Annotated[
+    bool,
+    typer.Option("--allow-commands", help="Run the commands in a wav.scp (sph2pipe ... |), with all your rights."),
+]
+_SHOWN = 3  # complaints of a kind, before they are counted alone
+_REFUSED = 50  # recordings in a row, from the first: whatever it is, it is not about single ones
+
 
 def complain(message: str) -> None:
     """An error on stderr."""
@@ -32,6 +49,73 @@ def complain(message: str) -> None:
 def complain_of_input(message: str) -> None:
     """What is wrong with an input, on one line of stderr: the name of a file may hold line breaks."""
     complain(" ".join(message.splitlines()))
+
+
+class Complaints:
+    """What is wrong with inputs, a line each; of many of the same kind the first ones, and at the end their number.
+
+    verbose: say all. how: to see all, in words.
+    """
+
+    def __init__(self, *, verbose: bool = False, how: str = "") -> None:
+        self._how = f" ({how})" if how else ""
+        self._shown = sys.maxsize if verbose else _SHOWN
+        self._counts: dict[str, int] = {}
+        self._last: dict[str, str] = {}
+
+    def add(self, message: str, place: str | os.PathLike = "") -> None:
+        """One of them. place: what it is about, of which the kind of the message is independent."""
+        from ..errors import kind_of_message
+
+        kind = kind_of_message(message, os.fspath(place))
+        self._counts[kind] = self._counts.get(kind, 0) + 1
+        if self._counts[kind] <= self._shown:
+            complain_of_input(message)
+        self._last[kind] = message
+
+    def end(self) -> None:
+        """How many were not said."""
+        for kind, count in self._counts.items():
+            if count > self._shown:
+                complain_of_input(
+                    f"and {count - self._shown} more of this kind, all with -v; the last: {self._last[kind]}"
+                )
+
+
+def channel_of(text: str | None) -> int | Literal["each"] | None:
+    """The channel that is asked for: counted from 0, each, or None. Raises BadParameter for another text."""
+    if text is None:
+        return None
+    if text == "each":
+        return "each"
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise typer.BadParameter(f"{text!r}; need 1 for the first, 2 for the next ..., or each", param_hint="--channel")
+    return int(text) - 1
+
+
+def command_folder(allowed: bool) -> Path | None:
+    """A folder for what commands of a wav.scp write, which is gone with the process; None where none may run."""
+    return _temporary_folder() if allowed else None
+
+
+def standard_input(given: str | os.PathLike) -> str | os.PathLike:
+    """For `-` a file with what comes on standard input, which is gone with the process; other names as they are."""
+    if os.fspath(given) != "-":
+        return given
+    if sys.stdin is None or sys.stdin.closed or sys.stdin.isatty():
+        raise AsrError("- is standard input, and nothing is piped into it; give a file, or pipe something into asr")
+    path = _temporary_folder() / "stdin"
+    if not path.exists():
+        with path.open("wb") as kept:
+            shutil.copyfileobj(sys.stdin.buffer, kept, 1 << 20)
+    return path
+
+
+@functools.cache
+def _temporary_folder() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="asr-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 def sample_recording() -> Path:

@@ -25,6 +25,14 @@ class Units(str, Enum):
     letters = "letters"
 
 
+class Device(str, Enum):
+    """Where networks are trained."""
+
+    cpu = "cpu"
+    cuda = "cuda"
+    auto = "auto"
+
+
 class Vocabulary(str, Enum):
     """Whether only words of the transcripts can be recognised."""
 
@@ -67,6 +75,9 @@ def train(
     speaker: SpeakerPattern = None,
     text_suffix: TextSuffix = None,
     jobs: Annotated[int, typer.Option("--jobs", metavar="N", help="Processes; -1 for one on each core.")] = -1,
+    device: Annotated[
+        Device, typer.Option("--device", help="Where a network is trained; auto: on a GPU where there is one.")
+    ] = Device.auto,
     seed: Annotated[int, typer.Option("--seed", help="Of all that is random.")] = 0,
 ) -> None:
     """Train a recogniser on your own recordings.
@@ -88,6 +99,8 @@ def train(
     if jobs == 0:
         raise typer.BadParameter("give the number of processes, or -1 for one on each core", param_hint="--jobs")
     from ..own_data import check_place, planned
+    from ..own_training import gpus_of, train_recogniser
+    from ..recipe.stages import naming
 
     utterances = _read(corpus, speaker, text_suffix)
     wanted = [stage.strip() for stage in stages.split(",")]
@@ -95,15 +108,15 @@ def train(
         utterances, sources=lexicon or ["letters"], text=lm_text, stages=wanted, held_out=held_out, order=order,
         vocabulary=vocabulary.value,
     )  # fmt: skip
+    gpus_of(device.value, plan.stages)
     check_place(out)
     for note in plan.notes:
         typer.echo(note, err=True)
-    from ..own_training import train_recogniser
-
-    with _told():
-        outcome = train_recogniser(plan, out, seed=seed, n_jobs=jobs)
+    with _told(), naming(out):
+        outcome = train_recogniser(plan, out, seed=seed, n_jobs=jobs, device=device.value)
     with output(None) as stream:
-        stream.write(f"{outcome.table()}\n\nmodel   {outcome.model}   (asr transcribe {outcome.model} FILE ...)\n")
+        use = f"asr transcribe {outcome.model} FILE ..." if outcome.rows else "aligns; has no decoding graph"
+        stream.write(f"{outcome.table()}\n\nmodel   {outcome.model}   ({use})\n")
         stream.write(f"report  {outcome.report}\n" if outcome.report else "")
 
 
@@ -129,7 +142,7 @@ def _told() -> Iterator[None]:
     """Stages and warnings on stderr, with the time."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", datefmt="%H:%M:%S"))
-    handler.addFilter(lambda record: record.name == "asr.recipe")
+    handler.addFilter(lambda record: record.name == "asr.recipe" or record.levelno >= logging.WARNING)
     room = logging.getLogger("asr")
     level = room.level
     room.addHandler(handler)

@@ -25,6 +25,7 @@ class Utterance:
     start, end: seconds in the recording; None is its beginning or its end, and a start of 0 becomes None.
     features: where the whole utterance's feature matrix lies, `X.npy` or `X.ark:OFFSET` (asr.features.archive), or None
       where features are made of the audio.
+    channel: of the recording, from 0; None is the mean of all.
     Raises CorpusError for an impossible value.
     """
 
@@ -35,6 +36,7 @@ class Utterance:
     start: float | None = None
     end: float | None = None
     features: str | None = None
+    channel: int | None = None
 
     def __post_init__(self) -> None:
         for what, name in (("id", self.id), ("speaker", self.speaker)):

@@ -3,9 +3,7 @@
 Lhotse itself, which prepares about a hundred public corpora, is not needed: it imports torch.
 """
 
-import gzip
 import json
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +11,7 @@ from typing import Any
 
 from ..errors import CorpusError
 from ..files import kind_of
+from ..texts import text_blocks
 from .core import Problem, Utterance
 from .lists import Finder, good_lines, overlaps
 
@@ -20,6 +19,8 @@ SUFFIXES = (".jsonl", ".jsonl.gz")
 _SLACK = 0.01  # s that rounded times may lie outside their cut
 _ROUNDED = 1e-3  # s that an end may lie beside the recording's to be the same
 _LARGEST = 1e12  # s; JSON has whole numbers that no float can hold
+_DAMAGED = "damaged gzip file"  # what asr.texts says of one whose beginning can be used
+_GZIP = b"\x1f\x8b"
 _HARMLESS = ("resample",)  # every recording is resampled to the rate that is asked for
 
 
@@ -113,15 +114,19 @@ def _lines(path: Path, problems: list[Problem]) -> Iterator[_Line]:
 
 def _unpacked(path: Path, problems: list[Problem]) -> bytes:
     """What a gzip file holds, up to where it is damaged."""
-    blocks = []
+    blocks: list[bytes] = []
     try:
-        with gzip.open(path) as stream:
-            while block := stream.read(1 << 16):
-                blocks.append(block)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        problems.append(Problem(str(path), f"truncated or damaged: {error}; copy or make it again"))
+        with path.open("rb") as stream:
+            if not stream.read(2).startswith(_GZIP):
+                problems.append(Problem(str(path), "truncated or damaged: no gzip file; copy or make it again"))
+                return b""
+        blocks += text_blocks(path, error=CorpusError)
     except OSError as error:
         raise CorpusError(f"{path}: cannot be read: {error.strerror}") from None
+    except CorpusError as error:
+        if _DAMAGED not in str(error):
+            raise
+        problems.append(Problem(str(path), f"truncated or {str(error).removeprefix(f'{path}: ')}"))
     return b"".join(blocks)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from ..errors import CorpusError
-from ..files import decoded_lines, kind_of
+from ..files import decoded_lines, kind_of, read_bytes
 from .commands import output_of
 from .core import Problem, Utterance, time_problem
 
@@ -35,7 +35,7 @@ def good_lines(path: Path, problems: list[Problem], raw: bytes | None = None) ->
     if raw is None and kind_of(path) == "other":
         raise CorpusError(f"{path}: is a pipe or device, not a file")  # reading it might never end
     try:
-        raw = path.read_bytes() if raw is None else raw
+        raw = read_bytes(path) if raw is None else raw
     except (OSError, ValueError) as error:
         raise CorpusError(f"{path}: cannot be read: {getattr(error, 'strerror', error)}") from None
     for number, line in decoded_lines(raw):
@@ -194,11 +194,11 @@ def overlaps(listed: Iterable[tuple[str, Utterance]]) -> list[Problem]:
     listed: utterances with their places (file:line). Both of a pair are used all the same: only a person can tell
     whether the times or the speaker are wrong, or the segments were cut with some sound around the speech.
     """
-    groups: dict[tuple[Path, str], list[tuple[float, float, str, str]]] = {}
+    groups: dict[tuple[Path, int | None, str], list[tuple[float, float, str, str]]] = {}
     for place, u in listed:
         if u.audio is not None:
             stretch = (u.start or 0.0, float("inf") if u.end is None else u.end, place, u.id)
-            groups.setdefault((u.audio, u.speaker), []).append(stretch)
+            groups.setdefault((u.audio, u.channel, u.speaker), []).append(stretch)
     problems = []
     for group in groups.values():
         last_end, last_id = 0.0, ""

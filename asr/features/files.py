@@ -28,6 +28,7 @@ class Source:
     start: float | None = None
     end: float | None = None
     features: str | None = None  # as in Utterance; features are what is computed here, so there are none
+    channel: int | None = None  # from 0; None is the mean of all
 
 
 @dataclass

@@ -197,27 +197,44 @@ class FeaturePipeline:
         return as_features(features, dim=self.raw_dim, where=where)
 
     def finish(
-        self, raw: Sequence[np.ndarray], speakers: Sequence[str], *, check_only: bool = False
+        self,
+        raw: Sequence[np.ndarray],
+        speakers: Sequence[str],
+        *,
+        check_only: bool = False,
+        statistics: Mapping[int, np.ndarray] | None = None,
+        until: int | None = None,
     ) -> list[np.ndarray]:
         """Everything behind the front-end: a list of float32 (n_frames, dim), one of each utterance.
 
         raw: what `front_end` or `raw` gave; speakers: whose they are, which matters to mode "speaker": its statistics
         are over the utterances in this list.
         check_only: a causal step without prior statistics is no error.
+        statistics: number of a cmvn step -> the statistics of the recording or speaker that these are pieces of, which
+            are taken instead of the pieces' own.
+        until: the step to stop before.
         Raises ValueError for lists of different lengths or a causal step without prior statistics.
         """
         if len(raw) != len(speakers):
             raise ValueError(f"{len(raw)} feature matrices but {len(speakers)} speakers")
         features = list(raw)
-        silent = [equal_rows(matrix, self._silence) for matrix in features]
-        for number in range(1, len(self.steps)):
+        silent = [self.silent(matrix) for matrix in features]
+        for number in range(1, len(self.steps) if until is None else until):
             if not check_only:
                 self._check_prior(number)
             is_first = number == 1 and self._silence is not None
-            features = self._apply(number, features, speakers, [~s for s in silent] if is_first else None)
+            if statistics and number in statistics:
+                step = {key: value for key, value in self.steps[number].items() if key not in ("kind", "mode")}
+                features = [cmvn(m, mode="speaker", statistics=statistics[number], **step) for m in features]
+            else:
+                features = self._apply(number, features, speakers, [~s for s in silent] if is_first else None)
             if is_first:
                 features = [with_pauses(f, s, self.pauses) for f, s in zip(features, silent, strict=True)]
         return features
+
+    def silent(self, raw: np.ndarray) -> np.ndarray:
+        """Which frames of the front-end's are digital silence, bool (n_frames,). raw: (n_frames, raw_dim)."""
+        return equal_rows(raw, self._silence)
 
     @cached_property
     def _silence(self) -> np.ndarray | None:

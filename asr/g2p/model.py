@@ -19,6 +19,7 @@ from ..lang.letters import word_counts
 from ..lang.lexicon import Lexicon
 from ..lm import NgramModel, count, estimate, read_arpa, write_arpa
 from ..options import known_names
+from ..texts import read_json
 from .graphones import CHUNKS, Graphone, cut_lexicon, letters_of
 from .search import BEAM, Pronunciation, Search, posteriors
 
@@ -146,12 +147,7 @@ class G2p:
             raise ModelError(
                 f"{path}: not a G2P model: no file {_SETTINGS}; make one with: asr g2p train LEXICON {path}"
             )
-        try:
-            settings = json.loads((folder / _SETTINGS).read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise ModelError(f"{folder / _SETTINGS}: cannot be read: {error}") from None
-        if not isinstance(settings, dict):
-            raise ModelError(f"{folder / _SETTINGS}: need an object of JSON, with a format")
+        settings = read_json(folder / _SETTINGS, error=ModelError)
         if (form := settings.pop("format", None)) != _FORMAT:
             raise ModelError(f"{folder / _SETTINGS}: format {form!r}; this version reads {_FORMAT}")
         try:

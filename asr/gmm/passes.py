@@ -12,6 +12,7 @@ from ..hmm.align import AlignOptions, align, equal_alignment, too_short_message
 from ..hmm.training_graph import TrainingGraphs, training_graphs
 from ..hmm.transitions import TransitionModel
 from ..hmm.tree import ContextDependency
+from ..processes import explained_workers
 from .em import GmmStatistics, accumulate
 from .model import DiagGmms
 
@@ -208,4 +209,5 @@ class Workers:
             return [function(part, *rest) for part, rest in tasks]
         import joblib
 
-        return self._pool(joblib.delayed(function)(part, *rest) for part, rest in tasks)
+        with explained_workers(self.n_jobs):
+            return self._pool(joblib.delayed(function)(part, *rest) for part, rest in tasks)

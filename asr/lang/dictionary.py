@@ -50,7 +50,7 @@ def cmudict_entries(path: str | os.PathLike | None = None, *, stress: bool = Fal
         for number, line in numbered_lines(place):
             if line is None:
                 raise LexiconError(f"{place}:{number}: not valid UTF-8; is it a file of cmudict?")
-            fields = line.partition("#")[0].split()
+            fields = line.partition(" #")[0].split()
             if fields and not line.startswith(";;;"):
                 phones = fields[1:] if stress else [_STRESS.sub("", phone) for phone in fields[1:]]
                 if not phones:

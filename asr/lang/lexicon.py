@@ -324,10 +324,11 @@ class Lexicon:
         Or `word probability phone phone ...`, as Kaldi's lexiconp.txt: where all lines have a number after the word,
         and one has a decimal point or all are 1, these are probabilities.
         Lines that start with `;;` are comments; one of the form `;; silence_phone=SIL oov=skip` carries settings.
+        Dictionaries of CMU, Sphinx, HTK, Julius and MFA are read as they mean it, see asr.lang.foreign_lexicon.
         silence_phone and what follows: replace the file's settings; None is what the file says, or else the default.
         Raises LexiconError with file:line for every line that cannot be used.
         """
-        entries, places, found = parse_lexicon(Path(path), _default_settings())
+        entries, places, found, *_ = parse_lexicon(Path(path), _default_settings())
         found.update(
             given(
                 silence_phone=silence_phone,
@@ -342,6 +343,15 @@ class Lexicon:
             return cls(tuple(entries), **found)
         except LexiconError as error:
             raise LexiconError(f"{path}: {error}") from None
+
+
+def file_format(path: str | os.PathLike) -> tuple[str, list[str]]:
+    """As which tool's file a lexicon file is understood, and what was left out or changed for that, a line each.
+
+    Raises LexiconError where it cannot be read.
+    """
+    found = parse_lexicon(Path(path), _default_settings())
+    return found.format, list(found.notes)
 
 
 _OOV_ADVICE = "Add them to the lexicon, correct the text, or choose oov='skip' or oov='unk'."

@@ -95,7 +95,9 @@ def _body(numbered: Sequence[tuple[str, Section]]) -> str:
     blocks = []
     for wide, group in itertools.groupby(numbered, key=lambda pair: pair[1].wide):
         inside = [_section(name, section) for name, section in group]
-        blocks += inside if wide or len(inside) == 1 else ['<div class="columns">', *inside, "</div>"]
+        if not wide and len(inside) > 1:
+            inside = ['<div class="columns">', *(f"<div>{section}</div>" for section in inside), "</div>"]
+        blocks += inside
     return "\n".join(blocks)
 
 

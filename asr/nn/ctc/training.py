@@ -191,7 +191,10 @@ def _trainable(
             if rows >= least:
                 ids.append(u)
             else:
-                failures[prefix + u] = f"{rows} rows of output for {len(units[u])} units, which need {least}"
+                failures[prefix + u] = (
+                    f"{rows} rows of output for {len(units[u])} units, which need {least}: the recording is too short "
+                    "for its transcript"
+                )
         if ids:
             finished = heard.select(ids).normalised(pipeline)
             original |= {prefix + u: u for u in finished}
