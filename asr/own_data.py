@@ -18,7 +18,7 @@ from .gmm.coverage import counted
 from .ladder import STAGES, check_stages
 from .lang.letters import LetterTable
 from .lang.lexicon import Lexicon
-from .lang.sources import LETTERS, BuiltLexicon, build_lexicon
+from .lang.sources import LETTERS, BuiltLexicon, build_lexicon, check_sources
 from .lang.subwords import JOIN, Parts, frequent_words, take_apart, vowels_of
 from .lm.text import read_sentences
 from .nn import require_torch
@@ -102,6 +102,7 @@ def planned(
     else:
         check_stages(stages)
     _check_vocabulary(vocabulary, sources)
+    check_sources(sources)
     if not has_pynini():
         raise GraphError(
             "a decoding graph is built with pynini, which is not installed (pip install pynini; it has wheels for "

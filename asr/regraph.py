@@ -28,7 +28,7 @@ def with_language_model(
     compiling: max_states, told: see `compile_hclg`.
     Raises GraphError without pynini, where no word is left, or the graph has too many states.
     """
-    _need_pynini()
+    need_pynini()
     lexicon, lost = extended(model.lexicon, lm.vocabulary.names[_NAMED:], sources)
     return with_graph(replace(model, lexicon=lexicon), arpa_grammar(lm, lexicon), **compiling), lost
 
@@ -40,7 +40,7 @@ def with_words(
 
     sources, compiling, errors: as of `with_language_model`.
     """
-    _need_pynini()
+    need_pynini()
     wanted = list(dict.fromkeys(map(nfc, words)))
     lexicon, lost = extended(model.lexicon, wanted, sources)
     left = [word for word in wanted if word in lexicon]
@@ -75,7 +75,8 @@ def listed_words(path: str | os.PathLike) -> list[str]:
     return list(dict.fromkeys(word for line in read_sentences(path) for word in line))
 
 
-def _need_pynini() -> None:
+def need_pynini() -> None:
+    """Raise GraphError without pynini."""
     if not has_pynini():
         raise GraphError(
             "a decoding graph is built with pynini, which is not installed (pip install pynini; it has wheels for "

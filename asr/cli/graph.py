@@ -44,11 +44,14 @@ def graph(
     if (lm is None) == (words is None):
         raise typer.BadParameter("give either --lm A.arpa or --words W", param_hint="--lm")
     from ..graph.budget import Step
+    from ..lang.sources import check_sources
     from ..model import find_model, load
-    from ..regraph import listed_words, with_language_model, with_words
+    from ..regraph import listed_words, need_pynini, with_language_model, with_words
 
     refuse_inputs(out, [find_model(model)])
     check_model_out(out)
+    need_pynini()  # what fails at once comes before models and language models are read, which can take minutes
+    check_sources(lexicon or [])
     trained, steps = load(model), list[Step]()
     compiling: dict[str, Any] = {"max_states": max_states, "told": steps.append}
     if lm is not None:

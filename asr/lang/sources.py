@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import LexiconError
 from ..files import kind_of
-from .dictionary import CMUDICT, look_up, read_dictionary
+from .dictionary import CMUDICT, installed, look_up, read_dictionary
 from .entries import Entry
 from .letters import LetterTable, Marks, spelled, word_counts
 from .lexicon import Lexicon
@@ -97,6 +97,32 @@ def build_lexicon(
     return BuiltLexicon(Lexicon((*ordered, *extra), **{**inherited, **settings}), oov, by_source)
 
 
+def check_sources(names: Iterable[str]) -> None:
+    """Raise LexiconError for a source, given by name, that is not there: at once, before other work begins.
+
+    What is in a lexicon file or G2P model is not looked at, but for its folder and the letter tables.
+    """
+    from ..g2p import is_g2p
+
+    for name in names:
+        if name.startswith(f"{LETTERS}:"):
+            LetterTable.load(name.partition(":")[2])
+        elif name == CMUDICT:
+            installed()
+        elif name.startswith(f"{G2P}:"):
+            if not is_g2p(name.partition(":")[2]):
+                raise LexiconError(f"{name}: no G2P model in that folder; make one with: asr g2p train LEXICON FOLDER")
+        elif name not in (LETTERS, G2P) and not is_g2p(name) and kind_of(name) != "file":
+            raise _no_source(name)
+
+
+def _no_source(name: str) -> LexiconError:
+    return LexiconError(
+        f"{name!r} is no source of pronunciations; need {LETTERS}, {LETTERS}:TABLE, {CMUDICT}, a lexicon file, "
+        f"{G2P}, or the folder of a G2P model"
+    )
+
+
 @dataclass(frozen=True)
 class _Opened:
     """A source that is ready: one of a dictionary, a letter table (None: each letter is a unit), and a G2P model."""
@@ -130,10 +156,7 @@ class _Opened:
         if kind_of(name) == "file":
             lexicon = Lexicon.load(name)
             return cls(name, lexicon.entries, lexicon)
-        raise LexiconError(
-            f"{name!r} is no source of pronunciations; need {LETTERS}, {LETTERS}:TABLE, {CMUDICT}, a lexicon file, "
-            f"{G2P}, or the folder of a G2P model"
-        )
+        raise _no_source(name)
 
     def entries(self, words: Mapping[str, int], known: Sequence[Entry], marks: Marks, n_best: int) -> list[Entry]:
         """What the source says of some words. known: entries of the dictionaries before, from which G2P may learn."""

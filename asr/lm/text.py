@@ -5,10 +5,10 @@ import os
 import unicodedata
 import zlib
 from collections.abc import Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import LanguageModelError, did_you_mean
+from ..files import as_utf8, whole_file
 from .units import letters, phones
 from .vocabulary import END, START
 
@@ -17,15 +17,16 @@ if TYPE_CHECKING:
 
 UNITS = ("words", "letters", "phones")
 
-_GZIP = b"\x1f\x8b"
 _SHOWN = 10  # words without pronunciation that a message lists
 
 
 def unpacked(path: str | os.PathLike) -> bytes:
-    """The bytes of a file, of what was compressed if it is a gzip file. Raises LanguageModelError if damaged."""
+    """The bytes of a text file as UTF-8, of what was compressed if it is a gzip file.
+
+    Raises LanguageModelError if it is damaged, or too large (see asr.files.whole_file).
+    """
     try:
-        raw = Path(path).read_bytes()
-        return gzip.decompress(raw) if raw.startswith(_GZIP) else raw
+        return as_utf8(whole_file(path, unpack=True))
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise LanguageModelError(f"{path}: damaged gzip file ({error}); is it cut short?") from None
     except OSError as error:
@@ -51,7 +52,7 @@ def read_sentences(
     if units == "phones" and lexicon is None:
         raise LanguageModelError("units='phones' needs a lexicon: how the words of the text are said")
     sentences = []
-    for number, line in enumerate(unpacked(path).removeprefix(b"\xef\xbb\xbf").split(b"\n"), 1):
+    for number, line in enumerate(unpacked(path).split(b"\n"), 1):
         try:
             words = unicodedata.normalize("NFC", line.decode("utf-8")).split()
         except UnicodeDecodeError:
