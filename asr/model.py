@@ -5,6 +5,7 @@
     transitions.npz  topology and transition model      tree.json  phone context -> pdf    (neither with CTC)
     transforms.npz   what the feature pipeline learned  am.npz     the acoustic model
     HCLG.fst         the decoding graph                 README.md  the model's card
+    letters.tsv      how new words are spelled, where the lexicon came from letters
     aligner.npz      of a model that adapts to speakers: the acoustic model of the first pass
     am.safetensors or am.onnx instead, with priors in am.npz, where the acoustic model is a network, and adapter.npz
         where GMMs adapt its features
@@ -24,12 +25,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from .ctc.tokens import CtcTokens
-from .errors import AudioError, GraphError, ModelError, did_you_mean
+from .errors import AudioError, GraphError, LexiconError, ModelError, did_you_mean
 from .features.pipeline import FeaturePipeline
 from .files import kind_of, replacing, sha256
 from .hmm.transitions import PhoneSegment, TransitionModel
 from .hmm.tree import ContextDependency
+from .lang.letters import LetterTable
 from .lang.lexicon import Lexicon
+from .lang.sources import extended
 from .lang.subwords import whole_words
 from .lang.word_times import word_segments
 from .model_directory import read_directory, write_parts
@@ -41,9 +44,11 @@ if TYPE_CHECKING:
     from .decoding import BestPath, ViterbiDecoder
     from .features.table import FeatureTable
     from .graph.const_fst import Graph
+    from .streaming import RecognitionStream
 
 # A recording whose samples stay this close to their middle (-80 dB of full scale) holds nothing to recognise.
 SILENCE_PEAK = 1e-4
+_SHOWN_WORDS = 8  # in a message
 
 
 class AcousticModel(Protocol):
@@ -90,6 +95,7 @@ class Model:
     seed: of the training run.
     card: the text of README.md: data, results, limits.
     joiner: the sign at the ends of words of the graph where they join (asr.lang.subwords); empty where all are whole.
+    letters: how its words are spelled, where the lexicon says them so; new words are then said by the same rule.
     """
 
     features: FeaturePipeline
@@ -104,6 +110,7 @@ class Model:
     aligner: AcousticModel | None = None
     adapter: AcousticModel | None = None
     joiner: str = ""
+    letters: LetterTable | None = None
 
     @property
     def hmms(self) -> tuple[TransitionModel, ContextDependency]:
@@ -136,6 +143,10 @@ class Model:
     @cached_property
     def decoder(self) -> "ViterbiDecoder":
         """The search over this model's graph. Raises ModelError where the model has none."""
+        return self.new_decoder()
+
+    def new_decoder(self) -> "ViterbiDecoder":
+        """The same for oneself, so that several can run side by side."""
         from .decoding import SearchOptions, ViterbiDecoder
 
         if self.graph is None:
@@ -162,6 +173,20 @@ class Model:
         if is_silent(samples):
             return Transcript("")
         return self._alone(raw)
+
+    def stream(self, rate: int | None = None) -> "RecognitionStream":
+        """For a signal that is still arriving, as from a microphone: feed it pieces, get the words so far.
+
+        rate: the samples' in Hz; the model's own if not given.
+        Raises ModelError for a model that needs a recording's end (see `streaming`).
+
+        >>> stream = asr.load("digits").stream(16000)                # doctest: +SKIP
+        >>> for piece in microphone: print(stream.accept(piece))     # doctest: +SKIP
+        >>> stream.finish().words                                    # doctest: +SKIP
+        """
+        from .streaming import RecognitionStream
+
+        return RecognitionStream(self, rate)
 
     def transcribe_features(self, raw: np.ndarray) -> Transcript:
         """The words of one recording whose features are given.
@@ -212,26 +237,62 @@ class Model:
             found = self.transcript(self.decoder.decode(loglikes), features[name])
             yield name, replace(found, transform=kinds.get(speakers[name], ""))
 
-    def align(self, audio: str | os.PathLike | np.ndarray, text: str, rate: int | None = None) -> Transcript:
+    def align(
+        self,
+        audio: str | os.PathLike | np.ndarray,
+        text: str,
+        rate: int | None = None,
+        *,
+        lexicon: "str | os.PathLike | Lexicon | None" = None,
+    ) -> Transcript:
         """Where the given words were said: forced alignment of one recording.
 
         audio, rate: as for `transcribe`. text: the words, separated by blanks.
-        Raises LexiconError for words that the lexicon lacks, ModelError where no alignment is found.
+        lexicon: how words are said that the model's own lexicon lacks: a lexicon or its file, "cmudict", "g2p:FOLDER",
+            or another source of `asr.lang.sources.build_lexicon`. Words of models that were trained on spellings need
+            none: new ones are spelled in the same way.
+        Raises LexiconError that names the words for which there is no pronunciation, ModelError where no alignment is
+        found.
         """
-        return self.align_features(self.features.front_end(self.read(audio, rate)), text)
+        return self.align_features(self.features.front_end(self.read(audio, rate)), text, lexicon=lexicon)
 
-    def align_features(self, raw: np.ndarray, text: str) -> Transcript:
-        """Forced alignment of one recording whose features are given. raw: as for `transcribe_features`."""
-        return self.align_finished(self.features.finish([self.features.raw(raw)], ["speaker"])[0], text)
+    def align_features(
+        self, raw: np.ndarray, text: str, *, lexicon: "str | os.PathLike | Lexicon | None" = None
+    ) -> Transcript:
+        """Forced alignment of one recording whose features are given.
+
+        raw: as for `transcribe_features`; text, lexicon: as for `align`.
+        """
+        finished = self.features.finish([self.features.raw(raw)], ["speaker"])[0]
+        return self.saying(text, lexicon).align_finished(finished, text)
+
+    def saying(self, text: str, lexicon: "str | os.PathLike | Lexicon | None" = None) -> "Model":
+        """The model that can say each word of a text: itself, or one without graph, which has more words.
+
+        Arguments and errors: as of `align`.
+        """
+        new = list(self.lexicon.oov_words([text]))
+        if not new or self.lexicon.oov == "unk":
+            return self
+        longer, lost = extended(self.lexicon, new, [] if lexicon is None else [lexicon], self.letters)
+        if not lost:
+            return replace(self, lexicon=longer, graph=None)
+        shown = "; ".join(f"{word!r}: {why}" for word, why in list(lost.items())[:_SHOWN_WORDS])
+        more = f"; and {len(lost) - _SHOWN_WORDS} more" if len(lost) > _SHOWN_WORDS else ""
+        advice = (
+            "give a lexicon that has them (lexicon=FILE; --lexicon FILE), cmudict or g2p:FOLDER, or correct the text"
+        )
+        raise LexiconError(f"words without pronunciation: {shown}{more}; {advice}")
 
     def align_finished(self, features: np.ndarray, text: str) -> Transcript:
         """Forced alignment of one utterance's features, float32 (n_frames, dim), after the whole pipeline."""
         from .hmm.align import AlignOptions, align, align_scored
         from .hmm.training_graph import training_graphs
 
+        if text and self.lexicon.oov_words([text]):
+            return self.saying(text).align_finished(features, text)
         words = self.lexicon.encode(text)
-        if words is None:
-            raise ModelError(f"{text!r} has words that the lexicon lacks, and its policy is to skip such utterances")
+        assert words is not None  # none of them is unknown
         if isinstance(self.transitions, CtcTokens):
             return self._aligned_by_ctc(features, words)
         transitions, tree = self.hmms

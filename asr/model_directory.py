@@ -20,6 +20,7 @@ from .hmm.topology import Topology
 from .hmm.transitions import TransitionModel
 from .hmm.tree import ContextDependency, tree_from_json
 from .json_files import read_json
+from .lang.letters import LetterTable
 from .lang.lexicon import Lexicon
 from .lang.symbols import SymbolTable
 from .network_directory import ONNX_FILE, TORCH_FILE, NetworkModel, check_runnable, read_network, write_network
@@ -37,6 +38,7 @@ _KINDS = (KIND, ADAPTED_KIND, NETWORK_KIND, ADAPTED_NETWORK_KIND, CTC_KIND)
 _ADAPTED = {ADAPTED_KIND: ("aligner.npz",), ADAPTED_NETWORK_KIND: ("aligner.npz", "adapter.npz")}
 # How graphs and alignments are made here, in Kaldi's words.
 CONVENTIONS = {"reorder": True, "transition_scale": 1.0, "self_loop_scale": 0.1}
+_LETTERS = "letters.tsv"
 _HMM_FILES = ("transitions.npz", "tree.json")
 _NEEDED = ("phones.txt", "words.txt", "lexicon.tsv", "transitions.npz", "tree.json", "transforms.npz", "am.npz")
 # Larger files are checked by size alone, and larger graphs by the decoder: reading a gigabyte takes its time.
@@ -63,6 +65,8 @@ def write_parts(model: "Model", directory: Path) -> dict[str, Any]:
             _save_arrays(directory / name, gmms.arrays())
     if model.graph is not None:
         model.graph.write(directory / "HCLG.fst")
+    if model.letters is not None:
+        model.letters.save(directory / _LETTERS)
     (directory / "README.md").write_text(model.card or "No card was written for this model.\n", encoding="utf-8")
     kinds = (NETWORK_KIND, ADAPTED_NETWORK_KIND) if network else (KIND, ADAPTED_KIND)
     return {
@@ -122,9 +126,14 @@ def read_directory(directory: Path) -> dict[str, Any]:
             gmms = adapter = _read_gmms(directory / "adapter.npz", features.dim, n_pdfs)
     if is_adapted:
         aligner = _read_aligner(directory / "aligner.npz", gmms)
+    letters = None
+    if _LETTERS in description["files"]:
+        with _reading(directory / _LETTERS):
+            letters = LetterTable.load(directory / _LETTERS)
     return {
         "features": features,
         "lexicon": lexicon,
+        "letters": letters,
         "transitions": transitions,
         "tree": tree,
         "acoustic": acoustic,

@@ -53,6 +53,7 @@ class Plan:
     notes: what a person should know, a line each.
     parts: of an open vocabulary, the rare words in their parts, and how all parts are said; None: only the lexicon's
         words can come out.
+    letters: how words are spelled, where letters are among the sources of the lexicon.
     """
 
     train: Corpus
@@ -66,6 +67,7 @@ class Plan:
     order: int
     notes: tuple[str, ...]
     parts: Parts | None = None
+    letters: LetterTable | None = None
 
     @property
     def vocabulary(self) -> Lexicon:
@@ -131,7 +133,7 @@ def planned(
     order = order or (3 if parts is None else 4)
     plan = Plan(
         train, kept, by_speaker, lexicon, oov, tuple(sentences), _pipeline(corpus, stages), tuple(stages), order,
-        tuple(notes), parts,
+        tuple(notes), parts, _letters(lexicon, sources),
     )  # fmt: skip
     logger.info("planned: %s", "; ".join(notes))
     return plan
@@ -274,11 +276,19 @@ def _parts(lexicon: Lexicon, said: Sequence[str], source: str) -> Parts:
         raise CorpusError(
             f"{JOIN!r} at the end of words is the sign where parts join; write them without: {_few(signs)}"
         )
-    _, is_table, path = source.partition(":")
-    table = LetterTable.load(path) if is_table else None
+    table = _letters(lexicon, [source]) if ":" in source else None
     found = take_apart(lexicon, table, vowels_of({word for line in said for word in line.split()}))
     frequent = frequent_words(said, FEWEST_WHOLE)
     return found._replace(words={word: text for word, text in found.words.items() if word not in frequent})
+
+
+def _letters(lexicon: Lexicon, sources: Sequence[str]) -> LetterTable | None:
+    """How words are spelled, if some are: the table that was given, or else the letters of the words."""
+    source = next((s for s in sources if s.partition(":")[0] == LETTERS), None)
+    if source is None:
+        return None
+    _, is_table, path = source.partition(":")
+    return LetterTable.load(path) if is_table else LetterTable.of(entry.word for entry in lexicon.entries)
 
 
 def _counted(words: dict[str, int]) -> str:

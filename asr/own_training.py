@@ -1,27 +1,27 @@
-"""The work behind `asr train`: the stages of a plan (asr.own_data), the recogniser at their end, and its report."""
+"""The work behind `asr train`: the stages of a plan (asr.own_data), the recogniser at their end, and its card."""
 
 import hashlib
-import html
 import logging
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from . import lm
 from .ctc.tokens import CtcTokens
-from .errors import AsrError, CorpusError
+from .errors import CorpusError
 from .graph.grammar import arpa_grammar
 from .ladder import Sizes, hours_of
 from .lang.entries import nfc
+from .lang.letters import LetterTable
 from .lang.lexicon import Lexicon
 from .lang.subwords import JOIN, open_model, rewritten
 from .model import Model, Transcript, load
 from .nn.options import SpecAugmentOptions, TrainingOptions
 from .own_data import CTC, FILTERS, Plan
 from .recipe import Run
-from .recipe.networks import CtcPlan, make_network, read_training
+from .recipe.networks import CtcPlan, make_network
 from .recipe.rungs import make_rung
 from .recipe.tasks import extract_features, read_json, usable, write_json, write_pairs
 from .scoring import read_transcripts, score
@@ -35,9 +35,6 @@ from .training import (
     with_graph,
 )
 from .transcription import told_transforms
-
-if TYPE_CHECKING:
-    from .report import Section
 
 logger = logging.getLogger("asr.recipe")  # what is shown while stages are made
 
@@ -112,7 +109,13 @@ def train_recogniser(plan: Plan, out: Path, *, seed: int = 0, n_jobs: int = 1) -
     spoken |= {"parts": plan.parts.words if plan.parts else {}}
     spoken |= {"text": [list(words) for words in plan.text], "held_out": list(plan.held_out.transcripts().values())}
     grammar = run.stage("language-model", make_lm, spoken)
-    compiled = {"rung": last, "grammar": grammar, "lexicon": vocabulary, "joiner": JOIN if plan.parts else ""}
+    compiled = {
+        "rung": last,
+        "grammar": grammar,
+        "lexicon": vocabulary,
+        "joiner": JOIN if plan.parts else "",
+        "letters": plan.letters,
+    }
     graph = run.stage("graph", make_graph, compiled)
     held_out = run.stage("held-out", score_held_out, {"data": data, "ids": ids["held"], "graph": graph})
     return _finished(plan, out, held_out, last, hours, seed)
@@ -181,10 +184,15 @@ def _language_model(
     return open_model(sentences, [rewritten(line, parts) for line in sentences], order, words=words)
 
 
-def make_graph(folder: Path, rung: Path, grammar: Path, lexicon: Path, joiner: str) -> None:
-    """The model with its decoding graph, in `folder`/model. lexicon: the model's own, and parts of words after it."""
+def make_graph(
+    folder: Path, rung: Path, grammar: Path, lexicon: Path, joiner: str, letters: LetterTable | None
+) -> None:
+    """The model with its decoding graph, in `folder`/model.
+
+    lexicon: the model's own, and parts of words after it. letters: how new words are spelled.
+    """
     words = Lexicon.load(lexicon)
-    model = replace(load(rung / "model"), lexicon=words, joiner=joiner)
+    model = replace(load(rung / "model"), lexicon=words, joiner=joiner, letters=letters)
     with_graph(model, arpa_grammar(lm.read_arpa(grammar / "lm.arpa.gz"), words)).save(folder / "model")
 
 
@@ -252,7 +260,9 @@ def _finished(plan: Plan, out: Path, tested: Path, rung: Path, hours: float, see
     outcome = Outcome(out / "model", None, rates, n_words, n_characters, hours, sizes, told)
     replace(model, card=_card(plan, outcome)).save(outcome.model)
     best = references, next(iter(heard.values()))
-    return replace(outcome, report=_report(plan, out, outcome, best, tested, rung, seed))
+    from .report.own import write_own_report
+
+    return replace(outcome, report=write_own_report(plan, out, outcome, best, tested, rung, seed))
 
 
 def _card(plan: Plan, outcome: Outcome) -> str:
@@ -265,77 +275,4 @@ def _card(plan: Plan, outcome: Outcome) -> str:
         f"Trained by `asr train` ({', '.join(plan.stages)}) on {60 * outcome.hours:.1f} minutes of speech; "
         f"{size}.\n\n{notes}\n\n"
         f"Errors on the utterances held out:\n\n```\n{outcome.table()}\n```\n"
-    )
-
-
-def _report(
-    plan: Plan,
-    out: Path,
-    outcome: Outcome,
-    heard: tuple[dict[str, str], dict[str, str]],
-    tested: Path,
-    rung: Path,
-    seed: int,
-) -> Path | None:
-    """OUT/report.html; None where matplotlib is missing. heard: references and hypotheses."""
-    from .report import (
-        Section,
-        check_plotting,
-        confusion_section,
-        network_section,
-        run_facts,
-        speaker_section,
-        utterance_section,
-        write_report,
-    )
-
-    try:
-        check_plotting()
-    except AsrError as error:
-        logger.warning("no report.html: %s", error)
-        return None
-    counted = score(*heard)
-    by_speaker = {s: (x.errors, x.total) for s, x in counted.by_speaker(plan.held_out.speaker_of).items()}
-    sections = [
-        Section("Results", f'<div class="scroll"><pre>{html.escape(outcome.table())}</pre></div>'),
-        Section("The data", "<ul>" + "".join(f"<li>{html.escape(note)}</li>" for note in plan.notes) + "</ul>"),
-        _passes(plan, rung) if plan.stages != (CTC,) else network_section(read_training(rung)),
-        _tuning(tested),
-        *([speaker_section(by_speaker)] if len(by_speaker) < len(plan.held_out) else []),
-        confusion_section(counted.confusions),
-        utterance_section(*heard),
-    ]
-    facts = run_facts(seed=seed, hours_of_speech=f"{outcome.hours:.2f}", folder=str(out))
-    name, (wer, cer) = next(iter(outcome.rows.items()))
-    lead = f"WER {wer:.2f} %, CER {cer:.2f} % on {len(heard[0])} utterances held out ({name})."
-    return write_report(
-        out / "report.html", title="A recogniser of your own", sections=sections, facts=facts, lead=lead
-    )
-
-
-def _passes(plan: Plan, rung: Path) -> "Section":
-    """The training of every stage."""
-    from .report import training_section
-
-    logs = {stage: read_json(rung.parent / stage / "training.json")["log"] for stage in plan.stages}
-    return training_section(
-        {s: [(p["iteration"], p["log_likelihood"], p["n_gaussians"]) for p in log] for s, log in logs.items()}
-    )
-
-
-def _tuning(tested: Path) -> "Section":
-    """The errors of the settings on the lines through the chosen one."""
-    from .report import tuning_section
-
-    points = [TuningPoint(**p) for p in read_json(tested / "tuning.json")]
-    best = best_point(points)
-    scale = [(p.acoustic_scale, p.rate) for p in points if p.insertion_penalty == best.insertion_penalty]
-    penalty = [(p.insertion_penalty, p.rate) for p in points if p.acoustic_scale == best.acoustic_scale]
-    return tuning_section(
-        {"acoustic scale": {"all": scale}, "insertion penalty": {"all": penalty}},
-        chosen={
-            "acoustic scale": {"all": best.acoustic_scale},
-            "insertion penalty": {"all": best.insertion_penalty},
-        },
-        note="Errors of characters.",
     )

@@ -5,11 +5,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from .errors import GraphError, LexiconError
+import numpy as np
+
+from .errors import GraphError
+from .gmm.coverage import counted
 from .graph.grammar import arpa_grammar, word_loop
-from .lang.entries import Entry, nfc
+from .lang.entries import nfc
 from .lang.lexicon import Lexicon
-from .lang.sources import build_lexicon
+from .lang.sources import extended
 from .lm.model import NgramModel
 from .lm.text import read_sentences
 from .model import Model
@@ -20,54 +23,72 @@ _NAMED = 3  # the first names of a language model's vocabulary stand for no word
 
 def with_language_model(
     model: Model, lm: NgramModel, sources: Sequence[str] = (), **compiling: Any
-) -> tuple[Model, list[str]]:
-    """The model with a graph of a language model's words, and the words that are left out.
+) -> tuple[Model, dict[str, str]]:
+    """The model with a graph of a language model's words; and the words that are left out, each with the reason.
 
-    sources: of pronunciations for words that the model's lexicon lacks, see build_lexicon; none: they are left out,
-        as are those with phones that the acoustic model does not have.
+    sources: of pronunciations for words that the model's lexicon lacks, see build_lexicon. None: models that were
+        trained on spellings spell them by the same rule, others leave them out. Those with phones that the acoustic
+        model does not have are left out in any case.
     compiling: max_states, told: see `compile_hclg`.
     Raises GraphError without pynini, where no word is left, or the graph has too many states.
     """
     need_pynini()
-    lexicon, lost = extended(model.lexicon, lm.vocabulary.names[_NAMED:], sources)
-    return with_graph(replace(model, lexicon=lexicon), arpa_grammar(lm, lexicon), **compiling), lost
+    lexicon, lost = extended(model.lexicon, lm.vocabulary.names[_NAMED:], sources, model.letters)
+    return _with_graph(model, lexicon, arpa_grammar(lm, lexicon), f"an n-gram of order {lm.order}", compiling), lost
 
 
 def with_words(
     model: Model, words: Iterable[str], sources: Sequence[str] = (), **compiling: Any
-) -> tuple[Model, list[str]]:
-    """The model with a graph in which any of some words may follow any, and the words that are left out.
+) -> tuple[Model, dict[str, str]]:
+    """The model with a graph in which any of some words may follow any; and the words that are left out, and why.
 
     sources, compiling, errors: as of `with_language_model`.
     """
     need_pynini()
     wanted = list(dict.fromkeys(map(nfc, words)))
-    lexicon, lost = extended(model.lexicon, wanted, sources)
+    lexicon, lost = extended(model.lexicon, wanted, sources, model.letters)
     left = [word for word in wanted if word in lexicon]
     if not left:
-        raise GraphError(f"none of the {len(wanted)} words has a pronunciation in the model; give --lexicon for them")
-    return with_graph(replace(model, lexicon=lexicon), word_loop(lexicon, left), **compiling), lost
+        word, why = next(iter(lost.items()))
+        raise GraphError(
+            f"none of the {counted(len(wanted), 'word')} has a pronunciation in the model ({word!r}: {why}); give "
+            "--lexicon for them"
+        )
+    return _with_graph(
+        model, lexicon, word_loop(lexicon, left), "a list of words, any of which may follow any", compiling
+    ), lost
 
 
-def extended(lexicon: Lexicon, words: Iterable[str], sources: Sequence[str]) -> tuple[Lexicon, list[str]]:
-    """The lexicon with more words of the same phones, and the words that it still lacks.
+def _with_graph(model: Model, lexicon: Lexicon, grammar: Any, kind: str, compiling: dict[str, Any]) -> Model:
+    """The model with another graph, and a card that says what holds of it."""
+    made = with_graph(replace(model, lexicon=lexicon), grammar, **compiling)
+    return replace(made, card=_card(made, kind, model.card))
 
-    Phones keep their ids, so trees and transitions of the old lexicon are those of the new one.
-    """
-    new = [word for word in dict.fromkeys(map(nfc, words)) if word not in lexicon]
-    found: list[Entry] = []
-    if new and sources:
-        known = {phone for entry in lexicon.entries for phone in entry.phones}
-        try:
-            built = build_lexicon([" ".join(new)], list(sources)).lexicon
-        except LexiconError as error:
-            if "no source has any" not in str(error):
-                raise
-            return lexicon, new
-        found = [e for e in built.entries if e.word not in lexicon and known.issuperset(e.phones)]
-    there = {entry.word for entry in found}
-    longer = replace(lexicon, entries=(*lexicon.entries, *found)) if found else lexicon
-    return longer, [word for word in new if word not in there]
+
+def words_of_graph(model: Model) -> tuple[int, int]:
+    """How many words can come out of a model's graph, and how many parts of words that join to others."""
+    labels = () if model.graph is None else np.unique(model.graph.arcs["olabel"]).tolist()
+    names = [model.lexicon.words.name(label) for label in labels if label]
+    n_parts = sum(bool(model.joiner) and name.strip(model.joiner) != name for name in names)
+    return len(names) - n_parts, n_parts
+
+
+def words_told(model: Model) -> str:
+    """The words that can come out of a model's graph, for a person."""
+    n_words, n_parts = words_of_graph(model)
+    return counted(n_words, "word") + (f", and new ones of {n_parts} parts" if n_parts else "")
+
+
+def _card(made: Model, kind: str, card: str) -> str:
+    """README.md of a model with another graph: that of the model before is quoted, for its data and licence."""
+    quoted = "\n".join(f"> {line}".rstrip() for line in card.splitlines())
+    return (
+        f"# A recogniser of {words_told(made)}\n\n"
+        f"Made by `asr graph` from the model whose card is quoted below, with another grammar: {kind}. Nothing was "
+        "trained anew. How many errors it makes with these words was not measured; scales are still those that were "
+        "tuned with the other words.\n\n"
+        f"The card of the model before, whose words and error rates are not those of this one:\n\n{quoted}\n"
+    )
 
 
 def listed_words(path: str | os.PathLike) -> list[str]:

@@ -255,16 +255,21 @@ def tune_decoding(
     return points
 
 
-def best_point(points: Sequence[TuningPoint]) -> TuningPoint:
-    """The setting to use: in the middle of those that are as good as the best, as far as the held-out set can tell.
+def plateau(points: Sequence[TuningPoint]) -> list[TuningPoint]:
+    """The settings that are as good as the best, as far as the held-out set can tell.
 
     Held-out sets are small, so many settings tie, and differences of about the square root of the number of errors (its
-    standard deviation) mean nothing. The middle of such a plateau carries over to new data better than its edge.
+    standard deviation) mean nothing.
     """
     if not points:
         raise ModelError("nothing was tuned; give at least one acoustic scale and one insertion penalty")
     fewest = min(p.errors for p in points)
-    good = [p for p in points if p.errors <= fewest + fewest**0.5]
+    return [p for p in points if p.errors <= fewest + fewest**0.5]
+
+
+def best_point(points: Sequence[TuningPoint]) -> TuningPoint:
+    """The setting to use: in the middle of the plateau, which carries over to new data better than its edge."""
+    good = plateau(points)
     scales = sorted({p.acoustic_scale for p in points})
     penalties = sorted({p.insertion_penalty for p in points})
     places = np.array([(scales.index(p.acoustic_scale), penalties.index(p.insertion_penalty)) for p in good])

@@ -2,6 +2,7 @@
 
 import os
 import struct
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -156,10 +157,10 @@ def test_broken_files_are_named_with_the_reason(make, tmp_path, name):
 def test_no_permission(make, monkeypatch):
     """The refusal is made up, for root may read everything."""
 
-    def refuse(path):
+    def refuse(path, mode):
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr(audio, "problem", refuse)
+    monkeypatch.setattr(Path, "open", refuse)
     with pytest.raises(AudioError, match=r"x.wav: no permission to read it"):
         audio.read(make("x.wav", tone()))
 

@@ -19,7 +19,8 @@ from asr.lm import read_arpa
 from asr.lm import train as train_lm
 from asr.own_data import check_place, planned
 from asr.own_training import train_recogniser
-from asr.regraph import extended, listed_words, with_language_model, with_words
+from asr.lang.sources import extended
+from asr.regraph import listed_words, with_language_model, with_words, words_of_graph
 from asr.scoring import read_transcripts, score
 from asr.transcription import find_recordings, transcribe_all
 
@@ -127,6 +128,27 @@ def test_alignment_adapts_too(trained, tmp_path):
         assert found.text == text and found.reached_final and len(found.alignment) == len(np.load(path))
     silence = np.full((30, DIM), -3.0) + 0.1 * np.random.default_rng(0).normal(size=(30, DIM))
     assert len(model.transcribe_features(silence).text.split()) <= 1  # nothing to adapt to: pass 1 decides
+
+
+def test_a_model_of_letters_aligns_words_that_it_never_saw(trained, tmp_path):
+    """It is told by its directory alone how words are spelled; a letter that nobody said is named."""
+    model = asr.load(trained[1] / "model")
+    assert model.letters is not None and model.letters.units == tuple("abcdef")
+    folder = planted(tmp_path / "new", 3, seed=6, words=["decaf", "bead", "cab"])
+    for path in folder.rglob("*.npy"):
+        text = path.with_suffix(".txt").read_text()
+        found = model.align_features(np.load(path), text.upper())
+        assert found.text == text.upper() and "".join(p.phone for p in found.phones if p.phone != "SIL") == "".join(
+            text.split()
+        )
+    frames = np.load(next(folder.rglob("*.npy")))
+    with pytest.raises(LexiconError, match=r"'zoo': the model has no 'z', 'o'; .*lexicon=FILE"):
+        model.align_features(frames, "cab zoo")
+    sounds = replace(model, letters=None)
+    with pytest.raises(LexiconError, match="'decaf': it has no pronunciation in the model"):
+        sounds.align_features(frames, "cab decaf")
+    (tmp_path / "lexicon").write_text("decaf d e c a f\n")
+    assert sounds.align_features(frames, "decaf", lexicon=tmp_path / "lexicon").text == "decaf"
 
 
 def test_the_same_call_goes_on_where_it_stopped(trained, corpus, tmp_path, monkeypatch, caplog):
@@ -244,7 +266,7 @@ def test_a_damaged_aligner_is_an_error(trained, tmp_path):
 def test_other_words_for_a_trained_model(trained, tmp_path):
     model = asr.load(trained[1] / "model")
     few, lost = with_words(model, ["cab", "dace", "bead", "zoo"], ["letters"])
-    assert lost == ["zoo"] and "bead" in few.lexicon and "zoo" not in few.lexicon
+    assert lost == {"zoo": "the model has no 'z', 'o'"} and "bead" in few.lexicon and "zoo" not in few.lexicon
     assert np.array_equal(few.transitions.tuples, model.transitions.tuples)
     assert (
         list(few.lexicon.phones)[: model.lexicon.n_phones + 1] == list(model.lexicon.phones)[: few.lexicon.n_phones + 1]
@@ -257,9 +279,12 @@ def test_other_words_for_a_trained_model(trained, tmp_path):
     own = read_arpa(trained[1] / "work" / "language-model" / "lm.arpa.gz")
     same, lost = with_language_model(model, own)
     assert not lost and same.graph.n_arcs == model.graph.n_arcs
-    assert with_language_model(model, train_lm(["cab bead"], 2))[1] == ["bead"]
-    assert extended(model.lexicon, ["zzz"], ["letters"])[1] == ["zzz"]
-    with pytest.raises(GraphError, match="none of the 1 words"):
+    more, lost = with_language_model(model, train_lm(["cab bead"], 2))  # the model knows that it spells its words
+    assert not lost and "bead" in more.lexicon and words_of_graph(more) == (2, 0)
+    with_dictionary = replace(model, letters=None)
+    assert list(with_language_model(with_dictionary, train_lm(["cab bead"], 2))[1]) == ["bead"]
+    assert extended(model.lexicon, ["zzz"], ["letters"])[1] == {"zzz": "the model has no 'z'"}
+    with pytest.raises(GraphError, match="none of the 1 word .*'z', 'o'"):
         with_words(model, ["zoo"])
     (tmp_path / "words").write_text("one two\none\n")
     assert listed_words(tmp_path / "words") == ["one", "two"]

@@ -24,7 +24,9 @@ def graph(
     ] = None,
     lexicon: Annotated[
         list[str] | None,
-        typer.Option("--lexicon", metavar="L", help="How words are said that MODEL lacks: letters, a file, cmudict."),
+        typer.Option(
+            "--lexicon", metavar="L", help="How words are said that MODEL lacks: letters, a file, cmudict, g2p:DIR."
+        ),
     ] = None,
     max_states: Annotated[
         int | None,
@@ -46,7 +48,7 @@ def graph(
     from ..graph.budget import Step
     from ..lang.sources import check_sources
     from ..model import find_model, load
-    from ..regraph import listed_words, need_pynini, with_language_model, with_words
+    from ..regraph import listed_words, need_pynini, with_language_model, with_words, words_told
 
     refuse_inputs(out, [find_model(model)])
     check_model_out(out)
@@ -64,12 +66,14 @@ def graph(
         assert words is not None
         made, lost = with_words(trained, listed_words(words), lexicon or [], **compiling)
     if lost:
-        shown = ", ".join(lost[:8]) + (", ..." if len(lost) > 8 else "")
+        shown = "; ".join(f"{word} ({why})" for word, why in list(lost.items())[:8]) + (
+            "; ..." if len(lost) > 8 else ""
+        )
         complain(f"warning: words that the model cannot say are left out, {len(lost)}: {shown}")
     with writing(out):
         made.save(out)
     typer.echo(_table(steps), err=True)
-    typer.echo(f"{out}: {made.lexicon.n_words} words", err=True)
+    typer.echo(f"{out}: {words_told(made)} can be recognised", err=True)
 
 
 def _table(steps: "list[Step]") -> str:

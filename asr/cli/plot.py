@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from ..model import Transcript
-    from ..report.signal import Panel
+    from ..report.signal import Panel, Pitch
 
 
 class Shown(str, Enum):
@@ -28,12 +28,12 @@ class Shown(str, Enum):
     none = "none"
 
 
+_NAME = 80  # letters of a file's name that the title has room for
 _NAMES = {
     "mfcc": "MFCC coefficient",
     "fbank": "mel filter (log)",
     "lpc": "LPC coefficient",
     "lpcc": "LPCC coefficient",
-    "pitch": "pitch feature",
 }
 
 
@@ -59,6 +59,12 @@ def plot(
     text: Annotated[
         str | None, typer.Option("--text", metavar="WORDS", help="With --model: show where these words were said.")
     ] = None,
+    lexicon: Annotated[
+        str | None,
+        typer.Option(
+            "--lexicon", metavar="L", help="With --text: how words are said that MODEL lacks; cmudict, a file."
+        ),
+    ] = None,
     start: Annotated[float | None, typer.Option("--start", metavar="S", min=0.0, help="Seconds; from there.")] = None,
     end: Annotated[float | None, typer.Option("--end", metavar="S", min=0.0, help="Seconds; up to there.")] = None,
 ) -> None:
@@ -75,6 +81,8 @@ def plot(
         raise typer.BadParameter("give the picture to write, e.g. --out picture.png", param_hint="--out")
     if text is not None and model is None:
         raise typer.BadParameter("needs a --model that knows the words", param_hint="--text")
+    if lexicon is not None and text is None:
+        raise typer.BadParameter("is of no use without --text", param_hint="--lexicon")
     if set and features is Shown.none:
         raise typer.BadParameter("is of no use with --features none", param_hint="--set")
     from .. import audio
@@ -88,7 +96,7 @@ def plot(
         raise AsrError(f"{out}: is a folder; give --out the name of a file")
     samples, rate = audio.read(file, start=start, end=end)
     panel = _panel(samples, rate, features, options, file)
-    heard = _heard(model, samples, rate, text) if model is not None else None
+    heard = _heard(model, samples, rate, text, lexicon) if model is not None else None
     figure = draw_signal(
         samples,
         rate,
@@ -102,35 +110,40 @@ def plot(
         save_picture(figure, out)
 
 
-def _panel(samples: "np.ndarray", rate: int, kind: Shown, options: dict, file: Path) -> "Panel | None":
+def _panel(samples: "np.ndarray", rate: int, kind: Shown, options: dict, file: Path) -> "Panel | Pitch | None":
     """The features to draw. Raises AsrError for settings that are impossible at this rate."""
     if kind is Shown.none:
         return None
     from ..features.front_ends import FRONT_ENDS
-    from ..report.signal import Panel
+    from ..features.pitch import track_pitch
+    from ..report.signal import Panel, Pitch
 
     chosen = FRONT_ENDS[kind.value].options(**options)
+    shift, length = chosen.frame_shift / 1000, chosen.frame_length / 1000
+    begin = (length - shift) / 2 if chosen.snip_edges else 0.0  # a frame stands for the shift around its middle
     try:
+        if kind is Shown.pitch:
+            track = track_pitch(samples, rate, options=chosen)
+            return Pitch(track.hz, track.voicing, shift, begin)
         matrix = FRONT_ENDS[kind.value](samples, rate, chosen)
     except (ValueError, AsrError) as error:
         raise AsrError(f"{file}: {error}") from None
-    shift, length = chosen.frame_shift / 1000, chosen.frame_length / 1000
-    begin = (length - shift) / 2 if chosen.snip_edges else 0.0  # a frame stands for the shift around its middle
     return Panel(_NAMES[kind.value], matrix, shift, begin, standardised=kind is not Shown.fbank)
 
 
-def _heard(name: str, samples: "np.ndarray", rate: int, text: str | None) -> "Transcript":
+def _heard(name: str, samples: "np.ndarray", rate: int, text: str | None, lexicon: str | None) -> "Transcript":
     from ..model import load
 
     model = load(name)
-    heard = model.transcribe(samples, rate) if text is None else model.align(samples, text, rate)
+    heard = model.transcribe(samples, rate) if text is None else model.align(samples, text, rate, lexicon=lexicon)
     if not heard.words:
         complain_of_input("warning: no words were recognised")
     return heard
 
 
 def _title(file: Path, rate: int, seconds: float, heard: "Transcript | None", text: str | None) -> str:
-    name = file.name if len(file.name) <= 60 else f"{file.name[:59]}…"
-    said = "" if heard is None else "    aligned" if text is not None else "    recognised"
-    words = "" if heard is None else f": {heard.text if len(heard.text) <= 60 else heard.text[:59] + '…'}"
-    return " ".join(f"{name}    {rate} Hz, {seconds:.2f} s".splitlines()) + said + words
+    """The file's name over what is shown of it; names that are long in the middle are cut there: both ends tell."""
+    name = " ".join(file.name.splitlines())
+    name = name if len(name) <= _NAME else f"{name[: _NAME // 2]}…{name[-_NAME // 2 + 1 :]}"
+    said = "" if heard is None else f"    {'recognised' if text is None else 'aligned'}: {heard.text}"
+    return f"{name}\n{rate} Hz, {seconds:.2f} s{said}"

@@ -4,6 +4,7 @@ from .archive import read_matrix, read_scp, write_archive, write_matrix
 from .cepstra import mfcc
 from .deltas import delta, splice
 from .filterbank import fbank
+from .frames import n_frames
 from .linear_prediction import lpc, lpcc, reflection_coefficients
 from .normalization import CausalCmvn, cmvn, cmvn_statistics
 from .options import FbankOptions, LpcOptions, MfccOptions, PitchOptions
@@ -29,6 +30,7 @@ __all__ = [
     "lpc",
     "lpcc",
     "mfcc",
+    "n_frames",
     "pitch",
     "read_matrix",
     "read_scp",

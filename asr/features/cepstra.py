@@ -1,45 +1,86 @@
 """Mel-frequency cepstral coefficients."""
 
 import functools
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
-from ..options import with_keywords
+from ..options import takes_options
+from .frames import Arrays, of_each
 from .options import MfccOptions
-from .spectrum import block_product, log_of, mel_energies, mel_plan
+from .spectrum import MelPlan, block_product, log_of, mel_energies, mel_plan
 
 
+@takes_options(MfccOptions)
 def mfcc(
-    samples: np.ndarray,
+    samples: Arrays,
     rate: float,
     *,
+    lengths: Sequence[int] | np.ndarray | None = None,
     options: MfccOptions | None = None,
     seed: int = 0,
     vtln_warp: float = 1.0,
-    **names: Any,
-) -> np.ndarray:
+    frame_length: float = 25.0,
+    frame_shift: float = 10.0,
+    snip_edges: bool = True,
+    dither: float = 0.0,
+    preemphasis_coefficient: float = 0.97,
+    remove_dc_offset: bool = True,
+    window_type: str = "povey",
+    blackman_coeff: float = 0.42,
+    round_to_power_of_two: bool = True,
+    num_mel_bins: int = 23,
+    low_freq: float = 20.0,
+    high_freq: float = 0.0,
+    vtln_low: float = 100.0,
+    vtln_high: float = -500.0,
+    use_energy: bool = True,
+    energy_floor: float = 0.0,
+    raw_energy: bool = True,
+    htk_compat: bool = False,
+    num_ceps: int = 13,
+    cepstral_lifter: float = 22.0,
+) -> Arrays:
     """Mel-frequency cepstral coefficients, float32 (n_frames, num_ceps).
 
     The logarithms of the mel filters' outputs, decorrelated by a cosine transform; the first coefficient is the frame's
     log energy unless use_energy=False.
 
-    samples: (n_samples,), one channel; floats in [-1, 1], which are scaled by 32768 inside, or integers, which keep
-        their own scale.
+    samples: (n_samples,), one channel: floats in [-1, 1], or integers of 8, 16 or 32 bits, which are divided by their
+        full scale; inside, all are multiplied by 32768, as Kaldi works on 16-bit samples. Or several recordings, each
+        of which gets the rows that it gets alone: a list of such arrays, which gives a list; or, with `lengths`,
+        (batch, n_samples), which gives (batch, most frames, num_ceps) with zeros behind a recording's frames, as many
+        as `n_frames` says.
     rate: Hz.
-    options: all settings at once; `names` replace single ones, e.g. num_mel_bins=40, snip_edges=False.
+    lengths: (batch,), how many samples of each row are the recording's; the others are padding.
+    options: all settings at once; those given by name replace single ones.
     seed: of the dither noise; without effect at dither 0.
     vtln_warp: vocal-tract-length warping factor, about 0.8 to 1.2; 1 is none, more is for a longer tract, whose
         formants are lower.
+    frame_length, frame_shift: ms. snip_edges: only whole frames; False: n_samples / shift frames, the ends mirrored.
+    dither: standard deviation of added noise, int16 scale. preemphasis_coefficient: 0 to 1; 0 is off.
+    remove_dc_offset: subtract each frame's mean.
+    window_type: "hamming", "hanning", "povey", "rectangular", "sine" or "blackman", with blackman_coeff, 0 to 1.
+    round_to_power_of_two: zero-pad frames to a power of two for the FFT.
+    num_mel_bins: 3 or more. low_freq, high_freq: Hz, edges of the filters; a high_freq of 0 or less is counted from
+        half the sampling rate. vtln_low, vtln_high: Hz, where a warp fades out.
+    use_energy: log energy instead of C0. energy_floor: the least energy, int16 scale squared; 0 is off.
+    raw_energy: energy before pre-emphasis and window. htk_compat: energy or C0 comes last.
+    num_ceps: 1 to num_mel_bins, counts C0. cepstral_lifter: scales cepstrum k by 1 + lifter/2 sin(pi k / lifter).
     Raises AudioError for samples that are not finite or shorter than a frame, TypeError for an unknown name, ValueError
-    for an impossible value.
+    for an impossible value. Tensors of torch are for `asr.nn.features`; here those of the CPU are taken as arrays.
 
     Same as Kaldi's compute-mfcc-feats --dither=0.   Ref: Davis and Mermelstein, 1980.
     >>> mfcc(np.zeros(16000, dtype=np.float32), 16000).shape
     (98, 13)
     """
-    options = with_keywords(options or MfccOptions(), names, "mfcc()")
+    options = options or MfccOptions()
     plan = mel_plan(options, float(rate), float(vtln_warp))
+    return of_each(functools.partial(_mfcc, plan=plan, options=options, seed=seed), samples, lengths)
+
+
+def _mfcc(samples: np.ndarray, plan: MelPlan, options: MfccOptions, seed: int) -> np.ndarray:
+    """The coefficients of one recording."""
     transform = cosine_transform(options.num_mel_bins, options.num_ceps, options.cepstral_lifter)
     blocks = []
     for count, energies, log_energy in mel_energies(samples, plan, seed):

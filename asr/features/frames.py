@@ -1,10 +1,13 @@
 """Frames: where they start, how the signal is mirrored at its ends, and the window functions."""
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
 
+from ..audio import check_samples
 from ..errors import AudioError
 from .options import FramePositions, FrontEndOptions
 
@@ -16,6 +19,9 @@ BLOCK_ROWS = 64
 ROWS_AT_ONCE = 4 * BLOCK_ROWS  # so that one pass' arrays stay in the processor's second-level cache
 
 INT16_SCALE = np.float32(32768)
+
+Arrays = TypeVar("Arrays", np.ndarray, list[np.ndarray])
+"""One array, or a list of arrays: what a function gives is what it got."""
 
 
 @dataclass(frozen=True)
@@ -88,29 +94,114 @@ def mirrored(positions: np.ndarray, n_samples: int) -> np.ndarray:
     return np.where(folded < n_samples, folded, 2 * n_samples - 1 - folded)
 
 
-def int16_scaled(samples: np.ndarray) -> np.ndarray:
-    """float32 copy on the int16 scale: float samples in [-1, 1] times 32768, integers as they are."""
-    with np.errstate(over="ignore"):  # what overflows is found in the features
-        scaled = samples.astype(np.float32)
-        return np.multiply(scaled, INT16_SCALE, out=scaled) if samples.dtype.kind == "f" else scaled
+def n_frames(
+    n_samples: int | Sequence[int] | np.ndarray,
+    rate: float,
+    *,
+    frame_length: float = 25.0,
+    frame_shift: float = 10.0,
+    snip_edges: bool = True,
+) -> np.ndarray:
+    """How many frames recordings of so many samples have, int64 of the same shape; 0 where they are too short.
+
+    rate: Hz; frame_length, frame_shift, snip_edges: as of `mfcc`. Raises ValueError for an impossible value.
+    >>> n_frames([399, 400, 16000], 16000)
+    array([ 0,  1, 98])
+    """
+    positions = FramePositions(frame_length=frame_length, frame_shift=frame_shift, snip_edges=snip_edges)
+    framing = Framing.of(positions, float(rate))
+    counted = [framing.n_frames(int(n)) for n in np.ravel(n_samples)]
+    return np.array(counted, dtype=np.int64).reshape(np.shape(n_samples))
 
 
-def one_channel(samples: np.ndarray) -> np.ndarray:
-    """The samples as an array of one channel, floats or integers. Raises AudioError for anything else."""
-    samples = np.asarray(samples)
-    if samples.ndim != 1:
-        raise AudioError(f"samples have shape {samples.shape}; need one channel: mix or pick one, e.g. samples[:, 0]")
-    if samples.dtype.kind not in "iuf":
-        raise AudioError(f"samples are of type {samples.dtype}; need floats in [-1, 1] or integers")
-    return samples
+def as_array(samples: Any) -> np.ndarray:
+    """Samples as an array. Raises AudioError for what is none, and for tensors that numpy cannot take as they are."""
+    torch = sys.modules.get("torch")  # whoever has a tensor has loaded it
+    is_tensor = torch is not None and isinstance(samples, torch.Tensor)
+    if is_tensor and (samples.requires_grad or samples.device.type != "cpu"):
+        what = "requires a gradient" if samples.requires_grad else f"is on {samples.device}"
+        raise AudioError(
+            f"samples are a tensor that {what}; this function gives arrays of numpy: use Mfcc or Fbank of "
+            "asr.nn.features, or pass samples.detach().cpu()"
+        )
+    try:
+        return np.asarray(samples)
+    except (ValueError, TypeError) as error:
+        raise AudioError(f"samples are not an array of numbers ({error})") from None
 
 
-def checked_samples(samples: np.ndarray, framing: Framing, rate: float) -> np.ndarray:
-    """The samples as an array, one channel, long enough for a frame.
+def one_channel(samples: Any, *, where: str = "samples", may_be_empty: bool = False) -> np.ndarray:
+    """The samples of one channel, float32 (n_samples,) in [-1, 1], by the rules of `asr.audio.check_samples`.
+
+    where: what to call them in messages. Raises AudioError for anything else.
+    """
+    array = as_array(samples)
+    if array.ndim == 2:
+        first, axis = ("samples[0]", 0) if array.shape[0] < array.shape[1] else ("samples[:, 0]", 1)
+        raise AudioError(
+            f"samples have shape {array.shape}; need one channel: pick one, {first}, or mix, "
+            f"samples.mean(axis={axis}); for several recordings pass a list of arrays, or lengths="
+        )
+    if array.ndim != 1:
+        raise AudioError(f"samples have shape {array.shape}; need one channel, (n_samples,)")
+    if may_be_empty and len(array) == 0:
+        return np.zeros(0, np.float32)
+    return check_samples(array, where=where)
+
+
+def of_each(compute: Callable[[np.ndarray], np.ndarray], samples: Any, lengths: Any = None) -> Any:
+    """What is computed of a recording, or of each of several as if it were alone.
+
+    compute: samples to features, (n_frames, dim). samples, lengths, what comes back: as of `mfcc`.
+    Raises AudioError where a recording cannot be used, with its number among several, ValueError for lengths that do
+    not fit.
+    """
+    if lengths is not None:
+        rows = as_array(samples)
+        return _padded(_of_list(compute, [row[:n] for row, n in zip(rows, _checked(lengths, rows), strict=True)]))
+    if isinstance(samples, (list, tuple)) and (not samples or np.ndim(samples[0])):
+        return _of_list(compute, samples)
+    return compute(samples)
+
+
+def _of_list(compute: Callable[[np.ndarray], np.ndarray], recordings: Sequence[np.ndarray]) -> list[np.ndarray]:
+    found = []
+    for number, samples in enumerate(recordings):
+        try:
+            found.append(compute(samples))
+        except AudioError as error:
+            raise AudioError(f"recording {number} of {len(recordings)}: {error}") from None
+    return found
+
+
+def _checked(lengths: Any, rows: np.ndarray) -> np.ndarray:
+    """The lengths as integers. Raises ValueError where they do not fit the rows."""
+    numbers = as_array(lengths)
+    if rows.ndim != 2 or numbers.shape != rows.shape[:1]:
+        raise ValueError(
+            f"samples of shape {rows.shape} with lengths of shape {numbers.shape}; need (batch, n_samples) and (batch,)"
+        )
+    if numbers.dtype.kind not in "iu" or (numbers < 1).any() or (numbers > rows.shape[1]).any():
+        raise ValueError(f"lengths={numbers.tolist()}; need whole numbers of samples, 1 to {rows.shape[1]}")
+    return numbers
+
+
+def _padded(matrices: Sequence[np.ndarray]) -> np.ndarray:
+    """Matrices of one dim in one array (n, most rows, dim), zeros behind the rows of each."""
+    if not matrices:
+        raise ValueError("a batch of no recordings has no features; need one or more")
+    result = np.zeros((len(matrices), max(map(len, matrices)), matrices[0].shape[1]), dtype=np.float32)
+    for rows, matrix in zip(result, matrices, strict=True):
+        rows[: len(matrix)] = matrix
+    return result
+
+
+def checked_samples(samples: Any, framing: Framing, rate: float) -> np.ndarray:
+    """The samples of one channel, long enough for a frame, float32 (n_samples,) in [-1, 1].
 
     Raises AudioError for anything else.
     """
-    samples = one_channel(samples)
+    samples = one_channel(samples, may_be_empty=True)  # which is too short
     if framing.n_frames(len(samples)) == 0:
         need = framing.size if framing.snip_edges else framing.shift - framing.shift // 2
         raise AudioError(
@@ -122,7 +213,7 @@ def checked_samples(samples: np.ndarray, framing: Framing, rate: float) -> np.nd
 def frame_blocks(samples: np.ndarray, framing: Framing, dither: float, seed: int) -> Iterator[tuple[int, np.ndarray]]:
     """The frames of a signal, some at a time.
 
-    samples: one channel, floats in [-1, 1] or integers.
+    samples: one channel, float32 in [-1, 1].
     dither: standard deviation of Gaussian noise, int16 scale. It is added to the signal, not to each frame anew as in
         Kaldi, so that what overlapping frames share stays the same.
     Yields the number of valid frames and a view of overlapping rows, float32 (k * BLOCK_ROWS, size) on the int16 scale;
@@ -130,7 +221,7 @@ def frame_blocks(samples: np.ndarray, framing: Framing, dither: float, seed: int
     """
     if dither:
         noise = np.random.default_rng(seed).standard_normal(len(samples), dtype=np.float32)
-        samples = int16_scaled(samples) + np.float32(dither) * noise
+        samples = samples * INT16_SCALE + np.float32(dither) * noise
     n_samples, n_frames = len(samples), framing.n_frames(len(samples))
     for first in range(0, n_frames, ROWS_AT_ONCE):
         count = min(ROWS_AT_ONCE, n_frames - first)
@@ -142,6 +233,6 @@ def frame_blocks(samples: np.ndarray, framing: Framing, dither: float, seed: int
         else:
             part = samples[mirrored(np.arange(begin, begin + used), n_samples)]
         piece = np.zeros((rows - 1) * framing.shift + framing.size, dtype=np.float32)
-        piece[:used] = part if dither else int16_scaled(part)
+        np.multiply(part, np.float32(1) if dither else INT16_SCALE, out=piece[:used])
         step = piece.itemsize
         yield count, np.ndarray((rows, framing.size), np.float32, piece, strides=(framing.shift * step, step))

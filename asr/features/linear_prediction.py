@@ -1,14 +1,14 @@
 """Linear prediction: predictor coefficients, reflection coefficients and the cepstrum of the all-pole spectrum."""
 
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
-from ..options import with_keywords
-from .frames import ROWS_AT_ONCE, Framing, checked_samples, frame_blocks, window
+from ..options import takes_options
+from .frames import ROWS_AT_ONCE, Arrays, Framing, checked_samples, frame_blocks, of_each, window
 from .options import LpcOptions
-from .spectrum import SMALLEST, not_finite
+from .spectrum import SMALLEST
 
 _PREDICTED = 1e-12  # part of a frame's energy below which the prediction error is rounding noise
 
@@ -25,20 +25,35 @@ class Prediction(NamedTuple):
     error: np.ndarray
 
 
+@takes_options(LpcOptions)
 def lpc(
-    samples: np.ndarray, rate: float, *, options: LpcOptions | None = None, seed: int = 0, **names: Any
-) -> np.ndarray:
+    samples: Arrays,
+    rate: float,
+    *,
+    lengths: Sequence[int] | np.ndarray | None = None,
+    options: LpcOptions | None = None,
+    seed: int = 0,
+    frame_length: float = 25.0,
+    frame_shift: float = 10.0,
+    snip_edges: bool = True,
+    dither: float = 0.0,
+    preemphasis_coefficient: float = 0.97,
+    remove_dc_offset: bool = True,
+    window_type: str = "hamming",
+    blackman_coeff: float = 0.42,
+    order: int = 12,
+    num_ceps: int = 13,
+    cepstral_lifter: float = 22.0,
+) -> Arrays:
     """Linear prediction coefficients, float32 (n_frames, order).
 
     Column k - 1 is a_k of the predictor x[n] ~ a_1 x[n-1] + ... + a_order x[n-order] whose squared error over the
     windowed frame, with zeros around it, is smallest (the autocorrelation method): no unit, and independent of the
     signal's loudness. The all-pole filter is 1 / A(z) with A(z) = 1 - a_1 z^-1 - ..., and it is stable.
 
-    samples: (n_samples,), one channel; floats in [-1, 1], which are scaled by 32768 inside, or integers, which keep
-        their own scale.
-    rate: Hz.
-    options: all settings at once; `names` replace single ones, e.g. order=18, window_type="hanning".
-    seed: of the dither noise; without effect at dither 0.
+    samples, rate, lengths, and what is not named here: as of `mfcc`.
+    options: all settings at once; those given by name replace single ones.
+    order: of the predictor, 1 to the samples of a frame less 1. num_ceps, cepstral_lifter: of `lpcc` alone.
     A silent frame (all zeros) has zeros. Where `order` is more than it takes to predict the frame down to rounding
     noise, the reflection coefficients from there on are 0, so the result is always finite.
     Raises AudioError for samples that are not finite or shorter than a frame, TypeError for an unknown name, ValueError
@@ -49,14 +64,34 @@ def lpc(
     >>> lpc(np.zeros(16000, dtype=np.float32), 16000).shape
     (98, 12)
     """
-    options = with_keywords(options or LpcOptions(), names, "lpc()")
-    parts = predictions(samples, rate, options, seed)
-    return _rows([found.predictors[:, :count] for count, found in parts])
+    chosen = options or LpcOptions()
+
+    def predictors(one: np.ndarray) -> np.ndarray:
+        return _rows([found.predictors[:, :count] for count, found in predictions(one, rate, chosen, seed)])
+
+    return of_each(predictors, samples, lengths)
 
 
+@takes_options(LpcOptions)
 def reflection_coefficients(
-    samples: np.ndarray, rate: float, *, options: LpcOptions | None = None, seed: int = 0, **names: Any
-) -> np.ndarray:
+    samples: Arrays,
+    rate: float,
+    *,
+    lengths: Sequence[int] | np.ndarray | None = None,
+    options: LpcOptions | None = None,
+    seed: int = 0,
+    frame_length: float = 25.0,
+    frame_shift: float = 10.0,
+    snip_edges: bool = True,
+    dither: float = 0.0,
+    preemphasis_coefficient: float = 0.97,
+    remove_dc_offset: bool = True,
+    window_type: str = "hamming",
+    blackman_coeff: float = 0.42,
+    order: int = 12,
+    num_ceps: int = 13,
+    cepstral_lifter: float = 22.0,
+) -> Arrays:
     """Reflection coefficients, float32 (n_frames, order), each from -1 to 1.
 
     Column i - 1 is k_i, the last coefficient of the best predictor of order i (also called PARCOR): how well
@@ -69,14 +104,34 @@ def reflection_coefficients(
     >>> reflection_coefficients(np.zeros(16000, dtype=np.float32), 16000, order=10).shape
     (98, 10)
     """
-    options = with_keywords(options or LpcOptions(), names, "reflection_coefficients()")
-    parts = predictions(samples, rate, options, seed)
-    return _rows([found.reflections[:, :count] for count, found in parts])
+    chosen = options or LpcOptions()
+
+    def reflections(one: np.ndarray) -> np.ndarray:
+        return _rows([found.reflections[:, :count] for count, found in predictions(one, rate, chosen, seed)])
+
+    return of_each(reflections, samples, lengths)
 
 
+@takes_options(LpcOptions)
 def lpcc(
-    samples: np.ndarray, rate: float, *, options: LpcOptions | None = None, seed: int = 0, **names: Any
-) -> np.ndarray:
+    samples: Arrays,
+    rate: float,
+    *,
+    lengths: Sequence[int] | np.ndarray | None = None,
+    options: LpcOptions | None = None,
+    seed: int = 0,
+    frame_length: float = 25.0,
+    frame_shift: float = 10.0,
+    snip_edges: bool = True,
+    dither: float = 0.0,
+    preemphasis_coefficient: float = 0.97,
+    remove_dc_offset: bool = True,
+    window_type: str = "hamming",
+    blackman_coeff: float = 0.42,
+    order: int = 12,
+    num_ceps: int = 13,
+    cepstral_lifter: float = 22.0,
+) -> Arrays:
     """Linear prediction cepstra, float32 (n_frames, num_ceps).
 
     The cepstrum of the all-pole spectrum: column n is the inverse Fourier transform, at n, of the natural logarithm of
@@ -85,18 +140,23 @@ def lpcc(
 
     Arguments and errors are those of `lpc`. A silent frame has ln(1.19e-7), the floor of all logarithms here, then
     zeros.
+    num_ceps: 1 or more; counts c0; may exceed the order.
+    cepstral_lifter: scales cepstrum k by 1 + lifter/2 sin(pi k / lifter); 0 is off.
 
     Ref: Rabiner and Juang, 1993, Fundamentals of Speech Recognition, section 3.3.7.
     >>> lpcc(np.zeros(16000, dtype=np.float32), 16000).shape
     (98, 13)
     """
-    options = with_keywords(options or LpcOptions(), names, "lpcc()")
-    scale = np.ones(options.num_ceps)
-    if options.cepstral_lifter:
-        lifter = options.cepstral_lifter
-        scale += 0.5 * lifter * np.sin(np.pi * np.arange(options.num_ceps) / lifter)
-    parts = predictions(samples, rate, options, seed)
-    return _rows([(cepstra(found, options.num_ceps) * scale[:, None])[:, :count] for count, found in parts])
+    chosen = options or LpcOptions()
+    scale = np.ones((chosen.num_ceps, 1))
+    if lifter := chosen.cepstral_lifter:
+        scale[:, 0] += 0.5 * lifter * np.sin(np.pi * np.arange(chosen.num_ceps) / lifter)
+
+    def liftered(one: np.ndarray) -> np.ndarray:
+        parts = predictions(one, rate, chosen, seed)
+        return _rows([(cepstra(found, chosen.num_ceps) * scale)[:, :count] for count, found in parts])
+
+    return of_each(liftered, samples, lengths)
 
 
 def predictions(
@@ -113,12 +173,8 @@ def predictions(
     shape = window(framing, options.window_type, options.blackman_coeff, np.float64)
     scratch = np.empty((2, ROWS_AT_ONCE, framing.size))  # filled anew for each block: fresh memory costs time
     for count, frames in frame_blocks(checked, framing, options.dither, seed):
-        with np.errstate(invalid="ignore"):
-            windowed = _windowed(frames, shape, options, scratch[:, : len(frames)])
-            autocorrelation = _autocorrelation(windowed, options.order)
-        if not np.isfinite(autocorrelation[:, :count]).all():
-            raise not_finite(checked)
-        yield count, levinson_durbin(autocorrelation)
+        windowed = _windowed(frames, shape, options, scratch[:, : len(frames)])
+        yield count, levinson_durbin(_autocorrelation(windowed, options.order))
 
 
 def levinson_durbin(autocorrelation: np.ndarray) -> Prediction:

@@ -22,6 +22,7 @@ def cmvn(
     window: int = 600,
     global_frames: int = 200,
     speaker_frames: int = 600,
+    counted: np.ndarray | None = None,
 ) -> np.ndarray:
     """Features whose mean (and variance) is taken away, float32 (n_frames, dim).
 
@@ -33,6 +34,8 @@ def cmvn(
     norm_vars: divide by the standard deviation too.
     statistics, prior: from `cmvn_statistics`; of the speaker's earlier utterances, and of the training data.
     window: frames; global_frames, speaker_frames: for how many frames `prior` and `statistics` count at most.
+    counted: bool (n_frames,): frames of which means and variances are taken; the others are normalised all the same.
+        None: all. Without any, and nothing in their place, features stay as they are.
     Raises ValueError for an unknown mode, statistics that are missing or of another dim, a window below 1.
 
     Same as Kaldi's apply-cmvn --norm-means=true, apply-cmvn-online for "causal", and for "sliding"
@@ -52,11 +55,16 @@ def cmvn(
             window=window,
             global_frames=global_frames,
             speaker_frames=speaker_frames,
-        ).accept(features)
+        ).accept(features, counted)
+    if counted is not None and counted.shape != (len(features),):
+        raise ValueError(f"counted has shape {counted.shape}; need ({len(features)},)")
     if mode == "sliding":
-        return _sliding(features, norm_vars, window)
+        return _sliding(features, norm_vars, window, counted)
     if mode == "utterance":
-        statistics = cmvn_statistics([features])
+        kept = features if counted is None else features[counted]
+        if len(kept) == 0:
+            return features
+        statistics = cmvn_statistics([kept])
     elif mode != "speaker":
         raise ValueError(f"mode={mode!r}; need one of {', '.join(MODES)}")
     if statistics is None:
@@ -101,7 +109,7 @@ def _normalized(
     return ((features - mean) / deviation).astype(np.float32)
 
 
-def _sliding(features: np.ndarray, norm_vars: bool, window: int) -> np.ndarray:
+def _sliding(features: np.ndarray, norm_vars: bool, window: int, counted: np.ndarray | None) -> np.ndarray:
     """Features normalised with the window around each of them, from float64 running sums."""
     if window < 1:
         raise ValueError(f"window={window}; need 1 or more")
@@ -109,10 +117,19 @@ def _sliding(features: np.ndarray, norm_vars: bool, window: int) -> np.ndarray:
     columns = features.astype(np.float64)
     if norm_vars:
         columns = np.column_stack([columns, np.square(columns)])
+    counts = np.arange(n_frames + 1)
+    if counted is not None:
+        if not counted.any():
+            return features
+        columns = columns * counted[:, None]
+        counts = np.concatenate([[0], np.cumsum(counted)])
     sums = np.concatenate([np.zeros((1, columns.shape[1])), np.add.accumulate(columns)])
     first = np.clip(np.arange(n_frames) - window // 2, 0, max(0, n_frames - window))
     last = np.minimum(first + window, n_frames)
-    inside = (sums[last] - sums[first]) / (last - first)[:, None]
+    number = counts[last] - counts[first]
+    inside = (sums[last] - sums[first]) / np.maximum(number, 1)[:, None]
+    if (nothing := number == 0).any():  # nothing that counts in the window: the mean of the recording
+        inside[nothing] = sums[-1] / counts[-1]
     return _normalized(features, inside[:, :dim], inside[:, dim:] if norm_vars else None, _SMALLEST_SLIDING_VARIANCE)
 
 
@@ -146,37 +163,43 @@ class CausalCmvn:
             _check_statistics(name, sums, dim)
             if sums is not None:
                 self._helpers.append((sums, global_frames if name == "prior" else min(speaker_frames, sums[0, -1])))
-        self._history = np.zeros((1, dim * (1 + norm_vars)))  # running sums up to each of the last frames
+        # Running sums up to each of the last frames that count, and up to before the first of them.
+        self._history = np.zeros((1, dim * (1 + norm_vars)))
 
-    def accept(self, features: np.ndarray) -> np.ndarray:
+    def accept(self, features: np.ndarray, counted: np.ndarray | None = None) -> np.ndarray:
         """The features normalised, float32 (n_frames, dim).
 
         features: float32 (n_frames, dim), those after the last ones.
+        counted: bool (n_frames,): which of them later frames are normalised with; None: all. The window is of frames
+            that count, and ends at the last of them.
         Raises ValueError for another shape.
         """
         features = as_matrix(features, self._dim)
+        counted = np.ones(len(features), bool) if counted is None else np.asarray(counted, bool)
+        if counted.shape != (len(features),):
+            raise ValueError(f"counted has shape {counted.shape}; need ({len(features)},)")
         result = np.empty_like(features)
         for begin in range(0, len(features), _CAUSAL_BLOCK):
             block = slice(begin, begin + _CAUSAL_BLOCK)
-            result[block] = self._normalize(features[block])
+            result[block] = self._normalize(features[block], counted[block])
         return result
 
     def flush(self) -> np.ndarray:
         """No frames: none is ever late."""
         return np.zeros((0, self._dim), dtype=np.float32)
 
-    def _normalize(self, features: np.ndarray) -> np.ndarray:
+    def _normalize(self, features: np.ndarray, counted: np.ndarray) -> np.ndarray:
         """Some frames, each with the window that ends at it, topped up from the helpers in order."""
-        block, history = features.astype(np.float64), self._history
+        block, history = features[counted].astype(np.float64), self._history
         columns = np.column_stack([block, np.square(block)]) if self._norm_vars else block
         sums = np.concatenate([history, np.add.accumulate(np.concatenate([history[-1:], columns]))[1:]])
-        last = np.arange(len(history), len(sums))
+        last = len(history) - 1 + np.cumsum(counted)
         first = np.maximum(last - self._window, 0)
         inside, count = sums[last] - sums[first], (last - first).astype(np.float64)
         for statistics, limit in self._helpers:
             share = np.clip(self._window - count, 0, limit)
             inside += (share / statistics[0, -1])[:, None] * statistics[: 1 + self._norm_vars, :-1].reshape(-1)
             count += share
-        inside /= count[:, None]
+        inside /= np.maximum(count, 1e-9)[:, None]
         self._history = sums[-(self._window + 1) :]
         return _normalized(features, inside[:, : self._dim], inside[:, self._dim :] if self._norm_vars else None)

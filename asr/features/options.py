@@ -58,7 +58,7 @@ class FrameOptions(FramePositions):
         if self.window_type not in WINDOW_TYPES:
             hint = did_you_mean(self.window_type, WINDOW_TYPES)
             raise ValueError(f"window_type={self.window_type!r}; need one of {', '.join(WINDOW_TYPES)}{hint}")
-        self._check("dither", least=0)
+        self._check("dither", least=0, most=32_768)  # full scale
         for name in ("preemphasis_coefficient", "blackman_coeff"):
             self._check(name, least=0, most=1)
 

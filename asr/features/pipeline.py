@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -12,12 +12,22 @@ from ..errors import ConfigError, ModelError, did_you_mean
 from ..options import field_names, with_keywords
 from .affine import affine
 from .deltas import delta, splice
+from .frames import Framing
 from .front_ends import FRONT_ENDS
 from .given import Given, GivenStream, as_features
 from .normalization import MODES, CausalCmvn, cmvn, cmvn_statistics
 from .options import FbankOptions, FrameOptions, FramePositions, MfccOptions, PitchOptions
 from .pitch import PITCH_DIM, pitch
-from .streaming import FeatureStream, Stage, StreamingContext, StreamingFrontEnd, streaming_delta, streaming_splice
+from .silence import equal_rows, pause_frames, silent_frames, with_pauses
+from .streaming import (
+    FeatureStream,
+    Stage,
+    StreamingContext,
+    StreamingFrontEnd,
+    StreamingNormalisation,
+    streaming_delta,
+    streaming_splice,
+)
 
 _KEYS = {
     "cmvn": ("mode", "norm_vars", "window", "global_frames"),
@@ -44,7 +54,12 @@ class FeaturePipeline:
         "speaker", "utterance", "sliding" or "causal"}, if wanted with "norm_vars", "window" and "global_frames",
         {"kind": "delta"}, if wanted with "order" and "window", {"kind": "splice"}, if wanted with "left" and "right",
         and {"kind": "affine"}, a learned matrix.
+    Where cmvn comes right behind the front-end, frames of digital silence, which no microphone made
+    (asr.features.silence), count in no mean, and behind it frames of the training data's pauses stand in their place.
+    Dither, Kaldi's way to hide them, turns that off.
+
     priors: step number -> prior statistics (see `cmvn`) of each causal cmvn step; from `with_prior`.
+    pauses: float32 (n, raw_dim), frames of pauses behind that cmvn step; None: none are known. From `with_prior`.
     matrices: step number -> the matrix of each affine step (see `affine`), e.g. LDA and MLLT; from `then_affine`.
     Raises ConfigError for an unknown kind, key or option, with the nearest known name, or an impossible value.
     """
@@ -53,6 +68,7 @@ class FeaturePipeline:
     steps: tuple[dict[str, Any], ...]
     priors: Mapping[int, np.ndarray] = field(default_factory=dict)
     matrices: Mapping[int, np.ndarray] = field(default_factory=dict)
+    pauses: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "steps", tuple(dict(step) for step in self.steps))
@@ -74,6 +90,8 @@ class FeaturePipeline:
             else:
                 raw = self.front_end(np.zeros(self.sample_rate, dtype=np.float32))
             self.finish([raw], [""], check_only=True)
+            if self.pauses is not None:
+                self._check_pauses()
         except (ValueError, TypeError, ModelError) as error:
             at = "of given features" if self.given else f"at {self.sample_rate} Hz"
             raise ConfigError(f"feature pipeline {at}: {error}") from error
@@ -163,8 +181,10 @@ class FeaturePipeline:
         without mel filters, ModelError where features are given.
         """
         self.need_audio()
-        extractor = FRONT_ENDS[self.steps[0]["kind"]]
-        features = extractor(samples, self.sample_rate, self.options, seed=seed, vtln_warp=vtln_warp)
+        extractor, options = FRONT_ENDS[self.steps[0]["kind"]], self.options
+        features = extractor(samples, self.sample_rate, options, seed=seed, vtln_warp=vtln_warp)
+        if self._silence is not None:
+            features[silent_frames(samples, Framing.of(options, self.sample_rate))] = self._silence
         if self.pitch_options is None:
             return features
         return np.hstack([features, pitch(samples, self.sample_rate, options=self.pitch_options)])
@@ -189,11 +209,34 @@ class FeaturePipeline:
         if len(raw) != len(speakers):
             raise ValueError(f"{len(raw)} feature matrices but {len(speakers)} speakers")
         features = list(raw)
+        silent = [equal_rows(matrix, self._silence) for matrix in features]
         for number in range(1, len(self.steps)):
             if not check_only:
                 self._check_prior(number)
-            features = self._apply(number, features, speakers)
+            is_first = number == 1 and self._silence is not None
+            features = self._apply(number, features, speakers, [~s for s in silent] if is_first else None)
+            if is_first:
+                features = [with_pauses(f, s, self.pauses) for f, s in zip(features, silent, strict=True)]
         return features
+
+    @cached_property
+    def _silence(self) -> np.ndarray | None:
+        """The values that mark a frame of digital silence: the front-end's of zeros; None where none is marked."""
+        is_normalised = len(self.steps) > 1 and self.steps[1]["kind"] == "cmvn"
+        if not is_normalised or self.given or not FRONT_ENDS[self.steps[0]["kind"]].streams:
+            return None
+        options = self.options
+        if getattr(options, "dither", 0.0):
+            return None
+        zeros = np.zeros(Framing.of(options, self.sample_rate).size, np.float32)
+        return FRONT_ENDS[self.steps[0]["kind"]](zeros, self.sample_rate, options)[0]
+
+    def _check_pauses(self) -> None:
+        """Raise ValueError unless the frames of pauses are of this front-end."""
+        if self.pauses is not None and (self.pauses.ndim != 2 or self.pauses.shape[1:] != (self.raw_dim,)):
+            raise ValueError(f"frames of pauses have shape {self.pauses.shape}; need (n, {self.raw_dim})")
+        if self.pauses is not None and not len(self.pauses):
+            raise ValueError("frames of pauses are none; need 1 or more")
 
     def loudness(self, finished: np.ndarray) -> np.ndarray | None:
         """Logarithms of the frames' energy, up to scale and offset, float32 (n_frames,); None if they cannot be told.
@@ -240,7 +283,8 @@ class FeaturePipeline:
                 stages.append(StreamingContext(partial(affine, matrix=self.matrices[number]), 0, 0))
             elif self._is_causal(number):
                 self._check_prior(number)
-                stages.append(CausalCmvn(self._dim_after(number), prior=self.priors[number], **settings))
+                causal = CausalCmvn(self._dim_after(number), prior=self.priors[number], **settings)
+                stages.append(StreamingNormalisation(causal, self._silence, self.pauses) if number == 1 else causal)
             else:
                 raise ModelError(
                     f"feature pipeline step {number} (cmvn, mode {step['mode']!r}) needs a recording's end, so this "
@@ -251,22 +295,41 @@ class FeaturePipeline:
     def _front_end_stream(self, kind: str, seed: int, vtln_warp: float) -> StreamingFrontEnd:
         options = self.options
         assert isinstance(options, FrameOptions)  # of what streams
-        return StreamingFrontEnd(kind, self.sample_rate, options=options, seed=seed, vtln_warp=vtln_warp)
+        how: dict[str, Any] = {"seed": seed, "vtln_warp": vtln_warp, "silence": self._silence}
+        return StreamingFrontEnd(kind, self.sample_rate, options=options, **how)
 
     def with_prior(self, raw: Sequence[np.ndarray]) -> "FeaturePipeline":
-        """The pipeline whose causal steps start from these features' statistics.
+        """The pipeline that has learned from training data what its causal steps start from, and how pauses look.
 
         raw: what `front_end` gave for the training data.
-        Raises ValueError without any frame.
+        Raises ValueError without any frame that is not digital silence, where there is a cmvn step.
         """
         causal = [number for number in range(len(self.steps)) if self._is_causal(number)]
         if len(causal) > 1:
             raise ValueError("a pipeline with more than one causal cmvn step is not supported; need one")
-        features: list[np.ndarray] = list(raw)
+        if not causal and self._silence is None:
+            return self
+        features = [matrix[~equal_rows(matrix, self._silence)] for matrix in raw]
+        features = [matrix for matrix in features if len(matrix)]
+        if not features:
+            raise ValueError("no frames to take statistics of: all recordings are digital silence, or empty")
+        pauses_from = features[:: len(features) // 1000 + 1]
         for number in range(1, causal[0] if causal else 0):
             features = self._apply(number, features, [""] * len(features))
         priors = {number: cmvn_statistics(features) for number in causal}
-        return dataclasses.replace(self, priors=priors)
+        learned = dataclasses.replace(self, priors=priors)
+        return dataclasses.replace(learned, pauses=learned._pauses_of(pauses_from))
+
+    def _pauses_of(self, raw: list[np.ndarray]) -> np.ndarray | None:
+        """Frames of the pauses in utterances, or None where loudness cannot be told from features.
+
+        raw: features without digital silence. Each utterance is taken for a speaker of its own.
+        """
+        options = None if self.given else self.options
+        rises = self.steps[0]["kind"] in ("mfcc", "fbank", "lpcc") and not getattr(options, "htk_compat", False)
+        if self._silence is None or not rises:
+            return None
+        return pause_frames(self._apply(1, raw, [str(k) for k in range(len(raw))]))
 
     def then(self, *steps: dict[str, Any]) -> "FeaturePipeline":
         """The pipeline with further steps behind the last one."""
@@ -288,7 +351,8 @@ class FeaturePipeline:
     def arrays(self) -> dict[str, np.ndarray]:
         """The prior statistics and the matrices by name, for the model's file of arrays."""
         priors = {f"cmvn_prior_{number}": statistics for number, statistics in self.priors.items()}
-        return priors | {f"affine_{number}": matrix for number, matrix in self.matrices.items()}
+        pauses = {} if self.pauses is None else {"pauses": self.pauses}
+        return priors | pauses | {f"affine_{number}": matrix for number, matrix in self.matrices.items()}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any], arrays: Mapping[str, np.ndarray] | None = None) -> "FeaturePipeline":
@@ -306,7 +370,9 @@ class FeaturePipeline:
             found = ((number, (arrays or {}).get(f"{name}_{number}")) for number in range(len(steps)))
             return {number: np.asarray(array, np.float64) for number, array in found if array is not None}
 
-        return cls(value["sample_rate"], steps, by_step("cmvn_prior"), by_step("affine"))
+        pauses = (arrays or {}).get("pauses")
+        pauses = None if pauses is None else np.asarray(pauses, np.float32)
+        return cls(value["sample_rate"], steps, by_step("cmvn_prior"), by_step("affine"), pauses)
 
     def _dim_after(self, number: int) -> int:
         """Values per frame behind the first `number` steps."""
@@ -330,8 +396,14 @@ class FeaturePipeline:
         if self._is_causal(number) and number not in self.priors:
             raise ValueError(f"step {number} (causal cmvn) has no prior statistics; need with_prior(training features)")
 
-    def _apply(self, number: int, features: list[np.ndarray], speakers: Sequence[str]) -> list[np.ndarray]:
-        """One step behind the front-end, on all utterances."""
+    def _apply(
+        self,
+        number: int,
+        features: list[np.ndarray],
+        speakers: Sequence[str],
+        counted: Sequence[np.ndarray | None] | None = None,
+    ) -> list[np.ndarray]:
+        """One step behind the front-end, on all utterances. counted: of a cmvn step, see `cmvn`."""
         step = {key: value for key, value in self.steps[number].items() if key != "kind"}
         if self.steps[number]["kind"] == "delta":
             return [delta(matrix, **step) for matrix in features]
@@ -339,15 +411,25 @@ class FeaturePipeline:
             return [splice(matrix, **step) for matrix in features]
         if self.steps[number]["kind"] == "affine":
             return [affine(matrix, self.matrices[number]) for matrix in features]
-        if step["mode"] == "causal":
-            return [cmvn(matrix, prior=self.priors.get(number), **step) for matrix in features]
-        if step["mode"] in ("utterance", "sliding"):
-            return [cmvn(matrix, **step) for matrix in features]
-        of_speaker: dict[str, list[np.ndarray]] = {}
-        for matrix, speaker in zip(features, speakers, strict=True):
-            of_speaker.setdefault(speaker, []).append(matrix)
-        statistics = {speaker: cmvn_statistics(matrices) for speaker, matrices in of_speaker.items()}
-        return [cmvn(m, statistics=statistics[s], **step) for m, s in zip(features, speakers, strict=True)]
+        counted = counted or [None] * len(features)
+        if step["mode"] == "speaker":
+            return _normalised_by_speaker(features, speakers, counted, step)
+        prior = {"prior": self.priors.get(number)} if step["mode"] == "causal" else {}
+        return [cmvn(m, counted=c, **prior, **step) for m, c in zip(features, counted, strict=True)]
+
+
+def _normalised_by_speaker(
+    features: list[np.ndarray], speakers: Sequence[str], counted: Sequence[np.ndarray | None], step: dict[str, Any]
+) -> list[np.ndarray]:
+    """cmvn with the statistics of all frames of a speaker that count; without any, features stay as they are."""
+    of_speaker: dict[str, list[np.ndarray]] = {}
+    for matrix, speaker, kept in zip(features, speakers, counted, strict=True):
+        of_speaker.setdefault(speaker, []).append(matrix if kept is None else matrix[kept])
+    statistics = {s: cmvn_statistics(m) for s, m in of_speaker.items() if any(map(len, m))}
+    return [
+        cmvn(m, statistics=statistics[s], **step) if s in statistics else m
+        for m, s in zip(features, speakers, strict=True)
+    ]
 
 
 def _growth(step: dict[str, Any]) -> int:

@@ -4,14 +4,14 @@ The signal is compared with itself a pitch period later; of all periods, the bes
 """
 
 import functools
+from collections.abc import Sequence
 from fractions import Fraction
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from ..errors import AudioError
-from ..options import with_keywords
-from .frames import Framing, checked_samples, int16_scaled
+from ..options import takes_options
+from .frames import INT16_SCALE, Arrays, Framing, checked_samples, of_each
 from .options import PitchOptions
 
 PITCH_DIM = 3
@@ -42,12 +42,34 @@ class PitchTrack(NamedTuple):
         return 1 / (1 + np.exp(-odds))
 
 
-def track_pitch(samples: np.ndarray, rate: float, *, options: PitchOptions | None = None, **names: Any) -> PitchTrack:
+@takes_options(PitchOptions)
+def track_pitch(
+    samples: np.ndarray,
+    rate: float,
+    *,
+    options: PitchOptions | None = None,
+    frame_length: float = 25.0,
+    frame_shift: float = 10.0,
+    snip_edges: bool = True,
+    window: float = 25.0,
+    min_f0: float = 50.0,
+    max_f0: float = 400.0,
+    soft_min_f0: float = 10.0,
+    penalty_factor: float = 0.1,
+    delta_pitch: float = 0.005,
+    nccf_ballast: float = 7000.0,
+    lowpass_cutoff: float = 1000.0,
+    resample_freq: float = 4000.0,
+) -> PitchTrack:
     """The fundamental frequency of each frame.
 
-    samples: (n_samples,), one channel; floats in [-1, 1] or integers. rate: Hz.
-    options: all settings at once; `names` replace single ones, e.g. min_f0=70. Frames are those of `mfcc` with the same
-        frame_length, frame_shift and snip_edges.
+    samples: (n_samples,), one channel: floats in [-1, 1], or integers of 8, 16 or 32 bits. rate: Hz.
+    options: all settings at once; those given by name replace single ones.
+    frame_length, frame_shift, snip_edges: frames are those of `mfcc` with the same values. window: ms, of each of the
+        two stretches that are compared.
+    min_f0, max_f0: Hz. soft_min_f0: Hz, how much the search leans to high pitch. penalty_factor: cost of a change.
+    delta_pitch: ratio of neighbouring pitches in the search, less 1. nccf_ballast: how much loud frames count more.
+    lowpass_cutoff: Hz, what is above is not looked at. resample_freq: Hz, more than twice that.
     Raises AudioError for samples that are not finite or shorter than a frame, TypeError for an unknown name, ValueError
     for an impossible value.
 
@@ -60,11 +82,11 @@ def track_pitch(samples: np.ndarray, rate: float, *, options: PitchOptions | Non
     """
     from .pitch_kernels import advance, correlate, trace_back  # numba takes a while, which importing mfcc should not
 
-    options = with_keywords(options or PitchOptions(), names, "track_pitch()")
+    options = options or PitchOptions()
     framing = Framing.of(options, float(rate))
     checked = checked_samples(samples, framing, float(rate))
     ratio = Fraction(options.resample_freq / float(rate)).limit_denominator(1000)
-    signal = _low_passed(int16_scaled(checked).astype(np.float64), float(rate), ratio, options)
+    signal = _low_passed((checked * INT16_SCALE).astype(np.float64), float(rate), ratio, options)
     n_frames = framing.n_frames(len(checked))
     middles = framing.first_sample(0) + framing.size / 2 + framing.shift * np.arange(n_frames)
     search = _search(options)
@@ -91,18 +113,42 @@ def track_pitch(samples: np.ndarray, rate: float, *, options: PitchOptions | Non
     return PitchTrack(1 / search.periods[path], np.clip(correlation, -1.0, 1.0))
 
 
-def pitch(samples: np.ndarray, rate: float, *, options: PitchOptions | None = None, **names: Any) -> np.ndarray:
+@takes_options(PitchOptions)
+def pitch(
+    samples: Arrays,
+    rate: float,
+    *,
+    lengths: Sequence[int] | np.ndarray | None = None,
+    options: PitchOptions | None = None,
+    frame_length: float = 25.0,
+    frame_shift: float = 10.0,
+    snip_edges: bool = True,
+    window: float = 25.0,
+    min_f0: float = 50.0,
+    max_f0: float = 400.0,
+    soft_min_f0: float = 10.0,
+    penalty_factor: float = 0.1,
+    delta_pitch: float = 0.005,
+    nccf_ballast: float = 7000.0,
+    lowpass_cutoff: float = 1000.0,
+    resample_freq: float = 4000.0,
+) -> Arrays:
     """Pitch features for recognition, float32 (n_frames, 3): voicing, pitch relative to what is around, its slope.
 
     The first is made of the correlation a period later, less where frames are voiced. The second is the logarithm of
     the pitch less its mean over 1.5 s, in which frames count by their probability of being voiced. The third is the
-    slope of the logarithm over five frames. Arguments and errors are those of `track_pitch`.
+    slope of the logarithm over five frames. Arguments and errors are those of `track_pitch`, and several recordings are
+    taken as `mfcc` takes them.
 
     After Kaldi's process-kaldi-pitch-feats, without its random noise.
     >>> pitch(np.zeros(16000, dtype=np.float32), 16000).shape
     (98, 3)
     """
-    track = track_pitch(samples, rate, options=options, **names)
+    return of_each(lambda one: _features(track_pitch(one, rate, options=options)), samples, lengths)
+
+
+def _features(track: PitchTrack) -> np.ndarray:
+    """What `pitch` makes of a track, float32 (n_frames, 3)."""
     level = np.log(track.hz)
     weights = track.voicing
     mean = _moving_sum(weights * level) / _moving_sum(weights)
@@ -139,12 +185,9 @@ def _search(options: PitchOptions) -> _Search:
 
 
 def _low_passed(signal: np.ndarray, rate: float, ratio: Fraction, options: PitchOptions) -> np.ndarray:
-    """The signal below lowpass_cutoff, at resample_freq. Raises AudioError where samples are not finite."""
+    """The signal below lowpass_cutoff, at resample_freq."""
     from scipy.signal import firwin, resample_poly
 
-    if not np.isfinite(signal).all():
-        bad = int(np.argmin(np.isfinite(signal)))
-        raise AudioError(f"sample {bad} is {signal[bad]}; need finite samples")
     up, down = ratio.numerator, ratio.denominator
     if options.lowpass_cutoff >= rate / 2:
         raise ValueError(f"lowpass_cutoff={options.lowpass_cutoff:g}; need less than half the sampling rate, {rate:g}")

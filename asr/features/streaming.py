@@ -7,16 +7,19 @@
 
 import dataclasses
 from collections.abc import Callable, Iterable
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
-from ..errors import AudioError
-from ..options import with_keywords
+from ..options import field_names, known_names, with_keywords
 from .deltas import as_matrix, delta, splice
 from .frames import BLOCK_ROWS, INT16_SCALE, Framing, mirrored, one_channel
-from .front_ends import front_end
+from .front_ends import FRONT_ENDS, front_end
+from .normalization import CausalCmvn
 from .options import FrameOptions
+from .silence import equal_rows, silent_frames, with_pauses
+
+_NAMES = frozenset(name for kind in FRONT_ENDS.values() if kind.streams for name in field_names(kind.options))
 
 
 class Stage(Protocol):
@@ -36,11 +39,14 @@ class StreamingFrontEnd:
     call that gives frames costs as much as BLOCK_ROWS frames, so pieces of 10 ms cost more than pieces of 100 ms.
 
     kind: "mfcc", "fbank", "lpc", "lpcc" or "reflection_coefficients".
-    rate: Hz; options, seed, vtln_warp, names: as in the function of that name.
+    silence: float32 (dim,), what stands for a frame of digital silence (asr.features.silence); None: its own features.
+    rate: Hz; all others: as in the function of that name; those that it does not have are no options here either, and
+        None is its own default.
     Raises ValueError for an unknown kind, one that needs a whole recording, or an impossible value, TypeError for an
     unknown name.
     """
 
+    @known_names
     def __init__(
         self,
         kind: str,
@@ -49,8 +55,33 @@ class StreamingFrontEnd:
         options: FrameOptions | None = None,
         seed: int = 0,
         vtln_warp: float = 1.0,
-        **names: Any,
+        silence: np.ndarray | None = None,
+        frame_length: float | None = None,
+        frame_shift: float | None = None,
+        snip_edges: bool | None = None,
+        dither: float | None = None,
+        preemphasis_coefficient: float | None = None,
+        remove_dc_offset: bool | None = None,
+        window_type: str | None = None,
+        blackman_coeff: float | None = None,
+        round_to_power_of_two: bool | None = None,
+        num_mel_bins: int | None = None,
+        low_freq: float | None = None,
+        high_freq: float | None = None,
+        vtln_low: float | None = None,
+        vtln_high: float | None = None,
+        use_energy: bool | None = None,
+        energy_floor: float | None = None,
+        raw_energy: bool | None = None,
+        htk_compat: bool | None = None,
+        num_ceps: int | None = None,
+        cepstral_lifter: float | None = None,
+        use_log_fbank: bool | None = None,
+        use_power: bool | None = None,
+        order: int | None = None,
     ) -> None:
+        names = {name: value for name, value in locals().items() if name in _NAMES and value is not None}
+        self._silence = silence
         self._compute = front_end(kind)
         if not self._compute.streams:
             raise ValueError(f"{kind} needs the whole recording, so it cannot stream; call its function")
@@ -70,23 +101,16 @@ class StreamingFrontEnd:
     def accept(self, samples: np.ndarray) -> np.ndarray:
         """The frames that these samples complete, float32 (n, dim); n may be 0.
 
-        samples: (n_samples,), those after the last ones; floats in [-1, 1] or integers.
+        samples: (n_samples,), those after the last ones; floats in [-1, 1], or integers of 8, 16 or 32 bits.
         Raises AudioError for samples that are not finite or not one channel, ValueError after `flush`.
         """
         if self._ended:
             raise ValueError("this stream has been flushed; start another one for another signal")
-        samples = one_channel(samples)
-        bad = np.flatnonzero(~np.isfinite(samples))
-        if len(bad):
-            raise AudioError(f"sample {self._n_samples + bad[0]} is {samples[bad[0]]}; need finite samples")
-        with np.errstate(over="ignore"):  # what overflows is found in the features
-            floats = samples.astype(np.float32)
-            if samples.dtype.kind != "f":
-                floats /= INT16_SCALE
-            if self._dither:
-                noise = self._dither * self._noise.standard_normal(len(floats), dtype=np.float32)
-                floats = (floats * INT16_SCALE + noise) / INT16_SCALE
-        self._kept = np.concatenate([self._kept, floats])
+        samples = one_channel(samples, where=f"samples from {self._n_samples} on", may_be_empty=True)
+        if self._dither:
+            noise = self._dither * self._noise.standard_normal(len(samples), dtype=np.float32)
+            samples = (samples * INT16_SCALE + noise) / INT16_SCALE
+        self._kept = np.concatenate([self._kept, samples])
         self._n_samples += len(samples)
         complete = self._n_samples - self._framing.first_sample(0) - self._framing.size
         return self._frames_until(1 + complete // self._framing.shift)
@@ -109,7 +133,10 @@ class StreamingFrontEnd:
             piece = self._kept[begin - kept_from : end - kept_from]
         else:
             piece = self._kept[mirrored(np.arange(begin, end), self._n_samples) - kept_from]
-        frames = self._compute(piece, self._rate, self._options, vtln_warp=self._warp)[self._n_frames - block :]
+        frames = self._compute(piece, self._rate, self._options, vtln_warp=self._warp)
+        if self._silence is not None:
+            frames[silent_frames(piece, dataclasses.replace(self._framing, snip_edges=True))] = self._silence
+        frames = frames[self._n_frames - block :]
         self._n_frames = until
         next_block = self._framing.first_sample(until // BLOCK_ROWS * BLOCK_ROWS)
         needed_from = max(0, next_block - self._framing.size)  # the mirrored end reaches back by half a frame
@@ -168,6 +195,29 @@ def streaming_delta(*, order: int = 2, window: int = 2) -> StreamingContext:
 def streaming_splice(*, left: int = 4, right: int = 4) -> StreamingContext:
     """`splice` of features that are still arriving; `right` frames late."""
     return StreamingContext(lambda features: splice(features, left=left, right=right), left, right)
+
+
+class StreamingNormalisation:
+    """Causal cmvn of features that are still arriving, with pauses in place of digital silence.
+
+    silence: float32 (k,), what the first k values of a frame of digital silence are. pauses: float32 (n, dim), frames
+        to put there instead. None: there is nothing of the kind.
+    """
+
+    def __init__(self, cmvn: CausalCmvn, silence: np.ndarray | None, pauses: np.ndarray | None) -> None:
+        self._cmvn, self._silence, self._pauses = cmvn, silence, pauses
+        self._n_taken = 0
+
+    def accept(self, features: np.ndarray) -> np.ndarray:
+        """The features normalised, float32 (n_frames, dim). features: as many, those after the last ones."""
+        silent = equal_rows(features, self._silence)
+        result = self._cmvn.accept(features, ~silent)
+        first, self._n_taken = self._n_taken, self._n_taken + len(features)
+        return with_pauses(result, silent, self._pauses, first)
+
+    def flush(self) -> np.ndarray:
+        """No frames: none is ever late."""
+        return self._cmvn.flush()
 
 
 class FeatureStream:

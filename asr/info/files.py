@@ -1,6 +1,5 @@
 """Facts of recordings, feature files, lexica, symbol tables and language models."""
 
-import os
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,14 +15,12 @@ _SHOWN = 10  # problems or names that are listed
 
 def audio_facts(path: Path) -> Facts:
     """Facts of a recording. Raises AsrError for a file that is none, naming what is known here."""
-    import soundfile
-
     from .. import audio
     from ..corpus.folder import AUDIO_SUFFIXES
 
     try:
         samples, rate = audio.read(path)
-        header = soundfile.info(os.fsencode(path) if os.name != "nt" else str(path))
+        header = audio.describe(path)
     except AsrError:
         if path.suffix.lower() in AUDIO_SUFFIXES:
             raise
@@ -36,9 +33,9 @@ def audio_facts(path: Path) -> Facts:
         "where": str(path),
         "seconds": round(len(samples) / rate, 4),
         "sample_rate": rate,
-        "channels": header.channels,
+        "channels": header.n_channels,
         "samples": len(samples),
-        "format": f"{header.format_info}, {header.subtype_info}",
+        "format": header.format,
         "peak_dbfs": _decibel(peak),
         "level_dbfs": _decibel(level),
         "offset": round(float(samples.mean()), 6),

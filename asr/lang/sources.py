@@ -3,13 +3,13 @@
 import logging
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from ..errors import LexiconError
 from ..files import kind_of
-from .dictionary import CMUDICT, installed, look_up, read_dictionary
-from .entries import Entry
+from .dictionary import CMUDICT, find_cmudict, look_up, read_dictionary
+from .entries import Entry, nfc
 from .letters import LetterTable, Marks, spelled, word_counts
 from .lexicon import Lexicon
 
@@ -20,6 +20,7 @@ _log = logging.getLogger(__name__)
 
 LETTERS, G2P = "letters", "g2p"
 
+_NEED_SOURCE = f"need {LETTERS}, {LETTERS}:TABLE, {CMUDICT}, a lexicon file, {G2P}, or the folder of a G2P model"
 _SHOWN = 10  # words in a line of the log
 
 
@@ -97,30 +98,74 @@ def build_lexicon(
     return BuiltLexicon(Lexicon((*ordered, *extra), **{**inherited, **settings}), oov, by_source)
 
 
-def check_sources(names: Iterable[str]) -> None:
-    """Raise LexiconError for a source, given by name, that is not there: at once, before other work begins.
+def check_sources(sources: Iterable[Any]) -> None:
+    """Raise LexiconError for a source that cannot be there; at once, for the start of work that takes minutes."""
+    for source in sources:
+        if source == CMUDICT:
+            find_cmudict()
+        elif isinstance(source, (str, os.PathLike)):
+            _check_name(os.fspath(source))
 
-    What is in a lexicon file or G2P model is not looked at, but for its folder and the letter tables.
+
+def _check_name(name: str) -> None:
+    """Raise LexiconError unless something of the name is there."""
+    bare = name.partition(":")[2] if name.startswith((f"{LETTERS}:", f"{G2P}:")) else name
+    if name not in (LETTERS, G2P) and kind_of(bare) not in ("file", "folder"):
+        raise LexiconError(f"{name!r} is no source of pronunciations; {_NEED_SOURCE}")
+
+
+def extended(
+    lexicon: Lexicon, words: Iterable[str], sources: Sequence[Any] = (), letters: LetterTable | None = None
+) -> tuple[Lexicon, dict[str, str]]:
+    """The lexicon of a trained model with more words of the same phones; and why it still lacks some of them.
+
+    Phones keep their ids, so trees and transitions of the old lexicon are those of the new one.
+
+    sources: of pronunciations, see `build_lexicon`; none: the letters, if they are known.
+    letters: how the model's own words are spelled; what "letters" among the sources stands for.
+
+    >>> known = Lexicon([("cab", tuple("cab"))])
+    >>> longer, lost = extended(known, ["bac", "bad"], ["letters"])
+    >>> longer.entries[1].phones, lost
+    (('b', 'a', 'c'), {'bad': "the model has no 'd'"})
     """
-    from ..g2p import is_g2p
+    new = [word for word in dict.fromkeys(map(nfc, words)) if word not in lexicon]
+    asked = [letters if source == LETTERS and letters is not None else source for source in sources]
+    if not asked and letters is not None:
+        asked = [letters]
+    if not new or not asked:
+        return lexicon, dict.fromkeys(new, "it has no pronunciation in the model")
+    by_word: dict[str, list[Entry]] = {}
+    for entry in _entries_of(new, asked):
+        by_word.setdefault(entry.word, []).append(entry)
+    known = {phone for entry in lexicon.entries for phone in entry.phones}
+    sayable = {word: [e for e in by_word.get(word, ()) if known.issuperset(e.phones)] for word in new}
+    found = [entry for entries in sayable.values() for entry in entries]
+    longer = replace(lexicon, entries=(*lexicon.entries, *found)) if found else lexicon
+    return longer, {w: _why_not(w, by_word.get(w, ()), known, letters) for w in new if not sayable[w]}
 
-    for name in names:
-        if name.startswith(f"{LETTERS}:"):
-            LetterTable.load(name.partition(":")[2])
-        elif name == CMUDICT:
-            installed()
-        elif name.startswith(f"{G2P}:"):
-            if not is_g2p(name.partition(":")[2]):
-                raise LexiconError(f"{name}: no G2P model in that folder; make one with: asr g2p train LEXICON FOLDER")
-        elif name not in (LETTERS, G2P) and not is_g2p(name) and kind_of(name) != "file":
-            raise _no_source(name)
+
+def _entries_of(words: Sequence[str], sources: Sequence[Any]) -> Sequence[Entry]:
+    """What some sources say of some words, which may be nothing."""
+    if len(sources) == 1 and isinstance(sources[0], LetterTable):
+        return spelled(words, sources[0])[0]
+    try:
+        return build_lexicon([" ".join(words)], sources).lexicon.entries
+    except LexiconError as error:
+        if "no source has any" not in str(error):
+            raise
+        return ()
 
 
-def _no_source(name: str) -> LexiconError:
-    return LexiconError(
-        f"{name!r} is no source of pronunciations; need {LETTERS}, {LETTERS}:TABLE, {CMUDICT}, a lexicon file, "
-        f"{G2P}, or the folder of a G2P model"
-    )
+def _why_not(word: str, entries: Sequence[Entry], known: set[str], letters: LetterTable | None) -> str:
+    """Why a model cannot say a word. entries: those that were found, all with phones that it does not know."""
+    if entries:
+        strange = dict.fromkeys(phone for phone in entries[0].phones if phone not in known)
+        return f"the model has no {', '.join(map(repr, strange))}"
+    unknown = "" if letters is None else letters.spell(word)[1]
+    if unknown:
+        return f"the model has no {', '.join(map(repr, dict.fromkeys(unknown)))}"
+    return "no source of pronunciations has it"
 
 
 @dataclass(frozen=True)
@@ -156,7 +201,7 @@ class _Opened:
         if kind_of(name) == "file":
             lexicon = Lexicon.load(name)
             return cls(name, lexicon.entries, lexicon)
-        raise _no_source(name)
+        raise LexiconError(f"{name!r} is no source of pronunciations; {_NEED_SOURCE}")
 
     def entries(self, words: Mapping[str, int], known: Sequence[Entry], marks: Marks, n_best: int) -> list[Entry]:
         """What the source says of some words. known: entries of the dictionaries before, from which G2P may learn."""

@@ -11,21 +11,28 @@ from ..audio import read
 from ..corpus import Corpus, Utterance
 from ..model import Model, Transcript, load
 from ..report import (
+    Player,
     Section,
     alignment_section,
+    comparison_section,
     confusion_section,
     edge_section,
+    glossary_section,
+    headline,
     network_section,
     results_section,
     run_facts,
+    sentence,
     speaker_section,
+    stages_section,
+    system_in_words,
+    test_in_words,
     training_section,
     tuning_section,
     utterance_section,
     write_report,
 )
 from ..scoring import Comparison, compare
-from ..training import best_point
 from .ladder_bench import Test
 from .ladder_ending import Scored, comparison_table, described
 from .ladder_ending import compared as compared_rows
@@ -66,8 +73,8 @@ def finish(
         first system that needs nothing but the recording itself, if there is one.
     tests, tested_rows: of systems without HMMs, and their rows.
     """
-    headline = results[0]
-    alone = next((r for r in results if r.system.adaptation != "speaker"), headline)
+    first = results[0]
+    alone = next((r for r in results if r.system.adaptation != "speaker"), first)
     rows = [*(r.row for r in results), *(s.row for s in tested_rows)]
     write_results(run.folder / "results.json", rows)
     pairs = [*compared(results), *compared_rows(tested_rows)]
@@ -77,11 +84,18 @@ def finish(
     shown = _typical(alone.tested, corpus)
     samples = _samples(shown, model)
     transcript = model.transcribe(samples)
-    sections = _sections(results, rows, corpus, _networks(results, tests))
-    sections.append(_alignment(shown, samples, model, transcript))
-    facts = run_facts(seed=headline.seed, utterances=len(corpus), folder=str(run.folder))
+    player = Player()
+    near = _alignment(shown, samples, model, transcript, alone, player)
+    sections = _sections(results, rows, corpus, pairs, player)
+    sections.insert(len(sections) - 1, near)
+    if networks := _networks(results, tests):
+        sections.insert(len(sections) - 1, network_section(networks, note="The first fold of each test."))
     report = run.folder / "report.html"
-    write_report(report, title=title, sections=sections, facts=facts)
+    where = f"{len(first.tested.references):,} recordings: {test_in_words(first.test)}, {system_in_words(first.row)}"
+    write_report(
+        report, title=title, sections=sections, headline=headline(first.tested.score(), where),
+        facts=run_facts(seed=first.seed, utterances=len(corpus), folder=str(run.folder), model=str(folder)),
+    )  # fmt: skip
     _say("")
     _say(results_table(rows))
     for line in _spread(results):
@@ -195,46 +209,92 @@ def _networks(results: Sequence[Result], tests: Sequence[Test]) -> dict[str, lis
 
 
 def _sections(
-    results: Sequence[Result], rows: Sequence[ResultRow], corpus: Corpus, networks: dict[str, list[dict]]
+    results: Sequence[Result],
+    rows: Sequence[ResultRow],
+    corpus: Corpus,
+    pairs: Sequence[tuple[str, str, Comparison]],
+    player: Player,
 ) -> list[Section]:
-    """The parts of the report: all results, then the headline system on every test."""
-    headline = results[0]
-    first = _first_of_each([r for r in results if r.system == headline.system], lambda r: r.test)
+    """The parts of the report: all results, then the first system on every test."""
+    first = _first_of_each([r for r in results if r.system == results[0].system], lambda r: r.test)
     sections = [results_section(rows, note="; ".join(_spread(results)))]
-    sections.append(_training(first))
-    if networks:
-        sections.append(network_section(networks, note="The first fold of each test."))
-    sections.append(_tuning(first))
+    if pairs:
+        note = "A paired bootstrap over the utterances, 1,000 samples."
+        sections.append(comparison_section([(a, b, c) for a, b, c in pairs], note=note))
+    sections += _stages(results, first)
     for r in first:
-        score = r.tested.score()
-        by_speaker = score.by_speaker(corpus.speaker_of)
-        counts = {s: (x.errors, x.total) for s, x in by_speaker.items()}
-        sections.append(speaker_section(counts, title=f"{r.test}: errors of each speaker"))
-        words = sorted({w for text in r.tested.references.values() for w in text.split()})
-        sections.append(confusion_section(score.confusions, order=words, title=f"{r.test}: confusions"))
-        if r.tested.edges is not None:
-            sections.append(edge_section(r.tested.edges, title=f"{r.test}: word edges"))
-        sections.append(
-            utterance_section(r.tested.references, r.tested.hypotheses, title=f"{r.test}: worst utterances", limit=12)
-        )
+        sections += _of_errors(r, corpus, player, named=len(first) > 1)
+    fold = "Of the first fold." if any(len(r.tested.tests) > 1 for r in first) else ""
+    for r in _first_of_each(first, lambda r: r.test):
+        points = read_tuning(*r.tested.tunings[0])
+        note = f"{fold} The scored recordings played no part.".strip()
+        sections.append(tuning_section(points, about=_about(r), note=note))
+    sections.append(_training(first, fold))
+    terms = ["WER", "held out", "by chance", "acoustic scale", "insertion penalty", "decode RTF"]
+    sections.append(glossary_section(terms))
     return sections
 
 
-def _training(first: Sequence[Result]) -> Section:
-    """How the models of the first folds were trained: passes of EM, or epochs of a network."""
-    note = "The first fold of each test."
-    curves = {f"{r.test}, {n}": c for r in first for n, c in read_training(r.tested.trainings[0]).items()}
-    return (
-        network_section(curves, note=note) if curves else training_section({r.test: _log(r) for r in first}, note=note)
+def _about(result: Result) -> str:
+    """What a section is of: the test and the system, in words."""
+    return sentence(f"{test_in_words(result.test)}: {system_in_words(result.row)}")
+
+
+def _stages(results: Sequence[Result], first: Sequence[Result]) -> list[Section]:
+    """The errors from model to model up the ladder, in each test that has several."""
+    sections = []
+    for r in first:
+        same = [x for x in results if (x.test, x.seed) == (r.test, r.seed) and x.system.front_end == r.system.front_end]
+        same = [x for x in same if x.system.variant == r.system.variant]
+        ladder = {x.system.model: x.tested.score() for x in _first_of_each(same, lambda x: x.system.model)}
+        if len(ladder) > 1:
+            sections.append(stages_section({"words": ladder}, about=test_in_words(r.test)))
+    return sections
+
+
+def _of_errors(result: Result, corpus: Corpus, player: Player, *, named: bool) -> list[Section]:
+    """Who and what was recognised wrong in a test. named: whether titles need the test's name."""
+    tested, about = result.tested, _about(result)
+    score, of = tested.score(), f", {test_in_words(result.test)}" if named else ""
+
+    of_id = {u.id: u for u in corpus}
+
+    def play(utterance: str) -> str:
+        return player.play(of_id.get(utterance))
+
+    worst = utterance_section(
+        tested.references, tested.hypotheses, title=f"Worst utterances{of}", about=about, limit=12, play=play
     )
+    words = sorted({w for text in tested.references.values() for w in text.split()})
+    sections = [worst] if score.errors else []
+    sections.append(confusion_section(score.confusions, order=words, title=f"What was taken for what{of}", about=about))
+    by_speaker = score.by_speaker(corpus.speaker_of)
+    if len(by_speaker) > 1:
+        counts = {s: (x.errors, x.total) for s, x in by_speaker.items()}
+        sections.append(speaker_section(counts, title=f"Errors of each speaker{of}", about=about))
+    if tested.edges is not None:
+        sections.append(edge_section(tested.edges, title=f"Word edges{of}", about=about))
+    return sections
 
 
-def _alignment(shown: Utterance, samples: np.ndarray, model: Model, transcript: Transcript) -> Section:
+def _training(first: Sequence[Result], note: str) -> Section:
+    """How the models of the first folds were trained: passes of EM, or epochs of a network."""
+    about = sentence(system_in_words(first[0].row))
+    curves = {f"{r.test}, {n}": c for r in first for n, c in read_training(r.tested.trainings[0]).items()}
+    if curves:
+        return network_section(curves, note=note, about=about)
+    return training_section({test_in_words(r.test): _log(r) for r in first}, note=note, about=about)
+
+
+def _alignment(
+    shown: Utterance, samples: np.ndarray, model: Model, transcript: Transcript, result: Result, player: Player
+) -> Section:
     """One recording with its recognised phones and words."""
     phones = [(p.phone, p.start, p.end) for p in transcript.phones]
     words = [(w.word, w.start, w.end) for w in transcript.words]
-    name = f"{shown.id}: {shown.text}"
-    return alignment_section(samples, model.sample_rate, phones=phones, words=words, name=name)
+    name = f"{shown.id}, said: {shown.text}"
+    rate, sound = model.sample_rate, player.play(shown)
+    return alignment_section(samples, rate, phones=phones, words=words, name=name, sound=sound, about=_about(result))
 
 
 def _first_of_each(results: Sequence[Result], key: Callable[[Result], Hashable]) -> list[Result]:
@@ -247,18 +307,3 @@ def _first_of_each(results: Sequence[Result], key: Callable[[Result], Hashable])
 def _log(result: Result) -> list[tuple[int, float, int]]:
     log = read_json(result.tested.trainings[0] / "training.json")["log"]
     return [(p["iteration"], p["log_likelihood"], p["n_gaussians"]) for p in log]
-
-
-def _tuning(results: Sequence[Result]) -> Section:
-    """The curves through the chosen point, for the first fold of each test."""
-    curves: dict[str, dict[str, list[tuple[float, float]]]] = {"acoustic scale": {}, "insertion penalty": {}}
-    chosen: dict[str, dict[str, float]] = {"acoustic scale": {}, "insertion penalty": {}}
-    for r in results:
-        points = read_tuning(*r.tested.tunings[0])
-        best = best_point(points)
-        scale = [(p.acoustic_scale, p.rate) for p in points if p.insertion_penalty == best.insertion_penalty]
-        penalty = [(p.insertion_penalty, p.rate) for p in points if p.acoustic_scale == best.acoustic_scale]
-        curves["acoustic scale"][r.test], curves["insertion penalty"][r.test] = scale, penalty
-        chosen["acoustic scale"][r.test] = best.acoustic_scale
-        chosen["insertion penalty"][r.test] = best.insertion_penalty
-    return tuning_section(curves, chosen=chosen, note="The first fold of each test; the scored set played no part.")

@@ -3,6 +3,7 @@
 import dataclasses
 import html
 import importlib.metadata
+import itertools
 import os
 import platform
 import sys
@@ -13,78 +14,95 @@ from pathlib import Path
 from .. import __version__
 from ..errors import AsrError
 from ..files import write_text
+from .style import STYLE
 
 _PACKAGES = ("numpy", "scipy", "numba", "soundfile", "soxr", "pynini")
-
-_STYLE = """
-:root { color-scheme: light dark; --bg: #ffffff; --fg: #1c2128; --soft: #59636e; --line: #d1d9e0; --card: #f6f8fa;
-  --bad: #b42318; --badbg: #fee4e2; --warn: #8a4b00; --warnbg: #fdecc8; --link: #0a58ca; }
-@media (prefers-color-scheme: dark) { :root { --bg: #14181d; --fg: #e4e9ee; --soft: #9aa5b1; --line: #343c45;
-  --card: #1c2229; --bad: #ffb4ab; --badbg: #5c1d18; --warn: #ffd591; --warnbg: #553a08; --link: #8ab4f8; } }
-* { box-sizing: border-box; }
-body { margin: 0 auto; max-width: 76rem; padding: 1.5rem 1.25rem 4rem; background: var(--bg); color: var(--fg);
-  font: 16px/1.55 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; }
-h1 { font-size: 1.75rem; line-height: 1.2; margin: .5rem 0; }
-h2 { font-size: 1.25rem; margin: 2.5rem 0 .5rem; padding-top: .75rem; border-top: 1px solid var(--line); }
-h3 { font-size: 1rem; margin: 1.5rem 0 .25rem; }
-p { margin: .4rem 0; max-width: 46rem; }
-.soft, figcaption, nav { color: var(--soft); }
-nav { display: flex; flex-wrap: wrap; gap: .2rem 1rem; margin: 1rem 0; }
-a { color: var(--link); }
-.scroll { overflow-x: auto; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; margin: .75rem 0; }
-th, td { padding: .3rem .5rem; font-size: .92rem; text-align: left; white-space: nowrap;
-         border-bottom: 1px solid var(--line); }
-thead th { border-bottom: 2px solid var(--line); font-weight: 600; }
-.number { text-align: right; }
-.facts th { color: var(--soft); font-weight: 400; vertical-align: top; }
-.facts td { white-space: normal; overflow-wrap: anywhere; }
-figure { margin: 1rem 0; }
-figure svg { max-width: 100%; height: auto; display: block; font-family: inherit; }
-figure svg * { stroke-linejoin: round; stroke-linecap: butt; }
-figcaption { font-size: .9rem; max-width: 46rem; }
-.words { margin: .2rem 0 1.1rem; font-size: .95rem; }
-.words td, .words th { border: 0; padding: .05rem .4rem; }
-.words th { color: var(--soft); font-weight: 400; padding-left: 0; }
-.bad { background: var(--badbg); color: var(--bad); font-weight: 600; border-radius: 3px; }
-.gap { background: var(--warnbg); color: var(--warn); border-radius: 3px; }
-code { font-family: ui-monospace, Menlo, Consolas, monospace; font-size: .92em; overflow-wrap: anywhere; }
-"""
 
 
 @dataclasses.dataclass(frozen=True)
 class Section:
-    """A part of the page: a title (plain text) and its content (HTML, already escaped where it holds data)."""
+    """A part of the page: a title (plain text) and its content (HTML, already escaped where it holds data).
+
+    about: plain text, what it is of, such as the system and the test; under the title.
+    wide: whether it needs the whole width; others stand in two columns where the screen has room for two.
+    """
 
     title: str
     html: str
+    about: str = ""
+    wide: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Headline:
+    """What a reader should know if it is all that is read; plain text.
+
+    value: the one number, with its unit. label: what it counts. sentences: what it means, in words.
+    second: another (value, label), smaller.
+    """
+
+    value: str
+    label: str
+    sentences: tuple[str, ...]
+    second: tuple[str, str] | None = None
 
 
 def write_report(
-    path: str | os.PathLike, *, title: str, sections: Sequence[Section], facts: Mapping[str, str], lead: str = ""
+    path: str | os.PathLike,
+    *,
+    title: str,
+    sections: Sequence[Section],
+    facts: Mapping[str, str],
+    lead: str = "",
+    headline: Headline | None = None,
 ) -> Path:
     """Write one HTML page that needs nothing else: no network, no other file, no script.
 
-    title, lead: plain text; lead is the sentence under the title, e.g. the headline result.
+    title, lead: plain text; lead is a sentence under the headline.
     facts: what identifies the run, see `run_facts`; plain text, shown as a table at the end.
     Returns the path.
     """
     numbered = [(f"s{i}", section) for i, section in enumerate([*sections, _facts_section(facts)], start=1)]
     links = "".join(f'<a href="#{name}">{html.escape(s.title)}</a>' for name, s in numbered)
-    body = "\n".join(
-        f'<section aria-labelledby="{name}">\n<h2 id="{name}">{html.escape(s.title)}</h2>\n{s.html}\n</section>'
-        for name, s in numbered
-    )
-    lead_html = f"<p>{html.escape(lead)}</p>" if lead else ""
+    lead_html = f"<p>{html.escape(lead)}</p>\n" if lead else ""
     write_text(
         path,
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{html.escape(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n<header>\n"
-        f'<h1>{html.escape(title)}</h1>\n{lead_html}\n<nav aria-label="Sections">{links}</nav>\n</header>\n'
-        f"<main>\n{body}\n</main>\n</body>\n</html>\n",
+        f"<title>{html.escape(title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<header>\n"
+        f"<h1>{html.escape(title)}</h1>\n{_headline(headline)}{lead_html}"
+        f'<nav aria-label="Sections">{links}</nav>\n</header>\n<main>\n{_body(numbered)}\n</main>\n</body>\n</html>\n',
     )
     return Path(path)
+
+
+def _headline(headline: Headline | None) -> str:
+    if headline is None:
+        return ""
+    values = [("value", headline.value, headline.label)]
+    if headline.second is not None:
+        values.append(("second", *headline.second))
+    shown = "".join(
+        f'<div><span class="{kind}">{html.escape(value)}</span> <span class="label">{html.escape(label)}</span></div>'
+        for kind, value, label in values
+    )
+    told = html.escape(" ".join(headline.sentences))
+    return f'<div class="top"><div class="headline">{shown}</div>\n<p class="meaning">{told}</p></div>\n'
+
+
+def _body(numbered: Sequence[tuple[str, Section]]) -> str:
+    """The sections, wide ones by themselves, others that follow one another in columns."""
+    blocks = []
+    for wide, group in itertools.groupby(numbered, key=lambda pair: pair[1].wide):
+        inside = [_section(name, section) for name, section in group]
+        blocks += inside if wide or len(inside) == 1 else ['<div class="columns">', *inside, "</div>"]
+    return "\n".join(blocks)
+
+
+def _section(name: str, section: Section) -> str:
+    about = f'<p class="about">{html.escape(section.about)}</p>\n' if section.about else ""
+    title = f'<h2 id="{name}">{html.escape(section.title)}</h2>'
+    return f'<section aria-labelledby="{name}">\n{title}\n{about}{section.html}\n</section>'
 
 
 def run_facts(*, seed: int, **more: object) -> dict[str, str]:

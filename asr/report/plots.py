@@ -6,15 +6,22 @@ import html
 import io
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from .page import check_plotting
 
 COLOURS = ("#4c8bf5", "#e07b39", "#2fa37c", "#b667d1", "#c79a1b", "#d9537f", "#6f8195")
-_INK = "#010203"  # stands for the page's text colour until the SVG is made
-_WIDTH = 7.4  # inches
+INK = "#010203"  # stands for the page's text colour until the SVG is made
+_WIDTH, _HEIGHT = 4.8, 2.5  # inches: on a phone the letters are still read, in a column they are not huge
+
+
+class Plateau(NamedTuple):
+    """Error rates that are equal as far as the errors counted can tell, percent: from the lowest to the highest."""
+
+    low: float
+    high: float
 
 
 def line_plot(
@@ -24,42 +31,80 @@ def line_plot(
     x_label: str,
     y_label: str,
     marked: Mapping[str, float] | None = None,
-    log_x: bool = False,
+    plateau: Plateau | None = None,
+    limits: tuple[float, float] | None = None,
+    small: bool = False,
 ) -> str:
     """One line a name, from (x, y) pairs.
 
     marked: of some lines one x to mark with a ring, e.g. the value that was chosen.
+    plateau: a band of values of y that are as good as equal.
+    limits: of the axis of y; where the values are if not given. small: less than half as wide.
     """
-    with _figure(3.1) as (figure, axes):
+    with _figure(1.7 if small else _HEIGHT, width=2.5 if small else _WIDTH) as (figure, axes):
+        if plateau is not None:
+            axes.axhspan(plateau.low, plateau.high, color=COLOURS[2], alpha=0.22, lw=0)
         for i, (name, (x, y)) in enumerate(series.items()):
             colour = COLOURS[i % len(COLOURS)]
             axes.plot(x, y, color=colour, marker="o" if len(x) < 30 else None, markersize=3.5, label=name, lw=1.8)
             if marked and name in marked:
                 at = [b for a, b in zip(x, y, strict=True) if a == marked[name]]
-                axes.plot([marked[name]] * len(at), at, "o", ms=12, mfc="none", mec=_INK, mew=1.6)
-        if log_x:
-            axes.set_xscale("log")
-        elif all(value == round(value) for x, _ in series.values() for value in x):  # passes, epochs
+                axes.plot([marked[name]] * len(at), at, "o", ms=11, mfc="none", mec=INK, mew=1.5)
+        if all(value == round(value) for x, _ in series.values() for value in x):  # passes, epochs
             axes.xaxis.get_major_locator().set_params(integer=True)
+        if limits is not None:
+            axes.set_ylim(*limits)
         _label(axes, title, x_label, y_label)
         if len(series) > 1:
             axes.legend(frameon=False)
         summary = "; ".join(f"{name}: from {y[0]:.4g} to {y[-1]:.4g}" for name, (_, y) in series.items() if len(y))
-        return _svg(figure, f"{title}. {y_label} over {x_label}. {summary}")
+        return as_svg(figure, f"{title}. {y_label} over {x_label}. {summary}")
 
 
-def bar_plot(values: Mapping[str, float], *, title: str, x_label: str) -> str:
-    """Horizontal bars, the first one on top, each with its value beside it."""
-    names = list(values)
-    with _figure(0.8 + 0.27 * max(2, len(names))) as (figure, axes):
-        numbers = [values[n] for n in names]
-        bars = axes.barh(range(len(names)), numbers, color=COLOURS[0], height=0.7)
-        axes.bar_label(bars, [f"{v:.1f}" for v in numbers], padding=3)
-        axes.set_yticks(range(len(names)), [_short(n, 40) for n in names])
-        axes.invert_yaxis()
-        axes.set_xlim(0, max([*numbers, 1e-9]) * 1.12)
-        _label(axes, title, x_label, "")
-        return _svg(figure, f"{title}. " + "; ".join(f"{n}: {values[n]:.1f}" for n in names))
+def stages_plot(lines: Mapping[str, Mapping[str, tuple[float, float, float]]], *, title: str, y_label: str) -> str:
+    """Error rates from stage to stage, with their intervals.
+
+    lines: what is counted -> stage -> (rate, low, high), percent; all have the same stages. The axis begins at 0.
+    """
+    stages = list(next(iter(lines.values())))
+    with _figure(_HEIGHT + 0.2) as (figure, axes):
+        for i, (name, points) in enumerate(lines.items()):
+            colour, values = COLOURS[i % len(COLOURS)], list(points.values())
+            at = [k + 0.06 * (i - (len(lines) - 1) / 2) for k in range(len(values))]
+            axes.vlines(at, [v[1] for v in values], [v[2] for v in values], color=colour, alpha=0.35, lw=5)
+            axes.plot(at, [v[0] for v in values], color=colour, marker="o", markersize=4.5, lw=1.8, label=name)
+            for x, value in zip(at, values, strict=True):
+                place = {"xytext": (7, 4), "textcoords": "offset points", "fontsize": 8.5}
+                axes.annotate(f"{value[0]:.1f}", (x, value[0]), **place)
+        axes.set_xlim(-0.35, len(stages) - 0.45)
+        axes.set_xticks(range(len(stages)), [stage.replace(" ", "\n", 1) for stage in stages])
+        axes.set_ylim(0, max(1.0, 1.1 * max(high for points in lines.values() for _, _, high in points.values())))
+        axes.grid(False, axis="x")
+        if len(lines) > 1:
+            axes.legend(frameon=False)
+        _label(axes, title, "", y_label)
+        told = "; ".join(
+            f"{name}: " + ", ".join(f"{stage} {rate:.1f}" for stage, (rate, _, _) in points.items())
+            for name, points in lines.items()
+        )
+        return as_svg(figure, f"{title}. {y_label}. {told}")
+
+
+def error_limits(rates: Sequence[float], chance: float) -> tuple[float, float]:
+    """The limits of an axis of error rates that does not make a mountain of what is chance.
+
+    rates: percent, one at least. chance: percent points that mean nothing, above 0. What is shown spans at least six
+    times that, and does not go below 0.
+
+    >>> error_limits([42.3, 42.8], chance=0.9)
+    (39.8, 45.2)
+    >>> error_limits([0.0, 0.0], chance=0.4)
+    (0.0, 2.4)
+    """
+    low, high = min(rates) - chance, max(rates) + chance
+    more = max(0.0, 6 * chance - (high - low)) / 2
+    low = round(max(0.0, low - more), 1)
+    return low, round(max(high + more, low + 6 * chance), 1)
 
 
 def histogram_plot(
@@ -67,7 +112,7 @@ def histogram_plot(
 ) -> str:
     """How often values fall into steps of one width between -limit and limit; the outer ones hold what lies beyond."""
     edges = np.arange(-limit, limit + step / 2, step)
-    with _figure(3.1) as (figure, axes):
+    with _figure(_HEIGHT) as (figure, axes):
         for i, (name, values) in enumerate(series.items()):
             inside = np.clip(np.asarray(values, np.float64), -limit + step / 2, limit - step / 2)
             axes.hist(inside, edges, color=COLOURS[i % len(COLOURS)], histtype="step", lw=1.8, label=name)
@@ -79,17 +124,17 @@ def histogram_plot(
             for name, values in series.items()
             if len(values)
         )
-        return _svg(figure, f"{title}. {x_label}. {summary}")
+        return as_svg(figure, f"{title}. {x_label}. {summary}")
 
 
 def matrix_plot(counts: np.ndarray, rows: Sequence[str], columns: Sequence[str], *, title: str) -> str:
     """Counts as a grid of shaded cells with their numbers. counts: int (n_rows, n_columns)."""
-    with _figure(1.6 + 0.3 * len(rows), width=max(4.0, 1.6 + 0.5 * len(columns))) as (figure, axes):
+    with _figure(1.1 + 0.24 * len(rows), width=1.3 + 0.36 * len(columns)) as (figure, axes):
         largest = max(1, int(counts.max()))
         for i, j in zip(*np.nonzero(counts), strict=True):
             shade = 0.15 + 0.75 * counts[i, j] / largest
             axes.add_patch(_rectangle(j - 0.5, i - 0.5, 1, 1, facecolor=COLOURS[1], alpha=shade, edgecolor="none"))
-            axes.text(j, i, str(counts[i, j]), ha="center", va="center", fontsize=9)
+            axes.text(j, i, str(counts[i, j]), ha="center", va="center", fontsize=8)
         axes.set_xlim(-0.5, len(columns) - 0.5)
         axes.set_ylim(len(rows) - 0.5, -0.5)
         axes.set_xticks(
@@ -97,51 +142,10 @@ def matrix_plot(counts: np.ndarray, rows: Sequence[str], columns: Sequence[str],
         )
         axes.set_yticks(range(len(rows)), [_short(r) for r in rows])
         axes.grid(False)
-        _label(axes, title, "recognised", "said")
+        _label(axes, "", "recognised", "said")
         top = sorted(zip(*np.nonzero(counts), strict=True), key=lambda ij: -counts[ij])[:10]
         told = "; ".join(f"{rows[i]} as {columns[j]}: {counts[i, j]}" for i, j in top)
-        return _svg(figure, f"{title}. Most frequent: {told or 'none'}")
-
-
-def alignment_plot(
-    samples: np.ndarray,
-    rate: int,
-    *,
-    phones: Sequence[tuple[str, float, float]],
-    words: Sequence[tuple[str, float, float]],
-    title: str,
-) -> str:
-    """A spectrogram with the boundaries of phones and words below it.
-
-    samples: float32 (n_samples,), at `rate` Hz.
-    phones, words: (label, start, end), in seconds.
-    """
-    seconds = len(samples) / rate
-    with _figure(3.6) as (figure, axes):
-        power = _spectrogram(samples, rate)
-        top_db = 10 * np.log10(power.max() + 1e-12)
-        image = np.clip(10 * np.log10(power + 1e-12), top_db - 60, top_db)
-        image = np.round(image / 4)  # few shades and no interpolation: a small picture
-        place = (0, seconds, 0, rate / 2000)
-        axes.imshow(image, origin="lower", aspect="auto", cmap="magma", extent=place, interpolation="nearest")
-        axes.set_xlim(0, seconds)
-        axes.set_ylim(-0.2 * rate / 2000, rate / 2000)
-        height = 0.1 * rate / 2000
-        for row, segments in enumerate((phones, words)):
-            for label, start, end in segments:
-                y = -height * (row + 1)
-                fill = COLOURS[row] if label not in ("", "SIL") else "none"
-                axes.add_patch(_rectangle(start, y, end - start, height, facecolor=fill, alpha=0.35, edgecolor=_INK))
-                axes.text(
-                    (start + end) / 2, y + height / 2, _short(label), ha="center", va="center", fontsize=8, clip_on=True
-                )
-        for _, start, end in words:
-            axes.vlines([start, end], 0, rate / 2000, colors="white", linestyles="dotted", linewidth=0.9)
-        axes.set_yticks([t for t in axes.get_yticks() if 0 <= t <= rate / 2000])
-        _label(axes, title, "seconds", "kHz")
-        axes.grid(False)
-        told = ", ".join(f"{label} {start:.2f}-{end:.2f} s" for label, start, end in words)
-        return _svg(figure, f"{title}. Words: {told}")
+        return as_svg(figure, f"{title}. Most frequent: {told or 'none'}")
 
 
 @contextlib.contextmanager
@@ -155,19 +159,19 @@ def _figure(height: float, width: float = _WIDTH) -> Iterator[tuple[Any, Any]]:
         "svg.fonttype": "none",
         "text.parse_math": False,
         "font.family": "sans-serif",
-        "font.size": 10,
-        "text.color": _INK,
-        "axes.labelcolor": _INK,
-        "axes.edgecolor": _INK,
-        "xtick.color": _INK,
-        "ytick.color": _INK,
+        "font.size": 9,
+        "text.color": INK,
+        "axes.labelcolor": INK,
+        "axes.edgecolor": INK,
+        "xtick.color": INK,
+        "ytick.color": INK,
         "axes.spines.top": False,
         "axes.spines.right": False,
         "axes.grid": True,
         "axes.axisbelow": True,
-        "grid.color": _INK,
+        "grid.color": INK,
         "grid.alpha": 0.13,
-        "axes.titlesize": 11,
+        "axes.titlesize": 9.5,
         "axes.titlelocation": "left",
     }
     with matplotlib.rc_context(style):
@@ -194,33 +198,27 @@ def _rectangle(x: float, y: float, width: float, height: float, **style: Any) ->
     return Rectangle((x, y), width, height, **style)
 
 
-def _svg(figure: Any, description: str) -> str:
-    """The figure as an <svg> element with a description for those who cannot see it, without links or metadata."""
+def as_svg(figure: Any, description: str) -> str:
+    """The figure as an <svg> element with a description for those who cannot see it, without links or metadata.
+
+    What is drawn in the colour INK gets the page's text colour.
+    """
     import matplotlib
 
     stream = io.StringIO()
     salt = hashlib.sha256(description.encode()).hexdigest()[:12]  # ids of two plots of a page must differ
     with matplotlib.rc_context({"svg.hashsalt": salt}):
-        figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None}, dpi=110)
+        figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None}, dpi=120)
     text = stream.getvalue()
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
     text = re.sub(r"<!--.*?-->\s*", "", text, flags=re.DOTALL)
     text = re.sub(r'\s?\bid="[a-zA-Z0-9.]+_\d+"', "", text)
     text = re.sub(r"font-family: [^;\"]*;? ?|<style.*?</style>", "", text, flags=re.DOTALL)
-    text = text.replace(_INK, "currentColor")
+    text = text.replace(INK, "currentColor")
     head, rest = text.split(">", 1)
     head = re.sub(r'\sxmlns(:xlink)?="[^"]*"', "", head).replace("xlink:", "")
     label = html.escape(description, quote=True)
     return f'{head} role="img" aria-label="{label}"><title>{html.escape(description)}</title>' + rest.replace(
         "xlink:href", "href"
     )
-
-
-def _spectrogram(samples: np.ndarray, rate: int) -> np.ndarray:
-    """Power (n_bins, n_frames) of 16 ms Hann windows every 8 ms."""
-    size, shift = round(0.016 * rate), round(0.008 * rate)
-    padded = np.pad(samples, (size // 2, size))
-    starts = np.arange(0, len(samples), shift)
-    frames = padded[starts[:, None] + np.arange(size)] * np.hanning(size)
-    return np.abs(np.fft.rfft(frames, axis=1).T) ** 2

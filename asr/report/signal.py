@@ -20,8 +20,10 @@ _WIDTH = 11.0  # inches
 _COLUMNS = 1600  # of a picture at most; more would not be seen
 _AVERAGED = 8  # frames that one column of a long recording's spectrogram is taken from
 _SMALLEST = 6.0  # points of a label
-_RANGE_DB = 70.0  # what lies further below the loudest is shown as silence
+_RANGE_DB, _LEAST_DB = 70.0, 35.0  # what lies further below the loudest is shown as silence; less in noise
 _INK, _SOFT, _WAVE, _WORD, _PHONE = "#1c2128", "#59636e", "#2b6cb0", "#d9e8fb", "#fdecc8"
+_LABEL = "#1d2128"  # on the pale colours of words and phones, whatever the page's
+_TITLE, _TITLE_WIDTH = 12, 9.3  # points, and inches that there is room for
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,20 @@ class Panel:
     standardised: bool = True
 
 
+@dataclass(frozen=True)
+class Pitch:
+    """The pitch of a recording, drawn as a curve: strong where there is a voice, pale where there is none.
+
+    hz, voicing: float64 (n_frames,): see asr.features.pitch.PitchTrack. frame_shift: s.
+    start: s, where the first frame's share of the time axis begins.
+    """
+
+    hz: np.ndarray
+    voicing: np.ndarray
+    frame_shift: float
+    start: float = 0.0
+
+
 Segments = Sequence[tuple[str, float, float]]  # label, start and end in s
 
 
@@ -57,7 +73,7 @@ def draw_signal(
     samples: np.ndarray,
     rate: int,
     *,
-    panel: Panel | None = None,
+    panel: Panel | Pitch | None = None,
     words: Segments = (),
     phones: Segments = (),
     offset: float = 0.0,
@@ -69,6 +85,7 @@ def draw_signal(
         from the least and the greatest sample of each stretch, the others from means.
     words, phones: left out where they do not fit in.
     offset: s, what the time axis begins with: where the samples begin in their file.
+    title: a line or several; one that is too long is cut.
     Raises AsrError without matplotlib.
     """
     check_plotting()
@@ -76,22 +93,69 @@ def draw_signal(
 
     seconds = len(samples) / rate
     lanes = [(label, lane, colour) for label, lane, colour in _lanes(words, phones, seconds) if lane]
-    with matplotlib.rc_context(_style()):
-        figure, axes, grid = _figure([1.5, *[0.42] * len(lanes), 2.3, *([2.0] if panel else [])])
+    with matplotlib.rc_context(_style()), _quiet():
+        figure, axes, grid = _figure([1.5, *[0.42] * len(lanes), 2.3, *([_height(panel)] if panel else [])])
         span = (offset, offset + seconds)
         _draw_waveform(axes[0], samples, rate, offset)
         for axis, (label, lane, colour) in zip(axes[1:], lanes, strict=False):
             _draw_lane(axis, label, [(text, a + offset, b + offset) for text, a, b in lane], colour, span)
         row = 1 + len(lanes)
         _draw_spectrogram(figure, axes[row], grid[row, 1], samples, rate, span)
-        if panel:
+        if isinstance(panel, Pitch):
+            _draw_pitch(axes[row + 1], panel, offset)
+        elif panel:
             _draw_features(figure, axes[row + 1], grid[row + 1, 1], panel, offset)
         axes[0].set_xlim(*span)
         for axis in axes[:-1]:
             axis.tick_params(labelbottom=False, bottom=False)
         axes[-1].set_xlabel("time (s)")
-        axes[0].set_title(title, loc="left", fontsize=12)
+        axes[0].set_title(_cut(title), loc="left", fontsize=_TITLE)
     return figure
+
+
+def signal_svg(figure: Any, description: str) -> str:
+    """A figure of `draw_signal` as an <svg> element of a page, on the page's ground and in its text colour.
+
+    description: for those who cannot see it.
+    """
+    import matplotlib
+
+    from .plots import as_svg
+
+    figure.patch.set_alpha(0)
+    for axis in figure.axes:
+        axis.patch.set_alpha(0)
+    with matplotlib.rc_context(_style()), _quiet():
+        text = as_svg(figure, description)
+    return text.replace(_INK, "currentColor").replace(_SOFT, "currentColor")
+
+
+def _height(panel: Panel | Pitch) -> float:
+    return 1.4 if isinstance(panel, Pitch) else 2.0
+
+
+def _cut(title: str) -> str:
+    """The title, with lines that are wider than the picture cut off: their ends, but of a file's name the middle."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from matplotlib.font_manager import FontProperties
+
+    renderer = FigureCanvasAgg(Figure(dpi=72)).get_renderer()
+    font, room = FontProperties(size=_TITLE), 72 * _TITLE_WIDTH
+
+    def fits(line: str) -> bool:
+        return renderer.get_text_width_height_descent(line, font, ismath=False)[0] <= room
+
+    def shortened(line: str) -> str:
+        if fits(line):
+            return line
+        least, most = 1, len(line)
+        while most - least > 1:
+            middle = (least + most) // 2
+            least, most = (middle, most) if fits(f"{line[:middle]}…") else (least, middle)
+        return f"{line[:least]}…"
+
+    return "\n".join(shortened(line) for line in title.split("\n"))
 
 
 def _figure(heights: Sequence[float]) -> tuple[Any, list[Any], Any]:
@@ -181,7 +245,7 @@ def _draw_lane(axis: Any, label: str, segments: Segments, colour: str, span: tup
         upright = size < _SMALLEST and room > 0.085 and len(text) <= 8
         if size >= _SMALLEST or upright:
             style = {"rotation": 90, "va": "center", "fontsize": _SMALLEST} if upright else {"fontsize": size}
-            style = {"va": "center_baseline", "ha": "center", "color": _INK, "clip_on": True, **style}
+            style = {"va": "center_baseline", "ha": "center", "color": _LABEL, "clip_on": True, **style}
             axis.text((start + end) / 2, 0.5, text, **style)
         else:
             unnamed += 1
@@ -196,12 +260,37 @@ def _draw_spectrogram(
 ) -> None:
     power = spectrogram(samples, rate)
     loudest = 10 * np.log10(max(float(power.max(initial=0.0)), 1e-20))
-    image = np.clip(10 * np.log10(power + 1e-20) - loudest, -_RANGE_DB, 0)
+    levels = 10 * np.log10(power + 1e-20) - loudest
+    floor = noise_floor(levels)
+    image = np.clip(levels, floor, 0)
     shown = axis.imshow(
         image, origin="lower", aspect="auto", cmap="magma", extent=(*span, 0, rate / 2000), interpolation="nearest"
     )
     axis.set_ylabel("frequency (kHz)")
     figure.colorbar(shown, cax=figure.add_subplot(place), label="dB below the peak")
+
+
+def noise_floor(levels: np.ndarray) -> float:
+    """Where a spectrogram's colours begin, dB: above the noise of the quietest tenth of the recording.
+
+    levels: (n_bins, n_columns), dB below the loudest. Returns -70 to -35.
+    """
+    quietest = np.argsort(levels.mean(axis=0))[: max(1, levels.shape[1] // 10)]
+    return float(np.clip(np.quantile(levels[:, quietest], 0.98), -_RANGE_DB, -_LEAST_DB))
+
+
+def _draw_pitch(axis: Any, track: Pitch, offset: float) -> None:
+    times = offset + track.start + (np.arange(len(track.hz)) + 0.5) * track.frame_shift
+    voiced = track.voicing > 0.5
+    axis.plot(times, track.hz, color=_WAVE, alpha=0.25, lw=0.8)
+    axis.plot(times, np.where(voiced, track.hz, np.nan), color=_WAVE, lw=2.2)
+    shown = track.hz[voiced] if voiced.any() else track.hz
+    low, high = float(shown.min(initial=1e9)), float(shown.max(initial=0.0))
+    if low <= high:
+        axis.set_ylim(max(0.0, low - 0.25 * (high - low) - 10), high + 0.25 * (high - low) + 10)
+    axis.grid(axis="y", alpha=0.3, lw=0.5)
+    axis.spines[["top", "right"]].set_visible(False)
+    axis.set_ylabel("pitch (Hz)")
 
 
 def _draw_features(figure: Any, axis: Any, place: Any, panel: Panel, offset: float) -> None:

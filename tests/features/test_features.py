@@ -33,13 +33,6 @@ def test_kaldis_defaults_but_for_dither():
     assert not FbankOptions().use_energy
 
 
-def test_float_and_integer_scales():
-    whole = (noise(8000) * 32768).astype(np.int16)
-    expected = mfcc(whole, 16000)
-    for same in (whole.astype(np.int32), whole / 32768, (whole / 32768).astype(np.float32)):
-        assert np.array_equal(mfcc(same, 16000), expected)
-
-
 def test_unknown_name_is_a_type_error_with_the_nearest():
     with pytest.raises(TypeError, match=r"mfcc\(\) has no option 'num_mel_bin'; did you mean 'num_mel_bins'\?"):
         mfcc(noise(8000), 16000, num_mel_bin=40)
@@ -64,6 +57,7 @@ def test_unknown_name_is_a_type_error_with_the_nearest():
         ({"high_freq": -8000}, "high_freq=-8000 is 0 Hz"),
         ({"snip_edges": 1}, "snip_edges=1; need True or False"),
         ({"dither": float("nan")}, "dither=nan; need a finite number"),
+        ({"dither": 1e30}, r"dither=1e\+30; need 0 to 32768"),
         ({"frame_length": 25.1, "round_to_power_of_two": False}, "401 samples.*even"),
         ({"vtln_warp": 1.2, "vtln_low": 10}, "vtln_low=10 and vtln_high=-500 with vtln_warp=1.2"),
     ],
@@ -78,17 +72,15 @@ def test_unusable_samples():
         mfcc(noise(399), 16000)
     with pytest.raises(AudioError, match="too short: 0 samples"):
         mfcc(np.zeros(0, dtype=np.float32), 16000, snip_edges=False)
-    with pytest.raises(AudioError, match="need one channel"):
-        fbank(np.zeros((1000, 2)), 16000)
+    with pytest.raises(AudioError, match=r"need one channel, \(n_samples,\)"):
+        fbank(np.zeros((10, 20, 2)), 16000)
     with pytest.raises(AudioError, match="complex"):
         fbank(np.zeros(1000, dtype=complex), 16000)
     for bad in (np.nan, np.inf):
         samples = noise(30000)
         samples[20000] = bad
-        with pytest.raises(AudioError, match=r"sample 20000 is (nan|inf); 1 of 30000"):
+        with pytest.raises(AudioError, match=r"1 of 30000 samples are NaN or infinite, the first is sample 20000"):
             mfcc(samples, 16000)
-    with pytest.raises(AudioError, match=r"samples reach 1e\+30, too large"):
-        mfcc(np.full(1000, 1e30), 16000, remove_dc_offset=False)
     with pytest.raises(ValueError, match="rate=0"):
         mfcc(noise(8000), 0)
 

@@ -235,7 +235,7 @@ def test_names_and_errors():
         lpc(samples[:199], RATE)
     bad = samples.copy()
     bad[300] = np.nan
-    with pytest.raises(AudioError, match="sample 300 is nan"):
+    with pytest.raises(AudioError, match="the first is sample 300"):
         lpc(bad, RATE)
 
 

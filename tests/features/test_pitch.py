@@ -150,7 +150,7 @@ def test_impossible_options_are_told(names, message):
 def test_unusable_samples_are_told():
     with pytest.raises(AudioError, match="too short"):
         pitch(np.zeros(100), RATE)
-    with pytest.raises(AudioError, match="sample 7 is nan"):
+    with pytest.raises(AudioError, match="the first is sample 7"):
         pitch(np.where(np.arange(1000) == 7, np.nan, 0.0), RATE)
     with pytest.raises(TypeError, match=r"min_f1.*did you mean 'min_f0'"):
         pitch(np.zeros(1000), RATE, min_f1=3)

@@ -180,7 +180,7 @@ def test_an_empty_signal_gives_no_frames():
 def test_unusable_pieces_and_names():
     with pytest.raises(ValueError, match=r"no front-end 'mfc'.*did you mean 'mfcc'"):
         StreamingFrontEnd("mfc", 8000)
-    with pytest.raises(TypeError, match="lpcc stream has no option 'ordr'; did you mean 'order'"):
+    with pytest.raises(TypeError, match="has no option 'ordr'; did you mean 'order'"):
         StreamingFrontEnd("lpcc", 8000, ordr=3)
     with pytest.raises(ValueError, match="order=200; need less than"):
         StreamingFrontEnd("lpcc", 8000, order=200)
@@ -190,9 +190,9 @@ def test_unusable_pieces_and_names():
     stream.accept(signal(300))
     with pytest.raises(AudioError, match="need one channel"):
         stream.accept(np.zeros((10, 2)))
-    with pytest.raises(AudioError, match="sample 302 is nan"):
+    with pytest.raises(AudioError, match=r"samples from 300 on: .* the first is sample 2"):
         stream.accept(np.array([0, 0, np.nan]))
-    with pytest.raises(AudioError, match="too large"):
+    with pytest.raises(AudioError, match="floats up to"):
         stream.accept(np.full(300, 1e35))
     stream = StreamingFrontEnd("mfcc", 8000)
     stream.flush()

@@ -127,3 +127,18 @@ def test_other_damage(tmp_path):
         spelled(["a"], marks="drop")
     with pytest.raises(LexiconError, match="mark 'b'"):
         LetterTable({"a": ("a",)}, {"b": ""})
+
+
+@given(st.lists(st.text(alphabet=st.characters(categories=("L", "M", "N", "S")), min_size=1, max_size=6), min_size=1))
+def test_a_saved_table_spells_as_before(tmp_path_factory, words):
+    place = tmp_path_factory.mktemp("table") / "letters.tsv"
+    kept = [word for word in words if "\u25cc" not in word] or ["a"]
+    table = LetterTable.of([*kept, "a"])
+    table.save(place)
+    again = LetterTable.load(place)
+    assert [again.spell(word) for word in kept] == [table.spell(word) for word in kept]
+
+
+def test_a_saved_table_keeps_marks_and_what_is_left_out(table, tmp_path):
+    table.save(tmp_path / "again.tsv")
+    assert LetterTable.load(tmp_path / "again.tsv") == table

@@ -1,6 +1,5 @@
 """Is an audio file whole? What its container promises against what is there. libsndfile does not ask."""
 
-import os
 from pathlib import Path
 from typing import BinaryIO, Literal
 
@@ -19,31 +18,30 @@ _CHUNKED: dict[bytes, tuple[Literal["little", "big"], int, int]] = {
 }
 
 
-def problem(path: str | os.PathLike) -> str | None:
+def problem(stream: BinaryIO, size: int, path: str) -> str | None:
     """Why an audio file is not whole or not audio, or None where its container looks sound or is of another format.
 
     Looks at wav (RIFF, RIFX, RF64, W64), aiff, au, caf, NIST sphere, ogg and mp3. A cut flac file fails in decoding.
     Raises OSError if the file cannot be read.
     """
-    size = Path(path).stat().st_size
-    with Path(path).open("rb") as stream:
-        head = stream.read(1024)
-        if head[:4] == b"fLaC" or (head[:4] in (b"RIFF", b"FORM") and size >= 12 and head[8:12] not in _SOUND):
-            return None
-        if head[:4] in _CHUNKED:
-            reason = _chunks(stream, size, *_CHUNKED[head[:4]])
-        elif head[:4] == b"OggS":
-            reason = _ogg(stream, size)
-        elif head[:4] == b"riff":  # W64: a 16-byte id, then the size of the whole file
-            reason = _shortage(int.from_bytes(head[16:24], "little"), size)
-        elif head[:4] == b".snd":
-            reason = _shortage(int.from_bytes(head[8:12], "big"), size - int.from_bytes(head[4:8], "big"))
-        elif head[:7] == b"NIST_1A":
-            reason = _sphere(head, size)
-        elif head[:3] == b"ID3" or Path(path).suffix.lower() == ".mp3":
-            return _mpeg(stream, size)
-        else:
-            return None
+    stream.seek(0)
+    head = stream.read(1024)
+    if head[:4] == b"fLaC" or (head[:4] in (b"RIFF", b"FORM") and size >= 12 and head[8:12] not in _SOUND):
+        return None
+    if head[:4] in _CHUNKED:
+        reason = _chunks(stream, size, *_CHUNKED[head[:4]])
+    elif head[:4] == b"OggS":
+        reason = _ogg(stream, size)
+    elif head[:4] == b"riff":  # W64: a 16-byte id, then the size of the whole file
+        reason = _shortage(int.from_bytes(head[16:24], "little"), size)
+    elif head[:4] == b".snd":
+        reason = _shortage(int.from_bytes(head[8:12], "big"), size - int.from_bytes(head[4:8], "big"))
+    elif head[:7] == b"NIST_1A":
+        reason = _sphere(head, size)
+    elif head[:3] == b"ID3" or Path(path).suffix.lower() == ".mp3":
+        return _mpeg(stream, size)
+    else:
+        return None
     return f"truncated: {reason}" if reason else None
 
 

@@ -4,8 +4,9 @@ import os
 import shlex
 import subprocess
 from pathlib import Path, PurePath
+from typing import BinaryIO
 
-from .containers import id3_length
+from .mpeg import id3_length
 
 _HEAD = 4096  # bytes to look at
 
@@ -63,11 +64,17 @@ def reason(path: str | os.PathLike) -> str | None:
     Raises OSError if the file cannot be read.
     """
     with Path(path).open("rb") as stream:
+        return reason_of(stream, path)
+
+
+def reason_of(stream: BinaryIO, path: str | os.PathLike) -> str | None:
+    """`reason` of an open file."""
+    stream.seek(0)
+    head = stream.read(_HEAD)
+    is_tagged = head[:3] == b"ID3" and len(head) >= 10
+    if is_tagged:
+        stream.seek(id3_length(head))
         head = stream.read(_HEAD)
-        is_tagged = head[:3] == b"ID3" and len(head) >= 10
-        if is_tagged:
-            stream.seek(id3_length(head))
-            head = stream.read(_HEAD)
     for start, message in _NOT_SOUND:
         if head.startswith(start):
             return message

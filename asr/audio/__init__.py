@@ -1,0 +1,17 @@
+"""Recordings of any container, codec, rate and channel count as float32 samples; a bad one is a clear error."""
+
+from .reading import END_SLACK, Audio, AudioInfo, blocks, describe, read, undecodable
+from .samples import RATES, check_samples, resample
+
+__all__ = [
+    "END_SLACK",
+    "RATES",
+    "Audio",
+    "AudioInfo",
+    "blocks",
+    "check_samples",
+    "describe",
+    "read",
+    "resample",
+    "undecodable",
+]

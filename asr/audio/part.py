@@ -1,0 +1,119 @@
+"""One stretch of sound that one decoder reads, and libsndfile as the decoder of most."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, BinaryIO
+
+import numpy as np
+
+from ..errors import AudioError
+
+if TYPE_CHECKING:
+    import soundfile
+
+BLOCK = 1 << 18  # values decoded at once, of all channels together
+AGAIN = "; copy or download it again"
+
+
+class DamagedError(AudioError):
+    """A recording that was cut or damaged; the message has no name in front yet."""
+
+
+class UnknownFormatError(AudioError):
+    """What no decoder at hand knows; the message has no name in front yet."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """A recording, or one of several that were joined in a file.
+
+    rate: Hz; n_samples: per channel; None where only decoding tells.
+    words: container and codec, for a person.
+    decode(first, last): consecutive float32 (n, n_channels), the samples first to last (exclusive; None: the end).
+        Raises AudioError for what is damaged; where n_samples is told, exactly as many come.
+    """
+
+    rate: int
+    n_channels: int
+    n_samples: int | None
+    words: str
+    decode: Callable[[int, int | None], Iterator[np.ndarray]]
+
+
+def sndfile_part(stream: BinaryIO, *, can_seek: bool) -> Part:
+    """All that libsndfile reads from `stream`.
+
+    can_seek: whether its seek finds the sample that was asked for; else everything before is decoded too.
+    Raises AudioError where libsndfile does not know the format.
+    """
+    with open_sndfile(stream) as sound:
+        rate, n_channels, n_samples = sound.samplerate, sound.channels, sound.frames
+        words = f"{sound.format_info}, {sound.subtype_info}"
+
+    def decode(first: int, last: int | None) -> Iterator[np.ndarray]:
+        last = n_samples if last is None else min(last, n_samples)
+        at = 0
+        with open_sndfile(stream) as sound, sndfile_errors():
+            if can_seek and first:
+                at = sound.seek(first)
+            for block in sndfile_blocks(sound, last - at):
+                yield block[max(first - at, 0) :]
+                at += len(block)
+        if at < last:
+            raise DamagedError(cut_short(n_samples / rate, at / rate))
+
+    return Part(rate, n_channels, n_samples, words, decode)
+
+
+def cut_short(promised: float, found: float) -> str:
+    """The complaint about a file whose samples end before its header says; both in s."""
+    return f"truncated: the header promises {promised:.4g} s, the samples end at {found:.4g} s{AGAIN}"
+
+
+def open_sndfile(stream: BinaryIO) -> "soundfile.SoundFile":
+    """libsndfile's view of `stream`, from its start. Raises UnknownFormatError."""
+    import soundfile
+
+    class Sequential(soundfile.SoundFile):
+        """Without the seek to where it is already, which soundfile adds to each read: mp3 and ogg lose samples by it."""
+
+        def seekable(self) -> bool:
+            return False
+
+    stream.seek(0)
+    try:
+        return Sequential(stream)
+    except (soundfile.LibsndfileError, RuntimeError) as error:
+        raise UnknownFormatError(_cause(error)) from None
+
+
+@contextmanager
+def sndfile_errors() -> Iterator[None]:
+    """libsndfile's errors in decoding as DamagedError."""
+    import soundfile
+
+    try:
+        yield
+    except (soundfile.LibsndfileError, RuntimeError) as error:
+        raise DamagedError(f"truncated or damaged: {_cause(error)}{AGAIN}") from None
+
+
+def sndfile_blocks(sound: "soundfile.SoundFile", count: int) -> Iterator[np.ndarray]:
+    """The next `count` samples, float32 (n, n_channels); fewer where the file ends before.
+
+    What a header promises is never allocated: blocks are short.
+    """
+    size = max(BLOCK // sound.channels, 1)
+    while count > 0:
+        block = sound.read(min(count, size), dtype="float32", always_2d=True)
+        if len(block) == 0:
+            return
+        count -= len(block)
+        yield block
+
+
+def _cause(error: Exception) -> str:
+    """What libsndfile says, shortened; its MPEG reader takes all that it does not know for a missing file."""
+    text = getattr(error, "error_string", str(error)).strip().removeprefix("Error :").strip().rstrip(".")
+    return "format not recognised" if "does not exist" in text else text

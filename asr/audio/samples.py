@@ -1,0 +1,142 @@
+"""Arrays of samples: full scale, channels, sampling rates."""
+
+import logging
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+
+from ..errors import AudioError
+
+logger = logging.getLogger(__name__)
+
+LOUDEST = 100.0  # float samples beyond this are on an integer scale, not in [-1, 1]
+CANCELLED = 1e-3  # of the channels' power: with less in their mean, they are each other's negative
+RATES = (1000, 1_000_000)  # Hz; a header that says less or more is damaged, and resampling it would take for ever
+
+
+def resample(samples: np.ndarray, rate: float, new_rate: float) -> np.ndarray:
+    """The signal at another sampling rate, float32 (about n_samples * new_rate / rate,).
+
+    samples: float32 (n_samples,); rate, new_rate: Hz, more than 0.
+    Raises ValueError for an impossible rate.
+    """
+    if not (rate > 0 and new_rate > 0):
+        raise ValueError(f"rate={rate!r}, new_rate={new_rate!r}; need both in Hz and more than 0")
+    samples = np.ascontiguousarray(samples, dtype=np.float32)
+    if rate == new_rate or len(samples) == 0:
+        return samples
+    import soxr
+
+    return np.asarray(soxr.resample(samples, rate, new_rate, quality="HQ"), dtype=np.float32)
+
+
+def resampled(pieces: Iterable[np.ndarray], rate: float, new_rate: float) -> Iterator[np.ndarray]:
+    """Consecutive pieces at another rate: joined, they are `resample` of the joined pieces, to the bit.
+
+    pieces: float32 (n,) or (n, n_channels), each of any length. Some of what comes out may be empty.
+    """
+    if rate == new_rate:
+        yield from pieces
+        return
+    import soxr
+
+    stream, last = None, None
+    for piece in pieces:
+        if len(piece) == 0:
+            continue
+        if stream is None:
+            n_channels = piece.shape[1] if piece.ndim == 2 else 1
+            stream = soxr.ResampleStream(rate, new_rate, n_channels, dtype="float32", quality="HQ")
+        if last is not None:
+            yield stream.resample_chunk(last)
+        last = np.ascontiguousarray(piece, dtype=np.float32)
+    if stream is not None:
+        yield stream.resample_chunk(last, last=True)
+
+
+def check_samples(array: Any, *, channel: str | int = "mix", where: str = "samples") -> np.ndarray:
+    """Samples given from Python as float32 (n_samples,) in [-1, 1].
+
+    The one rule for every function that takes an array: floats are taken as they are; 8-, 16- and 32-bit integers are
+    divided by their full scale (2^7, 2^15, 2^31; unsigned ones after their middle is taken off).
+
+    array: (n_samples,) or (n_samples, n_channels), as soundfile and scipy read them (scipy: 24 bits as the upper ones
+        of 32).
+    channel: "mix" or the number of one, from 0.
+    where: what to call the array in messages.
+    Raises AudioError for another shape or type, no samples, values that are not finite or floats far beyond [-1, 1].
+
+    >>> check_samples(np.array([0, 16384, -32768], dtype=np.int16))
+    array([ 0. ,  0.5, -1. ], dtype=float32)
+    """
+    try:
+        samples = np.asarray(array)
+    except ValueError as error:
+        raise AudioError(f"{where}: not an array of numbers ({error})") from None
+    if samples.ndim not in (1, 2):
+        raise AudioError(f"{where}: shape {samples.shape}; need (n_samples,) or (n_samples, n_channels)")
+    if samples.ndim == 2 and samples.shape[0] < samples.shape[1]:
+        raise AudioError(
+            f"{where}: shape {samples.shape} looks like channels first; need (n_samples, n_channels): pass array.T"
+        )
+    if samples.size == 0:
+        raise AudioError(f"{where}: no samples (shape {samples.shape})")
+    samples = _unit_scaled(samples, where)
+    mixer = Mixer(channel, where)
+    mono = mixer(samples if samples.ndim == 2 else samples[:, None])
+    mixer.finish()
+    if not np.isfinite(mono).all():
+        bad = np.flatnonzero(~np.isfinite(mono))
+        first = f"the first is sample {bad[0]}"
+        raise AudioError(f"{where}: {len(bad)} of {len(mono)} samples are NaN or infinite, {first}")
+    if (loudest := peak(mono)) > LOUDEST:
+        raise AudioError(f"{where}: floats up to {loudest:g}; need [-1, 1]: divide by the full scale, or pass int16")
+    return mono
+
+
+def _unit_scaled(samples: np.ndarray, where: str) -> np.ndarray:
+    """Samples as float32; integers of a known full scale divided by it."""
+    kind, bits = samples.dtype.kind, 8 * samples.dtype.itemsize
+    if kind == "f":
+        with np.errstate(over="ignore"):
+            return samples.astype(np.float32)
+    if kind not in "iu" or bits > 32:
+        hint = "; it has no known full scale" if kind in "iu" else ""
+        raise AudioError(f"{where}: type {samples.dtype}{hint}; need floats in [-1, 1] or 8-, 16- or 32-bit integers")
+    half = 2.0 ** (bits - 1)
+    return ((samples - (half if kind == "u" else 0.0)) / half).astype(np.float32)
+
+
+class Mixer:
+    """(n, n_channels) -> float32 (n,): the mean of all channels, or one of them; piece by piece.
+
+    channel: "mix" or the number of one, from 0. where: the recording's name in messages.
+    `finish` says once whether the channels cancelled each other out in the mean.
+    """
+
+    def __init__(self, channel: str | int, where: str):
+        self.channel, self.where = channel, where
+        self.power, self.mean_power = 0.0, 0.0
+
+    def __call__(self, samples: np.ndarray) -> np.ndarray:
+        n_channels = samples.shape[1]
+        if self.channel == "mix":
+            if n_channels == 1:
+                return np.ascontiguousarray(samples[:, 0])
+            mean = samples.mean(axis=1, dtype=np.float32)
+            self.mean_power += float(np.vdot(mean, mean))
+            self.power += float(np.vdot(samples, samples)) / n_channels
+            return mean
+        if isinstance(self.channel, str) or not 0 <= self.channel < n_channels:
+            raise AudioError(f"{self.where}: has no channel {self.channel!r}; need 'mix' or 0 to {n_channels - 1}")
+        return samples[:, self.channel].copy()
+
+    def finish(self) -> None:
+        if self.mean_power < CANCELLED * self.power:
+            logger.warning("%s: its channels cancel each other out (opposite phase); take one: channel=0", self.where)
+
+
+def peak(samples: np.ndarray) -> float:
+    """The largest absolute value, without a second array as long as the recording."""
+    return max(float(samples.max()), -float(samples.min()))

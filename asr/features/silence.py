@@ -1,0 +1,79 @@
+"""Digital silence: stretches of a recording that no microphone made, and what takes their place.
+
+A muted call, a noise gate or an editor leaves exact zeros, or a constant with a step or two of rounding. Their log mel
+energies lie some 25 nats below those of any microphone's noise, so a few of them move the mean of all frames, and no
+model has seen their like. A pipeline therefore marks such frames, counts them in no mean, and puts frames of a pause in
+their place. (Kaldi's dither of one step hides the same; it makes features differ from run to run.)
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from .frames import Framing, mirrored
+from .loudness import stretches
+
+# A frame, or a recording, whose samples stay this close to their middle (-80 dB of full scale) holds nothing.
+PEAK = 1e-4
+
+_PAUSE_FRAMES = 256  # kept of all pauses: enough that no Gaussian can sit on a single one of them
+_QUIETEST = 0.1  # part of the frames that is taken for pauses
+_SHORTEST = 5  # frames; shorter quiet stretches are gaps inside words
+
+
+def is_silent(samples: np.ndarray) -> bool:
+    """Whether all samples, floats in [-1, 1], are nearly equal: nothing was recorded, or nobody said anything."""
+    return len(samples) == 0 or float(samples.max()) - float(samples.min()) <= 2 * PEAK
+
+
+def silent_frames(samples: np.ndarray, framing: Framing) -> np.ndarray:
+    """Which frames are digital silence, bool (n_frames,).
+
+    samples: float (n_samples,) in [-1, 1], long enough for a frame.
+    """
+    n_frames = framing.n_frames(len(samples))
+    begin = framing.first_sample(0)
+    used = (n_frames - 1) * framing.shift + framing.size
+    if begin >= 0 and begin + used <= len(samples):
+        part = samples[begin : begin + used]
+    else:
+        part = samples[mirrored(np.arange(begin, begin + used), len(samples))]
+    frames = np.lib.stride_tricks.sliding_window_view(part, framing.size)[:: framing.shift]
+    return frames.max(axis=1) - frames.min(axis=1) <= 2 * PEAK
+
+
+def pause_frames(features: Sequence[np.ndarray]) -> np.ndarray:
+    """Frames of pauses, float32 (n, dim): some of the quietest of all, whole stretches where there are any.
+
+    features: normalised matrices (n_frames, dim) of training speech without digital silence, one frame at least; their
+        first column rises with loudness.
+    """
+    threshold = np.quantile(np.concatenate([matrix[:, 0] for matrix in features]), _QUIETEST)
+    quiet = [(m, a, b) for m in features for a, b in stretches(m[:, 0] <= threshold, True)]
+    long = [piece for piece in quiet if piece[2] - piece[1] >= _SHORTEST] or quiet
+    step = max(1, sum(b - a for _, a, b in long) // _PAUSE_FRAMES)
+    chosen = np.concatenate([m[a:b] for m, a, b in long[::step]])
+    return np.ascontiguousarray(chosen[:_PAUSE_FRAMES], dtype=np.float32)
+
+
+def equal_rows(features: np.ndarray, silence: np.ndarray | None) -> np.ndarray:
+    """Which frames are marked as digital silence, bool (n_frames,).
+
+    features: (n_frames, dim). silence: (k,), what the first k values of such a frame are; None: there is no such frame.
+    """
+    if silence is None:
+        return np.zeros(len(features), bool)
+    return (features[:, : len(silence)] == silence).all(axis=1)
+
+
+def with_pauses(features: np.ndarray, silent: np.ndarray, pauses: np.ndarray | None, first: int = 0) -> np.ndarray:
+    """Features with frames of pauses in place of digital silence; the same array where there is nothing to do.
+
+    features: float32 (n_frames, dim). silent: bool (n_frames,). pauses: float32 (n, dim), used in turn, or None.
+    first: the number of the first frame in its recording, which says with which pause frame a piece begins.
+    """
+    if pauses is None or not silent.any():
+        return features
+    result = features.copy()
+    result[silent] = pauses[(first + np.flatnonzero(silent)) % len(pauses)]
+    return result

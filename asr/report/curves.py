@@ -1,0 +1,253 @@
+"""Sections of curves: errors from stage to stage, training pass by pass, tuning, and one recording over time."""
+
+import html
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from ..errors import AsrError
+from ..features.pitch import track_pitch
+from ..scoring import Score
+from ..training import TuningPoint, best_point, plateau
+from .page import Section
+from .phrases import MODELS, sentence
+from .plots import Plateau, error_limits, line_plot, stages_plot
+from .sections import figure_html, note_html, table
+from .signal import Pitch, draw_signal, signal_svg
+
+Segment = tuple[str, float, float]  # label, start and end in seconds
+
+
+def stages_section(
+    lines: Mapping[str, Mapping[str, Score]],
+    *,
+    title: str = "Error from stage to stage",
+    about: str = "",
+    note: str = "",
+) -> Section:
+    """How the error rate falls from stage to stage, with 95 % intervals.
+
+    lines: what is counted, such as "words" -> stage or system -> its score on the same utterances.
+    """
+    points = {
+        name: {MODELS.get(stage, stage): (s.rate, *s.interval()) for stage, s in scores.items()}
+        for name, scores in lines.items()
+    }
+    plot = stages_plot(points, title="Errors after each stage", y_label="error rate, %")
+    caption = "Pale: what chance could make of it, a 95 % interval. " + " ".join(
+        _last_step(name, scores) for name, scores in lines.items()
+    )
+    return Section(title, figure_html(plot, caption) + note_html(note), about)
+
+
+def _last_step(name: str, scores: Mapping[str, Score]) -> str:
+    """Whether the last stage was worth it."""
+    from ..scoring import compare
+
+    *_, (before, first), (after, second) = scores.items()
+    found = compare(first, second)
+    told = "may be chance" if found.low <= 0 <= found.high else "is more than chance"
+    names = f"{MODELS.get(before, before)} to {MODELS.get(after, after)}"
+    return f"From {names}: {found.difference:+.1f} percent points of {name}, which {told}."
+
+
+def training_section(
+    logs: Mapping[str, Sequence[tuple[int, float, int]]],
+    *,
+    same_features: bool = True,
+    title: str = "Training, pass by pass",
+    note: str = "",
+    about: str = "",
+) -> Section:
+    """Log-likelihood and number of Gaussians over the passes, one line a model.
+
+    logs: model name -> (pass, log-likelihood a frame, number of Gaussians) of each pass.
+    same_features: whether all models are of the same features; the likelihoods of others cannot be compared, so each
+        has an axis of its own.
+    """
+    likelihood = {name: ([p for p, _, _ in log], [v for _, v, _ in log]) for name, log in logs.items()}
+    gaussians = {name: ([p for p, _, _ in log], [float(n) for _, _, n in log]) for name, log in logs.items()}
+    what, nats = "log-likelihood a frame", "nats a frame"
+    if same_features or len(logs) == 1:
+        plots = [line_plot(likelihood, title=sentence(what), x_label="pass", y_label=nats, small=True)]
+    else:
+        note = f"Each stage has features of its own: heights of different curves cannot be compared. {note}".strip()
+        plots = [
+            line_plot({name: line}, title=sentence(MODELS.get(name, name)), x_label="pass", y_label=nats, small=True)
+            for name, line in likelihood.items()
+        ]
+    named = {MODELS.get(name, name): line for name, line in gaussians.items()}
+    plots.append(line_plot(named, title="Number of Gaussians", x_label="pass", y_label="Gaussians", small=True))
+    lead = f"<p>The {what} of the training speech, which should rise and level off, and the size of the models.</p>"
+    return Section(title, lead + _smalls(plots) + note_html(note), about)
+
+
+def _smalls(plots: Sequence[str]) -> str:
+    """Small plots side by side."""
+    return f'<div class="smalls">{"".join(figure_html(p, kind="small") for p in plots)}</div>'
+
+
+def network_section(
+    curves: Mapping[str, Sequence[Mapping[str, float]]],
+    *,
+    title: str = "Training of networks",
+    note: str = "",
+    about: str = "",
+) -> Section:
+    """Loss and share of frames that are right over the epochs, in training and on utterances held out.
+
+    curves: network -> epochs, with the numbers of asr.nn.curves.Point.
+    """
+    series: dict[str, dict[str, tuple[list[float], list[float]]]] = {"loss": {}, "accuracy": {}}
+    for name, points in curves.items():
+        epochs = [p["epoch"] for p in points]
+        for part in ("train", "held_out"):
+            label = f"{name}, {part.replace('_', ' ')}"
+            for measure, lines in series.items():
+                lines[label] = (epochs, [p[f"{part}_{measure}"] for p in points])
+    plots = [
+        line_plot(series["loss"], title="Loss a frame, of CTC a unit", x_label="epoch", y_label="nats"),
+        line_plot(series["accuracy"], title="Frames (of CTC units) that are right", x_label="epoch", y_label="share"),
+    ]
+    return Section(title, "".join(figure_html(p) for p in plots) + note_html(note), about)
+
+
+def tuning_section(
+    points: Sequence[TuningPoint],
+    *,
+    unit: str = "words",
+    title: str = "Tuning on held-out speech",
+    note: str = "",
+    about: str = "",
+) -> Section:
+    """The errors of all settings that were tried, which of them are equal within chance, and which was chosen, and why.
+
+    unit: whose errors, in the plural.
+    """
+    best, even = best_point(points), plateau(points)
+    total, fewest = max(best.total, 1), min(p.errors for p in points)
+    chance = 100 * max(1.0, fewest**0.5) / total
+    low = 100 * fewest / total
+    limits = error_limits([p.rate for p in points if p in _lines(points, best)], chance)
+    plots = []
+    for name, other in (("acoustic_scale", "insertion_penalty"), ("insertion_penalty", "acoustic_scale")):
+        line = sorted((getattr(p, name), p.rate) for p in points if getattr(p, other) == getattr(best, other))
+        words = name.replace("_", " ")
+        series = {about or words: ([x for x, _ in line], [y for _, y in line])}
+        plot = line_plot(
+            series, title=f"at {other.replace('_', ' ')} {getattr(best, other):g}", x_label=words,
+            y_label=f"errors of {unit}, %", marked={about or words: getattr(best, name)},
+            plateau=Plateau(low, low + chance), limits=limits, small=True,
+        )  # fmt: skip
+        plots.append(plot)
+    caption = note_html("Ring: what was chosen. Green: as good as the best, as far as so many errors can tell.")
+    told = f"<p>{html.escape(_why(points, best, even, unit))}</p>"
+    return Section(title, told + _smalls(plots) + caption + _grid(points, best, even) + note_html(note), about)
+
+
+def _lines(points: Sequence[TuningPoint], best: TuningPoint) -> list[TuningPoint]:
+    """The points on the two lines through the chosen one."""
+    return [
+        p for p in points
+        if p.acoustic_scale == best.acoustic_scale or p.insertion_penalty == best.insertion_penalty
+    ]  # fmt: skip
+
+
+def _why(points: Sequence[TuningPoint], best: TuningPoint, even: Sequence[TuningPoint], unit: str) -> str:
+    """Why a setting was chosen, and whether more should be tried."""
+    fewest = min(p.errors for p in points)
+    told = (
+        f"Chosen: acoustic scale {best.acoustic_scale:g} and insertion penalty {best.insertion_penalty:g}, with "
+        f"{best.errors:,} errors in {best.total:,} {unit}. "
+    )
+    if len(even) == 1:
+        told += f"It has the fewest of the {len(points)} settings tried, by more than chance."
+    else:
+        told += (
+            f"The fewest of the {len(points)} settings tried is {fewest:,}, but {len(even)} are as good within chance "
+            "(the square root of the errors more); the one in their middle was taken, since that suits new speech "
+            "better than their edge."
+        )
+    edges = [
+        f"{'smaller' if side is min else 'larger'} {name.replace('_', ' ')}s"
+        for name in ("acoustic_scale", "insertion_penalty")
+        for side in (min, max)
+        if len({getattr(p, name) for p in points}) > 1 and getattr(best, name) == side(getattr(p, name) for p in points)
+    ]
+    if edges:
+        told += f" It lies at the edge of what was tried: {' or '.join(edges)} might be better still."
+    return told
+
+
+def _grid(points: Sequence[TuningPoint], best: TuningPoint, even: Sequence[TuningPoint]) -> str:
+    """The error rate of each pair of settings; the plateau is shaded, the chosen pair framed."""
+    scales = sorted({p.acoustic_scale for p in points})
+    penalties = sorted({p.insertion_penalty for p in points})
+    at = {(p.acoustic_scale, p.insertion_penalty): p for p in points}
+
+    def cell(point: TuningPoint | None) -> str:
+        if point is None:
+            return "<td></td>"
+        kinds = [*(["even"] if point in even else []), *(["chosen"] if point == best else [])]
+        mark = f' class="{" ".join(kinds)}"' if kinds else ""
+        return f"<td{mark}>{point.rate:.1f}</td>"
+
+    head = "".join(f'<th scope="col" class="number">{scale:g}</th>' for scale in scales)
+    rows = "".join(
+        f'<tr><th scope="row" class="number">{penalty:g}</th>{"".join(cell(at.get((s, penalty))) for s in scales)}</tr>'
+        for penalty in penalties
+    )
+    return (
+        "<details open><summary>All settings tried, errors in %</summary>"
+        '<div class="scroll"><table class="grid"><thead><tr><th scope="col">penalty \\ scale</th>'
+        f"{head}</tr></thead><tbody>{rows}</tbody></table></div></details>"
+    )
+
+
+def alignment_section(
+    samples: np.ndarray,
+    rate: int,
+    *,
+    phones: Sequence[Segment],
+    words: Sequence[Segment],
+    name: str = "",
+    sound: str = "",
+    title: str = "One recording from near",
+    about: str = "",
+) -> Section:
+    """Waveform, words, phones, spectrogram and pitch of one recording, over one time axis.
+
+    samples: float32 (n_samples,).
+    phones, words: (label, start, end), in seconds.
+    name: what is shown, e.g. the utterance's id and its words; plain text. sound: HTML, to play it.
+    """
+    figure = draw_signal(samples, rate, panel=_pitch(samples, rate), phones=phones, words=words)
+    told = ", ".join(f"{label} {start:.2f} to {end:.2f} s" for label, start, end in words)
+    plot = signal_svg(figure, f"{name or title}. Words: {told or 'none'}")
+    caption = "Words and phones where the model found them; below, the frequencies (bright is loud) and the pitch."
+    lead = f"<p>{html.escape(name)}</p>" if name else ""
+    return Section(title, lead + sound + figure_html(plot, caption, kind="time"), about, wide=True)
+
+
+def _pitch(samples: np.ndarray, rate: int) -> Pitch | None:
+    """The pitch, where the recording is long enough."""
+    try:
+        track = track_pitch(samples, rate)
+    except (AsrError, ValueError):
+        return None
+    return Pitch(track.hz, track.voicing, 0.01, 0.0075)
+
+
+def doubtful_section(
+    rows: Sequence[tuple[str, str, str, str]], *, lead: str, title: str = "Doubtful transcripts", about: str = ""
+) -> Section:
+    """Transcripts that may not be what was said.
+
+    rows: (id, transcript, why, HTML to play it), the worst first. lead: plain text.
+    """
+    body = [
+        [f"<code>{html.escape(i)}</code>", html.escape(text), html.escape(why), sound] for i, text, why, sound in rows
+    ]
+    head = [("recording", "text"), ("transcript", "text"), ("fit", ""), ("listen", "")]
+    shown = table(head, body) if rows else ""
+    return Section(title, f"<p>{html.escape(lead)}</p>" + shown, about, wide=True)
