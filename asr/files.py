@@ -213,8 +213,10 @@ def numbered_lines(path: str | os.PathLike) -> Iterator[tuple[int, str | None]]:
     yield from decoded_lines(whole_file(path))
 
 
-def whole_file(path: str | os.PathLike, *, unpack: bool = False) -> bytes:
+def whole_file(path: str | os.PathLike, *, unpack: bool = False, most: int | None = None) -> bytes:
     """The bytes of a file; of a gzip file what was compressed, if it is to be unpacked.
+
+    most: bytes that such a file has at most, if there is a limit besides that of the memory.
 
     Every reader that takes files whole reads them through this one, or through `read_all`. Raises OSError with a
     reason in `strerror` where there is more than a quarter of the free memory, be it in the file or packed in it, and
@@ -222,17 +224,20 @@ def whole_file(path: str | os.PathLike, *, unpack: bool = False) -> bytes:
     """
     with Path(path).open("rb") as stream:
         if not unpack or stream.peek(2)[:2] != _GZIP:
-            return read_all(stream, path)
+            return read_all(stream, path, most=most)
         with gzip.open(stream) as packed:
-            return read_all(packed, path)
+            return read_all(packed, path, most=most)
 
 
-def read_all(stream: IO[bytes], path: str | os.PathLike, blocks: list[bytes] | None = None) -> bytes:
+def read_all(
+    stream: IO[bytes], path: str | os.PathLike, blocks: list[bytes] | None = None, *, most: int | None = None
+) -> bytes:
     """All bytes of a stream, see `whole_file`.
 
     path: of the file, for the message. blocks: gets them in pieces, which are there where a damaged file ends early.
     """
-    most = free_memory() // _MEMORY_SHARE
+    memory = free_memory() // _MEMORY_SHARE
+    most = memory if most is None else min(most, memory)
     told = _told_size(path)
     if told > most:
         raise _too_large(path, told, most)
@@ -254,7 +259,7 @@ def _told_size(path: str | os.PathLike) -> int:
 
 
 def _too_large(path: str | os.PathLike, size: int, most: int) -> OSError:
-    reason = f"more than {_shown(size)} are too much; {_shown(most)}, a quarter of the free memory, can be read"
+    reason = f"more than {_shown(size)} are too much; {_shown(most)} of such a file can be read, or a quarter of the free memory"
     return OSError(errno.EFBIG, reason, os.fspath(path))
 
 

@@ -4,12 +4,12 @@ import contextlib
 import json
 import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from .errors import AsrError
+from .files import whole_file
 
-_MOST = 128 << 20  # bytes; a tree of 100,000 leaves has a tenth of it
+_MOST = 128_000_000  # bytes; a tree of 100,000 leaves has a tenth of it
 _KINDS = {dict: "an object, { ... }", list: "a list, [ ... ]", object: "JSON"}
 
 
@@ -21,12 +21,9 @@ def read_json(path: str | os.PathLike, *, kind: type = dict, error: type[AsrErro
     kind.
     """
     try:
-        with Path(path).open("rb") as stream:
-            raw = stream.read(_MOST + 1)
+        raw = whole_file(path, most=_MOST)
     except (OSError, ValueError) as problem:
         raise error(f"{path}: cannot be read: {getattr(problem, 'strerror', None) or problem}") from None
-    if len(raw) > _MOST:
-        raise error(f"{path}: has more than {_MOST >> 20} MiB, which no JSON file of ours has")
     return parse_json(raw, str(path), kind=kind, error=error)
 
 
