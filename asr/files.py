@@ -259,7 +259,8 @@ def _told_size(path: str | os.PathLike) -> int:
 
 
 def _too_large(path: str | os.PathLike, size: int, most: int) -> OSError:
-    reason = f"more than {_shown(size)} are too much; {_shown(most)} of such a file can be read, or a quarter of the free memory"
+    limit = f"{_shown(most)} of such a file can be read, or a quarter of the free memory"
+    reason = f"more than {_shown(size)} are too much; {limit}"
     return OSError(errno.EFBIG, reason, os.fspath(path))
 
 
