@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .model import AcousticModel
 
 TORCH_FILE, ONNX_FILE = "am.safetensors", "am.onnx"
+_MOST_NETWORKS = 100
 
 
 @runtime_checkable
@@ -108,6 +109,8 @@ def read_network(
         raise ModelError(f"log_priors of shape {log_priors.shape}; the model has {n_pdfs} pdfs or units")
     if not isinstance(networks, list) or not all(isinstance(network, dict) for network in networks):
         raise ModelError("network is no list of tables")
+    if len(networks) > _MOST_NETWORKS:
+        raise ModelError(f"{len(networks)} networks; need {_MOST_NETWORKS} or fewer")
     priors = None if log_priors is None else log_priors.astype(np.float32)
     acoustic: NetworkModel
     if file == ONNX_FILE:

@@ -15,11 +15,23 @@ Facts = dict[str, Any]  # what json.dumps takes: numbers, texts, lists of them, 
 KINDS = (
     "a model (directory or shipped name), a corpus (folder, Kaldi data directory, table, Lhotse manifests), a graph "
     "(.fst), features (.npy, .ark, .scp, .npz), a lexicon (.txt, .tsv, .dict), a language model (.arpa, .arpa.gz), "
-    "a tree.json or a recording"
+    "a G2P model, a tree.json, a recording, or what else training and recipes write"
 )
 _TEXTS = (".txt", ".tsv", ".dict", ".lexicon", ".lex")
 _TABLES = (".jsonl", ".jsonl.gz", ".csv")
 _ARPA = (".arpa", ".arpa.gz")
+_TRANSCRIPTS = (".ctm", ".stm", ".trn")
+_FOR_READING = {  # what is to be opened by other programs
+    ".html": "report or other web page, for a browser",
+    ".md": "notes (Markdown)",
+    ".log": "log of a run",
+    ".toml": "settings of a recipe (TOML)",
+    ".svg": "picture",
+    ".png": "picture",
+    ".pdf": "document (PDF)",
+    ".srt": "subtitles",
+    ".vtt": "subtitles",
+}
 _OPENFST = (2125659606).to_bytes(4, "little")  # how OpenFst's files begin
 
 
@@ -57,6 +69,8 @@ def _name(path: Path) -> Facts:
     from ..model import shipped_models
     from .model import model_facts
 
+    if path.is_symlink():
+        raise AsrError(f"{path}: is a link to {path.readlink()}, which is not there")
     names = shipped_models()
     if str(path) not in names:
         raise AsrError(f"{path}: no such file or folder, and no shipped model{did_you_mean(str(path), names)}")
@@ -68,6 +82,13 @@ def _folder(path: Path, **settings: Any) -> Facts:
         from .model import model_facts
 
         return model_facts(path)
+    if not settings:
+        from . import own
+
+        if kind_of(path / "g2p.json") == "file":
+            return own.g2p_facts(path)
+        if own.is_run(path):
+            return own.run_facts(path)
     from .corpus import corpus_facts
 
     return corpus_facts(path, **settings)
@@ -75,12 +96,12 @@ def _folder(path: Path, **settings: Any) -> Facts:
 
 def _file(path: Path) -> Facts:
     """A file, by its ending or its first bytes."""
-    from . import files
+    from . import files, own
 
     suffix = path.suffix.lower()
     with path.open("rb") as stream:
         head = stream.read(4)
-    if path.name == "model.json":
+    if path.name in ("model.json", "g2p.json"):
         return _folder(path.parent)
     if head == _OPENFST or suffix == ".fst":
         from .model import graph_facts
@@ -92,14 +113,24 @@ def _file(path: Path) -> Facts:
         from .tree import tree_facts
 
         return tree_facts(path)
-    if suffix in (".npy", ".npz", ".ark", ".scp"):
-        return files.feature_facts(path)
+    of_suffix = {
+        **dict.fromkeys((".npy", ".ark", ".scp"), files.feature_facts),
+        **dict.fromkeys(_TRANSCRIPTS, own.transcript_facts),
+        ".npz": own.npz_facts,
+        ".json": own.json_facts,
+        ".safetensors": own.tensor_facts,
+        ".onnx": own.onnx_facts,
+    }
+    if suffix in of_suffix:
+        return of_suffix[suffix](path)
     if path.name.lower().endswith(_TABLES):
         from .corpus import corpus_facts
 
         return corpus_facts(path)
     if suffix in _TEXTS or path.name in ("text", "lexicon"):
         return files.text_facts(path)
+    if suffix in _FOR_READING and b"\0" not in head:
+        return {"what": _FOR_READING[suffix], "where": str(path), "bytes": path.stat().st_size}
     return files.audio_facts(path)
 
 

@@ -1,5 +1,6 @@
 """Facts of recordings, feature files, lexica, symbol tables and language models."""
 
+import contextlib
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -128,7 +129,12 @@ def text_facts(path: Path) -> Facts:
 
     if path.suffix.lower() == ".tsv" and not _begins_as_lexicon(path):
         from .corpus import corpus_facts
+        from .own import transcript_facts
 
+        columns = _first_line(path).split("\t")
+        if len(columns) == 2 and not {"audio", "features"}.intersection(columns):  # a training's hypotheses
+            with contextlib.suppress(AsrError):
+                return transcript_facts(path)
         return corpus_facts(path)
     try:
         table = SymbolTable.load(path)
@@ -138,11 +144,15 @@ def text_facts(path: Path) -> Facts:
         return lexicon_facts(path)
 
 
-def _begins_as_lexicon(path: Path) -> bool:
+def _first_line(path: Path) -> str:
+    """The first line that is not empty; an empty one where there is none."""
     from ..files import numbered_lines
 
-    first = next((line for _, line in numbered_lines(path) if line), "")
-    return first.startswith(";;") or path.stem.lower().startswith("lexicon")
+    return next((line for _, line in numbered_lines(path) if line), "")
+
+
+def _begins_as_lexicon(path: Path) -> bool:
+    return _first_line(path).startswith(";;") or path.stem.lower().startswith("lexicon")
 
 
 def lexicon_facts(path: Path) -> Facts:
