@@ -95,7 +95,7 @@ def train_recogniser(plan: Plan, out: Path, *, seed: int = 0, n_jobs: int = 1, d
     Raises AsrError where something cannot be trained.
     """
     gpus = gpus_of(device, plan.stages)
-    run = Run(out / "work", n_stages=1 + len(plan.stages) + 1 + 2 * has_pynini())
+    run = Run(out / "work", n_stages=1 + len(plan.stages) + 1 + 3 * has_pynini())
     inputs = {"utterances": [*plan.train, *plan.held_out], "pipeline": plan.pipeline, "n_jobs": n_jobs}
     data = run.stage("features", extract_features, inputs)
     ids = _with_features(plan, data)
