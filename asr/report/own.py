@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from ..corpus import Corpus
-from ..errors import AsrError
+from ..errors import AsrError, AudioError
 from ..model import load
 from ..own_data import CTC, Plan
 from ..own_evidence import NO_ALIGNMENT
@@ -40,6 +40,7 @@ from . import (
 )
 from .phrases import MODELS, counted
 from .sections import note_html, table
+from .sound import read_utterance
 
 logger = logging.getLogger("asr.recipe")
 
@@ -194,10 +195,12 @@ def _near(plan: Plan, outcome: Outcome, left: Left, player: Player) -> list[Sect
     shown = plan.held_out[ordered[len(ordered) // 2]]
     if shown.audio is None:
         return []
-    from ..audio import read
-
     model = load(outcome.model)
-    samples = read(shown.audio, model.sample_rate, start=shown.start, end=shown.end).samples
+    try:
+        samples, _ = read_utterance(shown, model.sample_rate)
+    except (AudioError, OSError) as error:  # it is not there any more, which is no reason to have no page
+        logger.warning("no picture of a recording in report.html: %s", error)
+        return []
     heard = model.transcribe(samples)
     return [
         alignment_section(
