@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ..audio import read
 from ..corpus import Corpus, Utterance
 from ..model import Model, load
+from ..report.sound import read_utterance
 from ..scoring import Comparison, compare
 from .ending_page import Near, first_of_each, spread, write_page
 from .ladder_bench import Test
@@ -135,5 +135,4 @@ def _typical(tested: Tested, corpus: Corpus) -> Utterance:
 
 
 def _samples(utterance: Utterance, model: Model) -> np.ndarray:
-    assert utterance.audio is not None  # features came from it
-    return read(utterance.audio, model.sample_rate, start=utterance.start, end=utterance.end).samples
+    return read_utterance(utterance, model.sample_rate)[0]
