@@ -104,7 +104,11 @@ def test_what_only_ffmpeg_decodes_gives_its_command(recorded, tmp_path, alone, n
     with pytest.raises(AudioError) as error:
         audio.read(path)
     message = str(error.value)
-    assert message.startswith(f"{path}: {FOREIGN[name]}") and "`pip install av` reads it" in message and audio.undecodable(path) == message
+    assert (
+        message.startswith(f"{path}: {FOREIGN[name]}")
+        and "`pip install av` reads it" in message
+        and audio.undecodable(path) == message
+    )
     command = shlex.split(message.split("convert it: ")[1])
     assert command[:7] == ["ffmpeg", "-i", str(path), "-ar", "16000", "-ac", "1"] and len(command) == 8
     target = Path(command[7])
