@@ -219,8 +219,8 @@ class _Heard:
             n_unlike = len(self._unlike)
             what = f"{n_unlike} of {n_recordings} recordings {'is' if n_unlike == 1 else 'are'}"
             yield (
-                f"{what if n_recordings > 1 else 'the recording is'} unlike what this model is for, and hardly what was "
-                f"said is written (the first: {self._unlike[0]}). What the model knows is {knows}"
+                f"{what if n_recordings > 1 else 'the recording is'} unlike what this model is for, and the words are "
+                f"hardly those that were said (the first: {self._unlike[0]}). What it knows is {knows}"
             )
         if self._unfinished:
             what = f"{len(self._unfinished)} of {n_recordings} recordings end" if n_recordings > 1 else "it ends"
