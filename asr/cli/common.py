@@ -105,10 +105,16 @@ def standard_input(given: str | os.PathLike) -> str | os.PathLike:
     if sys.stdin is None or sys.stdin.closed or sys.stdin.isatty():
         raise AsrError("- is standard input, and nothing is piped into it; give a file, or pipe something into asr")
     path = _temporary_folder() / "stdin"
-    if not path.exists():
-        with path.open("wb") as kept:
-            shutil.copyfileobj(sys.stdin.buffer, kept, 1 << 20)
+    if path.exists():
+        raise AsrError("- is standard input, which can be read once, and is given twice")
+    with path.open("wb") as kept:
+        shutil.copyfileobj(sys.stdin.buffer, kept, 1 << 20)
     return path
+
+
+def piped(given: Path | None) -> Path | None:
+    """What an argument names, or what is piped into the command where that is `-`; a callback of arguments."""
+    return None if given is None else Path(standard_input(given))
 
 
 @functools.cache

@@ -6,7 +6,19 @@ from typing import Annotated
 import typer
 
 from ..errors import AsrError
-from .common import SpeakerPattern, TextSuffix, model_names, output, refuse_inputs, writing
+from .common import (
+    AllowCommands,
+    ChannelChoice,
+    SpeakerPattern,
+    TextSuffix,
+    channel_of,
+    command_folder,
+    model_names,
+    output,
+    refuse_inputs,
+    standard_input,
+    writing,
+)
 
 
 def info(
@@ -20,10 +32,13 @@ def info(
     ],
     speaker: SpeakerPattern = None,
     text_suffix: TextSuffix = None,
+    channel: ChannelChoice = None,
+    allow_commands: AllowCommands = False,
     draw: Annotated[
         Path | None, typer.Option("--draw", metavar="SVG", help="Of a model or its tree.json: draw the tree, too.")
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON object, for machines.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Every problem of a corpus, not each kind.")] = False,
 ) -> None:
     """Say what is in a model, graph, corpus or other file.
 
@@ -41,7 +56,13 @@ def info(
     from ..info import as_lines, describe
 
     given = {"speaker": speaker, "text_suffix": text_suffix}
-    facts = describe(place, **{name: value for name, value in given.items() if value is not None})
+    facts = describe(
+        standard_input(place),
+        channel=channel_of(channel),
+        allow_commands=command_folder(allow_commands),
+        all_problems=verbose,
+        **{name: value for name, value in given.items() if value is not None},
+    )
     if draw is not None:
         _draw_tree(place, draw)
     with output(None) as stream:

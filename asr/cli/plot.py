@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import AsrError
-from .common import complain_of_input, model_names, refuse_inputs, writing
+from .common import complain_of_input, model_names, piped, refuse_inputs, writing
 from .features import parsed_settings, settings
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ _NAMES = {
 
 
 def plot(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="An audio file.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", callback=piped, help="An audio file; - is standard input.")],
     out: Annotated[
         Path | None, typer.Option("--out", metavar="PICTURE", help="A .png, .svg or .pdf file to write; needed.")
     ] = None,

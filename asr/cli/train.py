@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import AsrError
-from .common import SpeakerPattern, TextSuffix, complain_of_input, output
+from .common import (
+    AllowCommands,
+    ChannelChoice,
+    SpeakerPattern,
+    TextSuffix,
+    channel_of,
+    complain_of_input,
+    output,
+    piped,
+)
 
 if TYPE_CHECKING:
     from ..corpus import Corpus
@@ -45,7 +54,10 @@ def train(
     ] = None,
     units: Annotated[Units | None, typer.Option("--units", help="Words as they are spelled (the default).")] = None,
     lm_text: Annotated[
-        Path | None, typer.Option("--lm-text", metavar="T", help="More sentences for the language model, a line each.")
+        Path | None,
+        typer.Option(
+            "--lm-text", metavar="T", callback=piped, help="More sentences for the language model, a line each."
+        ),
     ] = None,
     vocabulary: Annotated[
         Vocabulary,
@@ -66,6 +78,8 @@ def train(
     ] = "",
     speaker: SpeakerPattern = None,
     text_suffix: TextSuffix = None,
+    channel: ChannelChoice = None,
+    allow_commands: AllowCommands = False,
     jobs: Annotated[int, typer.Option("--jobs", metavar="N", help="Processes; -1 for one on each core.")] = -1,
     seed: Annotated[int, typer.Option("--seed", help="Of all that is random.")] = 0,
 ) -> None:
@@ -89,7 +103,9 @@ def train(
         raise typer.BadParameter("give the number of processes, or -1 for one on each core", param_hint="--jobs")
     from ..own_data import check_place, planned
 
-    utterances = _read(corpus, speaker, text_suffix)
+    if allow_commands:
+        check_place(out)  # what the commands write goes there
+    utterances = _read(corpus, speaker, text_suffix, channel, allow_commands, out / "work")
     wanted = [stage.strip() for stage in stages.split(",")]
     plan = planned(
         utterances, sources=lexicon or ["letters"], text=lm_text, stages=wanted, held_out=held_out, order=order,
@@ -107,20 +123,28 @@ def train(
         stream.write(f"report  {outcome.report}\n" if outcome.report else "")
 
 
-def _read(path: Path, speaker: str | None, text_suffix: str | None) -> "Corpus":
-    """The corpus, and complaints about what of it cannot be used."""
+def _read(
+    path: Path, speaker: str | None, text_suffix: str | None, channel: str | None, allow_commands: bool, work: Path
+) -> "Corpus":
+    """The corpus, and complaints about what of it cannot be used. work: the folder for what commands write."""
     from ..corpus import Corpus
     from ..corpus.kinds import corpus_kind
+    from ..corpus.problems import told
 
     of_folder = {"speaker": speaker, "text_suffix": text_suffix}
     given = {name: value for name, value in of_folder.items() if value is not None}
     if given and corpus_kind(path) != "folder":
         raise AsrError(f"{path}: is no folder of recordings; --speaker and --text-suffix can only be given for one")
-    found = Corpus.from_folder(path, **given) if given else Corpus.read(path)  # type: ignore[arg-type]
-    for problem in found.problems[:_SHOWN]:
-        complain_of_input(f"warning: {problem}")
-    if len(found.problems) > _SHOWN:
-        complain_of_input(f"warning: {len(found.problems) - _SHOWN} more problems; see: asr info {path}")
+    if given:
+        found = Corpus.from_folder(path, channel=channel_of(channel), **given)  # type: ignore[arg-type]
+    else:
+        commands = work / "commands" if allow_commands else None
+        found = Corpus.read(path, channel=channel_of(channel), allow_commands=commands)
+    lines = list(told(found.problems))
+    for line in lines[:_SHOWN]:
+        complain_of_input(f"warning: {line}")
+    if len(lines) > _SHOWN:
+        complain_of_input(f"warning: {len(lines) - _SHOWN} more kinds of problems; see: asr info {path} -v")
     return found
 
 

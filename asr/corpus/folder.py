@@ -4,10 +4,12 @@ import os
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from ..errors import CorpusError
 from ..files import kind_of
+from .channels import Channel, channels_of, of_channel
 from .core import Problem, Utterance, is_name
 from .lists import AUDIO_SUFFIXES, UNDECODABLE, check_audio, check_file, good_lines, nfc
 
@@ -18,7 +20,7 @@ Speaker = str | re.Pattern[str] | Callable[[Path], str] | None
 
 
 def read_folder(
-    directory: Path, speaker: Speaker, text_suffix: str, need_text: bool
+    directory: Path, speaker: Speaker, text_suffix: str, need_text: bool, channel: Channel = None
 ) -> tuple[list[Utterance], list[Problem]]:
     """The usable utterances of `Corpus.from_folder`, and the problems."""
     if kind_of(directory) != "folder":
@@ -36,24 +38,47 @@ def read_folder(
         kinds = ", ".join((*AUDIO_SUFFIXES, _FEATURES))
         raise CorpusError(f"{directory}: no recordings ({kinds}) in this folder or those in it{reasons}")
     texts = {_stem(path, text_suffix): path for path in files if path.name.lower().endswith(text_suffix.lower())}
-    utterances = []
+    utterances, heard = [], {_stem(path) for path in main}
     for path, utterance_id in _named(main, directory, problems):
         try:
             name = speaker_of(path.relative_to(directory).with_suffix(""), utterance_id, speaker)
             audio, matrix = _usable(path, features.get(_stem(path)), problems)
-            text = _text(path, texts, text_suffix, problems) if need_text else None
         except CorpusError as error:
             problems.append(Problem(str(path), str(error)))
             continue
-        if text is None and need_text:
-            continue
-        utterances.append(Utterance(utterance_id, name, audio, text, features=matrix))
+        plain = Utterance(utterance_id, name, audio, features=matrix)
+        for part, utterance in _parts(path, plain, channel):
+            heard.add(_stem(part))
+            try:
+                text = _text(part, texts, text_suffix, problems) if need_text else None
+            except CorpusError as error:
+                problems.append(Problem(str(path), str(error)))
+                continue
+            if text is not None or not need_text:
+                utterances.append(replace(utterance, text=text))
     if not utterances:
         tables = [path for path in files if path.parent == directory and path.suffix.lower() == ".tsv"]
         problems[:0] = [Problem(str(path), "a table is not read with its folder; give its own name") for path in tables]
     if need_text:
-        problems += _orphans({_stem(path) for path in main}, texts)
+        problems += _orphans(heard, texts)
     return utterances, [*problems, *_same_but_for_case(main, directory)]
+
+
+def _parts(path: Path, utterance: Utterance, channel: Channel) -> Iterator[tuple[Path, Utterance]]:
+    """A recording's utterances, one for each channel if that is asked for, beside the path that names the transcript.
+
+    Of several channels these are named as the ids are: `call-1.txt`, `call-2.txt`.
+    """
+    if channel == "each" and utterance.audio is not None:
+        numbers = channels_of(utterance.audio)
+        for number in numbers:
+            behind = f"-{number + 1}" if number is not None else ""
+            named = path.with_name(f"{path.stem}{behind}{path.suffix}")
+            yield named, of_channel(utterance, number, of_several=len(numbers) > 1)
+    elif channel == "each" or utterance.audio is None:
+        yield path, utterance
+    else:
+        yield path, replace(utterance, channel=channel)
 
 
 def _usable(path: Path, features: Path | None, problems: list[Problem]) -> tuple[Path | None, str | None]:

@@ -127,7 +127,8 @@ class Finder:
             return None
         if self.commands is None:
             raise CorpusError(
-                f"is a command ({given!r}); commands are not run unless allowed: write its output to a file"
+                f"is a command ({given!r}); commands are not run unless allowed (--allow-commands, allow_commands=): "
+                "allow them, or write its output to a file"
             )
         return output_of(given, name, self.commands, suffix)
 

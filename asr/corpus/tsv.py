@@ -10,7 +10,7 @@ from ..files import write_text
 from .core import Problem, Utterance, is_name
 from .lists import Finder, good_lines, nfc, overlaps
 
-COLUMNS = ("id", "audio", "text", "speaker", "start", "end", "features")
+COLUMNS = ("id", "audio", "text", "speaker", "start", "end", "channel", "features")
 _COMMON_VOICE = {"path": "audio", "sentence": "text", "client_id": "speaker"}  # its tables are read as they are
 _CLIPS = "clips"  # the folder beside Common Voice's tables that holds the recordings
 _UNQUOTED = "quotes do not group here: a table without quoting is needed"
@@ -103,7 +103,15 @@ def _utterance(cells: dict[str, str], finder: Finder, need_text: bool) -> Uttera
             start, end = finder.part(audio, start, end)
     except CorpusError as error:
         raise CorpusError(f"utterance {name!r}: {error}") from None
-    return Utterance(name, speaker, audio, cells["text"] if need_text else None, start, end, place)
+    channel = _channel(cells.get("channel", ""))
+    return Utterance(name, speaker, audio, cells["text"] if need_text else None, start, end, place, channel)
+
+
+def _channel(cell: str) -> int | None:
+    """A channel from 0, of a cell that counts them from 1; None for an empty one."""
+    if cell and not (cell.isascii() and cell.isdigit() and int(cell) > 0):
+        raise CorpusError(f"channel {cell!r} is not the number of one, from 1")
+    return int(cell) - 1 if cell else None
 
 
 def _seconds(cell: str, column: str) -> float | None:
@@ -125,6 +133,7 @@ def write_tsv(utterances: Sequence[Utterance], path: Path) -> None:
             "speaker": u.speaker,
             "start": "" if u.start is None else repr(u.start),
             "end": "" if u.end is None else repr(u.end),
+            "channel": "" if u.channel is None else str(u.channel + 1),
             "features": _relative(Path(u.features).absolute(), folder, u.id) if u.features is not None else "",
         }
         for u in utterances

@@ -1,8 +1,10 @@
 """Facts of recordings, feature files, lexica, symbol tables and language models."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
@@ -119,8 +121,10 @@ def _values(matrix: np.ndarray) -> Facts:
     }
 
 
-def text_facts(path: Path) -> Facts:
+def text_facts(path: Path, of_corpus: Mapping[str, Any] = MappingProxyType({})) -> Facts:
     """Facts of a text file: a corpus in one .tsv, a symbol table, or a lexicon.
+
+    of_corpus: what `corpus_facts` is told about a corpus.
 
     Raises AsrError for another, with what speaks against each.
     """
@@ -129,7 +133,7 @@ def text_facts(path: Path) -> Facts:
     if path.suffix.lower() == ".tsv" and not _begins_as_lexicon(path):
         from .corpus import corpus_facts
 
-        return corpus_facts(path)
+        return corpus_facts(path, **of_corpus)
     try:
         table = SymbolTable.load(path)
         names = list(table)
