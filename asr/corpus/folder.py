@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..errors import CorpusError
-from ..files import kind_of
+from ..files import kind_of, readable
 from .channels import Channel, channels_of, of_channel
 from .core import Problem, Utterance, is_name
 from .lists import AUDIO_SUFFIXES, UNDECODABLE, check_audio, check_file, good_lines, nfc
@@ -47,6 +47,7 @@ def read_folder(
             problems.append(Problem(str(path), str(error)))
             continue
         plain = Utterance(utterance_id, name, audio, features=matrix)
+        heard.discard(_stem(path))  # of several channels each has its own transcript
         for part, utterance in _parts(path, plain, channel):
             heard.add(_stem(part))
             try:
@@ -181,7 +182,7 @@ def _named(main: list[Path], directory: Path, problems: list[Problem]) -> Iterat
 
 def _id(path: Path) -> str:
     """The id that a path makes: without suffix, `-` for `/`, `_` for blanks."""
-    return "_".join(nfc(path.with_suffix("").as_posix()).replace("/", "-").split())
+    return "_".join(nfc(readable(path.with_suffix("").as_posix())).replace("/", "-").split())
 
 
 def _text(path: Path, texts: dict[str, Path], text_suffix: str, problems: list[Problem]) -> str | None:
@@ -219,12 +220,12 @@ def speaker_of(inner: Path, utterance_id: str, speaker: Speaker) -> str:
     Raises CorpusError where that is no name.
     """
     if speaker is None:
-        return "_".join(inner.parent.name.split()) or utterance_id
+        return "_".join(readable(inner.parent.name).split()) or utterance_id
     name: object
     if callable(speaker):
         name = speaker(inner)
     else:
-        match = re.search(speaker, inner.as_posix())
+        match = re.search(speaker, readable(inner.as_posix()))
         name = (match[1] if match.re.groups else match[0]) if match else None
     if not is_name(name):
         raise CorpusError(f"its speaker would be {name!r}; need a name without blanks: mend `speaker`")

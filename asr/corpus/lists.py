@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from ..errors import CorpusError
-from ..files import decoded_lines, kind_of
+from ..files import as_system, decoded_lines, kind_of
 from .commands import output_of
 from .core import Problem, Utterance, time_problem
 
@@ -138,7 +138,7 @@ class Finder:
             raise CorpusError("no path is given")
         # Files move between systems: with Windows' separators, with accents in one piece with letters or apart.
         names = dict.fromkeys((given, nfc(given), unicodedata.normalize("NFD", given), given.replace("\\", "/")))
-        paths = [base / name for name in names for base in self.bases]
+        paths = [base / name for name in dict.fromkeys((*names, *map(as_system, names))) for base in self.bases]
         other = None
         for path in paths:
             kind = kind_of(path)
