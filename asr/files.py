@@ -227,12 +227,18 @@ def read_bytes(path: str | os.PathLike, *, most: int = MOST_BYTES) -> bytes:
     blocks: list[bytes] = []
     left = most
     with Path(path).open("rb") as stream:
+        if os.fstat(stream.fileno()).st_size > most:
+            raise _too_large(most)
         while block := stream.read(_BLOCK):
             blocks.append(block)
             left -= len(block)
             if left < 0:
-                raise OSError(errno.EFBIG, f"it holds more than {size_in_words(most)}, the limit for such a file")
+                raise _too_large(most)
     return b"".join(blocks)
+
+
+def _too_large(most: int) -> OSError:
+    return OSError(errno.EFBIG, f"it holds more than {size_in_words(most)}, the limit for such a file")
 
 
 def size_in_words(n_bytes: int) -> str:
@@ -266,12 +272,7 @@ def decoded_lines(raw: bytes) -> Iterator[tuple[int, str | None]]:
     >>> list(decoded_lines(b"one\\r\\ntwo"))
     [(1, 'one'), (2, 'two')]
     """
-    for mark, order in ((codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be")):
-        if raw.startswith(mark):
-            # Half a character becomes a surrogate, which UTF-8 refuses below: only its own line is lost.
-            text = raw[2 : len(raw) // 2 * 2].decode(order, "surrogatepass") + "\udcff" * (len(raw) % 2)
-            raw = text.encode("utf-8", "surrogatepass")
-    raw = raw.removeprefix(codecs.BOM_UTF8)
+    raw = as_utf8(raw)
     lines = raw.split(b"\n" if b"\n" in raw else b"\r")
     if not lines[-1]:
         lines.pop()
@@ -280,3 +281,13 @@ def decoded_lines(raw: bytes) -> Iterator[tuple[int, str | None]]:
             yield number, line.removesuffix(b"\r").decode("utf-8").removeprefix("\ufeff")
         except UnicodeDecodeError:
             yield number, None
+
+
+def as_utf8(raw: bytes) -> bytes:
+    """The bytes of a text file without byte-order mark; UTF-16, which has one, becomes UTF-8."""
+    for mark, order in ((codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be")):
+        if raw.startswith(mark):
+            # Half a character becomes a surrogate, which readers of UTF-8 refuse: only its own line is lost.
+            text = raw[2 : len(raw) // 2 * 2].decode(order, "surrogatepass") + "\udcff" * (len(raw) % 2)
+            return text.encode("utf-8", "surrogatepass").removeprefix(codecs.BOM_UTF8)
+    return raw.removeprefix(codecs.BOM_UTF8)

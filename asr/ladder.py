@@ -17,7 +17,8 @@ from typing import Any, Literal, cast
 
 import numpy as np
 
-from .errors import ConfigError, CorpusError, did_you_mean
+from .brief import brief_repr
+from .errors import ConfigError, CorpusError, ModelError, did_you_mean
 from .features.pipeline import FeaturePipeline
 from .features.table import FeatureTable
 from .files import replacing, write_text
@@ -32,6 +33,7 @@ from .hmm.questions import Question
 from .hmm.transitions import TransitionModel
 from .hmm.tree import ContextDependency
 from .hmm.tree_building import TreeOptions
+from .json_files import read_json, taking_apart
 from .lang.lexicon import Lexicon
 from .model import Model, load
 from .model_directory import load_arrays
@@ -92,6 +94,8 @@ class Rung:
     failures: dict[str, str]
     log: list[PassRecord]
 
+    __repr__ = brief_repr
+
     @property
     def transitions(self) -> TransitionModel:
         """The model's transitions."""
@@ -125,10 +129,12 @@ class Rung:
     def load(cls, folder: Path) -> "Rung":
         """What `save` wrote."""
         arrays = load_arrays(folder / "alignments.npz")
-        pieces = np.split(arrays["transition_ids"], np.cumsum(arrays["lengths"])[:-1])
-        told = json.loads((folder / "training.json").read_text(encoding="utf-8"))
-        log = [PassRecord(**record) for record in told["log"]]
-        alignments = dict(zip(arrays["ids"].tolist(), pieces, strict=True))
+        with taking_apart(folder / "alignments.npz", what="alignments", error=ModelError):
+            pieces = np.split(arrays["transition_ids"], np.cumsum(arrays["lengths"])[:-1])
+            alignments = dict(zip(arrays["ids"].tolist(), pieces, strict=True))
+        told = read_json(folder / "training.json", error=ModelError)
+        with taking_apart(folder / "training.json", what="a training's log", error=ModelError):
+            log = [PassRecord(**record) for record in told["log"]]
         return cls(load(folder / "model"), alignments, told["failures"], log)
 
 
@@ -248,9 +254,14 @@ def triphones(
     pipeline: FeaturePipeline,
     previous: Rung,
     options: TriphoneOptions | None = None,
-    **how: Any,
+    *,
+    questions: Sequence[Question] = (),
+    seed: int = 0,
+    n_jobs: int = 1,
+    progress: Progress | None = None,
 ) -> Rung:
-    """Triphones with derivatives. how: questions, seed, n_jobs, progress as of `train_deltas`."""
+    """Triphones with derivatives. questions, seed, n_jobs, progress: as of `train_deltas`."""
+    how: dict[str, Any] = {"questions": questions, "seed": seed, "n_jobs": n_jobs, "progress": progress}
     pipeline = pipeline.then({"kind": "delta"}).with_prior([data.raw[u] for u in data.raw])
     result = train_deltas(*_usable(data, lexicon, pipeline), lexicon, previous, options, **how)
     return _rung(result, pipeline, lexicon, how)
@@ -262,9 +273,14 @@ def lda_mllt(
     pipeline: FeaturePipeline,
     previous: Rung,
     options: LdaMlltOptions | None = None,
-    **how: Any,
+    *,
+    questions: Sequence[Question] = (),
+    seed: int = 0,
+    n_jobs: int = 1,
+    progress: Progress | None = None,
 ) -> Rung:
-    """Triphones of spliced features after LDA and MLLT. how: as of `triphones`."""
+    """Triphones of spliced features after LDA and MLLT. questions, seed, n_jobs, progress: as of `triphones`."""
+    how: dict[str, Any] = {"questions": questions, "seed": seed, "n_jobs": n_jobs, "progress": progress}
     options = options or LdaMlltOptions()
     pipeline = pipeline.with_prior([data.raw[u] for u in data.raw])
     result = train_lda_mllt(*_usable(data, lexicon, pipeline), lexicon, previous, options, **how)
@@ -272,11 +288,22 @@ def lda_mllt(
     return _rung(result, pipeline.then(splice).then_affine(result.transform), lexicon, how)
 
 
-def sat(data: Data, lexicon: Lexicon, previous: Rung, options: SatOptions | None = None, **how: Any) -> Rung:
+def sat(
+    data: Data,
+    lexicon: Lexicon,
+    previous: Rung,
+    options: SatOptions | None = None,
+    *,
+    questions: Sequence[Question] = (),
+    seed: int = 0,
+    n_jobs: int = 1,
+    progress: Progress | None = None,
+) -> Rung:
     """Triphones of the features before, after each speaker's transform; the model decodes in several passes.
 
-    how: as of `triphones`.
+    questions, seed, n_jobs, progress: as of `triphones`.
     """
+    how: dict[str, Any] = {"questions": questions, "seed": seed, "n_jobs": n_jobs, "progress": progress}
     pipeline = previous.model.features
     table, transcripts = _usable(data, lexicon, pipeline)
     result = train_sat(table, transcripts, lexicon, previous, data.speakers, options, **how)

@@ -1,19 +1,20 @@
 """Scoring: errors of hypotheses against references, by words or characters, with intervals and confusions.
 
-Word edges (`score_edges`, `read_ctm`) are in asr.word_edges and can be had from here too.
+Word edges (`score_edges`, `read_ctm`) are in asr.word_edges, files of transcripts (`read_transcripts`) in
+asr.transcript_files; both can be had from here too.
 """
 
-import os
 import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from .brief import brief_repr, many
 from .errors import CorpusError
-from .files import numbered_lines
+from .transcript_files import read_pair as read_pair
+from .transcript_files import read_transcripts as read_transcripts
 from .word_edges import CtmWord as CtmWord
 from .word_edges import EdgeScore as EdgeScore
 from .word_edges import check_ids, listed
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     import numpy as np
 
 Unit = Literal["word", "char"]
-_SHOWN = 10  # ids or lines listed in one message
 _BLOCK = 1 << 19  # drawn utterances held in memory at a time
 
 
@@ -41,6 +41,8 @@ class UtteranceScore:
     id: str
     total: int
     edits: tuple[tuple[str | None, str | None], ...]
+
+    __repr__ = brief_repr
 
     @property
     def errors(self) -> int:
@@ -75,6 +77,9 @@ class Score:
     utterances: tuple[UtteranceScore, ...]
     unit: Unit = "word"
     missing: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"<Score: {self}, {many(len(self.utterances), 'utterance')}>"
 
     @cached_property
     def total(self) -> int:
@@ -252,51 +257,6 @@ def compare(
         return Comparison(second.rate - first.rate, 0.0, 0.0, 0.5)
     better = float(np.mean((differences < 0) + 0.5 * (differences == 0)))
     return Comparison(second.rate - first.rate, *_quantiles(differences, confidence), better)
-
-
-def read_transcripts(path: str | os.PathLike) -> dict[str, str]:
-    """Utterance id -> text, from a Kaldi text file (`id words`) or, if each line has a tab, a TSV (`id<TAB>words`).
-
-    Of a file named .ctm it is the words in order of time, see `read_ctm`.
-    Ids are brought to Unicode's composed form (NFC), as the words are in scoring: file systems differ in it.
-    Raises CorpusError with file:line for ids given twice and lines that are not UTF-8, or if there is nothing in it.
-    """
-    file = Path(path)
-    if file.suffix.lower() == ".ctm":
-        return {name: " ".join(timed.word for timed in words) for name, words in read_ctm(file).items()}
-    try:
-        lines = [(number, line) for number, line in numbered_lines(file) if line is None or line.strip()]
-    except OSError as error:
-        raise CorpusError(f"{file}: cannot be read: {error.strerror}") from None
-    if lines and (lines[0][1] or "").lstrip().startswith("{"):
-        raise CorpusError(f"{file}: looks like JSON; need lines of an utterance id and its words (--format text)")
-    has_tabs = all("\t" in line for _, line in lines if line is not None)
-    texts: dict[str, str] = {}
-    line_of: dict[str, int] = {}
-    problems = []
-    for number, line in lines:
-        if line is None:
-            problems.append(f"{file}:{number}: not valid UTF-8; save the file as UTF-8")
-            continue
-        name, _, text = line.partition("\t") if has_tabs else _partition(line)
-        name = unicodedata.normalize("NFC", name.strip())
-        if not name:
-            problems.append(f"{file}:{number}: no utterance id before the tab")
-        elif name in texts:
-            problems.append(f"{file}:{number}: id {name!r} was given before, in line {line_of[name]}; remove one")
-        else:
-            texts[name], line_of[name] = " ".join(text.split()), number
-    if problems:
-        more = [f"... and {len(problems) - _SHOWN} more"] if len(problems) > _SHOWN else []
-        raise CorpusError("\n".join([*problems[:_SHOWN], *more]))
-    if not texts:
-        raise CorpusError(f"{file}: holds no transcripts; expected lines of an utterance id and its words")
-    return texts
-
-
-def _partition(line: str) -> tuple[str, str, str]:
-    name, *rest = line.split(maxsplit=1)
-    return name, " ", rest[0] if rest else ""
 
 
 def _tokens(text: str, unit: Unit) -> Sequence[str]:

@@ -12,7 +12,8 @@ from . import audio
 from .errors import AsrError, ModelError
 from .features.archive import place_file, read_matrix
 from .features.pieces import MatrixStore, finished, statistics_of
-from .model import Model, Transcript, is_silent
+from .features.silence import is_silent
+from .model import Model, Transcript
 from .recordings import Failure as Failure
 from .recordings import Recording as Recording
 from .recordings import find_recordings as find_recordings

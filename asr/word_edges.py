@@ -9,11 +9,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+from .brief import brief_repr
 from .errors import CorpusError
 from .files import numbered_lines
 
 TOLERANCES_MS = (10, 20, 50, 100)
 _SHOWN = 10  # problems or ids listed in one message
+_ALTERNATIVES = ("<ALT_BEGIN>", "<ALT>", "<ALT_END>")
 _ROUNDING = 1e-6  # seconds; times are decimal numbers, so 0.35 - 0.30 is not 0.05
 
 
@@ -59,6 +61,8 @@ class EdgeScore:
 
     words: tuple[EdgeDifference, ...]
     total: int
+
+    __repr__ = brief_repr
 
     @cached_property
     def starts(self) -> tuple[float, ...]:
@@ -146,9 +150,21 @@ def read_ctm(path: str | os.PathLike) -> dict[str, list[CtmWord]]:
     Lines that begin with `;;` are comments. An utterance without words has no line.
     Raises CorpusError with file:line for lines of another kind and for an id with two channels, or if there is no word.
     """
-    file = Path(path)
-    found: dict[str, list[CtmWord]] = {}
+    channels = read_ctm_channels(path)
     channel_of: dict[str, str] = {}
+    for name, channel in channels:
+        if channel_of.setdefault(name, channel) != channel:
+            raise CorpusError(
+                f"{path}: id {name!r} has channels {channel_of[name]!r} and {channel!r}; give each an id of its own, "
+                "or score it against a .stm"
+            )
+    return {name: words for (name, _), words in channels.items()}
+
+
+def read_ctm_channels(path: str | os.PathLike) -> dict[tuple[str, str], list[CtmWord]]:
+    """Recording and channel -> the words, see `read_ctm`."""
+    file = Path(path)
+    found: dict[tuple[str, str], list[CtmWord]] = {}
     problems = []
     try:
         for number, line in numbered_lines(file):
@@ -156,11 +172,7 @@ def read_ctm(path: str | os.PathLike) -> dict[str, list[CtmWord]]:
                 continue
             try:
                 name, channel, word = _ctm_line(line)
-                if channel_of.setdefault(name, channel) != channel:
-                    raise ValueError(
-                        f"id {name!r} has channel {channel!r} here and {channel_of[name]!r} before; give ids"
-                    )
-                found.setdefault(name, []).append(word)
+                found.setdefault((name, channel), []).append(word)
             except ValueError as error:
                 problems.append(f"{file}:{number}: {error}")
     except OSError as error:
@@ -170,7 +182,7 @@ def read_ctm(path: str | os.PathLike) -> dict[str, list[CtmWord]]:
         raise CorpusError("\n".join([*problems[:_SHOWN], *more]))
     if not found:
         raise CorpusError(f"{file}: holds no words; expected lines `id channel start duration word`")
-    return {name: sorted(words, key=lambda w: (w.start, w.end)) for name, words in found.items()}
+    return {channel: sorted(words, key=lambda w: (w.start, w.end)) for channel, words in found.items()}
 
 
 def _ctm_line(line: str | None) -> tuple[str, str, CtmWord]:
@@ -181,6 +193,8 @@ def _ctm_line(line: str | None) -> tuple[str, str, CtmWord]:
     if len(fields) not in (5, 6):
         raise ValueError(f"{len(fields)} fields; need `id channel start duration word`, perhaps with a confidence")
     name, channel, *numbers, word = fields[:5]
+    if word in _ALTERNATIVES:
+        raise ValueError(f"holds alternatives ({word}), of which the scoring here would have to choose; leave one")
     try:
         start, duration = map(float, numbers)
     except ValueError:

@@ -10,6 +10,8 @@ import pytest
 import soundfile
 
 import asr
+from asr.audio import resample
+from asr.augment import change_speed
 from asr.errors import AudioError, CorpusError, GraphError, ModelError
 from asr.features.pipeline import FeaturePipeline
 from asr.graph.const_fst import Graph
@@ -158,3 +160,22 @@ def test_a_rate_that_does_not_belong_to_the_first_step_is_refused(copy, rate, st
     path.write_text(json.dumps({**description, "sample_rate": rate}))
     with pytest.raises(ModelError, match=rf"model.json: .*sample_rate={rate}; need"):
         asr.load(copy)
+
+
+@pytest.mark.parametrize("rate", ["8000", [8000], True, float("nan"), 12, -8000])
+def test_a_rate_that_is_none_is_an_error_wherever_one_is_taken(digits_model, rate):
+    samples = 0.1 * np.random.default_rng(0).standard_normal(4000)
+    for use in (
+        lambda: digits_model.transcribe(samples, rate),
+        lambda: digits_model.align(samples, "one", rate),
+        lambda: digits_model.stream(rate),
+        lambda: change_speed(samples, rate, 1.1),
+    ):
+        with pytest.raises(AudioError, match=r"samples: rate=.*; need a number of Hz"):
+            use()
+
+
+@pytest.mark.parametrize("rate", ["8000", None, float("nan"), float("inf"), 0])
+def test_resampling_takes_numbers_alone(rate):
+    with pytest.raises(ValueError, match="need both in Hz and more than 0"):
+        resample(np.zeros(100, np.float32), rate, 8000)

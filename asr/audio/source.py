@@ -16,6 +16,7 @@ from ..errors import AudioError
 
 STANDARD_INPUT = "standard input"
 IN_MEMORY = 1 << 26  # bytes of a stream that are kept in memory; a longer one goes into a temporary file
+_SEARCHED = 1 << 20  # bytes searched at once
 
 Sound = str | os.PathLike | bytes | BinaryIO
 
@@ -33,6 +34,22 @@ class Source:
         """Up to `count` bytes from `position`; fewer at the end of the file."""
         self.stream.seek(position)
         return self.stream.read(count)
+
+    def find(self, mark: bytes, position: int) -> int:
+        """Where `mark` first occurs from `position` on, or the file's size."""
+        while position < self.size:
+            piece = self.bytes_at(position, _SEARCHED)
+            if (at := piece.find(mark)) >= 0:
+                return position + at
+            if len(piece) < _SEARCHED:
+                break
+            position += len(piece) - len(mark) + 1
+        return self.size
+
+    def behind(self, start: int) -> "Source":
+        """The same recording without its first `start` bytes."""
+        stream = io.BufferedReader(Spliced(self.stream, [(start, self.size)]))
+        return Source(self.name, stream, self.size - start, self.path)
 
 
 @contextmanager

@@ -26,6 +26,10 @@ SpeakerPattern = Annotated[
 TextSuffix = Annotated[
     str | None, typer.Option("--text-suffix", metavar="SUFFIX", help="Of a folder: how transcripts end; .txt.")
 ]
+TierName = Annotated[
+    str | None,
+    typer.Option("--tier", metavar="NAME", help="Of transcripts with tiers (.TextGrid, .eaf): the one to read."),
+]
 
 ChannelChoice = Annotated[
     str | None,

@@ -112,6 +112,7 @@ def apply(
     from ..lm import read_sentences
 
     refuse_inputs(out, [path for path in (model, text, lexicon) if path is not None])
+    guesser = G2p.load(model)
     given = (
         " ".join(word or []).split()
         if text is None
@@ -120,7 +121,6 @@ def apply(
     words = word_counts(given)
     if lexicon is not None:
         words = look_up(words, read_dictionary(lexicon)).oov
-    guesser = G2p.load(model)
     unsaid: dict[str, str] = {}
     entries: list[Entry] = []
     with progress("pronouncing", len(words), quiet=out is None) as advance:

@@ -49,10 +49,11 @@ def graph(
     from ..graph.budget import Step
     from ..lang.sources import check_sources
     from ..model import find_model, load
-    from ..regraph import listed_words, with_language_model, with_words, words_told
+    from ..regraph import listed_words, need_pynini, with_language_model, with_words, words_told
 
     refuse_inputs(out, [find_model(model)])
     check_model_out(out)
+    need_pynini()  # what fails at once comes before models and language models are read, which can take minutes
     check_sources(lexicon or [])
     trained, steps = load(model), list[Step]()
     compiling: dict[str, Any] = {"max_states": max_states, "told": steps.append}

@@ -11,6 +11,7 @@ from .common import (
     ChannelChoice,
     SpeakerPattern,
     TextSuffix,
+    TierName,
     channel_of,
     command_folder,
     model_names,
@@ -32,6 +33,7 @@ def info(
     ],
     speaker: SpeakerPattern = None,
     text_suffix: TextSuffix = None,
+    tier: TierName = None,
     channel: ChannelChoice = None,
     allow_commands: AllowCommands = False,
     draw: Annotated[
@@ -49,19 +51,21 @@ def info(
       asr info digits
       asr info data/train --json
       asr info recordings/ --speaker '^[^_]+' --text-suffix .lab
+      asr info interviews/ --text-suffix .TextGrid --tier words
       asr info triphones/ --draw tree.svg
     """
     from json import dumps
 
     from ..info import as_lines, describe
 
-    given = {"speaker": speaker, "text_suffix": text_suffix}
     facts = describe(
         standard_input(place),
+        speaker=speaker,
+        text_suffix=text_suffix,
+        tier=tier,
         channel=channel_of(channel),
         allow_commands=command_folder(allow_commands),
         all_problems=verbose,
-        **{name: value for name, value in given.items() if value is not None},
     )
     if draw is not None:
         _draw_tree(place, draw)

@@ -19,29 +19,38 @@ class Unit(str, Enum):
 def score(
     reference: Annotated[
         Path,
-        typer.Argument(metavar="REF", callback=piped, help="Kaldi text or TSV: an id, then the words; or NIST's .ctm."),
+        typer.Argument(
+            metavar="REF", callback=piped, help="Kaldi text, TSV, CSV, NIST's .trn, .stm, .ctm, MLF, JSON lines."
+        ),
     ],
     hypothesis: Annotated[
         Path, typer.Argument(metavar="HYP", callback=piped, help="The same for what was recognised; - is stdin.")
     ],
     unit: Annotated[Unit | None, typer.Option("--unit", help="Score this unit only; both by default.")] = None,
     confusions: Annotated[int, typer.Option("--confusions", min=0, help="How many confusions to list.")] = 10,
+    ids: Annotated[
+        bool | None,
+        typer.Option(
+            "--ids/--no-ids", help="Lines begin with ids, or have none: line belongs to line.", show_default=False
+        ),
+    ] = None,
 ) -> None:
     """Compare transcripts with references: error rates.
 
     Word and character error rate with a confidence interval, and the most frequent confusions. Utterances are
-    joined by id; one that HYP lacks counts as deletions. Of two .ctm files also how far the edges of correct words are
-    from the reference's.
+    joined by id; one that HYP lacks counts as deletions. Words of a .ctm are put into the segments of a .stm by their
+    times, as sclite does. Of two .ctm files also how far the edges of correct words are from the reference's.
 
     \b
     Example:
       asr score data/test/text words.tsv
       asr score data/test/reference.ctm words.ctm
+      asr score segments.stm words.ctm
     """
-    from ..scoring import read_ctm, read_transcripts, score_edges
+    from ..scoring import read_ctm, read_pair, score_edges
     from ..scoring import score as compare
 
-    references, hypotheses = read_transcripts(reference), read_transcripts(hypothesis)
+    references, hypotheses = read_pair(reference, hypothesis, ids=ids)
     with output(None) as stream:
         for each in [unit] if unit else list(Unit):
             result = compare(references, hypotheses, unit=each.value)

@@ -3,6 +3,7 @@
 import logging
 import math
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Literal, NamedTuple
 from ..errors import CorpusError, did_you_mean
 
 logger = logging.getLogger(__name__)
+_RESERVED = re.compile(r"(?<!\S)(?:<eps>|#\d+|</?s>)(?!\S)")
 _SHOWN = 20  # problems listed in the message of a corpus of which nothing is left
 
 
@@ -163,7 +165,7 @@ class Corpus:
         a folder with a wav.scp or feats.scp            from_kaldi
         a folder with recordings*, supervisions* or     from_lhotse
           cuts*.jsonl[.gz], or such a file
-        a file .tsv                                     from_tsv
+        a file .tsv or .csv                             from_tsv
         another folder                                  from_folder
 
         What is damaged or does not fit is left out, and named with its file and line in `problems`; the rest is used.
@@ -188,7 +190,7 @@ class Corpus:
             return cls.from_kaldi(
                 path, need_text=need_text, strict=strict, channel=channel, allow_commands=allow_commands
             )
-        if kind == "tsv":
+        if kind in ("tsv", "csv"):
             return cls.from_tsv(path, need_text=need_text, strict=strict, channel=channel)
         if kind == "lhotse":
             return cls.from_lhotse(path, need_text=need_text, strict=strict, channel=channel)
@@ -201,6 +203,7 @@ class Corpus:
         *,
         speaker: str | Callable[[Path], str] | None = None,
         text_suffix: str = ".txt",
+        tier: str | None = None,
         need_text: bool = True,
         strict: bool = False,
         channel: "int | Literal['each'] | None" = None,
@@ -216,7 +219,10 @@ class Corpus:
         speaker: a regular expression searched in the path within the folder without its suffix (`ann/hello`), whose
           first group, or whole match, is the speaker; or a function of that path. Without it the speaker is the name of
           the file's own folder (blanks become `_`), and a file directly in `directory` is a speaker of its own.
-        text_suffix: what a transcript's name has in place of the recording's suffix; its content is the text.
+        text_suffix: what a transcript's name has in place of the recording's suffix; its content is the text, or tiers
+          of intervals with text: Praat's TextGrids, ELAN's .eaf, subtitles, labels (see asr.corpus.annotations). Then
+          an utterance is what an interval says, with its times; all words of a tier of words are one, up to 30 s.
+        tier: which of them; the only one with text, or one named as utterances or words are, if not given.
         need_text: False leaves transcripts unread.
         strict: raise instead of leaving out what has a problem.
         channel: see `read`; with "each", `call-1.txt` and `call-2.txt` are the transcripts of a `call.wav` with two.
@@ -224,7 +230,7 @@ class Corpus:
         """
         from .folder import read_folder
 
-        utterances, problems = read_folder(Path(directory), speaker, text_suffix, need_text, channel)
+        utterances, problems = read_folder(Path(directory), speaker, text_suffix, need_text, tier, channel)
         return _checked(cls, utterances, problems, Path(directory), strict)
 
     @classmethod
@@ -284,6 +290,8 @@ class Corpus:
         Columns may come in any order; others are not used. Common Voice's tables are read as they are: path, sentence
         and client_id stand for audio, text and speaker, and the recordings may lie in `clips` beside the table.
         Quotes are letters like others: a cell holds neither tabs nor line ends.
+        A file .csv may have any tool's names of columns, and commas, semicolons or bars between its cells, of which
+        quotes may hold some; LJSpeech's metadata.csv is read as it is.
 
         need_text: False leaves transcripts unread.
         strict: raise instead of leaving out what has a problem.
@@ -291,9 +299,10 @@ class Corpus:
         Raises CorpusError for an unusable header or if nothing usable is there, or listing all problems if strict.
         """
         from .channels import in_channels
-        from .tsv import read_tsv
+        from .tsv import read_csv, read_tsv
 
-        found, problems = read_tsv(Path(path), need_text)
+        read = read_csv if Path(path).suffix.lower() == ".csv" else read_tsv
+        found, problems = read(Path(path), need_text)
         utterances, more = in_channels(found, channel, need_text=need_text)
         problems += more
         return _checked(cls, utterances, problems, Path(path), strict)
@@ -378,6 +387,18 @@ def is_name(name: object) -> bool:
         and "\0" not in name
         and "\ufeff" not in name
     )
+
+
+def reserved_word(text: str) -> str | None:
+    """A word of a transcript that stands for something else inside models (`<eps>`, `#1`, `<s>`), or None."""
+    found = _RESERVED.search(text)
+    return found[0] if found else None
+
+
+def check_words(text: str, name: str) -> None:
+    """Raise CorpusError for a transcript with a word that is reserved. name: of the utterance."""
+    if word := reserved_word(text):
+        raise CorpusError(f"the transcript of {name!r} holds {word!r}, which is reserved; write it in another way")
 
 
 def is_unicode(name: str) -> bool:

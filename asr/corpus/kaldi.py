@@ -6,7 +6,7 @@ from pathlib import Path
 from ..errors import CorpusError
 from ..files import kind_of
 from .channels import channels_of
-from .core import Problem, Utterance
+from .core import Problem, Utterance, check_words
 from .lists import Finder, good_lines, nfc, overlaps
 
 _Part = tuple[Path, float | None, float | None, int | None]  # a recording's file, start, end in s, channel
@@ -175,6 +175,11 @@ def _texts(directory: Path, utterances: _Table, problems: list[Problem]) -> dict
     for name, text in list(texts.values.items()):
         if not text:
             problems.append(texts.drop(name, f"the transcript of {name!r} is blank; write it, or remove the utterance"))
+            continue
+        try:
+            check_words(text, name)
+        except CorpusError as error:
+            problems.append(texts.drop(name, str(error)))
     problems += _compare(texts, utterances, "transcript")
     return texts.values
 

@@ -3,9 +3,7 @@
 Lhotse itself, which prepares about a hundred public corpora, is not needed: it imports torch.
 """
 
-import gzip
 import json
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,13 +11,16 @@ from typing import Any
 
 from ..errors import CorpusError
 from ..files import kind_of
-from .core import Problem, Utterance
+from ..texts import text_blocks
+from .core import Problem, Utterance, check_words
 from .lists import Finder, good_lines, overlaps
 
 SUFFIXES = (".jsonl", ".jsonl.gz")
 _SLACK = 0.01  # s that rounded times may lie outside their cut
 _ROUNDED = 1e-3  # s that an end may lie beside the recording's to be the same
 _LARGEST = 1e12  # s; JSON has whole numbers that no float can hold
+_DAMAGED = "damaged gzip file"  # what asr.texts says of one whose beginning can be used
+_GZIP = b"\x1f\x8b"
 _HARMLESS = ("resample",)  # every recording is resampled to the rate that is asked for
 
 
@@ -113,15 +114,19 @@ def _lines(path: Path, problems: list[Problem]) -> Iterator[_Line]:
 
 def _unpacked(path: Path, problems: list[Problem]) -> bytes:
     """What a gzip file holds, up to where it is damaged."""
-    blocks = []
+    blocks: list[bytes] = []
     try:
-        with gzip.open(path) as stream:
-            while block := stream.read(1 << 16):
-                blocks.append(block)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        problems.append(Problem(str(path), f"truncated or damaged: {error}; copy or make it again"))
+        with path.open("rb") as stream:
+            if not stream.read(2).startswith(_GZIP):
+                problems.append(Problem(str(path), "truncated or damaged: no gzip file; copy or make it again"))
+                return b""
+        blocks += text_blocks(path, error=CorpusError)
     except OSError as error:
         raise CorpusError(f"{path}: cannot be read: {error.strerror}") from None
+    except CorpusError as error:
+        if _DAMAGED not in str(error):
+            raise
+        problems.append(Problem(str(path), f"truncated or {str(error).removeprefix(f'{path}: ')}"))
     return b"".join(blocks)
 
 
@@ -245,6 +250,8 @@ def _utterance(stretch: _Stretch, finder: Finder, need_text: bool) -> Utterance:
     text = stretch.supervision.get("text") if need_text else None
     if need_text and (not isinstance(text, str) or not text.strip()):
         raise CorpusError(f"utterance {stretch.id!r} has no transcript")
+    if need_text:
+        check_words(str(text), stretch.id)
     try:
         source, channel = _source(stretch.recording, stretch.channels)
         path = finder.audio(source, stretch.id)

@@ -7,15 +7,16 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from ..errors import CorpusError
-from ..files import as_system, decoded_lines, kind_of
+from ..files import as_system, decoded_lines, kind_of, read_bytes
 from .commands import output_of
 from .core import Problem, Utterance, time_problem
 
+UNDECODABLE = (".m4a", ".webm", ".mp4", ".aac", ".wma", ".amr", ".m4b", ".mka", ".mkv", ".mov", ".3gp", ".spx", ".wv")
+# Only PyAV or the ffmpeg program decodes these.
 AUDIO_SUFFIXES = (
-    *(".wav", ".flac", ".ogg", ".opus", ".mp3", ".sph", ".aiff", ".aif", ".au", ".caf", ".w64"),
-    *(".m4a", ".webm", ".mp4", ".aac", ".wma", ".amr"),
+    *(".wav", ".wave", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".sph", ".aiff", ".aif", ".aifc", ".au", ".caf"),
+    *(".w64", *UNDECODABLE),
 )
-UNDECODABLE = (".m4a", ".webm", ".mp4", ".aac", ".wma", ".amr")  # no decoder for these comes with pip
 MAX_OVERSHOOT = 0.5  # s that a part may end after its recording, as in Kaldi's extract-segments
 _OVERLAP = 0.01  # s, a frame shift: what times that were rounded may overlap
 _SMALL = 1 << 14  # bytes; such a file may be a Git LFS pointer or a web page that says "not found"
@@ -35,7 +36,7 @@ def good_lines(path: Path, problems: list[Problem], raw: bytes | None = None) ->
     if raw is None and kind_of(path) == "other":
         raise CorpusError(f"{path}: is a pipe or device, not a file")  # reading it might never end
     try:
-        raw = path.read_bytes() if raw is None else raw
+        raw = read_bytes(path) if raw is None else raw
     except (OSError, ValueError) as error:
         raise CorpusError(f"{path}: cannot be read: {getattr(error, 'strerror', error)}") from None
     for number, line in decoded_lines(raw):

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..brief import brief_repr
 from ..errors import ModelError
 from .check import check_log_probs, check_units, least_frames
 
@@ -23,6 +24,8 @@ class CtcAlignment:
     ends: np.ndarray
     scores: np.ndarray
     score: float
+
+    __repr__ = brief_repr
 
     @property
     def labels(self) -> np.ndarray:

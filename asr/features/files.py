@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..brief import brief_repr
 from ..errors import ConfigError
 from ..files import as_system, kind_of, replacing
 from .extract import _BATCH, Failure, _in_order
@@ -45,6 +46,8 @@ class Written:
     dim: int = 0
     failures: list[Failure] = field(default_factory=list)
     renamed: dict[str, str] = field(default_factory=dict)
+
+    __repr__ = brief_repr
 
 
 def common_rate(paths: Iterable[str | os.PathLike]) -> int | None:

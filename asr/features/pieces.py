@@ -1,11 +1,12 @@
 """Features of a long recording piece by piece, without a whole one in memory, normalised with statistics of it all."""
 
+import contextlib
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 
-from .normalization import cmvn, cmvn_statistics
+from .normalization import cmvn_statistics
 from .pipeline import FeaturePipeline
 
 Statistics = Mapping[int, np.ndarray]
@@ -44,22 +45,17 @@ def statistics_of(pipeline: FeaturePipeline, raw: Callable[[], Iterator[np.ndarr
     found: dict[int, np.ndarray] = {}
     for number, step in enumerate(pipeline.steps):
         if step["kind"] == "cmvn" and step["mode"] in ("utterance", "speaker"):
-            found[number] = cmvn_statistics(finished(pipeline, matrix, found, until=number) for matrix in raw())
+            with contextlib.suppress(ValueError):  # not one frame counts: pieces stay as they are
+                found[number] = cmvn_statistics(_counted(pipeline, matrix, found, number) for matrix in raw())
     return found
 
 
-def finished(
-    pipeline: FeaturePipeline, raw: np.ndarray, statistics: Statistics, *, until: int | None = None
-) -> np.ndarray:
-    """`FeaturePipeline.finish` of one piece, float32 (n_frames, dim), with the statistics of a whole.
+def _counted(pipeline: FeaturePipeline, raw: np.ndarray, statistics: Statistics, number: int) -> np.ndarray:
+    """The frames of one matrix that count in a step's mean, as they stand before that step."""
+    matrix = pipeline.finish([raw], [""], statistics=statistics, until=number)[0]
+    return matrix[~pipeline.silent(raw)] if number == 1 else matrix
 
-    until: the step to stop before.
-    """
-    features = [raw]
-    for number in range(1, len(pipeline.steps) if until is None else until):
-        step = {key: value for key, value in pipeline.steps[number].items() if key not in ("kind", "mode")}
-        if number in statistics:
-            features = [cmvn(features[0], mode="speaker", statistics=statistics[number], **step)]
-        else:
-            features = pipeline._apply(number, features, [""])
-    return features[0]
+
+def finished(pipeline: FeaturePipeline, raw: np.ndarray, statistics: Statistics) -> np.ndarray:
+    """`FeaturePipeline.finish` of one piece, float32 (n_frames, dim), with the statistics of a whole."""
+    return pipeline.finish([raw], [""], statistics=statistics)[0]

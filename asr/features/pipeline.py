@@ -12,6 +12,7 @@ from ..errors import ConfigError, ModelError, did_you_mean
 from ..options import field_names, with_keywords
 from .affine import affine
 from .deltas import delta, splice
+from .descriptions import in_words
 from .frames import Framing
 from .front_ends import FRONT_ENDS
 from .given import Given, GivenStream, as_features
@@ -38,6 +39,7 @@ _KEYS = {
     **dict.fromkeys(FRONT_ENDS, ("options", "pitch")),
     "pitch": ("options",),
 }
+_MOST_STEPS, _MOST_VALUES = 50, 100_000  # values of a frame; more is a slip, or a model made to take all memory
 _FIRST = ("given", *FRONT_ENDS)  # the kinds of a first step
 
 
@@ -71,6 +73,8 @@ class FeaturePipeline:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "steps", tuple(dict(step) for step in self.steps))
+        if len(self.steps) > _MOST_STEPS:
+            raise ConfigError(f"a feature pipeline of {len(self.steps)} steps; need {_MOST_STEPS} or fewer")
         for number, step in enumerate(self.steps):
             _check_step(number, step)
             if step["kind"] == "affine" and np.ndim(self.matrices.get(number, 0.0)) != 2:
@@ -81,6 +85,7 @@ class FeaturePipeline:
             wanted = "0 for given features" if self.given else "a whole number of Hz, 1 or more"
             raise ConfigError(f"sample_rate={self.sample_rate!r}; need {wanted}")
         try:
+            self._check_dims()
             if self.given:
                 raw = np.zeros((1, self.given.dim), dtype=np.float32)
             else:
@@ -91,6 +96,9 @@ class FeaturePipeline:
         except (ValueError, TypeError, ModelError) as error:
             at = "of given features" if self.given else f"at {self.sample_rate} Hz"
             raise ConfigError(f"feature pipeline {at}: {error}") from error
+
+    def __repr__(self) -> str:
+        return f"<FeaturePipeline: {in_words(self)}>"
 
     @property
     def given(self) -> Given | None:
@@ -193,27 +201,44 @@ class FeaturePipeline:
         return as_features(features, dim=self.raw_dim, where=where)
 
     def finish(
-        self, raw: Sequence[np.ndarray], speakers: Sequence[str], *, check_only: bool = False
+        self,
+        raw: Sequence[np.ndarray],
+        speakers: Sequence[str],
+        *,
+        check_only: bool = False,
+        statistics: Mapping[int, np.ndarray] | None = None,
+        until: int | None = None,
     ) -> list[np.ndarray]:
         """Everything behind the front-end: a list of float32 (n_frames, dim), one of each utterance.
 
         raw: what `front_end` or `raw` gave; speakers: whose they are, which matters to mode "speaker": its statistics
         are over the utterances in this list.
         check_only: a causal step without prior statistics is no error.
+        statistics: number of a cmvn step -> the statistics of the recording or speaker that these are pieces of, which
+            are taken instead of the pieces' own.
+        until: the step to stop before.
         Raises ValueError for lists of different lengths or a causal step without prior statistics.
         """
         if len(raw) != len(speakers):
             raise ValueError(f"{len(raw)} feature matrices but {len(speakers)} speakers")
         features = list(raw)
-        silent = [equal_rows(matrix, self._silence) for matrix in features]
-        for number in range(1, len(self.steps)):
+        silent = [self.silent(matrix) for matrix in features]
+        for number in range(1, len(self.steps) if until is None else until):
             if not check_only:
                 self._check_prior(number)
             is_first = number == 1 and self._silence is not None
-            features = self._apply(number, features, speakers, [~s for s in silent] if is_first else None)
+            if statistics and number in statistics:
+                step = {key: value for key, value in self.steps[number].items() if key not in ("kind", "mode")}
+                features = [cmvn(m, mode="speaker", statistics=statistics[number], **step) for m in features]
+            else:
+                features = self._apply(number, features, speakers, [~s for s in silent] if is_first else None)
             if is_first:
                 features = [with_pauses(f, s, self.pauses) for f, s in zip(features, silent, strict=True)]
         return features
+
+    def silent(self, raw: np.ndarray) -> np.ndarray:
+        """Which frames of the front-end's are digital silence, bool (n_frames,). raw: (n_frames, raw_dim)."""
+        return equal_rows(raw, self._silence)
 
     @cached_property
     def _silence(self) -> np.ndarray | None:
@@ -376,6 +401,13 @@ class FeaturePipeline:
         for i, step in enumerate(self.steps[1:number], start=1):
             dim = len(self.matrices[i]) if step["kind"] == "affine" else dim * _growth(step)
         return dim
+
+    def _check_dims(self) -> None:
+        """Raise ValueError where a frame would have too many values behind some step."""
+        for number in range(len(self.steps)):
+            dim = self._dim_after(number + 1)
+            if dim > _MOST_VALUES:
+                raise ValueError(f"{dim} values a frame behind step {number}; need {_MOST_VALUES} or fewer")
 
     def _is_causal(self, number: int) -> bool:
         return self.steps[number].get("mode") == "causal"

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..brief import brief_repr
 from ..options import takes_options
 from .frames import INT16_SCALE, Arrays, Framing, checked_samples, of_each
 from .options import PitchOptions
@@ -33,6 +34,8 @@ class PitchTrack(NamedTuple):
 
     hz: np.ndarray
     correlation: np.ndarray
+
+    __repr__ = brief_repr
 
     @property
     def voicing(self) -> np.ndarray:

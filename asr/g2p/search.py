@@ -15,7 +15,8 @@ from .graphones import Graphone
 
 BEAM = 8.0  # nats
 
-_MOST_STEPS = 20000  # of a word's list of pronunciations: short lists end long before
+_MOST_STEPS = 20000  # of the search for a word's pronunciations: short lists end long before
+_SAME = 9  # decimals; costs that agree so far are equal but for rounding
 
 
 class Pronunciation(NamedTuple):
@@ -54,13 +55,8 @@ class Search:
         if not spelling:
             return []
         last = self._fill(spelling, beam)
-        found: dict[tuple[str, ...], float] = {}
-        for phones, log_prob in itertools.islice(self._paths(last), _MOST_STEPS) if last >= 0 else ():
-            if phones and phones not in found:
-                found[phones] = log_prob
-                if len(found) == n_best:
-                    break
-        return list(itertools.starmap(Pronunciation, found.items()))
+        said = (path for path in self._paths(last) if path.phones) if last >= 0 else iter(())
+        return sorted(itertools.islice(said, n_best), key=lambda path: -path.log_prob)
 
     def _fill(self, spelling: Sequence[str], beam: float) -> int:
         """Make the lattice of a word; returns the token of its end, or a negative number."""
@@ -82,24 +78,34 @@ class Search:
                 return last
             self._room *= 2
 
-    def _paths(self, last: int) -> Iterator[tuple[tuple[str, ...], float]]:
-        """All paths of the lattice, the likeliest first: a search backwards, which the forward scores lead.
+    def _paths(self, last: int) -> Iterator[Pronunciation]:
+        """Each pronunciation in the lattice with its best path, the likeliest first, up to rounding: a search
+        backwards, which the forward scores lead.
 
+        Of equal costs the newest goes on, so that the first path ends after as many steps as it is long: where many
+        paths are equally likely ("aaaa", each letter said in two ways), going on with the oldest would walk all their
+        first halves before. What comes to the same token with the same phones again is never better.
         Ref: Soong and Huang, 1991.
         """
         waiting = [(-float(self._scores[last]), 0, last, 0.0, ())]
-        number = itertools.count(1)
-        while waiting:
-            cost, _, token, after, phones = heapq.heappop(waiting)
+        number = itertools.count(-1, -1)
+        seen: set[tuple[int, tuple[str, ...]]] = set()
+        for _ in range(_MOST_STEPS):
+            if not waiting:
+                return
+            _, _, token, after, phones = heapq.heappop(waiting)
+            if (token, phones) in seen:
+                continue
+            seen.add((token, phones))
             if token == 0:
-                yield phones, -cost
+                yield Pronunciation(phones, float(self._scores[0]) + after)
                 continue
             arc = int(self._tokens[token, 3])
             while arc >= 0:
                 source, word, following = self._arcs[arc].tolist()
                 score = after + float(self._arc_scores[arc])
-                whole = -(float(self._scores[source]) + score)
-                heapq.heappush(waiting, (whole, next(number), source, score, self._phones[word] + phones))
+                cost = round(-(float(self._scores[source]) + score), _SAME)
+                heapq.heappush(waiting, (cost, next(number), source, score, self._phones[word] + phones))
                 arc = following
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..brief import brief_repr
 from ..errors import ModelError
 from ..jit import kernel
 from .model import DiagGmms, component_scores
@@ -39,6 +40,8 @@ class GmmStatistics:
     second: np.ndarray
     log_likelihood: float
     n_frames: int
+
+    __repr__ = brief_repr
 
     def __add__(self, other: "GmmStatistics") -> "GmmStatistics":
         return GmmStatistics(

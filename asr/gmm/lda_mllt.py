@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..brief import brief_repr
 from ..errors import ModelError
 from ..features.affine import affine
 from ..features.deltas import splice
@@ -46,6 +47,8 @@ class LdaMlltResult(TriphoneResult):
     """
 
     transform: np.ndarray
+
+    __repr__ = brief_repr
 
 
 def train_lda_mllt(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from ..brief import brief_repr
 from ..errors import ModelError
 from .training_graph import GraphScores, TrainingGraphs
 from .transitions import TransitionModel
@@ -48,6 +49,8 @@ class BatchAlignment(NamedTuple):
     acoustic: np.ndarray
     graph: np.ndarray
 
+    __repr__ = brief_repr
+
 
 @dataclass
 class Alignments:
@@ -64,6 +67,8 @@ class Alignments:
     acoustic: float = 0.0
     graph: float = 0.0
     n_frames: int = 0
+
+    __repr__ = brief_repr
 
 
 def align_batch(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from ..brief import brief_repr, many
 from ..errors import GraphError, LexiconError, ModelError
 from .transitions import TransitionModel
 from .tree import ContextDependency
@@ -31,6 +32,8 @@ class PhoneGraph(NamedTuple):
 
     phones: list[int]
     successors: dict[int, list[tuple[int, float]]]
+
+    __repr__ = brief_repr
 
     def phone(self, vertex: int) -> int:
         """The phone id at a vertex; 0 before the first and after the last."""
@@ -141,6 +144,8 @@ class GraphScores(NamedTuple):
     loop: np.ndarray
     final: np.ndarray
 
+    __repr__ = brief_repr
+
 
 @dataclass(frozen=True, eq=False)
 class TrainingGraphs:
@@ -173,6 +178,10 @@ class TrainingGraphs:
     arc_log_prob: np.ndarray
     min_frames: np.ndarray
     graph_of: dict[str, int] = field(repr=False)
+
+    def __repr__(self) -> str:
+        n_graphs, n_nodes = len(self.node_offsets) - 1, int(self.node_offsets[-1])
+        return f"<TrainingGraphs: {many(n_graphs, 'graph')}, {many(n_nodes, 'node')}>"
 
     @property
     def n_graphs(self) -> int:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ..brief import brief_repr
 from ..errors import ModelError
 from .decision_tree import LEAF, PDF_CLASS, DecisionTree, TreeRoot
 from .questions import Question
@@ -66,6 +67,8 @@ class GrownTree:
     n_split_leaves: int
     joining_cost: float
     n_frames: float
+
+    __repr__ = brief_repr
 
     @property
     def gain(self) -> float:

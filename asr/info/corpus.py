@@ -30,20 +30,26 @@ def corpus_facts(
 
     Only headers of recordings are read. Transcripts may be missing altogether.
     channel, allow_commands: see Corpus.read. all_problems: list each, instead of a line for each kind.
-    settings: `speaker` and `text_suffix` of Corpus.from_folder, for a folder of recordings.
+    settings: `speaker`, `text_suffix` and `tier` of Corpus.from_folder, for a folder of recordings.
     Raises CorpusError where nothing in it can be used.
     """
     from ..corpus import Corpus
+    from ..corpus.folder import other_transcripts
     from ..corpus.problems import told
+    from ..files import kind_of
 
     read: Callable[..., Corpus] = partial(Corpus.read, channel=channel, allow_commands=allow_commands)
     if settings:
         read = partial(Corpus.from_folder, channel=channel, **settings)  # type: ignore[arg-type]
     try:
         corpus = read(path)
+        problems = list(corpus.problems)
     except CorpusError:
         corpus = read(path, need_text=False)  # where that fails too, it is not for want of transcripts
-    problems = list(corpus.problems)
+        problems = list(corpus.problems)
+        if kind_of(path) == "folder":
+            others = other_transcripts(path, settings.get("text_suffix", ".txt"))
+            problems += [Problem(str(path), line) for line in others]
     seconds, rates = _durations(corpus, problems)
     usable = sorted(seconds.values())
     facts: Facts = {

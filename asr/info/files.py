@@ -1,5 +1,6 @@
 """Facts of recordings, feature files, lexica, symbol tables and language models."""
 
+import contextlib
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -132,7 +133,12 @@ def text_facts(path: Path, of_corpus: Mapping[str, Any] = MappingProxyType({})) 
 
     if path.suffix.lower() == ".tsv" and not _begins_as_lexicon(path):
         from .corpus import corpus_facts
+        from .own import transcript_facts
 
+        columns = _first_line(path).split("\t")
+        if len(columns) == 2 and not {"audio", "features"}.intersection(columns):  # a training's hypotheses
+            with contextlib.suppress(AsrError):
+                return transcript_facts(path)
         return corpus_facts(path, **of_corpus)
     try:
         table = SymbolTable.load(path)
@@ -142,19 +148,24 @@ def text_facts(path: Path, of_corpus: Mapping[str, Any] = MappingProxyType({})) 
         return lexicon_facts(path)
 
 
-def _begins_as_lexicon(path: Path) -> bool:
+def _first_line(path: Path) -> str:
+    """The first line that is not empty; an empty one where there is none."""
     from ..files import numbered_lines
 
-    first = next((line for _, line in numbered_lines(path) if line), "")
-    return first.startswith(";;") or path.stem.lower().startswith("lexicon")
+    return next((line for _, line in numbered_lines(path) if line), "")
+
+
+def _begins_as_lexicon(path: Path) -> bool:
+    return _first_line(path).startswith(";;") or path.stem.lower().startswith("lexicon")
 
 
 def lexicon_facts(path: Path) -> Facts:
     """Facts of a lexicon. Raises LexiconError with what is wrong in it."""
-    from ..lang.lexicon import Lexicon
+    from ..lang.lexicon import Lexicon, file_format
 
     try:
         lexicon = Lexicon.load(path)
+        form, notes = file_format(path)
     except LexiconError as error:
         raise LexiconError(f"{error}; taken for a lexicon; known are {KINDS}") from None
     phones: Counter[str] = Counter(phone for entry in lexicon.entries for phone in entry.phones)
@@ -165,6 +176,7 @@ def lexicon_facts(path: Path) -> Facts:
     return {
         "what": "lexicon",
         "where": str(path),
+        "format": form,
         "words": lexicon.n_words,
         "pronunciations": len(lexicon.entries),
         "phones": lexicon.n_phones,
@@ -174,6 +186,7 @@ def lexicon_facts(path: Path) -> Facts:
         "silence_probability": lexicon.silence_prob,
         "unknown_words": lexicon.oov,
         "phone_counts": " ".join(f"{phone}:{n}" for phone, n in phones.most_common()),
+        "notes": notes,
     }
 
 

@@ -115,7 +115,7 @@ def _entry_problem(entry: Entry, silence: str) -> str | None:
     if is_decimal(phones[0]):
         return (
             f"word {word!r}: {phones[0]!r} looks like a number, not a phone; a lexicon has one probability after each"
-            " word (lexiconp.txt; silence probabilities, lexiconp_silprob.txt, are not supported), or none"
+            " word, or four numbers (MFA, lexiconp_silprob.txt), or none"
         )
     if silence in phones and len(phones) > 1:
         return f"word {word!r}: silence phone {silence!r} may only be a whole pronunciation; remove it"

@@ -5,9 +5,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ..brief import brief_repr
 from ..errors import LexiconError, did_you_mean
 from ..files import numbered_lines
 from .entries import Entry, is_decimal, nfc, shortened
+from .foreign_lexicon import OWN, PLAIN, WITH_PROBABILITIES, WITH_SILENCE, Line, Understood, silence_numbers, understood
 
 _SETTINGS = re.compile(r";;((\s+\w+=\S+)+)\s*")
 _OWN_LAYOUT = re.compile(r"\S+\t\S+ [^\t]*")  # `word<TAB>phone phone`: what `lexicon_text` writes without probabilities
@@ -15,20 +17,18 @@ _BOOLS = {"true": True, "false": False}
 
 
 class LexiconFile(NamedTuple):
-    """What a file holds: entries, where each stands (file:line), and the settings of its comments."""
+    """What a file holds: entries, where each stands (file:line), and the settings of its comments.
+
+    format: as which tool's file it was understood; notes: what was left out or changed for that, a line each.
+    """
 
     entries: list[Entry]
     places: list[str]
     settings: dict[str, Any]
+    format: str = OWN
+    notes: tuple[str, ...] = ()
 
-
-class _Line(NamedTuple):
-    """A pronunciation as it stands in the file: the fields after the word may begin with a probability."""
-
-    place: str
-    text: str
-    word: str
-    fields: list[str]
+    __repr__ = brief_repr
 
 
 def lexicon_text(entries: Iterable[Entry], settings: Mapping[str, Any]) -> str:
@@ -47,14 +47,16 @@ def lexicon_text(entries: Iterable[Entry], settings: Mapping[str, Any]) -> str:
 
 
 def parse_lexicon(path: Path, known: Mapping[str, Any]) -> LexiconFile:
-    """Read a lexicon file.
+    """Read a lexicon file, ours or another tool's (see asr.lang.foreign_lexicon).
 
-    known: the settings that it may have, with their defaults, whose types their values take.
+    known: the settings that it may have, with their defaults, whose types their values take. A file with settings is
+        ours: nothing in it is taken for another tool's syntax.
     Raises LexiconError with file:line for every line that cannot be read.
     """
     problems: list[str] = []
     settings: dict[str, Any] = {}
-    found: list[_Line] = []
+    found: list[Line] = []
+    has_comments = False
     try:
         lines = list(numbered_lines(path))
     except OSError as error:
@@ -67,22 +69,37 @@ def parse_lexicon(path: Path, known: Mapping[str, Any]) -> LexiconFile:
             problems += [f"{place}: {message}" for message in _read_settings(match[1].split(), settings, known)]
         elif line.strip() and not line.startswith(";;"):
             word, *fields = line.split()
-            found.append(_Line(place, line, nfc(word), fields))
-    has_probabilities = not problems and _has_probabilities(found)
-    entries = []
-    for place, _, word, fields in found:
-        probability = 1.0
-        if has_probabilities:
-            probability, fields = float(fields[0]), fields[1:]
-            if not 0.0 < probability <= 1.0:
-                problems.append(f"{place}: word {word!r}: probability {probability:g}; need one above 0, at most 1")
-        entries.append(Entry(word, tuple(fields), probability))
+            found.append(Line(place, line, nfc(word), fields))
+        has_comments |= line is not None and line.startswith(";;;")
     if problems:
         raise LexiconError(shortened(problems, len(problems)))
-    return LexiconFile(entries, [line.place for line in found], settings)
+    what = Understood(found, {}, OWN, []) if settings else understood(found, has_comments=has_comments)
+    entries, form = _entries(what)
+    return LexiconFile(
+        entries, [line.place for line in what.lines], {**what.settings, **settings}, form, (*what.notes,)
+    )
 
 
-def _has_probabilities(lines: Sequence[_Line]) -> bool:
+def _entries(what: Understood) -> tuple[list[Entry], str]:
+    """The entries, and the format now that the numbers after the words are read."""
+    lines, form = what.lines, what.format
+    if _has_probabilities(lines):
+        n_numbers = 4 if silence_numbers(lines) else 1
+        form = {PLAIN: WITH_SILENCE if n_numbers == 4 else WITH_PROBABILITIES}.get(form, form)
+        if n_numbers == 4:
+            what.notes.append("the three numbers that tell of silence around words are not used")
+        lines = [line._replace(probability=float(line.fields[0]), fields=line.fields[n_numbers:]) for line in lines]
+    problems = [
+        f"{line.place}: word {line.word!r}: probability {line.probability:g}; need one above 0, at most 1"
+        for line in lines
+        if not 0.0 < line.probability <= 1.0
+    ]
+    if problems:
+        raise LexiconError(shortened(problems, len(problems)))
+    return [Entry(line.word, tuple(line.fields), line.probability) for line in lines], form
+
+
+def _has_probabilities(lines: Sequence[Line]) -> bool:
     """Whether the second fields are probabilities: all are numbers, and phones follow them.
 
     Numbers with a decimal point or exponent are no phones. A file that has 1 in each line has probabilities too

@@ -23,8 +23,9 @@ _log = logging.getLogger(__name__)
 
 _LN10 = math.log(10.0)
 _ZERO = -99.0  # what ARPA files write for the logarithm of 0
+_MOST_ORDER = 32  # of n-grams that are read; a section of order 10^7 alone would take all time and memory
 _SECTION = re.compile(rb"\\(\d+)-grams:")
-_SIZE = re.compile(rb"ngram\s+(\d+)\s*=\s*(\d+)")
+_SIZE = re.compile(rb"ngram\s+(\d{1,9})\s*=\s*(\d{1,18})")
 
 
 def write_arpa(model: NgramModel, path: str | os.PathLike) -> None:
@@ -64,7 +65,7 @@ def _parts(model: NgramModel) -> Iterator[str]:
 
 
 def read_arpa(path: str | os.PathLike) -> NgramModel:
-    """Read an ARPA file of any order, plain or gzip-compressed.
+    """Read an ARPA file of any order up to 32, plain or gzip-compressed.
 
     Text before `\\data\\` and empty lines are passed over; n-grams, and sections, may come in any order; tabs or blanks
     separate fields; a missing back-off weight is 0, and those of the highest order have no meaning; a logarithm of -99
@@ -117,8 +118,10 @@ def _sections(path, lines: list[bytes]) -> tuple[dict[int, tuple[list[bytes], li
             sizes[int(found[1])] = int(found[2])
     for (i, head), (following, _) in itertools.pairwise(heads):
         found = _SECTION.fullmatch(head)
-        if not found or int(found[1]) < 1:
+        if not found or found[1].strip(b"0") == b"":
             _refuse(path, i, lines[i], "expected a section such as \\2-grams:, or \\end\\")
+        if len(found[1]) > 9 or int(found[1]) > _MOST_ORDER:
+            _refuse(path, i, lines[i], f"n-grams of up to {_MOST_ORDER} words are read, not longer ones")
         if int(found[1]) in sections:
             _refuse(path, i, lines[i], "this section is in the file twice")
         numbers = [k for k in range(i + 1, following) if lines[k].strip()]

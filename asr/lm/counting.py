@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..brief import brief_repr
 from ..errors import LanguageModelError
 from .trie import Trie
 from .vocabulary import START_ID, Sentence, Vocabulary, tokens_of
@@ -22,6 +23,8 @@ class Counts:
     vocabulary: Vocabulary
     trie: Trie
     counts: np.ndarray
+
+    __repr__ = brief_repr
 
     @property
     def n_sentences(self) -> int:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..brief import brief_repr
+
 
 @dataclass(frozen=True, eq=False)
 class Perplexity:
@@ -25,6 +27,8 @@ class Perplexity:
     known: np.ndarray
     unknown: np.ndarray
     ends: np.ndarray
+
+    __repr__ = brief_repr
 
     @property
     def n_sentences(self) -> int:

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..brief import brief_repr
 from .model import NgramModel
 from .vocabulary import START_ID
 
@@ -24,6 +25,8 @@ class StateTable(NamedTuple):
     state_of: np.ndarray
     log_probs: np.ndarray
     back_offs: np.ndarray
+
+    __repr__ = brief_repr
 
     @classmethod
     def of(cls, model: NgramModel) -> "StateTable":

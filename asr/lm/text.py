@@ -1,14 +1,13 @@
 """Text for language models, from files: a sentence a line, plain or compressed, as words, letters or phones."""
 
-import gzip
 import os
 import unicodedata
-import zlib
 from collections.abc import Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import LanguageModelError, did_you_mean
+from ..files import as_utf8
+from ..texts import text_bytes
 from .units import letters, phones
 from .vocabulary import END, START
 
@@ -17,19 +16,15 @@ if TYPE_CHECKING:
 
 UNITS = ("words", "letters", "phones")
 
-_GZIP = b"\x1f\x8b"
 _SHOWN = 10  # words without pronunciation that a message lists
 
 
 def unpacked(path: str | os.PathLike) -> bytes:
-    """The bytes of a file, of what was compressed if it is a gzip file. Raises LanguageModelError if damaged."""
-    try:
-        raw = Path(path).read_bytes()
-        return gzip.decompress(raw) if raw.startswith(_GZIP) else raw
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise LanguageModelError(f"{path}: damaged gzip file ({error}); is it cut short?") from None
-    except OSError as error:
-        raise LanguageModelError(f"{path}: cannot be read: {error.strerror or error}") from None
+    """The bytes of a text file as UTF-8, of what was compressed if it is a gzip file.
+
+    Raises LanguageModelError if it is damaged, or holds more than there may be (see asr.texts).
+    """
+    return as_utf8(text_bytes(path, error=LanguageModelError))
 
 
 def read_sentences(
@@ -51,7 +46,7 @@ def read_sentences(
     if units == "phones" and lexicon is None:
         raise LanguageModelError("units='phones' needs a lexicon: how the words of the text are said")
     sentences = []
-    for number, line in enumerate(unpacked(path).removeprefix(b"\xef\xbb\xbf").split(b"\n"), 1):
+    for number, line in enumerate(unpacked(path).split(b"\n"), 1):
         try:
             words = unicodedata.normalize("NFC", line.decode("utf-8")).split()
         except UnicodeDecodeError:

@@ -7,6 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from ..brief import brief_repr
+
 IGNORED = -1  # the target of a frame that does not count
 
 
@@ -21,6 +23,8 @@ class LossSum(NamedTuple):
     total: Tensor
     n_frames: float
     errors: float
+
+    __repr__ = brief_repr
 
 
 # (scores (batch, out_frames, n_outputs), out_lengths (batch,), targets) -> LossSum

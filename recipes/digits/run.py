@@ -88,7 +88,7 @@ def main() -> None:
     if results:
         finish(run, "Spoken digits", results, heard.corpus, networks, rows)
     else:
-        show(run, "Spoken digits", networks, rows, heard.corpus.speaker_of, settings.seeds[0])
+        show(run, "Spoken digits", networks, rows, heard.corpus.speaker_of, settings.seeds[0], heard.corpus)
     if arguments.ship:
         ship(arguments.ship, [r for r in results if r.system.variant == SHIPPED], LEXICON.parent / "CARD.md")
 

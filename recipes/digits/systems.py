@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from asr.adaptation import WARPS
+from asr.extras import install
 from asr.features import LpcOptions, MfccOptions
 from asr.features.pipeline import FeaturePipeline
 from asr.gmm.mono import MonoOptions
@@ -66,7 +67,7 @@ def has_torch() -> bool:
     """Whether networks can be trained here; if not, the user is told."""
     if importlib.util.find_spec("torch") is not None:
         return True
-    logger.warning("systems with networks are left out: torch is not installed; pip install 'hclg[nn]'")
+    logger.warning("systems with networks are left out: torch is not installed; %s", install("nn"))
     return False
 
 

@@ -49,7 +49,7 @@ def main() -> None:
     bench = make_bench(run, train, dev, settings, arguments.gpus)
     whole, speakers = all_data(train, dev, settings), voices(train) | voices(dev)
     tests = [t for name in arguments.tests for t in tests_of(name, arguments.systems, whole, speakers, bench, settings)]
-    finish(run, "Mboshi", tests, LETTERS, voices(dev), settings.seed)
+    finish(run, "Mboshi", tests, LETTERS, voices(dev), settings.seed, dev)
 
 
 def make_bench(run: Run, train: Corpus, dev: Corpus, settings: Settings, gpus: str | None) -> Bench:

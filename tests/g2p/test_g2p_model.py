@@ -145,7 +145,7 @@ def test_saved_and_loaded(toy, tmp_path):
     "name, content, message",
     [
         ("g2p.json", None, "not a G2P model: no file g2p.json"),
-        ("g2p.json", "{", "cannot be read"),
+        ("g2p.json", "{", "not JSON, or damaged"),
         ("g2p.json", "[]", "need an object"),
         ("g2p.json", '{"format": 9}', "format 9; this version reads 1"),
         ("graphones.arpa.gz", None, "cannot be read: No such file"),
@@ -179,3 +179,22 @@ def test_impossible_settings(toy):
 def test_examples_in_the_documentation(module):
     done = doctest.testmod(importlib.import_module(f"asr.g2p.{module}"))
     assert done.attempted and not done.failed
+
+
+def test_letters_said_in_equally_likely_ways_need_no_more_time_than_others():
+    """2 ** 28 pronunciations have the same probability; walking all their halves first took minutes and gigabytes."""
+    ways = {x: (x.upper(), f"{x.upper()}2") for x in "abcd"}
+    pairs = [Entry(v + w, (p, q)) for v in ways for w in ways for p in ways[v] for q in ways[w]]
+    model = train([*(Entry(x, (phone,)) for x in ways for phone in ways[x]), *pairs], order=3)
+    found = model.pronounce("a" * 28, n_best=3)
+    assert len({p.phones for p in found}) == 3 and all(len(p.phones) == 28 for p in found)
+    assert [p.log_prob for p in found] == pytest.approx([found[0].log_prob] * 3, abs=1e-6)
+    assert found == sorted(found, key=lambda p: -p.log_prob)
+    assert len(model.pronounce("ab" * 200, n_best=2)) == 2
+
+
+def test_settings_nested_without_end_are_a_clear_error(toy, tmp_path):
+    toy.save(tmp_path / "model")
+    (tmp_path / "model" / "g2p.json").write_text("[" * 100_000)
+    with pytest.raises(ModelError, match=r"g2p\.json: damaged: its brackets are nested too deep"):
+        G2p.load(tmp_path / "model")

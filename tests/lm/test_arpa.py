@@ -224,3 +224,19 @@ def test_a_failed_write_leaves_the_old_file(tmp_path):
     with pytest.raises(ValueError):
         write_arpa(broken, path)
     assert path.read_text() == "old" and [p.name for p in tmp_path.iterdir()] == ["lm.arpa"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_byte_order_mark_is_no_part_of_the_text(tmp_path, encoding):
+    text = SMALL[SMALL.index("\\data") :]
+    expected, found = read_arpa(saved(tmp_path, text)), read_arpa(saved(tmp_path, text.encode(encoding), "marked.arpa"))
+    assert found.vocabulary.names == expected.vocabulary.names and found.score("a b") == expected.score("a b")
+
+
+@pytest.mark.parametrize("order", ["33", "9999999", "9" * 5000])
+def test_a_section_of_a_huge_order_is_refused_at_once(tmp_path, order):
+    text = SMALL.replace("\\end\\", f"\\{order}-grams:\n-1 a b\n\n\\end\\")
+    with pytest.raises(LanguageModelError, match=r"lm\.arpa:23: n-grams of up to 32 words are read"):
+        read_arpa(saved(tmp_path, text))
+    with pytest.raises(LanguageModelError, match=r"lm\.arpa:4: expected 'ngram ORDER=NUMBER'"):
+        read_arpa(saved(tmp_path, SMALL.replace("ngram 1=5", f"ngram 1={'9' * 5000}")))

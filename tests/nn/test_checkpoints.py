@@ -90,5 +90,5 @@ def test_wrong_checkpoints_are_told(tmp_path):
     with pytest.raises(ModelError, match="format 99"):
         read_state(stem)
     (tmp_path / "last.json").write_text("{", encoding="utf-8")
-    with pytest.raises(ModelError, match="not a checkpoint, or damaged"):
+    with pytest.raises(ModelError, match=r"not JSON, or damaged .*; remove it to start anew"):
         read_state(stem)

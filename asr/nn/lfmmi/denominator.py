@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ...brief import brief_repr
 from ...errors import ModelError
 from ...hmm.transitions import TransitionModel
 from ...hmm.tree import ContextDependency
@@ -29,6 +30,8 @@ class Arcs(NamedTuple):
     target: np.ndarray
     out_prob: np.ndarray
 
+    __repr__ = brief_repr
+
 
 class PhoneStep(NamedTuple):
     """Beginning a phone: the states from which and to which, and the probabilities; equally long arrays."""
@@ -36,6 +39,8 @@ class PhoneStep(NamedTuple):
     source: np.ndarray
     target: np.ndarray
     prob: np.ndarray
+
+    __repr__ = brief_repr
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +67,8 @@ class Denominator:
     n_pdfs: int
     leaky: float = 0.1
     initial: np.ndarray = field(init=False)
+
+    __repr__ = brief_repr
 
     def __post_init__(self) -> None:
         if not 0 <= self.leaky <= 1:

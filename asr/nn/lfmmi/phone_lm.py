@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ...brief import brief_repr
 from ...errors import LanguageModelError
 
 History = tuple[int, ...]
@@ -35,6 +36,8 @@ class PhoneLm:
     histories: list[History]
     arcs: list[dict[int, PhoneArc]]
     order: int
+
+    __repr__ = brief_repr
 
     @property
     def n_arcs(self) -> int:

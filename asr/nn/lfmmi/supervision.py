@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ...brief import brief_repr
 from ...errors import ModelError
 from ...features.table import FeatureTable
 from ...gmm.triphone import Aligned, TriphoneOptions, context_tree
@@ -58,6 +59,8 @@ class Supervision:
     denominator: Denominator
     numerators: dict[str, Numerator]
     failures: dict[str, str] = field(default_factory=dict)
+
+    __repr__ = brief_repr
 
 
 def lfmmi_setup(
