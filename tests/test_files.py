@@ -7,7 +7,7 @@ import os
 import stat
 import sys
 import tracemalloc
-from dataclasses import FrozenInstanceError, dataclass
+from dataclasses import FrozenInstanceError, dataclass, replace
 
 import pytest
 from hypothesis import given
@@ -310,3 +310,18 @@ def test_a_small_file_that_unpacks_to_more_than_memory_allows_is_refused(tmp_pat
         assert tracemalloc.get_traced_memory()[1] < 30_000_000
     finally:
         tracemalloc.stop()
+
+
+def test_a_model_has_the_usual_modes_and_is_there_whenever_a_process_is_killed(
+    digits_model, tmp_path, killed_everywhere
+):
+    import asr
+
+    target = digits_model.save(tmp_path / "model")
+    modes = {p.name: stat.S_IMODE(p.stat().st_mode) for p in target.iterdir()}
+    (tmp_path / "new").touch()
+    assert set(modes.values()) == {stat.S_IMODE((tmp_path / "new").stat().st_mode)}
+    seeds = set()
+    other = replace(digits_model, seed=digits_model.seed + 1, graph=None)
+    assert killed_everywhere(lambda: other.save(target), lambda: seeds.add(asr.load(target).seed)) > 20
+    assert seeds == {digits_model.seed, digits_model.seed + 1}
