@@ -435,8 +435,8 @@ class FeaturePipeline:
         counted = counted or [None] * len(features)
         if step["mode"] == "speaker":
             return _normalised_by_speaker(features, speakers, counted, step)
-        prior = {"prior": self.priors.get(number)} if step["mode"] == "causal" else {}
-        return [cmvn(m, counted=c, **prior, **step) for m, c in zip(features, counted, strict=True)]
+        prior = self.priors.get(number)  # of causal steps alone
+        return [cmvn(m, counted=c, prior=prior, **step) for m, c in zip(features, counted, strict=True)]
 
 
 def _normalised_by_speaker(
