@@ -42,7 +42,6 @@ AllowCommands = Annotated[
     typer.Option("--allow-commands", help="Run the commands in a wav.scp (sph2pipe ... |), with all your rights."),
 ]
 _SHOWN = 3  # complaints of a kind, before they are counted alone
-_REFUSED = 50  # recordings in a row, from the first: whatever it is, it is not about single ones
 
 
 def complain(message: str) -> None:
