@@ -49,7 +49,8 @@ class Fmllr(NamedTuple):
     gain: float
     n_frames: float
 
-    __repr__ = brief_repr
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
 
 def accumulate_fmllr(

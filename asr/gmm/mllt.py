@@ -35,7 +35,8 @@ class Mllt(NamedTuple):
     matrix: np.ndarray
     gain: float
 
-    __repr__ = brief_repr
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
 
 def accumulate_mllt(gmms: DiagGmms, features: np.ndarray, pdf_of_frame: np.ndarray) -> MlltStatistics:

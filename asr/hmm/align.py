@@ -49,7 +49,8 @@ class BatchAlignment(NamedTuple):
     acoustic: np.ndarray
     graph: np.ndarray
 
-    __repr__ = brief_repr
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
 
 @dataclass

@@ -114,7 +114,8 @@ class Batch(NamedTuple):
     lengths: Tensor
     targets: Any
 
-    __repr__ = brief_repr
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
     def to(self, device: torch.device) -> "Batch":
         """The batch on another device."""
