@@ -8,24 +8,8 @@ from asr import audio
 
 RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
 LOSSLESS = ("PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ALAC_16", "ALAC_24", "ALAC_32")
-# Without header, or of a length that libsndfile writes wrongly; XI holds instruments.
-LEFT_OUT = (
-    "RAW",
-    "SD2",
-    "XI",
-    "MPC2K",
-    "WVE",
-    "SVX",
-    "PAF",
-    "SDS",
-    "MAT4",
-    "MAT5",
-    "PVF",
-    "AVR",
-    "VOC",
-    "IRCAM",
-    "HTK",
-)
+# The first has no header, the second is two files, the third holds instruments; the others round the rate or length.
+LEFT_OUT = ("RAW", "SD2", "XI", "HTK", "PAF", "SDS", "VOC", "WVE")
 
 
 def kinds() -> list[tuple[str, str]]:
