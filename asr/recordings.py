@@ -16,7 +16,7 @@ from .corpus.kaldi import read_kaldi
 from .corpus.kinds import corpus_kind
 from .errors import CorpusError
 from .features.archive import has_features, is_command, place_file, scp_entries
-from .files import kind_of, readable
+from .files import as_system, kind_of, readable
 
 _FEATURES = ".npy"
 
@@ -191,7 +191,7 @@ def _list(path: Path, commands: Path | None) -> tuple[list[Recording], list[Fail
         elif has_features(place):
             found.append(Recording(name, None, name, features=place))
         else:
-            found.append(Recording(name, Path(place), name))
+            found.append(Recording(name, Path(as_system(place)), name))
     return found, failures
 
 
