@@ -17,6 +17,7 @@ from typing import Literal
 
 from ._version import __version__
 from .errors import AsrError
+from .extras import install
 
 State = Literal["ok", "note", "missing", "broken"]
 DISTRIBUTION = "hclg"
@@ -125,7 +126,7 @@ def _optional(name: str, module: str, purpose: str) -> Check:
 
 
 def _again(name: str) -> str:
-    return f"pip install --force-reinstall {name}"
+    return install() if name == DISTRIBUTION else f"pip install --force-reinstall {name}"
 
 
 def _installing(name: str) -> str:
@@ -139,7 +140,7 @@ def _installing(name: str) -> str:
     for requirement in requirements:
         extra = re.search(r"extra == ['\"](\w+)['\"]", requirement)
         if extra and re.match(rf"{re.escape(name)}\b", requirement, re.IGNORECASE):
-            return f"pip install '{DISTRIBUTION}[{extra[1]}]'"
+            return install(extra[1])
     return f"pip install {name}"
 
 
@@ -156,10 +157,10 @@ def _command() -> Check:
     try:
         installed = importlib.metadata.version(DISTRIBUTION)
     except importlib.metadata.PackageNotFoundError:
-        return Check("Optional", name, "note", f"{found}, but {DISTRIBUTION} is not installed", "pip install .")
+        return Check("Optional", name, "note", f"{found}, but {DISTRIBUTION} is not installed", install())
     if installed != __version__:
         detail = f"{found} is of version {installed}, the imported package {__version__}"
-        return Check("Optional", name, "note", detail, f"pip install --upgrade {DISTRIBUTION}")
+        return Check("Optional", name, "note", detail, install())
     return Check("Optional", name, "ok", f"{found}, version {installed}")
 
 

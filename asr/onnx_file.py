@@ -4,6 +4,7 @@ The format is protocol buffers: a message is a row of fields, each a number with
 value. Of the messages of ONNX (onnx.proto) only those are followed in which operators and tensors can be.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 
 from .errors import ModelError
@@ -43,11 +44,13 @@ _MOST_FIELDS = 1_000_000
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5  # kinds of values
 
 
-def check_onnx(content: bytes, where: str) -> None:
-    """Raise ModelError for a network that could run for ever or read other files, or is no ONNX file.
+def check_onnx(content: bytes, where: str) -> Counter[str]:
+    """How often each operator is there.
 
     content: the file's. where: its name, for messages.
+    Raises ModelError for a network that could run for ever or read other files, or is no ONNX file.
     """
+    operators: Counter[str] = Counter()
     waiting = [("model", 0, len(content))]
     n_fields = 0
     while waiting:
@@ -65,9 +68,10 @@ def check_onnx(content: bytes, where: str) -> None:
             elif message == "node" and kind == _BYTES and number in names:
                 names[number] = content[value : value + size]  # of several the last one counts
         if message == "node":
-            _check_operator(
-                names[_OPERATOR].decode("utf-8", "replace"), names[_DOMAIN].decode("utf-8", "replace"), where
-            )
+            name, domain = (part.decode("utf-8", "replace") for part in names.values())
+            _check_operator(name, domain, where)
+            operators[name] += 1
+    return operators
 
 
 def count_parameters(content: bytes, where: str) -> int:

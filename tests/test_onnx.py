@@ -11,6 +11,7 @@ import pytest
 
 import asr
 from asr.errors import ModelError
+from asr.extras import install
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("onnxruntime")
@@ -157,7 +158,7 @@ except ModelError as error:
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     text, complaint = done.stdout.splitlines()
     assert text == hybrid.transcribe(sample).text
-    assert "run by torch, which is not installed: pip install 'hclg[nn]'" in complaint and str(tmp_path) in complaint
+    assert f"run by torch, which is not installed: {install('nn')}" in complaint and str(tmp_path) in complaint
 
 
 def renew(folder):

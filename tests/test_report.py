@@ -275,7 +275,8 @@ def test_tuning_says_where_more_should_be_tried():
     rising = [TuningPoint(scale, 0.0, 400 + round(2000 * scale), 1000) for scale in (0.05, 0.1, 0.2)]
     told = tuning_section(rising).html
     assert "It has the fewest of the 3 settings tried, by more than chance." in told
-    assert "smaller acoustic scales might be better still" in told and "insertion penaltys" not in told
+    assert "the acoustic scale, 0.05, is the smallest that was tried: beyond it may be better" in told
+    assert "beyond it" not in tuning_section(GRID).html
 
 
 def test_an_axis_without_any_error_is_one_of_whole_percents(monkeypatch):

@@ -107,8 +107,6 @@ def recognised(stream: BinaryIO, path: str | os.PathLike | None) -> Foreign | No
 
 def unknown(cause: str, path: str | os.PathLike | None) -> str:
     """The complaint about a file that no decoder at hand reads."""
-    if cause.startswith("not audio"):
-        return cause
     return f"not audio, or of a format that cannot be read ({cause}); if it plays elsewhere, {_advice(path)}"
 
 

@@ -24,6 +24,8 @@ def parts_of(source: Source) -> list[Part]:
         return _native_parts(source)
     except UnknownFormatError as error:
         cause = str(error)
+        if cause.startswith("not audio"):
+            raise
     try:
         return [ffmpeg.ffmpeg_part(source)]
     except UnknownFormatError:
@@ -37,8 +39,9 @@ def _foreign_parts(source: Source, found: foreign.Foreign) -> list[Part]:
     try:
         return [ffmpeg.ffmpeg_part(source)]
     except (UnknownFormatError, DamagedError) as error:
-        cause = str(error).removeprefix("truncated or damaged: ").removesuffix(AGAIN)
-        raise DamagedError(f"{found.what}, truncated or damaged, or without sound: {cause}{AGAIN}") from None
+        cause = str(error).removesuffix(AGAIN)
+        cause = cause if cause.startswith("truncated") else f"damaged, or without sound: {cause}"
+        raise DamagedError(f"{found.what}, {cause}{AGAIN}") from None
 
 
 def _native_parts(source: Source) -> list[Part]:

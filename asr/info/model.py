@@ -1,13 +1,14 @@
 """Facts of models and graphs."""
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..errors import ModelError
 from ..features.descriptions import in_words
+from ..json_files import read_json
 from . import Facts
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ def model_facts(path: Path) -> Facts:
 
     directory = find_model(path)
     model = load(path)
-    description = json.loads((directory / "model.json").read_text(encoding="utf-8"))
+    description = read_json(directory / "model.json", error=ModelError)
     facts: Facts = {
         "what": "model",
         "where": str(directory),
@@ -34,6 +35,7 @@ def model_facts(path: Path) -> Facts:
         "adaptation": None if model.aligner is None else "fMLLR: to each speaker, from a first pass",
         "phones": model.lexicon.n_phones,
         "words": model.lexicon.n_words,
+        "new_words": None if model.letters is None else f"spelled, by {len(model.letters.spellings)} letters",
         "pronunciations": len(model.lexicon.entries),
         "context_width": None if model.tree is None else model.tree.context_width,
         "pdfs": None if model.tree is None else model.tree.n_pdfs,

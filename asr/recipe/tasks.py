@@ -10,6 +10,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .. import json_files
 from ..adaptation import adapted, decode_vtln, train_vtln
 from ..corpus import Corpus, Utterance
 from ..errors import CorpusError, kind_of_message
@@ -170,7 +171,7 @@ def tune(folder: Path, data: Features, trained: Path, ids: Sequence[str], grid: 
 
 def read_tuning(*folders: Path) -> list[TuningPoint]:
     """The tuning table of a stage, or the sum of several."""
-    tables = [json.loads((f / "tuning.json").read_text(encoding="utf-8")) for f in folders]
+    tables = [json_files.read_json(f / "tuning.json", kind=list) for f in folders]
     return add_tuning([TuningPoint(**p) for p in table] for table in tables)
 
 
@@ -215,4 +216,4 @@ def write_json(path: Path, value: Any) -> None:
 
 def read_json(path: Path) -> Any:
     """The inverse of write_json."""
-    return json.loads(path.read_text(encoding="utf-8"))
+    return json_files.read_json(path, kind=object)
