@@ -100,6 +100,8 @@ def _open_av(source: Source) -> Iterator[_Sound]:
         if not container.streams.audio:
             raise UnknownFormatError("there is no sound in it")
         stream = container.streams.audio[0]
+        if stream.codec_context is None:
+            raise UnknownFormatError("FFmpeg has no decoder for its sound")
         form = container.format.name.split(",")[0]
         is_told = form in _TELLING and len(container.streams) == 1 and container.duration
         seconds = container.duration / 1e6 if is_told else None

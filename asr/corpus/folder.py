@@ -8,8 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..errors import CorpusError
-from ..files import kind_of
+from ..files import kind_of, readable
 from .annotations import SUFFIXES, Part, parts_of
+from .channels import Channel, channels_of, of_channel
 from .core import Problem, Utterance, check_words, is_name
 from .lists import AUDIO_SUFFIXES, UNDECODABLE, Finder, check_audio, check_file, good_lines, nfc
 
@@ -21,7 +22,12 @@ Speaker = str | re.Pattern[str] | Callable[[Path], str] | None
 
 
 def read_folder(
-    directory: Path, speaker: Speaker, text_suffix: str, need_text: bool, tier: str | None = None
+    directory: Path,
+    speaker: Speaker,
+    text_suffix: str,
+    need_text: bool,
+    tier: str | None = None,
+    channel: Channel = None,
 ) -> tuple[list[Utterance], list[Problem]]:
     """The usable utterances of `Corpus.from_folder`, and the problems."""
     if kind_of(directory) != "folder":
@@ -41,22 +47,46 @@ def read_folder(
     texts = {_stem(path, text_suffix): path for path in files if path.name.lower().endswith(text_suffix.lower())}
     others = _others(files, main, text_suffix)
     utterances: list[Utterance] = []
+    heard = {_stem(path) for path in main}
     for path, utterance_id in _named(main, directory, problems):
         try:
             name = speaker_of(path.relative_to(directory).with_suffix(""), utterance_id, speaker)
             audio, matrix = _usable(path, features.get(_stem(path)), problems)
-            whole = Utterance(utterance_id, name, audio, features=matrix)
-            source = _source(path, texts, text_suffix, others) if need_text else None
         except CorpusError as error:
             problems.append(Problem(str(path), str(error)))
             continue
-        utterances += [whole] if source is None else _transcribed(whole, source, tier, problems)
+        heard.discard(_stem(path))  # of several channels each has its own transcript
+        for part, whole in _channels(path, Utterance(utterance_id, name, audio, features=matrix), channel):
+            heard.add(_stem(part))
+            try:
+                source = _source(part, texts, text_suffix, others) if need_text else None
+            except CorpusError as error:
+                problems.append(Problem(str(path), str(error)))
+                continue
+            utterances += [whole] if source is None else _transcribed(whole, source, tier, problems)
     if not utterances:
         tables = [path for path in files if path.parent == directory and path.suffix.lower() in _TABLES]
         problems[:0] = [Problem(str(path), "a table is not read with its folder; give its own name") for path in tables]
     if need_text:
-        problems += _orphans({_stem(path) for path in main}, texts)
+        problems += _orphans(heard, texts)
     return utterances, [*problems, *_same_but_for_case(main, directory)]
+
+
+def _channels(path: Path, utterance: Utterance, channel: Channel) -> Iterator[tuple[Path, Utterance]]:
+    """A recording's utterances, one for each channel if that is asked for, beside the path that names the transcript.
+
+    Of several channels these are named as the ids are: `call-1.txt`, `call-2.txt`.
+    """
+    if channel == "each" and utterance.audio is not None:
+        numbers = channels_of(utterance.audio)
+        for number in numbers:
+            behind = f"-{number + 1}" if number is not None else ""
+            named = path.with_name(f"{path.stem}{behind}{path.suffix}")
+            yield named, of_channel(utterance, number, of_several=len(numbers) > 1)
+    elif channel == "each" or utterance.audio is None:
+        yield path, utterance
+    else:
+        yield path, replace(utterance, channel=channel)
 
 
 def _usable(path: Path, features: Path | None, problems: list[Problem]) -> tuple[Path | None, str | None]:
@@ -159,7 +189,7 @@ def _named(main: list[Path], directory: Path, problems: list[Problem]) -> Iterat
 
 def _id(path: Path) -> str:
     """The id that a path makes: without suffix, `-` for `/`, `_` for blanks."""
-    return "_".join(nfc(path.with_suffix("").as_posix()).replace("/", "-").split())
+    return "_".join(nfc(readable(path.with_suffix("").as_posix())).replace("/", "-").split())
 
 
 def _others(files: list[Path], main: list[Path], text_suffix: str) -> dict[str, list[Path]]:
@@ -264,12 +294,12 @@ def speaker_of(inner: Path, utterance_id: str, speaker: Speaker) -> str:
     Raises CorpusError where that is no name.
     """
     if speaker is None:
-        return "_".join(inner.parent.name.split()) or utterance_id
+        return "_".join(readable(inner.parent.name).split()) or utterance_id
     name: object
     if callable(speaker):
         name = speaker(inner)
     else:
-        match = re.search(speaker, inner.as_posix())
+        match = re.search(speaker, readable(inner.as_posix()))
         name = (match[1] if match.re.groups else match[0]) if match else None
     if not is_name(name):
         raise CorpusError(f"its speaker would be {name!r}; need a name without blanks: mend `speaker`")

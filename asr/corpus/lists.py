@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from ..errors import CorpusError
-from ..files import decoded_lines, kind_of, read_bytes
+from ..files import as_system, decoded_lines, kind_of, read_bytes
 from .commands import output_of
 from .core import Problem, Utterance, time_problem
 
@@ -128,7 +128,8 @@ class Finder:
             return None
         if self.commands is None:
             raise CorpusError(
-                f"is a command ({given!r}); commands are not run unless allowed: write its output to a file"
+                f"is a command ({given!r}); commands are not run unless allowed (--allow-commands, allow_commands=): "
+                "allow them, or write its output to a file"
             )
         return output_of(given, name, self.commands, suffix)
 
@@ -138,7 +139,7 @@ class Finder:
             raise CorpusError("no path is given")
         # Files move between systems: with Windows' separators, with accents in one piece with letters or apart.
         names = dict.fromkeys((given, nfc(given), unicodedata.normalize("NFD", given), given.replace("\\", "/")))
-        paths = [base / name for name in names for base in self.bases]
+        paths = [base / name for name in dict.fromkeys((*names, *map(as_system, names))) for base in self.bases]
         other = None
         for path in paths:
             kind = kind_of(path)

@@ -11,7 +11,7 @@ from ..tables import BAR, FILES, IDS, SPEAKERS, TEXTS, column, described, rows_o
 from .core import Problem, Utterance, check_words, is_name
 from .lists import Finder, good_lines, nfc, overlaps
 
-COLUMNS = ("id", "audio", "text", "speaker", "start", "end", "features")
+COLUMNS = ("id", "audio", "text", "speaker", "start", "end", "channel", "features")
 _COMMON_VOICE = {"path": "audio", "sentence": "text", "client_id": "speaker"}  # its tables are read as they are
 _CLIPS = "clips"  # the folder beside Common Voice's tables that holds the recordings
 _TO_TSV = "or make it a table .tsv: tabs between cells, and a first line `id audio text` (and speaker)"
@@ -165,7 +165,15 @@ def _utterance(cells: dict[str, str], finder: Finder, need_text: bool) -> Uttera
             start, end = finder.part(audio, start, end)
     except CorpusError as error:
         raise CorpusError(f"utterance {name!r}: {error}") from None
-    return Utterance(name, speaker, audio, cells["text"] if need_text else None, start, end, place)
+    channel = _channel(cells.get("channel", ""))
+    return Utterance(name, speaker, audio, cells["text"] if need_text else None, start, end, place, channel)
+
+
+def _channel(cell: str) -> int | None:
+    """A channel from 0, of a cell that counts them from 1; None for an empty one."""
+    if cell and not (cell.isascii() and cell.isdigit() and int(cell) > 0):
+        raise CorpusError(f"channel {cell!r} is not the number of one, from 1")
+    return int(cell) - 1 if cell else None
 
 
 def _seconds(cell: str, column: str) -> float | None:
@@ -187,6 +195,7 @@ def write_tsv(utterances: Sequence[Utterance], path: Path) -> None:
             "speaker": u.speaker,
             "start": "" if u.start is None else repr(u.start),
             "end": "" if u.end is None else repr(u.end),
+            "channel": "" if u.channel is None else str(u.channel + 1),
             "features": _relative(Path(u.features).absolute(), folder, u.id) if u.features is not None else "",
         }
         for u in utterances

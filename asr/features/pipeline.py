@@ -330,7 +330,7 @@ class FeaturePipeline:
             raise ValueError("a pipeline with more than one causal cmvn step is not supported; need one")
         if not causal and self._silence is None:
             return self
-        features = [matrix[~equal_rows(matrix, self._silence)] for matrix in raw]
+        features = [self._counted(matrix) for matrix in raw]
         features = [matrix for matrix in features if len(matrix)]
         if not features:
             raise ValueError("no frames to take statistics of: all recordings are digital silence, or empty")
@@ -340,6 +340,11 @@ class FeaturePipeline:
         priors = {number: cmvn_statistics(features) for number in causal}
         learned = dataclasses.replace(self, priors=priors)
         return dataclasses.replace(learned, pauses=learned._pauses_of(pauses_from))
+
+    def _counted(self, raw: np.ndarray) -> np.ndarray:
+        """The frames that are no digital silence; the same array where there is none, as a corpus may be large."""
+        silent = self.silent(raw)
+        return raw[~silent] if silent.any() else raw
 
     def _pauses_of(self, raw: list[np.ndarray]) -> np.ndarray | None:
         """Frames of the pauses in utterances, or None where loudness cannot be told from features.
@@ -435,8 +440,8 @@ class FeaturePipeline:
         counted = counted or [None] * len(features)
         if step["mode"] == "speaker":
             return _normalised_by_speaker(features, speakers, counted, step)
-        prior = {"prior": self.priors.get(number)} if step["mode"] == "causal" else {}
-        return [cmvn(m, counted=c, **prior, **step) for m, c in zip(features, counted, strict=True)]
+        prior = self.priors.get(number)  # of causal steps alone
+        return [cmvn(m, counted=c, prior=prior, **step) for m, c in zip(features, counted, strict=True)]
 
 
 def _normalised_by_speaker(
