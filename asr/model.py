@@ -26,10 +26,11 @@ import numpy as np
 
 from .brief import many
 from .ctc.tokens import CtcTokens
-from .errors import AudioError, GraphError, LexiconError, ModelError, did_you_mean
+from .errors import GraphError, LexiconError, ModelError, did_you_mean
 from .features.pipeline import FeaturePipeline
 from .features.silence import is_silent
 from .files import kind_of, replacing, sha256
+from .fit import Reference, evidence
 from .hmm.transitions import PhoneSegment, TransitionModel
 from .hmm.tree import ContextDependency
 from .lang.letters import LetterTable
@@ -97,6 +98,7 @@ class Model:
     card: the text of README.md: data, results, limits.
     joiner: the sign at the ends of words of the graph where they join (asr.lang.subwords); empty where all are whole.
     letters: how its words are spelled, where the lexicon says them so; new words are then said by the same rule.
+    reference: how recordings of its kind look to it, which tells others from them; None where nothing is told.
     """
 
     features: FeaturePipeline
@@ -112,6 +114,7 @@ class Model:
     adapter: AcousticModel | None = None
     joiner: str = ""
     letters: LetterTable | None = None
+    reference: Reference | None = None
 
     def __repr__(self) -> str:
         lexicon = f"{many(self.lexicon.n_words, 'word')}, {many(self.lexicon.n_phones, 'phone')}"
@@ -238,8 +241,7 @@ class Model:
             return audio_room.read(audio, self.sample_rate).samples
         samples = audio_room.check_samples(audio)
         rate = self.sample_rate if rate is None else rate
-        if not audio_room.RATES[0] <= rate <= audio_room.RATES[1]:
-            raise AudioError(f"samples: rate={rate}; need {audio_room.RATES[0]} to {audio_room.RATES[1]} Hz")
+        audio_room.check_rate(rate)
         return audio_room.resample(samples, rate, self.sample_rate)
 
     def decode(self, features: np.ndarray) -> Transcript:
@@ -248,7 +250,7 @@ class Model:
         features: float32 (n_frames, dim), after the whole pipeline; and after the speaker's transform, where the model
             adapts to speakers (see `decode_together`).
         """
-        return self.transcript(self.decoder.decode(self.acoustic.log_likelihoods(features)), features)
+        return self._recognised(self.acoustic.log_likelihoods(features), features)
 
     def decode_together(
         self, features: "Mapping[str, np.ndarray] | FeatureTable", speakers: Mapping[str, str]
@@ -261,8 +263,17 @@ class Model:
 
         kinds: dict[str, str] = {}
         for name, loglikes in scores(self, features, speakers, told=kinds.update):
-            found = self.transcript(self.decoder.decode(loglikes), features[name])
+            found = self._recognised(loglikes, features[name])
             yield name, replace(found, transform=kinds.get(speakers[name], ""))
+
+    def _recognised(self, loglikes: np.ndarray, features: np.ndarray) -> Transcript:
+        """The best words for some log-likelihoods, and how well these suit the model."""
+        path = self.decoder.decode(loglikes)
+        silence = self.lexicon.phones[self.lexicon.silence_phone]
+        is_speech = ~self.transitions.is_silence(path.labels, silence)
+        found = evidence(loglikes, self.transitions.pdf_of_id[path.labels], is_speech)
+        fits = self.reference is None or self.reference.fits(found)
+        return replace(self.transcript(path, features), evidence=found, fits=fits)
 
     def align(
         self,

@@ -23,6 +23,7 @@ from .lang.sources import LETTERS, BuiltLexicon, build_lexicon, check_sources
 from .lang.subwords import JOIN, Parts, frequent_words, take_apart, vowels_of
 from .lm.text import read_sentences
 from .nn import require_torch
+from .own_text import Readable, readable
 from .training import has_pynini
 
 logger = logging.getLogger(__name__)
@@ -76,7 +77,8 @@ class Plan:
     parts: Parts | None = None
     letters: LetterTable | None = None
 
-    __repr__ = brief_repr
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
     @property
     def vocabulary(self) -> Lexicon:
@@ -94,6 +96,8 @@ def planned(
     held_out: str = "",
     order: int | None = None,
     vocabulary: Vocabulary = "closed",
+    as_is: bool = False,
+    language: str = "",
 ) -> Plan:
     """The plan for a corpus; everything that can be checked before the work begins is checked.
 
@@ -104,6 +108,8 @@ def planned(
     order: of the n-grams; None: 3, or 4 where words are in parts.
     vocabulary: "closed": what can be recognised are the words of the transcripts and the text; "open": these, and new
         ones made of their syllables. That needs words that are said as they are spelled: one source, of letters.
+    as_is: whether transcripts and text stay as they are; otherwise they are made into words, see asr.own_text.
+    language: of these, for their numbers.
     Raises AsrError for whatever would make training fail later.
     """
     if tuple(stages) == (CTC,):
@@ -117,10 +123,11 @@ def planned(
     spoken = [u for u in corpus if u.text]
     if not spoken:
         raise CorpusError("no recording of the corpus has a transcript; put X.txt beside X.wav, or see --text-suffix")
-    corpus = Corpus(spoken, corpus.problems)
+    corpus, words_of, text_notes = _in_words(Corpus(spoken, corpus.problems), sources, as_is, language)
     train, kept, by_speaker = _parted(corpus, held_out)
     said = list(train.transcripts().values())
-    sentences = [] if text is None else [tuple(words) for words in read_sentences(text)]
+    sentences = [] if text is None else [tuple(words_of(" ".join(words)).split()) for words in read_sentences(text)]
+    sentences = [words for words in sentences if words]
     built = build_lexicon([*said, *map(" ".join, sentences)], list(sources))
     lexicon, unheard = _of_heard_phones(built, said, first_only=CTC in stages)
     oov = lexicon.oov_words(said)
@@ -128,7 +135,7 @@ def planned(
     if n_whole < FEWEST // 2:
         raise CorpusError(f"{n_whole} training transcripts have a pronunciation for each word: {_counted(oov)}")
     parts = None if vocabulary == "closed" else _parts(lexicon, said, sources[0])
-    notes = [*_of_corpus(corpus, train, kept, by_speaker), *_of_words(lexicon, parts, said, kept, n_whole)]
+    notes = [*_of_corpus(corpus, train, kept, by_speaker), *text_notes, *_of_words(lexicon, parts, said, kept, n_whole)]
     if unheard:
         notes.append(
             f"{len(unheard)} words of {text} are left out: they have letters or phones that nobody says in the "
@@ -143,6 +150,11 @@ def planned(
     )  # fmt: skip
     logger.info("planned: %s", "; ".join(notes))
     return plan
+
+
+def _in_words(corpus: Corpus, sources: Sequence[str], as_is: bool, language: str) -> Readable:
+    """The corpus with transcripts as words, or as it is."""
+    return Readable(corpus, str, []) if as_is else readable(corpus, sources, language=language)
 
 
 def _parted(corpus: Corpus, held_out: str) -> tuple[Corpus, Corpus, bool]:

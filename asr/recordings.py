@@ -16,7 +16,7 @@ from .corpus.kaldi import read_kaldi
 from .corpus.kinds import corpus_kind
 from .errors import CorpusError
 from .features.archive import has_features, is_command, place_file, scp_entries
-from .files import kind_of
+from .files import kind_of, readable
 
 _FEATURES = ".npy"
 
@@ -243,12 +243,12 @@ def _once(found: list[_Found]) -> list[_Found]:
 
 def _with_own_ids(found: list[_Found]) -> tuple[list[Recording], list[Failure]]:
     """Recordings with different ids, the shortest that tell them apart; those that cannot have one are failures."""
-    ids = [recording.id for recording, _ in found]
+    ids = [readable(recording.id) for recording, _ in found]
     for whole, suffix in ((False, False), (False, True), (True, False), (True, True)):
         counts = Counter(ids)
         for i, (recording, way) in enumerate(found):
             if way is not None and counts[ids[i]] > 1:
-                ids[i] = _joined(recording.path if whole else way) + suffix * recording.path.suffix
+                ids[i] = readable(_joined(recording.path if whole else way) + suffix * recording.path.suffix)
     recordings: dict[str, Recording] = {}
     failures = []
     for name, (recording, _) in zip(ids, found, strict=True):

@@ -19,6 +19,7 @@ from .errors import CorpusError, GraphError, ModelError
 from .features.pipeline import FeaturePipeline
 from .features.table import FeatureTable
 from .files import write_text
+from .fit import Reference
 from .gmm.mono import MonoOptions, MonoResult, train_mono
 from .lang.lexicon import Lexicon
 from .model import Model, Transcript, load
@@ -225,6 +226,15 @@ def decode_all(model: Model, data: Data) -> DecodingResult:
     transcripts = dict(model.decode_together(table, data.speakers))
     seconds = len(table.frames) * model.frame_shift
     return DecodingResult(transcripts, (time.process_time() - begin) / max(seconds, 1e-9))
+
+
+def with_reference(model: Model, held_out: Data) -> Model:
+    """The model that tells recordings unlike its own kind (see asr.fit), of which these utterances are examples.
+
+    held_out: utterances that were not trained on, 20 or more; of fewer nothing is learned.
+    """
+    transcripts = decode_all(model, held_out).transcripts.values()
+    return replace(model, reference=Reference.of([t.evidence for t in transcripts if t.evidence is not None]))
 
 
 @dataclass(frozen=True)

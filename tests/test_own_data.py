@@ -72,7 +72,7 @@ def test_a_ladder_from_a_folder(trained, corpus):
     assert outcome.table().count("adapted to") == 2
     assert "speaker's recordings together: adapted to 3 speakers: " in outcome.table()
     report = (out / "report.html").read_text()
-    assert "each recording alone: adapted to 24 speakers" in report
+    assert "Each recording alone: adapted to 24 speakers" in report
     assert "24 held out" in report and f"{outcome.rows['each recording alone'][1]:.2f}" in report
     model = asr.load(out / "model")
     assert not model.streaming and isinstance(model.tree, DecisionTree) and "126 to train on" in model.card

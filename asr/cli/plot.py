@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import AsrError
-from .common import complain_of_input, model_names, refuse_inputs, writing
+from .common import complain_of_input, model_names, piped, refuse_inputs, writing
 from .features import parsed_settings, settings
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ _NAMES = {
 
 
 def plot(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="An audio file.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", callback=piped, help="An audio file; - is standard input.")],
     out: Annotated[
         Path | None, typer.Option("--out", metavar="PICTURE", help="A .png, .svg or .pdf file to write; needed.")
     ] = None,
@@ -143,7 +143,9 @@ def _heard(name: str, samples: "np.ndarray", rate: int, text: str | None, lexico
 
 def _title(file: Path, rate: int, seconds: float, heard: "Transcript | None", text: str | None) -> str:
     """The file's name over what is shown of it; names that are long in the middle are cut there: both ends tell."""
-    name = " ".join(file.name.splitlines())
+    from ..files import readable
+
+    name = readable(" ".join(file.name.splitlines())).encode("utf-8", "backslashreplace").decode()
     name = name if len(name) <= _NAME else f"{name[: _NAME // 2]}…{name[-_NAME // 2 + 1 :]}"
     said = "" if heard is None else f"    {'recognised' if text is None else 'aligned'}: {heard.text}"
     return f"{name}\n{rate} Hz, {seconds:.2f} s{said}"

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from .common import output
+from .common import output, piped
 
 
 class Unit(str, Enum):
@@ -18,9 +18,14 @@ class Unit(str, Enum):
 
 def score(
     reference: Annotated[
-        Path, typer.Argument(metavar="REF", help="Kaldi text, TSV, CSV, NIST's .trn, .stm, .ctm, MLF, JSON lines.")
+        Path,
+        typer.Argument(
+            metavar="REF", callback=piped, help="Kaldi text, TSV, CSV, NIST's .trn, .stm, .ctm, MLF, JSON lines."
+        ),
     ],
-    hypothesis: Annotated[Path, typer.Argument(metavar="HYP", help="The same for what was recognised.")],
+    hypothesis: Annotated[
+        Path, typer.Argument(metavar="HYP", callback=piped, help="The same for what was recognised; - is stdin.")
+    ],
     unit: Annotated[Unit | None, typer.Option("--unit", help="Score this unit only; both by default.")] = None,
     confusions: Annotated[int, typer.Option("--confusions", min=0, help="How many confusions to list.")] = 10,
     ids: Annotated[

@@ -18,7 +18,7 @@ from .table import FeatureTable
 if TYPE_CHECKING:
     from ..corpus import Utterance
 
-SILENT = "nothing can be heard in it: no sample is louder than -80 dB of full scale"
+SILENT = "all its samples are nearly equal: nothing was recorded"
 
 _BATCH = 32  # utterances that a worker gets at a time
 

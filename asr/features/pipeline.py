@@ -39,6 +39,7 @@ _KEYS = {
     **dict.fromkeys(FRONT_ENDS, ("options", "pitch")),
     "pitch": ("options",),
 }
+_MOST_STEPS, _MOST_VALUES = 50, 100_000  # values of a frame; more is a slip, or a model made to take all memory
 _FIRST = ("given", *FRONT_ENDS)  # the kinds of a first step
 
 
@@ -72,6 +73,8 @@ class FeaturePipeline:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "steps", tuple(dict(step) for step in self.steps))
+        if len(self.steps) > _MOST_STEPS:
+            raise ConfigError(f"a feature pipeline of {len(self.steps)} steps; need {_MOST_STEPS} or fewer")
         for number, step in enumerate(self.steps):
             _check_step(number, step)
             if step["kind"] == "affine" and np.ndim(self.matrices.get(number, 0.0)) != 2:
@@ -82,6 +85,7 @@ class FeaturePipeline:
             wanted = "0 for given features" if self.given else "a whole number of Hz, 1 or more"
             raise ConfigError(f"sample_rate={self.sample_rate!r}; need {wanted}")
         try:
+            self._check_dims()
             if self.given:
                 raw = np.zeros((1, self.given.dim), dtype=np.float32)
             else:
@@ -398,6 +402,13 @@ class FeaturePipeline:
             dim = len(self.matrices[i]) if step["kind"] == "affine" else dim * _growth(step)
         return dim
 
+    def _check_dims(self) -> None:
+        """Raise ValueError where a frame would have too many values behind some step."""
+        for number in range(len(self.steps)):
+            dim = self._dim_after(number + 1)
+            if dim > _MOST_VALUES:
+                raise ValueError(f"{dim} values a frame behind step {number}; need {_MOST_VALUES} or fewer")
+
     def _is_causal(self, number: int) -> bool:
         return self.steps[number].get("mode") == "causal"
 
@@ -424,8 +435,8 @@ class FeaturePipeline:
         counted = counted or [None] * len(features)
         if step["mode"] == "speaker":
             return _normalised_by_speaker(features, speakers, counted, step)
-        prior = {"prior": self.priors.get(number)} if step["mode"] == "causal" else {}
-        return [cmvn(m, counted=c, **prior, **step) for m, c in zip(features, counted, strict=True)]
+        prior = self.priors.get(number)  # of causal steps alone
+        return [cmvn(m, counted=c, prior=prior, **step) for m, c in zip(features, counted, strict=True)]
 
 
 def _normalised_by_speaker(

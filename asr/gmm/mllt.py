@@ -23,7 +23,8 @@ class MlltStatistics:
     n_frames: float
     scatter: np.ndarray
 
-    __repr__ = brief_repr
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
     def __add__(self, other: "MlltStatistics") -> "MlltStatistics":
         return MlltStatistics(self.n_frames + other.n_frames, self.scatter + other.scatter)

@@ -3,13 +3,12 @@
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 
-from ..audio import read
 from ..corpus import Corpus, Utterance
 from ..model import Model, load
+from ..report.sound import read_utterance
 from ..scoring import Comparison, compare
 from .ending_page import Near, first_of_each, spread, write_page
 from .ladder_bench import Test
@@ -107,23 +106,6 @@ def compared(results: Sequence[Result]) -> list[tuple[str, str, Comparison]]:
     return found
 
 
-def ship(target: Path, results: Sequence[Result], card: Path) -> None:
-    """Write the model of the first result, with a card made from a template, as a directory of its own.
-
-    card: text with {TEST} where a test's default-seed row belongs, e.g. "official: {official}".
-    """
-    rates: dict[str, str] = {}
-    for result in results:
-        row = result.row
-        rates.setdefault(result.test, f"{row.value:.2f} % ({row.errors} errors in {row.total} words)")
-    model = load(results[0].tested.tests[0] / "model")
-    text = card.read_text(encoding="utf-8")
-    for test, rate in rates.items():
-        text = text.replace("{" + test + "}", rate)
-    replace(model, card=text).save(target)
-    _say(f"shipped {target}")
-
-
 def _say(line: str) -> None:
     sys.stdout.write(line + "\n")
 
@@ -135,5 +117,4 @@ def _typical(tested: Tested, corpus: Corpus) -> Utterance:
 
 
 def _samples(utterance: Utterance, model: Model) -> np.ndarray:
-    assert utterance.audio is not None  # features came from it
-    return read(utterance.audio, model.sample_rate, start=utterance.start, end=utterance.end).samples
+    return read_utterance(utterance, model.sample_rate)[0]

@@ -8,7 +8,7 @@ import numpy as np
 from ..errors import AsrError
 from ..features.pitch import track_pitch
 from ..scoring import Score, compare
-from ..training import TuningPoint, best_point, plateau
+from ..training import TuningPoint, at_edge, best_point, plateau
 from .page import Section
 from .phrases import MODELS, counted, sentence
 from .plots import Plateau, error_limits, line_plot, stages_plot
@@ -172,14 +172,8 @@ def _why(points: Sequence[TuningPoint], best: TuningPoint, even: Sequence[Tuning
             "(the square root of the errors more); the one in their middle was taken, since that suits new speech "
             "better than their edge."
         )
-    edges = [
-        f"{'smaller' if side is min else 'larger'} {name.replace('_', ' ')}s"
-        for name in ("acoustic_scale", "insertion_penalty")
-        for side in (min, max)
-        if len({getattr(p, name) for p in points}) > 1 and getattr(best, name) == side(getattr(p, name) for p in points)
-    ]
-    if edges:
-        told += f" It lies at the edge of what was tried: {' or '.join(edges)} might be better still."
+    if edge := at_edge(points, best):
+        told += f" But {edge}: beyond it may be better still."
     return told
 
 

@@ -7,15 +7,15 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..corpus import Corpus
-from ..errors import AsrError
+from ..errors import AsrError, AudioError
 from ..model import load
 from ..own_data import CTC, Plan
 from ..own_evidence import NO_ALIGNMENT
+from ..own_training import LADDER_HOURS, Outcome
 from ..recipe.networks import read_training
 from ..recipe.tasks import read_json
 from ..scoring import Score, read_transcripts, score
@@ -40,16 +40,14 @@ from . import (
 )
 from .phrases import MODELS, counted
 from .sections import note_html, table
-
-if TYPE_CHECKING:
-    from ..own_training import Outcome
+from .sound import read_utterance
 
 logger = logging.getLogger("asr.recipe")
 
 DOUBTFUL = -3.5  # robust standard deviations below the median of all fits; the usual bound of outliers
 SHOWN = 12  # transcripts, and worst utterances
 FEWEST_SHOWN = 5  # transcripts that fit worst, where none is doubtful
-LITTLE, LITTLE_FOR_CTC = 1.0, 2.0  # hours of speech
+LITTLE = 1.0  # hours of speech
 
 
 @dataclass(frozen=True)
@@ -75,7 +73,7 @@ class Doubt:
     why: str
 
 
-def write_own_report(plan: Plan, out: Path, outcome: "Outcome", left: Left, seed: int) -> Path | None:
+def write_own_report(plan: Plan, out: Path, outcome: Outcome, left: Left, seed: int) -> Path | None:
     """OUT/report.html; None where matplotlib is missing."""
     try:
         check_plotting()
@@ -95,7 +93,7 @@ def write_own_report(plan: Plan, out: Path, outcome: "Outcome", left: Left, seed
     )
 
 
-def _sections(plan: Plan, outcome: "Outcome", left: Left, words: Score) -> list[Section]:
+def _sections(plan: Plan, outcome: Outcome, left: Left, words: Score) -> list[Section]:
     """All of the page, in its order."""
     evidence, player = read_json(left.evidence / "evidence.json"), Player()
     doubts = doubtful(evidence["fit"], evidence[NO_ALIGNMENT])
@@ -129,7 +127,7 @@ def _steps_section(steps: Sequence[str]) -> Section:
     return Section("What to do next", "<ul>" + "".join(f"<li>{step}</li>" for step in told) + "</ul>")
 
 
-def next_steps(plan: Plan, outcome: "Outcome", n_doubtful: int) -> list[str]:
+def next_steps(plan: Plan, outcome: Outcome, n_doubtful: int) -> list[str]:
     """What is worth doing with this recogniser, a sentence or two each, commands between backticks."""
     steps = [f"Transcribe new recordings: `asr transcribe {shlex.quote(str(outcome.model))} FILE ...`"]
     if outcome.hours < LITTLE:
@@ -150,7 +148,7 @@ def next_steps(plan: Plan, outcome: "Outcome", n_doubtful: int) -> list[str]:
             f"Listen to the {counted(n_doubtful, 'doubtful transcript')} below and repair what is wrong. The same "
             "command then does again what depends on it."
         )
-    if plan.stages == (CTC,) and outcome.hours < LITTLE_FOR_CTC:
+    if plan.stages == (CTC,) and outcome.hours < LADDER_HOURS:
         steps.append("Leave out `--stages ctc`: with so little speech the Gaussian models have fewer errors.")
     people = {u.speaker for part in (plan.train, plan.held_out) for u in part}
     if len(people) == len(plan.train) + len(plan.held_out):
@@ -180,7 +178,7 @@ def _stages(left: Left, stages: Sequence[str]) -> list[Section]:
     return [stages_section(lines, about=about)]
 
 
-def _results(outcome: "Outcome") -> Section:
+def _results(outcome: Outcome) -> Section:
     """The errors as a table, with how the model adapted."""
     head = [("recognised", ""), ("WER, %", "number"), ("CER, %", "number")]
     body = [[html.escape(name), f"{wer:.2f}", f"{cer:.2f}"] for name, (wer, cer) in outcome.rows.items()]
@@ -191,16 +189,18 @@ def _results(outcome: "Outcome") -> Section:
     return Section("Errors on the recordings held out", table(head, body) + note_html(told) + lines)
 
 
-def _near(plan: Plan, outcome: "Outcome", left: Left, player: Player) -> list[Section]:
+def _near(plan: Plan, outcome: Outcome, left: Left, player: Player) -> list[Section]:
     """A held-out recording of middle length over time; nothing where there are only features."""
     ordered = sorted(left.references, key=lambda u: (len(left.references[u]), u))
     shown = plan.held_out[ordered[len(ordered) // 2]]
     if shown.audio is None:
         return []
-    from ..audio import read
-
     model = load(outcome.model)
-    samples = read(shown.audio, model.sample_rate, start=shown.start, end=shown.end).samples
+    try:
+        samples, _ = read_utterance(shown, model.sample_rate)
+    except (AudioError, OSError) as error:  # it is not there any more, which is no reason to have no page
+        logger.warning("no picture of a recording in report.html: %s", error)
+        return []
     heard = model.transcribe(samples)
     return [
         alignment_section(

@@ -44,7 +44,8 @@ class Panel:
     start: float = 0.0
     standardised: bool = True
 
-    __repr__ = brief_repr
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,8 @@ class Pitch:
     frame_shift: float
     start: float = 0.0
 
-    __repr__ = brief_repr
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
 
 Segments = Sequence[tuple[str, float, float]]  # label, start and end in s
@@ -147,11 +149,13 @@ def _cut(title: str) -> str:
     from matplotlib.figure import Figure
     from matplotlib.font_manager import FontProperties
 
-    renderer = FigureCanvasAgg(Figure(dpi=72)).get_renderer()
-    font, room = FontProperties(size=_TITLE), 72 * _TITLE_WIDTH
+    font = FontProperties(size=_TITLE)
+    # Letters are whole pixels wide, so that a line's width depends on the picture's resolution.
+    renderers = {dpi: FigureCanvasAgg(Figure(dpi=dpi)).get_renderer() for dpi in (72, 100, 150)}
 
     def fits(line: str) -> bool:
-        return renderer.get_text_width_height_descent(line, font, ismath=False)[0] <= room
+        sizes = {d: r.get_text_width_height_descent(line, font, ismath=False)[0] for d, r in renderers.items()}
+        return all(width <= dpi * _TITLE_WIDTH for dpi, width in sizes.items())
 
     def shortened(line: str) -> str:
         if fits(line):

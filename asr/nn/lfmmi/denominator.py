@@ -70,7 +70,8 @@ class Denominator:
     leaky: float = 0.1
     initial: np.ndarray = field(init=False)
 
-    __repr__ = brief_repr
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
     def __post_init__(self) -> None:
         if not 0 <= self.leaky <= 1:
