@@ -117,6 +117,22 @@ def test_nothing_but_silence_is_finite(mode):
         maker.with_prior([maker.front_end(np.zeros(RATE, np.float32))])
 
 
+@pytest.mark.parametrize("kind", ["fbank", "lpcc", "lpc", "reflection_coefficients"])
+def test_other_front_ends_do_the_same(kind):
+    """Networks take log mel energies; of the linear prediction alone no loudness is known, so no pauses are either."""
+    maker = FeaturePipeline(RATE, ({"kind": kind}, {"kind": "cmvn", "mode": "utterance"}))
+    maker = maker.with_prior([maker.front_end(speech(RATE, seed)) for seed in range(3)])
+    assert (maker.pauses is None) == (kind in ("lpc", "reflection_coefficients"))
+    parts = speech(2400, 5), speech(2400, 6)
+    signal = np.concatenate([silence("zeros", 4000), parts[0], silence("zeros", 4000), parts[1]])
+    (with_silence,) = maker.finish([maker.front_end(signal)], ["x"])
+    (alone,) = maker.finish([maker.front_end(np.concatenate(parts))], ["x"])
+    first, n = 4000 // SHIFT, 2400 // SHIFT - 2
+    assert np.abs(with_silence[first : first + n] - alone[:n]).max() < 0.15 * np.abs(alone).max()
+    if maker.pauses is not None:
+        assert with_silence[: first - 3, 0].mean() < alone[:, 0].mean()
+
+
 def test_dither_marks_the_same_frames_and_streams():
     signal = np.concatenate([np.zeros(1600, np.float32), speech(2400), silence("noise of a step", 1600)])
     steps = ({"kind": "mfcc", "options": {"dither": 1.0}}, {"kind": "cmvn", "mode": "causal"}, {"kind": "delta"})
