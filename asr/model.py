@@ -165,6 +165,11 @@ class Model:
         """The search over this model's graph. Raises ModelError where the model has none."""
         return self.new_decoder()
 
+    @cached_property
+    def wider(self) -> "Model":
+        """The same model, searched with four times the beam, as forced alignment does where it finds no end."""
+        return self.with_decoding(beam=4 * self.decoding.beam)
+
     def new_decoder(self) -> "ViterbiDecoder":
         """The same for oneself, so that several can run side by side."""
         from .decoding import SearchOptions, ViterbiDecoder

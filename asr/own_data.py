@@ -46,6 +46,8 @@ FEWEST = 10  # utterances of a corpus that is split in two
 MOST_HELD_OUT = 300  # utterances, unless more are asked for
 FEWEST_WHOLE = 2  # times that a word must come in the transcripts to be whole in an open vocabulary
 _SHOWN = 8  # words in a line
+_TRIED = 30  # recordings that are decoded before all else
+_LONG = 120.0  # s; longer ones would take too long to try
 _HEARD = 50  # recordings whose sampling rate is looked at
 
 
@@ -135,7 +137,12 @@ def planned(
     if n_whole < FEWEST // 2:
         raise CorpusError(f"{n_whole} training transcripts have a pronunciation for each word: {_counted(oov)}")
     parts = None if vocabulary == "closed" else _parts(lexicon, said, sources[0])
-    notes = [*_of_corpus(corpus, train, kept, by_speaker), *text_notes, *_of_words(lexicon, parts, said, kept, n_whole)]
+    notes = [
+        *_tried(corpus),
+        *_of_corpus(corpus, train, kept, by_speaker),
+        *text_notes,
+        *_of_words(lexicon, parts, said, kept, n_whole),
+    ]
     if unheard:
         notes.append(
             f"{len(unheard)} words of {text} are left out: they have letters or phones that nobody says in the "
@@ -219,15 +226,39 @@ def _pipeline(corpus: Corpus, stages: Sequence[str]) -> FeaturePipeline:
 
 def _rate(corpus: Corpus) -> int:
     """16 kHz, or 8 kHz where some of the recordings have no more."""
-    import soundfile
+    from . import audio
 
     rates, utterances = [], [u for u in corpus if u.audio is not None]
     for utterance in utterances[:: max(1, len(utterances) // _HEARD)]:
         try:
-            rates.append(int(soundfile.info(str(utterance.audio)).samplerate))
-        except (OSError, RuntimeError):
+            rates.append(audio.describe(utterance.audio).rate)  # type: ignore[arg-type]
+        except AsrError:
             continue  # what is wrong with it is told when it is read
     return 8000 if rates and min(rates) < 16000 else 16000
+
+
+def _tried(corpus: Corpus) -> list[str]:
+    """A line where most of some recordings from all over the corpus cannot be used: that is said before hours of work.
+
+    Raises CorpusError where not one of them can.
+    """
+    from . import audio
+
+    short = [u for u in corpus if u.audio is not None and (u.end or 0.0) - (u.start or 0.0) < _LONG]
+    refused, tried = [], short[:: max(1, len(short) // _TRIED)]
+    for utterance in tried:
+        channel = "mix" if utterance.channel is None else utterance.channel
+        try:
+            if utterance.end is not None or (audio.describe(utterance.audio).duration_seconds or 0.0) < _LONG:  # type: ignore[arg-type]
+                audio.read(utterance.audio, channel=channel, start=utterance.start, end=utterance.end)  # type: ignore[arg-type]
+        except AsrError as error:
+            refused.append(str(error))
+    if not refused or len(refused) <= len(tried) / 2:
+        return []
+    what = f"{len(refused)} of {len(tried)} recordings from all over the corpus cannot be used: {refused[0]}"
+    if len(refused) == len(tried) and all(u.features is None for u in tried):
+        raise CorpusError(what)
+    return [f"{what}; expect as many of all to be left out"]
 
 
 def _of_corpus(corpus: Corpus, train: Corpus, kept: Corpus, by_speaker: bool) -> list[str]:

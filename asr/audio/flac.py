@@ -58,7 +58,7 @@ def _counted(source: Source, head: bytes, start: int, end: int) -> int:
 def _frame_end(head: bytes, block_size: int) -> int | None:
     """The samples of a recording up to the end of the frame whose header this is, or None if it is none.
 
-    head: 16 bytes, more than any header has. block_size: of all frames but the last, where a frame counts frames and not samples.
+    head: 16 bytes, more than any header has. block_size: of all frames but the last, for those that count frames.
     """
     if head[1] not in (0xF8, 0xF9) or head[3] & 1:
         return None

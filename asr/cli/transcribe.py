@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from ..transcript import Transcript
 
 _NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+_REFUSED = 50  # recordings in a row, from the first: whatever is wrong, it is not about single ones
 _MANY = 5000  # recordings whose headers nobody waits for
 
 
@@ -190,6 +191,10 @@ def _write_transcripts(
             if isinstance(part.result, Failure):
                 failed.add(part.recording.id)
                 problems.add(part.result.message, part.recording.path)
+                if len(failed) == _REFUSED and not heard.any and len(recordings) > _REFUSED:
+                    complain(
+                        f"not one of the first {_REFUSED} of {len(recordings)} could be used; Ctrl-C stops the rest"
+                    )
             else:
                 heard.add(part.recording, part.result)
             meter.is_mid_line = written.write(part) and out is None and sys.stdout.isatty()
@@ -202,11 +207,13 @@ class _Heard:
 
     def __init__(self) -> None:
         self.kinds: dict[str, str] = {}  # speaker -> how the model adapted
+        self.any = False
         self._unfinished: list[Path] = []
         self._unlike: list[Path] = []
 
     def add(self, recording: "Recording", result: "Transcript") -> None:
         """Take note of what was heard in a recording, or in a piece of one."""
+        self.any = True
         self.kinds[recording.speaker] = result.transform or self.kinds.get(recording.speaker, "")
         if not result.reached_final and recording.path not in self._unfinished[-1:]:
             self._unfinished.append(recording.path)
@@ -226,7 +233,7 @@ class _Heard:
             what = f"{len(self._unfinished)} of {n_recordings} recordings end" if n_recordings > 1 else "it ends"
             yield (
                 f"{what} where the model's grammar allows no end, and the words are the best so far (the first: "
-                f"{self._unfinished[0]}); was the end cut off? If not, a wider --beam may find one that fits"
+                f"{self._unfinished[0]}), also with four times the beam; was the end cut off, or something else said?"
             )
 
 

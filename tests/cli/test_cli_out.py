@@ -12,7 +12,7 @@ TEXT = "turn on the light\nturn off the light\nthe light is on\n"
 def content_of_pipe(path, act):
     """What an act writes to a named pipe."""
     found = []
-    reader = Thread(target=lambda: found.append(path.read_bytes()))
+    reader = Thread(target=lambda: found.append(path.read_bytes()), daemon=True)
     reader.start()
     done = act()
     if not found and stat.S_ISREG(path.stat().st_mode):  # it was replaced: let the reader go
@@ -25,8 +25,7 @@ def content_of_pipe(path, act):
 def pipe(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     yield tmp_path / "pipe"
-    with (tmp_path / "pipe").open("ab", opener=lambda p, flags: os.open(p, flags | os.O_NONBLOCK | os.O_RDWR)):
-        pass  # a reader that still waits ends here
+    os.close(os.open(tmp_path / "pipe", os.O_RDWR | os.O_NONBLOCK))  # a reader that still waits ends here
 
 
 def test_language_models_go_into_pipes(run, tmp_path, pipe):
