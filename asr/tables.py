@@ -11,9 +11,28 @@ from typing import NamedTuple
 from .errors import CorpusError
 
 IDS = ("id", "utt", "utt_id", "uttid", "utterance", "utterance_id", "key", "segment_id", "segment")
-FILES = ("path", "audio", "file", "filename", "file_name", "wav", "wav_filename", "wav_path", "audio_path")
+FILES: tuple[str, ...] = (
+    "path",
+    "audio",
+    "file",
+    "filename",
+    "file_name",
+    "wav",
+    "wav_filename",
+    "wav_path",
+    "audio_path",
+)
 FILES += ("audio_filepath", "audio_file", "recording")
-TEXTS = ("text", "sentence", "transcript", "transcription", "words", "normalized_text", "hypothesis", "hyp")
+TEXTS: tuple[str, ...] = (
+    "text",
+    "sentence",
+    "transcript",
+    "transcription",
+    "words",
+    "normalized_text",
+    "hypothesis",
+    "hyp",
+)
 TEXTS += ("reference", "ref", "pred_text", "prediction", "label")
 SPEAKERS = ("speaker", "client_id", "speaker_id", "spk", "speaker_name", "user_id")
 
