@@ -23,15 +23,15 @@ _SHOWN = 5  # lines that are no text
 class Case(str, Enum):
     """Which case letters get."""
 
-    lower = "lower"  # type: ignore[assignment]  # a text has a method of that name
-    upper = "upper"  # type: ignore[assignment]
+    small = "lower"
+    capital = "upper"
     keep = "keep"
 
 
 class Signs(str, Enum):
     """What becomes of punctuation or brackets."""
 
-    strip = "strip"  # type: ignore[assignment]
+    gone = "strip"
     keep = "keep"
 
 
@@ -61,11 +61,11 @@ def normalize(
     language: Annotated[
         str, typer.Option("--language", metavar="L", help="en, fr, tr ...: how numbers are read, and I is small.")
     ] = "",
-    case: Annotated[Case, typer.Option("--case", help="Small letters, capitals, or as they are.")] = Case.lower,
+    case: Annotated[Case, typer.Option("--case", help="Small letters, capitals, or as they are.")] = Case.small,
     punctuation: Annotated[
         Signs, typer.Option("--punctuation", help="At the edges of words; it's and two-fold keep theirs.")
-    ] = Signs.strip,
-    brackets: Annotated[Signs, typer.Option("--brackets", help="[noise], <unk>, {x}, (laughs).")] = Signs.strip,
+    ] = Signs.gone,
+    brackets: Annotated[Signs, typer.Option("--brackets", help="[noise], <unk>, {x}, (laughs).")] = Signs.gone,
     numbers: Annotated[Numbers, typer.Option("--numbers", help="In words, or as they are.")] = Numbers.words,
     ids: Annotated[bool, typer.Option("--ids", help="Lines begin with an utterance id, which stays.")] = False,
     out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write there, not to stdout.")] = None,
