@@ -1,6 +1,7 @@
 """The errors that the toolkit raises on purpose. Each message says where, what is wrong, and what to do."""
 
 import difflib
+import re
 from collections.abc import Iterable
 
 
@@ -36,15 +37,29 @@ class ConfigError(AsrError):
     """A setting in a recipe's TOML file that is unknown or has an impossible value."""
 
 
-def nearest(name: str, known: Iterable[str], count: int = 1) -> list[str]:
-    """Up to `count` of the `known` names that look most like `name`, best first; for "did you mean" messages."""
+def kind_of_message(message: str, place: str = "") -> str:
+    """What messages of the same kind have in common: no place, no names in quotes, no numbers.
+
+    >>> kind_of_message("a.wav: truncated at 1.25 s", "a.wav") == kind_of_message("b.wav: truncated at 3 s", "b.wav")
+    True
+    """
+    text = message.replace(place, "") if place else message
+    text = re.sub(r"'[^']*'|\"[^\"]*\"|\S*[/\\]\S*", "'", text)
+    return re.sub(r"\d+(\.\d+)?", "0", text)
+
+
+def nearest(name: str, known: Iterable[str], count: int = 1, cutoff: float = 0.4) -> list[str]:
+    """Up to `count` of the `known` names that look most like `name`, best first; for "did you mean" messages.
+
+    cutoff: how alike they must be, 0 to 1: twice the letters in common by both names' lengths.
+    """
     known = list(known)
     folded = {k.lower(): k for k in known}
-    matches = difflib.get_close_matches(name.lower(), folded, n=count, cutoff=0.4)
+    matches = difflib.get_close_matches(name.lower(), folded, n=count, cutoff=cutoff)
     return [folded[m] for m in matches]
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """`"; did you mean 'mfcc'?"`, or an empty string where nothing is near."""
-    found = nearest(name, known)
+def did_you_mean(name: str, known: Iterable[str], cutoff: float = 0.4) -> str:
+    """`"; did you mean 'mfcc'?"`, or an empty string where nothing is near. cutoff: as of `nearest`."""
+    found = nearest(name, known, cutoff=cutoff)
     return f"; did you mean {found[0]!r}?" if found else ""

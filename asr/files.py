@@ -4,7 +4,6 @@ import codecs
 import contextlib
 import errno
 import functools
-import gzip
 import hashlib
 import os
 import re
@@ -14,18 +13,15 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Literal
-
-from .memory import free_memory
+from typing import Literal
 
 try:
     import fcntl
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
-_MEMORY_SHARE = 4  # a file that is read at once may take this part of the free memory: its parts take the rest
-_BLOCK = 1 << 16  # bytes read at once
-_GZIP = b"\x1f\x8b"
+MOST_BYTES = 1 << 30  # of a file that is read at once, where a reader says nothing else
+_BLOCK = 1 << 20
 _WRITING, _PREVIOUS = ".writing-", ".previous"
 _LEFT_OVER = re.compile(r"\..*\.writing-[a-z0-9_]{8}", re.DOTALL)  # as tempfile makes them
 
@@ -187,6 +183,27 @@ def kind_of(path: str | os.PathLike) -> Literal["file", "folder", "other", "miss
     return "folder" if stat.S_ISDIR(mode) else "file" if stat.S_ISREG(mode) else "other"
 
 
+def readable(name: str) -> str:
+    """A name of the file system as text, where its bytes are UTF-8 although the system's locale is another (LC_ALL=C).
+
+    A name that is none in any way stays as it is, with Python's stand-ins (surrogates) for its bytes.
+    """
+    if name.isascii():
+        return name
+    try:
+        return os.fsencode(name).decode("utf-8")
+    except UnicodeError:
+        return name
+
+
+def as_system(name: str) -> str:
+    """The inverse: a name from a list as the file system's functions take it, whatever the system's locale."""
+    try:
+        return os.fsdecode(name.encode("utf-8"))
+    except UnicodeError:
+        return name
+
+
 def write_text(path: str | os.PathLike, text: str) -> None:
     """Write UTF-8 text with Unix line ends, whole or not at all."""
     with replacing(path) as temporary:
@@ -202,70 +219,51 @@ def sha256(path: str | os.PathLike) -> str:
     return digest.hexdigest()
 
 
-def numbered_lines(path: str | os.PathLike) -> Iterator[tuple[int, str | None]]:
+def read_bytes(path: str | os.PathLike, *, most: int = MOST_BYTES) -> bytes:
+    """The bytes of a file that is to be read at once. Raises OSError, also where there are more than `most`.
+
+    Path.read_bytes would take whatever memory a sparse file or a device asks for.
+    """
+    blocks: list[bytes] = []
+    left = most
+    with Path(path).open("rb") as stream:
+        if os.fstat(stream.fileno()).st_size > most:
+            raise _too_large(most)
+        while block := stream.read(_BLOCK):
+            blocks.append(block)
+            left -= len(block)
+            if left < 0:
+                raise _too_large(most)
+    return b"".join(blocks)
+
+
+def _too_large(most: int) -> OSError:
+    return OSError(errno.EFBIG, f"it holds more than {size_in_words(most)}, the limit for such a file")
+
+
+def size_in_words(n_bytes: int) -> str:
+    """Bytes as a person says them.
+
+    >>> size_in_words(1 << 30), size_in_words(1536)
+    ('1 GiB', '1.5 KiB')
+    """
+    for unit, name in ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")):
+        if n_bytes >= unit:
+            return f"{n_bytes / unit:.4g} {name}"
+    return f"{n_bytes} bytes"
+
+
+def numbered_lines(path: str | os.PathLike, *, most: int = MOST_BYTES) -> Iterator[tuple[int, str | None]]:
     """Line numbers from 1 and lines of a text file, without line ends; None stands for a line that is not Unicode.
 
     The file is UTF-8, or UTF-16 with a byte-order mark. Byte-order marks are dropped at the start of every line, as
     files that begin with one may have been joined. Lines end at newlines, with or without a carriage return before
     them, or in a file without newlines at carriage returns (old Macs); other separators stay inside.
-    Raises OSError, also for a file that is too large, see `whole_file`.
+
+    most: bytes that the file may have; a sparse file or a device can hold more than any memory.
+    Raises OSError, also for a file that has more.
     """
-    yield from decoded_lines(whole_file(path))
-
-
-def whole_file(path: str | os.PathLike, *, unpack: bool = False, most: int | None = None) -> bytes:
-    """The bytes of a file; of a gzip file what was compressed, if it is to be unpacked.
-
-    most: bytes that such a file has at most, if there is a limit besides that of the memory.
-
-    Every reader that takes files whole reads them through this one, or through `read_all`. Raises OSError with a
-    reason in `strerror` where there is more than a quarter of the free memory, be it in the file or packed in it, and
-    what gzip.open raises for a damaged file.
-    """
-    with Path(path).open("rb") as stream:
-        if not unpack or stream.peek(2)[:2] != _GZIP:
-            return read_all(stream, path, most=most)
-        with gzip.open(stream) as packed:
-            return read_all(packed, path, most=most)
-
-
-def read_all(
-    stream: IO[bytes], path: str | os.PathLike, blocks: list[bytes] | None = None, *, most: int | None = None
-) -> bytes:
-    """All bytes of a stream, see `whole_file`.
-
-    path: of the file, for the message. blocks: gets them in pieces, which are there where a damaged file ends early.
-    """
-    memory = free_memory() // _MEMORY_SHARE
-    most = memory if most is None else min(most, memory)
-    told = _told_size(path)
-    if told > most:
-        raise _too_large(path, told, most)
-    blocks, size = [] if blocks is None else blocks, 0
-    while block := stream.read(_BLOCK):
-        blocks.append(block)
-        size += len(block)
-        if size > most:
-            raise _too_large(path, size, most)
-    return b"".join(blocks)
-
-
-def _told_size(path: str | os.PathLike) -> int:
-    """Bytes of a file as the system tells them; 0 where it does not, as for pipes."""
-    try:
-        return Path(path).stat().st_size
-    except (OSError, ValueError):
-        return 0
-
-
-def _too_large(path: str | os.PathLike, size: int, most: int) -> OSError:
-    limit = f"{_shown(most)} of such a file can be read, or a quarter of the free memory"
-    reason = f"more than {_shown(size)} are too much; {limit}"
-    return OSError(errno.EFBIG, reason, os.fspath(path))
-
-
-def _shown(size: int) -> str:
-    return f"{size / 1e9:.1f} GB" if size >= 1e8 else f"{size / 1e6:.1f} MB"
+    yield from decoded_lines(read_bytes(path, most=most))
 
 
 def decoded_lines(raw: bytes) -> Iterator[tuple[int, str | None]]:
@@ -286,7 +284,7 @@ def decoded_lines(raw: bytes) -> Iterator[tuple[int, str | None]]:
 
 
 def as_utf8(raw: bytes) -> bytes:
-    """The bytes of a text file as UTF-8 without byte-order mark; what has none, or that of UTF-16, is left as it is."""
+    """The bytes of a text file without byte-order mark; UTF-16, which has one, becomes UTF-8."""
     for mark, order in ((codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be")):
         if raw.startswith(mark):
             # Half a character becomes a surrogate, which readers of UTF-8 refuse: only its own line is lost.

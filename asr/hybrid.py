@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .brief import brief_repr
 from .errors import ConfigError, CorpusError
 from .features.affine import affine
 from .features.pipeline import FeaturePipeline
@@ -85,6 +86,9 @@ class Prepared:
     transcripts: dict[str, list[int]]
     pipeline: FeaturePipeline
     copy_of: dict[str, tuple[str, float]] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
     def parts(self, targets: Mapping[str, Any], held_out: Iterable[str]) -> tuple[list[str], list[str]]:
         """The ids in `table` that have a target: to train on, copies among them; and held out, none of them a copy.

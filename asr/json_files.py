@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from .errors import AsrError
-from .files import whole_file
+from .files import read_bytes
 
 _MOST = 128_000_000  # bytes; a tree of 100,000 leaves has a tenth of it
 _KINDS = {dict: "an object, { ... }", list: "a list, [ ... ]", object: "JSON"}
@@ -21,7 +21,7 @@ def read_json(path: str | os.PathLike, *, kind: type = dict, error: type[AsrErro
     kind.
     """
     try:
-        raw = whole_file(path, most=_MOST)
+        raw = read_bytes(path, most=_MOST)
     except (OSError, ValueError) as problem:
         raise error(f"{path}: cannot be read: {getattr(problem, 'strerror', None) or problem}") from None
     return parse_json(raw, str(path), kind=kind, error=error)

@@ -17,6 +17,7 @@ from typing import Any, Literal, cast
 
 import numpy as np
 
+from .brief import brief_repr
 from .errors import ConfigError, CorpusError, ModelError, did_you_mean
 from .features.pipeline import FeaturePipeline
 from .features.table import FeatureTable
@@ -92,6 +93,9 @@ class Rung:
     alignments: dict[str, np.ndarray]
     failures: dict[str, str]
     log: list[PassRecord]
+
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
     @property
     def transitions(self) -> TransitionModel:
@@ -251,9 +255,14 @@ def triphones(
     pipeline: FeaturePipeline,
     previous: Rung,
     options: TriphoneOptions | None = None,
-    **how: Any,
+    *,
+    questions: Sequence[Question] = (),
+    seed: int = 0,
+    n_jobs: int = 1,
+    progress: Progress | None = None,
 ) -> Rung:
-    """Triphones with derivatives. how: questions, seed, n_jobs, progress as of `train_deltas`."""
+    """Triphones with derivatives. questions, seed, n_jobs, progress: as of `train_deltas`."""
+    how: dict[str, Any] = {"questions": questions, "seed": seed, "n_jobs": n_jobs, "progress": progress}
     pipeline = pipeline.then({"kind": "delta"}).with_prior([data.raw[u] for u in data.raw])
     result = train_deltas(*_usable(data, lexicon, pipeline), lexicon, previous, options, **how)
     return _rung(result, pipeline, lexicon, how)
@@ -265,9 +274,14 @@ def lda_mllt(
     pipeline: FeaturePipeline,
     previous: Rung,
     options: LdaMlltOptions | None = None,
-    **how: Any,
+    *,
+    questions: Sequence[Question] = (),
+    seed: int = 0,
+    n_jobs: int = 1,
+    progress: Progress | None = None,
 ) -> Rung:
-    """Triphones of spliced features after LDA and MLLT. how: as of `triphones`."""
+    """Triphones of spliced features after LDA and MLLT. questions, seed, n_jobs, progress: as of `triphones`."""
+    how: dict[str, Any] = {"questions": questions, "seed": seed, "n_jobs": n_jobs, "progress": progress}
     options = options or LdaMlltOptions()
     pipeline = pipeline.with_prior([data.raw[u] for u in data.raw])
     result = train_lda_mllt(*_usable(data, lexicon, pipeline), lexicon, previous, options, **how)
@@ -275,11 +289,22 @@ def lda_mllt(
     return _rung(result, pipeline.then(splice).then_affine(result.transform), lexicon, how)
 
 
-def sat(data: Data, lexicon: Lexicon, previous: Rung, options: SatOptions | None = None, **how: Any) -> Rung:
+def sat(
+    data: Data,
+    lexicon: Lexicon,
+    previous: Rung,
+    options: SatOptions | None = None,
+    *,
+    questions: Sequence[Question] = (),
+    seed: int = 0,
+    n_jobs: int = 1,
+    progress: Progress | None = None,
+) -> Rung:
     """Triphones of the features before, after each speaker's transform; the model decodes in several passes.
 
-    how: as of `triphones`.
+    questions, seed, n_jobs, progress: as of `triphones`.
     """
+    how: dict[str, Any] = {"questions": questions, "seed": seed, "n_jobs": n_jobs, "progress": progress}
     pipeline = previous.model.features
     table, transcripts = _usable(data, lexicon, pipeline)
     result = train_sat(table, transcripts, lexicon, previous, data.speakers, options, **how)

@@ -20,14 +20,17 @@ from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from .brief import many
 from .ctc.tokens import CtcTokens
-from .errors import AudioError, GraphError, LexiconError, ModelError, did_you_mean
+from .errors import GraphError, LexiconError, ModelError, did_you_mean
 from .features.pipeline import FeaturePipeline
+from .features.silence import is_silent
 from .files import kind_of, replacing, sha256
+from .fit import Reference, evidence
 from .hmm.transitions import PhoneSegment, TransitionModel
 from .hmm.tree import ContextDependency
 from .lang.letters import LetterTable
@@ -35,7 +38,8 @@ from .lang.lexicon import Lexicon
 from .lang.sources import extended
 from .lang.subwords import whole_words
 from .lang.word_times import word_segments
-from .model_directory import read_directory, write_parts
+from .model_directory import kind_of_model, read_directory, write_parts
+from .options import given, known_names
 from .transcript import TimedPhone as TimedPhone
 from .transcript import TimedWord as TimedWord
 from .transcript import Transcript as Transcript
@@ -46,8 +50,6 @@ if TYPE_CHECKING:
     from .graph.const_fst import Graph
     from .streaming import RecognitionStream
 
-# A recording whose samples stay this close to their middle (-80 dB of full scale) holds nothing to recognise.
-SILENCE_PEAK = 1e-4
 _SHOWN_WORDS = 8  # in a message
 
 
@@ -96,6 +98,7 @@ class Model:
     card: the text of README.md: data, results, limits.
     joiner: the sign at the ends of words of the graph where they join (asr.lang.subwords); empty where all are whole.
     letters: how its words are spelled, where the lexicon says them so; new words are then said by the same rule.
+    reference: how recordings of its kind look to it, which tells others from them; None where nothing is told.
     """
 
     features: FeaturePipeline
@@ -111,6 +114,18 @@ class Model:
     adapter: AcousticModel | None = None
     joiner: str = ""
     letters: LetterTable | None = None
+    reference: Reference | None = None
+
+    def __repr__(self) -> str:
+        lexicon = f"{many(self.lexicon.n_words, 'word')}, {many(self.lexicon.n_phones, 'phone')}"
+        rate = f"{self.sample_rate} Hz" if self.sample_rate else "of given features"
+        graph = "no graph" if self.graph is None else repr(self.graph)[1:-1]
+        return f"<Model: {self.kind}, {lexicon}, {rate}, {repr(self.acoustic)[1:-1]}, {graph}>"
+
+    def _repr_html_(self) -> str:
+        from .notebook import model_html
+
+        return model_html(self)
 
     @property
     def hmms(self) -> tuple[TransitionModel, ContextDependency]:
@@ -118,6 +133,11 @@ class Model:
         if isinstance(self.transitions, CtcTokens) or self.tree is None:
             raise ModelError("this is a model of CTC, which has no HMMs: nothing that needs them can be done")
         return self.transitions, self.tree
+
+    @property
+    def kind(self) -> str:
+        """What it is, as model.json has it: "gmm-hmm", "dnn-hmm", either with "-fmllr" behind it, or "ctc"."""
+        return kind_of_model(self)
 
     @property
     def sample_rate(self) -> int:
@@ -145,6 +165,11 @@ class Model:
         """The search over this model's graph. Raises ModelError where the model has none."""
         return self.new_decoder()
 
+    @cached_property
+    def wider(self) -> "Model":
+        """The same model, searched with four times the beam, as forced alignment does where it finds no end."""
+        return self.with_decoding(beam=4 * self.decoding.beam)
+
     def new_decoder(self) -> "ViterbiDecoder":
         """The same for oneself, so that several can run side by side."""
         from .decoding import SearchOptions, ViterbiDecoder
@@ -155,8 +180,19 @@ class Model:
             )
         return ViterbiDecoder(self.graph, self.transitions.pdf_of_id, SearchOptions(**asdict(self.decoding)))
 
-    def with_decoding(self, **changes: Any) -> "Model":
-        """The same model, searched with other scales or beams."""
+    @known_names
+    def with_decoding(
+        self,
+        *,
+        acoustic_scale: float | None = None,
+        insertion_penalty: float | None = None,
+        beam: float | None = None,
+        max_active: int | None = None,
+    ) -> "Model":
+        """The same model, searched with other scales or beams; None is what it has. See `DecodingOptions`."""
+        changes = given(
+            acoustic_scale=acoustic_scale, insertion_penalty=insertion_penalty, beam=beam, max_active=max_active
+        )
         return replace(self, decoding=replace(self.decoding, **changes))
 
     def transcribe(self, audio: str | os.PathLike | np.ndarray, rate: int | None = None) -> Transcript:
@@ -170,9 +206,8 @@ class Model:
         """
         samples = self.read(audio, rate)
         raw = self.features.front_end(samples)
-        if is_silent(samples):
-            return Transcript("")
-        return self._alone(raw)
+        found = Transcript("") if is_silent(samples) else self._alone(raw)
+        return found.of(samples, self.sample_rate)
 
     def stream(self, rate: int | None = None) -> "RecognitionStream":
         """For a signal that is still arriving, as from a microphone: feed it pieces, get the words so far.
@@ -211,8 +246,7 @@ class Model:
             return audio_room.read(audio, self.sample_rate).samples
         samples = audio_room.check_samples(audio)
         rate = self.sample_rate if rate is None else rate
-        if not audio_room.RATES[0] <= rate <= audio_room.RATES[1]:
-            raise AudioError(f"samples: rate={rate}; need {audio_room.RATES[0]} to {audio_room.RATES[1]} Hz")
+        audio_room.check_rate(rate)
         return audio_room.resample(samples, rate, self.sample_rate)
 
     def decode(self, features: np.ndarray) -> Transcript:
@@ -221,7 +255,7 @@ class Model:
         features: float32 (n_frames, dim), after the whole pipeline; and after the speaker's transform, where the model
             adapts to speakers (see `decode_together`).
         """
-        return self.transcript(self.decoder.decode(self.acoustic.log_likelihoods(features)), features)
+        return self._recognised(self.acoustic.log_likelihoods(features), features)
 
     def decode_together(
         self, features: "Mapping[str, np.ndarray] | FeatureTable", speakers: Mapping[str, str]
@@ -234,8 +268,17 @@ class Model:
 
         kinds: dict[str, str] = {}
         for name, loglikes in scores(self, features, speakers, told=kinds.update):
-            found = self.transcript(self.decoder.decode(loglikes), features[name])
+            found = self._recognised(loglikes, features[name])
             yield name, replace(found, transform=kinds.get(speakers[name], ""))
+
+    def _recognised(self, loglikes: np.ndarray, features: np.ndarray) -> Transcript:
+        """The best words for some log-likelihoods, and how well these suit the model."""
+        path = self.decoder.decode(loglikes)
+        silence = self.lexicon.phones[self.lexicon.silence_phone]
+        is_speech = ~self.transitions.is_silence(path.labels, silence)
+        found = evidence(loglikes, self.transitions.pdf_of_id[path.labels], is_speech)
+        fits = self.reference is None or self.reference.fits(found)
+        return replace(self.transcript(path, features), evidence=found, fits=fits)
 
     def align(
         self,
@@ -254,7 +297,9 @@ class Model:
         Raises LexiconError that names the words for which there is no pronunciation, ModelError where no alignment is
         found.
         """
-        return self.align_features(self.features.front_end(self.read(audio, rate)), text, lexicon=lexicon)
+        samples = self.read(audio, rate)
+        found = self.align_features(self.features.front_end(samples), text, lexicon=lexicon)
+        return found.of(samples, self.sample_rate)
 
     def align_features(
         self, raw: np.ndarray, text: str, *, lexicon: "str | os.PathLike | Lexicon | None" = None
@@ -444,8 +489,3 @@ def find_model(model: str | os.PathLike) -> Path:
         f"no model {str(model)!r}: neither a directory nor a shipped model"
         f"{did_you_mean(str(model), known)}; shipped: {', '.join(known) or 'none'}"
     )
-
-
-def is_silent(samples: np.ndarray) -> bool:
-    """Whether nothing in the samples reaches -80 dB of full scale; a constant offset is silence too."""
-    return len(samples) == 0 or float(np.max(samples) - np.min(samples)) / 2 < SILENCE_PEAK

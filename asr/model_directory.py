@@ -16,6 +16,7 @@ from .ctc.tokens import CtcTokens
 from .errors import AsrError, GraphError, ModelError
 from .features.pipeline import FeaturePipeline
 from .files import kind_of, sha256
+from .fit import Reference
 from .hmm.topology import Topology
 from .hmm.transitions import TransitionModel
 from .hmm.tree import ContextDependency, tree_from_json
@@ -46,6 +47,14 @@ _HASHED_BYTES = 64 << 20
 _COPY_AGAIN = "copy the whole model directory again"
 
 
+def kind_of_model(model: "Model") -> str:
+    """What model.json calls it."""
+    if isinstance(model.transitions, CtcTokens):
+        return CTC_KIND
+    kinds = (NETWORK_KIND, ADAPTED_NETWORK_KIND) if isinstance(model.acoustic, NetworkModel) else (KIND, ADAPTED_KIND)
+    return kinds[model.aligner is not None]
+
+
 def write_parts(model: "Model", directory: Path) -> dict[str, Any]:
     """Write a model's files into a folder; returns what model.json says of it, but for the files."""
     model.lexicon.phones.save(directory / "phones.txt")
@@ -68,10 +77,9 @@ def write_parts(model: "Model", directory: Path) -> dict[str, Any]:
     if model.letters is not None:
         model.letters.save(directory / _LETTERS)
     (directory / "README.md").write_text(model.card or "No card was written for this model.\n", encoding="utf-8")
-    kinds = (NETWORK_KIND, ADAPTED_NETWORK_KIND) if network else (KIND, ADAPTED_KIND)
     return {
         "format": FORMAT,
-        "kind": CTC_KIND if is_ctc else kinds[model.aligner is not None],
+        "kind": kind_of_model(model),
         "sample_rate": model.sample_rate,
         "streaming": model.streaming,
         "features": model.features.to_json(),
@@ -81,6 +89,7 @@ def write_parts(model: "Model", directory: Path) -> dict[str, Any]:
         "graph": CONVENTIONS,
         **network,
         **({"joiner": model.joiner} if model.joiner else {}),
+        **({"reference": model.reference.to_json()} if model.reference else {}),
         "seed": model.seed,
         "versions": {"hclg": __version__, "numpy": np.__version__},
     }
@@ -115,6 +124,7 @@ def read_directory(directory: Path) -> dict[str, Any]:
         joiner = description.get("joiner", "")  # older models have whole words
         if not isinstance(joiner, str) or joiner.split() not in ([], [joiner]):
             raise ModelError(f"joiner {joiner!r}; need a sign without blanks")
+        reference = Reference.from_json(description["reference"]) if "reference" in description else None
     aligner: DiagGmms | None = None
     adapter: DiagGmms | None = None
     n_pdfs = transitions.n_pdfs if tree is None else tree.n_pdfs
@@ -143,6 +153,7 @@ def read_directory(directory: Path) -> dict[str, Any]:
         "decoding": decoding,
         "seed": seed,
         "joiner": joiner,
+        "reference": reference,
         "card": (directory / "README.md").read_text(encoding="utf-8", errors="replace"),
     }
 

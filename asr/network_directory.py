@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 import numpy as np
 
 from .errors import ModelError
+from .extras import install
 
 if TYPE_CHECKING:
     from .model import AcousticModel
@@ -81,7 +82,7 @@ def check_runnable(directory: Path, description: Mapping[str, Any]) -> None:
     module, extra = needed.get(str(description.get("network_file")), ("numpy", ""))
     if importlib.util.find_spec(module) is None:
         raise ModelError(
-            f"{directory}: its network is run by {module}, which is not installed: pip install 'hclg[{extra}]'"
+            f"{directory}: its network is run by {module}, which is not installed: {install(extra)}"
             + ("; or export it where torch is, with: asr export onnx MODEL OUT" if module == "torch" else "")
         )
 

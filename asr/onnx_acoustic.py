@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from .brief import many
 from .errors import ModelError
 from .network_directory import ONNX_FILE, check_input, likelihoods
-from .onnx_file import check_onnx
+from .onnx_file import check_onnx, count_parameters
 
 _MOST_SUBSAMPLING = 1000
 
@@ -48,6 +49,10 @@ class OnnxAcoustic:
             )
         self.dim, self.n_pdfs = (int(shape[2]) for shape in ends if shape)
 
+    def __repr__(self) -> str:
+        size = f"ONNX of {len(self.content) / 1e6:.1f} MB"
+        return f"<{size}: {self.dim} values in, {many(self.n_pdfs, 'pdf')} out>"
+
     def log_likelihoods(self, features: np.ndarray, pdfs: np.ndarray | None = None) -> np.ndarray:
         """float32 (ceil(n_frames / subsampling), n_pdfs) natural-log scores of one utterance, whole.
 
@@ -70,6 +75,11 @@ class OnnxAcoustic:
         """Its file, and the priors."""
         priors = {} if self.log_priors is None else {"log_priors": self.log_priors}
         return {"onnx": np.frombuffer(self.content, np.uint8), **priors}
+
+    @property
+    def n_parameters(self) -> int:
+        """The network's weights, and the priors."""
+        return count_parameters(self.content, ONNX_FILE) + (0 if self.log_priors is None else len(self.log_priors))
 
     def write(self, path: Path) -> None:
         """The ONNX file."""

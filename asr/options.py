@@ -47,8 +47,7 @@ def known_names(function: Callable[P, T]) -> Callable[P, T]:
     def checked(*args: P.args, **keywords: P.kwargs) -> T:
         for name in keywords:
             if name not in known:
-                where = function.__qualname__.removesuffix(".__init__")
-                raise TypeError(f"{where}() has no option {name!r}{did_you_mean(name, known)}")
+                raise TypeError(f"{_called(function)} has no option {name!r}{did_you_mean(name, known)}")
         return function(*args, **keywords)
 
     return checked
@@ -85,7 +84,7 @@ def takes_options(options_class: type) -> Callable[[Callable[P, T]], Callable[P,
 
         @functools.wraps(function)
         def with_options(*args: P.args, **keywords: P.kwargs) -> T:
-            where = f"{function.__name__}()"
+            where = _called(function)
             given = keywords.get("options") or options_class()
             if not isinstance(given, options_class):
                 raise TypeError(f"{where} takes options of type {options_class.__name__}, not {type(given).__name__}")
@@ -97,3 +96,8 @@ def takes_options(options_class: type) -> Callable[[Callable[P, T]], Callable[P,
         return with_options
 
     return decorated
+
+
+def _called(function: Callable) -> str:
+    """How a function's name stands in messages: `mfcc()`, `Model.load()`; a class for its `__init__`."""
+    return function.__qualname__.removesuffix(".__init__").rpartition("<locals>.")[2] + "()"

@@ -1,9 +1,9 @@
 """Other words for a trained model: its lexicon and decoding graph are made anew, its acoustic model stays."""
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,31 +18,45 @@ from .lm.text import read_sentences
 from .model import Model
 from .training import has_pynini, with_graph
 
+if TYPE_CHECKING:
+    from .graph.budget import Step
+
 _NAMED = 3  # the first names of a language model's vocabulary stand for no words
 
 
 def with_language_model(
-    model: Model, lm: NgramModel, sources: Sequence[str] = (), **compiling: Any
+    model: Model,
+    lm: NgramModel,
+    sources: Sequence[str] = (),
+    *,
+    max_states: int | None = None,
+    told: "Callable[[Step], None] | None" = None,
 ) -> tuple[Model, dict[str, str]]:
     """The model with a graph of a language model's words; and the words that are left out, each with the reason.
 
     sources: of pronunciations for words that the model's lexicon lacks, see build_lexicon. None: models that were
         trained on spellings spell them by the same rule, others leave them out. Those with phones that the acoustic
         model does not have are left out in any case.
-    compiling: max_states, told: see `compile_hclg`.
+    max_states, told: see `compile_hclg`.
     Raises GraphError without pynini, where no word is left, or the graph has too many states.
     """
     need_pynini()
     lexicon, lost = extended(model.lexicon, lm.vocabulary.names[_NAMED:], sources, model.letters)
+    compiling = {"max_states": max_states, "told": told}
     return _with_graph(model, lexicon, arpa_grammar(lm, lexicon), f"an n-gram of order {lm.order}", compiling), lost
 
 
 def with_words(
-    model: Model, words: Iterable[str], sources: Sequence[str] = (), **compiling: Any
+    model: Model,
+    words: Iterable[str],
+    sources: Sequence[str] = (),
+    *,
+    max_states: int | None = None,
+    told: "Callable[[Step], None] | None" = None,
 ) -> tuple[Model, dict[str, str]]:
     """The model with a graph in which any of some words may follow any; and the words that are left out, and why.
 
-    sources, compiling, errors: as of `with_language_model`.
+    sources, max_states, told, errors: as of `with_language_model`.
     """
     need_pynini()
     wanted = list(dict.fromkeys(map(nfc, words)))
@@ -54,6 +68,7 @@ def with_words(
             f"none of the {counted(len(wanted), 'word')} has a pronunciation in the model ({word!r}: {why}); give "
             "--lexicon for them"
         )
+    compiling = {"max_states": max_states, "told": told}
     return _with_graph(
         model, lexicon, word_loop(lexicon, left), "a list of words, any of which may follow any", compiling
     ), lost
@@ -101,5 +116,5 @@ def need_pynini() -> None:
     if not has_pynini():
         raise GraphError(
             "a decoding graph is built with pynini, which is not installed (pip install pynini; it has wheels for "
-            "Linux x86-64 alone); build it where pynini is, and copy the model"
+            "Linux x86-64 alone); copy the model to a machine that has it, and run asr graph there"
         )

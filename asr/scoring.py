@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from .brief import brief_repr, many
 from .errors import CorpusError
 from .transcript_files import read_pair as read_pair
 from .transcript_files import read_transcripts as read_transcripts
@@ -40,6 +41,9 @@ class UtteranceScore:
     id: str
     total: int
     edits: tuple[tuple[str | None, str | None], ...]
+
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
     @property
     def errors(self) -> int:
@@ -74,6 +78,9 @@ class Score:
     utterances: tuple[UtteranceScore, ...]
     unit: Unit = "word"
     missing: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"<Score: {self}, {many(len(self.utterances), 'utterance')}>"
 
     @cached_property
     def total(self) -> int:

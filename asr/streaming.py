@@ -6,6 +6,7 @@ import numpy as np
 
 from . import audio
 from .errors import AudioError, ModelError
+from .features.silence import is_silent
 from .transcript import Transcript
 
 if TYPE_CHECKING:
@@ -81,7 +82,6 @@ class RecognitionStream:
             self._search(self._features.flush())
         if not self._decoder.n_frames:
             raise AudioError(f"samples: {self._n_samples} are less than a frame; need more")
-        from .model import is_silent
 
         if not self._model.features.given and is_silent(np.array(self._range, np.float32)):
             return Transcript("")
@@ -104,9 +104,7 @@ def _resampler(rate: int | None, wanted: int) -> "soxr.ResampleStream | None":
     """What brings pieces to the model's rate, to the bit as `asr.audio.resample` does; None where nothing is to do."""
     if rate is None or rate == wanted:
         return None
-    low, high = audio.RATES
-    if not low <= rate <= high:
-        raise AudioError(f"samples: rate={rate}; need {low} to {high} Hz")
+    audio.check_rate(rate)
     import soxr
 
     return soxr.ResampleStream(rate, wanted, 1, dtype="float32", quality="HQ")

@@ -20,8 +20,9 @@ from typing import Any
 import numpy as np
 
 from .errors import AsrError, did_you_mean
+from .extras import install
 from .files import replacing, write_text
-from .options import with_keywords
+from .options import takes_options
 
 logger = logging.getLogger(__name__)
 
@@ -118,22 +119,29 @@ def speak(
     return soxr.resample(samples, ESPEAK_RATE, rate_hz).astype(np.float32)
 
 
+@takes_options(SynthOptions)
 def synthesise_digits(
     out_dir: str | os.PathLike,
     *,
     options: SynthOptions | None = None,
     progress: Callable[[int, int], None] | None = None,
-    **names: Any,
+    seed: int = 0,
+    n_train_voices: int = 44,
+    n_test_voices: int = 15,
+    train_utterances: int = 20,
+    test_utterances: int = 10,
+    max_digits: int = 7,
+    rate_hz: int = 8000,
 ) -> Path:
     """The folder of a corpus of digit strings, made now unless it is there already.
 
     out_dir: gets train/SPEAKER/ID.wav and .txt, test/SPEAKER/ID.wav and .txt, manifest.tsv and synth.json; it appears
         whole or not at all. A folder made with other options is replaced, a folder of something else is refused.
-    options, names: SynthOptions, whole or by the names of its fields.
+    options: all settings at once; those given by name replace single ones.
     progress: called with (utterances done, utterances in all).
     Raises AsrError if espeakng-loader is not installed, or if more voices are asked for than there are.
     """
-    options = with_keywords(options or SynthOptions(), names, "synthesise_digits()")
+    options = options or SynthOptions()
     out = Path(out_dir)
     plan = plan_digits(options)
     description = _description(options, plan)
@@ -287,7 +295,7 @@ def _library() -> tuple[str, str]:
         import espeakng_loader
     except ImportError:
         raise AsrError(
-            "speech synthesis needs the package espeakng-loader; install it with: pip install 'hclg[demo]'"
+            f"speech synthesis needs the package espeakng-loader; install it with: {install('demo')}"
         ) from None
     return espeakng_loader.get_library_path(), espeakng_loader.get_data_path()
 

@@ -9,15 +9,17 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from .brief import many
 from .ctc.tokens import CtcTokens
 from .errors import CorpusError, GraphError, ModelError
 from .features.pipeline import FeaturePipeline
 from .features.table import FeatureTable
 from .files import write_text
+from .fit import Reference
 from .gmm.mono import MonoOptions, MonoResult, train_mono
 from .lang.lexicon import Lexicon
 from .model import Model, Transcript, load
@@ -44,6 +46,10 @@ class Data:
     raw: FeatureTable
     speakers: Mapping[str, str]
     transcripts: Mapping[str, str]
+
+    def __repr__(self) -> str:
+        speakers = {self.speakers.get(key) for key in self.raw}
+        return f"<Data: {many(len(speakers), 'speaker')}, {repr(self.raw)[1:-1]}>"
 
     def select(self, ids: Iterable[str]) -> "Data":
         """The part with these utterances, in this order. Raises CorpusError if nothing is left."""
@@ -161,6 +167,15 @@ def has_pynini() -> bool:
     return True
 
 
+def require_pynini(whose: str) -> None:
+    """Raise GraphError where no decoding graph can be built; for the start of what needs one. whose: work's name."""
+    if not has_pynini():
+        raise GraphError(
+            f"{whose} builds decoding graphs with pynini, which is not installed (pip install pynini; it has wheels "
+            "for Linux x86-64 alone); run it on a machine that has it"
+        )
+
+
 def _borrowed_graph(model: Model, fallback: str) -> "Graph | None":
     other = load(fallback)
     same = (
@@ -193,14 +208,23 @@ class DecodingResult:
     transcripts: dict[str, Transcript]
     rtf: float
 
+    def __repr__(self) -> str:
+        return f"<DecodingResult: {many(len(self.transcripts), 'transcript')}, rtf {self.rtf:.3g}>"
+
     @property
     def hypotheses(self) -> dict[str, str]:
         """Utterance id -> recognised text."""
         return {i: t.text for i, t in self.transcripts.items()}
 
-    def score(self, references: Mapping[str, str], **options: str) -> Score:
+    def score(
+        self,
+        references: Mapping[str, str],
+        *,
+        unit: Unit = "word",
+        unknown_ids: Literal["error", "ignore"] = "error",
+    ) -> Score:
         """Errors against the references (asr.scoring.score)."""
-        return score(dict(references), self.hypotheses, **options)  # type: ignore[arg-type]
+        return score(dict(references), self.hypotheses, unit=unit, unknown_ids=unknown_ids)
 
 
 def decode_all(model: Model, data: Data) -> DecodingResult:
@@ -211,6 +235,15 @@ def decode_all(model: Model, data: Data) -> DecodingResult:
     transcripts = dict(model.decode_together(table, data.speakers))
     seconds = len(table.frames) * model.frame_shift
     return DecodingResult(transcripts, (time.process_time() - begin) / max(seconds, 1e-9))
+
+
+def with_reference(model: Model, held_out: Data) -> Model:
+    """The model that tells recordings unlike its own kind (see asr.fit), of which these utterances are examples.
+
+    held_out: utterances that were not trained on, 20 or more; of fewer nothing is learned.
+    """
+    transcripts = decode_all(model, held_out).transcripts.values()
+    return replace(model, reference=Reference.of([t.evidence for t in transcripts if t.evidence is not None]))
 
 
 @dataclass(frozen=True)
@@ -275,6 +308,40 @@ def best_point(points: Sequence[TuningPoint]) -> TuningPoint:
     places = np.array([(scales.index(p.acoustic_scale), penalties.index(p.insertion_penalty)) for p in good])
     distances = np.square(places - places.mean(axis=0)).sum(axis=1)
     return min(zip(good, distances, strict=True), key=lambda pair: (pair[1], pair[0].errors))[0]
+
+
+def at_edge(points: Sequence[TuningPoint], best: TuningPoint) -> str:
+    """In words, which of a setting's numbers are the smallest or largest that were tried; empty where none is.
+
+    >>> tried = [TuningPoint(scale, 0.0, int(100 * scale), 100) for scale in (0.1, 0.2, 0.4)]
+    >>> at_edge(tried, best_point(tried)), at_edge(tried, tried[1])
+    ('the acoustic scale, 0.1, is the smallest that was tried', '')
+    """
+    told = []
+    for name in ("acoustic_scale", "insertion_penalty"):
+        tried, chosen = sorted({getattr(p, name) for p in points}), getattr(best, name)
+        if len(tried) > 1 and chosen in (tried[0], tried[-1]):
+            which = "smallest" if chosen == tried[0] else "largest"
+            told.append(f"the {name.replace('_', ' ')}, {chosen:g}, is the {which} that was tried")
+    return " and ".join(told)
+
+
+def beyond(points: Sequence[TuningPoint]) -> dict[str, list[float]] | None:
+    """What to try next where the best of a grid is at its edge, as arguments of `tune_decoding`; None elsewhere.
+
+    The next acoustic scale is in the same ratio as the last two, the next insertion penalty at the same distance.
+    """
+    best = best_point(points)
+    scales = sorted({p.acoustic_scale for p in points})
+    penalties = sorted({p.insertion_penalty for p in points})
+    ends: list[tuple[float, float]] = [(scales[i], scales[j]) for i, j in ((0, 1), (-1, -2)) if len(scales) > 1]
+    for edge, before in ends:
+        if best.acoustic_scale == edge:
+            return {"acoustic_scales": [edge * edge / before], "insertion_penalties": penalties}
+    for edge, before in [(penalties[i], penalties[j]) for i, j in ((0, 1), (-1, -2)) if len(penalties) > 1]:
+        if best.insertion_penalty == edge:
+            return {"acoustic_scales": scales, "insertion_penalties": [2 * edge - before]}
+    return None
 
 
 def add_tuning(tables: Iterable[Sequence[TuningPoint]]) -> list[TuningPoint]:

@@ -15,6 +15,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .brief import brief_repr
+
 _FLOOR_DB = -140.0  # of the energy in a bin, re full scale; the rounding to 16 bits lies at about -120
 _LOUD = 0.95  # of the frames are below the loudest: a click, or a door, is shorter
 _CHUNK = 1.0  # s decided on at once, which makes the result independent of the blocks
@@ -54,6 +56,9 @@ class Activity(NamedTuple):
 
     level: np.ndarray
     speech: np.ndarray
+
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
 
 class VoiceActivity:
@@ -176,6 +181,9 @@ class Piece(NamedTuple):
 
     start: int
     samples: np.ndarray
+
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
 
 def cut_at_pauses(

@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+from .brief import brief_repr
 from .errors import CorpusError
 from .files import numbered_lines
 
@@ -60,6 +61,9 @@ class EdgeScore:
 
     words: tuple[EdgeDifference, ...]
     total: int
+
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
     @cached_property
     def starts(self) -> tuple[float, ...]:

@@ -1,20 +1,17 @@
 """Files written whole or not at all, lines with numbers, hashes, and options from keywords."""
 
 import contextlib
-import gzip
 import hashlib
 import json
 import os
 import stat
 import sys
-import tracemalloc
 from dataclasses import FrozenInstanceError, dataclass, replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asr.errors import AsrError
 from asr.files import (
     _remove_left_overs,
     decoded_lines,
@@ -264,53 +261,6 @@ def test_files_get_the_usual_mode(tmp_path):
         os.umask(old)
     assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == 0o640
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
-
-
-@pytest.fixture
-def small_memory(monkeypatch):
-    """As if 40 MB of memory were free, of which a file may take 10."""
-    monkeypatch.setattr("asr.files.free_memory", lambda: 40_000_000)
-
-
-def _readers():
-    from asr.corpus import Corpus
-    from asr.g2p import G2p
-    from asr.lang.letters import LetterTable
-    from asr.lang.lexicon import Lexicon
-    from asr.lang.symbols import SymbolTable
-    from asr.lm import read_arpa, read_sentences
-    from asr.scoring import read_ctm, read_transcripts
-
-    packed = {"lm.arpa.gz": read_arpa, "text.gz": read_sentences, "cuts.jsonl.gz": Corpus.read}
-    plain = {"lexicon.tsv": Lexicon.load, "phones.txt": SymbolTable.load, "letters.tsv": LetterTable.load}
-    plain |= {"text": read_transcripts, "words.ctm": read_ctm, "corpus.tsv": Corpus.read, "lm.arpa": read_arpa}
-    return plain, packed, {"g2p.json": lambda path: G2p.load(path.parent)}
-
-
-@pytest.mark.parametrize("name", [*_readers()[0], *_readers()[2]])
-def test_a_file_larger_than_memory_allows_is_refused_before_it_is_read(tmp_path, small_memory, name):
-    path = tmp_path / name
-    with path.open("wb") as stream:
-        stream.truncate(50_000_000_000)  # sparse: no bytes of it lie on the disk
-    read = {**_readers()[0], **_readers()[2]}[name]
-    with pytest.raises(AsrError, match=rf"{name}.*50\.0 GB are too much; 10\.0 MB.*can be read"):
-        read(path)
-
-
-@pytest.mark.parametrize("name", _readers()[1])
-def test_a_small_file_that_unpacks_to_more_than_memory_allows_is_refused(tmp_path, small_memory, name):
-    path = tmp_path / name
-    with gzip.open(path, "wb") as stream:
-        for _ in range(100):
-            stream.write(bytes(1_000_000))
-    assert path.stat().st_size < 200_000
-    tracemalloc.start()
-    try:
-        with pytest.raises(AsrError, match=rf"{name}.*are too much; 10\.0 MB.*can be read"):
-            _readers()[1][name](path)
-        assert tracemalloc.get_traced_memory()[1] < 30_000_000
-    finally:
-        tracemalloc.stop()
 
 
 def whole_model(folder):

@@ -3,6 +3,7 @@
 The features come from a planted HMM: a letter has three states with a mean each, a speaker moves all of them.
 """
 
+import json
 import logging
 from dataclasses import replace
 
@@ -15,11 +16,11 @@ from asr.corpus import Corpus, Utterance
 from asr.errors import AsrError, ConfigError, CorpusError, GraphError, LexiconError
 from asr.features.archive import write_matrix
 from asr.hmm.decision_tree import DecisionTree
+from asr.lang.sources import extended
 from asr.lm import read_arpa
 from asr.lm import train as train_lm
 from asr.own_data import check_place, planned
-from asr.own_training import train_recogniser
-from asr.lang.sources import extended
+from asr.own_training import gpus_of, score_held_out, train_recogniser
 from asr.regraph import listed_words, with_language_model, with_words, words_of_graph
 from asr.scoring import read_transcripts, score
 from asr.transcription import find_recordings, transcribe_all
@@ -71,7 +72,7 @@ def test_a_ladder_from_a_folder(trained, corpus):
     assert outcome.table().count("adapted to") == 2
     assert "speaker's recordings together: adapted to 3 speakers: " in outcome.table()
     report = (out / "report.html").read_text()
-    assert "each recording alone: adapted to 24 speakers" in report
+    assert "Each recording alone: adapted to 24 speakers" in report
     assert "24 held out" in report and f"{outcome.rows['each recording alone'][1]:.2f}" in report
     model = asr.load(out / "model")
     assert not model.streaming and isinstance(model.tree, DecisionTree) and "126 to train on" in model.card
@@ -207,6 +208,61 @@ def test_a_network_without_hmms_is_trained_transcribes_and_learns_new_words(corp
         planned(Corpus.read(corpus), stages=("tri",))
 
 
+def test_what_a_network_cannot_be_trained_on_is_told(tmp_path, monkeypatch, caplog):
+    """Every second transcript is twelve times too long: these are counted on the screen, and in run.log."""
+    pytest.importorskip("torch")
+    from asr.nn.options import TrainingOptions
+    from asr.own_training import ctc_plan
+
+    network = {"kind": "recurrent", "layers": 1, "width": 8, "context": 2, "subsampling": 3, "dropout": 0.0}
+    short = replace(ctc_plan(1.0), training=TrainingOptions(max_epochs=1, patience=0), network=network)
+    monkeypatch.setattr("asr.own_training.ctc_plan", lambda hours: short)
+    monkeypatch.setattr("asr.own_training.has_pynini", lambda: False)
+    folder = planted(tmp_path / "corpus", 60)
+    for path in sorted(folder.rglob("*.txt"))[::2]:
+        path.write_text(" ".join([path.read_text()] * 12))
+    caplog.set_level(logging.INFO, "asr")
+    plan = planned(Corpus.read(folder), stages=("ctc",))
+    train_recogniser(plan, tmp_path / "out")
+    told = json.loads((tmp_path / "out" / "work" / "ctc" / "training.json").read_text())["failures"]
+    assert 24 <= len(told) <= 30 and all("too short for its transcript" in why for why in told.values())
+    line = f"ctc: {len(told)} of 54 utterances were of no use, such as "
+    assert line in caplog.text and line in (tmp_path / "out" / "work" / "run.log").read_text()
+    assert "ctc: 1 epochs will take about 1 minutes on two cores; with less than 2 hours of speech" in caplog.text
+
+
+def test_a_device_that_cannot_be_used_is_told_at_once(monkeypatch):
+    torch = pytest.importorskip("torch")
+    for name, stages, message in (
+        ("gpu", ("ctc",), "device 'gpu'; need cpu, cuda or auto"),
+        ("cuda", ("mono",), "only networks use a GPU"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            gpus_of(name, stages)
+    for count, found in ((0, None), (1, "0")):
+        monkeypatch.setattr(torch.cuda, "is_available", lambda count=count: count > 0)
+        monkeypatch.setattr(torch.cuda, "device_count", lambda count=count: count)
+        assert gpus_of("auto", ("ctc",)) == found and gpus_of("cpu", ("ctc",)) is None
+        assert gpus_of("auto", ("mono", "tri")) is None
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    with pytest.raises(AsrError, match="GPU"):
+        gpus_of("cuda", ("ctc",))
+
+
+def test_the_grid_grows_where_the_best_is_at_its_edge(trained, monkeypatch, tmp_path, caplog):
+    """The best scale lies beyond what is tried at first."""
+    _, out, _ = trained
+    monkeypatch.setattr("asr.own_training.SCALES", (0.4, 0.8))
+    inputs = {"data": out / "work" / "features", "graph": out / "work" / "graph"}
+    ids = list(read_transcripts(out / "work" / "held-out" / "references.tsv"))
+    score_held_out(tmp_path, **inputs, ids=ids)
+    tried = {p["acoustic_scale"] for p in json.loads((tmp_path / "tuning.json").read_text())}
+    assert {0.4, 0.8} < tried and sorted(tried)[-3] == pytest.approx(0.2)
+    chosen = asr.load(tmp_path / "model").decoding.acoustic_scale
+    at_end = chosen in (min(tried), max(tried))
+    assert ("that was tried" in caplog.text) == at_end and (not at_end or len(tried) == 5)
+
+
 def test_an_open_vocabulary_recognises_words_that_nobody_trained(corpus, tmp_path, monkeypatch):
     """Every word in syllables: a new word of known ones comes out whole, with its times."""
     monkeypatch.setattr("asr.own_data.FEWEST_WHOLE", 10**6)
@@ -284,7 +340,7 @@ def test_other_words_for_a_trained_model(trained, tmp_path):
     with_dictionary = replace(model, letters=None)
     assert list(with_language_model(with_dictionary, train_lm(["cab bead"], 2))[1]) == ["bead"]
     assert extended(model.lexicon, ["zzz"], ["letters"])[1] == {"zzz": "the model has no 'z'"}
-    with pytest.raises(GraphError, match="none of the 1 word .*'z', 'o'"):
+    with pytest.raises(GraphError, match=r"none of the 1 word .*'z', 'o'"):
         with_words(model, ["zoo"])
     (tmp_path / "words").write_text("one two\none\n")
     assert listed_words(tmp_path / "words") == ["one", "two"]
@@ -317,8 +373,6 @@ def test_what_cannot_work_is_said_before_anything_slow(tmp_path, monkeypatch):
         with pytest.raises((CorpusError, ConfigError, LexiconError, AsrError), match=message):
             made()
     monkeypatch.setattr("asr.own_data.has_pynini", lambda: False)
-    with pytest.raises(GraphError, match="pynini, which is not installed"):
-        planned(utterances(*several))
 
 
 def test_notes_say_what_a_person_should_know(corpus, tmp_path):

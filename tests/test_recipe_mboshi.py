@@ -189,7 +189,7 @@ def test_two_rungs_on_real_recordings(parts, real_data, tmp_path):
     run = bench.run
     search = Search((0.1, 0.1429), (-1.0, 0.0), beam=10.0)
     tests = [bench.test(part, system, Grammar("units", 2, 0.1), search) for system in ("mono", "tri")]
-    finish(run, "Mboshi", tests, LETTERS, corpus.speaker_of, 0)
+    finish(run, "Mboshi", tests, LETTERS, corpus.speaker_of, 0, corpus)
     rows = read_results(run.folder / "results.json")
     assert [(r.model, r.variant) for r in rows] == [(m, v) for m in ("mono", "tri") for v in ("", "tone-blind")]
     assert len({r.total for r in rows}) == 1  # the same references in each row
@@ -221,7 +221,7 @@ def test_networks_on_real_recordings(parts, real_data, tmp_path):
     bench, run = replace(bench, networks=plans), bench.run
     search = Search((0.1, 0.2), (0.0,), beam=10.0)
     tests = [bench.test(part, system, Grammar("units", 2, 0.1), search) for system in ("mono", HYBRID, LFMMI)]
-    finish(run, "Mboshi", tests, LETTERS, corpus.speaker_of, 0)
+    finish(run, "Mboshi", tests, LETTERS, corpus.speaker_of, 0, corpus)
     rows = [r for r in read_results(run.folder / "results.json") if not r.variant]
     assert [(r.model, r.features) for r in rows] == [("mono", "mfcc"), (HYBRID, "fbank-30"), (LFMMI, "fbank-30")]
     assert all(r.value < 85 for r in rows)  # 60 to 75 %; what hears nothing is above 95
@@ -259,7 +259,7 @@ def test_ctc_on_real_recordings(parts, real_data, tmp_path):
     grid = PrefixGrid((0.4, 0.8), (0.0, 0.5), beam_size=20)
     joint = JointGrid((0.2, 0.5), (0.2,), (0.0, 0.5), beam_size=4)
     tests = bench.ctc_tests(part, CTC_ATTENTION, Grammar("units", 2, 0.1), plan.search, grid, joint)
-    finish(run, "Mboshi", tests, LETTERS, corpus.speaker_of, 0)
+    finish(run, "Mboshi", tests, LETTERS, corpus.speaker_of, 0, corpus)
     rows = {r.variant: r for r in read_results(run.folder / "results.json") if "tone" not in r.variant}
     assert list(rows) == ["greedy", "prefix", "tlg", "joint"]
     pairs = [(c["first"], c["second"]) for c in json.loads((run.folder / "comparisons.json").read_text())]

@@ -1,6 +1,8 @@
 import errno
+import io
 import logging
 import multiprocessing
+import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +12,7 @@ import pytest
 
 from asr.errors import AsrError, ConfigError
 from asr.recipe import Run, cpu_seconds, run_recipe
+from asr.recipe.stages import TimeLeft
 
 CALLS = []
 
@@ -235,6 +238,86 @@ def test_progress_is_passed_and_stages_are_logged(tmp_path, caplog):
     Run(tmp_path).stage("count", count_up)
     text = caplog.text
     assert "count ..." in text and "count: done in" in text and "count: there already" in text
+
+
+def test_the_stages_of_a_run_of_known_length_are_numbered(tmp_path, caplog):
+    caplog.set_level(logging.INFO, logger="asr")
+    run = Run(tmp_path, n_stages=2)
+    run.stage("number", write_number, {"number": 1})
+    run.stage("count", count_up)
+    Run(tmp_path, n_stages=2).stage("number", write_number, {"number": 1})
+    assert "stage 1 of 2, number ..." in caplog.text and "stage 2 of 2, count ..." in caplog.text
+    assert "stage 1 of 2, number: there already" in caplog.text
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def count_slowly(folder, progress):
+    progress.place = lambda part: f"epoch {int(3 * part) + 1} of 3"
+    for done in (0, 100, 290):
+        progress(done, 300)
+        time.sleep(0.2)  # the bar is drawn ten times a second
+
+
+def test_a_terminal_shows_the_stage_and_where_it_is(tmp_path, monkeypatch):
+    """Nothing is shown as `0/?` before the first report, nor units that nobody knows."""
+    screen = Terminal()
+    monkeypatch.setattr("sys.stderr", screen)
+    monkeypatch.setenv("COLUMNS", "100")
+    Run(tmp_path, n_stages=8).stage("sat", count_slowly)
+    shown = screen.getvalue()
+    assert "stage 1 of 8, sat, epoch 3 of 3" in shown and " 33%" in shown.replace("\xa0", " ")
+    assert "?" not in shown.replace("\x1b[?25", "") and "300" not in shown
+
+
+def test_without_a_terminal_lines_tell_the_part_and_the_time_left(tmp_path, monkeypatch, caplog):
+    caplog.set_level(logging.INFO, logger="asr")
+    for name in ("_SAY_EVERY", "_LEAST_SECONDS"):
+        monkeypatch.setattr(f"asr.recipe.stages.{name}", 0.0)
+    Run(tmp_path).stage("ctc", count_slowly)
+    assert "ctc, epoch 2 of 3: 33 %, about 0." in caplog.text
+
+
+def test_the_time_left_is_that_of_the_pace_of_this_run():
+    """Half was done by an earlier run, and the minute before the first report was for reading and compiling."""
+    left = TimeLeft()
+    assert left(500, 1000, 60.0) is None and left(501, 1000, 70.0) is None
+    assert left(600, 1000, 80.0) == 80.0
+    assert left(900, 1000, 140.0) == 20.0
+
+
+def no_room(folder):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_a_full_disk_and_a_place_that_cannot_be_written_are_one_line(tmp_path):
+    with pytest.raises(SystemExit, match=f"error: {tmp_path}/full: No space left on device; make room"):
+        run_recipe(lambda: Run(tmp_path).stage("full", no_room))
+    (tmp_path / "file").touch()
+    with pytest.raises(SystemExit, match=f"error: {tmp_path}/file/out: Not a directory"):
+        run_recipe(lambda: Run(tmp_path / "file" / "out"))
+
+
+@pytest.fixture
+def log_handlers():
+    """What a run adds to the toolkit's log is taken away at the end."""
+    log = logging.getLogger("asr")
+    before = list(log.handlers)
+    yield
+    log.handlers[:] = before
+
+
+def test_a_log_that_cannot_be_written_ends_the_run(tmp_path, capfd, log_handlers):
+    full = Path("/dev/full")
+    if not full.exists():
+        pytest.skip("there is no /dev/full here")
+    (tmp_path / "run.log").symlink_to(full)
+    with pytest.raises(SystemExit, match=r"run\.log: No space left on device"):
+        run_recipe(lambda: Run(tmp_path).stage("number", write_number, {"number": 1}))
+    assert "Traceback" not in capfd.readouterr().err
 
 
 def fail_kindly():

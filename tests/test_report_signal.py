@@ -3,7 +3,16 @@ import re
 import numpy as np
 import pytest
 
-from asr.report.signal import Panel, check_picture, draw_signal, save_picture, spectrogram
+from asr.report.signal import (
+    Panel,
+    Pitch,
+    check_picture,
+    draw_signal,
+    noise_floor,
+    save_picture,
+    signal_svg,
+    spectrogram,
+)
 
 pytest.importorskip("matplotlib")
 WORDS = [("one", 0.1, 0.5), ("two", 0.6, 1.1)]
@@ -74,3 +83,51 @@ def test_silence_and_letters_without_a_glyph_are_drawn(tmp_path, recwarn):
 def test_a_picture_of_an_unknown_kind_is_refused():
     with pytest.raises(Exception, match=r"did you mean '\.png'"):
         check_picture("a.pgn")
+
+
+def test_pitch_is_a_curve_in_hertz():
+    """Strong where there is a voice, and pale all along."""
+    hz, voicing = np.linspace(100, 200, 100), np.r_[np.zeros(50), np.ones(50)]
+    figure = draw_signal(tone(1.0), 8000, panel=Pitch(hz, voicing, 0.01), offset=5.0)
+    panel = figure.axes[-2] if figure.axes[-1].get_ylabel().startswith("dB") else figure.axes[-1]
+    pale, strong = panel.lines
+    assert panel.get_ylabel() == "pitch (Hz)" and not panel.images
+    assert np.allclose(pale.get_ydata(), hz) and pale.get_alpha() < 0.5
+    assert np.isnan(strong.get_ydata()[:50]).all() and np.allclose(strong.get_ydata()[50:], hz[50:])
+    assert strong.get_xdata()[0] == pytest.approx(5.005)
+    low, high = panel.get_ylim()
+    assert low < 150 and high > 200 and high - low < 130  # of the voiced frames
+
+
+def test_noise_is_dark_in_a_spectrogram():
+    rng = np.random.default_rng(0)
+    for level, most in ((1e-5, 0.01), (3e-3, 0.05)):
+        samples = 0.5 * tone(2.0) * (np.arange(16000) // 4000 % 2) + level * rng.standard_normal(16000)
+        db = 10 * np.log10(spectrogram(samples.astype(np.float32), 8000) + 1e-20)
+        db -= db.max()
+        floor, quiet = noise_floor(db), db[:, :200]
+        assert -70 <= floor <= -35 and np.mean(quiet > floor) < most
+    assert noise_floor(np.zeros((5, 3))) == -35 and noise_floor(np.full((5, 3), -200.0)) == -70
+
+
+@pytest.mark.filterwarnings("ignore:Glyph")
+@pytest.mark.parametrize("title", ["W" * 300, "short\n" + "i" * 500, "世界" * 100, "plain"])
+def test_a_title_stays_within_the_picture(title):
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    figure = draw_signal(tone(1.0), 8000, title=title, words=WORDS)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    shown = next(axis for axis in figure.axes if axis.get_title(loc="left"))
+    box = shown._left_title.get_window_extent(canvas.get_renderer())
+    assert box.x1 <= figure.bbox.width and box.y1 <= figure.bbox.height
+    cut = shown.get_title(loc="left")
+    assert cut == title if len(title) < 20 else "…" in cut
+
+
+def test_in_a_page_the_picture_takes_its_colours():
+    figure = draw_signal(tone(1.0), 8000, words=WORDS, phones=PHONES, title="<b>")
+    svg = signal_svg(figure, "a tone & more")
+    assert svg.startswith("<svg") and 'aria-label="a tone &amp; more"' in svg and "currentColor" in svg
+    assert "#1c2128" not in svg and "#ffffff" not in svg.partition("<image")[0] and "&lt;b&gt;" in svg
+    assert re.search(r"fill: #1d2128[^>]*>one</text>|>one</text>", svg)

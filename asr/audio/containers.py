@@ -1,173 +1,242 @@
-"""Is an audio file whole? What its container promises against what is there. libsndfile does not ask."""
+"""Files made of chunks, or of a header and samples: where the samples lie, and whether all are there.
 
-from pathlib import Path
-from typing import BinaryIO, Literal
+Writers that cannot go back to fill in a size (pipes, recorders that were killed) leave 0, -1 or another mark there;
+libsndfile then reads nothing, or what follows the samples. So it gets headers with the true size. A file that is
+shorter than its header says was cut, and is named.
+"""
 
-_UNKNOWN_SIZE = 0x7FFFF000  # writers to a pipe, which cannot go back to fill in the size, put this or more
-_MPEG_SEARCH = 1 << 16  # bytes in which the first MPEG frame must begin
+from collections.abc import Iterator
+from typing import Literal, NamedTuple
 
-_SOUND = (b"WAVE", b"AIFF", b"AIFC")
+from .mpeg import id3_length
+from .part import AGAIN, DamagedError, Part, sndfile_part
+from .source import Source, Spliced
 
-# Formats made of named chunks: byte order, where the first chunk begins, bytes of a chunk's size.
-_CHUNKED: dict[bytes, tuple[Literal["little", "big"], int, int]] = {
-    b"RIFF": ("little", 12, 4),
-    b"RF64": ("little", 12, 4),
-    b"RIFX": ("big", 12, 4),
-    b"FORM": ("big", 12, 4),
-    b"caff": ("big", 8, 8),
-}
+Order = Literal["little", "big"]
+
+_PIPED_32 = ((0x7F000000, 0x80000000), (0xFFFF0000, 0xFFFFFFFF))  # sizes that stand for "not known", both ends included
+_PIPED_64 = (1 << 62, (1 << 64) - 1)
+_MAX_32 = 0xFFFF0000 - 1024  # bytes of samples that a wav file's 32-bit sizes can tell
+_W64_TAIL = bytes.fromhex("f3acd3118cd100c04f8edb8a")  # of all its names but that of the file
+_W64_FILE = b"riff" + bytes.fromhex("2e91cf11a5d628db04c10000")
 
 
-def problem(stream: BinaryIO, size: int, path: str) -> str | None:
-    """Why an audio file is not whole or not audio, or None where its container looks sound or is of another format.
+class _Chunk(NamedTuple):
+    """name: four letters; begin, end: of its content, bytes, as promised; following: where the next one begins."""
 
-    Looks at wav (RIFF, RIFX, RF64, W64), aiff, au, caf, NIST sphere, ogg and mp3. A cut flac file fails in decoding.
-    Raises OSError if the file cannot be read.
+    name: bytes
+    begin: int
+    end: int
+    following: int
+
+
+def chunked_part(source: Source, start: int) -> tuple[Part, int] | None:
+    """The recording that begins at byte `start`, and where it ends; None for what is no such container.
+
+    wav (RIFF, RIFX, RF64, BW64, W64), aiff, au, caf, NIST sphere. Raises AudioError for one that was cut.
     """
-    stream.seek(0)
-    head = stream.read(1024)
-    if head[:4] == b"fLaC" or (head[:4] in (b"RIFF", b"FORM") and size >= 12 and head[8:12] not in _SOUND):
-        return None
-    if head[:4] in _CHUNKED:
-        reason = _chunks(stream, size, *_CHUNKED[head[:4]])
-    elif head[:4] == b"OggS":
-        reason = _ogg(stream, size)
-    elif head[:4] == b"riff":  # W64: a 16-byte id, then the size of the whole file
-        reason = _shortage(int.from_bytes(head[16:24], "little"), size)
-    elif head[:4] == b".snd":
-        reason = _shortage(int.from_bytes(head[8:12], "big"), size - int.from_bytes(head[4:8], "big"))
-    elif head[:7] == b"NIST_1A":
-        reason = _sphere(head, size)
-    elif head[:3] == b"ID3" or Path(path).suffix.lower() == ".mp3":
-        return _mpeg(stream, size)
+    head = source.bytes_at(start, 16)
+    if head[:4] in (b"RIFF", b"RIFX", b"RF64", b"BW64") and (head[8:12] == b"WAVE" or len(head) < 12):
+        return _wave(source, start, "big" if head[:4] == b"RIFX" else "little")
+    if head == _W64_FILE:
+        return _wave64(source, start)
+    if head[:4] == b"FORM" and (head[8:12] in (b"AIFF", b"AIFC") or len(head) < 12):
+        return _aiff(source, start)
+    if head[:4] == b".snd":
+        return _au(source, start)
+    if head[:4] == b"caff":
+        return _caf(source, start)
+    if head[:7] == b"NIST_1A":
+        return _sphere(source, start)
+    return None
+
+
+def check_chunks(source: Source) -> None:
+    """Raise DamagedError for a file of chunks that ends before the samples' chunk, or the whole (AVI), should."""
+    head = source.bytes_at(0, 12)
+    order: Order = "little" if head[:4] == b"RIFF" else "big"
+    if head[:4] == b"caff":
+        chunks = _chunks(source, 8, order, 8)
+    elif head[8:12] == b"WAVE":
+        chunks = _chunks(source, 12, order)
     else:
-        return None
-    return f"truncated: {reason}" if reason else None
+        chunks = _chunks(source, 0, order)
+    for chunk in chunks:
+        if chunk.name in (b"data", b"RIFF"):
+            _true_length(source, chunk.begin, chunk.end - chunk.begin, (*_PIPED_32, _PIPED_64))
+            return
 
 
-def _shortage(promised: int, have: int) -> str | None:
-    """The complaint where fewer bytes are there than the header promises."""
-    if max(have, 0) < promised < _UNKNOWN_SIZE or promised > 2**32 > have:
-        return f"the header promises {promised} bytes, the file has {max(have, 0)}"
+def _chunks(source: Source, position: int, order: Order, width: int = 4) -> Iterator[_Chunk]:
+    """Chunks from byte `position` on: a name, the size in `width` bytes, the content; with 4 bytes padded to even."""
+    while position + 4 + width <= source.size:
+        head = source.bytes_at(position, 4 + width)
+        begin, length = position + 4 + width, int.from_bytes(head[4:], order)
+        padding = length % 2 if width == 4 else 0
+        yield _Chunk(head[:4], begin, begin + length, begin + length + padding)
+        position = begin + length + padding
+
+
+def _true_length(source: Source, begin: int, promised: int, piped: tuple[tuple[int, int], ...]) -> int | None:
+    """Bytes of samples from byte `begin` on; None where the header is right.
+
+    promised: by the header; piped: ranges of sizes that say nothing. Raises DamagedError for a file that was cut.
+    """
+    have = max(source.size - begin, 0)
+    if any(low <= promised <= high for low, high in piped) and promised > have:
+        return have
+    if promised == 0 and have and not _are_chunks(source, begin):
+        return have  # the recorder was killed before it filled in the size
+    # Some writers put the size of the whole file, or of all but its first eight bytes.
+    if promised > have and promised in (source.size, source.size - 8) and begin < 256:
+        return have
+    if promised > have:
+        raise DamagedError(f"truncated: the header promises {promised} bytes, the file has {have}{AGAIN}")
     return None
 
 
-def _chunks(stream: BinaryIO, size: int, byteorder: Literal["little", "big"], start: int, width: int) -> str | None:
-    """Walk the chunks (4-byte name, size of `width` bytes) from byte `start` up to the one with the samples."""
-    position, size64 = start, 0
-    while position + 4 + width <= size:
-        stream.seek(position)
-        name, length = stream.read(4), int.from_bytes(stream.read(width), byteorder)
-        if name == b"ds64":  # RF64: riff size, then data size, 8 bytes each
-            size64 = int.from_bytes(stream.read(16)[8:], byteorder)
-        if name in (b"data", b"SSND"):
-            return _shortage(size64 if size64 and length == 0xFFFFFFFF else length, size - position - 4 - width)
-        position += 4 + width + length + (length % 2 if width == 4 else 0)
-    return "the file ends before the samples begin"
+def _are_chunks(source: Source, position: int) -> bool:
+    """Whether all from here to the end is chunks with names: texts behind a recording without samples."""
+    for chunk in _chunks(source, position, "little"):
+        if not all(32 <= byte < 127 for byte in chunk.name):
+            return False
+        if chunk.end == source.size or chunk.following == source.size:
+            return True
+    return False
 
 
-def _sphere(head: bytes, size: int) -> str | None:
-    """A NIST sphere header is text: its own size, then lines `name -i value`."""
-    lines = head.decode("latin-1").split("\n")
+def _another_begins(source: Source, position: int, mark: bytes) -> bool:
+    """Whether a recording that was joined begins here, with or without an ID3 tag before it."""
+    position += id3_length(source.bytes_at(position, 10))
+    return source.bytes_at(position, len(mark)) == mark
+
+
+def _no_samples() -> DamagedError:
+    return DamagedError(f"truncated: the file ends before the samples begin{AGAIN}")
+
+
+def _wave(source: Source, start: int, order: Order) -> tuple[Part, int]:
+    """RIFF and its kin with big-endian or 64-bit numbers."""
+    form = fact = b""
+    size64 = None
+    for chunk in _chunks(source, start + 12, order):
+        if chunk.name == b"fmt ":
+            form = source.bytes_at(chunk.begin, min(chunk.end - chunk.begin, 4096))
+        elif chunk.name == b"fact":
+            fact = source.bytes_at(chunk.begin, min(chunk.end - chunk.begin, 64))
+        elif chunk.name == b"ds64":  # the file's size, then that of the samples
+            size64 = int.from_bytes(source.bytes_at(chunk.begin + 8, 8), "little")
+        elif chunk.name == b"data":
+            promised = chunk.end - chunk.begin
+            if size64 and promised == 0xFFFFFFFF:
+                length = _true_length(source, chunk.begin, size64, (_PIPED_64,))
+                return _of_wave(source, order, form, fact, chunk.begin, size64 if length is None else length)
+            length = _true_length(source, chunk.begin, promised, _PIPED_32)
+            return _of_wave(source, order, form, fact, chunk.begin, promised if length is None else length)
+    raise _no_samples()
+
+
+def _wave64(source: Source, start: int) -> tuple[Part, int]:
+    """Sony's W64: 16-byte names, 8-byte sizes that count the chunk's head too, chunks at multiples of 8 bytes."""
+    form = fact = b""
+    position = start + 40
+    while position + 24 <= source.size:
+        head = source.bytes_at(position, 24)
+        length = int.from_bytes(head[16:], "little")
+        begin = position + 24
+        if head[4:16] != _W64_TAIL:
+            break
+        if head[:4] == b"fmt ":
+            form = source.bytes_at(begin, min(length - 24, 4096))
+        elif head[:4] == b"fact":
+            fact = source.bytes_at(begin, min(length - 24, 64))
+        elif head[:4] == b"data":
+            true = _true_length(source, begin, max(length - 24, 0), (_PIPED_64,))
+            part, end = _of_wave(source, "little", form, fact, begin, max(length - 24, 0) if true is None else true)
+            return part._replace(words=part.words.replace("WAV (Microsoft)", "W64 (SoundFoundry WAVE 64)")), end
+        position += max(length + -length % 8, 24)
+    raise _no_samples()
+
+
+def _of_wave(source: Source, order: Order, form: bytes, fact: bytes, begin: int, length: int) -> tuple[Part, int]:
+    """The samples in `length` bytes from byte `begin`, as a wav file of the chunks that count."""
+    if len(form) < 16:
+        raise DamagedError(f"damaged: no format stands before the samples{AGAIN}")
+    chunks = _chunk(b"fmt ", form, order) + (_chunk(b"fact", fact, order) if fact else b"")
+    n_bytes = 4 + len(chunks) + 8 + length
+    if length <= _MAX_32:
+        name = b"RIFF" if order == "little" else b"RIFX"
+        head = name + n_bytes.to_bytes(4, order) + b"WAVE" + chunks + b"data" + length.to_bytes(4, order)
+    else:
+        sizes = (n_bytes + 36).to_bytes(8, "little") + length.to_bytes(8, "little") + bytes(12)
+        unknown = b"\xff" * 4
+        head = b"RF64" + unknown + b"WAVE" + _chunk(b"ds64", sizes, "little") + chunks + b"data" + unknown
+    end = begin + length
+    return sndfile_part(Spliced(source.stream, [head, (begin, end)])), end + length % 2
+
+
+def _chunk(name: bytes, content: bytes, order: Order) -> bytes:
+    return name + len(content).to_bytes(4, order) + content + bytes(len(content) % 2)
+
+
+def _aiff(source: Source, start: int) -> tuple[Part, int]:
+    """AIFF and AIFF-C; the samples' description may stand behind them."""
+    last = source.size
+    for chunk in _chunks(source, start + 12, "big"):
+        last = min(chunk.following, source.size)
+        if chunk.name == b"SSND":
+            promised = chunk.end - chunk.begin
+            length = _true_length(source, chunk.begin, promised, _PIPED_32)
+            if length is not None:
+                head = source.bytes_at(start, chunk.begin - 4 - start) + length.to_bytes(4, "big")
+                return sndfile_part(Spliced(source.stream, [head, (chunk.begin, source.size)])), source.size
+            break
+    else:
+        raise _no_samples()
+    end = start + 8 + int.from_bytes(source.bytes_at(start + 4, 4), "big")
+    end = end if last <= end and _another_begins(source, end, b"FORM") else source.size
+    return sndfile_part(Spliced(source.stream, [(start, end)])), end
+
+
+def _au(source: Source, start: int) -> tuple[Part, int]:
+    """Sun's and NeXT's: where the samples begin, and their bytes."""
+    head = source.bytes_at(start, 24)
+    if len(head) < 24 or source.size < start + int.from_bytes(head[4:8], "big"):
+        raise _no_samples()
+    begin, promised = start + int.from_bytes(head[4:8], "big"), int.from_bytes(head[8:12], "big")
+    length = _true_length(source, begin, promised, _PIPED_32)
+    length = promised if length is None else length
+    head = (
+        head[:8] + min(length, 0xFFFFFFFF).to_bytes(4, "big") + source.bytes_at(start + 12, max(begin - start - 12, 0))
+    )
+    return sndfile_part(Spliced(source.stream, [head, (begin, begin + length)])), begin + length
+
+
+def _caf(source: Source, start: int) -> tuple[Part, int]:
+    """Apple's: chunks with 8-byte sizes; -1 for samples up to the end of the file."""
+    for chunk in _chunks(source, start + 8, "big", 8):
+        if chunk.name == b"data":
+            length = _true_length(source, chunk.begin, chunk.end - chunk.begin, (_PIPED_64,))
+            if length is None:
+                return sndfile_part(Spliced(source.stream, [(start, source.size)])), source.size
+            head = source.bytes_at(start, chunk.begin - 8 - start) + length.to_bytes(8, "big")
+            return sndfile_part(Spliced(source.stream, [head, (chunk.begin, source.size)])), source.size
+    raise _no_samples()
+
+
+def _sphere(source: Source, start: int) -> tuple[Part, int]:
+    """NIST sphere: a header of text, with its own size, then lines `name -i value`."""
+    lines = source.bytes_at(start, 1024).decode("latin-1").split("\n")
     fields = {line.split()[0]: line.split()[2] for line in lines if len(line.split()) == 3}
+    end = source.size
     try:
-        counts = [int(fields[name]) for name in ("sample_count", "channel_count", "sample_n_bytes")]
-        header = int(lines[1])
+        n_bytes = int(fields["sample_count"]) * int(fields["channel_count"]) * int(fields["sample_n_bytes"])
+        begin = start + int(lines[1])
     except (KeyError, ValueError, IndexError):
-        return None
-    if "shorten" in fields.get("sample_coding", ""):
-        return None
-    return _shortage(counts[0] * counts[1] * counts[2], size - header)
-
-
-def _ogg(stream: BinaryIO, size: int) -> str | None:
-    """Look for a whole last page that says it is the last."""
-    tail = min(size, 65307 * 2)  # a page is at most 65,307 bytes
-    stream.seek(size - tail)
-    data = stream.read(tail)
-    at = data.rfind(b"OggS")
-    while at >= 0:
-        page = data[at:]
-        if len(page) < 27 or len(page) < 27 + page[26]:
-            return "the last Ogg page is cut"
-        if page[4] == 0 and page[5] < 8:  # not "OggS" by chance inside another page's data
-            length = 27 + page[26] + sum(page[27 : 27 + page[26]])
-            if length > len(page):
-                return f"the last Ogg page has {len(page)} of {length} bytes"
-            return None if page[5] & 4 else "the Ogg stream's last page is missing"
-        at = data.rfind(b"OggS", 0, at)
-    return "no Ogg page at the end of the file"
-
-
-_MPEG_RATES = {3: (44100, 48000, 32000), 2: (22050, 24000, 16000), 0: (11025, 12000, 8000)}  # by version bits
-_LAYER3_KBITS = {
-    True: (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
-    False: (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
-}
-
-
-def _mpeg(stream: BinaryIO, size: int) -> str | None:
-    """Walk the frames of an mp3 file; the last must be whole, and as many as a Xing or Info header counts."""
-    stream.seek(0)
-    data = stream.read()
-    position, n_frames, promised, is_counted = 0, 0, None, False
-    bitrates = set()
-    if data[:3] == b"ID3" and len(data) >= 10:
-        position = id3_length(data)
-        if position >= size:
-            return "truncated: the file ends before the samples begin"
-    position = _first_mpeg_frame(data, position)
-    if position < 0:
-        return "not audio: no MPEG layer 3 frame in it"
-    while length := _mpeg_frame_length(data[position : position + 4]):  # until the end, or tags behind the last frame
-        if position + length > size:
-            return f"truncated: the last MPEG frame has {size - position} of {length} bytes"
-        if n_frames == 0:
-            promised = _xing_frames(data[position : position + length])
-            is_counted = promised is not None or b"VBRI" in data[position : position + 64]
-        n_frames += 1
-        bitrates.add(data[position + 2] >> 4)
-        position += length
-    if len(bitrates) > 1 and not is_counted:  # libsndfile guesses the length from the first frame, and stops there
-        return "an mp3 of changing bit rate without the header (Xing, Info) that says its length; convert it to wav"
-    if promised is not None and n_frames - 1 < promised:
-        return f"truncated: the header promises {promised} MPEG frames, the file has {max(n_frames - 1, 0)}"
-    return None
-
-
-def id3_length(head: bytes) -> int:
-    """Bytes of an ID3 tag, by its first ten: the size is four times seven bits."""
-    return 10 + sum((byte & 0x7F) << shift for byte, shift in zip(head[6:10], (21, 14, 7, 0), strict=True))
-
-
-def _first_mpeg_frame(data: bytes, position: int) -> int:
-    """Where the first frame begins: a header with another one, or the file's end, behind its frame; -1 for none."""
-    end = position + _MPEG_SEARCH
-    while (position := data.find(b"\xff", position, end)) >= 0:
-        length = _mpeg_frame_length(data[position : position + 4])
-        behind = data[position + length : position + length + 4] if length else b""
-        if length and (len(behind) < 4 or behind[:3] == b"TAG" or _mpeg_frame_length(behind)):
-            return position
-        position += 1
-    return -1
-
-
-def _mpeg_frame_length(header: bytes) -> int | None:
-    """Bytes of an MPEG layer 3 frame by its header, or None if it is none."""
-    if len(header) < 4:
-        return None
-    version, layer = header[1] >> 3 & 3, header[1] >> 1 & 3
-    bitrate, rate, padding = header[2] >> 4, header[2] >> 2 & 3, header[2] >> 1 & 1
-    if header[0] != 0xFF or header[1] & 0xE0 != 0xE0 or version == 1 or layer != 1 or bitrate in (0, 15) or rate == 3:
-        return None
-    samples_per_byte = 144 if version == 3 else 72
-    return samples_per_byte * 1000 * _LAYER3_KBITS[version == 3][bitrate] // _MPEG_RATES[version][rate] + padding
-
-
-def _xing_frames(frame: bytes) -> int | None:
-    """The number of further frames that a Xing or Info header in the first frame counts, or None without one."""
-    for tag in (b"Xing", b"Info"):
-        at = frame.find(tag, 4, 64)
-        if at >= 0 and len(frame) >= at + 12 and frame[at + 7] & 1:
-            return int.from_bytes(frame[at + 8 : at + 12], "big")
-    return None
+        if source.size - start <= 1024:
+            raise _no_samples() from None
+    else:
+        _true_length(source, begin, n_bytes, ())
+        if _another_begins(source, begin + n_bytes, b"NIST_1A"):
+            end = begin + n_bytes
+    return sndfile_part(Spliced(source.stream, [(start, end)])), end

@@ -4,8 +4,9 @@ import os
 import shlex
 import subprocess
 from pathlib import Path, PurePath
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
+from . import ffmpeg
 from .mpeg import id3_length
 
 _HEAD = 4096  # bytes to look at
@@ -56,19 +57,34 @@ _HEADERLESS = {  # name's end -> what it promises: FFmpeg's format, Hz, in words
 }
 
 
-def reason(path: str | os.PathLike) -> str | None:
-    """Why the sound in this file cannot be decoded, with the command that converts it; None where it may be.
+class Foreign(NamedTuple):
+    """A file that libsndfile cannot read.
 
-    Only the first bytes are looked at, so a damaged file of a readable format passes. The name counts for headerless
-    samples alone: a `.wav` that holds MPEG-4 is MPEG-4.
+    what: it is, in words; reason: the whole complaint, with the command that converts it; is_decodable: whether FFmpeg
+    may be asked.
+    """
+
+    what: str
+    reason: str
+    is_decodable: bool
+
+
+def refusal(path: str | os.PathLike) -> str | None:
+    """Why the sound in this file cannot be decoded here, with the command that converts it; None where it may be.
+
     Raises OSError if the file cannot be read.
     """
     with Path(path).open("rb") as stream:
-        return reason_of(stream, path)
+        found = recognised(stream, path)
+    return found.reason if found and not (found.is_decodable and ffmpeg.decoder()) else None
 
 
-def reason_of(stream: BinaryIO, path: str | os.PathLike) -> str | None:
-    """`reason` of an open file."""
+def recognised(stream: BinaryIO, path: str | os.PathLike | None) -> Foreign | None:
+    """What a file is that libsndfile cannot read; None for what it may read, or what is not known here.
+
+    Only the first bytes are looked at, so a damaged file of a readable format passes. The name counts for headerless
+    samples alone: a `.wav` that holds MPEG-4 is MPEG-4. path: None for standard input.
+    """
     stream.seek(0)
     head = stream.read(_HEAD)
     is_tagged = head[:3] == b"ID3" and len(head) >= 10
@@ -77,27 +93,37 @@ def reason_of(stream: BinaryIO, path: str | os.PathLike) -> str | None:
         head = stream.read(_HEAD)
     for start, message in _NOT_SOUND:
         if head.startswith(start):
-            return message
+            return Foreign(message, message, False)
     if head.lstrip()[:14].lower().startswith((b"<!doctype html", b"<html")):
-        return _WEB_PAGE
+        return Foreign(_WEB_PAGE, _WEB_PAGE, False)
     if head[:7] == b"NIST_1A":
         return _shortened(head, path)
-    suffix = PurePath(os.fsdecode(path)).suffix.lower()
+    suffix = PurePath(os.fsdecode(path or "")).suffix.lower()
     if suffix in _HEADERLESS and not is_tagged and not head.startswith(_KNOWN_STARTS):
         return _headerless(path, *_HEADERLESS[suffix])
     what = _kind(head)
-    return f"{what}, which libsndfile cannot read; convert it: {ffmpeg_line(path)}" if what else None
+    return Foreign(what, f"{what}, which libsndfile cannot read; {_advice(path)}", True) if what else None
 
 
-def ffmpeg_line(path: str | os.PathLike, *, source: str = "", rate: int = 16000) -> str:
+def unknown(cause: str, path: str | os.PathLike | None) -> str:
+    """The complaint about a file that no decoder at hand reads."""
+    return f"not audio, or of a format that cannot be read ({cause}); if it plays elsewhere, {_advice(path)}"
+
+
+def _advice(path: str | os.PathLike | None) -> str:
+    install = "" if ffmpeg.decoder() else f"`{ffmpeg.INSTALL}` reads it, or "
+    return f"{install}convert it: {ffmpeg_line(path)}"
+
+
+def ffmpeg_line(path: str | os.PathLike | None, *, source: str = "", rate: int = 16000) -> str:
     """The shell command that makes a mono wav file of any sound that FFmpeg knows.
 
-    source: FFmpeg's options for a file without header, of which FFmpeg could not tell the rate.
+    path: None for standard input. source: FFmpeg's options for a file without header, of which it cannot tell the rate.
 
     >>> ffmpeg_line("a b.m4a")
     "ffmpeg -i 'a b.m4a' -ar 16000 -ac 1 'a b.wav'"
     """
-    name, target = _names(path)
+    name, target = _names(path) if path is not None else ("-", "-f wav -")
     if source:
         return f"ffmpeg {source} -i {name} {target}"
     return f"ffmpeg -i {name} -ar {rate} -ac 1 {target}"
@@ -115,24 +141,23 @@ def _names(path: str | os.PathLike) -> tuple[str, str]:
     return shlex.quote(name), shlex.quote(target)
 
 
-def _shortened(head: bytes, path: str | os.PathLike) -> str | None:
-    """The complaint about a NIST sphere header that announces shorten."""
+def _shortened(head: bytes, path: str | os.PathLike | None) -> Foreign | None:
+    """A NIST sphere file whose header announces shorten."""
     if b"shorten" not in head:
         return None
-    name, target = _names(path)
-    return (
-        "NIST sphere compressed with shorten, which libsndfile cannot read; convert it: "
-        f"sph2pipe -f wav {name} {target}"
-    )
+    what = "NIST sphere compressed with shorten"
+    name, target = _names(path) if path is not None else ("-", "-")
+    return Foreign(what, f"{what}, which libsndfile cannot read; convert it: sph2pipe -f wav {name} {target}", True)
 
 
-def _headerless(path: str | os.PathLike, form: str, rate: int, words: str) -> str:
-    """The complaint about samples without a header."""
+def _headerless(path: str | os.PathLike | None, form: str, rate: int, words: str) -> Foreign:
+    """Samples without a header."""
     line = ffmpeg_line(path, source=f"-f {form} -ar {rate} -ac 1")
-    return (
+    reason = (
         f"raw samples without a header: nothing says their rate and type; if they are {words}, {rate} Hz, one "
         f"channel, convert it: {line}"
     )
+    return Foreign("raw samples", reason, False)
 
 
 def _kind(head: bytes) -> str | None:

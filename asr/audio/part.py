@@ -1,9 +1,9 @@
 """One stretch of sound that one decoder reads, and libsndfile as the decoder of most."""
 
+import io
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 import numpy as np
 
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     import soundfile
 
 BLOCK = 1 << 18  # values decoded at once, of all channels together
+_SOUGHT = ("WAV", "WAVEX", "RF64", "AIFF", "AU", "CAF", "NIST", "FLAC")  # with these, libsndfile's seek finds the
+_SEEKING = ("PCM_U8", "PCM_S8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ULAW", "ALAW")  # sample asked for
 AGAIN = "; copy or download it again"
 
 
@@ -24,14 +26,14 @@ class UnknownFormatError(AudioError):
     """What no decoder at hand knows; the message has no name in front yet."""
 
 
-@dataclass(frozen=True)
-class Part:
+class Part(NamedTuple):
     """A recording, or one of several that were joined in a file.
 
     rate: Hz; n_samples: per channel; None where only decoding tells.
     words: container and codec, for a person.
     decode(first, last): consecutive float32 (n, n_channels), the samples first to last (exclusive; None: the end).
         Raises AudioError for what is damaged; where n_samples is told, exactly as many come.
+    seconds: about how long it is by its header, where n_samples is None.
     """
 
     rate: int
@@ -39,24 +41,20 @@ class Part:
     n_samples: int | None
     words: str
     decode: Callable[[int, int | None], Iterator[np.ndarray]]
+    seconds: float | None = None
 
 
-def sndfile_part(stream: BinaryIO, *, can_seek: bool) -> Part:
-    """All that libsndfile reads from `stream`.
-
-    can_seek: whether its seek finds the sample that was asked for; else everything before is decoded too.
-    Raises AudioError where libsndfile does not know the format.
-    """
+def sndfile_part(stream: BinaryIO | io.RawIOBase) -> Part:
+    """All that libsndfile reads from `stream`. Raises UnknownFormatError where it does not know the format."""
     with open_sndfile(stream) as sound:
         rate, n_channels, n_samples = sound.samplerate, sound.channels, sound.frames
         words = f"{sound.format_info}, {sound.subtype_info}"
+        can_seek = sound.format in _SOUGHT and sound.subtype in _SEEKING
 
     def decode(first: int, last: int | None) -> Iterator[np.ndarray]:
         last = n_samples if last is None else min(last, n_samples)
-        at = 0
         with open_sndfile(stream) as sound, sndfile_errors():
-            if can_seek and first:
-                at = sound.seek(first)
+            at = sound.seek(first) if can_seek and first else 0
             for block in sndfile_blocks(sound, last - at):
                 yield block[max(first - at, 0) :]
                 at += len(block)
@@ -71,12 +69,12 @@ def cut_short(promised: float, found: float) -> str:
     return f"truncated: the header promises {promised:.4g} s, the samples end at {found:.4g} s{AGAIN}"
 
 
-def open_sndfile(stream: BinaryIO) -> "soundfile.SoundFile":
+def open_sndfile(stream: BinaryIO | io.RawIOBase) -> "soundfile.SoundFile":
     """libsndfile's view of `stream`, from its start. Raises UnknownFormatError."""
     import soundfile
 
     class Sequential(soundfile.SoundFile):
-        """Without the seek to where it is already, which soundfile adds to each read: mp3 and ogg lose samples by it."""
+        """Without the seek to where it is already, which soundfile adds to each read: mp3 and ogg suffer by it."""
 
         def seekable(self) -> bool:
             return False

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..brief import brief_repr
 from ..errors import AudioError
 from . import foreign
 from .part import Part
@@ -25,11 +26,15 @@ class Audio(NamedTuple):
     samples: np.ndarray
     rate: int
 
+    def __repr__(self) -> str:
+        return brief_repr(self)
+
 
 class AudioInfo(NamedTuple):
     """What a recording's headers say, of all parts of a joined one together.
 
-    rate: Hz; duration_seconds: None where only decoding tells; format: container and codec in words.
+    rate: Hz; duration_seconds: None where only decoding tells (of what FFmpeg decodes, it is the header's, and rough);
+    format: container and codec in words.
     """
 
     rate: int
@@ -117,7 +122,7 @@ def describe(source: Sound) -> AudioInfo:
     """What a recording's headers say; its samples are not decoded. Raises AudioError as `read` does."""
     with _recording(source) as recording:
         n = recording.n_samples
-        duration = None if n is None else n / recording.rate
+        duration = recording.parts[0].seconds if n is None else n / recording.rate
         return AudioInfo(recording.rate, recording.n_channels, duration, recording.words)
 
 
@@ -128,7 +133,7 @@ def undecodable(path: str | os.PathLike) -> str | None:
     cannot be opened, or that is damaged gives None: `read` says more.
     """
     try:
-        reason = foreign.reason(path) if Path(path).is_file() else None
+        reason = foreign.refusal(path) if Path(path).is_file() else None
     except (OSError, ValueError):
         return None
     return f"{path}: {reason}" if reason else None

@@ -16,6 +16,7 @@ from ..errors import AudioError
 
 STANDARD_INPUT = "standard input"
 IN_MEMORY = 1 << 26  # bytes of a stream that are kept in memory; a longer one goes into a temporary file
+_SEARCHED = 1 << 20  # bytes searched at once
 
 Sound = str | os.PathLike | bytes | BinaryIO
 
@@ -34,6 +35,22 @@ class Source:
         self.stream.seek(position)
         return self.stream.read(count)
 
+    def find(self, mark: bytes, position: int) -> int:
+        """Where `mark` first occurs from `position` on, or the file's size."""
+        while position < self.size:
+            piece = self.bytes_at(position, _SEARCHED)
+            if (at := piece.find(mark)) >= 0:
+                return position + at
+            if len(piece) < _SEARCHED:
+                break
+            position += len(piece) - len(mark) + 1
+        return self.size
+
+    def behind(self, start: int) -> "Source":
+        """The same recording without its first `start` bytes."""
+        stream = io.BufferedReader(Spliced(self.stream, [(start, self.size)]))
+        return Source(self.name, stream, self.size - start, self.path)
+
 
 @contextmanager
 def opened(sound: Sound) -> Iterator[Source]:
@@ -45,7 +62,7 @@ def opened(sound: Sound) -> Iterator[Source]:
     if isinstance(sound, (bytes, bytearray, memoryview)):
         yield _whole("the recording given as bytes", io.BytesIO(sound))
     elif hasattr(sound, "read"):
-        yield from _from_stream(sound)
+        yield from _from_stream(sound)  # type: ignore[arg-type]
     else:
         with _file(sound) as stream:
             path = Path(sound)
@@ -128,7 +145,7 @@ class Spliced(io.RawIOBase):
         self._position = max(base + offset, 0)
         return self._position
 
-    def readinto(self, buffer) -> int:  # type: ignore[no-untyped-def]  # a writable buffer of bytes
+    def readinto(self, buffer) -> int:  # a writable buffer of bytes
         view, filled = memoryview(buffer).cast("B"), 0
         while filled < len(view) and self._position < self._starts[-1]:
             got = self._some(len(view) - filled)

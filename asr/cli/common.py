@@ -1,12 +1,16 @@
 """What several commands share: complaints, output that is written whole, a progress bar, completions."""
 
+import atexit
 import contextlib
+import functools
 import io
 import os
+import shutil
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, TextIO
+from typing import Annotated, Literal, TextIO
 
 import typer
 
@@ -22,16 +26,108 @@ SpeakerPattern = Annotated[
 TextSuffix = Annotated[
     str | None, typer.Option("--text-suffix", metavar="SUFFIX", help="Of a folder: how transcripts end; .txt.")
 ]
+TierName = Annotated[
+    str | None,
+    typer.Option("--tier", metavar="NAME", help="Of transcripts with tiers (.TextGrid, .eaf): the one to read."),
+]
+
+ChannelChoice = Annotated[
+    str | None,
+    typer.Option(
+        "--channel", metavar="N", help="One channel, counted from 1; each: every one as a speaker, call-1 and call-2."
+    ),
+]
+AllowCommands = Annotated[
+    bool,
+    typer.Option("--allow-commands", help="Run the commands in a wav.scp (sph2pipe ... |), with all your rights."),
+]
+_SHOWN = 3  # complaints of a kind, before they are counted alone
 
 
 def complain(message: str) -> None:
     """An error on stderr."""
-    typer.echo(f"asr: {message}", err=True)
+    from ..files import readable
+
+    # The name of a file need not be Unicode, and a stderr that was replaced need not take what is none.
+    typer.echo(readable(f"asr: {message}").encode("utf-8", "backslashreplace").decode("utf-8"), err=True)
 
 
 def complain_of_input(message: str) -> None:
     """What is wrong with an input, on one line of stderr: the name of a file may hold line breaks."""
     complain(" ".join(message.splitlines()))
+
+
+class Complaints:
+    """What is wrong with inputs, a line each; of many of the same kind the first ones, and at the end their number.
+
+    verbose: say all. how: to see all, in words.
+    """
+
+    def __init__(self, *, verbose: bool = False, how: str = "") -> None:
+        self._how = f" ({how})" if how else ""
+        self._shown = sys.maxsize if verbose else _SHOWN
+        self._counts: dict[str, int] = {}
+        self._last: dict[str, str] = {}
+
+    def add(self, message: str, place: str | os.PathLike = "") -> None:
+        """One of them. place: what it is about, of which the kind of the message is independent."""
+        from ..errors import kind_of_message
+
+        kind = kind_of_message(message, os.fspath(place))
+        self._counts[kind] = self._counts.get(kind, 0) + 1
+        if self._counts[kind] <= self._shown:
+            complain_of_input(message)
+        self._last[kind] = message
+
+    def end(self) -> None:
+        """How many were not said."""
+        for kind, count in self._counts.items():
+            if count > self._shown:
+                complain_of_input(
+                    f"and {count - self._shown} more of this kind{self._how}; the last: {self._last[kind]}"
+                )
+
+
+def channel_of(text: str | None) -> int | Literal["each"] | None:
+    """The channel that is asked for: counted from 0, each, or None. Raises BadParameter for another text."""
+    if text is None:
+        return None
+    if text == "each":
+        return "each"
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise typer.BadParameter(f"{text!r}; need 1 for the first, 2 for the next ..., or each", param_hint="--channel")
+    return int(text) - 1
+
+
+def command_folder(allowed: bool) -> Path | None:
+    """A folder for what commands of a wav.scp write, which is gone with the process; None where none may run."""
+    return _temporary_folder() if allowed else None
+
+
+def standard_input(given: str | os.PathLike) -> str | os.PathLike:
+    """For `-` a file with what comes on standard input, which is gone with the process; other names as they are."""
+    if os.fspath(given) != "-":
+        return given
+    if sys.stdin is None or sys.stdin.closed or sys.stdin.isatty():
+        raise AsrError("- is standard input, and nothing is piped into it; give a file, or pipe something into asr")
+    path = _temporary_folder() / "stdin"
+    if path.exists():
+        raise AsrError("- is standard input, which can be read once, and is given twice")
+    with path.open("wb") as kept:
+        shutil.copyfileobj(sys.stdin.buffer, kept, 1 << 20)
+    return path
+
+
+def piped(given: Path | None) -> Path | None:
+    """What an argument names, or what is piped into the command where that is `-`; a callback of arguments."""
+    return None if given is None else Path(standard_input(given))
+
+
+@functools.cache
+def _temporary_folder() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="asr-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 def sample_recording() -> Path:
@@ -85,7 +181,8 @@ def output(path: Path | None) -> Iterator[TextIO]:
         if sys.stdout is None:
             raise AsrError("stdout is closed; give it a file (> FILE), or --out where the command has it")
         if isinstance(sys.stdout, io.TextIOWrapper):
-            sys.stdout.reconfigure(encoding="utf-8", newline="\n")
+            # The name of a file need not be Unicode; what is none is written as \udcXX.
+            sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace", newline="\n")
         yield sys.stdout
         sys.stdout.flush()
         return
@@ -100,10 +197,13 @@ def _file(path: Path) -> Iterator[TextIO]:
     if kind_of(path) == "folder":
         raise AsrError(f"{path}: is a folder; give --out the name of a file")
     if is_stream(path):  # whoever reads a pipe gets each line when it is there
-        with path.open("a", encoding="utf-8", newline="\n") as stream:
+        with path.open("a", encoding="utf-8", errors="backslashreplace", newline="\n") as stream:
             yield stream
         return
-    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as stream:
+    with (
+        replacing(path) as temporary,
+        temporary.open("w", encoding="utf-8", errors="backslashreplace", newline="\n") as stream,
+    ):
         yield stream
 
 

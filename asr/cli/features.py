@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import AsrError, did_you_mean
-from .common import complain, complain_of_input, progress, writing
+from .common import (
+    AllowCommands,
+    ChannelChoice,
+    Complaints,
+    channel_of,
+    command_folder,
+    complain,
+    complain_of_input,
+    progress,
+    standard_input,
+    writing,
+)
 
 if TYPE_CHECKING:
     from ..features.files import Source, Written
@@ -53,7 +64,7 @@ def settings(ctx: typer.Context, incomplete: str) -> list[str]:
 def features(
     kind: Annotated[Kind, typer.Argument(metavar="KIND", help=f"{', '.join(k.value for k in Kind)}.")],
     inputs: Annotated[
-        list[str] | None, typer.Argument(metavar="INPUT", help="Audio: files, folders, Kaldi data directories, .tsv.")
+        list[str] | None, typer.Argument(metavar="INPUT", help="Audio: files, folders, Kaldi data, .tsv; - is stdin.")
     ] = None,
     out: Annotated[str | None, typer.Option("--out", metavar="DIR", help="The folder to write to; needed.")] = None,
     form: Annotated[
@@ -74,6 +85,8 @@ def features(
     deltas: Annotated[
         int, typer.Option("--deltas", metavar="ORDER", min=0, max=5, help="Add time derivatives up to this order.")
     ] = 0,
+    channel: ChannelChoice = None,
+    allow_commands: AllowCommands = False,
     jobs: Annotated[int, typer.Option("--jobs", metavar="N", min=1, max=256, help="Processes.")] = 1,
 ) -> None:
     """Compute features into numpy files or a Kaldi archive.
@@ -101,7 +114,7 @@ def features(
         steps.append({"kind": "delta", "order": deltas})
     folder = Path(out)
     _check_out(folder, inputs, form)
-    sources, n_failed = _sources(inputs)
+    sources, n_failed = _sources(inputs, channel, allow_commands)
     total = len(sources) + n_failed
     if sources:
         n_failed += _write(sources, _pipeline(sources, rate, steps), folder, form, jobs)
@@ -178,17 +191,27 @@ def _check_out(out: Path, inputs: list[str], form: Form) -> None:
         out.mkdir(parents=True, exist_ok=True)
 
 
-def _sources(inputs: list[str]) -> tuple[list["Source"], int]:
+def _sources(inputs: list[str], channel: str | None, allow_commands: bool) -> tuple[list["Source"], int]:
     """What to compute features of, and how many inputs there are none of."""
     from ..features.files import Source
-    from ..transcription import find_recordings
+    from ..recordings import find_recordings
 
-    recordings, failures = find_recordings(inputs)
-    complaints = [failure.message for failure in failures]
-    complaints += [f"{r.path}: holds features already; need audio" for r in recordings if r.audio is None]
-    for complaint in complaints:
-        complain_of_input(complaint)
-    sources = [Source(r.id, r.audio, r.speaker, r.start, r.end) for r in recordings if r.audio is not None]
+    recordings, failures = find_recordings(
+        [standard_input(given) for given in inputs],
+        channel=channel_of(channel),
+        allow_commands=command_folder(allow_commands),
+    )
+    complaints = [(failure.message, failure.id) for failure in failures]
+    complaints += [
+        (f"{r.path}: holds features already; need audio", str(r.path)) for r in recordings if r.audio is None
+    ]
+    problems = Complaints()
+    for message, place in complaints:
+        problems.add(message, place)
+    problems.end()
+    sources = [
+        Source(r.id, r.audio, r.speaker, r.start, r.end, channel=r.channel) for r in recordings if r.audio is not None
+    ]
     return sources, len(complaints)
 
 
@@ -211,8 +234,10 @@ def _write(sources: list["Source"], pipeline: "FeaturePipeline", out: Path, form
 
     with writing(out), progress("features", len(sources)) as step:
         done = write_features(sources, pipeline, out, form=form.value, n_jobs=jobs, progress=step)
+    problems, path_of = Complaints(), {source.id: source.audio for source in sources}
     for failure in done.failures:
-        complain_of_input(failure.message)
+        problems.add(failure.message, path_of.get(failure.id, ""))
+    problems.end()
     for name, file in done.renamed.items():
         complain_of_input(f"warning: {name!r} is written as {file}")
     if done.n_files:

@@ -1,33 +1,51 @@
 """`asr transcribe`."""
 
+import sys
+from collections.abc import Iterator
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .._version import __version__
+from ..errors import AsrError
 from .common import (
+    AllowCommands,
+    ChannelChoice,
+    Complaints,
     SpeakerPattern,
+    channel_of,
+    command_folder,
     complain,
     complain_of_input,
     model_names,
-    output,
-    progress,
     refuse_inputs,
     sample_recording,
+    standard_input,
 )
+from .meter import Meter
+from .transcript_output import TranscriptOutput, check_form, journal_beside, piece_key
 
 if TYPE_CHECKING:
     from ..model import Model
-    from ..transcription import Recording
+    from ..recordings import Recording
+    from ..transcript import Transcript
+
+_NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+_REFUSED = 50  # recordings in a row, from the first: whatever is wrong, it is not about single ones
+_MANY = 5000  # recordings whose headers nobody waits for
 
 
 class OutputFormat(str, Enum):
     """How transcripts are written."""
 
     text = "text"
+    lines = "lines"
     json = "json"
     ctm = "ctm"
+    srt = "srt"
+    vtt = "vtt"
 
 
 def transcribe(
@@ -40,19 +58,35 @@ def transcribe(
     inputs: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="INPUT", help="Audio or features: files, folders, Kaldi data directories, .tsv.", show_default=False
+            metavar="INPUT",
+            help="Audio or features: files, folders, Kaldi data directories, .tsv; - is standard input.",
+            show_default=False,
         ),
     ] = None,
     format: Annotated[
-        OutputFormat, typer.Option("--format", help="id<TAB>words, a JSON object a line, or NIST's CTM.")
+        OutputFormat,
+        typer.Option(
+            "--format",
+            help="id<TAB>words; the same in lines with times; a JSON object a line; NIST's CTM; subtitles.",
+        ),
     ] = OutputFormat.text,
-    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write there, whole or not at all.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="Write there, whole or not at all; goes on if stopped.")
+    ] = None,
     sample: Annotated[bool, typer.Option("--sample", help="Transcribe the recording inside the package.")] = False,
     beam: Annotated[float | None, typer.Option("--beam", min=0.1, help="Search beam, in nats.")] = None,
     speaker: SpeakerPattern = None,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say how speakers were adapted to.")] = False,
+    channel: ChannelChoice = None,
+    allow_commands: AllowCommands = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Every complaint, and how speakers were adapted to.")
+    ] = False,
 ) -> None:
     """Turn recordings into words.
+
+    A recording of more than a minute is cut at its pauses, and its words are written as they are found. Where --out is
+    given, the same command goes on after it was stopped. srt and vtt are subtitles, a file for a recording: give --out
+    a folder for several.
 
     A model of speaker-adaptive training hears each file as a speaker of its own, unless --speaker finds the speaker in
     the names of files, or a corpus says who speaks: of all recordings of a speaker together it learns more.
@@ -60,10 +94,12 @@ def transcribe(
     \b
     Example:
       asr transcribe digits recordings/ --format json --out words.jsonl
+      asr transcribe digits call.wav --channel each
+      ffmpeg -i talk.mp4 -f wav - | asr transcribe digits - --format srt > talk.srt
       asr transcribe mine/model recordings/ --speaker '^[^_]+' -v
     """
     from ..model import load
-    from ..transcription import find_recordings
+    from ..recordings import find_recordings
 
     given: list[str | Path] = [*(inputs or []), *([sample_recording()] if sample else [])]
     if not given:
@@ -72,20 +108,42 @@ def transcribe(
     recogniser = load(model)
     if beam is not None:
         recogniser = recogniser.with_decoding(beam=beam)
-    found, failures = find_recordings(given, speaker=speaker)
+    problems = Complaints(verbose=verbose, how="all with -v")
+    found, failures = find_recordings(
+        [standard_input(name) for name in given],
+        speaker=speaker,
+        channel=channel_of(channel),
+        allow_commands=command_folder(allow_commands),
+    )
     for failure in failures:
-        complain_of_input(failure.message)
+        problems.add(failure.message, failure.id)
     recordings = _fitting(recogniser, found)
     if recordings:
         recogniser.decoder  # noqa: B018 - what is wrong with the model is said once, not for each recording
-    n_failed = len(failures) + len(found) - len(recordings)
-    n_bad, told = _write_transcripts(recogniser, recordings, out, format)
-    n_failed += n_bad
+    n_bad, heard = _write_transcripts(
+        recogniser, recordings, out, format, problems, _about(model, recogniser, recordings)
+    )
+    problems.end()
+    for warning in heard.warnings(len(recordings), what_it_knows(model, recogniser)):
+        complain_of_input(f"warning: {warning}")
     if verbose:
-        complain(told or "the model does not adapt to speakers")
+        from ..transcription import told_transforms
+
+        complain(told_transforms(heard.kinds) or "the model does not adapt to speakers")
+    n_failed = len(failures) + len(found) - len(recordings) + n_bad
     if n_failed:
         complain(f"{n_failed} of {len(found) + len(failures)} failed")
         raise typer.Exit(1)
+
+
+def what_it_knows(name: str, recogniser: "Model") -> str:
+    """What a model can recognise, in words: `digits: ten words`."""
+    from ..regraph import words_told
+
+    told = words_told(recogniser)
+    number, _, rest = told.partition(" ")
+    is_small = number.isdecimal() and int(number) < len(_NUMBERS)
+    return f"{Path(name).name}: {_NUMBERS[int(number)] + ' ' + rest if is_small else told}"
 
 
 def _fitting(recogniser: "Model", found: list["Recording"]) -> list["Recording"]:
@@ -105,21 +163,105 @@ def _fitting(recogniser: "Model", found: list["Recording"]) -> list["Recording"]
 
 
 def _write_transcripts(
-    recogniser: "Model", recordings: list["Recording"], out: Path | None, form: OutputFormat
-) -> tuple[int, str]:
-    """Transcribe all and write what is heard; how many recordings failed, and how speakers were adapted to, if so."""
-    from ..transcription import FORMATS, Failure, told_transforms, transcribe_all
+    recogniser: "Model",
+    recordings: list["Recording"],
+    out: Path | None,
+    form: OutputFormat,
+    problems: Complaints,
+    about: str,
+) -> tuple[int, "_Heard"]:
+    """Transcribe all and write what is heard, as it comes; how many recordings failed, and what is to be told.
 
-    n_failed, kinds = 0, dict[str, str]()
-    with output(out) as stream, progress("transcribe", len(recordings), quiet=out is None) as step:
-        for recording, result in transcribe_all(recogniser, recordings):
-            step()
-            if isinstance(result, Failure):
-                n_failed += 1
-                complain_of_input(result.message)
-                continue
-            kinds[recording.speaker] = result.transform or kinds.get(recording.speaker, "")
-            if not result.reached_final:
-                complain_of_input(f"warning: {recording.path}: no sentence end was reached; best so far")
-            stream.write(FORMATS[form.value](recording.id, result))
-    return n_failed, told_transforms(kinds)
+    about: what the transcripts depend on beside the recordings.
+    """
+    from ..transcription import Failure, transcribe_parts
+
+    is_folder = check_form(out, form.value, len(recordings))
+    failed: set[str] = set()
+    heard = _Heard()
+    with (
+        Meter("transcribed", len(recordings), _seconds(recordings)) as meter,
+        journal_beside(out, about, is_folder=is_folder) as (known, note),
+        TranscriptOutput(out, form.value, is_folder=is_folder) as written,
+    ):
+        parts = transcribe_parts(recogniser, recordings, known=known, told=lambda _, seconds: meter.read(seconds))
+        for part in parts:
+            meter.hide()
+            note(part)
+            if isinstance(part.result, Failure):
+                failed.add(part.recording.id)
+                problems.add(part.result.message, part.recording.path)
+                if len(failed) == _REFUSED and not heard.any and len(recordings) > _REFUSED:
+                    complain(
+                        f"not one of the first {_REFUSED} of {len(recordings)} could be used; Ctrl-C stops the rest"
+                    )
+            else:
+                heard.add(part.recording, part.result)
+            meter.is_mid_line = written.write(part) and out is None and sys.stdout.isatty()
+            meter.done(part.end - part.start, is_last=part.is_last)
+    return len(failed), heard
+
+
+class _Heard:
+    """What is said of all recordings together when they are transcribed."""
+
+    def __init__(self) -> None:
+        self.kinds: dict[str, str] = {}  # speaker -> how the model adapted
+        self.any = False
+        self._unfinished: list[Path] = []
+        self._unlike: list[Path] = []
+
+    def add(self, recording: "Recording", result: "Transcript") -> None:
+        """Take note of what was heard in a recording, or in a piece of one."""
+        self.any = True
+        self.kinds[recording.speaker] = result.transform or self.kinds.get(recording.speaker, "")
+        if not result.reached_final and recording.path not in self._unfinished[-1:]:
+            self._unfinished.append(recording.path)
+        if not result.fits and recording.path not in self._unlike[-1:]:
+            self._unlike.append(recording.path)
+
+    def warnings(self, n_recordings: int, knows: str) -> Iterator[str]:
+        """A line for each kind of thing that a person should know. knows: what the model does."""
+        if self._unlike:
+            n_unlike = len(self._unlike)
+            what = f"{n_unlike} of {n_recordings} recordings {'is' if n_unlike == 1 else 'are'}"
+            yield (
+                f"{what if n_recordings > 1 else 'the recording is'} unlike what this model is for, and the words are "
+                f"hardly those that were said (the first: {self._unlike[0]}). What it knows is {knows}"
+            )
+        if self._unfinished:
+            what = f"{len(self._unfinished)} of {n_recordings} recordings end" if n_recordings > 1 else "it ends"
+            yield (
+                f"{what} where the model's grammar allows no end, and the words are the best so far (the first: "
+                f"{self._unfinished[0]}), also with four times the beam; was the end cut off, or something else said?"
+            )
+
+
+def _seconds(recordings: list["Recording"]) -> float | None:
+    """How much audio that is, for a terminal's progress; None where that is not known, or would take long to find."""
+    if sys.stderr is None or not sys.stderr.isatty() or len(recordings) > _MANY:
+        return None
+    from .. import audio
+
+    total = 0.0
+    for recording in recordings:
+        end = recording.end
+        if end is None and recording.audio is not None:
+            try:
+                end = audio.describe(recording.audio).duration_seconds
+            except AsrError:
+                end = recording.start or 0.0  # what is wrong with it is said when it is read
+        if end is None:
+            return None
+        total += end - (recording.start or 0.0)
+    return total
+
+
+def _about(model: str, recogniser: "Model", recordings: list["Recording"]) -> str:
+    """What a transcript depends on beside its recording: the model, and whose other recordings it adapts to."""
+    from ..model import find_model
+    from ..transcription import LongOptions, needs_all_of_speaker
+
+    description = (find_model(model) / "model.json").read_text(encoding="utf-8")  # with the digests of all files
+    together = [piece_key(r, 0, 0.0, 0.0) for r in recordings] if needs_all_of_speaker(recogniser) else []
+    return repr([__version__, description, recogniser.decoding, LongOptions(), together])

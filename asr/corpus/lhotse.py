@@ -3,23 +3,24 @@
 Lhotse itself, which prepares about a hundred public corpora, is not needed: it imports torch.
 """
 
-import gzip
 import json
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..errors import CorpusError
-from ..files import kind_of, read_all
-from .core import Problem, Utterance
+from ..files import kind_of
+from ..texts import text_blocks
+from .core import Problem, Utterance, check_words
 from .lists import Finder, good_lines, overlaps
 
 SUFFIXES = (".jsonl", ".jsonl.gz")
 _SLACK = 0.01  # s that rounded times may lie outside their cut
 _ROUNDED = 1e-3  # s that an end may lie beside the recording's to be the same
 _LARGEST = 1e12  # s; JSON has whole numbers that no float can hold
+_DAMAGED = "damaged gzip file"  # what asr.texts says of one whose beginning can be used
+_GZIP = b"\x1f\x8b"
 _HARMLESS = ("resample",)  # every recording is resampled to the rate that is asked for
 
 
@@ -115,12 +116,17 @@ def _unpacked(path: Path, problems: list[Problem]) -> bytes:
     """What a gzip file holds, up to where it is damaged."""
     blocks: list[bytes] = []
     try:
-        with gzip.open(path) as stream:
-            read_all(stream, path, blocks)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        problems.append(Problem(str(path), f"truncated or damaged: {error}; copy or make it again"))
+        with path.open("rb") as stream:
+            if not stream.read(2).startswith(_GZIP):
+                problems.append(Problem(str(path), "truncated or damaged: no gzip file; copy or make it again"))
+                return b""
+        blocks += text_blocks(path, error=CorpusError)
     except OSError as error:
         raise CorpusError(f"{path}: cannot be read: {error.strerror}") from None
+    except CorpusError as error:
+        if _DAMAGED not in str(error):
+            raise
+        problems.append(Problem(str(path), f"truncated or {str(error).removeprefix(f'{path}: ')}"))
     return b"".join(blocks)
 
 
@@ -244,8 +250,10 @@ def _utterance(stretch: _Stretch, finder: Finder, need_text: bool) -> Utterance:
     text = stretch.supervision.get("text") if need_text else None
     if need_text and (not isinstance(text, str) or not text.strip()):
         raise CorpusError(f"utterance {stretch.id!r} has no transcript")
+    if need_text:
+        check_words(str(text), stretch.id)
     try:
-        source = _source(stretch.recording, stretch.channels)
+        source, channel = _source(stretch.recording, stretch.channels)
         path = finder.audio(source, stretch.id)
         length = stretch.recording.get("duration")
         is_known = isinstance(length, (int, float)) and abs(length) < _LARGEST and stretch.end is not None
@@ -254,7 +262,7 @@ def _utterance(stretch: _Stretch, finder: Finder, need_text: bool) -> Utterance:
     except CorpusError as error:
         raise CorpusError(f"utterance {stretch.id!r}: {error}") from None
     speaker = stretch.supervision.get("speaker") or stretch.recording.get("id")
-    return Utterance(_joined(stretch.id), _joined(speaker), path, text, start, end)
+    return Utterance(_joined(stretch.id), _joined(speaker), path, text, start, end, channel=channel)
 
 
 def _joined(name: object) -> str:
@@ -262,8 +270,11 @@ def _joined(name: object) -> str:
     return "_".join(str(name).split())
 
 
-def _source(recording: dict[str, Any], channels: Any) -> str:
-    """The file that holds a recording's channels. Raises CorpusError where none holds these and no others."""
+def _source(recording: dict[str, Any], channels: Any) -> tuple[str, int | None]:
+    """The file that holds a recording's channels, and which of several there, from 0; None for the mean of all.
+
+    Raises CorpusError where no file holds these and no others, nor one of them among others.
+    """
     listed = recording.get("transforms") or []
     listed = listed if isinstance(listed, list) else [listed]
     transforms = [t.get("name", "?") if isinstance(t, dict) else t for t in listed]
@@ -280,11 +291,14 @@ def _source(recording: dict[str, Any], channels: Any) -> str:
             raise CorpusError(
                 f"its recording's source is of type {what}; only files are read: nothing is run or fetched"
             )
-        if _channels(source.get("channels") or [0]) == wanted:
-            return str(_value(source, "source", str, "its recording's source"))
-    held = [source.get("channels") for source in sources]
+        held = _channels(source.get("channels") or [0])
+        if held == wanted or (len(wanted) == 1 and wanted[0] in held):
+            return str(_value(source, "source", str, "its recording's source")), (
+                None if held == wanted else held.index(wanted[0])
+            )
+    there = [source.get("channels") for source in sources]
     raise CorpusError(
-        f"its channels {wanted} lie with others in one file (channels {held}); write them to a file of their own"
+        f"its channels {wanted} lie with others in one file (channels {there}); write them to a file of their own"
     )
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..brief import brief_repr
 from ..errors import ModelError
 from .check import check_log_probs, check_units, least_frames
 
@@ -23,6 +24,9 @@ class CtcAlignment:
     ends: np.ndarray
     scores: np.ndarray
     score: float
+
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
     @property
     def labels(self) -> np.ndarray:

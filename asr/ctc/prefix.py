@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..brief import brief_repr
 from ..errors import LanguageModelError, ModelError, did_you_mean
 from ..lm import NgramModel
 from ..lm.states import StateTable
@@ -58,6 +59,9 @@ class Prefix:
     ctc: float
     lm: float
     frames: np.ndarray
+
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
 
 class PrefixSearch:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..brief import brief_repr
 from ..errors import GraphError
 from ..graph.const_fst import Graph
 
@@ -61,6 +62,9 @@ class BestPath(NamedTuple):
     acoustic_score: float
     reached_final: bool
 
+    def __repr__(self) -> str:
+        return brief_repr(self)
+
 
 class ViterbiDecoder:
     """A beam search over one graph, for any number of utterances, one after the other.
@@ -106,6 +110,9 @@ class ViterbiDecoder:
         self._allocate(len(graph.states))
         self._failure: str | None = "start() was not called"
         self._has_path = False
+
+    def __repr__(self) -> str:
+        return f"<ViterbiDecoder: {repr(self.graph)[1:-1]}, {self.options}>"
 
     def _allocate(self, n_states: int) -> None:
         """Buffers for a token in every state: pages that are never touched take no memory."""

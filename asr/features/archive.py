@@ -97,8 +97,12 @@ def read_scp(path: str | os.PathLike) -> Iterator[tuple[str, np.ndarray]]:
         yield name, matrix
 
 
-def scp_entries(path: str | os.PathLike) -> Iterator[tuple[str, str, "str | CorpusError"]]:
+def scp_entries(
+    path: str | os.PathLike, *, keep_commands: bool = False
+) -> Iterator[tuple[str, str, "str | CorpusError"]]:
     """Each line of a .scp file as (file:line, id, place), without opening what it lists.
+
+    keep_commands: give commands (`... |`) as they are, for a caller who may run them; else each is an error.
 
     A relative place is taken from the current folder, as Kaldi does, or else from the .scp's own. In a line that cannot
     be used, the place is the CorpusError that says why.
@@ -122,12 +126,15 @@ def scp_entries(path: str | os.PathLike) -> Iterator[tuple[str, str, "str | Corp
             message = f"id {name!r} was given before, in line {seen[name]}; remove one"
         elif not place:
             message = f"{name!r} has no place after its id; need `id file.ark:offset`"
-        elif is_command(place):
+        elif is_command(place) and not keep_commands:
             message = f"{name!r} is a command ({place!r}); commands are not run: write its output to a file"
         else:
             message = ""
         seen.setdefault(name, number)
-        yield where, name, CorpusError(f"{where}: {message}") if message else resolve(place, file.parent)
+        if message:
+            yield where, name, CorpusError(f"{where}: {message}")
+        else:
+            yield where, name, place if is_command(place) else resolve(place, file.parent)
 
 
 def place_file(place: str) -> Path:

@@ -9,12 +9,16 @@ import numpy as np
 from .. import audio
 from ..augment import change_speed
 from ..errors import AsrError, AudioError, CorpusError
+from ..processes import explained_workers
 from .archive import read_matrix
 from .pipeline import FeaturePipeline
+from .silence import is_silent
 from .table import FeatureTable
 
 if TYPE_CHECKING:
     from ..corpus import Utterance
+
+SILENT = "all its samples are nearly equal: nothing was recorded"
 
 _BATCH = 32  # utterances that a worker gets at a time
 
@@ -34,17 +38,19 @@ def extract(
     vtln_warp: float = 1.0,
     speed: float = 1.0,
     allow_failures: bool = True,
+    allow_silence: bool = True,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[FeatureTable, list[Failure]]:
     """The front-end's features of every utterance, or those that the corpus brings along; and what failed.
 
-    corpus: a Corpus or any utterances, each with id, audio, start and end; the audio is mixed to one channel and
-        resampled to the pipeline's rate. For a pipeline of given features, each with id and features, the place where
-        the utterance's matrix lies (see asr.features.archive); nothing else of it counts.
+    corpus: a Corpus or any utterances, each with id, audio, channel, start and end; the audio is resampled to the
+        pipeline's rate, and mixed to one channel where none is named. For a pipeline of given features, each with id
+        and features, the place where the utterance's matrix lies (see asr.features.archive); nothing else of it counts.
     n_jobs: processes; the result does not depend on it.
     vtln_warp: of the mel filters, for every utterance (see `mfcc`).
     speed: at which every recording is heard (see asr.augment.change_speed); not for given features.
     allow_failures: False raises the first failure instead of collecting it.
+    allow_silence: False: recordings in which nothing can be heard from end to end are failures, the message SILENT.
     progress: called with the utterances done so far and their total.
     Returns a FeatureTable in the corpus' order and a list of Failure. Raises AudioError, or CorpusError where features
     are given (see allow_failures).
@@ -54,7 +60,7 @@ def extract(
     good: list[tuple[str, np.ndarray]] = []
     failures: list[Failure] = []
     done = 0
-    for results in _in_order(batches, pipeline, n_jobs, vtln_warp, speed):
+    for results in _in_order(batches, pipeline, n_jobs, vtln_warp, speed, allow_silence):
         for utterance_id, result in results:
             if isinstance(result, np.ndarray):
                 good.append((utterance_id, result))
@@ -74,31 +80,37 @@ def _in_order(
     n_jobs: int,
     vtln_warp: float = 1.0,
     speed: float = 1.0,
+    allow_silence: bool = True,
 ) -> Iterator[list[tuple[str, np.ndarray | str]]]:
     """Each batch's results, in order, from this process or from n_jobs others."""
     if n_jobs == 1 or len(batches) < 2:
-        yield from (_extract_batch(batch, pipeline, vtln_warp, speed) for batch in batches)
+        yield from (_extract_batch(batch, pipeline, vtln_warp, speed, allow_silence) for batch in batches)
         return
     from joblib import Parallel, delayed
 
-    with Parallel(n_jobs=n_jobs, return_as="generator", pre_dispatch="2*n_jobs") as parallel:
-        yield from parallel(delayed(_extract_batch)(batch, pipeline, vtln_warp, speed) for batch in batches)
+    in_order = Parallel(n_jobs=n_jobs, return_as="generator", pre_dispatch="2*n_jobs")
+    with explained_workers(n_jobs), in_order as parallel:
+        yield from parallel(
+            delayed(_extract_batch)(batch, pipeline, vtln_warp, speed, allow_silence) for batch in batches
+        )
 
 
 def _extract_batch(
-    batch: "Sequence[Utterance]", pipeline: FeaturePipeline, vtln_warp: float, speed: float
+    batch: "Sequence[Utterance]", pipeline: FeaturePipeline, vtln_warp: float, speed: float, allow_silence: bool
 ) -> list[tuple[str, np.ndarray | str]]:
     """(id, features) of each utterance, or (id, message) of one that failed."""
     results: list[tuple[str, np.ndarray | str]] = []
     for utterance in batch:
         try:
-            results.append((utterance.id, _features(utterance, pipeline, vtln_warp, speed)))
+            results.append((utterance.id, _features(utterance, pipeline, vtln_warp, speed, allow_silence)))
         except AsrError as error:
             results.append((utterance.id, str(error)))
     return results
 
 
-def _features(utterance: "Utterance", pipeline: FeaturePipeline, vtln_warp: float, speed: float) -> np.ndarray:
+def _features(
+    utterance: "Utterance", pipeline: FeaturePipeline, vtln_warp: float, speed: float, allow_silence: bool
+) -> np.ndarray:
     """One utterance's front-end features. Raises AudioError or CorpusError, naming the file."""
     if pipeline.given:
         if utterance.features is None:
@@ -106,7 +118,12 @@ def _features(utterance: "Utterance", pipeline: FeaturePipeline, vtln_warp: floa
         return pipeline.raw(read_matrix(utterance.features), where=utterance.features)
     if utterance.audio is None:
         raise AudioError(f"utterance {utterance.id!r} has no audio file")
-    samples, _ = audio.read(utterance.audio, pipeline.sample_rate, start=utterance.start, end=utterance.end)
+    channel = "mix" if utterance.channel is None else utterance.channel
+    samples, _ = audio.read(
+        utterance.audio, pipeline.sample_rate, channel=channel, start=utterance.start, end=utterance.end
+    )
+    if not allow_silence and is_silent(samples):
+        raise AudioError(SILENT)
     try:
         return pipeline.front_end(change_speed(samples, pipeline.sample_rate, speed), vtln_warp=vtln_warp)
     except AudioError as error:

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
+from ..brief import brief_repr
 from ..errors import ConfigError
-from ..files import kind_of, replacing
+from ..files import as_system, kind_of, replacing
 from .extract import _BATCH, Failure, _in_order
 from .pipeline import FeaturePipeline
 
@@ -27,6 +28,7 @@ class Source:
     start: float | None = None
     end: float | None = None
     features: str | None = None  # as in Utterance; features are what is computed here, so there are none
+    channel: int | None = None  # from 0; None is the mean of all
 
 
 @dataclass
@@ -44,6 +46,9 @@ class Written:
     dim: int = 0
     failures: list[Failure] = field(default_factory=list)
     renamed: dict[str, str] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
 
 def common_rate(paths: Iterable[str | os.PathLike]) -> int | None:
@@ -149,7 +154,7 @@ def _write_npy(
         if isinstance(result, Failure):
             written.failures.append(result)
             continue
-        file = folder / f"{file_name(name)}.npy"
+        file = folder / as_system(f"{file_name(name)}.npy")
         if kind_of(file) == "folder":
             written.failures.append(Failure(name, f"{file}: is a folder; remove it or choose another folder"))
             continue

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..brief import brief_repr
 from ..options import takes_options
 from .frames import ROWS_AT_ONCE, Arrays, Framing, checked_samples, frame_blocks, of_each, window
 from .options import LpcOptions
@@ -23,6 +24,9 @@ class Prediction(NamedTuple):
     predictors: np.ndarray
     reflections: np.ndarray
     error: np.ndarray
+
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
 
 @takes_options(LpcOptions)

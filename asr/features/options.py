@@ -4,6 +4,7 @@ import dataclasses
 import math
 from dataclasses import dataclass
 
+from ..brief import changed_repr
 from ..errors import did_you_mean
 
 # What lies beyond these is a slip, or a model made to take all memory and time.
@@ -13,7 +14,7 @@ _MOST_BINS, _MOST_ORDER, _MOST_CEPS = 1000, 500, 1000
 WINDOW_TYPES = ("hamming", "hanning", "povey", "rectangular", "sine", "blackman")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class FramePositions:
     """Where frames lie in a signal.
 
@@ -24,6 +25,8 @@ class FramePositions:
     frame_length: float = 25.0  # ms, up to 10,000
     frame_shift: float = 10.0  # ms
     snip_edges: bool = True  # True: only whole frames; False: n_samples / shift frames, the signal mirrored at its ends
+
+    __repr__ = changed_repr
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
@@ -43,7 +46,7 @@ class FramePositions:
             raise ValueError(f"{name}={value!r}; need {wanted}")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class FrameOptions(FramePositions):
     """What all front-ends of spectra have in common: framing, pre-emphasis, window."""
 
@@ -63,7 +66,7 @@ class FrameOptions(FramePositions):
             self._check(name, least=0, most=1)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class FrontEndOptions(FrameOptions):
     """What MFCC and filterbank features have in common: framing, window, mel filters, energy."""
 
@@ -85,7 +88,7 @@ class FrontEndOptions(FrameOptions):
             self._check(name, least=0)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class MfccOptions(FrontEndOptions):
     """Settings of `mfcc`; names and defaults are those of Kaldi's compute-mfcc-feats, but for dither 0."""
 
@@ -100,7 +103,7 @@ class MfccOptions(FrontEndOptions):
             raise ValueError(f"num_ceps={self.num_ceps}; need 1 to num_mel_bins={self.num_mel_bins}")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class FbankOptions(FrontEndOptions):
     """Settings of `fbank`; names and defaults are those of Kaldi's compute-fbank-feats, but for dither 0."""
 
@@ -108,7 +111,7 @@ class FbankOptions(FrontEndOptions):
     use_power: bool = True  # filter the power spectrum, not the magnitude spectrum
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class LpcOptions(FrameOptions):
     """Settings of `lpc`, `lpcc` and `reflection_coefficients`; names and defaults of the cepstra are those of `mfcc`.
 
@@ -128,7 +131,7 @@ class LpcOptions(FrameOptions):
         self._check("cepstral_lifter", least=0)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class PitchOptions(FramePositions):
     """Settings of `pitch` and `track_pitch`; names and defaults are those of Kaldi, where `window` is frame-length."""
 

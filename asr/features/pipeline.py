@@ -12,6 +12,7 @@ from ..errors import ConfigError, ModelError, did_you_mean
 from ..options import field_names, with_keywords
 from .affine import affine
 from .deltas import delta, splice
+from .descriptions import in_words
 from .frames import Framing
 from .front_ends import FRONT_ENDS
 from .given import Given, GivenStream, as_features
@@ -56,7 +57,6 @@ class FeaturePipeline:
         and {"kind": "affine"}, a learned matrix.
     Where cmvn comes right behind the front-end, frames of digital silence, which no microphone made
     (asr.features.silence), count in no mean, and behind it frames of the training data's pauses stand in their place.
-    Dither, Kaldi's way to hide them, turns that off.
 
     priors: step number -> prior statistics (see `cmvn`) of each causal cmvn step; from `with_prior`.
     pauses: float32 (n, raw_dim), frames of pauses behind that cmvn step; None: none are known. From `with_prior`.
@@ -95,6 +95,9 @@ class FeaturePipeline:
         except (ValueError, TypeError, ModelError) as error:
             at = "of given features" if self.given else f"at {self.sample_rate} Hz"
             raise ConfigError(f"feature pipeline {at}: {error}") from error
+
+    def __repr__(self) -> str:
+        return f"<FeaturePipeline: {in_words(self)}>"
 
     @property
     def given(self) -> Given | None:
@@ -197,27 +200,44 @@ class FeaturePipeline:
         return as_features(features, dim=self.raw_dim, where=where)
 
     def finish(
-        self, raw: Sequence[np.ndarray], speakers: Sequence[str], *, check_only: bool = False
+        self,
+        raw: Sequence[np.ndarray],
+        speakers: Sequence[str],
+        *,
+        check_only: bool = False,
+        statistics: Mapping[int, np.ndarray] | None = None,
+        until: int | None = None,
     ) -> list[np.ndarray]:
         """Everything behind the front-end: a list of float32 (n_frames, dim), one of each utterance.
 
         raw: what `front_end` or `raw` gave; speakers: whose they are, which matters to mode "speaker": its statistics
         are over the utterances in this list.
         check_only: a causal step without prior statistics is no error.
+        statistics: number of a cmvn step -> the statistics of the recording or speaker that these are pieces of, which
+            are taken instead of the pieces' own.
+        until: the step to stop before.
         Raises ValueError for lists of different lengths or a causal step without prior statistics.
         """
         if len(raw) != len(speakers):
             raise ValueError(f"{len(raw)} feature matrices but {len(speakers)} speakers")
         features = list(raw)
-        silent = [equal_rows(matrix, self._silence) for matrix in features]
-        for number in range(1, len(self.steps)):
+        silent = [self.silent(matrix) for matrix in features]
+        for number in range(1, len(self.steps) if until is None else until):
             if not check_only:
                 self._check_prior(number)
             is_first = number == 1 and self._silence is not None
-            features = self._apply(number, features, speakers, [~s for s in silent] if is_first else None)
+            if statistics and number in statistics:
+                step = {key: value for key, value in self.steps[number].items() if key not in ("kind", "mode")}
+                features = [cmvn(m, mode="speaker", statistics=statistics[number], **step) for m in features]
+            else:
+                features = self._apply(number, features, speakers, [~s for s in silent] if is_first else None)
             if is_first:
                 features = [with_pauses(f, s, self.pauses) for f, s in zip(features, silent, strict=True)]
         return features
+
+    def silent(self, raw: np.ndarray) -> np.ndarray:
+        """Which frames of the front-end's are digital silence, bool (n_frames,). raw: (n_frames, raw_dim)."""
+        return equal_rows(raw, self._silence)
 
     @cached_property
     def _silence(self) -> np.ndarray | None:
@@ -226,8 +246,8 @@ class FeaturePipeline:
         if not is_normalised or self.given or not FRONT_ENDS[self.steps[0]["kind"]].streams:
             return None
         options = self.options
-        if getattr(options, "dither", 0.0):
-            return None
+        if isinstance(options, FrameOptions):
+            options = dataclasses.replace(options, dither=0.0)
         zeros = np.zeros(Framing.of(options, self.sample_rate).size, np.float32)
         return FRONT_ENDS[self.steps[0]["kind"]](zeros, self.sample_rate, options)[0]
 
@@ -309,7 +329,7 @@ class FeaturePipeline:
             raise ValueError("a pipeline with more than one causal cmvn step is not supported; need one")
         if not causal and self._silence is None:
             return self
-        features = [matrix[~equal_rows(matrix, self._silence)] for matrix in raw]
+        features = [self._counted(matrix) for matrix in raw]
         features = [matrix for matrix in features if len(matrix)]
         if not features:
             raise ValueError("no frames to take statistics of: all recordings are digital silence, or empty")
@@ -319,6 +339,11 @@ class FeaturePipeline:
         priors = {number: cmvn_statistics(features) for number in causal}
         learned = dataclasses.replace(self, priors=priors)
         return dataclasses.replace(learned, pauses=learned._pauses_of(pauses_from))
+
+    def _counted(self, raw: np.ndarray) -> np.ndarray:
+        """The frames that are no digital silence; the same array where there is none, as a corpus may be large."""
+        silent = self.silent(raw)
+        return raw[~silent] if silent.any() else raw
 
     def _pauses_of(self, raw: list[np.ndarray]) -> np.ndarray | None:
         """Frames of the pauses in utterances, or None where loudness cannot be told from features.
@@ -414,8 +439,8 @@ class FeaturePipeline:
         counted = counted or [None] * len(features)
         if step["mode"] == "speaker":
             return _normalised_by_speaker(features, speakers, counted, step)
-        prior = {"prior": self.priors.get(number)} if step["mode"] == "causal" else {}
-        return [cmvn(m, counted=c, **prior, **step) for m, c in zip(features, counted, strict=True)]
+        prior = self.priors.get(number)  # of causal steps alone
+        return [cmvn(m, counted=c, prior=prior, **step) for m, c in zip(features, counted, strict=True)]
 
 
 def _normalised_by_speaker(

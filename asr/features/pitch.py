@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..brief import brief_repr
 from ..options import takes_options
 from .frames import INT16_SCALE, Arrays, Framing, checked_samples, of_each
 from .options import PitchOptions
@@ -33,6 +34,9 @@ class PitchTrack(NamedTuple):
 
     hz: np.ndarray
     correlation: np.ndarray
+
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
     @property
     def voicing(self) -> np.ndarray:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..brief import brief_repr
 from .frames import BLOCK_ROWS, ROWS_AT_ONCE, Framing, checked_samples, frame_blocks, window
 from .mel import mel_filters
 from .options import FbankOptions, FrontEndOptions
@@ -26,6 +27,9 @@ class MelPlan:
     window: np.ndarray
     filters: np.ndarray
 
+    def __repr__(self) -> str:
+        return brief_repr(self)
+
 
 @dataclass(frozen=True, eq=False)
 class Scratch:
@@ -38,6 +42,9 @@ class Scratch:
     centred: np.ndarray
     padded: np.ndarray
     power: np.ndarray
+
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
     @classmethod
     def of(cls, framing: Framing) -> "Scratch":

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from ..arrays import read_npz
+from ..brief import many
 from ..errors import CorpusError, did_you_mean
 from ..files import replacing
 
@@ -40,6 +41,15 @@ class FeatureTable:
         if len(self._index) != n:
             twice = next(key for i, key in enumerate(self.ids) if self._index[key] != i)
             raise CorpusError(f"utterance id {twice!r} is there twice; need each id once")
+
+    def __repr__(self) -> str:
+        frames = f"{many(len(self.frames), 'frame')} of {many(self.dim, 'value')}"
+        return f"<FeatureTable: {many(len(self), 'utterance')}, {frames}>"
+
+    def _repr_html_(self) -> str:
+        from ..notebook import table_of_features_html
+
+        return table_of_features_html(self)
 
     @classmethod
     def from_dict(cls, features: Mapping[str, np.ndarray]) -> "FeatureTable":

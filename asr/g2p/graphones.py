@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..brief import brief_repr
 from ..errors import LexiconError
 from ..lang.entries import Entry, nfc
 from ..lm import letters
@@ -75,6 +76,9 @@ class Cuts:
     entries: tuple[Entry, ...]
     uncut: tuple[Entry, ...]
     log_likelihoods: tuple[float, ...]
+
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
 
 def letters_of(word: str) -> list[str]:

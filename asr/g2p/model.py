@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import _version
+from ..brief import many
 from ..errors import LanguageModelError, LexiconError, ModelError
 from ..files import kind_of, replacing
 from ..json_files import read_json
@@ -18,6 +19,7 @@ from ..lang.entries import Entry, nfc, shortened
 from ..lang.letters import word_counts
 from ..lang.lexicon import Lexicon
 from ..lm import NgramModel, count, estimate, read_arpa, write_arpa
+from ..options import known_names
 from .graphones import CHUNKS, Graphone, cut_lexicon, letters_of
 from .search import BEAM, Pronunciation, Search, posteriors
 
@@ -38,6 +40,9 @@ class G2p:
 
     model: NgramModel
     settings: Mapping[str, Any]
+
+    def __repr__(self) -> str:
+        return f"<G2p: {many(len(self.letters), 'letter')}, {repr(self.model)[1:-1]}>"
 
     @cached_property
     def _search(self) -> Search:
@@ -96,15 +101,35 @@ class G2p:
             entries += [Entry(word, p.phones, weight) for p, weight in zip(found, weights, strict=True)]
         return entries, unsaid
 
+    @known_names
     def lexicon(
-        self, words: Iterable[str] | Mapping[str, int], *, n_best: int = 1, beam: float = BEAM, **settings: Any
+        self,
+        words: Iterable[str] | Mapping[str, int],
+        *,
+        n_best: int = 1,
+        beam: float = BEAM,
+        silence_phone: str = "SIL",
+        silence_prob: float = 0.5,
+        oov: str = "error",
+        unk: str = "<unk>",
+        position_dependent: bool = False,
     ) -> Lexicon:
-        """The lexicon of some words. Raises LexiconError listing those that cannot be said; see `entries`."""
+        """The lexicon of some words. Raises LexiconError listing those that cannot be said; see `entries`.
+
+        silence_phone and what follows: settings of the `Lexicon`.
+        """
         entries, unsaid = self.entries(words, n_best=n_best, beam=beam)
         if unsaid:
             lines = [f"  {word!r}: {reason}" for word, reason in unsaid.items()]
             raise LexiconError(f"{len(unsaid)} words cannot be said:\n{shortened(lines, len(lines))}")
-        return Lexicon(tuple(entries), **settings)
+        return Lexicon(
+            tuple(entries),
+            silence_phone=silence_phone,
+            silence_prob=silence_prob,
+            oov=oov,
+            unk=unk,
+            position_dependent=position_dependent,
+        )
 
     def save(self, path: str | os.PathLike) -> None:
         """Write the model as a folder of two text files, whole or not at all: g2p.json, and an ARPA file."""

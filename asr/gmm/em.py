@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..brief import brief_repr
 from ..errors import ModelError
 from ..jit import kernel
 from .model import DiagGmms, component_scores
@@ -39,6 +40,9 @@ class GmmStatistics:
     second: np.ndarray
     log_likelihood: float
     n_frames: int
+
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
     def __add__(self, other: "GmmStatistics") -> "GmmStatistics":
         return GmmStatistics(

@@ -5,6 +5,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
+from ..brief import brief_repr
 from ..errors import ModelError
 from .em import add_weighted
 from .model import DiagGmms
@@ -29,6 +30,9 @@ class FmllrStatistics:
     linear: np.ndarray
     quadratic: np.ndarray
 
+    def __repr__(self) -> str:
+        return brief_repr(self)
+
     def __add__(self, other: "FmllrStatistics") -> "FmllrStatistics":
         return FmllrStatistics(self.count + other.count, self.linear + other.linear, self.quadratic + other.quadratic)
 
@@ -45,6 +49,9 @@ class Fmllr(NamedTuple):
     kind: Kind
     gain: float
     n_frames: float
+
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
 
 def accumulate_fmllr(

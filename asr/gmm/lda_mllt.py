@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..brief import brief_repr
 from ..errors import ModelError
 from ..features.affine import affine
 from ..features.deltas import splice
@@ -46,6 +47,9 @@ class LdaMlltResult(TriphoneResult):
     """
 
     transform: np.ndarray
+
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
 
 def train_lda_mllt(

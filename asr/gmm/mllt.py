@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..brief import brief_repr
 from ..errors import ModelError
 from .em import accumulate
 from .model import DiagGmms
@@ -22,6 +23,9 @@ class MlltStatistics:
     n_frames: float
     scatter: np.ndarray
 
+    def __repr__(self) -> str:
+        return brief_repr(self)
+
     def __add__(self, other: "MlltStatistics") -> "MlltStatistics":
         return MlltStatistics(self.n_frames + other.n_frames, self.scatter + other.scatter)
 
@@ -31,6 +35,9 @@ class Mllt(NamedTuple):
 
     matrix: np.ndarray
     gain: float
+
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
 
 def accumulate_mllt(gmms: DiagGmms, features: np.ndarray, pdf_of_frame: np.ndarray) -> MlltStatistics:

@@ -6,6 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
+from ..brief import many
 from ..errors import ModelError
 from .kernels import gaussian_scores, sum_exponentials
 
@@ -27,6 +28,9 @@ class DiagGmms:
     means: np.ndarray
     variances: np.ndarray
     offsets: np.ndarray
+
+    def __repr__(self) -> str:
+        return f"<DiagGmms: {many(self.n_gauss, 'Gaussian')} of {self.dim} dimensions, {many(self.n_pdfs, 'pdf')}>"
 
     def __post_init__(self) -> None:
         for name in ("weights", "means", "variances"):

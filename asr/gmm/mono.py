@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from ..brief import brief_repr
 from ..errors import ModelError
 from ..hmm.align import AlignOptions
 from ..hmm.topology import Topology
@@ -76,6 +77,9 @@ class MonoResult:
     failures: dict[str, str]
     retried: list[str]
     log: list[PassRecord]
+
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
 
 def train_mono(

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from ..brief import brief_repr
 from ..errors import ModelError
 from ..hmm.align import AlignOptions, align, equal_alignment, too_short_message
 from ..hmm.training_graph import TrainingGraphs, training_graphs
 from ..hmm.transitions import TransitionModel
 from ..hmm.tree import ContextDependency
+from ..processes import explained_workers
 from .em import GmmStatistics, accumulate
 from .model import DiagGmms
 
@@ -36,6 +38,9 @@ class Part:
     frames: np.ndarray
     offsets: np.ndarray
     graphs: TrainingGraphs
+
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
     def features(self) -> dict[str, np.ndarray]:
         """Utterance id -> float32 (n_frames, dim) view."""
@@ -68,6 +73,9 @@ class PassResult:
     transition_counts: np.ndarray
     failures: dict[str, str]
     retried: list[str]
+
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
 
 def make_parts(
@@ -203,4 +211,5 @@ class Workers:
             return [function(part, *rest) for part, rest in tasks]
         import joblib
 
-        return self._pool(joblib.delayed(function)(part, *rest) for part, rest in tasks)
+        with explained_workers(self.n_jobs):
+            return self._pool(joblib.delayed(function)(part, *rest) for part, rest in tasks)

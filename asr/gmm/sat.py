@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from ..brief import brief_repr
 from ..errors import ModelError
 from ..features.affine import affine
 from ..features.table import FeatureTable
@@ -57,6 +58,9 @@ class SatResult(TriphoneResult):
 
     alignment_gmms: DiagGmms
     transforms: dict[str, Fmllr]
+
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
 
 def train_sat(

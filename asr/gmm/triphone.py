@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from ..brief import brief_repr
 from ..errors import ModelError
 from ..hmm.convert import convert_alignments
 from ..hmm.decision_tree import DecisionTree
@@ -67,6 +68,9 @@ class TriphoneResult:
     retried: list[str]
     log: list[PassRecord]
 
+    def __repr__(self) -> str:
+        return brief_repr(self)
+
     @property
     def tree(self) -> DecisionTree:
         """The decision tree."""
@@ -122,6 +126,9 @@ class Start:
     parts: list[Part]
     ids: list[np.ndarray]
     missing: dict[str, str]
+
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
     def run(self, options: TriphoneOptions, workers: Workers, lexicon: "Lexicon", rng: np.random.Generator) -> Run:
         """The run of training passes."""

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..brief import many
 from ..errors import GraphError
 from ..files import replacing
 
@@ -47,6 +48,9 @@ class Graph:
     start: int
     states: np.ndarray
     arcs: np.ndarray
+
+    def __repr__(self) -> str:
+        return f"<Graph: {many(self.n_states, 'state')}, {many(self.n_arcs, 'arc')}>"
 
     @property
     def n_states(self) -> int:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..brief import brief_repr
 from ..errors import GraphError
 from .budget import Budget
 from .const_fst import Graph, ranges
@@ -32,6 +33,9 @@ class ContextGraph:
     graph: Graph
     windows: np.ndarray
     n_symbols: int = 0
+
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
 
 def compose_context(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from ..brief import brief_repr
 from ..errors import ModelError
 from .training_graph import GraphScores, TrainingGraphs
 from .transitions import TransitionModel
@@ -48,6 +49,9 @@ class BatchAlignment(NamedTuple):
     acoustic: np.ndarray
     graph: np.ndarray
 
+    def __repr__(self) -> str:
+        return brief_repr(self)
+
 
 @dataclass
 class Alignments:
@@ -64,6 +68,9 @@ class Alignments:
     acoustic: float = 0.0
     graph: float = 0.0
     n_frames: int = 0
+
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
 
 def align_batch(

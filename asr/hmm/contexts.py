@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..brief import brief_repr
 from ..errors import ModelError
 from .transitions import TransitionModel
 
@@ -23,6 +24,9 @@ class Contexts(NamedTuple):
     transition_ids: np.ndarray
     windows: np.ndarray
     window_of_frame: np.ndarray
+
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
 
 def contexts_of(

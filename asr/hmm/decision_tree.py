@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..brief import many
 from ..errors import ModelError
 
 LEAF, PDF_CLASS = -2, -1
@@ -48,6 +49,10 @@ class DecisionTree:
     def __post_init__(self) -> None:
         object.__setattr__(self, "nodes", np.ascontiguousarray(self.nodes, np.int32).reshape(-1, 4))
         _check(self)
+
+    def __repr__(self) -> str:
+        width, leaves = self.context_width, many(self.n_leaves, "leaf", "leaves")
+        return f"<DecisionTree: context of {many(width, 'phone')}, {leaves}, {many(self.n_pdfs, 'pdf')}>"
 
     @cached_property
     def n_pdfs(self) -> int:

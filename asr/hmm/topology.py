@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from ..brief import many
 from ..errors import ModelError
 
 _MOST_TRANSITIONS = 2_000_000  # of all phones; ten thousand phones have a fifth of it
@@ -31,6 +32,10 @@ class Topology:
     """
 
     states_of_phone: dict[int, tuple[HmmState, ...]]
+
+    def __repr__(self) -> str:
+        n_states = sum(map(len, self.states_of_phone.values()))
+        return f"<Topology: {many(len(self.states_of_phone), 'phone')}, {many(n_states, 'HMM state')}>"
 
     def __post_init__(self) -> None:
         for phone, states in self.states_of_phone.items():

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from ..brief import brief_repr, many
 from ..errors import GraphError, LexiconError, ModelError
 from .transitions import TransitionModel
 from .tree import ContextDependency
@@ -31,6 +32,9 @@ class PhoneGraph(NamedTuple):
 
     phones: list[int]
     successors: dict[int, list[tuple[int, float]]]
+
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
     def phone(self, vertex: int) -> int:
         """The phone id at a vertex; 0 before the first and after the last."""
@@ -141,6 +145,9 @@ class GraphScores(NamedTuple):
     loop: np.ndarray
     final: np.ndarray
 
+    def __repr__(self) -> str:
+        return brief_repr(self)
+
 
 @dataclass(frozen=True, eq=False)
 class TrainingGraphs:
@@ -173,6 +180,10 @@ class TrainingGraphs:
     arc_log_prob: np.ndarray
     min_frames: np.ndarray
     graph_of: dict[str, int] = field(repr=False)
+
+    def __repr__(self) -> str:
+        n_graphs, n_nodes = len(self.node_offsets) - 1, int(self.node_offsets[-1])
+        return f"<TrainingGraphs: {many(n_graphs, 'graph')}, {many(n_nodes, 'node')}>"
 
     @property
     def n_graphs(self) -> int:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..brief import many
 from ..errors import ModelError
 from .topology import Topology
 from .tree import ContextDependency
@@ -50,6 +51,12 @@ class TransitionModel:
     destination_of_id: np.ndarray = field(init=False, repr=False)
     is_self_loop: np.ndarray = field(init=False, repr=False)
     is_final: np.ndarray = field(init=False, repr=False)
+
+    def __repr__(self) -> str:
+        phones = many(len(self.topology.phones), "phone")
+        return (
+            f"<TransitionModel: {phones}, {many(self.n_pdfs, 'pdf')}, {many(self.n_transition_ids, 'transition id')}>"
+        )
 
     def __post_init__(self) -> None:
         hmm_states = [self.topology.states(int(phone)) for phone in self.tuples[:, 0]]
@@ -160,6 +167,10 @@ class TransitionModel:
         change = ((totals >= min_count) & (n_ways > 1))[self.state_of_id[1:]]
         log_probs[1:][change] = np.log(probabilities[change])
         return replace(self, log_probs=log_probs)
+
+    def is_silence(self, alignment: np.ndarray, silence_phone: int) -> np.ndarray:
+        """Which frames of an alignment are silence, bool (n_frames,)."""
+        return self.phone_of_id[alignment] == silence_phone
 
     def phone_segments(self, alignment: Sequence[int] | np.ndarray) -> list[PhoneSegment]:
         """The phones of an alignment, with their frames.

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from ..brief import many
 from ..errors import ModelError
 from .topology import Topology
 
@@ -54,6 +55,9 @@ class MonophoneTree:
     n_classes: dict[int, int]
     context_width: int = 1
     central_position: int = 0
+
+    def __repr__(self) -> str:
+        return f"<MonophoneTree: {many(len(self.first_pdf), 'phone')}, {many(self.n_pdfs, 'pdf')}>"
 
     @classmethod
     def from_topology(cls, topology: Topology, sets: Sequence[Sequence[int]] | None = None) -> "MonophoneTree":

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ..brief import brief_repr
 from ..errors import ModelError
 from .decision_tree import LEAF, PDF_CLASS, DecisionTree, TreeRoot
 from .questions import Question
@@ -66,6 +67,9 @@ class GrownTree:
     n_split_leaves: int
     joining_cost: float
     n_frames: float
+
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
     @property
     def gain(self) -> float:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..brief import brief_repr
 from ..errors import ModelError
 from ..jit import kernel
 from .contexts import contexts_of, pdf_class_of_id
@@ -31,6 +32,9 @@ class TreeStatistics:
     pdf_class: np.ndarray
     sums: np.ndarray
     central_position: int
+
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
     def __post_init__(self) -> None:
         n = len(self.windows)

@@ -4,22 +4,23 @@ import os
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from ..errors import AsrError
 from ..files import kind_of
+from ..options import given
 
 Facts = dict[str, Any]  # what json.dumps takes: numbers, texts, lists of them, tables as lists of such dictionaries
 
 KINDS = (
-    "a model (directory or shipped name), a corpus (folder, Kaldi data directory, .tsv, Lhotse manifests), a graph "
+    "a model (directory or shipped name), a corpus (folder, Kaldi data directory, table, Lhotse manifests), a graph "
     "(.fst), features (.npy, .ark, .scp, .npz), a lexicon (.txt, .tsv, .dict), a language model (.arpa, .arpa.gz), "
     "a G2P model, a tree.json, a recording, or what else training and recipes write"
 )
 _TEXTS = (".txt", ".tsv", ".dict", ".lexicon", ".lex")
-_MANIFESTS = (".jsonl", ".jsonl.gz")
+_TABLES = (".jsonl", ".jsonl.gz", ".csv")
 _ARPA = (".arpa", ".arpa.gz")
-_TRANSCRIPTS = (".ctm", ".stm", ".trn", ".csv")
+_TRANSCRIPTS = (".ctm", ".stm", ".trn")
 _FOR_READING = {  # what is to be opened by other programs
     ".html": "report or other web page, for a browser",
     ".md": "notes (Markdown)",
@@ -34,22 +35,33 @@ _FOR_READING = {  # what is to be opened by other programs
 _OPENFST = (2125659606).to_bytes(4, "little")  # how OpenFst's files begin
 
 
-def describe(place: str | os.PathLike, **folder: Any) -> Facts:
+def describe(
+    place: str | os.PathLike,
+    *,
+    speaker: str | None = None,
+    text_suffix: str | None = None,
+    tier: str | None = None,
+    channel: "int | Literal['each'] | None" = None,
+    allow_commands: str | os.PathLike | None = None,
+    all_problems: bool = False,
+) -> Facts:
     """Facts of whatever lies there; the first are "what" it is and "where".
 
     place: a path, or the name of a shipped model. A folder with a model.json is a model, another one a corpus; files
         are told apart by their endings and first bytes.
-    folder: `speaker` and `text_suffix` of Corpus.from_folder, for a folder of recordings.
+    speaker, text_suffix, tier: as of Corpus.from_folder, for a folder of recordings.
+    channel, allow_commands: of a corpus, see Corpus.read. all_problems: list each, not each kind.
     Raises AsrError for what does not exist, is damaged, or of no kind that is known.
     """
-    path = Path(place)
+    of_corpus = {"channel": channel, "allow_commands": allow_commands, "all_problems": all_problems}
+    path, folder = Path(place), given(speaker=speaker, text_suffix=text_suffix, tier=tier)
     kind = kind_of(path) if os.fspath(place) else "missing"
     if folder and kind != "folder":
         raise AsrError(f"{place}: is no folder of recordings; {' and '.join(folder)} can only be given for one")
     if kind == "folder":
-        known: Callable[..., Facts] = partial(_folder, **folder)
+        known: Callable[..., Facts] = partial(_folder, corpus=of_corpus, **folder)
     elif kind == "file":
-        known = _file
+        known = partial(_file, corpus=of_corpus)
     elif kind == "missing":
         known = _name
     else:
@@ -74,7 +86,7 @@ def _name(path: Path) -> Facts:
     return model_facts(path)
 
 
-def _folder(path: Path, **settings: Any) -> Facts:
+def _folder(path: Path, corpus: Mapping[str, Any], **settings: Any) -> Facts:
     if kind_of(path / "model.json") == "file" and not settings:
         from .model import model_facts
 
@@ -88,10 +100,10 @@ def _folder(path: Path, **settings: Any) -> Facts:
             return own.run_facts(path)
     from .corpus import corpus_facts
 
-    return corpus_facts(path, **settings)
+    return corpus_facts(path, **corpus, **settings)
 
 
-def _file(path: Path) -> Facts:
+def _file(path: Path, corpus: Mapping[str, Any]) -> Facts:
     """A file, by its ending or its first bytes."""
     from . import files, own
 
@@ -99,7 +111,7 @@ def _file(path: Path) -> Facts:
     with path.open("rb") as stream:
         head = stream.read(4)
     if path.name in ("model.json", "g2p.json"):
-        return _folder(path.parent)
+        return _folder(path.parent, corpus)
     if head == _OPENFST or suffix == ".fst":
         from .model import graph_facts
 
@@ -120,12 +132,12 @@ def _file(path: Path) -> Facts:
     }
     if suffix in of_suffix:
         return of_suffix[suffix](path)
-    if path.name.lower().endswith(_MANIFESTS):
+    if path.name.lower().endswith(_TABLES):
         from .corpus import corpus_facts
 
-        return corpus_facts(path)
+        return corpus_facts(path, **corpus)
     if suffix in _TEXTS or path.name in ("text", "lexicon"):
-        return files.text_facts(path)
+        return files.text_facts(path, corpus)
     if suffix in _FOR_READING and b"\0" not in head:
         return {"what": _FOR_READING[suffix], "where": str(path), "bytes": path.stat().st_size}
     return files.audio_facts(path)

@@ -2,8 +2,10 @@
 
 import contextlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
@@ -120,8 +122,10 @@ def _values(matrix: np.ndarray) -> Facts:
     }
 
 
-def text_facts(path: Path) -> Facts:
+def text_facts(path: Path, of_corpus: Mapping[str, Any] = MappingProxyType({})) -> Facts:
     """Facts of a text file: a corpus in one .tsv, a symbol table, or a lexicon.
+
+    of_corpus: what `corpus_facts` is told about a corpus.
 
     Raises AsrError for another, with what speaks against each.
     """
@@ -135,7 +139,7 @@ def text_facts(path: Path) -> Facts:
         if len(columns) == 2 and not {"audio", "features"}.intersection(columns):  # a training's hypotheses
             with contextlib.suppress(AsrError):
                 return transcript_facts(path)
-        return corpus_facts(path)
+        return corpus_facts(path, **of_corpus)
     try:
         table = SymbolTable.load(path)
         names = list(table)

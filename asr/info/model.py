@@ -7,22 +7,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import ModelError
+from ..features.descriptions import in_words
 from ..json_files import read_json
 from . import Facts
 
 if TYPE_CHECKING:
-    from ..features.pipeline import FeaturePipeline
     from ..graph.const_fst import Graph
+    from ..model import Model
 
 _CARD_LINES = 6  # of the model's card
-_FRONT_ENDS = {
-    "mfcc": "MFCC",
-    "fbank": "log mel filter outputs",
-    "lpc": "LPC coefficients",
-    "lpcc": "LPC cepstra",
-    "reflection_coefficients": "reflection coefficients",
-    "pitch": "pitch and voicing values",
-}
 
 
 def model_facts(path: Path) -> Facts:
@@ -42,6 +35,7 @@ def model_facts(path: Path) -> Facts:
         "adaptation": None if model.aligner is None else "fMLLR: to each speaker, from a first pass",
         "phones": model.lexicon.n_phones,
         "words": model.lexicon.n_words,
+        "new_words": None if model.letters is None else f"spelled, by {len(model.letters.spellings)} letters",
         "pronunciations": len(model.lexicon.entries),
         "context_width": None if model.tree is None else model.tree.context_width,
         "pdfs": None if model.tree is None else model.tree.n_pdfs,
@@ -49,7 +43,7 @@ def model_facts(path: Path) -> Facts:
         "gaussians": getattr(model.acoustic, "n_gauss", None),
         "network": _network(description),
         "subsampling": model.subsampling if model.subsampling > 1 else None,
-        "parameters": int(sum(a.size for a in model.acoustic.arrays().values() if a.dtype.kind == "f")),
+        "parameters": _n_parameters(model),
         "transition_ids": None if model.tree is None else model.transitions.n_transition_ids,
         "graph": None if model.graph is None else _graph(model.graph),
         "decoding": asdict(model.decoding),
@@ -63,6 +57,13 @@ def model_facts(path: Path) -> Facts:
     return facts
 
 
+def _n_parameters(model: "Model") -> int:
+    """How many numbers the acoustic model has learned; an ONNX file is one array of bytes, and is asked."""
+    known = getattr(model.acoustic, "n_parameters", None)
+    arrays = model.acoustic.arrays().values()
+    return int(sum(a.size for a in arrays if a.dtype.kind == "f") if known is None else known)
+
+
 def _network(description: dict[str, Any]) -> str | None:
     """What the networks of a model are, and what runs them; None for Gaussians."""
     networks = [network.get("kind", "?") for network in description.get("network", [])]
@@ -70,43 +71,6 @@ def _network(description: dict[str, Any]) -> str | None:
         return None
     runs = "onnxruntime" if description["network_file"].endswith(".onnx") else "torch"
     return f"{', '.join(networks)}, run by {runs}"
-
-
-def in_words(pipeline: "FeaturePipeline") -> str:
-    """A feature pipeline as a person would say it.
-
-    >>> from asr.features.pipeline import FeaturePipeline
-    >>> in_words(FeaturePipeline(8000, ({"kind": "mfcc"}, {"kind": "delta", "order": 2})))
-    '13 MFCC every 10 ms from 25 ms at 8000 Hz, derivatives up to order 2: 39 values'
-    >>> in_words(FeaturePipeline(8000, ({"kind": "mfcc", "pitch": {}},)))
-    '13 MFCC with pitch and voicing every 10 ms from 25 ms at 8000 Hz: 16 values'
-    """
-    from ..features.pitch import PITCH_DIM
-
-    first, *rest = pipeline.steps
-    if first["kind"] in _FRONT_ENDS:
-        options = pipeline.options
-        with_pitch = " with pitch and voicing" if "pitch" in first else ""
-        n_pitch = PITCH_DIM if "pitch" in first else 0
-        name = f"{pipeline.raw_dim - n_pitch} {_FRONT_ENDS[first['kind']]}{with_pitch}"
-        name += f" every {options.frame_shift:g} ms from {options.frame_length:g} ms at {pipeline.sample_rate} Hz"
-    else:
-        name = f"{pipeline.raw_dim} values given with the corpus, one frame every {1000 * pipeline.frame_shift:g} ms"
-    said = [name, *(_step(step) for step in rest)]
-    return f"{', '.join(said)}: {pipeline.dim} values"
-
-
-def _step(step: dict[str, Any]) -> str:
-    if step["kind"] == "cmvn":
-        what = "mean and variance" if step.get("norm_vars") else "mean"
-        return f"{what} normalised ({step['mode']})"
-    if step["kind"] == "delta":
-        return f"derivatives up to order {step.get('order', 2)}"
-    if step["kind"] == "splice":
-        return f"spliced with {step.get('left', 4)} before and {step.get('right', 4)} after"
-    if step["kind"] == "affine":
-        return "times a learned matrix"
-    return str(step["kind"])
 
 
 def graph_facts(path: Path) -> Facts:

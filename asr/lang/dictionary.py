@@ -5,10 +5,12 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from ..brief import brief_repr
 from ..errors import LexiconError
 from ..files import kind_of, numbered_lines
+from ..options import known_names
 from .entries import Entry, nfc
 from .letters import word_counts
 from .lexicon import Lexicon
@@ -31,6 +33,9 @@ class LookedUp(NamedTuple):
 
     entries: list[Entry]
     oov: dict[str, int]
+
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
 
 def cmudict_entries(path: str | os.PathLike | None = None, *, stress: bool = False) -> list[Entry]:
@@ -77,9 +82,9 @@ def look_up(words: Iterable[str] | Mapping[str, int], dictionary: Iterable[Entry
 
     words: may come more than once, or with their counts.
 
-    >>> look_up(["Two", "two", "too"], [Entry("two", ("T", "UW"))])
-    LookedUp(entries=[Entry(word='Two', phones=('T', 'UW'), probability=1.0), Entry(word='two', phones=('T', 'UW'), \
-probability=1.0)], oov={'too': 1})
+    >>> found = look_up(["Two", "two", "too"], [Entry("two", ("T", "UW"))])
+    >>> [entry.word for entry in found.entries], found.oov
+    (['Two', 'two'], {'too': 1})
     """
     counts = word_counts(words)
     wanted = set(counts) | set(map(_key, counts))
@@ -99,26 +104,39 @@ probability=1.0)], oov={'too': 1})
     return LookedUp(entries, oov)
 
 
+@known_names
 def dictionary_lexicon(
     words: Iterable[str] | Mapping[str, int],
     source: str | os.PathLike | Lexicon = CMUDICT,
     *,
     stress: bool = False,
-    **settings: Any,
+    silence_phone: str = "SIL",
+    silence_prob: float = 0.5,
+    oov: str = "error",
+    unk: str = "<unk>",
+    position_dependent: bool = False,
 ) -> tuple[Lexicon, dict[str, int]]:
     """The lexicon of some words from a dictionary, and the words that it does not have, with their counts.
 
     words: may come more than once, or with their counts; looked up without regard to case.
     source: "cmudict", a lexicon file, or a lexicon.
     stress: of cmudict: whether vowels keep their digits.
-    settings: of the `Lexicon`, e.g. silence_prob.
+    silence_phone and what follows: settings of the `Lexicon`.
     Raises LexiconError where the dictionary cannot be read, or has none of the words.
     """
-    entries, oov = look_up(words, read_dictionary(source, stress=stress))
+    entries, unknown = look_up(words, read_dictionary(source, stress=stress))
     if not entries:
         name = "the lexicon" if isinstance(source, Lexicon) else source
-        raise LexiconError(f"{name} has none of the {len(oov)} words; is it of another language?")
-    return Lexicon(tuple(entries), **settings), oov
+        raise LexiconError(f"{name} has none of the {len(unknown)} words; is it of another language?")
+    lexicon = Lexicon(
+        tuple(entries),
+        silence_phone=silence_phone,
+        silence_prob=silence_prob,
+        oov=oov,
+        unk=unk,
+        position_dependent=position_dependent,
+    )
+    return lexicon, unknown
 
 
 def _key(word: str) -> str:

@@ -20,10 +20,12 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Literal
 
+from ..brief import many
 from ..errors import LexiconError
 from ..files import numbered_lines, write_text
+from ..options import known_names
 from .entries import Entry, is_reserved, nfc, shortened
 from .lexicon import Lexicon
 
@@ -53,6 +55,9 @@ class LetterTable:
 
     spellings: Mapping[str, tuple[str, ...]]
     marks: Mapping[str, str]
+
+    def __repr__(self) -> str:
+        return f"<LetterTable: {many(len(self.spellings), 'spelling')}, {many(len(self.marks), 'mark')}>"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "spellings", {folded(s): tuple(map(nfc, u)) for s, u in self.spellings.items()})
@@ -173,19 +178,24 @@ class LetterTable:
         return folded(word).translate({c: plain for c, plain in _APOSTROPHES.items() if c not in known})
 
 
+@known_names
 def letter_lexicon(
     words: Iterable[str] | Mapping[str, int],
     table: LetterTable | str | os.PathLike | None = None,
     *,
     marks: Marks = "keep",
-    **settings: Any,
+    silence_phone: str = "SIL",
+    silence_prob: float = 0.5,
+    oov: str = "error",
+    unk: str = "<unk>",
+    position_dependent: bool = False,
 ) -> Lexicon:
     """The lexicon that says words as they are spelled.
 
     words: may come more than once, or with their counts; each has one entry.
     table: how spellings are said, or the file that tells it; None: each letter with its accents is a unit.
     marks: "keep" or "strip", whether tones and accents that the table has as marks make units of their own.
-    settings: of the `Lexicon`, e.g. silence_prob.
+    silence_phone and what follows: settings of the `Lexicon`.
     Raises LexiconError listing all words with characters that the table does not have, and those without any letter.
 
     >>> letter_lexicon(["Oui", "oui", "çà"]).entries[-1]
@@ -195,7 +205,14 @@ def letter_lexicon(
     entries, unsaid = spelled(counts, table, marks=marks)
     if unsaid:
         raise LexiconError(f"{_many(len(unsaid))} cannot be spelled:\n{_listed(unsaid, counts)}\n{_ADVICE}")
-    return Lexicon(tuple(entries), **settings)
+    return Lexicon(
+        tuple(entries),
+        silence_phone=silence_phone,
+        silence_prob=silence_prob,
+        oov=oov,
+        unk=unk,
+        position_dependent=position_dependent,
+    )
 
 
 _ADVICE = "Add the characters to the table, or correct the text."

@@ -9,8 +9,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
+from ..brief import many
 from ..errors import LexiconError
 from ..files import write_text
+from ..options import given, known_names
 from .entries import (
     POSITIONS,
     SHOWN,
@@ -66,6 +68,11 @@ class Lexicon:
     oov: str = "error"
     unk: str = "<unk>"
     position_dependent: bool = False
+
+    def __repr__(self) -> str:
+        entries = many(len(self.entries), "pronunciation")
+        words, phones = many(self.n_words, "word"), many(self.n_phones, "phone")
+        return f"<Lexicon: {words}, {entries}, {phones}, oov={self.oov!r}>"
 
     def __post_init__(self) -> None:
         entries = tuple(Entry(nfc(word), tuple(phones), *probability) for word, phones, *probability in self.entries)
@@ -301,18 +308,36 @@ class Lexicon:
         write_text(path, lexicon_text(self.entries, settings))
 
     @classmethod
-    def load(cls, path: str | os.PathLike, **settings: Any) -> "Lexicon":
+    @known_names
+    def load(
+        cls,
+        path: str | os.PathLike,
+        *,
+        silence_phone: str | None = None,
+        silence_prob: float | None = None,
+        oov: str | None = None,
+        unk: str | None = None,
+        position_dependent: bool | None = None,
+    ) -> "Lexicon":
         """Read a lexicon: `word phone phone ...` lines, separated by tabs or blanks, as Kaldi's lexicon.txt.
 
         Or `word probability phone phone ...`, as Kaldi's lexiconp.txt: where all lines have a number after the word,
         and one has a decimal point or all are 1, these are probabilities.
         Lines that start with `;;` are comments; one of the form `;; silence_phone=SIL oov=skip` carries settings.
         Dictionaries of CMU, Sphinx, HTK, Julius and MFA are read as they mean it, see asr.lang.foreign_lexicon.
-        settings: replace those of the file.
+        silence_phone and what follows: replace the file's settings; None is what the file says, or else the default.
         Raises LexiconError with file:line for every line that cannot be used.
         """
         entries, places, found, *_ = parse_lexicon(Path(path), _default_settings())
-        found.update(settings)
+        found.update(
+            given(
+                silence_phone=silence_phone,
+                silence_prob=silence_prob,
+                oov=oov,
+                unk=unk,
+                position_dependent=position_dependent,
+            )
+        )
         check_entries(entries, places, str(found.get("silence_phone", "SIL")))
         try:
             return cls(tuple(entries), **found)

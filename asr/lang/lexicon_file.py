@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ..brief import brief_repr
 from ..errors import LexiconError, did_you_mean
 from ..files import numbered_lines
 from .entries import Entry, is_decimal, nfc, shortened
@@ -26,6 +27,9 @@ class LexiconFile(NamedTuple):
     settings: dict[str, Any]
     format: str = OWN
     notes: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
 
 def lexicon_text(entries: Iterable[Entry], settings: Mapping[str, Any]) -> str:

@@ -6,8 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
+from ..brief import brief_repr
 from ..errors import LexiconError
 from ..files import kind_of
+from ..options import given, known_names
 from .dictionary import CMUDICT, find_cmudict, look_up, read_dictionary
 from .entries import Entry, nfc
 from .letters import LetterTable, Marks, spelled, word_counts
@@ -38,6 +40,9 @@ class BuiltLexicon:
     oov: dict[str, int]
     by_source: dict[str, dict[str, int]]
 
+    def __repr__(self) -> str:
+        return brief_repr(self)
+
     def table(self) -> str:
         """All words that the first source does not have, as lines `word<TAB>count<TAB>source<TAB>phones`."""
         lines = []
@@ -48,6 +53,7 @@ class BuiltLexicon:
         return "".join(lines)
 
 
+@known_names
 def build_lexicon(
     texts: Iterable[str],
     source: Any = LETTERS,
@@ -55,7 +61,11 @@ def build_lexicon(
     marks: Marks = "keep",
     stress: bool = False,
     n_best: int = 1,
-    **settings: Any,
+    silence_phone: str | None = None,
+    silence_prob: float | None = None,
+    oov: str | None = None,
+    unk: str | None = None,
+    position_dependent: bool | None = None,
 ) -> BuiltLexicon:
     """The lexicon of the words of some texts, each from the first source that has it.
 
@@ -67,13 +77,20 @@ def build_lexicon(
     marks: of letters: "keep" or "strip" what the table has as marks.
     stress: of cmudict: whether vowels keep their digits.
     n_best: of G2P: pronunciations of each word.
-    settings: of the `Lexicon`; they replace those of the first lexicon among the sources.
+    silence_phone and what follows: settings of the `Lexicon`; None is that of the first lexicon among the sources.
     Raises LexiconError for a source that is none, or cannot be read, and where no word has a pronunciation.
 
     >>> built = build_lexicon(["two words"], [Lexicon([("two", ("T", "UW"))]), "letters"])
     >>> [" ".join(entry.phones) for entry in built.lexicon.entries], built.by_source["letters"]
     (['T UW', 'w o r d s'], {'words': 1})
     """
+    settings = given(
+        silence_phone=silence_phone,
+        silence_prob=silence_prob,
+        oov=oov,
+        unk=unk,
+        position_dependent=position_dependent,
+    )
     counts = word_counts(word for text in texts for word in text.split())
     sources = list(source) if isinstance(source, Sequence) and not isinstance(source, str) else [source]
     if not sources:
@@ -82,20 +99,20 @@ def build_lexicon(
     said: dict[str, list[Entry]] = {}
     by_source: dict[str, dict[str, int]] = {}
     known: list[Entry] = []
-    oov = counts
+    unknown = counts
     for each in opened:
-        entries = each.entries(oov, known, marks, n_best)
+        entries = each.entries(unknown, known, marks, n_best)
         known += each.dictionary or ()
         for entry in entries:
             said.setdefault(entry.word, []).append(entry)
-        by_source.setdefault(each.name, {}).update({word: count for word, count in oov.items() if word in said})
-        oov = {word: count for word, count in oov.items() if word not in said}
-        _report(each.name, oov, counts)
+        by_source.setdefault(each.name, {}).update({word: count for word, count in unknown.items() if word in said})
+        unknown = {word: count for word, count in unknown.items() if word not in said}
+        _report(each.name, unknown, counts)
     if not said:
         raise LexiconError(f"no source has any of the {len(counts)} words of the texts")
     inherited, extra = _of_lexicon(opened, said)
     ordered = [entry for word in counts for entry in said.get(word, ())]
-    return BuiltLexicon(Lexicon((*ordered, *extra), **{**inherited, **settings}), oov, by_source)
+    return BuiltLexicon(Lexicon((*ordered, *extra), **{**inherited, **settings}), unknown, by_source)
 
 
 def check_sources(sources: Iterable[Any]) -> None:

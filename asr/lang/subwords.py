@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
+from ..brief import brief_repr
 from ..lm.mixing import interpolate
 from ..lm.model import NgramModel
 from ..lm.smoothing import train
@@ -33,6 +34,9 @@ class Parts(NamedTuple):
     words: dict[str, str]
     entries: tuple[Entry, ...]
     vowels: str
+
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
     def can_make(self, word: str) -> bool:
         """Whether the parts of a word, a new one perhaps, are all there."""

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterable, Iterator
 
+from ..brief import many, short
 from ..errors import LexiconError, did_you_mean
 from ..files import numbered_lines, write_text
 
@@ -26,6 +27,9 @@ class SymbolTable:
             seen: set[str] = set()
             twice = next(n for n in self._names if n in seen or seen.add(n))  # type: ignore[func-returns-value]
             raise LexiconError(f"symbol {twice!r} is in the table twice")
+
+    def __repr__(self) -> str:
+        return f"<SymbolTable: {many(len(self), 'symbol')}, {short(', '.join(self._names[:5]))}>"
 
     def __getitem__(self, name: str) -> int:
         try:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..brief import brief_repr
 from ..errors import LanguageModelError
 from .trie import Trie
 from .vocabulary import START_ID, Sentence, Vocabulary, tokens_of
@@ -22,6 +23,9 @@ class Counts:
     vocabulary: Vocabulary
     trie: Trie
     counts: np.ndarray
+
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
     @property
     def n_sentences(self) -> int:

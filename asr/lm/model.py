@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..brief import many
 from .perplexity import Perplexity
 from .trie import Trie
 from .vocabulary import END_ID, START_ID, UNKNOWN_ID, Sentence, Vocabulary
@@ -29,6 +30,10 @@ class NgramModel:
     trie: Trie
     log_probs: np.ndarray
     back_offs: np.ndarray
+
+    def __repr__(self) -> str:
+        counts = " + ".join(f"{n:,}" for n in self.n_ngrams)
+        return f"<NgramModel: order {self.order}, {many(len(self.vocabulary), 'word')}, {counts} n-grams>"
 
     @property
     def order(self) -> int:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..brief import brief_repr
+
 
 @dataclass(frozen=True, eq=False)
 class Perplexity:
@@ -25,6 +27,9 @@ class Perplexity:
     known: np.ndarray
     unknown: np.ndarray
     ends: np.ndarray
+
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
     @property
     def n_sentences(self) -> int:

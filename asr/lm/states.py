@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..brief import brief_repr
 from .model import NgramModel
 from .vocabulary import START_ID
 
@@ -24,6 +25,9 @@ class StateTable(NamedTuple):
     state_of: np.ndarray
     log_probs: np.ndarray
     back_offs: np.ndarray
+
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
     @classmethod
     def of(cls, model: NgramModel) -> "StateTable":

@@ -1,14 +1,13 @@
 """Text for language models, from files: a sentence a line, plain or compressed, as words, letters or phones."""
 
-import gzip
 import os
 import unicodedata
-import zlib
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from ..errors import LanguageModelError, did_you_mean
-from ..files import as_utf8, whole_file
+from ..files import as_utf8
+from ..texts import text_bytes
 from .units import letters, phones
 from .vocabulary import END, START
 
@@ -23,14 +22,9 @@ _SHOWN = 10  # words without pronunciation that a message lists
 def unpacked(path: str | os.PathLike) -> bytes:
     """The bytes of a text file as UTF-8, of what was compressed if it is a gzip file.
 
-    Raises LanguageModelError if it is damaged, or too large (see asr.files.whole_file).
+    Raises LanguageModelError if it is damaged, or holds more than there may be (see asr.texts).
     """
-    try:
-        return as_utf8(whole_file(path, unpack=True))
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise LanguageModelError(f"{path}: damaged gzip file ({error}); is it cut short?") from None
-    except OSError as error:
-        raise LanguageModelError(f"{path}: cannot be read: {error.strerror or error}") from None
+    return as_utf8(text_bytes(path, error=LanguageModelError))
 
 
 def read_sentences(

@@ -9,6 +9,8 @@ from functools import cached_property
 
 import numpy as np
 
+from ..brief import many
+
 
 @dataclass(frozen=True, eq=False)
 class Trie:
@@ -31,6 +33,9 @@ class Trie:
     n_words: int
     offsets: np.ndarray
     keys: np.ndarray
+
+    def __repr__(self) -> str:
+        return f"<Trie: order {self.order}, {many(self.n_words, 'word')}, {many(len(self.keys), 'node')}>"
 
     @property
     def order(self) -> int:

@@ -4,6 +4,8 @@ import unicodedata
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from ..options import known_names
+
 if TYPE_CHECKING:
     from ..lang.lexicon import Lexicon
 
@@ -43,13 +45,28 @@ def phones(text: str, lexicon: "Lexicon") -> list[str]:
     return [lexicon.phones.name(phone) for word in text.split() for phone in lexicon.pronunciations(word)[0]]
 
 
-def unit_lexicon(units: Iterable[str], **settings) -> "Lexicon":
+@known_names
+def unit_lexicon(
+    units: Iterable[str],
+    *,
+    silence_phone: str = "SIL",
+    silence_prob: float = 0.5,
+    oov: str = "error",
+    unk: str = "<unk>",
+    position_dependent: bool = False,
+) -> "Lexicon":
     """The lexicon in which each unit is a word said as itself: with a language model over units, a phone loop.
 
     units: names of phones; the silence phone among them is left out, as pauses are the lexicon's matter.
-    settings: of the lexicon, e.g. silence_prob.
+    silence_phone and what follows: settings of the lexicon.
     """
     from ..lang.lexicon import Entry, Lexicon
 
-    silence = settings.get("silence_phone", "SIL")
-    return Lexicon(tuple(Entry(unit, (unit,)) for unit in sorted(set(units) - {silence})), **settings)
+    return Lexicon(
+        tuple(Entry(unit, (unit,)) for unit in sorted(set(units) - {silence_phone})),
+        silence_phone=silence_phone,
+        silence_prob=silence_prob,
+        oov=oov,
+        unk=unk,
+        position_dependent=position_dependent,
+    )

@@ -8,6 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
+from ..brief import many, short
 from ..errors import LanguageModelError
 
 UNKNOWN, START, END = "<unk>", "<s>", "</s>"
@@ -30,6 +31,9 @@ class Vocabulary:
     """
 
     names: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        return f"<Vocabulary: {many(len(self.names), 'name')}, {short(', '.join(self.names[3:8]))}>"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "names", tuple(unicodedata.normalize("NFC", name) for name in self.names))

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from ..brief import many
 from ..errors import ModelError
 from ..files import give_usual_mode
 from ..network_directory import TORCH_FILE, check_input, likelihoods
@@ -68,6 +69,11 @@ class NetworkAcoustic:
         if self.log_priors is not None and self.log_priors.shape != (self.n_pdfs,):
             raise ModelError(f"log_priors of shape {self.log_priors.shape}; the network has {self.n_pdfs} outputs")
         self.scores = Scores(self.networks, normalised=self.log_priors is not None).eval()
+
+    def __repr__(self) -> str:
+        names = " + ".join(type(network).__name__ for network in self.networks)
+        weights = sum(p.numel() for network in self.networks for p in network.parameters())
+        return f"<{names}: {many(weights, 'parameter')}, {self.dim} values in, {many(self.n_pdfs, 'pdf')} out>"
 
     def log_likelihoods(self, features: np.ndarray, pdfs: np.ndarray | None = None) -> np.ndarray:
         """float32 (ceil(n_frames / subsampling), n_pdfs) natural-log scores of one utterance, whole.

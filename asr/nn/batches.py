@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..brief import brief_repr
 from ..errors import CorpusError, ModelError
 from ..features.table import FeatureTable
 from .losses import IGNORED
@@ -39,6 +40,9 @@ class Examples:
     targets: Mapping[str, Any]
     speakers: Mapping[str, str] = field(default_factory=dict)
     every_frame: bool = False
+
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
     def __post_init__(self) -> None:
         missing = [i for i in self.features if i not in self.targets]
@@ -110,6 +114,9 @@ class Batch(NamedTuple):
     features: Tensor
     lengths: Tensor
     targets: Any
+
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
     def to(self, device: torch.device) -> "Batch":
         """The batch on another device."""

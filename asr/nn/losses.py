@@ -7,6 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from ..brief import brief_repr
+
 IGNORED = -1  # the target of a frame that does not count
 
 
@@ -21,6 +23,9 @@ class LossSum(NamedTuple):
     total: Tensor
     n_frames: float
     errors: float
+
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
 
 # (scores (batch, out_frames, n_outputs), out_lengths (batch,), targets) -> LossSum

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ..brief import brief_repr
 from ..errors import ModelError
 from .augmentation import draw_masks, mask
 from .batches import Batch, Cut, Examples
@@ -49,6 +50,9 @@ class TrainingResult:
     curves: list[Point]
     best_epoch: int
     best_loss: float
+
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
 
 @dataclass
@@ -90,7 +94,7 @@ def train_network(
     network: see asr.nn.networks; its normalisation has its statistics already.
     held_out: utterances that are not in `train`, in whole utterances without masks.
     folder: for last.json with last-NUMBER.safetensors, the checkpoint, and curves.json.
-    progress: called with (done, total), input frames over all epochs, rounded; total comes early if it ends early.
+    progress: called with (done, total), utterances over all epochs, rounded; total comes early if it ends early.
     Raises CorpusError for features or targets that cannot be used, ModelError where the loss or gradients become
     infinite or explode (the last checkpoint stays), or where the folder holds another training.
     """
@@ -326,7 +330,7 @@ class _Run:
     def _tell(self, part: float) -> None:
         """Tell the progress; part: of all epochs that is done, 0 to 1."""
         if self.progress:
-            total = self.train_set.n_frames * self.options.max_epochs
+            total = len(self.train_set.features.ids) * self.options.max_epochs
             self.progress(round(part * total), total)
 
     def _count_seconds(self) -> None:

@@ -2,10 +2,13 @@
 
 import logging
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from ..corpus import Utterance
+from ..errors import AsrError
 from ..lang.letters import LetterTable
 from ..scoring import Comparison, Score, compare, score
 from .ladder_bench import Test
@@ -13,6 +16,9 @@ from .networks import read_training
 from .results import ResultRow, results_table, write_results
 from .stages import Run
 from .tasks import read_json, write_json
+
+if TYPE_CHECKING:
+    from ..report import Section
 
 logger = logging.getLogger("asr.recipe")
 
@@ -31,25 +37,37 @@ class Scored:
 
 
 def finish(
-    run: Run, title: str, tests: Sequence[Test], letters: Path, speaker_of: Mapping[str, str], seed: int
+    run: Run,
+    title: str,
+    tests: Sequence[Test],
+    letters: Path,
+    speaker_of: Mapping[str, str],
+    seed: int,
+    corpus: Iterable[Utterance] = (),
 ) -> None:
     """Write OUT/results.json, OUT/comparisons.json and OUT/report.html, and print the tables.
 
-    speaker_of: utterance id -> speaker, of all that were scored.
+    speaker_of: utterance id -> speaker, of all that were scored. corpus: the recordings that the report lets one hear.
     """
     table = LetterTable.load(letters)
-    show(run, title, tests, [s for t in tests for s in scores_of(t, table, seed)], speaker_of, seed)
+    show(run, title, tests, [s for t in tests for s in scores_of(t, table, seed)], speaker_of, seed, corpus)
 
 
 def show(
-    run: Run, title: str, tests: Sequence[Test], rows: Sequence[Scored], speaker_of: Mapping[str, str], seed: int
+    run: Run,
+    title: str,
+    tests: Sequence[Test],
+    rows: Sequence[Scored],
+    speaker_of: Mapping[str, str],
+    seed: int,
+    corpus: Iterable[Utterance] = (),
 ) -> None:
     """What `finish` does, of rows that are made already."""
     pairs = compared(rows)
     write_results(run.folder / "results.json", [s.row for s in rows])
     told = [{"first": a, "second": b, **c._asdict()} for a, b, c in pairs]
     write_json(run.folder / "comparisons.json", told)
-    _report(run, title, tests, rows, pairs, speaker_of, seed)
+    _report(run, title, tests, rows, pairs, speaker_of, seed, corpus)
     sys.stdout.write("\n" + results_table([s.row for s in rows]) + "\n\n" + comparison_table(pairs) + "\n")
 
 
@@ -127,21 +145,10 @@ def _report(
     pairs: Sequence[tuple[str, str, Comparison]],
     speaker_of: Mapping[str, str],
     seed: int,
+    corpus: Iterable[Utterance],
 ) -> None:
     """OUT/report.html: all results, then the last model of the first test from near."""
-    from ..errors import AsrError
-    from ..report import (
-        check_plotting,
-        comparison_section,
-        confusion_section,
-        network_section,
-        results_section,
-        run_facts,
-        speaker_section,
-        training_section,
-        utterance_section,
-        write_report,
-    )
+    from ..report import check_plotting, headline, run_facts, test_in_words, write_report
 
     try:
         check_plotting()
@@ -149,23 +156,63 @@ def _report(
         logger.warning("no report.html: %s", error)
         return
     first = [t for t in tests if (t.name, t.variant, t.grammar) == (tests[0].name, tests[0].variant, tests[0].grammar)]
+    last, unit = first[-1], "units" if first[-1].grammar.kind == "units" else "words"
+    where = f"{len(last.references):,} recordings: {test_in_words(last.name)}, {_name(last)}"
+    write_report(
+        run.folder / "report.html",
+        title=title,
+        sections=_sections(first, rows, pairs, speaker_of, corpus, unit),
+        headline=headline(score(last.references, last.hypotheses), where, unit=unit),
+        facts=run_facts(seed=seed, folder=str(run.folder)),
+    )
+
+
+def _sections(
+    first: Sequence[Test],
+    rows: Sequence[Scored],
+    pairs: Sequence[tuple[str, str, Comparison]],
+    speaker_of: Mapping[str, str],
+    corpus: Iterable[Utterance],
+    unit: str,
+) -> "list[Section]":
+    """The parts of the page. first: all systems of one test. unit: what counts as a word, in the plural."""
+    from .. import report
+
+    last, player, of_id = first[-1], report.Player(), {u.id: u for u in corpus}
+    counted, about = score(last.references, last.hypotheses), report.sentence(_name(last))
+    by_speaker = {s: (x.errors, x.total) for s, x in counted.by_speaker(speaker_of).items()}
+    scores = {_name(t): score(t.references, t.hypotheses) for t in first}
+    note = "A paired bootstrap over the utterances, 1,000 samples."
+    sections = [
+        report.results_section([s.row for s in rows]),
+        *([report.comparison_section(pairs, note=note)] if pairs else []),
+        *([report.stages_section({unit: scores}, about=report.test_in_words(last.name))] if len(scores) > 1 else []),
+        report.confusion_section(counted.confusions, about=about),
+        *([report.speaker_section(by_speaker, about=about)] if len(by_speaker) > 1 else []),
+        *_trainings(first),
+        report.utterance_section(
+            last.references, last.hypotheses, about=about, limit=12, play=lambda u: player.play(of_id.get(u))
+        ),
+    ]
+    return [*sections, report.glossary_section(["WER", "by chance", "log-likelihood", "Gaussians", "epoch"])]
+
+
+def _trainings(first: Sequence[Test]) -> "list[Section]":
+    """How the models were trained: passes of EM, and epochs of networks."""
+    from ..report import network_section, training_section
+
     logs = {t.system: read_json(t.rungs[0] / "training.json")["log"] for t in first}
     passes = {
         s: [(p["iteration"], p["log_likelihood"], p["n_gaussians"]) for p in log] for s, log in logs.items() if log
     }
     curves = {f"{t.system} {name}": points for t in first for name, points in read_training(t.rungs[0]).items()}
-    last = first[-1]
-    shown = " ".join(filter(None, (last.system, last.decoding)))
-    counted = score(last.references, last.hypotheses)
-    by_speaker = {s: (x.errors, x.total) for s, x in counted.by_speaker(speaker_of).items()}
-    sections = [
-        results_section([s.row for s in rows]),
-        *([comparison_section(pairs, note="A paired bootstrap over the utterances, 1,000 samples.")] if pairs else []),
-        *([training_section(passes)] if passes else []),
-        *([network_section(curves)] if curves else []),
-        speaker_section(by_speaker, title=f"{shown}: errors of each speaker"),
-        confusion_section(counted.confusions, title=f"{shown}: confusions"),
-        utterance_section(last.references, last.hypotheses, title=f"{shown}: worst utterances", limit=12),
-    ]
-    facts = run_facts(seed=seed, folder=str(run.folder))
-    write_report(run.folder / "report.html", title=title, sections=sections, facts=facts)
+    found = [training_section(passes, same_features=False)] if passes else []
+    return [*found, network_section(curves)] if curves else found
+
+
+def _name(test: Test) -> str:
+    """A test's system in words, with how it was decoded where that was in several ways."""
+    from ..report.phrases import MODELS
+
+    decoded = f", decoded by {test.decoding}" if test.decoding else ""
+    return f"{MODELS.get(test.system, test.system)}{decoded}"

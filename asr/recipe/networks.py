@@ -18,7 +18,8 @@ from ..nn.options import DecoderConfig, SpecAugmentOptions, TrainingOptions
 from ..training import Data
 from .network_job import NetworkJob, run_job
 from .rungs import Search
-from .tasks import read_json
+from .stages import Progress
+from .tasks import read_json, tell_failures
 
 if TYPE_CHECKING:
     from ..nn.ctc.joint_training import JointRung
@@ -258,8 +259,26 @@ def make_network(
         it begins as, for CTC with attention.
     What an interrupted training has reached is kept beside the stages, in OUT/.training.
     """
+    name_epochs(progress, plan)
     job = NetworkJob(data, ids, held_out, below, plan, seed, n_jobs, inputs, pipeline, copies or {}, start)
     run_job(folder, job, gpus, progress)
+    tell_failures(folder.name, read_json(folder / "training.json")["failures"], len(ids) + len(held_out))
+
+
+def name_epochs(progress: Callable[[int, int], None], plan: NetworkPlan) -> None:
+    """Let a stage's progress say which epoch, and of which network, is trained."""
+    if not isinstance(progress, Progress):
+        return
+    epochs, networks = plan.training.max_epochs, 1
+    if isinstance(plan, HybridPlan):
+        networks = plan.n_networks * (plan.realignments + 1)
+
+    def place(part: float) -> str:
+        done = min(int(part * networks * epochs + 1e-9), networks * epochs - 1)
+        network = f"network {done // epochs + 1} of {networks}, " if networks > 1 else ""
+        return f"{network}epoch {done % epochs + 1} of {epochs}"
+
+    progress.place = place
 
 
 def read_training(folder: Path) -> dict[str, list[dict[str, Any]]]:

@@ -17,9 +17,9 @@ from ..lang.lexicon import Lexicon
 from ..model import Model, load
 from ..scoring import score
 from ..speaker_passes import scores
-from ..training import TuningPoint
+from ..training import TuningPoint, at_edge
 from .grammars import Grammar, with_references
-from .tasks import read_json, usable, write_json, write_pairs
+from .tasks import read_json, tell_failures, usable, write_json, write_pairs
 
 logger = logging.getLogger("asr.recipe")
 
@@ -60,13 +60,12 @@ def make_rung(
     """
     words = Lexicon.load(lexicon)
     asked = () if questions is None else read_questions(questions, words.phones)
+    heard = usable(data, ids)
     rung = train_rung(
-        stage, usable(data, ids), words, None if previous is None else Rung.load(previous),
+        stage, heard, words, None if previous is None else Rung.load(previous),
         pipeline=pipeline, sizes=sizes, questions=asked, seed=seed, n_jobs=n_jobs, progress=progress,
     )  # fmt: skip
-    if rung.failures:
-        first, why = next(iter(rung.failures.items()))
-        logger.warning("%s: %d utterances were of no use, such as %s: %s", stage, len(rung.failures), first, why)
+    tell_failures(stage, rung.failures, len(heard.raw))
     rung.save(folder)
 
 
@@ -101,6 +100,8 @@ def tune_rung(
     best = fewest_errors(points).acoustic_scale
     for penalty in penalties:
         tried(best, penalty)
+    if edge := at_edge(points, fewest_errors(points)):
+        logger.info("%s: %s; widen the recipe's search", folder.name, edge)
     write_json(folder / "tuning.json", [asdict(p) for p in points])
 
 

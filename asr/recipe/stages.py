@@ -14,7 +14,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -28,9 +28,14 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bar
+
 logger = logging.getLogger("asr.recipe")
 
 _PROCESSES = ("n_jobs", "gpus")  # inputs that change no stage's output: by how many processes it is made, and where
+
+_SAY_EVERY, _LEAST_SECONDS = 10.0, 5.0  # between lines on progress; that an estimate is made from
 
 # Parts of asr/ that do not either.
 _PRESENTATION = ("cli", "doctor.py", "info", "report", "__main__.py", "recipe")
@@ -56,15 +61,17 @@ class Run:
     >>> model = run.stage("mono", train, {"features": features, "passes": 40, "seed": 0})
     """
 
-    def __init__(self, out_dir: str | os.PathLike, *, code: str | None = None) -> None:
+    def __init__(self, out_dir: str | os.PathLike, *, code: str | None = None, n_stages: int | None = None) -> None:
         """
         out_dir: the run's folder, made if need be. Each stage has one folder in it, named as the stage.
         code: what stands for the version of the code; by default a hash of the toolkit's sources.
+        n_stages: how many stages there will be, if that is known; it is told with each.
         """
         self.folder = Path(out_dir)
         self.folder.mkdir(parents=True, exist_ok=True)
         self._code = code if code is not None else _code_hash()
-        details = logging.FileHandler(self.folder / "run.log", encoding="utf-8", delay=True)
+        self._n_stages = n_stages
+        details = _LogFile(self.folder / "run.log", encoding="utf-8", delay=True)
         details.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
         logging.getLogger("asr").addHandler(details)
         self.folders: dict[str, Path] = {}  # of the stages finished in this run, by name
@@ -94,7 +101,7 @@ class Run:
         with _no_other_process(self.folder / ".stages" / "lock", name):
             record = self.record(name)
             if record is not None and record.key == key and folder.is_dir() and hash_of(folder) == record.output:
-                logger.info("%s: there already (%s)", name, _seconds(record.wall_seconds))
+                logger.info("%s: there already (%s)", self._place(name), _seconds(record.wall_seconds))
             else:
                 record = self._make(name, make, inputs, key)
         self._known[folder] = record.output
@@ -122,10 +129,10 @@ class Run:
         partial = self.folder / ".partial" / name
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
-        logger.info("%s ...", name)
+        logger.info("%s ...", self._place(name))
         wall, cpu = time.perf_counter(), cpu_seconds()
         try:
-            with _progress(name) as progress:
+            with _progress(self._place(name)) as progress, naming(self.folder / name):
                 if "progress" in inspect.signature(make).parameters:
                     make(partial, **inputs, progress=progress)
                 else:
@@ -143,6 +150,10 @@ class Run:
         logger.info("%s: done in %s (%s of processor time)", name, _seconds(wall), _seconds(cpu))
         return record
 
+    def _place(self, name: str) -> str:
+        """A stage's name, after its number where it is known how many there will be."""
+        return name if self._n_stages is None else f"stage {len(self.folders) + 1} of {self._n_stages}, {name}"
+
     def _key(self, name: str, make: Callable[..., None], inputs: dict[str, Any]) -> str:
         digest = hashlib.sha256()
         for part in (name, self._code, _source(make, f"stage {name}")):
@@ -153,6 +164,29 @@ class Run:
 
     def _record_path(self, name: str) -> Path:
         return self.folder / ".stages" / f"{name}.json"
+
+
+class _LogFile(logging.FileHandler):
+    """A log that ends the run where it cannot be written, as on a full disk, instead of a traceback for each line."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Let the error through, with the file's name."""
+        error = sys.exc_info()[1]
+        if isinstance(error, OSError) and error.filename is None:
+            error.filename = self.baseFilename
+        if error is not None:
+            raise error
+
+
+@contextlib.contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Errors of the system that do not say of which file they are, such as a full disk, are of this one."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None and error.errno is not None:
+            error.filename = str(path)
+        raise
 
 
 @contextlib.contextmanager
@@ -207,13 +241,17 @@ def run_recipe(main: Callable[[], None]) -> None:
     package_logger.setLevel(logging.INFO)
     if importlib.util.find_spec("pynini") is None:
         logger.warning(
-            "pynini is not installed here (it has wheels for Linux x86-64 only): no new decoding graph can be built, "
-            "a shipped model's graph is used"
+            "pynini is not installed here (it has wheels for Linux x86-64 only): no new decoding graph can be built"
         )
     try:
         main()
     except AsrError as error:
         sys.exit(f"error: {error}")
+    except OSError as error:
+        if error.errno is None:
+            raise
+        what = f"{error.filename or 'writing'}: {error.strerror}"
+        sys.exit(f"error: {what}; make room, or give --out another folder: the same command goes on where it stopped")
     except KeyboardInterrupt:
         sys.stderr.write("\ninterrupted; the same command goes on with the stage that was not finished\n")
         sys.exit(130)
@@ -272,30 +310,67 @@ def _code_hash() -> str:
     return digest.hexdigest()
 
 
+class Progress:
+    """What a stage tells of its progress: a bar with the time left on a terminal, else a log line every ten seconds."""
+
+    place: Callable[[float], str] | None = None
+    """Where that is, in words, such as an epoch, for a part of the work from 0 to 1; a stage may set it."""
+
+    def __init__(self, name: str, bar: "Bar | None" = None) -> None:
+        self._name, self._bar, self._left = name, bar, TimeLeft()
+        self._task = None if bar is None else bar.add_task(name, total=None, left="")
+        self._said = time.monotonic()
+
+    def __call__(self, done: int, total: int) -> None:
+        """Tell that so much of all is done."""
+        left, name = self._left(done, total, time.monotonic()), self._name
+        if self.place is not None:
+            name += f", {self.place(done / max(total, 1))}"
+        if self._bar is not None and self._task is not None:
+            shown = "" if left is None else f"about {_seconds(left)} left"
+            self._bar.update(self._task, completed=done, total=total, description=name, left=shown)
+        elif time.monotonic() - self._said >= _SAY_EVERY and left is not None and 0 < done < total:
+            self._said = time.monotonic()
+            logger.info("%s: %d %%, about %s left", name, 100 * done // total, _seconds(left))
+
+
+class TimeLeft:
+    """An estimate from the pace since the first report.
+
+    What comes before that, such as loading and compiling, or what an earlier run has reached, does not count; and
+    nothing is estimated before a hundredth is done and some seconds are over.
+
+    >>> left = TimeLeft()
+    >>> left(600, 1000, 50.0), left(601, 1000, 53.0), left(700, 1000, 60.0)
+    (None, None, 30.0)
+    """
+
+    def __init__(self) -> None:
+        self._first: tuple[int, float] | None = None
+
+    def __call__(self, done: int, total: int, now: float) -> float | None:
+        """Seconds left at a time in seconds, or None."""
+        if self._first is None:
+            self._first = done, now
+        begun, start = self._first
+        if now - start < _LEAST_SECONDS or done - begun < total / 100:
+            return None
+        return (now - start) * (total - done) / (done - begun)
+
+
 @contextlib.contextmanager
-def _progress(name: str) -> Iterator[Callable[[int, int], None]]:
-    """A function (done, total): a bar with the time left on a terminal, otherwise a log line every ten seconds."""
-    if sys.stderr.isatty():
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-        from rich.progress import TimeRemainingColumn as TimeLeft
-
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeLeft())
-        with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-            task = bar.add_task(name, total=None)
-            yield lambda done, total: bar.update(task, completed=done, total=total)
+def _progress(name: str) -> Iterator[Progress]:
+    if not sys.stderr.isatty():
+        yield Progress(name)
         return
-    started = last = time.monotonic()
+    from rich.console import Console
+    from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as Bar
 
-    def report(done: int, total: int) -> None:
-        nonlocal last
-        now = time.monotonic()
-        if now - last >= 10 and 0 < done < total:
-            last = now
-            left = (now - started) * (total - done) / done
-            logger.info("%s: %d of %d, about %s left", name, done, total, _seconds(left))
-
-    yield report
+    percent = TaskProgressColumn(text_format_no_percentage="")
+    columns = (TextColumn("{task.description}"), BarColumn(), percent, TimeElapsedColumn())
+    with Bar(*columns, TextColumn("{task.fields[left]}"), console=Console(stderr=True), transient=True) as bar:
+        yield Progress(name, bar)
 
 
 def _seconds(seconds: float) -> str:

@@ -13,15 +13,25 @@ from typing import TYPE_CHECKING, Any
 from .. import json_files
 from ..adaptation import adapted, decode_vtln, train_vtln
 from ..corpus import Corpus, Utterance
-from ..errors import CorpusError
-from ..features.extract import extract
+from ..errors import CorpusError, kind_of_message
+from ..features.extract import SILENT, Failure, extract
 from ..features.pipeline import FeaturePipeline
 from ..files import write_text
 from ..ladder import Rung, Sizes, train_rung
 from ..lang.lexicon import Lexicon
 from ..model import load
 from ..synth import SynthOptions, synthesise_digits
-from ..training import Data, TuningPoint, add_tuning, best_point, decode_all, train_monophone, tune_decoding, with_graph
+from ..training import (
+    Data,
+    TuningPoint,
+    add_tuning,
+    at_edge,
+    best_point,
+    decode_all,
+    train_monophone,
+    tune_decoding,
+    with_graph,
+)
 from ..transcription import as_ctm
 from .stages import cpu_seconds
 
@@ -29,6 +39,7 @@ if TYPE_CHECKING:
     from .systems import Grid, System
 
 logger = logging.getLogger("asr.recipe")
+details = logging.getLogger(__name__)  # what is below warnings goes to run.log alone
 
 # A folder of `extract_features`; where the vocal tract length is normalised, one for each warp.
 Features = Path | Mapping[float, Path]
@@ -48,17 +59,40 @@ def extract_features(
     warp: float = 1.0,
     speed: float = 1.0,
 ) -> None:
-    """Raw front-end features of a corpus, as a Data folder. Recordings that cannot be used are warned of.
+    """Raw front-end features of a corpus, as a Data folder.
 
+    Recordings that cannot be used, or are silent all through, are left out, and warned of in a few lines.
     warp, speed: of all recordings; see `extract`.
     """
     corpus = Corpus(utterances)
-    table, failures = extract(corpus, pipeline, n_jobs=n_jobs, vtln_warp=warp, speed=speed, progress=progress)
-    for failure in failures:
-        logger.warning("no features of %s: %s", failure.id, failure.message)
+    table, failures = extract(
+        corpus, pipeline, n_jobs=n_jobs, vtln_warp=warp, speed=speed, allow_silence=False, progress=progress
+    )
+    _tell_unusable(corpus, failures)
     if not len(table):
         raise CorpusError("not one recording of the corpus could be used; see the warnings above")
     Data(table, corpus.speaker_of, corpus.transcripts()).save(folder)
+
+
+def _tell_unusable(corpus: Corpus, failures: Sequence[Failure]) -> None:
+    """Warn of recordings without features: a line for those without sound, and for each other kind of reason."""
+    silent = [f for f in failures if f.message == SILENT]
+    if silent:
+        logger.warning(
+            "%d of %d recordings are silent all through and are left out, such as %s (%s): %s",
+            len(silent), len(corpus), silent[0].id, corpus[silent[0].id].audio, SILENT,
+        )  # fmt: skip
+    by_kind: dict[str, list[Failure]] = {}
+    for failure in failures:
+        details.info("no features of %s: %s", failure.id, failure.message)
+        if failure.message != SILENT:
+            place = str(corpus[failure.id].audio or corpus[failure.id].features)
+            by_kind.setdefault(kind_of_message(failure.message, place), []).append(failure)
+    for alike in by_kind.values():
+        logger.warning(
+            "no features of %d of %d recordings, such as %s: %s",
+            len(alike), len(corpus), alike[0].id, alike[0].message,
+        )  # fmt: skip
 
 
 def each(data: Features, function: Callable[[Path], Data]) -> Data | dict[float, Data]:
@@ -99,6 +133,7 @@ def train(
     """
     begin = cpu_seconds()
     heard, words = each(data, lambda path: with_copies(path, ids, system)), Lexicon.load(lexicon)
+    one = heard if isinstance(heard, Data) else next(iter(heard.values()))
     settings: dict[str, Any] = {"seed": seed, "n_jobs": n_jobs, "progress": progress}
     warps: dict[str, float] = {}
     if isinstance(system.options, Sizes):
@@ -112,6 +147,7 @@ def train(
             model, result, warps = train_vtln(heard, words, system.features, system.options, **settings)
         rung = Rung(model, result.alignments, result.failures, result.log)
     seconds = cpu_seconds() - begin
+    tell_failures(folder.name, rung.failures, len(one.raw))
     replace(rung, model=with_graph(rung.model, fallback=fallback)).save(folder)
     seconds += 0.0 if below is None else read_json(below / "training.json")["train_cpu_seconds"]
     told = {"train_cpu_seconds": seconds, "warps": warps}
@@ -128,6 +164,8 @@ def tune(folder: Path, data: Features, trained: Path, ids: Sequence[str], grid: 
         acoustic_scales=grid.acoustic_scales,
         insertion_penalties=grid.insertion_penalties,
     )
+    if edge := at_edge(points, best_point(points)):
+        logger.info("%s: %s; widen the recipe's grid", folder.name, edge)
     write_json(folder / "tuning.json", [asdict(p) for p in points])
 
 
@@ -155,6 +193,15 @@ def test(folder: Path, data: Features, trained: Path, ids: Sequence[str], tuned:
     unfinished = sum(not t.reached_final for t in decoded.transcripts.values())
     write_json(folder / "test.json", {"decode_rtf": decoded.rtf, "unfinished": unfinished, "tuned": asdict(best)})
     model.save(folder / "model")
+
+
+def tell_failures(stage: str, failures: Mapping[str, str], n_utterances: int) -> None:
+    """Warn of utterances that a model could not be trained on, in one line with an example. failures: id -> why."""
+    if failures:
+        first, why = next(iter(failures.items()))
+        logger.warning(
+            "%s: %d of %d utterances were of no use, such as %s: %s", stage, len(failures), n_utterances, first, why
+        )
 
 
 def write_pairs(path: Path, texts: dict[str, str]) -> None:

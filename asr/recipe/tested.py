@@ -58,6 +58,21 @@ class Tested:
         )
 
 
+@dataclass(frozen=True)
+class Result:
+    """A system on a test with one seed."""
+
+    system: "System"
+    test: str
+    seed: int
+    tested: Tested
+
+    @property
+    def row(self) -> ResultRow:
+        """Its row in results.json."""
+        return self.tested.row(self.system, self.test, self.seed)
+
+
 def collect(tests: list[Path], trainings: list[Path], tunings: list[list[Path]], truth: Path | None = None) -> Tested:
     """The test stages of all folds, pooled: training time is their sum, the real-time factor their mean.
 

@@ -6,7 +6,6 @@ its own making or the plots of asr.report.plots.
 
 from .curves import (
     alignment_section,
-    doubtful_section,
     network_section,
     stages_section,
     training_section,
@@ -17,6 +16,7 @@ from .phrases import glossary_section, headline, sentence, system_in_words, test
 from .sections import (
     comparison_section,
     confusion_section,
+    doubtful_section,
     edge_section,
     results_section,
     speaker_section,

@@ -7,12 +7,12 @@ import numpy as np
 
 from ..errors import AsrError
 from ..features.pitch import track_pitch
-from ..scoring import Score
-from ..training import TuningPoint, best_point, plateau
+from ..scoring import Score, compare
+from ..training import TuningPoint, at_edge, best_point, plateau
 from .page import Section
-from .phrases import MODELS, sentence
+from .phrases import MODELS, counted, sentence
 from .plots import Plateau, error_limits, line_plot, stages_plot
-from .sections import figure_html, note_html, table
+from .sections import figure_html, note_html
 from .signal import Pitch, draw_signal, signal_svg
 
 Segment = tuple[str, float, float]  # label, start and end in seconds
@@ -34,21 +34,20 @@ def stages_section(
         for name, scores in lines.items()
     }
     plot = stages_plot(points, title="Errors after each stage", y_label="error rate, %")
-    caption = "Pale: what chance could make of it, a 95 % interval. " + " ".join(
-        _last_step(name, scores) for name, scores in lines.items()
-    )
+    caption = f"Pale: what chance could make of it, a 95 % interval. {_last_step(lines)}"
     return Section(title, figure_html(plot, caption) + note_html(note), about)
 
 
-def _last_step(name: str, scores: Mapping[str, Score]) -> str:
+def _last_step(lines: Mapping[str, Mapping[str, Score]]) -> str:
     """Whether the last stage was worth it."""
-    from ..scoring import compare
-
-    *_, (before, first), (after, second) = scores.items()
-    found = compare(first, second)
-    told = "may be chance" if found.low <= 0 <= found.high else "is more than chance"
-    names = f"{MODELS.get(before, before)} to {MODELS.get(after, after)}"
-    return f"From {names}: {found.difference:+.1f} percent points of {name}, which {told}."
+    told = []
+    for name, scores in lines.items():
+        *_, before, after = scores.values()
+        found = compare(before, after)
+        sure = "may be chance" if found.low <= 0 <= found.high else "more than chance"
+        told.append(f"{found.difference:+.1f} points of {name} ({sure})")
+    last = list(next(iter(lines.values())))[-1]
+    return f"The last step, to {MODELS.get(last, last)}: {', '.join(told)}."
 
 
 def training_section(
@@ -69,17 +68,18 @@ def training_section(
     gaussians = {name: ([p for p, _, _ in log], [float(n) for _, _, n in log]) for name, log in logs.items()}
     what, nats = "log-likelihood a frame", "nats a frame"
     if same_features or len(logs) == 1:
-        plots = [line_plot(likelihood, title=sentence(what), x_label="pass", y_label=nats, small=True)]
+        plots = [line_plot(likelihood, title=sentence(what), x_label="pass", y_label=nats, small=len(logs) == 1)]
     else:
         note = f"Each stage has features of its own: heights of different curves cannot be compared. {note}".strip()
         plots = [
             line_plot({name: line}, title=sentence(MODELS.get(name, name)), x_label="pass", y_label=nats, small=True)
             for name, line in likelihood.items()
         ]
-    named = {MODELS.get(name, name): line for name, line in gaussians.items()}
-    plots.append(line_plot(named, title="Number of Gaussians", x_label="pass", y_label="Gaussians", small=True))
+    named, small = {MODELS.get(name, name): line for name, line in gaussians.items()}, len(logs) == 1
+    size = line_plot(named, title="Number of Gaussians", x_label="pass", y_label="Gaussians", small=small)
     lead = f"<p>The {what} of the training speech, which should rise and level off, and the size of the models.</p>"
-    return Section(title, lead + _smalls(plots) + note_html(note), about)
+    shown = _smalls([*plots, size]) if small else _smalls(plots) + figure_html(size)
+    return Section(title, lead + shown + note_html(note), about)
 
 
 def _smalls(plots: Sequence[str]) -> str:
@@ -140,9 +140,13 @@ def tuning_section(
             plateau=Plateau(low, low + chance), limits=limits, small=True,
         )  # fmt: skip
         plots.append(plot)
-    caption = note_html("Ring: what was chosen. Green: as good as the best, as far as so many errors can tell.")
+    caption = "Ring: what was chosen. Green: as good as the best, as far as so many errors can tell."
+    if max(p.rate for p in _lines(points, best)) > limits[1]:
+        caption += " Far higher rates are off the picture."
     told = f"<p>{html.escape(_why(points, best, even, unit))}</p>"
-    return Section(title, told + _smalls(plots) + caption + _grid(points, best, even) + note_html(note), about)
+    return Section(
+        title, told + _smalls(plots) + note_html(caption) + _grid(points, best, even) + note_html(note), about
+    )
 
 
 def _lines(points: Sequence[TuningPoint], best: TuningPoint) -> list[TuningPoint]:
@@ -158,7 +162,7 @@ def _why(points: Sequence[TuningPoint], best: TuningPoint, even: Sequence[Tuning
     fewest = min(p.errors for p in points)
     told = (
         f"Chosen: acoustic scale {best.acoustic_scale:g} and insertion penalty {best.insertion_penalty:g}, with "
-        f"{best.errors:,} errors in {best.total:,} {unit}. "
+        f"{counted(best.errors, 'error')} in {best.total:,} {unit}. "
     )
     if len(even) == 1:
         told += f"It has the fewest of the {len(points)} settings tried, by more than chance."
@@ -168,14 +172,8 @@ def _why(points: Sequence[TuningPoint], best: TuningPoint, even: Sequence[Tuning
             "(the square root of the errors more); the one in their middle was taken, since that suits new speech "
             "better than their edge."
         )
-    edges = [
-        f"{'smaller' if side is min else 'larger'} {name.replace('_', ' ')}s"
-        for name in ("acoustic_scale", "insertion_penalty")
-        for side in (min, max)
-        if len({getattr(p, name) for p in points}) > 1 and getattr(best, name) == side(getattr(p, name) for p in points)
-    ]
-    if edges:
-        told += f" It lies at the edge of what was tried: {' or '.join(edges)} might be better still."
+    if edge := at_edge(points, best):
+        told += f" But {edge}: beyond it may be better still."
     return told
 
 
@@ -198,7 +196,7 @@ def _grid(points: Sequence[TuningPoint], best: TuningPoint, even: Sequence[Tunin
         for penalty in penalties
     )
     return (
-        "<details open><summary>All settings tried, errors in %</summary>"
+        f"<details{' open' if len(points) <= 30 else ''}><summary>All settings tried, errors in %</summary>"
         '<div class="scroll"><table class="grid"><thead><tr><th scope="col">penalty \\ scale</th>'
         f"{head}</tr></thead><tbody>{rows}</tbody></table></div></details>"
     )
@@ -236,18 +234,3 @@ def _pitch(samples: np.ndarray, rate: int) -> Pitch | None:
     except (AsrError, ValueError):
         return None
     return Pitch(track.hz, track.voicing, 0.01, 0.0075)
-
-
-def doubtful_section(
-    rows: Sequence[tuple[str, str, str, str]], *, lead: str, title: str = "Doubtful transcripts", about: str = ""
-) -> Section:
-    """Transcripts that may not be what was said.
-
-    rows: (id, transcript, why, HTML to play it), the worst first. lead: plain text.
-    """
-    body = [
-        [f"<code>{html.escape(i)}</code>", html.escape(text), html.escape(why), sound] for i, text, why, sound in rows
-    ]
-    head = [("recording", "text"), ("transcript", "text"), ("fit", ""), ("listen", "")]
-    shown = table(head, body) if rows else ""
-    return Section(title, f"<p>{html.escape(lead)}</p>" + shown, about, wide=True)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from .. import __version__
 from ..errors import AsrError
+from ..extras import install
 from ..files import write_text
 from .style import STYLE
 
@@ -95,7 +96,9 @@ def _body(numbered: Sequence[tuple[str, Section]]) -> str:
     blocks = []
     for wide, group in itertools.groupby(numbered, key=lambda pair: pair[1].wide):
         inside = [_section(name, section) for name, section in group]
-        blocks += inside if wide or len(inside) == 1 else ['<div class="columns">', *inside, "</div>"]
+        if not wide and len(inside) > 1:
+            inside = ['<div class="columns">', *(f"<div>{section}</div>" for section in inside), "</div>"]
+        blocks += inside
     return "\n".join(blocks)
 
 
@@ -131,7 +134,7 @@ def check_plotting() -> None:
     try:
         import matplotlib  # noqa: F401
     except ImportError:
-        raise AsrError("plots need matplotlib; install it with: pip install 'hclg[demo]'") from None
+        raise AsrError(f"plots need matplotlib; install it with: {install('demo')}") from None
 
 
 def _facts_section(facts: Mapping[str, str]) -> Section:

@@ -128,8 +128,10 @@ def counted(number: int, noun: str) -> str:
 def glossary_section(terms: Iterable[str], more: Mapping[str, str] | None = None) -> Section:
     """What some of TERMS mean, in this order, and more of the same kind."""
     told = {term: TERMS[term] for term in terms} | dict(more or {})
-    rows = "".join(f"<dt>{html.escape(term)}</dt><dd>{html.escape(text)}</dd>" for term, text in told.items())
-    return Section("The words of this page", f"<dl>{rows}</dl>")
+    rows = "".join(
+        f"<div><dt>{html.escape(term)}</dt><dd>{html.escape(text)}</dd></div>" for term, text in told.items()
+    )
+    return Section("The words of this page", f"<dl>{rows}</dl>", wide=True)
 
 
 def _label(score: Score, name: str = "") -> str:
@@ -151,7 +153,7 @@ def _chance(score: Score) -> str:
     if not score.total or len(score.utterances) < 2:
         return "With so little there is no telling what other recordings would give."
     if not score.errors:  # the rule of three
-        return f"With so few of them, a rate of up to {percent(min(100.0, 300 / score.total))} could have hidden."
+        return f"With so few, a rate of up to {percent(min(100.0, 300 / score.total))} could have hidden."
     low, high = score.interval()
     digits = 0 if low >= 10 else 1 if high >= 2 else 2
     return f"By chance alone, other recordings like these would give {low:.{digits}f} to {high:.{digits}f} %."

@@ -5,6 +5,7 @@ import hashlib
 import html
 import io
 import re
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -73,11 +74,16 @@ def stages_plot(lines: Mapping[str, Mapping[str, tuple[float, float, float]]], *
             at = [k + 0.06 * (i - (len(lines) - 1) / 2) for k in range(len(values))]
             axes.vlines(at, [v[1] for v in values], [v[2] for v in values], color=colour, alpha=0.35, lw=5)
             axes.plot(at, [v[0] for v in values], color=colour, marker="o", markersize=4.5, lw=1.8, label=name)
-            for x, value in zip(at, values, strict=True):
-                place = {"xytext": (7, 4), "textcoords": "offset points", "fontsize": 8.5}
+            for stage, x, value in zip(stages, at, values, strict=True):
+                is_highest = value[0] >= max(other[stage][0] for other in lines.values())
+                place = {"xytext": (7, 4 if is_highest else -11), "textcoords": "offset points", "fontsize": 8.5}
                 axes.annotate(f"{value[0]:.1f}", (x, value[0]), **place)
         axes.set_xlim(-0.35, len(stages) - 0.45)
-        axes.set_xticks(range(len(stages)), [stage.replace(" ", "\n", 1) for stage in stages])
+        if len(stages) <= 4:
+            axes.set_xticks(range(len(stages)), [textwrap.fill(stage, 15) for stage in stages])
+        else:
+            turned = {"rotation": 30, "ha": "right", "rotation_mode": "anchor", "fontsize": 8}
+            axes.set_xticks(range(len(stages)), [_short(stage, 34) for stage in stages], **turned)
         axes.set_ylim(0, max(1.0, 1.1 * max(high for points in lines.values() for _, _, high in points.values())))
         axes.grid(False, axis="x")
         if len(lines) > 1:
@@ -91,17 +97,19 @@ def stages_plot(lines: Mapping[str, Mapping[str, tuple[float, float, float]]], *
 
 
 def error_limits(rates: Sequence[float], chance: float) -> tuple[float, float]:
-    """The limits of an axis of error rates that does not make a mountain of what is chance.
+    """The limits of an axis of error rates that does not make a mountain of what is chance, nor hide what matters.
 
-    rates: percent, one at least. chance: percent points that mean nothing, above 0. What is shown spans at least six
-    times that, and does not go below 0.
+    rates: percent, one at least. chance: percent points that mean nothing, above 0. What is shown spans 6 to 20 times
+    that from near the lowest rate, and does not go below 0; rates far above are not shown.
 
     >>> error_limits([42.3, 42.8], chance=0.9)
     (39.8, 45.2)
     >>> error_limits([0.0, 0.0], chance=0.4)
     (0.0, 2.4)
+    >>> error_limits([0.4, 2.0, 66.0], chance=0.4)
+    (0.0, 8.4)
     """
-    low, high = min(rates) - chance, max(rates) + chance
+    low, high = min(rates) - chance, min(max(rates) + chance, min(rates) + 20 * chance)
     more = max(0.0, 6 * chance - (high - low)) / 2
     low = round(max(0.0, low - more), 1)
     return low, round(max(high + more, low + 6 * chance), 1)

@@ -15,6 +15,7 @@ from .phrases import percent
 from .plots import histogram_plot, matrix_plot
 
 NOTHING = "—"  # stands for the missing word of an insertion or deletion
+MOST_PAIRS = 10  # listed
 FEW_PAIRS = 5  # confusions that a list shows better than a matrix
 MANY_SPEAKERS = 25  # bars
 LEAST_SCALE = 5.0  # percent that the longest bar stands for, at least
@@ -94,7 +95,7 @@ def confusion_section(
     confusions: (said, recognised) -> count, as in asr.scoring.Score; None for the missing side of an insertion or
         deletion.
     order: words in the order of the matrix; others follow by the alphabet.
-    limit: most words for a matrix, and most pairs listed without one.
+    limit: most words for a matrix.
     """
     counted = Counter({(a or "", b or ""): n for (a, b), n in confusions.items() if n and a != b})
     if not counted:
@@ -109,7 +110,7 @@ def confusion_section(
         rows, columns = [w or "(inserted)" for w in said], [w or "(deleted)" for w in recognised]
         plot = matrix_plot(matrix, rows, columns, title="Errors: what was said, what was recognised")
         parts.append(figure_html(plot, kind="own"))
-    pairs = sorted(counted.items(), key=lambda item: (-item[1], item[0]))[: 10 if parts else limit]
+    pairs = sorted(counted.items(), key=lambda item: (-item[1], item[0]))[:MOST_PAIRS]
     body = [[_word(a, "(inserted)"), _word(b, "(deleted)"), str(n)] for (a, b), n in pairs]
     parts.append(table([("said", ""), ("recognised", ""), ("times", "number")], body))
     most = (
@@ -165,6 +166,21 @@ def utterance_section(
     return Section(title, lead + listed + note_html(note), about, wide=True)
 
 
+def doubtful_section(
+    rows: Sequence[tuple[str, str, str, str]], *, lead: str, title: str = "Doubtful transcripts", about: str = ""
+) -> Section:
+    """Transcripts that may not be what was said.
+
+    rows: (id, transcript, why, HTML to play it), the worst first. lead: plain text.
+    """
+    shown = "".join(
+        f'<div class="heard"><code>{html.escape(name)}</code><div class="soft">{html.escape(why)}</div>{sound}'
+        f"<div>{html.escape(text)}</div></div>"
+        for name, text, why, sound in rows
+    )
+    return Section(title, f'<p>{html.escape(lead)}</p><div class="utterances">{shown}</div>', about, wide=True)
+
+
 def align_words(reference: Sequence[str], hypothesis: Sequence[str]) -> list[tuple[str, str]]:
     """Pairs of words, each word once, in order; an empty text where the other side has no word.
 
@@ -185,7 +201,7 @@ def align_words(reference: Sequence[str], hypothesis: Sequence[str]) -> list[tup
 def table(head: Sequence[tuple[str, str]], body: Sequence[Sequence[str]]) -> str:
     """A table that scrolls within its own box.
 
-    head: (plain text, the column's class: "number", "text" for what may be broken into lines, or ""). body: HTML.
+    head: (plain text, the column's class: "number" or ""). body: HTML.
     """
     marks = [f' class="{kind}"' if kind else "" for _, kind in head]
     names = "".join(
@@ -221,7 +237,7 @@ def _aligned(name: str, pairs: Sequence[tuple[str, str]], errors: int, sound: st
         over, under = (html.escape(word) or NOTHING for word in pair)
         columns.append(f"<span{kind}><span>{over}</span><span>{under}</span></span>")
     return (
-        f'<div class="heard"><code>{html.escape(name)}</code> <span class="soft">{told}</span>{sound}'
+        f'<div class="heard"><code>{html.escape(name)}</code><div class="soft">{told}</div>{sound}'
         f'<div class="pairs">{"".join(columns)}</div></div>'
     )
 

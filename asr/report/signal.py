@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from ..audio import check_samples
+from ..brief import brief_repr
 from ..errors import AsrError, did_you_mean
 from ..files import replacing
 from .page import check_plotting
@@ -22,7 +24,7 @@ _AVERAGED = 8  # frames that one column of a long recording's spectrogram is tak
 _SMALLEST = 6.0  # points of a label
 _RANGE_DB, _LEAST_DB = 70.0, 35.0  # what lies further below the loudest is shown as silence; less in noise
 _INK, _SOFT, _WAVE, _WORD, _PHONE = "#1c2128", "#59636e", "#2b6cb0", "#d9e8fb", "#fdecc8"
-_LABEL = "#1d2128"  # on the pale colours of words and phones, whatever the page's
+_LABEL, _EDGE = "#1d2128", "#5a636e"  # on the pale colours of words and phones, whatever the page's
 _TITLE, _TITLE_WIDTH = 12, 9.3  # points, and inches that there is room for
 
 
@@ -42,6 +44,9 @@ class Panel:
     start: float = 0.0
     standardised: bool = True
 
+    def __repr__(self) -> str:
+        return brief_repr(self)
+
 
 @dataclass(frozen=True)
 class Pitch:
@@ -55,6 +60,9 @@ class Pitch:
     voicing: np.ndarray
     frame_shift: float
     start: float = 0.0
+
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
 
 Segments = Sequence[tuple[str, float, float]]  # label, start and end in s
@@ -81,16 +89,17 @@ def draw_signal(
 ) -> Any:
     """A matplotlib Figure of a recording, from top to bottom: waveform, words, phones, spectrogram, features.
 
-    samples: float32 (n_samples,) in [-1, 1] at `rate` Hz. Long recordings are drawn from fewer points: the waveform
-        from the least and the greatest sample of each stretch, the others from means.
+    samples: (n_samples,) at `rate` Hz: floats in [-1, 1], or integers of 8, 16 or 32 bits. Long recordings are drawn
+        from fewer points: the waveform from the least and the greatest sample of each stretch, the others from means.
     words, phones: left out where they do not fit in.
     offset: s, what the time axis begins with: where the samples begin in their file.
     title: a line or several; one that is too long is cut.
-    Raises AsrError without matplotlib.
+    Raises AsrError without matplotlib, AudioError for samples that cannot be used.
     """
     check_plotting()
     import matplotlib
 
+    samples = check_samples(samples)
     seconds = len(samples) / rate
     lanes = [(label, lane, colour) for label, lane, colour in _lanes(words, phones, seconds) if lane]
     with matplotlib.rc_context(_style()), _quiet():
@@ -120,14 +129,14 @@ def signal_svg(figure: Any, description: str) -> str:
     """
     import matplotlib
 
-    from .plots import as_svg
+    from .plots import COLOURS, as_svg
 
     figure.patch.set_alpha(0)
     for axis in figure.axes:
         axis.patch.set_alpha(0)
     with matplotlib.rc_context(_style()), _quiet():
         text = as_svg(figure, description)
-    return text.replace(_INK, "currentColor").replace(_SOFT, "currentColor")
+    return text.replace(_INK, "currentColor").replace(_SOFT, "currentColor").replace(_WAVE, COLOURS[0])
 
 
 def _height(panel: Panel | Pitch) -> float:
@@ -140,11 +149,13 @@ def _cut(title: str) -> str:
     from matplotlib.figure import Figure
     from matplotlib.font_manager import FontProperties
 
-    renderer = FigureCanvasAgg(Figure(dpi=72)).get_renderer()
-    font, room = FontProperties(size=_TITLE), 72 * _TITLE_WIDTH
+    font = FontProperties(size=_TITLE)
+    # Letters are whole pixels wide, so that a line's width depends on the picture's resolution.
+    renderers = {dpi: FigureCanvasAgg(Figure(dpi=dpi)).get_renderer() for dpi in (72, 100, 150)}
 
     def fits(line: str) -> bool:
-        return renderer.get_text_width_height_descent(line, font, ismath=False)[0] <= room
+        sizes = {d: r.get_text_width_height_descent(line, font, ismath=False)[0] for d, r in renderers.items()}
+        return all(width <= dpi * _TITLE_WIDTH for dpi, width in sizes.items())
 
     def shortened(line: str) -> str:
         if fits(line):
@@ -239,7 +250,7 @@ def _draw_lane(axis: Any, label: str, segments: Segments, colour: str, span: tup
     """A row of boxes with the labels that fit into them."""
     inches, unnamed = 0.86 * _WIDTH / (span[1] - span[0]), 0
     for text, start, end in segments:
-        axis.axvspan(start, end, facecolor=colour if text not in ("", "SIL") else "#f1f3f5", edgecolor=_SOFT, lw=0.5)
+        axis.axvspan(start, end, facecolor=colour if text not in ("", "SIL") else "#f1f3f5", edgecolor=_EDGE, lw=0.5)
         room = (end - start) * inches
         size = min(10.0, 72 * room / (0.75 * max(1, len(text))))  # points, at which the label is as wide as its box
         upright = size < _SMALLEST and room > 0.085 and len(text) <= 8

@@ -34,7 +34,7 @@ class Player:
         if utterance is None or utterance.audio is None:
             return ""
         try:
-            samples, rate = audio.read(utterance.audio, start=utterance.start, end=utterance.end)
+            samples, rate = read_utterance(utterance)
         except (AudioError, OSError) as error:
             logger.info("not in the report: %s", error)
             return ""
@@ -43,6 +43,13 @@ class Player:
             return ""
         self.limit -= len(found)
         return found
+
+
+def read_utterance(utterance: Utterance, rate: int | None = None) -> tuple[np.ndarray, int]:
+    """An utterance's samples and their rate; at another rate than its own if asked for. Raises AudioError."""
+    assert utterance.audio is not None  # others have only features
+    channel = "mix" if utterance.channel is None else utterance.channel
+    return audio.read(utterance.audio, rate, channel=channel, start=utterance.start, end=utterance.end)
 
 
 def audio_element(samples: np.ndarray, rate: int, name: str) -> str:

@@ -40,14 +40,14 @@ nav a:hover { border-color: var(--accent); }
 .columns { columns: 2 30rem; column-gap: 1.25rem; }
 section { background: var(--card); border: 1px solid var(--line); border-radius: 10px; padding: 1rem 1.25rem;
   margin: 0 0 1.25rem; min-width: 0; scroll-margin-top: 1rem; }
-.columns > section { break-inside: avoid; }
+.columns > div { break-inside: avoid; padding-bottom: 1.25rem; }
+.columns section { margin: 0; }
 .scroll { overflow-x: auto; max-width: 100%; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; margin: .6rem 0; }
 th, td { padding: .3rem .5rem; font-size: .92rem; text-align: left; white-space: nowrap;
          border-bottom: 1px solid var(--line); }
 th:first-child, td:first-child { padding-left: 0; }
 thead th { border-bottom: 2px solid var(--line); font-weight: 600; }
-td.text { white-space: normal; min-width: 14rem; }
 .number { text-align: right; }
 .facts th { color: var(--soft); font-weight: 400; vertical-align: top; }
 .facts td { white-space: normal; overflow-wrap: anywhere; }
@@ -75,8 +75,8 @@ figcaption { font-size: .9rem; max-width: 44rem; }
 .utterances { display: grid; gap: 1.1rem 2rem;
   grid-template-columns: repeat(auto-fill, minmax(min(28rem, 100%), 1fr)); }
 .heard { min-width: 0; }
-.heard audio, td audio { display: block; height: 2rem; width: 100%; max-width: 22rem; margin: .25rem 0; }
-td audio { width: 15rem; }
+.heard > .soft { font-size: .9rem; }
+audio { display: block; height: 2rem; width: 100%; max-width: 22rem; margin: .25rem 0; }
 .pairs { display: flex; flex-wrap: wrap; gap: .3rem .15rem; margin: .2rem 0; font-size: .95rem; line-height: 1.4; }
 .pairs > span { padding: .05rem .35rem; max-width: 100%; }
 .pairs > span:first-child { padding-left: 0; }
@@ -84,7 +84,9 @@ td audio { width: 15rem; }
 .bad { background: var(--badbg); color: var(--bad); font-weight: 600; border-radius: 3px; }
 .gap { background: var(--warnbg); color: var(--warn); border-radius: 3px; }
 code, pre { font-family: ui-monospace, Menlo, Consolas, monospace; font-size: .92em; overflow-wrap: anywhere; }
-dt { font-weight: 600; margin-top: .6rem; }
+dl { columns: 3 20rem; column-gap: 2rem; margin: 0; }
+dl div { break-inside: avoid; margin-bottom: .6rem; }
+dt { font-weight: 600; }
 dd { margin: 0; }
 summary { cursor: pointer; color: var(--link); margin: .5rem 0; }
 @media (max-width: 40rem) {

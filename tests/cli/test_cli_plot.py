@@ -27,7 +27,7 @@ def test_given_words_are_aligned_and_a_part_keeps_the_times_of_the_file(run, sam
     assert "aligned:" in drawn and drawn.count(f">{words[0]}</text>") == 1 and ">0.40</text>" in drawn
 
 
-@pytest.mark.parametrize("features", ["mfcc", "fbank", "lpc", "lpcc", "none"])
+@pytest.mark.parametrize("features", ["mfcc", "fbank", "lpc", "lpcc", "pitch", "none"])
 def test_short_recordings_of_any_rate_are_drawn(run, tmp_path, features):
     soundfile.write(tmp_path / "a.wav", 0.1 * np.random.default_rng(0).standard_normal((2000, 2)), 44100)
     done = run("plot", tmp_path / "a.wav", "--out", tmp_path / "a.png", "--features", features)
@@ -38,3 +38,14 @@ def test_silence_has_no_words_and_says_so(run, tmp_path):
     soundfile.write(tmp_path / "a.wav", np.zeros(8000), 8000)
     done = run("plot", tmp_path / "a.wav", "--out", tmp_path / "a.pdf", "--model", "digits")
     assert done.status == 0 and "no words" in done.err and (tmp_path / "a.pdf").is_file()
+
+
+def test_pitch_is_drawn_in_hertz_and_a_long_name_does_not_run_out(run, sample, tmp_path):
+    name = tmp_path / f"{'long' * 30}_7.wav"
+    name.write_bytes(sample.read_bytes())
+    done = run("plot", name, "--out", tmp_path / "a.svg", "--features", "pitch", "--model", "digits")
+    assert done.status == 0, done.err
+    drawn = texts(tmp_path / "a.svg")
+    assert ">pitch (Hz)</text>" in drawn and "deviations" not in drawn
+    assert "…" in drawn and "_7.wav" in drawn and "long" * 30 not in drawn
+    assert "recognised: " + sample.with_suffix(".txt").read_text().strip() in drawn

@@ -1,8 +1,11 @@
 """asr train and asr graph: wrong uses are one line each, before anything slow; and one short way from end to end."""
 
+import importlib.util
+import re
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +13,7 @@ import soundfile
 
 import asr
 from asr.features.archive import write_matrix
+from asr.training import Data
 
 # Arguments, in which {name} is a path of `places`, and what the line must hold.
 WRONG = [
@@ -92,11 +96,37 @@ def test_wrong_use_is_one_line(run, places, digits_model, line, complaint):
     assert sorted(p for p in places["text"].parent.rglob("*")) == before
 
 
-def test_without_pynini_both_say_so(run, places, monkeypatch):
-    for module in ("own_data", "regraph"):
-        monkeypatch.setattr(f"asr.{module}.has_pynini", lambda: False)
-    for line in ("train {corpus} {new}", "graph digits --words {good} --out {new}"):
-        assert "pynini, which is not installed" in run(*(p.format(**places) for p in line.split())).complaint
+def test_without_pynini_no_graph_can_be_made(run, places, monkeypatch):
+    monkeypatch.setattr("asr.regraph.has_pynini", lambda: False)
+    done = run("graph", "digits", "--words", places["good"], "--out", places["new"])
+    assert "pynini, which is not installed" in done.complaint and "run asr graph there" in done.complaint
+
+
+def test_without_pynini_everything_is_trained_but_the_graph(run, tmp_path, monkeypatch):
+    """It is said at the start, the model aligns, and its graph is made elsewhere by the command that is told."""
+    pynini = importlib.util.find_spec("pynini") is not None
+    with monkeypatch.context() as without:
+        for module in ("own_data", "own_training", "regraph"):
+            without.setattr(f"asr.{module}.has_pynini", lambda: False)
+        folder = letters_corpus(tmp_path / "corpus")
+        command = ("train", folder, tmp_path / "out", "--stages", "mono,tri", "--jobs", "1")
+        done = run(*command)
+        assert done.status == 0 and done.err.count("pynini is not installed here") == 1
+        assert done.err.index("pynini is not installed here") < done.err.index("features ...")
+        assert "tri: done" in done.err and "stage 4 of 4, language-model" in done.err
+        assert "WER, %" not in done.out and "aligns; has no decoding graph" in done.out
+        model = asr.load(tmp_path / "out" / "model")
+        assert model.graph is None and model.tree.n_pdfs > 13
+        text = (folder / "u07.txt").read_text()
+        assert model.align_features(np.load(folder / "u07.npy"), text).text == text
+        refused = run("transcribe", tmp_path / "out" / "model", folder / "u07.npy")
+        assert refused.status == 1 and "no decoding graph" in refused.err and "asr graph" in refused.err
+    if pynini:
+        told = re.search(r"asr (graph \S+ --lm \S+) --out NEW", done.out)[1].split()
+        assert run(*told, "--out", tmp_path / "new").status == 0
+        assert run("transcribe", tmp_path / "new", folder / "u07.npy").out == f"u07\t{text}\n"
+        again = run(*command)
+        assert "tri: there already" in again.err and "WER, %" in again.out
 
 
 def test_a_word_list_for_the_digits_counts_the_words_that_can_come(run, places):
@@ -161,6 +191,38 @@ def test_a_run_that_is_told_to_stop_goes_on(tmp_path):
     assert "mono: there already" in told and "tri: done" in told
 
 
+def test_a_full_disk_names_the_stage_that_was_written(tmp_path):
+    """A limit on the size of files stands for the disk: what is too large is a stage's, not stdout."""
+    pytest.importorskip("resource")
+    letters_corpus(tmp_path / "corpus")
+    script = (
+        "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (9000, 9000)); from asr.cli import main; "
+        "sys.argv = ['asr', 'train', 'corpus', 'out', '--stages', 'mono', '--jobs', '1']; main()"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert done.stderr.splitlines()[-1] == f"asr: {Path('out') / 'work' / 'features'}: File too large"
+
+
+def test_muted_recordings_are_counted_and_left_out(run, tmp_path):
+    """Three of 16 recordings are zeros from end to end, or a constant; all of them are of no use to train on."""
+    rng = np.random.default_rng(0)
+    (tmp_path / "corpus").mkdir()
+    for i in range(16):
+        samples = np.full(4000, 0.01 * (i == 1)) if i < 3 else 0.1 * rng.standard_normal(4000)
+        soundfile.write(tmp_path / "corpus" / f"u{i:02}.wav", samples, 8000)
+        (tmp_path / "corpus" / f"u{i:02}.txt").write_text("a b")
+    done = run("train", tmp_path / "corpus", tmp_path / "out", "--stages", "mono", "--jobs", "1")
+    lines = [line for line in done.err.splitlines() if "silent all through" in line]
+    assert len(lines) == 1 and "3 of 16 recordings are silent all through and are left out, such as u0" in lines[0]
+    assert len(Data.load(tmp_path / "out" / "work" / "features").raw) == 13
+    for path in (tmp_path / "corpus").glob("*.wav"):
+        soundfile.write(path, np.zeros(4000), 8000)
+    done = run("train", tmp_path / "corpus", tmp_path / "all", "--stages", "mono", "--jobs", "1")
+    assert done.status == 1 and "16 of 16 recordings are silent" in done.err
+    assert done.err.splitlines()[-1] == "asr: not one recording of the corpus could be used; see the warnings above"
+
+
 def test_from_a_folder_to_a_transcript(run, tmp_path):
     """Only monophones, for time."""
     pytest.importorskip("pynini")
@@ -170,6 +232,8 @@ def test_from_a_folder_to_a_transcript(run, tmp_path):
     assert done.status == 0 and "WER, %" in done.out and f"asr transcribe {tmp_path / 'out' / 'model'}" in done.out
     assert "50 utterances of 50 speakers: every recording counts as a speaker of its own" in done.err
     assert "mono: done" in done.err and "5 held out" in done.err
+    places = [(int(a), int(b)) for a, b in re.findall(r"stage (\d+) of (\d+), .* \.\.\.", done.err)]
+    assert places == [(i, len(places)) for i in range(1, len(places) + 1)]
     again = run(*arguments)
     assert again.out == done.out and "mono: there already" in again.err
     heard = run("transcribe", tmp_path / "out" / "model", folder / "u07.npy")

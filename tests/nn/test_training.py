@@ -94,7 +94,7 @@ def test_it_learns_and_ends_with_the_best_weights_and_curves(tmp_path, caplog):
     assert best.held_out_accuracy > 0.5
     assert read_curves(tmp_path / "curves.json") == result.curves
     assert [p.epoch for p in result.curves] == [1, 2, 3]
-    total = 3 * examples_of(30, 1).n_frames
+    total = 3 * 30  # utterances of all epochs
     assert told[-1] == (total, total) and told == sorted(told) and {t for _, t in told} == {total}
     assert "epoch 1: loss" in caplog.text and re.search(r"epoch 2.* at most .* left", caplog.text)
 

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ...brief import brief_repr
 from ..layers import frame_mask, zero_padding
 from ..losses import IGNORED
 from ..options import DecoderConfig
@@ -25,6 +26,9 @@ class Memory(NamedTuple):
     keys: Tensor
     mask: Tensor
 
+    def __repr__(self) -> str:
+        return brief_repr(self)
+
 
 class State(NamedTuple):
     """Where the decoder is in each of several strings.
@@ -35,6 +39,9 @@ class State(NamedTuple):
     hidden: Tensor
     cell: Tensor
     weights: Tensor
+
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
     def select(self, places: Tensor) -> "State":
         """Those of some strings. places: int64 (n,)."""

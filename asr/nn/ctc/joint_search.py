@@ -7,6 +7,7 @@ from typing import Protocol
 import numpy as np
 import torch
 
+from ...brief import brief_repr
 from ...ctc.prefix import words_of_tokens
 from ...ctc.prefix_scores import NO_UNIT, PrefixScores
 from ...errors import ModelError
@@ -60,6 +61,9 @@ class JointString:
     attention: float = 0.0
     ctc: float = 0.0
     lm: float = 0.0
+
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
 
 class JointSearch:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ...brief import brief_repr
 from ...ctc.check import least_frames
 from ...ctc.tokens import CtcTokens
 from ...errors import ConfigError, CorpusError
@@ -101,6 +102,9 @@ class Ready:
     held_out: Examples
     failures: dict[str, str]
 
+    def __repr__(self) -> str:
+        return brief_repr(self)
+
 
 def prepare(
     data: Data,
@@ -188,7 +192,10 @@ def _trainable(
             if rows >= least:
                 ids.append(u)
             else:
-                failures[prefix + u] = f"{rows} rows of output for {len(units[u])} units, which need {least}"
+                failures[prefix + u] = (
+                    f"{rows} rows of output for {len(units[u])} units, which need {least}: the recording is too short "
+                    "for its transcript"
+                )
         if ids:
             finished = heard.select(ids).normalised(pipeline)
             original |= {prefix + u: u for u in finished}

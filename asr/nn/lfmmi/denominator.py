@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ...brief import brief_repr
 from ...errors import ModelError
 from ...hmm.transitions import TransitionModel
 from ...hmm.tree import ContextDependency
@@ -29,6 +30,9 @@ class Arcs(NamedTuple):
     target: np.ndarray
     out_prob: np.ndarray
 
+    def __repr__(self) -> str:
+        return brief_repr(self)
+
 
 class PhoneStep(NamedTuple):
     """Beginning a phone: the states from which and to which, and the probabilities; equally long arrays."""
@@ -36,6 +40,9 @@ class PhoneStep(NamedTuple):
     source: np.ndarray
     target: np.ndarray
     prob: np.ndarray
+
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +69,9 @@ class Denominator:
     n_pdfs: int
     leaky: float = 0.1
     initial: np.ndarray = field(init=False)
+
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
     def __post_init__(self) -> None:
         if not 0 <= self.leaky <= 1:

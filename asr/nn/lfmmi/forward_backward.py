@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ...brief import brief_repr
 from ...errors import ModelError
 from .denominator import Denominator
 from .numerator import Numerator
@@ -21,6 +22,9 @@ class Recursions(NamedTuple):
 
     log_probs: np.ndarray
     posteriors: list[np.ndarray]
+
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
 
 def denominator_recursions(

@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from ...brief import brief_repr
 from ...errors import ModelError
 from ...hmm.transitions import PhoneSegment
 from .denominator import Denominator
@@ -38,6 +39,9 @@ class Numerator:
     log_prob: np.ndarray
     n_last: int
     alignment: np.ndarray
+
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
     @cached_property
     def pdfs(self) -> np.ndarray:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ...brief import brief_repr
 from ...errors import LanguageModelError
 
 History = tuple[int, ...]
@@ -35,6 +36,9 @@ class PhoneLm:
     histories: list[History]
     arcs: list[dict[int, PhoneArc]]
     order: int
+
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
     @property
     def n_arcs(self) -> int:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ...brief import brief_repr
 from ...errors import ModelError
 from ...features.table import FeatureTable
 from ...gmm.triphone import Aligned, TriphoneOptions, context_tree
@@ -58,6 +59,9 @@ class Supervision:
     denominator: Denominator
     numerators: dict[str, Numerator]
     failures: dict[str, str] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
 
 def lfmmi_setup(

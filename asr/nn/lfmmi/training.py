@@ -78,13 +78,13 @@ def train_lfmmi(
     # The tree is grown from the features that the GMMs' own tree was: without derivatives or splicing it is poorer.
     plain = data.select(known).normalised(rung.model.features)
     made = lfmmi_setup(replace(rung, alignments=known), plain, rung.model.lexicon, options.supervision, seed=seed)
-    train, rest = _examples(found, rung, made, held_out, options.supervision)
+    train, rest, unusable = _examples(found, rung, made, held_out, options.supervision)
     network = _trained(train, rest, made, config, options, seed, folder / "network", device, progress)
     heard = [u for u in (*train.features, *rest.features) if u in found.alignments]
     segments = {u: rung.transitions.phone_segments(found.alignments[u]) for u in heard}
     thinned = {u: thinned_segments(s, len(found.alignments[u]), unit) or [] for u, s in segments.items()}
     alignments = chain_alignments(thinned, made.tree, made.transitions)
-    failures = {**found.failures, **{u: why for u, why in made.failures.items() if u not in alignments}}
+    failures = {**found.failures, **made.failures, **unusable}
     model = replace(
         rung.model, features=found.pipeline, tree=made.tree, transitions=made.transitions, decoding=SEARCH,
         acoustic=NetworkAcoustic(network, config), graph=None, seed=seed, card="", aligner=None, adapter=None,
@@ -94,8 +94,8 @@ def train_lfmmi(
 
 def _examples(
     found: Prepared, rung: Rung, made: Supervision, held_out: Sequence[str], options: SupervisionOptions
-) -> tuple[Examples, Examples]:
-    """The utterances to train on, with copies, and those held out, with their numerators."""
+) -> tuple[Examples, Examples, dict[str, str]]:
+    """The utterances to train on, with copies, and those held out, with their numerators; and why others have none."""
     apart = [u for u in held_out if u in found.alignments]
     segments = {u: rung.transitions.phone_segments(found.alignments[u]) for u in apart}
     of: dict[str, list[PhoneSegment]] = {}
@@ -104,11 +104,9 @@ def _examples(
             of[u] = of.get(u) or rung.transitions.phone_segments(found.alignments[u])
             segments[copy] = segments_at_speed(of[u], len(found.table[copy]), speed)
     others, failures = numerators_of(segments, made.denominator, options)
-    if failures:
-        _logger.info("sequence training: %d copies or held-out utterances are of no use", len(failures))
     targets = {**made.numerators, **others}
     train, rest = (Examples(found.table.select(ids), targets) for ids in found.parts(targets, held_out))
-    return train, rest
+    return train, rest, failures
 
 
 def _trained(

@@ -1,0 +1,235 @@
+"""Ogg files: the recordings that are joined in one, whether they are whole, and stretches of them.
+
+libsndfile reads the first of several joined recordings, seeks to wrong places (tens of ms off near the end), and can
+crash where it seeks in a damaged file. So the pages are walked here, and it gets those of one recording, or of a
+stretch of it with some before.
+
+Ref: RFC 3533 (Ogg), RFC 7845 (Opus in Ogg), Vorbis I specification, appendix A.
+"""
+
+import zlib
+from array import array
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+
+from .part import AGAIN, DamagedError, Part, UnknownFormatError, cut_short, open_sndfile, sndfile_blocks, sndfile_errors
+from .source import Source, Spliced
+
+_CODECS = {b"\x01vorbis": "Vorbis", b"OpusHead": "Opus"}
+_HEADERS = {"Vorbis": 3, "Opus": 2}  # packets before the sound, on pages of their own
+_VORBIS_WARM = 8192  # samples, the longest block: what a Vorbis decoder must have decoded before
+_OPUS_WARM = 10.0  # s of Opus to decode before: what is left of an older state was below any bit after 2 s
+_OPUS_RATE = 48000  # Hz, of the ticks of every Opus stream
+_REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
+
+
+class _Page(NamedTuple):
+    """One page's header.
+
+    flags: 1 continues a packet, 2 begins a stream, 4 ends it; tick: granule position; n_packets: that end on it.
+    """
+
+    flags: int
+    tick: int
+    serial: bytes
+    n_packets: int
+    header_length: int
+    length: int
+
+
+@dataclass
+class _Stream:
+    """The pages of one recording.
+
+    starts, ends: of all pages, bytes; ticks: position of the last sample that ends on a page, -1 for none; n_heads:
+    pages at the start that hold headers alone; continued: whether a page goes on with a packet of the one before.
+    """
+
+    serial: bytes
+    codec: str | None
+    starts: array = field(default_factory=lambda: array("q"))
+    ends: array = field(default_factory=lambda: array("q"))
+    ticks: array = field(default_factory=lambda: array("q"))
+    continued: array = field(default_factory=lambda: array("b"))
+    n_heads: int = 0
+    n_packets: int = 0
+    has_end: bool = False
+
+    def add(self, position: int, page: _Page) -> None:
+        self.starts.append(position)
+        self.ends.append(position + page.length)
+        self.ticks.append(page.tick)
+        self.continued.append(page.flags & 1)
+        self.n_heads += self.n_packets < _HEADERS.get(self.codec or "", 0)
+        self.n_packets += page.n_packets
+        self.has_end |= bool(page.flags & 4)
+
+
+def ogg_parts(source: Source) -> list[Part]:
+    """The recordings in an Ogg file.
+
+    Raises AudioError for a file that was cut or damaged, or holds neither Vorbis nor Opus.
+    """
+    streams = _streams(source)
+    if not streams:
+        raise DamagedError(f"damaged: no Vorbis or Opus stream begins in it{AGAIN}")
+    if not streams[-1].has_end:
+        raise DamagedError(f"truncated: the Ogg stream's last page is missing{AGAIN}")
+    return [_part(source, stream) for stream in streams]
+
+
+def check_whole(source: Source) -> None:
+    """Raise DamagedError unless the last page is whole and says that it is the last."""
+    last = None
+    for _, page in _pages(source):
+        last = page
+    if last is None or not last.flags & 4:
+        raise DamagedError(f"truncated: the Ogg stream's last page is missing{AGAIN}")
+
+
+def _pages(source: Source) -> Iterator[tuple[int, _Page]]:
+    """All pages and where they begin; what lies between them is passed over. Raises DamagedError for a cut last one."""
+    position = 0
+    while position < source.size:
+        page = _page(source.bytes_at(position, 27 + 255))
+        if page is None:
+            position = source.find(b"OggS", position + 1)
+            continue
+        if position + page.length > source.size:
+            have = source.size - position
+            raise DamagedError(f"truncated: the last Ogg page has {have} of {page.length} bytes{AGAIN}")
+        yield position, page
+        position += page.length
+
+
+def _streams(source: Source) -> list[_Stream]:
+    """One stream of each recording in a file: of those that lie side by side (video, captions), the first known."""
+    found: list[_Stream] = []
+    kept: dict[bytes, _Stream] = {}
+    is_starting = False  # of several pages in a row that begin streams, all are of one recording
+    for position, page in _pages(source):
+        if page.flags & 2:
+            kept = kept if is_starting else {}
+            body = source.bytes_at(position + page.header_length, 8)
+            codec = next((name for start, name in _CODECS.items() if body.startswith(start)), None)
+            if codec and not any(stream.codec for stream in kept.values()):
+                found.append(_Stream(page.serial, codec))
+                kept[page.serial] = found[-1]
+            elif page.serial not in kept:
+                kept[page.serial] = _Stream(page.serial, None)
+        is_starting = bool(page.flags & 2)
+        if page.serial in kept:
+            kept[page.serial].add(position, page)
+    return found
+
+
+def _page(head: bytes) -> _Page | None:
+    """What a page's header says; the part that is there of one that was cut may seem short."""
+    if head[:4] != b"OggS" or len(head) < 27 or head[4] != 0 or head[5] > 7:
+        return None
+    header_length = 27 + head[26]
+    sizes = head[27:header_length]
+    length = header_length + sum(sizes) + (len(sizes) < head[26])  # one more than there is, if the header is cut
+    tick = int.from_bytes(head[6:14], "little", signed=True)
+    return _Page(head[5], tick, head[14:18], sum(size < 255 for size in sizes), header_length, length)
+
+
+def _part(source: Source, stream: _Stream) -> Part:
+    """One recording, decoded by libsndfile."""
+    n_pages = len(stream.starts)
+    _check_pages(source, stream, n_pages - 1, n_pages)  # it tells the length
+    try:
+        with open_sndfile(Spliced(source.stream, _runs(stream, 0, n_pages))) as sound:
+            rate, n_channels, n_samples = sound.samplerate, sound.channels, sound.frames
+    except UnknownFormatError as error:
+        _check_pages(source, stream, 0, n_pages)
+        raise DamagedError(f"damaged: {error}{AGAIN}") from None
+
+    def decode(first: int, last: int | None) -> Iterator[np.ndarray]:
+        last = n_samples if last is None else min(last, n_samples)
+        factor = 1 if stream.codec == "Vorbis" else max(_OPUS_RATE // rate, 1)
+        begin, end = _window(source, stream, first * factor, last * factor, n_samples * factor)
+        _check_pages(source, stream, 0, stream.n_heads)
+        _check_pages(source, stream, begin, end)
+        pieces = _runs(stream, 0, n_pages) if begin == 0 else [*_heads(source, stream), *_runs(stream, begin, end)]
+        with open_sndfile(Spliced(source.stream, pieces)) as sound, sndfile_errors():
+            # The last page's tick is where its samples end; none of Opus is left out at the start (_heads).
+            at = 0 if begin == 0 else (stream.ticks[end - 1] - _lead(source, stream)) // factor - sound.frames
+            for block in sndfile_blocks(sound, last - at):
+                yield block[max(first - at, 0) :]
+                at += len(block)
+        if at < last:
+            raise DamagedError(cut_short(n_samples / rate, at / rate))
+
+    return Part(rate, n_channels, n_samples, f"Ogg, {stream.codec}", decode)
+
+
+def _window(source: Source, stream: _Stream, first: int, last: int, n_ticks: int) -> tuple[int, int]:
+    """The pages to decode for the ticks first to last, from the first sample on: begin and end (exclusive).
+
+    begin is 0 where all before has to be decoded: near the start, or where ticks do not count the samples.
+    """
+    n_pages, lead = len(stream.starts), _lead(source, stream)
+    warm = _VORBIS_WARM if stream.codec == "Vorbis" else int(_OPUS_WARM * _OPUS_RATE)
+    known = [k for k in range(stream.n_heads, n_pages) if stream.ticks[k] >= 0]
+    ticks = [stream.ticks[k] - lead for k in known]
+    if not ticks or any(a > b for a, b in pairwise(ticks)):
+        return 0, n_pages
+    end = known[min(bisect_left(ticks, last), len(known) - 1)] + 1
+    begin = bisect_right(ticks, first - warm) - 1  # the sound of the page behind this one lies early enough
+    while begin >= 0 and stream.continued[known[begin] + 1]:
+        begin -= 1
+    if begin < 0 or ticks[-1] != n_ticks or ticks[begin] % 6 or end - known[begin] < 3:
+        return 0, end
+    return known[begin] + 1, end
+
+
+def _lead(source: Source, stream: _Stream) -> int:
+    """Ticks before the first sample: what Opus' header says to leave out."""
+    if stream.codec == "Vorbis":
+        return 0
+    at = stream.starts[0] + 27 + source.bytes_at(stream.starts[0] + 26, 1)[0]
+    return int.from_bytes(source.bytes_at(at + 10, 2), "little")
+
+
+def _heads(source: Source, stream: _Stream) -> list[bytes | tuple[int, int]]:
+    """The pages with the headers; Opus' without the samples to leave out, for these are not at a window's start."""
+    runs = _runs(stream, 0, stream.n_heads)
+    if stream.codec == "Vorbis":
+        return runs
+    page = bytearray(source.bytes_at(stream.starts[0], stream.ends[0] - stream.starts[0]))
+    at = 27 + page[26] + 10
+    page[at : at + 2] = bytes(2)
+    page[22:26] = _checksum(bytes(page))
+    return [bytes(page), *_runs(stream, 1, stream.n_heads)]
+
+
+def _runs(stream: _Stream, begin: int, end: int) -> list[bytes | tuple[int, int]]:
+    """The bytes of the pages begin to end (exclusive), as few stretches of the file."""
+    runs: list[bytes | tuple[int, int]] = []
+    first = begin
+    for k in range(begin + 1, end + 1):
+        if k == end or stream.starts[k] != stream.ends[k - 1]:
+            runs.append((stream.starts[first], stream.ends[k - 1]))
+            first = k
+    return runs
+
+
+def _check_pages(source: Source, stream: _Stream, begin: int, end: int) -> None:
+    """Raise DamagedError for a page whose checksum is wrong; a decoder would pass it over, and all behind lie early."""
+    for k in range(begin, end):
+        page = source.bytes_at(stream.starts[k], stream.ends[k] - stream.starts[k])
+        if page[22:26] != _checksum(page):
+            raise DamagedError(f"damaged: the Ogg page at byte {stream.starts[k]} has a wrong checksum{AGAIN}")
+
+
+def _checksum(page: bytes) -> bytes:
+    """Ogg's checksum of a page: a 32-bit CRC over zlib's polynomial, but with the bits of all bytes in other order."""
+    mirrored = (page[:22] + bytes(4) + page[26:]).translate(_REVERSED)
+    value = zlib.crc32(mirrored, 0xFFFFFFFF) ^ 0xFFFFFFFF  # neither begins nor ends with ones
+    return value.to_bytes(4, "little").translate(_REVERSED)[::-1]

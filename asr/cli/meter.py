@@ -1,0 +1,91 @@
+"""How far a command is, on the last line of a terminal: seconds of audio, speed, and time left."""
+
+import shutil
+import sys
+import time
+from types import TracebackType
+from typing import TextIO
+
+_OFTEN = 0.2  # s between two drawings: faster nobody reads
+
+
+class Meter:
+    """A line on stderr, where a person watches it; it makes room for what else is printed (`hide`).
+
+    what: what is being done. total: seconds of audio in all, None where that is not known. n: recordings in all.
+
+    12:30 of 30:00 is the audio; 0.05 x real time how long a second of it took.
+    """
+
+    def __init__(self, what: str, n: int, total: float | None = None, *, stream: TextIO | None = None) -> None:
+        self._stream = sys.stderr if stream is None else stream
+        self.is_shown = self._stream is not None and self._stream.isatty() and n > 0
+        self._what, self._n, self._total = what, n, total
+        self._read = self._done = self._skipped = 0.0
+        self._n_done = 0
+        self._begin, self._drawn_at, self._is_drawn = time.monotonic(), -1.0, False
+        self.is_mid_line = False  # whether stdout, on the same terminal, stands within a line
+
+    def __enter__(self) -> "Meter":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.hide()
+
+    def read(self, seconds: float) -> None:
+        """So much audio more was read."""
+        self._read += seconds
+        self._draw()
+
+    def done(self, seconds: float, *, is_last: bool, known: bool = False) -> None:
+        """So much audio more was transcribed, which may end a recording; known: an earlier run had done it."""
+        self._done += seconds
+        self._skipped += seconds if known else 0.0
+        self._n_done += is_last
+        self._draw()
+
+    def hide(self) -> None:
+        """Clear the line, before something else is printed."""
+        if self._is_drawn:
+            self._stream.write("\r\x1b[K")
+            self._stream.flush()
+            self._is_drawn = False
+
+    def text(self, elapsed: float) -> str:
+        """What the line says after so many seconds of work."""
+        of_all = f" of {clock(self._total)}" if self._total else ""
+        parts = [f"{self._what} {clock(self._done)}{of_all}"]
+        if self._n > 1:
+            parts.append(f"{self._n_done} of {self._n} recordings")
+        fresh = self._done - self._skipped
+        if fresh > 0 and elapsed > 0:
+            parts.append(f"{elapsed / fresh:.2g} x real time")
+            share = (self._done / self._total) if self._total else self._n_done / self._n
+            before = self._skipped / self._total if self._total else 0.0
+            if before < share <= 1:
+                parts.append(f"{clock(elapsed * (1 - share) / (share - before))} left")
+        elif self._read > self._done:
+            parts.append(f"{clock(self._read)} read")
+        return ", ".join(parts)
+
+    def _draw(self) -> None:
+        now = time.monotonic()
+        if not self.is_shown or now - self._drawn_at < _OFTEN:
+            return
+        if not self._is_drawn and self.is_mid_line:
+            self._stream.write("\n")
+        self._drawn_at, self._is_drawn = now, True
+        room = shutil.get_terminal_size().columns - 1  # a longer line would break, and stay
+        self._stream.write(f"\r\x1b[K{self.text(now - self._begin)[:room]}")
+        self._stream.flush()
+
+
+def clock(seconds: float) -> str:
+    """Minutes and seconds, or hours too.
+
+    >>> clock(75), clock(3675.4)
+    ('1:15', '1:01:15')
+    """
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

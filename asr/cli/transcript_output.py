@@ -1,0 +1,150 @@
+"""Where `asr transcribe` writes: words as they are found, or files that are whole or not there, and that go on."""
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, TextIO
+
+from ..errors import AsrError
+from ..files import as_system, kind_of, replacing
+from .common import complain, output, writing
+
+if TYPE_CHECKING:
+    from ..recordings import Recording
+    from ..transcript import Transcript
+    from ..transcript_formats import Written
+    from ..transcription import Part
+
+
+class TranscriptOutput:
+    """One stream for all recordings, or a folder with a file for each.
+
+    out: None for stdout. form: of asr.transcript_formats.FORMATS.
+    """
+
+    def __init__(self, out: Path | None, form: str, *, is_folder: bool) -> None:
+        self._out, self._form, self._is_folder = out, form, is_folder
+        self._open = contextlib.ExitStack()  # of the whole run
+        self._file = contextlib.ExitStack()  # of one recording, in a folder
+        self._stream: TextIO | None = None
+        self._current: tuple[str, Written] | None = None
+
+    def __enter__(self) -> "TranscriptOutput":
+        if not self._is_folder:
+            self._stream = self._open.enter_context(output(self._out))
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._file.__exit__(kind, error, at)
+        self._open.__exit__(kind, error, at)
+
+    def write(self, part: "Part") -> bool:
+        """Write what was heard in a piece, at once; whether the output now stands within a line."""
+        from ..transcript import Transcript
+        from ..transcript_formats import FORMATS
+
+        name, text = part.recording.id, ""
+        if isinstance(part.result, Transcript):
+            if self._current is None:
+                self._begin(name)
+                self._current = name, FORMATS[self._form](name)
+            text = self._current[1].add(part.result, part.start, part.end)
+        if part.is_last and self._current is not None:
+            text += self._current[1].end()
+        if self._stream is not None:
+            self._stream.write(text)
+            self._stream.flush()
+        if part.is_last:
+            self._current = None
+            self._file.close()
+        return self._current is not None and self._form == "text"
+
+    def _begin(self, name: str) -> None:
+        if self._is_folder and self._out is not None:
+            from ..features.files import file_name
+
+            path = self._out / as_system(f"{file_name(name)}.{self._form}")
+            self._file.enter_context(writing(path))
+            temporary = self._file.enter_context(replacing(path))
+            self._stream = self._file.enter_context(temporary.open("w", encoding="utf-8", newline="\n"))
+
+
+def check_form(out: Path | None, form: str, n_recordings: int) -> bool:
+    """Whether a folder is written to, with a file for each recording. Raises AsrError for what cannot be."""
+    from ..transcript_formats import OF_ONE_RECORDING
+
+    kind = "missing" if out is None or str(out) == "-" else kind_of(out)
+    if form not in OF_ONE_RECORDING:
+        if kind == "folder":
+            raise AsrError(f"{out}: is a folder; give --out the name of a file")
+        return False
+    if kind == "folder":
+        return True
+    if n_recordings > 1:
+        raise AsrError(
+            f"a file of subtitles is of one recording, and these are {n_recordings}: make a folder and give it as --out"
+        )
+    return False
+
+
+@contextlib.contextmanager
+def journal_beside(
+    out: Path | None, about: str, *, is_folder: bool
+) -> Iterator["tuple[Callable[[Recording, int, float, float], Transcript | None], Callable[[Part], None]]"]:
+    """What looks up the pieces that an earlier run of the same command has done, and what notes those of this one.
+
+    The notes lie beside `out`, and go when all is written. Nothing is noted for stdout, devices and pipes.
+    """
+    from ..transcript import Transcript
+
+    path = _journal_path(out, is_folder=is_folder)
+    if path is None:
+        yield lambda recording, number, start, end: None, lambda part: None
+        return
+    from ..journal import Journal
+
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        journal = Journal(path, about)
+    if len(journal):
+        complain(f"going on: {journal.seconds:.0f} s of audio were transcribed before ({path})")
+
+    def note(part: "Part") -> None:
+        key = piece_key(part.recording, part.number, part.start, part.end)
+        if isinstance(part.result, Transcript) and journal.get(key) is None:
+            with writing(journal.path):
+                journal.put(key, part.end - part.start, part.result)
+
+    try:
+        yield lambda r, number, start, end: journal.get(piece_key(r, number, start, end)), note
+    except BaseException as error:
+        journal.close(remove=not len(journal))
+        if len(journal) and isinstance(error, (KeyboardInterrupt, SystemExit)):
+            complain(f"stopped; the same command goes on where it was: {path} keeps what is done")
+        raise
+    journal.close(remove=True)
+
+
+def _journal_path(out: Path | None, *, is_folder: bool) -> Path | None:
+    """Where the notes for an output lie; None where there are none."""
+    if out is None or str(out) == "-" or out.absolute().parts[1:2] in (("dev",), ("proc",)):
+        return None
+    if is_folder:
+        return out / "transcribe.partial"
+    return out.with_name(f"{out.name}.partial") if kind_of(out) in ("file", "missing") else None
+
+
+def piece_key(recording: "Recording", number: int, start: float, end: float) -> str:
+    """What a piece's transcript depends on, beside the model: the file as it is now, and where in it."""
+    from ..journal import digest
+
+    path = recording.path
+    try:
+        status = path.stat()
+        file = f"{os.path.realpath(path)} {status.st_size} {status.st_mtime_ns}"
+    except (OSError, ValueError):
+        file = str(path)
+    place = (recording.start, recording.end, recording.channel, recording.features, recording.speaker)
+    return digest(f"{recording.id}\n{file}\n{place}\n{number} {start:.4f} {end:.4f}")
