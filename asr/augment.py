@@ -22,7 +22,8 @@ class Joined(NamedTuple):
     samples: np.ndarray
     edges: list[tuple[int, int]]
 
-    __repr__ = brief_repr
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
 
 def change_speed(samples: np.ndarray, rate: int, factor: float) -> np.ndarray:

@@ -7,7 +7,7 @@ with what recordings of the model's own kind have.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,14 +17,21 @@ from .errors import ModelError
 # The likelihood tells other sounds and microphones, the margin other words. Chosen on digits against other languages.
 _MARGIN_WEIGHT = 0.5
 _DEVIATIONS = 3.0  # below the mean of the reference: one recording in a thousand, were they normal
+# Part of the variance that is between speakers and microphones, and stays however long a recording is.
+_STAYS = 0.25
 _FEWEST = 20  # recordings; a reference of fewer tells nothing
 
 
 class Evidence(NamedTuple):
-    """What one recording says. likelihood: natural log, mean of the best output of each frame. margin: 0 or less."""
+    """What one recording says: means over the frames in which something is recognised.
+
+    likelihood: natural log, of the best output of each frame. margin: of the path's output less that one, 0 or less.
+    n_frames: how many those frames are.
+    """
 
     likelihood: float
     margin: float
+    n_frames: int
 
 
 def evidence(loglikes: np.ndarray, columns: np.ndarray, is_speech: np.ndarray) -> Evidence | None:
@@ -37,17 +44,21 @@ def evidence(loglikes: np.ndarray, columns: np.ndarray, is_speech: np.ndarray) -
         return None
     best = loglikes[is_speech].max(axis=1).astype(np.float64)
     own = loglikes[is_speech, columns[is_speech]]
-    return Evidence(float(best.mean()), float((own - best).mean()))
+    return Evidence(float(best.mean()), float((own - best).mean()), len(best))
 
 
 @dataclass(frozen=True)
 class Reference:
-    """What recordings of a model's own kind have: means and standard deviations, and the least score that fits."""
+    """What recordings of a model's own kind have: means and standard deviations, and the least score that fits.
+
+    n_frames: of speech in such a recording, their harmonic mean: longer ones differ less from each other.
+    """
 
     likelihood: float
     likelihood_deviation: float
     margin: float
     margin_deviation: float
+    n_frames: float
     least: float
 
     @classmethod
@@ -55,17 +66,19 @@ class Reference:
         """The reference from recordings that were not trained on; None where they are fewer than 20."""
         if len(found) < _FEWEST:
             return None
-        values = np.array(found)
-        (likelihood, margin), deviations = values.mean(axis=0), np.maximum(values.std(axis=0), 1e-3)
-        raw = cls(float(likelihood), float(deviations[0]), float(margin), float(deviations[1]), 0.0)
+        values = np.array(found, np.float64)
+        (likelihood, margin, _), deviations = values.mean(axis=0), np.maximum(values.std(axis=0), 1e-3)
+        n_frames = 1 / np.mean(1 / values[:, 2])
+        raw = cls(float(likelihood), float(deviations[0]), float(margin), float(deviations[1]), float(n_frames), 0.0)
         scores = np.array([raw.score(e) for e in found])
-        return cls(*list(asdict(raw).values())[:4], least=float(scores.mean() - _DEVIATIONS * scores.std()))
+        return replace(raw, least=float(scores.mean() - _DEVIATIONS * scores.std()))
 
     def score(self, found: Evidence) -> float:
         """How well a recording fits: about 0 for one like the reference's, below `least` for others."""
         likelihood = (found.likelihood - self.likelihood) / self.likelihood_deviation
         margin = (found.margin - self.margin) / self.margin_deviation
-        return likelihood + _MARGIN_WEIGHT * margin
+        spread = np.sqrt(_STAYS + (1 - _STAYS) * self.n_frames / found.n_frames)
+        return float((likelihood + _MARGIN_WEIGHT * margin) / spread)
 
     def fits(self, found: Evidence | None) -> bool:
         """Whether a recording is of the model's kind, as far as that can be told."""
@@ -83,6 +96,6 @@ class Reference:
         except (TypeError, ValueError, AttributeError) as error:
             raise ModelError(f"the reference of recordings that fit: {error}") from None
         is_finite = all(np.isfinite(list(asdict(found).values())))
-        if not is_finite or min(found.likelihood_deviation, found.margin_deviation) <= 0:
-            raise ModelError(f"the reference of recordings that fit: {value}; need finite numbers, deviations above 0")
+        if not is_finite or min(found.likelihood_deviation, found.margin_deviation, found.n_frames) <= 0:
+            raise ModelError(f"the reference of recordings that fit: {value}; need finite numbers, spreads above 0")
         return found

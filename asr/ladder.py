@@ -94,7 +94,8 @@ class Rung:
     failures: dict[str, str]
     log: list[PassRecord]
 
-    __repr__ = brief_repr
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
     @property
     def transitions(self) -> TransitionModel:

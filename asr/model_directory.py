@@ -187,6 +187,8 @@ def _reading(path: Path) -> Iterator[None]:
     except Exception as error:  # a stranger's file can make anything fail, from a missing key to memory
         if isinstance(error, AsrError) and str(path.parent) in str(error):
             raise
+        if isinstance(error, PermissionError):
+            raise ModelError(f"{path}: may not be read; give yourself the permission") from None
         what = str(error) if isinstance(error, AsrError) else f"{type(error).__name__}: {error}"
         raise ModelError(f"{path}: cannot be used ({what}); {_COPY_AGAIN}") from error
 

@@ -194,16 +194,18 @@ def _small(text: str) -> str:
 
 def _colours(matrix: np.ndarray, standardised: bool) -> bytes:
     """The features as a PNG, a pixel a value and at most _COLUMNS wide, the first value in the lowest row."""
+    low, high = -_DEVIATIONS, _DEVIATIONS
     if standardised:
         matrix = (matrix - matrix.mean(axis=0)) / np.maximum(matrix.std(axis=0), 1e-10)
-        low, high, colours = -_DEVIATIONS, _DEVIATIONS, _BLUE_RED
     else:
-        low, high, colours = float(matrix.min()), float(matrix.max()), _DARK_BRIGHT
+        low, high = float(matrix.min()), float(matrix.max())
     if len(matrix) > _COLUMNS:
         edges = np.linspace(0, len(matrix), _COLUMNS + 1).astype(np.int64)
         matrix = np.add.reduceat(matrix, edges[:-1], axis=0) / np.diff(edges)[:, None]
     share = np.nan_to_num((matrix - low) / max(high - low, 1e-10))
-    return _png(np.round(255 * share.clip(0, 1)).astype(np.uint8).T[::-1], _palette(colours))
+    return _png(
+        np.round(255 * share.clip(0, 1)).astype(np.uint8).T[::-1], _palette(_BLUE_RED if standardised else _DARK_BRIGHT)
+    )
 
 
 def _palette(colours: Sequence[str]) -> np.ndarray:

@@ -79,7 +79,8 @@ class Plan:
     parts: Parts | None = None
     letters: LetterTable | None = None
 
-    __repr__ = brief_repr
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
     @property
     def vocabulary(self) -> Lexicon:

@@ -73,7 +73,8 @@ class Outcome:
     adapted: tuple[str, ...] = ()
     to_do: str = ""
 
-    __repr__ = brief_repr
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
     def table(self) -> str:
         """The errors as a table for a person."""

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from .corpus.channels import channels_of
 from .corpus.commands import output_of
@@ -111,7 +111,9 @@ def _channels(recording: Recording, channel: int | Literal["each"] | None) -> li
         return [replace(recording, channel=channel)]
     found = []
     for n in channels_of(recording.audio):
-        names = {} if n is None else {what: f"{getattr(recording, what)}-{n + 1}" for what in ("id", "speaker")}
+        names: dict[str, Any] = (
+            {} if n is None else {what: f"{getattr(recording, what)}-{n + 1}" for what in ("id", "speaker")}
+        )
         found.append(replace(recording, channel=n, **names))
     return found
 

@@ -129,7 +129,8 @@ class Pair(NamedTuple):
     left: np.ndarray
     right: float
 
-    __repr__ = brief_repr
+    def __repr__(self):
+        return brief_repr(self)
 
 
 @dataclass

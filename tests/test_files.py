@@ -5,7 +5,7 @@ import hashlib
 import os
 import stat
 import sys
-from dataclasses import FrozenInstanceError, dataclass
+from dataclasses import FrozenInstanceError, dataclass, replace
 
 import pytest
 from hypothesis import given
@@ -260,3 +260,18 @@ def test_files_get_the_usual_mode(tmp_path):
         os.umask(old)
     assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == 0o640
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_model_has_the_usual_modes_and_is_there_whenever_a_process_is_killed(
+    digits_model, tmp_path, killed_everywhere
+):
+    import asr
+
+    target = digits_model.save(tmp_path / "model")
+    modes = {p.name: stat.S_IMODE(p.stat().st_mode) for p in target.iterdir()}
+    (tmp_path / "new").touch()
+    assert set(modes.values()) == {stat.S_IMODE((tmp_path / "new").stat().st_mode)}
+    seeds = set()
+    other = replace(digits_model, seed=digits_model.seed + 1, graph=None)
+    assert killed_everywhere(lambda: other.save(target), lambda: seeds.add(asr.load(target).seed)) > 20
+    assert seeds == {digits_model.seed, digits_model.seed + 1}

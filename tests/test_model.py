@@ -12,7 +12,7 @@ import soundfile
 import asr
 from asr.audio import resample
 from asr.augment import change_speed
-from asr.errors import AudioError, CorpusError, GraphError, ModelError
+from asr.errors import AudioError, CorpusError, GraphError, LexiconError, ModelError
 from asr.features.pipeline import FeaturePipeline
 from asr.graph.const_fst import Graph
 
@@ -179,3 +179,16 @@ def test_a_rate_that_is_none_is_an_error_wherever_one_is_taken(digits_model, rat
 def test_resampling_takes_numbers_alone(rate):
     with pytest.raises(ValueError, match="need both in Hz and more than 0"):
         resample(np.zeros(100, np.float32), rate, 8000)
+
+
+def test_alignment_takes_words_of_another_lexicon(digits_model, sample, tmp_path):
+    """`too` is said as `two`; a phone that the model lacks is named."""
+    (tmp_path / "lexicon.txt").write_text("too T UW\nlate L EY T\n")
+    text = "too seven one eight too eight"
+    found = digits_model.align(sample, text, lexicon=tmp_path / "lexicon.txt")
+    plain = digits_model.align(sample, text.replace("too", "two"))
+    assert found.text == text and [(w.start, w.end) for w in found.words] == [(w.start, w.end) for w in plain.words]
+    with pytest.raises(LexiconError, match="'late': the model has no 'L'; give a lexicon"):
+        digits_model.align(sample, "too late", lexicon=tmp_path / "lexicon.txt")
+    with pytest.raises(LexiconError, match=r"'hello': it has no .* 'world': it has no pronunciation"):
+        digits_model.align(sample, "hello world")

@@ -8,6 +8,7 @@ shorter than its header says was cut, and is named.
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
+from .mpeg import id3_length
 from .part import AGAIN, DamagedError, Part, sndfile_part
 from .source import Source, Spliced
 
@@ -104,6 +105,12 @@ def _are_chunks(source: Source, position: int) -> bool:
     return False
 
 
+def _another_begins(source: Source, position: int, mark: bytes) -> bool:
+    """Whether a recording that was joined begins here, with or without an ID3 tag before it."""
+    position += id3_length(source.bytes_at(position, 10))
+    return source.bytes_at(position, len(mark)) == mark
+
+
 def _no_samples() -> DamagedError:
     return DamagedError(f"truncated: the file ends before the samples begin{AGAIN}")
 
@@ -187,7 +194,7 @@ def _aiff(source: Source, start: int) -> tuple[Part, int]:
     else:
         raise _no_samples()
     end = start + 8 + int.from_bytes(source.bytes_at(start + 4, 4), "big")
-    end = end if last <= end < source.size and source.bytes_at(end, 4) == b"FORM" else source.size
+    end = end if last <= end and _another_begins(source, end, b"FORM") else source.size
     return sndfile_part(Spliced(source.stream, [(start, end)])), end
 
 
@@ -230,6 +237,6 @@ def _sphere(source: Source, start: int) -> tuple[Part, int]:
             raise _no_samples() from None
     else:
         _true_length(source, begin, n_bytes, ())
-        if source.bytes_at(begin + n_bytes, 7) == b"NIST_1A":
+        if _another_begins(source, begin + n_bytes, b"NIST_1A"):
             end = begin + n_bytes
     return sndfile_part(Spliced(source.stream, [(start, end)])), end

@@ -157,7 +157,7 @@ def mpeg_parts(source: Source) -> list[Part]:
 
 def _streams(source: Source) -> list[_Stream]:
     """All frames of a file; a recording begins behind tags, at a header frame, and where rate or channels change."""
-    window, streams = _Window(source), []
+    window, streams = _Window(source), list[_Stream]()
     position = expected = 0  # expected: behind the last frame or tag, where another should begin
     behind_tag = True
     while position < source.size:
@@ -334,6 +334,6 @@ def _empty_frame(stream: _Stream, content: bytes) -> bytes:
     for bitrate in range(1, 15):
         header = frame_header(bytes([head[0], head[1], head[2] | bitrate << 4, head[3]]))
         if header and header.length >= 4 + header.side_bytes + 52:
-            break
-    head[2] |= bitrate << 4
-    return (bytes(head) + bytes(header.side_bytes) + content).ljust(header.length, b"\0")
+            head[2] |= bitrate << 4
+            return (bytes(head) + bytes(header.side_bytes) + content).ljust(header.length, b"\0")
+    raise AssertionError("at 160 kbit/s there is room in each frame")

@@ -73,17 +73,14 @@ class _Stream:
 def ogg_parts(source: Source) -> list[Part]:
     """The recordings in an Ogg file.
 
-    Raises AudioError for other codecs than Vorbis and Opus, and for a file that was cut.
+    Raises AudioError for a file that was cut or damaged, or holds neither Vorbis nor Opus.
     """
     streams = _streams(source)
     if not streams:
-        raise DamagedError(f"truncated: the last Ogg page is cut{AGAIN}")
-    heard = [stream for stream in streams if stream.codec]
-    if not heard:
-        raise UnknownFormatError("Ogg without Vorbis or Opus")
-    if not heard[-1].has_end:
+        raise DamagedError(f"damaged: no Vorbis or Opus stream begins in it{AGAIN}")
+    if not streams[-1].has_end:
         raise DamagedError(f"truncated: the Ogg stream's last page is missing{AGAIN}")
-    return [_part(source, stream) for stream in heard]
+    return [_part(source, stream) for stream in streams]
 
 
 def check_whole(source: Source) -> None:

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -23,15 +23,15 @@ _SHOWN = 5  # lines that are no text
 class Case(str, Enum):
     """Which case letters get."""
 
-    lower = "lower"
-    upper = "upper"
+    lower = "lower"  # type: ignore[assignment]  # a text has a method of that name
+    upper = "upper"  # type: ignore[assignment]
     keep = "keep"
 
 
 class Signs(str, Enum):
     """What becomes of punctuation or brackets."""
 
-    strip = "strip"
+    strip = "strip"  # type: ignore[assignment]
     keep = "keep"
 
 
@@ -112,7 +112,7 @@ def _blocks(file: str) -> Iterable[bytes]:
         return text_blocks(file, most=1 << 62)
     if sys.stdin is None:
         raise AsrError("stdin is closed; give it a file (< FILE), or the name of one")
-    raw = sys.stdin.buffer
+    raw: Any = sys.stdin.buffer
     return iter(lambda: raw.read1(1 << 16), b"")
 
 

@@ -223,10 +223,11 @@ class _Heard:
     def warnings(self, n_recordings: int, knows: str) -> Iterator[str]:
         """A line for each kind of thing that a person should know. knows: what the model does."""
         if self._unlike:
-            what = f"{len(self._unlike)} of {n_recordings} recordings are" if n_recordings > 1 else "the recording is"
+            n_unlike = len(self._unlike)
+            what = f"{n_unlike} of {n_recordings} recordings {'is' if n_unlike == 1 else 'are'}"
             yield (
-                f"{what} unlike what the model is for, and what was said is hardly what is written (the first: "
-                f"{self._unlike[0]}); {knows}"
+                f"{what if n_recordings > 1 else 'the recording is'} unlike what this model is for, and the words are "
+                f"hardly those that were said (the first: {self._unlike[0]}). What it knows is {knows}"
             )
         if self._unfinished:
             what = f"{len(self._unfinished)} of {n_recordings} recordings end" if n_recordings > 1 else "it ends"

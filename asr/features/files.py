@@ -47,7 +47,8 @@ class Written:
     failures: list[Failure] = field(default_factory=list)
     renamed: dict[str, str] = field(default_factory=dict)
 
-    __repr__ = brief_repr
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
 
 def common_rate(paths: Iterable[str | os.PathLike]) -> int | None:

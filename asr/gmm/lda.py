@@ -28,7 +28,8 @@ class ClassStatistics:
     first: np.ndarray
     second: np.ndarray
 
-    __repr__ = brief_repr
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
     def __add__(self, other: "ClassStatistics") -> "ClassStatistics":
         return ClassStatistics(self.counts + other.counts, self.first + other.first, self.second + other.second)

@@ -65,7 +65,7 @@ def describe(
     elif kind == "missing":
         known = _name
     else:
-        raise AsrError(f"{place}: cannot be looked into; need {KINDS}")
+        raise AsrError(f"{place}: cannot be looked into: it is a pipe or device, or there is no permission")
     try:
         return known(path)
     except OSError as error:

@@ -34,7 +34,8 @@ class LookedUp(NamedTuple):
     entries: list[Entry]
     oov: dict[str, int]
 
-    __repr__ = brief_repr
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
 
 def cmudict_entries(path: str | os.PathLike | None = None, *, stress: bool = False) -> list[Entry]:

@@ -30,6 +30,7 @@ _BRACKETS = re.compile(r"\[[^\[\]]*\]|<[^<>\s]*>|\{[^{}]*\}|\(([^()]*)\)|\*(\w+(
 _JOINING = (
     "'-:\u00b7\u2010\u2011\u05f3\u05f4\u0f0b"  # inside words: Swedish s:t, Catalan l·l, Hebrew geresh, Tibetan tsheg
 )
+_MINUS = ("-", "\u2212")
 _OPEN = frozenset("[<{(*")
 _INNER = re.compile(r"(?:--+|[\u2012-\u2015\u2026/\\_|]|\.\.+)")  # between words, not in them
 _LETTER_DOTS = re.compile(r"(?:[^\W\d_]\.){2,}[^\W\d_]?")  # U.S.A.
@@ -185,8 +186,9 @@ class Normalizer:
         """A token with digits in words, None where it has none, or no rule fits."""
         if not any(sign.isdigit() for sign in token):
             return None
-        core = token.strip("\"'.,;:!?()[]\u201c\u201d\u00ab\u00bb\u2026")
-        said = self._speller(core) if self._speller is not None else None
+        bare = _stripped(token, inside=False).strip("'")
+        before = token[: token.find(bare)]
+        said = self._speller(f"-{bare}" if before.endswith(_MINUS) else bare) if self._speller is not None else None
         kinds.append("numbers" if said is not None else "digits")
         return said
 
@@ -352,6 +354,8 @@ def _stripped(piece: str, letters: str = "", *, inside: bool = True) -> str:
     core = piece[start:end]
     if inside and not core.isalnum():
         core = "".join(c if c in _JOINING or c in letters or not _is_punctuation(c) else " " for c in core)
+        if " " in core:
+            core = " ".join(_stripped(part, letters) for part in core.split())
     return f"{before}{core}{after}" if core else ""
 
 

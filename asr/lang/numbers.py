@@ -65,7 +65,8 @@ def english(token: str) -> str | None:
         return None
     sign = "minus " if match["sign"] else ""
     if match["money"]:
-        return None if end else sign + _money(match["money"], whole.replace(",", ""), part)
+        amount = _money(match["money"], whole.replace(",", ""), part)
+        return None if end or amount is None else sign + amount
     said = _whole(whole)
     if end == "s":
         return _plural(said)

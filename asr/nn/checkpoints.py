@@ -3,6 +3,7 @@
 STEM.json says which STEM-NUMBER.safetensors belongs to it and is replaced at one go, so a pair is always whole.
 """
 
+import hashlib
 import json
 import shutil
 from collections.abc import Mapping
@@ -19,7 +20,7 @@ from ..files import give_usual_mode, kind_of, replacing, sha256, write_text
 from ..json_files import read_json, taking_apart
 from .optimization import Schedule
 
-_FORMAT = 1
+_FORMAT = 2
 
 
 def save_checkpoint(
@@ -60,7 +61,7 @@ def save_checkpoint(
         "schedule": schedule.state(),
         "state": dict(state),
     }
-    write_text(_json_path(path_stem), json.dumps(content, indent=1) + "\n")
+    write_text(_json_path(path_stem), json.dumps({**content, "checksum": _checksum(content)}, indent=1) + "\n")
     _tidy(path_stem, name)
 
 
@@ -107,9 +108,14 @@ def _content(path_stem: Path) -> dict[str, Any]:
         raise ModelError(f"{error}; remove it to start anew") from None
     if content.get("format") != _FORMAT:
         raise ModelError(f"{path}: format {content.get('format')!r}; this version reads {_FORMAT}")
-    if not isinstance(content.get("state"), dict) or not isinstance(content.get("tensors"), str):
-        raise ModelError(f"{path}: not a checkpoint, or damaged; remove it to start anew")
+    # A number that is another one would only be noticed when the training has gone on for a while, if at all.
+    if content.pop("checksum", None) != _checksum(content):
+        raise ModelError(f"{path}: not a checkpoint, or damaged (its checksum differs); remove it to start anew")
     return content
+
+
+def _checksum(content: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, indent=1).encode()).hexdigest()
 
 
 def _read(path_stem: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
@@ -118,7 +124,7 @@ def _read(path_stem: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     if path.parent != path_stem.parent or kind_of(path) != "file":
         raise ModelError(f"{path}: missing or damaged; remove {_json_path(path_stem)} to start anew")
     try:
-        if "sha256" in content and sha256(path) != content["sha256"]:  # older checkpoints have none
+        if sha256(path) != content["sha256"]:
             raise ValueError("its checksum differs")
         with safe_open(path, framework="pt") as stored:
             return content, {k: stored.get_tensor(k) for k in stored.keys()}  # noqa: SIM118 - it is not iterable

@@ -74,8 +74,9 @@ def stages_plot(lines: Mapping[str, Mapping[str, tuple[float, float, float]]], *
             at = [k + 0.06 * (i - (len(lines) - 1) / 2) for k in range(len(values))]
             axes.vlines(at, [v[1] for v in values], [v[2] for v in values], color=colour, alpha=0.35, lw=5)
             axes.plot(at, [v[0] for v in values], color=colour, marker="o", markersize=4.5, lw=1.8, label=name)
-            for x, value in zip(at, values, strict=True):
-                place = {"xytext": (7, 4), "textcoords": "offset points", "fontsize": 8.5}
+            for stage, x, value in zip(stages, at, values, strict=True):
+                is_highest = value[0] >= max(other[stage][0] for other in lines.values())
+                place = {"xytext": (7, 4 if is_highest else -11), "textcoords": "offset points", "fontsize": 8.5}
                 axes.annotate(f"{value[0]:.1f}", (x, value[0]), **place)
         axes.set_xlim(-0.35, len(stages) - 0.45)
         if len(stages) <= 4:

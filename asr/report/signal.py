@@ -44,7 +44,8 @@ class Panel:
     start: float = 0.0
     standardised: bool = True
 
-    __repr__ = brief_repr
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,8 @@ class Pitch:
     frame_shift: float
     start: float = 0.0
 
-    __repr__ = brief_repr
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
 
 Segments = Sequence[tuple[str, float, float]]  # label, start and end in s

@@ -10,6 +10,7 @@ where an interrupted run stopped.
 """
 
 import argparse
+import logging
 import sys
 import zlib
 from collections.abc import Callable, Mapping, Sequence
@@ -25,6 +26,7 @@ from asr import audio
 from asr.augment import add_noise, floor_noise, noise_floor
 from asr.conditions import click, clipped, coloured_noise, gated, hum, microphone, recorded_elsewhere, room
 from asr.corpus import Corpus, Utterance
+from asr.errors import AsrError
 from asr.features import MfccOptions
 from asr.features.pipeline import FeaturePipeline
 from asr.features.table import FeatureTable
@@ -40,6 +42,8 @@ HERE = Path(__file__).resolve().parent
 LANG = HERE.parents[1] / "lang" / "digits"
 EVERYBODY = "everybody"  # the model of all speakers, without the official test's recordings
 OFFICIAL, UNSEEN = "official", "unseen speaker"
+
+logger = logging.getLogger("asr.recipe")
 
 Sound = Callable[[np.ndarray, int, np.random.Generator], np.ndarray]
 
@@ -111,7 +115,7 @@ class Settings:
 def main() -> None:
     arguments = parse_arguments()
     settings = load_config(HERE / "field.toml", Settings)
-    run, corpus = Run(arguments.out), read_fsdd(Path(arguments.corpus))
+    run, corpus = Run(arguments.out), readable(read_fsdd(Path(arguments.corpus)))
     others: list[Utterance] = []
     if arguments.english:
         sentences = [u for table in arguments.english for u in Corpus.read(table)]
@@ -147,6 +151,19 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--ship", type=Path, metavar="DIR", help="also write the model there")
     parser.add_argument("--jobs", type=int, default=2, metavar="N", help="processes (%(default)s)")
     return parser.parse_args()
+
+
+def readable(corpus: Corpus) -> Corpus:
+    """The recordings that can be read; the others are named."""
+    good = []
+    for utterance in corpus:
+        try:
+            assert utterance.audio is not None  # digits are read from sound
+            audio.read(utterance.audio)
+            good.append(utterance)
+        except AsrError as error:
+            logger.warning("left out: %s", error)
+    return Corpus(good)
 
 
 def hear(

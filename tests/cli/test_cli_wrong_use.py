@@ -70,6 +70,11 @@ WRONG = [
     ("plot {wav} --out {new}.png --model digits --text eleven", "eleven"),
     ("plot {wav} --out {new}.png --model nothing", "no model 'nothing'"),
     ("plot {wav} --out {new}.png --features mfc", "did you mean 'mfcc'"),
+    ("plot {wav} --out {new}.png --lexicon cmudict", "of no use without --text"),
+    (
+        "plot {wav} --out {new}.png --model digits --text eleven",
+        "'eleven': it has no pronunciation in the model; give a",
+    ),
     ("plot {wav} --out {new}.png --features none --set num_ceps=3", "of no use"),
     ("plot {wav} --out {new}.png --set order=3", "no setting 'order'"),
     ("plot {wav} --out {new}.png --start 5", "beyond the end at 0.3 s"),
