@@ -211,7 +211,7 @@ def train(
 
 
 def tune(folder: Path, models: Mapping[str, Path], recordings: Sequence[Utterance], settings: Settings) -> None:
-    """The errors of every decoding option on speakers that each model was trained without, in some conditions in turn."""
+    """The errors of every decoding option on speakers that each model was trained without, in TUNED_ON by turns."""
     sounds = [CONDITIONS[name] for name in TUNED_ON]
     points: dict[str, list[dict[str, Any]]] = {}
     for speaker, place in models.items():
