@@ -16,7 +16,9 @@ from .frames import Framing, mirrored
 # rounding and a step of noise make even after resampling, and less than the weakest of microphones.
 PEAK = 5e-5
 
-_PAUSE_FRAMES = 256  # so many that no Gaussian can sit on a single one of them
+# So many that no Gaussian can sit on a single one of them, and so few that each comes in half a second: with 256 a model
+# that was trained on short silences heard words in the later frames of long ones.
+_PAUSE_FRAMES = 48
 _QUIETEST = 0.1  # part of the frames that is taken for pauses
 _SPREAD = 0.25  # of their standard deviation: what lies far from the middle sounds like a word now and then
 
@@ -43,7 +45,7 @@ def silent_frames(samples: np.ndarray, framing: Framing) -> np.ndarray:
 
 
 def pause_frames(features: Sequence[np.ndarray]) -> np.ndarray:
-    """Frames as pauses have them, float32 (256, dim), drawn from the distribution of the quietest frames of all.
+    """Frames as pauses have them, float32 (48, dim), drawn from the distribution of the quietest frames of all.
 
     They are drawn and not taken, as a real pause holds a breath or the end of a word here and there, and a model would
     hear them again and again. Neighbours are alike, the last and the first one too, as frames overlap in real pauses.

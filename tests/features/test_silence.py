@@ -167,7 +167,7 @@ def test_pause_frames_are_drawn_like_the_quietest_frames(dim):
     frames = pause_frames([np.concatenate([loud, quiet]).astype(np.float32)])
     assert np.abs(frames.mean(axis=0) + 8).max() < 0.5 and 0.15 < frames.std() < 0.35
     steps = np.abs(np.diff(np.concatenate([frames, frames[:1]]), axis=0)).mean()
-    assert steps < np.abs(frames - frames[rng.permutation(256)]).mean()  # neighbours are alike
+    assert steps < np.abs(frames - frames[rng.permutation(len(frames))]).mean()  # neighbours are alike
 
 
 def test_one_quiet_frame_is_enough():
