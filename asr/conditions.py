@@ -19,7 +19,7 @@ class Conditions:
 
     speed: it is played 0.85 to 1.15 times as fast. pauses: up to 0.3 s of its own background before and behind it.
     click: of a switch or a mouth before it. breath: before it. response: another microphone's. room: its echoes.
-    noise: 8 to 20 dB below it. hum: of the mains, 10 to 30 dB below its peak. zeros: up to 0.3 s before and behind it.
+    noise: 8 to 20 dB below it. hum: of the mains, 10 to 30 dB below its peak. zeros: up to 0.8 s before and behind it.
     gate: its quiet stretches are zeros. clipped: it is 3 to 20 dB too loud. quiet: it is up to 40 dB weaker.
     coded: by a codec of few bits, as mp3 files of 8 kbit/s are.
     """
@@ -73,8 +73,8 @@ def recorded_elsewhere(
     if happens(conditions.gate):
         x = gated(x, rate, float(rng.uniform(-45, -30)))
     if happens(conditions.zeros):
-        x = np.concatenate([np.zeros(int(rng.uniform(0, 0.3) * rate), np.float32), x])
-        x = np.concatenate([x, np.zeros(int(rng.uniform(0, 0.3) * rate), np.float32)])
+        x = np.concatenate([np.zeros(int(rng.uniform(0, 0.8) * rate), np.float32), x])
+        x = np.concatenate([x, np.zeros(int(rng.uniform(0, 0.8) * rate), np.float32)])
     if happens(conditions.clipped):
         x = clipped(x, float(rng.uniform(3, 20)))
     elif happens(conditions.quiet):

@@ -69,7 +69,7 @@ class Reference:
         values = np.array(found, np.float64)
         (likelihood, margin, _), deviations = values.mean(axis=0), np.maximum(values.std(axis=0), 1e-3)
         n_frames = 1 / np.mean(1 / values[:, 2])
-        raw = cls(*map(float, (likelihood, deviations[0], margin, deviations[1], n_frames)), least=0.0)
+        raw = cls(float(likelihood), float(deviations[0]), float(margin), float(deviations[1]), float(n_frames), 0.0)
         scores = np.array([raw.score(e) for e in found])
         return replace(raw, least=float(scores.mean() - _DEVIATIONS * scores.std()))
 

@@ -7,7 +7,7 @@ the language is known. Nothing is changed where nothing of that is found. A lexi
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from .corpus.core import Corpus, Problem, Utterance
 from .errors import CorpusError
@@ -44,7 +44,7 @@ def readable(corpus: Corpus, sources: Sequence[str], *, language: str = "") -> R
     survey = Normalizer(rules, known)
     for utterance in corpus:
         survey(utterance.text or "")
-    case = style if survey.spellings or (known is not None and survey.total()["case"]) else "keep"
+    case: Any = style if survey.spellings or (known is not None and survey.total()["case"]) else "keep"
     normalizer = Normalizer(replace(rules, case=case), known)
     kept: list[Utterance] = []
     problems: list[Problem] = []

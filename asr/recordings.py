@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from .corpus.channels import channels_of
 from .corpus.commands import output_of
@@ -16,7 +16,7 @@ from .corpus.kaldi import read_kaldi
 from .corpus.kinds import corpus_kind
 from .errors import CorpusError
 from .features.archive import has_features, is_command, place_file, scp_entries
-from .files import kind_of, readable
+from .files import as_system, kind_of, readable
 
 _FEATURES = ".npy"
 
@@ -111,7 +111,9 @@ def _channels(recording: Recording, channel: int | Literal["each"] | None) -> li
         return [replace(recording, channel=channel)]
     found = []
     for n in channels_of(recording.audio):
-        names = {} if n is None else {what: f"{getattr(recording, what)}-{n + 1}" for what in ("id", "speaker")}
+        names: dict[str, Any] = (
+            {} if n is None else {what: f"{getattr(recording, what)}-{n + 1}" for what in ("id", "speaker")}
+        )
         found.append(replace(recording, channel=n, **names))
     return found
 
@@ -191,7 +193,7 @@ def _list(path: Path, commands: Path | None) -> tuple[list[Recording], list[Fail
         elif has_features(place):
             found.append(Recording(name, None, name, features=place))
         else:
-            found.append(Recording(name, Path(place), name))
+            found.append(Recording(name, Path(as_system(place)), name))
     return found, failures
 
 

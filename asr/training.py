@@ -167,6 +167,15 @@ def has_pynini() -> bool:
     return True
 
 
+def require_pynini(whose: str) -> None:
+    """Raise GraphError where no decoding graph can be built; for the start of what needs one. whose: work's name."""
+    if not has_pynini():
+        raise GraphError(
+            f"{whose} builds decoding graphs with pynini, which is not installed (pip install pynini; it has wheels "
+            "for Linux x86-64 alone); run it on a machine that has it"
+        )
+
+
 def _borrowed_graph(model: Model, fallback: str) -> "Graph | None":
     other = load(fallback)
     same = (

@@ -190,5 +190,5 @@ def test_alignment_takes_words_of_another_lexicon(digits_model, sample, tmp_path
     assert found.text == text and [(w.start, w.end) for w in found.words] == [(w.start, w.end) for w in plain.words]
     with pytest.raises(LexiconError, match="'late': the model has no 'L'; give a lexicon"):
         digits_model.align(sample, "too late", lexicon=tmp_path / "lexicon.txt")
-    with pytest.raises(LexiconError, match="'hello': it has no .* 'world': it has no pronunciation"):
+    with pytest.raises(LexiconError, match=r"'hello': it has no .* 'world': it has no pronunciation"):
         digits_model.align(sample, "hello world")

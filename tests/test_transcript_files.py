@@ -229,15 +229,14 @@ def test_lines_without_ids_belong_to_each_other(tmp_path):
     assert read_transcripts(tmp_path / "h", ids=True) == {"i": "want to go rome"}
 
 
-def test_what_asr_transcribe_writes_is_read_in_all_its_formats(tmp_path):
+def test_what_asr_transcribe_writes_is_read(tmp_path):
     from asr.transcript import Transcript
-    from asr.transcription import FORMATS
+    from asr.transcript_formats import as_ctm, as_json, as_text
 
     heard = Transcript("one two", (TimedWord("one", 0.0, 0.5), TimedWord("two", 0.5, 0.75)))
-    for form, write in FORMATS.items():
-        path = tmp_path / f"x.{form}"
-        path.write_text(write("rec 1" if form == "text" else "rec", heard))
-        assert list(read_transcripts(path).values()) == ["one two"], form
+    for name, write in (("x.tsv", as_text), ("x.jsonl", as_json), ("x.ctm", as_ctm)):
+        (tmp_path / name).write_text(write("rec 1", heard))
+        assert list(read_transcripts(tmp_path / name).values()) == ["one two"], name
 
 
 def test_the_command_scores_segments_against_words_with_times(tmp_path):
@@ -249,6 +248,9 @@ def test_the_command_scores_segments_against_words_with_times(tmp_path):
     command = [sys.executable, "-m", "asr", "score", "r.stm", "h.ctm", "--unit", "word"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
     assert done.stdout.startswith("%WER 50.00 [ 1 / 2, 0 ins, 1 del, 0 sub ]")
+    (tmp_path / "h.ctm").write_text(words(("call", "1", 0.1, 0.4, "One"), ("call", "1", 0.6, 0.4, "two.")))
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert "2 / 2" in done.stdout and "2 of the 2 errors of words are of case or punctuation alone" in done.stderr
     (tmp_path / "plain.txt").write_text("the cat sat\n")
     command = [sys.executable, "-m", "asr", "score", "plain.txt", "plain.txt"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)

@@ -12,7 +12,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 import numpy as np
 
@@ -103,8 +103,9 @@ def _open_av(source: Source) -> Iterator[_Sound]:
         if stream.codec_context is None:
             raise UnknownFormatError("FFmpeg has no decoder for its sound")
         form = container.format.name.split(",")[0]
-        is_told = form in _TELLING and len(container.streams) == 1 and container.duration
-        seconds = container.duration / 1e6 if is_told else None
+        length = getattr(container, "duration", None) or 0
+        is_told = form in _TELLING and len(container.streams) == 1 and length
+        seconds = length / 1e6 if is_told else None
         frames = _without_lead(_av_frames(container, stream), _forgotten(stream))
         rate, first = next(frames, (stream.rate or 1, None))
         words = f"{form}, {stream.codec_context.codec.canonical_name}"
@@ -207,7 +208,7 @@ def _path_of(source: Source) -> Iterator[str]:
         yield path
 
 
-def _wav_header(stream: BinaryIO) -> tuple[int, int] | None:
+def _wav_header(stream: IO[bytes]) -> tuple[int, int] | None:
     """Rate and channels from the wav file that the program writes, up to its first sample; None for no such file."""
     if stream.read(12)[8:] != b"WAVE":
         return None
@@ -221,7 +222,7 @@ def _wav_header(stream: BinaryIO) -> tuple[int, int] | None:
     return None
 
 
-def _floats_of(stream: BinaryIO, n_channels: int) -> Iterator[np.ndarray]:
+def _floats_of(stream: IO[bytes], n_channels: int) -> Iterator[np.ndarray]:
     size = 4 * n_channels
     while data := stream.read(_BLOCK * size):
         data = data[: len(data) // size * size]

@@ -48,7 +48,8 @@ def complain(message: str) -> None:
     """An error on stderr."""
     from ..files import readable
 
-    typer.echo(readable(f"asr: {message}"), err=True)
+    # The name of a file need not be Unicode, and a stderr that was replaced need not take what is none.
+    typer.echo(readable(f"asr: {message}").encode("utf-8", "backslashreplace").decode("utf-8"), err=True)
 
 
 def complain_of_input(message: str) -> None:
@@ -83,7 +84,7 @@ class Complaints:
         for kind, count in self._counts.items():
             if count > self._shown:
                 complain_of_input(
-                    f"and {count - self._shown} more of this kind, all with -v; the last: {self._last[kind]}"
+                    f"and {count - self._shown} more of this kind{self._how}; the last: {self._last[kind]}"
                 )
 
 

@@ -44,7 +44,8 @@ def info(
 ) -> None:
     """Say what is in a model, graph, corpus or other file.
 
-    Other files are features, lexica, language models (ARPA), phonetic decision trees and recordings.
+    Other files are features, lexica, language models (ARPA), phonetic decision trees, recordings, and what training
+    writes: alignments, checkpoints, curves, results, whole output folders.
 
     \b
     Example:

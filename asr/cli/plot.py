@@ -115,6 +115,7 @@ def _panel(samples: "np.ndarray", rate: int, kind: Shown, options: dict, file: P
     if kind is Shown.none:
         return None
     from ..features.front_ends import FRONT_ENDS
+    from ..features.options import PitchOptions
     from ..features.pitch import track_pitch
     from ..report.signal import Panel, Pitch
 
@@ -122,7 +123,7 @@ def _panel(samples: "np.ndarray", rate: int, kind: Shown, options: dict, file: P
     shift, length = chosen.frame_shift / 1000, chosen.frame_length / 1000
     begin = (length - shift) / 2 if chosen.snip_edges else 0.0  # a frame stands for the shift around its middle
     try:
-        if kind is Shown.pitch:
+        if isinstance(chosen, PitchOptions):
             track = track_pitch(samples, rate, options=chosen)
             return Pitch(track.hz, track.voicing, shift, begin)
         matrix = FRONT_ENDS[kind.value](samples, rate, chosen)

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -23,15 +23,15 @@ _SHOWN = 5  # lines that are no text
 class Case(str, Enum):
     """Which case letters get."""
 
-    lower = "lower"
-    upper = "upper"
+    small = "lower"
+    capital = "upper"
     keep = "keep"
 
 
 class Signs(str, Enum):
     """What becomes of punctuation or brackets."""
 
-    strip = "strip"
+    gone = "strip"
     keep = "keep"
 
 
@@ -61,11 +61,11 @@ def normalize(
     language: Annotated[
         str, typer.Option("--language", metavar="L", help="en, fr, tr ...: how numbers are read, and I is small.")
     ] = "",
-    case: Annotated[Case, typer.Option("--case", help="Small letters, capitals, or as they are.")] = Case.lower,
+    case: Annotated[Case, typer.Option("--case", help="Small letters, capitals, or as they are.")] = Case.small,
     punctuation: Annotated[
         Signs, typer.Option("--punctuation", help="At the edges of words; it's and two-fold keep theirs.")
-    ] = Signs.strip,
-    brackets: Annotated[Signs, typer.Option("--brackets", help="[noise], <unk>, {x}, (laughs).")] = Signs.strip,
+    ] = Signs.gone,
+    brackets: Annotated[Signs, typer.Option("--brackets", help="[noise], <unk>, {x}, (laughs).")] = Signs.gone,
     numbers: Annotated[Numbers, typer.Option("--numbers", help="In words, or as they are.")] = Numbers.words,
     ids: Annotated[bool, typer.Option("--ids", help="Lines begin with an utterance id, which stays.")] = False,
     out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write there, not to stdout.")] = None,
@@ -112,7 +112,7 @@ def _blocks(file: str) -> Iterable[bytes]:
         return text_blocks(file, most=1 << 62)
     if sys.stdin is None:
         raise AsrError("stdin is closed; give it a file (< FILE), or the name of one")
-    raw = sys.stdin.buffer
+    raw: Any = sys.stdin.buffer
     return iter(lambda: raw.read1(1 << 16), b"")
 
 

@@ -43,9 +43,9 @@ def extract(
 ) -> tuple[FeatureTable, list[Failure]]:
     """The front-end's features of every utterance, or those that the corpus brings along; and what failed.
 
-    corpus: a Corpus or any utterances, each with id, audio, channel, start and end; the audio is mixed to one channel and
-        resampled to the pipeline's rate. For a pipeline of given features, each with id and features, the place where
-        the utterance's matrix lies (see asr.features.archive); nothing else of it counts.
+    corpus: a Corpus or any utterances, each with id, audio, channel, start and end; the audio is resampled to the
+        pipeline's rate, and mixed to one channel where none is named. For a pipeline of given features, each with id
+        and features, the place where the utterance's matrix lies (see asr.features.archive); nothing else of it counts.
     n_jobs: processes; the result does not depend on it.
     vtln_warp: of the mel filters, for every utterance (see `mfcc`).
     speed: at which every recording is heard (see asr.augment.change_speed); not for given features.

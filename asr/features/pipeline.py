@@ -57,7 +57,6 @@ class FeaturePipeline:
         and {"kind": "affine"}, a learned matrix.
     Where cmvn comes right behind the front-end, frames of digital silence, which no microphone made
     (asr.features.silence), count in no mean, and behind it frames of the training data's pauses stand in their place.
-    Dither, Kaldi's way to hide them, turns that off.
 
     priors: step number -> prior statistics (see `cmvn`) of each causal cmvn step; from `with_prior`.
     pauses: float32 (n, raw_dim), frames of pauses behind that cmvn step; None: none are known. From `with_prior`.
@@ -247,8 +246,8 @@ class FeaturePipeline:
         if not is_normalised or self.given or not FRONT_ENDS[self.steps[0]["kind"]].streams:
             return None
         options = self.options
-        if getattr(options, "dither", 0.0):
-            return None
+        if isinstance(options, FrameOptions):
+            options = dataclasses.replace(options, dither=0.0)
         zeros = np.zeros(Framing.of(options, self.sample_rate).size, np.float32)
         return FRONT_ENDS[self.steps[0]["kind"]](zeros, self.sample_rate, options)[0]
 

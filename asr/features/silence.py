@@ -3,7 +3,7 @@
 A muted call, a noise gate or an editor leaves exact zeros, or a constant with a step or two of rounding. Their log mel
 energies lie some 25 nats below those of any microphone's noise, so a few of them move the mean of all frames, and no
 model has seen their like. A pipeline therefore marks such frames, counts them in no mean, and puts frames of a pause in
-their place. (Kaldi's dither of one step hides the same; it makes features differ from run to run.)
+their place. (Kaldi's dither of one step hides the zeros, but moves the mean all the same.)
 """
 
 from collections.abc import Sequence
@@ -18,6 +18,7 @@ PEAK = 5e-5
 
 _PAUSE_FRAMES = 256  # so many that no Gaussian can sit on a single one of them
 _QUIETEST = 0.1  # part of the frames that is taken for pauses
+_SPREAD = 0.25  # of their standard deviation: what lies far from the middle sounds like a word now and then
 
 
 def is_silent(samples: np.ndarray) -> bool:
@@ -55,7 +56,7 @@ def pause_frames(features: Sequence[np.ndarray]) -> np.ndarray:
     mean, dim = quiet.mean(axis=0), quiet.shape[1]
     covariance = np.cov(quiet, rowvar=False, bias=True).reshape(dim, dim) + 1e-6 * np.eye(dim)
     white = np.random.default_rng(0).standard_normal((_PAUSE_FRAMES, dim))
-    smooth = (white + np.roll(white, 1, axis=0)) / np.sqrt(2)
+    smooth = _SPREAD * (white + np.roll(white, 1, axis=0)) / np.sqrt(2)
     return np.ascontiguousarray(mean + smooth @ np.linalg.cholesky(covariance).T, dtype=np.float32)
 
 

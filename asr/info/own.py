@@ -27,8 +27,9 @@ def npz_facts(path: Path) -> Facts:
         from .files import feature_facts
 
         return feature_facts(path)
-    is_pipeline = names and all(name.startswith(("cmvn_prior_", "affine_")) for name in names)
-    what, told = ("prior statistics and matrices of a feature pipeline" if is_pipeline else "arrays"), _nothing
+    is_pipeline = names and all(name.startswith(("cmvn_prior_", "affine_", "pauses")) for name in names)
+    what = "prior statistics and matrices of a feature pipeline" if is_pipeline else "arrays"
+    told: Callable[..., Facts] = _nothing
     for title, needed, function in _ARRAYS:
         if needed <= names:
             what, told = title, function
@@ -86,7 +87,8 @@ def json_facts(path: Path) -> Facts:
     content = read_json(path, kind=object)
     sample = content[0] if isinstance(content, list) and content else content
     keys = frozenset(sample) if isinstance(sample, dict) else frozenset()
-    what, told = ("list" if isinstance(content, list) else "object") + " of JSON", _plain
+    what = ("list" if isinstance(content, list) else "object") + " of JSON"
+    told: Callable[..., Facts] = _plain
     for title, kind, needed, function in _OBJECTS:
         if needed <= keys and isinstance(content, kind):
             what, told = title, function

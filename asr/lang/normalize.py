@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from ..errors import ConfigError
+from ..extras import install
 from .numbers import speller_of
 
 _MOST_TOKENS = 1 << 18  # that are remembered; texts have few frequent ones
@@ -279,7 +280,7 @@ class Normalizer:
             return "no numbers that are read in one way"
         if not self.rules.language:
             return "the language is not known: --language en writes them out"
-        return f"no rule for {self.rules.language!r} here; num2words has more: pip install 'hclg[text]'"
+        return f"no rule for {self.rules.language!r} here; num2words has more: {install('text')}"
 
     def _shown(self, kind: str) -> str:
         found = self.examples.get(kind)

@@ -65,13 +65,14 @@ def english(token: str) -> str | None:
         return None
     sign = "minus " if match["sign"] else ""
     if match["money"]:
-        return None if end else sign + _money(match["money"], whole.replace(",", ""), part)
-    said = _whole(whole)
+        said = None if end else _money(match["money"], whole.replace(",", ""), part)
+        return None if said is None else sign + said
+    read = _whole(whole)
     if end == "s":
-        return _plural(said)
+        return _plural(read)
     if end in ("st", "nd", "rd", "th"):
         return _ordinal(cardinal(int(whole.replace(",", ""))))
-    return f"{sign}{said}{f' point {_digits(part)}' if part else ''}{' percent' if end == '%' else ''}"
+    return f"{sign}{read}{f' point {_digits(part)}' if part else ''}{' percent' if end == '%' else ''}"
 
 
 def cardinal(number: int) -> str:

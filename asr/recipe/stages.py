@@ -241,8 +241,7 @@ def run_recipe(main: Callable[[], None]) -> None:
     package_logger.setLevel(logging.INFO)
     if importlib.util.find_spec("pynini") is None:
         logger.warning(
-            "pynini is not installed here (it has wheels for Linux x86-64 only): no new decoding graph can be built, "
-            "a shipped model's graph is used"
+            "pynini is not installed here (it has wheels for Linux x86-64 only): no new decoding graph can be built"
         )
     try:
         main()

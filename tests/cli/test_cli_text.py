@@ -28,7 +28,7 @@ def test_encodings_and_gzip(run, tmp_path, encoding):
 
 
 def test_standard_input_and_ids(run, tmp_path, monkeypatch):
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO("Utt-1 Hello, World!\nutt-2\tOh.".encode())))
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"Utt-1 Hello, World!\nutt-2\tOh.")))
     assert run("text", "normalize", "-", "--ids").out == "Utt-1 hello world\nutt-2\toh\n"
 
 

@@ -32,7 +32,7 @@ def test_in_every_kind_of_corpus(recordings, word):
         {
             "id": n, "start": 0, "duration": 0.1, "channel": 0, "type": "MonoCut",
             "supervisions": [{"id": n, "recording_id": n, "start": 0, "duration": 0.1, "text": t, "speaker": "ann"}],
-            "recording": {"id": n, "sources": [{"type": "file", "channels": [0], "source": str(recordings / f"{n}.wav")}]},
+            "recording": {"id": n, "sources": [{"type": "file", "channels": [0], "source": f"{recordings / n}.wav"}]},
         }
         for n, t in said.items()
     ]  # fmt: skip
