@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 class RecognitionStream:
     """A model that is fed with pieces of a signal, and says after each what it has heard so far.
 
-    What `finish` gives is bit for bit what `Model.transcribe` gives for the whole signal, however it was cut. Pieces of
+    What `finish` gives is bit for bit what `Model.transcribe` gives for the whole signal, however it was cut; how well
+    the sound suits the model (`fits`) alone is not told, as that takes all log-likelihoods at once. Pieces of
     0.1 s or more cost the least. Several streams of one model run side by side; each keeps some ten bytes a frame.
 
     model: a streaming one (`Model.streaming`).

@@ -64,7 +64,7 @@ class _Header(NamedTuple):
         return self[:4] == other[:4]
 
 
-def frame_header(head: bytes) -> _Header | None:
+def frame_header(head: bytes | bytearray) -> _Header | None:
     """What the first four bytes of a frame say, or None if they are none."""
     if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE0 != 0xE0:
         return None
@@ -157,7 +157,8 @@ def mpeg_parts(source: Source) -> list[Part]:
 
 def _streams(source: Source) -> list[_Stream]:
     """All frames of a file; a recording begins behind tags, at a header frame, and where rate or channels change."""
-    window, streams = _Window(source), list[_Stream]()
+    window = _Window(source)
+    streams: list[_Stream] = []
     position = expected = 0  # expected: behind the last frame or tag, where another should begin
     behind_tag = True
     while position < source.size:
@@ -328,12 +329,13 @@ def _runs(stream: _Stream, begin: int, end: int) -> list[bytes | tuple[int, int]
 
 def _empty_frame(stream: _Stream, content: bytes) -> bytes:
     """A frame of the stream without sound. content: what stands behind its side information."""
-    head = bytearray(stream.head)
-    head[1] |= 1  # no checksum
-    head[2] &= 0x0D  # the same rate, no padding
+    needed = 4 + stream.header.side_bytes + 52  # decoders look for tables behind a count
     for bitrate in range(1, 15):
-        header = frame_header(bytes([head[0], head[1], head[2] | bitrate << 4, head[3]]))
-        if header and header.length >= 4 + header.side_bytes + 52:
-            head[2] |= bitrate << 4
-            return (bytes(head) + bytes(header.side_bytes) + content).ljust(header.length, b"\0")
-    raise AssertionError("at 160 kbit/s there is room in each frame")
+        head = bytearray(stream.head)
+        head[1] |= 1  # no checksum
+        head[2] = head[2] & 0x0D | bitrate << 4  # the same rate, no padding
+        header = frame_header(head)
+        if header and header.length >= needed:
+            break
+    assert header is not None
+    return (bytes(head) + bytes(header.side_bytes) + content).ljust(header.length, b"\0")

@@ -1,13 +1,13 @@
 """One stretch of sound that one decoder reads, and libsndfile as the decoder of most."""
 
-import io
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from ..errors import AudioError
+from .source import Spliced
 
 if TYPE_CHECKING:
     import soundfile
@@ -44,7 +44,7 @@ class Part(NamedTuple):
     seconds: float | None = None
 
 
-def sndfile_part(stream: BinaryIO | io.RawIOBase) -> Part:
+def sndfile_part(stream: Spliced) -> Part:
     """All that libsndfile reads from `stream`. Raises UnknownFormatError where it does not know the format."""
     with open_sndfile(stream) as sound:
         rate, n_channels, n_samples = sound.samplerate, sound.channels, sound.frames
@@ -69,7 +69,7 @@ def cut_short(promised: float, found: float) -> str:
     return f"truncated: the header promises {promised:.4g} s, the samples end at {found:.4g} s{AGAIN}"
 
 
-def open_sndfile(stream: BinaryIO | io.RawIOBase) -> "soundfile.SoundFile":
+def open_sndfile(stream: Spliced) -> "soundfile.SoundFile":
     """libsndfile's view of `stream`, from its start. Raises UnknownFormatError."""
     import soundfile
 

@@ -18,7 +18,7 @@ PEAK = 5e-5
 
 _PAUSE_FRAMES = 256  # so many that no Gaussian can sit on a single one of them
 _QUIETEST = 0.1  # part of the frames that is taken for pauses
-_SPREAD = 0.5  # of their standard deviation: what lies far from the middle is what sounds like words now and then
+_SPREAD = 0.25  # of their standard deviation: what lies far from the middle sounds like a word now and then
 
 
 def is_silent(samples: np.ndarray) -> bool:

@@ -86,6 +86,7 @@ CONDITIONS: dict[str, Sound] = {
     "40 dB weaker": lambda x, rate, rng: x * np.float32(0.01),
     "20 dB too loud, clipped": lambda x, rate, rng: clipped(x, 20),
 }
+TUNED_ON = ("as they are", "another microphone", "a click before", "0.5 s of noise of one 16-bit step at both ends")
 
 
 @dataclass(frozen=True)
@@ -210,14 +211,13 @@ def train(
 
 
 def tune(folder: Path, models: Mapping[str, Path], recordings: Sequence[Utterance], settings: Settings) -> None:
-    """The errors of every decoding option on speakers that each model was trained without, a third as they are, the
-    others by other microphones and with clicks."""
-    sounds = [CONDITIONS[name] for name in ("as they are", "another microphone", "a click before")]
+    """The errors of every decoding option on speakers that each model was trained without, in TUNED_ON by turns."""
+    sounds = [CONDITIONS[name] for name in TUNED_ON]
     points: dict[str, list[dict[str, Any]]] = {}
     for speaker, place in models.items():
         model = load(place / "model")
         mine = [u for u in recordings if u.speaker == speaker]
-        raw = {u.id: _heard(model, u, sounds[i % 3], "tuning") for i, u in enumerate(mine)}
+        raw = {u.id: _heard(model, u, sounds[i % len(sounds)], "tuning") for i, u in enumerate(mine)}
         held = Data(FeatureTable.from_dict(raw), {u: u for u in raw}, {u.id: u.text or "" for u in mine})
         grid: dict[str, Any] = {"acoustic_scales": settings.acoustic_scales}
         found = tune_decoding(model, held, **grid, insertion_penalties=settings.insertion_penalties)

@@ -12,6 +12,7 @@ import unicodedata
 import numpy as np
 import pytest
 
+from asr.audio import ffmpeg
 from asr.corpus import Corpus
 from asr.errors import CorpusError
 
@@ -21,10 +22,11 @@ COLUMNS = ("id", "audio", "text", "speaker", "start", "end")
 
 
 @pytest.fixture
-def audio(tmp_path, recording):
+def audio(tmp_path, recording, monkeypatch):
     """Recordings a1 to a4 of 1 s, which the lists name."""
     for i in range(1, 5):
         recording(tmp_path / "audio" / f"a{i}.wav")
+    monkeypatch.setattr(ffmpeg, "decoder", lambda: None)  # neither PyAV nor the ffmpeg program
     return tmp_path
 
 
