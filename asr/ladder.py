@@ -128,7 +128,7 @@ class Rung:
     def load(cls, folder: Path) -> "Rung":
         """What `save` wrote."""
         arrays = load_arrays(folder / "alignments.npz")
-        pieces = np.split(arrays["transition_ids"], np.cumsum(arrays["lengths"])[:-1])
+        pieces = np.split(arrays["transition_ids"], np.cumsum(arrays["lengths"]))[:-1]  # none of a network with CTC
         told = json.loads((folder / "training.json").read_text(encoding="utf-8"))
         log = [PassRecord(**record) for record in told["log"]]
         alignments = dict(zip(arrays["ids"].tolist(), pieces, strict=True))
