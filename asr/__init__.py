@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     )
     from .lang.lexicon import Lexicon
     from .model import Model, load
+    from .notebook import heat_map
     from .scoring import score
 
 _HOME = {
@@ -44,6 +45,7 @@ _HOME = {
     "cmvn": "features",
     "delta": "features",
     "fbank": "features",
+    "heat_map": "notebook",
     "load": "model",
     "lpc": "features",
     "lpcc": "features",
@@ -68,6 +70,7 @@ __all__ = [
     "cmvn",
     "delta",
     "fbank",
+    "heat_map",
     "load",
     "lpc",
     "lpcc",

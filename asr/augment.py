@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .audio import check_rate
 from .brief import brief_repr
 
 _WINDOW_MS = 16.0  # of the frames whose spectra make a noise floor; short enough to fit between two sounds
@@ -21,7 +22,8 @@ class Joined(NamedTuple):
     samples: np.ndarray
     edges: list[tuple[int, int]]
 
-    __repr__ = brief_repr
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
 
 def change_speed(samples: np.ndarray, rate: int, factor: float) -> np.ndarray:
@@ -39,6 +41,7 @@ def change_speed(samples: np.ndarray, rate: int, factor: float) -> np.ndarray:
     """
     if not 0.5 <= factor <= 2.0:
         raise ValueError(f"factor={factor}; need 0.5 to 2")
+    check_rate(rate)
     if factor == 1.0:
         return samples
     import soxr

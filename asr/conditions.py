@@ -19,8 +19,9 @@ class Conditions:
 
     speed: it is played 0.85 to 1.15 times as fast. pauses: up to 0.3 s of its own background before and behind it.
     click: of a switch or a mouth before it. breath: before it. response: another microphone's. room: its echoes.
-    noise: 8 to 20 dB below it. hum: of the mains, 10 to 30 dB below its peak. zeros: up to 0.3 s before and behind it.
+    noise: 8 to 20 dB below it. hum: of the mains, 10 to 30 dB below its peak. zeros: up to 0.8 s before and behind it.
     gate: its quiet stretches are zeros. clipped: it is 3 to 20 dB too loud. quiet: it is up to 40 dB weaker.
+    coded: by a codec of few bits, as mp3 files of 8 kbit/s are.
     """
 
     speed: float = 0.5
@@ -35,6 +36,7 @@ class Conditions:
     gate: float = 0.1
     clipped: float = 0.15
     quiet: float = 0.15
+    coded: float = 0.2
 
 
 def recorded_elsewhere(
@@ -71,12 +73,14 @@ def recorded_elsewhere(
     if happens(conditions.gate):
         x = gated(x, rate, float(rng.uniform(-45, -30)))
     if happens(conditions.zeros):
-        x = np.concatenate([np.zeros(int(rng.uniform(0, 0.3) * rate), np.float32), x])
-        x = np.concatenate([x, np.zeros(int(rng.uniform(0, 0.3) * rate), np.float32)])
+        x = np.concatenate([np.zeros(int(rng.uniform(0, 0.8) * rate), np.float32), x])
+        x = np.concatenate([x, np.zeros(int(rng.uniform(0, 0.8) * rate), np.float32)])
     if happens(conditions.clipped):
         x = clipped(x, float(rng.uniform(3, 20)))
     elif happens(conditions.quiet):
         x = x * np.float32(10 ** (rng.uniform(-40, 0) / 20))
+    if happens(conditions.coded):
+        x = coded(x, rate, float(rng.uniform(0.2, 0.6)), float(rng.uniform(0.6, 1)))
     return x.astype(np.float32)
 
 
@@ -147,6 +151,25 @@ def clipped(samples: np.ndarray, decibels: float) -> np.ndarray:
     """The recording so much too loud: its peaks are cut off where they were, and it is as loud as its peak was."""
     peak = np.abs(samples).max(initial=0.0)
     return np.clip(samples * 10 ** (decibels / 20), -peak, peak).astype(np.float32)
+
+
+def coded(samples: np.ndarray, rate: int, kept: float = 0.1, band: float = 0.75) -> np.ndarray:
+    """The recording after a codec that spends its bits on the strongest sounds alone, as MPEG's and Vorbis do.
+
+    kept: the part of the spectrum's lines that is left in each of eight bands, the strongest ones.
+    band: the part of the frequencies that is coded at all; 0.75 is what mp3 leaves at 8 kbit/s.
+    """
+    from scipy.signal import istft, stft
+
+    size = max(32, round(0.032 * rate) // 16 * 16)
+    lines = stft(samples, nperseg=size)[2][:-1]  # without that of half the rate, so that bands are of one size
+    lines[round(band * len(lines)) :] = 0
+    bands = lines.reshape(8, -1, lines.shape[1])
+    n_kept = max(1, round(kept * bands.shape[1]))
+    weakest = np.sort(np.abs(bands), axis=1)[:, -n_kept, None]
+    strong = np.where(np.abs(bands) >= weakest, bands, 0).reshape(lines.shape)
+    sound = istft(np.concatenate([strong, np.zeros_like(strong[:1])]), nperseg=size)[1]
+    return np.pad(sound, (0, max(0, len(samples) - len(sound))))[: len(samples)].astype(np.float32)
 
 
 def _at_level(sound: np.ndarray, of: np.ndarray, decibels: float) -> np.ndarray:

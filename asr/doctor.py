@@ -17,6 +17,7 @@ from typing import Literal
 
 from ._version import __version__
 from .errors import AsrError
+from .extras import install
 
 State = Literal["ok", "note", "missing", "broken"]
 DISTRIBUTION = "hclg"
@@ -125,7 +126,7 @@ def _optional(name: str, module: str, purpose: str) -> Check:
 
 
 def _again(name: str) -> str:
-    return f"pip install --force-reinstall {name}"
+    return install() if name == DISTRIBUTION else f"pip install --force-reinstall {name}"
 
 
 def _installing(name: str) -> str:
@@ -139,7 +140,7 @@ def _installing(name: str) -> str:
     for requirement in requirements:
         extra = re.search(r"extra == ['\"](\w+)['\"]", requirement)
         if extra and re.match(rf"{re.escape(name)}\b", requirement, re.IGNORECASE):
-            return f"pip install '{DISTRIBUTION}[{extra[1]}]'"
+            return install(extra[1])
     return f"pip install {name}"
 
 
@@ -156,15 +157,17 @@ def _command() -> Check:
     try:
         installed = importlib.metadata.version(DISTRIBUTION)
     except importlib.metadata.PackageNotFoundError:
-        return Check("Optional", name, "note", f"{found}, but {DISTRIBUTION} is not installed", "pip install .")
+        return Check("Optional", name, "note", f"{found}, but {DISTRIBUTION} is not installed", install())
     if installed != __version__:
         detail = f"{found} is of version {installed}, the imported package {__version__}"
-        return Check("Optional", name, "note", detail, f"pip install --upgrade {DISTRIBUTION}")
+        return Check("Optional", name, "note", detail, install())
     return Check("Optional", name, "ok", f"{found}, version {installed}")
 
 
 def _audio_formats() -> Iterator[Check]:
     import soundfile
+
+    from .audio.ffmpeg import decoder
 
     library = getattr(soundfile, "__libsndfile_version__", "?")
     formats = soundfile.available_formats()
@@ -180,9 +183,14 @@ def _audio_formats() -> Iterator[Check]:
         else:
             state: State = "broken" if "wav" in name else "missing"
             yield Check("Audio", name, state, f"{detail} cannot read it", "pip install --upgrade soundfile")
-    tool = shutil.which("ffmpeg")
-    detail = tool or "converts m4a, webm and the like to wav by hand; the toolkit does not call it"
-    yield Check("Audio", "ffmpeg", "ok" if tool else "missing", detail, "" if tool else "install it from your system")
+    tool = decoder()
+    name, purpose = "m4a, webm, video", "and all else that FFmpeg decodes"
+    if tool:
+        version = f" {_version('av')}" if tool == "PyAV" else ""
+        yield Check("Audio", name, "ok", f"{tool}{version}: {purpose}")
+    else:
+        detail = f"{purpose}: neither PyAV nor the ffmpeg program is there"
+        yield Check("Audio", name, "missing", detail, f"{_installing('av')}, or install ffmpeg from your system")
 
 
 def _cache() -> Check:

@@ -48,15 +48,18 @@ def kind_of_message(message: str, place: str = "") -> str:
     return re.sub(r"\d+(\.\d+)?", "0", text)
 
 
-def nearest(name: str, known: Iterable[str], count: int = 1) -> list[str]:
-    """Up to `count` of the `known` names that look most like `name`, best first; for "did you mean" messages."""
+def nearest(name: str, known: Iterable[str], count: int = 1, cutoff: float = 0.4) -> list[str]:
+    """Up to `count` of the `known` names that look most like `name`, best first; for "did you mean" messages.
+
+    cutoff: how alike they must be, 0 to 1: twice the letters in common by both names' lengths.
+    """
     known = list(known)
     folded = {k.lower(): k for k in known}
-    matches = difflib.get_close_matches(name.lower(), folded, n=count, cutoff=0.4)
+    matches = difflib.get_close_matches(name.lower(), folded, n=count, cutoff=cutoff)
     return [folded[m] for m in matches]
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """`"; did you mean 'mfcc'?"`, or an empty string where nothing is near."""
-    found = nearest(name, known)
+def did_you_mean(name: str, known: Iterable[str], cutoff: float = 0.4) -> str:
+    """`"; did you mean 'mfcc'?"`, or an empty string where nothing is near. cutoff: as of `nearest`."""
+    found = nearest(name, known, cutoff=cutoff)
     return f"; did you mean {found[0]!r}?" if found else ""

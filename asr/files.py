@@ -183,6 +183,27 @@ def kind_of(path: str | os.PathLike) -> Literal["file", "folder", "other", "miss
     return "folder" if stat.S_ISDIR(mode) else "file" if stat.S_ISREG(mode) else "other"
 
 
+def readable(name: str) -> str:
+    """A name of the file system as text, where its bytes are UTF-8 although the system's locale is another (LC_ALL=C).
+
+    A name that is none in any way stays as it is, with Python's stand-ins (surrogates) for its bytes.
+    """
+    if name.isascii():
+        return name
+    try:
+        return os.fsencode(name).decode("utf-8")
+    except UnicodeError:
+        return name
+
+
+def as_system(name: str) -> str:
+    """The inverse: a name from a list as the file system's functions take it, whatever the system's locale."""
+    try:
+        return os.fsdecode(name.encode("utf-8"))
+    except UnicodeError:
+        return name
+
+
 def write_text(path: str | os.PathLike, text: str) -> None:
     """Write UTF-8 text with Unix line ends, whole or not at all."""
     with replacing(path) as temporary:

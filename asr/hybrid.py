@@ -87,7 +87,8 @@ class Prepared:
     pipeline: FeaturePipeline
     copy_of: dict[str, tuple[str, float]] = field(default_factory=dict)
 
-    __repr__ = brief_repr
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
     def parts(self, targets: Mapping[str, Any], held_out: Iterable[str]) -> tuple[list[str], list[str]]:
         """The ids in `table` that have a target: to train on, copies among them; and held out, none of them a copy.

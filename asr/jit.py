@@ -28,7 +28,7 @@ def kernel(signature: str) -> Callable[[Callable], Callable]:
 
     def compile_kernel(function: Callable) -> Callable:
         try:
-            compiled = numba.njit(cache=True, nogil=True, error_model="numpy")(function)
+            compiled: Any = numba.njit(cache=True, nogil=True, error_model="numpy")(function)
             compiled._cache._cache_file.__class__ = _checked_cache_file()
             compiled.compile(signature)
             compiled.disable_compile()

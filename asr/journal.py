@@ -8,9 +8,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from .fit import Evidence
 from .transcript import TimedPhone, TimedWord, Transcript
 
 _FORM = 1
+_KEPT = ("text", "score", "reached_final", "transform", "evidence", "fits")  # beside words and phones
 
 
 class Journal:
@@ -39,7 +41,7 @@ class Journal:
         return len(self._places)
 
     def get(self, key: str) -> Transcript | None:
-        """The transcript of a piece, without its alignment; None for one that is not there."""
+        """The transcript of a piece, without alignment and sound; None for one that is not there."""
         if key not in self._places:
             return None
         self._file.seek(self._places[key])
@@ -47,7 +49,8 @@ class Journal:
 
     def put(self, key: str, seconds: float, transcript: Transcript) -> None:
         """Keep the transcript of a piece of so many seconds."""
-        value = {k: v for k, v in asdict(transcript).items() if k != "alignment"}
+        value = {name: getattr(transcript, name) for name in _KEPT}
+        value |= {name: [asdict(part) for part in getattr(transcript, name)] for name in ("words", "phones")}
         line = json.dumps({"key": key, "seconds": seconds, "transcript": value}, ensure_ascii=False)
         self._places[key] = self._file.seek(0, os.SEEK_END)
         self._file.write(line.encode() + b"\n")
@@ -90,4 +93,5 @@ def digest(text: str) -> str:
 def _transcript(value: dict[str, Any]) -> Transcript:
     words = tuple(TimedWord(**word) for word in value.pop("words"))
     phones = tuple(TimedPhone(**phone) for phone in value.pop("phones"))
-    return Transcript(**value, words=words, phones=phones)
+    evidence = value.pop("evidence")
+    return Transcript(**value, words=words, phones=phones, evidence=evidence and Evidence(*evidence))

@@ -18,7 +18,7 @@ from typing import Any, Literal, cast
 import numpy as np
 
 from .brief import brief_repr
-from .errors import ConfigError, CorpusError, did_you_mean
+from .errors import ConfigError, CorpusError, ModelError, did_you_mean
 from .features.pipeline import FeaturePipeline
 from .features.table import FeatureTable
 from .files import replacing, write_text
@@ -33,6 +33,7 @@ from .hmm.questions import Question
 from .hmm.transitions import TransitionModel
 from .hmm.tree import ContextDependency
 from .hmm.tree_building import TreeOptions
+from .json_files import read_json, taking_apart
 from .lang.lexicon import Lexicon
 from .model import Model, load
 from .model_directory import load_arrays
@@ -93,7 +94,8 @@ class Rung:
     failures: dict[str, str]
     log: list[PassRecord]
 
-    __repr__ = brief_repr
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
     @property
     def transitions(self) -> TransitionModel:
@@ -128,10 +130,12 @@ class Rung:
     def load(cls, folder: Path) -> "Rung":
         """What `save` wrote."""
         arrays = load_arrays(folder / "alignments.npz")
-        pieces = np.split(arrays["transition_ids"], np.cumsum(arrays["lengths"]))[:-1]  # none of a network with CTC
-        told = json.loads((folder / "training.json").read_text(encoding="utf-8"))
-        log = [PassRecord(**record) for record in told["log"]]
-        alignments = dict(zip(arrays["ids"].tolist(), pieces, strict=True))
+        with taking_apart(folder / "alignments.npz", what="alignments", error=ModelError):
+            pieces = np.split(arrays["transition_ids"], np.cumsum(arrays["lengths"]))[:-1]  # none with CTC
+            alignments = dict(zip(arrays["ids"].tolist(), pieces, strict=True))
+        told = read_json(folder / "training.json", error=ModelError)
+        with taking_apart(folder / "training.json", what="a training's log", error=ModelError):
+            log = [PassRecord(**record) for record in told["log"]]
         return cls(load(folder / "model"), alignments, told["failures"], log)
 
 

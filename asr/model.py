@@ -26,10 +26,11 @@ import numpy as np
 
 from .brief import many
 from .ctc.tokens import CtcTokens
-from .errors import AudioError, GraphError, LexiconError, ModelError, did_you_mean
+from .errors import GraphError, LexiconError, ModelError, did_you_mean
 from .features.pipeline import FeaturePipeline
 from .features.silence import is_silent
 from .files import kind_of, replacing, sha256
+from .fit import Reference, evidence
 from .hmm.transitions import PhoneSegment, TransitionModel
 from .hmm.tree import ContextDependency
 from .lang.letters import LetterTable
@@ -97,6 +98,7 @@ class Model:
     card: the text of README.md: data, results, limits.
     joiner: the sign at the ends of words of the graph where they join (asr.lang.subwords); empty where all are whole.
     letters: how its words are spelled, where the lexicon says them so; new words are then said by the same rule.
+    reference: how recordings of its kind look to it, which tells others from them; None where nothing is told.
     """
 
     features: FeaturePipeline
@@ -112,12 +114,18 @@ class Model:
     adapter: AcousticModel | None = None
     joiner: str = ""
     letters: LetterTable | None = None
+    reference: Reference | None = None
 
     def __repr__(self) -> str:
         lexicon = f"{many(self.lexicon.n_words, 'word')}, {many(self.lexicon.n_phones, 'phone')}"
         rate = f"{self.sample_rate} Hz" if self.sample_rate else "of given features"
         graph = "no graph" if self.graph is None else repr(self.graph)[1:-1]
         return f"<Model: {self.kind}, {lexicon}, {rate}, {repr(self.acoustic)[1:-1]}, {graph}>"
+
+    def _repr_html_(self) -> str:
+        from .notebook import model_html
+
+        return model_html(self)
 
     @property
     def hmms(self) -> tuple[TransitionModel, ContextDependency]:
@@ -157,6 +165,11 @@ class Model:
         """The search over this model's graph. Raises ModelError where the model has none."""
         return self.new_decoder()
 
+    @cached_property
+    def wider(self) -> "Model":
+        """The same model, searched with four times the beam, as forced alignment does where it finds no end."""
+        return self.with_decoding(beam=4 * self.decoding.beam)
+
     def new_decoder(self) -> "ViterbiDecoder":
         """The same for oneself, so that several can run side by side."""
         from .decoding import SearchOptions, ViterbiDecoder
@@ -193,9 +206,8 @@ class Model:
         """
         samples = self.read(audio, rate)
         raw = self.features.front_end(samples)
-        if is_silent(samples):
-            return Transcript("")
-        return self._alone(raw)
+        found = Transcript("") if is_silent(samples) else self._alone(raw)
+        return found.of(samples, self.sample_rate)
 
     def stream(self, rate: int | None = None) -> "RecognitionStream":
         """For a signal that is still arriving, as from a microphone: feed it pieces, get the words so far.
@@ -234,8 +246,7 @@ class Model:
             return audio_room.read(audio, self.sample_rate).samples
         samples = audio_room.check_samples(audio)
         rate = self.sample_rate if rate is None else rate
-        if not audio_room.RATES[0] <= rate <= audio_room.RATES[1]:
-            raise AudioError(f"samples: rate={rate}; need {audio_room.RATES[0]} to {audio_room.RATES[1]} Hz")
+        audio_room.check_rate(rate)
         return audio_room.resample(samples, rate, self.sample_rate)
 
     def decode(self, features: np.ndarray) -> Transcript:
@@ -244,7 +255,7 @@ class Model:
         features: float32 (n_frames, dim), after the whole pipeline; and after the speaker's transform, where the model
             adapts to speakers (see `decode_together`).
         """
-        return self.transcript(self.decoder.decode(self.acoustic.log_likelihoods(features)), features)
+        return self._recognised(self.acoustic.log_likelihoods(features), features)
 
     def decode_together(
         self, features: "Mapping[str, np.ndarray] | FeatureTable", speakers: Mapping[str, str]
@@ -257,8 +268,17 @@ class Model:
 
         kinds: dict[str, str] = {}
         for name, loglikes in scores(self, features, speakers, told=kinds.update):
-            found = self.transcript(self.decoder.decode(loglikes), features[name])
+            found = self._recognised(loglikes, features[name])
             yield name, replace(found, transform=kinds.get(speakers[name], ""))
+
+    def _recognised(self, loglikes: np.ndarray, features: np.ndarray) -> Transcript:
+        """The best words for some log-likelihoods, and how well these suit the model."""
+        path = self.decoder.decode(loglikes)
+        silence = self.lexicon.phones[self.lexicon.silence_phone]
+        is_speech = ~self.transitions.is_silence(path.labels, silence)
+        found = evidence(loglikes, self.transitions.pdf_of_id[path.labels], is_speech)
+        fits = self.reference is None or self.reference.fits(found)
+        return replace(self.transcript(path, features), evidence=found, fits=fits)
 
     def align(
         self,
@@ -277,7 +297,9 @@ class Model:
         Raises LexiconError that names the words for which there is no pronunciation, ModelError where no alignment is
         found.
         """
-        return self.align_features(self.features.front_end(self.read(audio, rate)), text, lexicon=lexicon)
+        samples = self.read(audio, rate)
+        found = self.align_features(self.features.front_end(samples), text, lexicon=lexicon)
+        return found.of(samples, self.sample_rate)
 
     def align_features(
         self, raw: np.ndarray, text: str, *, lexicon: "str | os.PathLike | Lexicon | None" = None

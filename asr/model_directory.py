@@ -16,9 +16,11 @@ from .ctc.tokens import CtcTokens
 from .errors import AsrError, GraphError, ModelError
 from .features.pipeline import FeaturePipeline
 from .files import kind_of, sha256
+from .fit import Reference
 from .hmm.topology import Topology
 from .hmm.transitions import TransitionModel
 from .hmm.tree import ContextDependency, tree_from_json
+from .json_files import read_json
 from .lang.letters import LetterTable
 from .lang.lexicon import Lexicon
 from .lang.symbols import SymbolTable
@@ -87,6 +89,7 @@ def write_parts(model: "Model", directory: Path) -> dict[str, Any]:
         "graph": CONVENTIONS,
         **network,
         **({"joiner": model.joiner} if model.joiner else {}),
+        **({"reference": model.reference.to_json()} if model.reference else {}),
         "seed": model.seed,
         "versions": {"hclg": __version__, "numpy": np.__version__},
     }
@@ -121,6 +124,7 @@ def read_directory(directory: Path) -> dict[str, Any]:
         joiner = description.get("joiner", "")  # older models have whole words
         if not isinstance(joiner, str) or joiner.split() not in ([], [joiner]):
             raise ModelError(f"joiner {joiner!r}; need a sign without blanks")
+        reference = Reference.from_json(description["reference"]) if "reference" in description else None
     aligner: DiagGmms | None = None
     adapter: DiagGmms | None = None
     n_pdfs = transitions.n_pdfs if tree is None else tree.n_pdfs
@@ -149,6 +153,7 @@ def read_directory(directory: Path) -> dict[str, Any]:
         "decoding": decoding,
         "seed": seed,
         "joiner": joiner,
+        "reference": reference,
         "card": (directory / "README.md").read_text(encoding="utf-8", errors="replace"),
     }
 
@@ -182,21 +187,25 @@ def _reading(path: Path) -> Iterator[None]:
     except Exception as error:  # a stranger's file can make anything fail, from a missing key to memory
         if isinstance(error, AsrError) and str(path.parent) in str(error):
             raise
+        if isinstance(error, PermissionError):
+            raise ModelError(f"{path}: may not be read; give yourself the permission") from None
         what = str(error) if isinstance(error, AsrError) else f"{type(error).__name__}: {error}"
         raise ModelError(f"{path}: cannot be used ({what}); {_COPY_AGAIN}") from error
 
 
 def _read_description(directory: Path) -> dict[str, Any]:
     path = directory / "model.json"
-    with _reading(path):
-        description = json.loads(path.read_text(encoding="utf-8"))
-    if not isinstance(description, dict) or not isinstance(description.get("files"), dict):
+    description = read_json(path, error=ModelError)
+    if not isinstance(description.get("files"), dict):
         raise ModelError(f"{path}: not a model description")
     if description.get("format") != FORMAT:
         raise ModelError(
             f"{path}: format {description.get('format')!r}; this version of asr reads format {FORMAT}: use the version "
             f"that wrote it, {_written_by(description)}"
         )
+    for key, wanted in (("versions", dict), ("network", list)):
+        if not isinstance(description.get(key, wanted()), wanted):
+            raise ModelError(f"{path}: {key} is {description[key]!r:.80}; need a {wanted.__name__}; {_COPY_AGAIN}")
     if description.get("kind") not in _KINDS:
         known = ", ".join(map(repr, _KINDS))
         raise ModelError(f"{path}: kind {description.get('kind')!r}; this version of asr knows {known}")
@@ -247,7 +256,7 @@ def _read_lexicon(directory: Path) -> Lexicon:
 def _read_hmms(directory: Path, lexicon: Lexicon) -> tuple[TransitionModel, ContextDependency]:
     """The transition model and the tree, which must belong to each other and to the lexicon's phones."""
     with _reading(directory / "tree.json"):
-        tree = tree_from_json(json.loads((directory / "tree.json").read_text(encoding="utf-8")))
+        tree = tree_from_json(read_json(directory / "tree.json", error=ModelError))
     path = directory / "transitions.npz"
     with _reading(path), np.errstate(all="ignore"):
         arrays = load_arrays(path)

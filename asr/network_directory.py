@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 import numpy as np
 
 from .errors import ModelError
+from .extras import install
 
 if TYPE_CHECKING:
     from .model import AcousticModel
 
 TORCH_FILE, ONNX_FILE = "am.safetensors", "am.onnx"
+_MOST_NETWORKS = 100
 
 
 @runtime_checkable
@@ -80,7 +82,7 @@ def check_runnable(directory: Path, description: Mapping[str, Any]) -> None:
     module, extra = needed.get(str(description.get("network_file")), ("numpy", ""))
     if importlib.util.find_spec(module) is None:
         raise ModelError(
-            f"{directory}: its network is run by {module}, which is not installed: pip install 'hclg[{extra}]'"
+            f"{directory}: its network is run by {module}, which is not installed: {install(extra)}"
             + ("; or export it where torch is, with: asr export onnx MODEL OUT" if module == "torch" else "")
         )
 
@@ -107,6 +109,8 @@ def read_network(
         raise ModelError(f"log_priors of shape {log_priors.shape}; the model has {n_pdfs} pdfs or units")
     if not isinstance(networks, list) or not all(isinstance(network, dict) for network in networks):
         raise ModelError("network is no list of tables")
+    if len(networks) > _MOST_NETWORKS:
+        raise ModelError(f"{len(networks)} networks; need {_MOST_NETWORKS} or fewer")
     priors = None if log_priors is None else log_priors.astype(np.float32)
     acoustic: NetworkModel
     if file == ONNX_FILE:

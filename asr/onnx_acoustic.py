@@ -10,7 +10,7 @@ import numpy as np
 from .brief import many
 from .errors import ModelError
 from .network_directory import ONNX_FILE, check_input, likelihoods
-from .onnx_file import check_onnx
+from .onnx_file import check_onnx, count_parameters
 
 _MOST_SUBSAMPLING = 1000
 
@@ -75,6 +75,11 @@ class OnnxAcoustic:
         """Its file, and the priors."""
         priors = {} if self.log_priors is None else {"log_priors": self.log_priors}
         return {"onnx": np.frombuffer(self.content, np.uint8), **priors}
+
+    @property
+    def n_parameters(self) -> int:
+        """The network's weights, and the priors."""
+        return count_parameters(self.content, ONNX_FILE) + (0 if self.log_priors is None else len(self.log_priors))
 
     def write(self, path: Path) -> None:
         """The ONNX file."""

@@ -4,6 +4,7 @@ The format is protocol buffers: a message is a row of fields, each a number with
 value. Of the messages of ONNX (onnx.proto) only those are followed in which operators and tensors can be.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 
 from .errors import ModelError
@@ -37,15 +38,19 @@ _REFUSED = {
     "tensor": {13: _ELSEWHERE, 14: _ELSEWHERE},
 }
 _OPERATOR, _DOMAIN = 4, 7  # of a node
+_DIMS, _DATA_TYPE = 1, 2  # of a tensor
+_WEIGHTS = frozenset({1, 2, 3, 10, 11, 16})  # float32, uint8, int8, float16, float64, bfloat16; not numbers of shapes
 _MOST_FIELDS = 1_000_000
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5  # kinds of values
 
 
-def check_onnx(content: bytes, where: str) -> None:
-    """Raise ModelError for a network that could run for ever or read other files, or is no ONNX file.
+def check_onnx(content: bytes, where: str) -> Counter[str]:
+    """How often each operator is there.
 
     content: the file's. where: its name, for messages.
+    Raises ModelError for a network that could run for ever or read other files, or is no ONNX file.
     """
+    operators: Counter[str] = Counter()
     waiting = [("model", 0, len(content))]
     n_fields = 0
     while waiting:
@@ -63,9 +68,44 @@ def check_onnx(content: bytes, where: str) -> None:
             elif message == "node" and kind == _BYTES and number in names:
                 names[number] = content[value : value + size]  # of several the last one counts
         if message == "node":
-            _check_operator(
-                names[_OPERATOR].decode("utf-8", "replace"), names[_DOMAIN].decode("utf-8", "replace"), where
-            )
+            name, domain = (part.decode("utf-8", "replace") for part in names.values())
+            _check_operator(name, domain, where)
+            operators[name] += 1
+    return operators
+
+
+def count_parameters(content: bytes, where: str) -> int:
+    """How many weights the tensors of a network's graph have: those of floats and of 8-bit numbers.
+
+    content, where: as of `check_onnx`, which has let it through.
+    """
+    total = 0
+    waiting = [("model", 0, len(content))]
+    while waiting:
+        message, start, end = waiting.pop()
+        size, data_type = 1, 0
+        for number, kind, value, n_bytes in _fields(content, start, end, where):
+            inner = _INNER[message].get(number) if kind == _BYTES else None
+            if inner is not None:
+                waiting.append((inner, value, value + n_bytes))
+            elif message == "tensor" and number == _DIMS:
+                for length in _numbers(content, kind, value, n_bytes, where):
+                    size *= length
+            elif message == "tensor" and number == _DATA_TYPE:
+                data_type = value
+        total += size if message == "tensor" and data_type in _WEIGHTS else 0
+    return total
+
+
+def _numbers(content: bytes, kind: int, value: int, n_bytes: int, where: str) -> Iterator[int]:
+    """The numbers of a repeated field: one, or several packed together."""
+    if kind == _VARINT:
+        yield value
+        return
+    position = value
+    while position < value + n_bytes:
+        number, position = _varint(content, position, value + n_bytes, where)
+        yield number
 
 
 def _check_operator(name: str, domain: str, where: str) -> None:

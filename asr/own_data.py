@@ -23,6 +23,7 @@ from .lang.sources import LETTERS, BuiltLexicon, build_lexicon, check_sources
 from .lang.subwords import JOIN, Parts, frequent_words, take_apart, vowels_of
 from .lm.text import read_sentences
 from .nn import require_torch
+from .own_text import Readable, readable
 from .training import has_pynini
 
 logger = logging.getLogger(__name__)
@@ -45,6 +46,8 @@ FEWEST = 10  # utterances of a corpus that is split in two
 MOST_HELD_OUT = 300  # utterances, unless more are asked for
 FEWEST_WHOLE = 2  # times that a word must come in the transcripts to be whole in an open vocabulary
 _SHOWN = 8  # words in a line
+_TRIED = 30  # recordings that are decoded before all else
+_LONG = 120.0  # s; longer ones would take too long to try
 _HEARD = 50  # recordings whose sampling rate is looked at
 
 
@@ -76,7 +79,8 @@ class Plan:
     parts: Parts | None = None
     letters: LetterTable | None = None
 
-    __repr__ = brief_repr
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
     @property
     def vocabulary(self) -> Lexicon:
@@ -94,6 +98,8 @@ def planned(
     held_out: str = "",
     order: int | None = None,
     vocabulary: Vocabulary = "closed",
+    as_is: bool = False,
+    language: str = "",
 ) -> Plan:
     """The plan for a corpus; everything that can be checked before the work begins is checked.
 
@@ -104,6 +110,8 @@ def planned(
     order: of the n-grams; None: 3, or 4 where words are in parts.
     vocabulary: "closed": what can be recognised are the words of the transcripts and the text; "open": these, and new
         ones made of their syllables. That needs words that are said as they are spelled: one source, of letters.
+    as_is: whether transcripts and text stay as they are; otherwise they are made into words, see asr.own_text.
+    language: of these, for their numbers.
     Raises AsrError for whatever would make training fail later.
     """
     if tuple(stages) == (CTC,):
@@ -117,10 +125,11 @@ def planned(
     spoken = [u for u in corpus if u.text]
     if not spoken:
         raise CorpusError("no recording of the corpus has a transcript; put X.txt beside X.wav, or see --text-suffix")
-    corpus = Corpus(spoken, corpus.problems)
+    corpus, words_of, text_notes = _in_words(Corpus(spoken, corpus.problems), sources, as_is, language)
     train, kept, by_speaker = _parted(corpus, held_out)
     said = list(train.transcripts().values())
-    sentences = [] if text is None else [tuple(words) for words in read_sentences(text)]
+    sentences = [] if text is None else [tuple(words_of(" ".join(words)).split()) for words in read_sentences(text)]
+    sentences = [words for words in sentences if words]
     built = build_lexicon([*said, *map(" ".join, sentences)], list(sources))
     lexicon, unheard = _of_heard_phones(built, said, first_only=CTC in stages)
     oov = lexicon.oov_words(said)
@@ -128,7 +137,12 @@ def planned(
     if n_whole < FEWEST // 2:
         raise CorpusError(f"{n_whole} training transcripts have a pronunciation for each word: {_counted(oov)}")
     parts = None if vocabulary == "closed" else _parts(lexicon, said, sources[0])
-    notes = [*_of_corpus(corpus, train, kept, by_speaker), *_of_words(lexicon, parts, said, kept, n_whole)]
+    notes = [
+        *_tried(corpus),
+        *_of_corpus(corpus, train, kept, by_speaker),
+        *text_notes,
+        *_of_words(lexicon, parts, said, kept, n_whole),
+    ]
     if unheard:
         notes.append(
             f"{len(unheard)} words of {text} are left out: they have letters or phones that nobody says in the "
@@ -143,6 +157,11 @@ def planned(
     )  # fmt: skip
     logger.info("planned: %s", "; ".join(notes))
     return plan
+
+
+def _in_words(corpus: Corpus, sources: Sequence[str], as_is: bool, language: str) -> Readable:
+    """The corpus with transcripts as words, or as it is."""
+    return Readable(corpus, str, []) if as_is else readable(corpus, sources, language=language)
 
 
 def _parted(corpus: Corpus, held_out: str) -> tuple[Corpus, Corpus, bool]:
@@ -207,15 +226,39 @@ def _pipeline(corpus: Corpus, stages: Sequence[str]) -> FeaturePipeline:
 
 def _rate(corpus: Corpus) -> int:
     """16 kHz, or 8 kHz where some of the recordings have no more."""
-    import soundfile
+    from . import audio
 
     rates, utterances = [], [u for u in corpus if u.audio is not None]
     for utterance in utterances[:: max(1, len(utterances) // _HEARD)]:
         try:
-            rates.append(int(soundfile.info(str(utterance.audio)).samplerate))
-        except (OSError, RuntimeError):
+            rates.append(audio.describe(utterance.audio).rate)  # type: ignore[arg-type]
+        except AsrError:
             continue  # what is wrong with it is told when it is read
     return 8000 if rates and min(rates) < 16000 else 16000
+
+
+def _tried(corpus: Corpus) -> list[str]:
+    """A line where most of some recordings from all over the corpus cannot be used: that is said before hours of work.
+
+    Raises CorpusError where not one of them can.
+    """
+    from . import audio
+
+    short = [u for u in corpus if u.audio is not None and (u.end or 0.0) - (u.start or 0.0) < _LONG]
+    refused, tried = [], short[:: max(1, len(short) // _TRIED)]
+    for utterance in tried:
+        channel = "mix" if utterance.channel is None else utterance.channel
+        try:
+            if utterance.end is not None or (audio.describe(utterance.audio).duration_seconds or 0.0) < _LONG:  # type: ignore[arg-type]
+                audio.read(utterance.audio, channel=channel, start=utterance.start, end=utterance.end)  # type: ignore[arg-type]
+        except AsrError as error:
+            refused.append(str(error))
+    if not refused or len(refused) <= len(tried) / 2:
+        return []
+    what = f"{len(refused)} of {len(tried)} recordings from all over the corpus cannot be used: {refused[0]}"
+    if len(refused) == len(tried) and all(u.features is None for u in tried):
+        raise CorpusError(what)
+    return [f"{what}; expect as many of all to be left out"]
 
 
 def _of_corpus(corpus: Corpus, train: Corpus, kept: Corpus, by_speaker: bool) -> list[str]:

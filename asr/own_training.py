@@ -12,6 +12,7 @@ from . import lm
 from .brief import brief_repr
 from .ctc.tokens import CtcTokens
 from .errors import ConfigError, CorpusError
+from .fit import Reference
 from .graph.grammar import arpa_grammar
 from .ladder import Sizes, hours_of
 from .lang.entries import nfc
@@ -72,7 +73,8 @@ class Outcome:
     adapted: tuple[str, ...] = ()
     to_do: str = ""
 
-    __repr__ = brief_repr
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
     def table(self) -> str:
         """The errors as a table for a person."""
@@ -95,7 +97,7 @@ def train_recogniser(plan: Plan, out: Path, *, seed: int = 0, n_jobs: int = 1, d
     Raises AsrError where something cannot be trained.
     """
     gpus = gpus_of(device, plan.stages)
-    run = Run(out / "work", n_stages=1 + len(plan.stages) + 1 + 3 * has_pynini())
+    run = Run(out / "work", n_stages=len(plan.stages) + (5 if has_pynini() else 2))
     inputs = {"utterances": [*plan.train, *plan.held_out], "pipeline": plan.pipeline, "n_jobs": n_jobs}
     data = run.stage("features", extract_features, inputs)
     ids = _with_features(plan, data)
@@ -285,7 +287,8 @@ def score_held_out(folder: Path, data: Path, ids: Sequence[str], graph: Path) ->
     best = best_point(points)
     if edge := at_edge(points, best):
         logger.warning("tuning: %s; beyond it may be better (Model.with_decoding)", edge)
-    _with(model, best).save(folder / "model")
+    reference = Reference.of([t.evidence for t in alone.values() if t.evidence is not None])
+    replace(_with(model, best), reference=reference).save(folder / "model")
     write_pairs(folder / "references.tsv", whole.references)
     write_pairs(folder / "together.tsv", {u: together[u].text for u in ids})
     write_pairs(folder / "alone.tsv", {u: alone[u].text for u in ids})

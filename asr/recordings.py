@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from .corpus.channels import channels_of
 from .corpus.commands import output_of
@@ -16,7 +16,7 @@ from .corpus.kaldi import read_kaldi
 from .corpus.kinds import corpus_kind
 from .errors import CorpusError
 from .features.archive import has_features, is_command, place_file, scp_entries
-from .files import kind_of
+from .files import as_system, kind_of, readable
 
 _FEATURES = ".npy"
 
@@ -111,7 +111,9 @@ def _channels(recording: Recording, channel: int | Literal["each"] | None) -> li
         return [replace(recording, channel=channel)]
     found = []
     for n in channels_of(recording.audio):
-        names = {} if n is None else {what: f"{getattr(recording, what)}-{n + 1}" for what in ("id", "speaker")}
+        names: dict[str, Any] = (
+            {} if n is None else {what: f"{getattr(recording, what)}-{n + 1}" for what in ("id", "speaker")}
+        )
         found.append(replace(recording, channel=n, **names))
     return found
 
@@ -191,7 +193,7 @@ def _list(path: Path, commands: Path | None) -> tuple[list[Recording], list[Fail
         elif has_features(place):
             found.append(Recording(name, None, name, features=place))
         else:
-            found.append(Recording(name, Path(place), name))
+            found.append(Recording(name, Path(as_system(place)), name))
     return found, failures
 
 
@@ -243,12 +245,12 @@ def _once(found: list[_Found]) -> list[_Found]:
 
 def _with_own_ids(found: list[_Found]) -> tuple[list[Recording], list[Failure]]:
     """Recordings with different ids, the shortest that tell them apart; those that cannot have one are failures."""
-    ids = [recording.id for recording, _ in found]
+    ids = [readable(recording.id) for recording, _ in found]
     for whole, suffix in ((False, False), (False, True), (True, False), (True, True)):
         counts = Counter(ids)
         for i, (recording, way) in enumerate(found):
             if way is not None and counts[ids[i]] > 1:
-                ids[i] = _joined(recording.path if whole else way) + suffix * recording.path.suffix
+                ids[i] = readable(_joined(recording.path if whole else way) + suffix * recording.path.suffix)
     recordings: dict[str, Recording] = {}
     failures = []
     for name, (recording, _) in zip(ids, found, strict=True):

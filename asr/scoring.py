@@ -42,7 +42,8 @@ class UtteranceScore:
     total: int
     edits: tuple[tuple[str | None, str | None], ...]
 
-    __repr__ = brief_repr
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
     @property
     def errors(self) -> int:

@@ -104,9 +104,7 @@ def _resampler(rate: int | None, wanted: int) -> "soxr.ResampleStream | None":
     """What brings pieces to the model's rate, to the bit as `asr.audio.resample` does; None where nothing is to do."""
     if rate is None or rate == wanted:
         return None
-    low, high = audio.RATES
-    if not low <= rate <= high:
-        raise AudioError(f"samples: rate={rate}; need {low} to {high} Hz")
+    audio.check_rate(rate)
     import soxr
 
     return soxr.ResampleStream(rate, wanted, 1, dtype="float32", quality="HQ")

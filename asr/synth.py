@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from .errors import AsrError, did_you_mean
+from .extras import install
 from .files import replacing, write_text
 from .options import takes_options
 
@@ -294,7 +295,7 @@ def _library() -> tuple[str, str]:
         import espeakng_loader
     except ImportError:
         raise AsrError(
-            "speech synthesis needs the package espeakng-loader; install it with: pip install 'hclg[demo]'"
+            f"speech synthesis needs the package espeakng-loader; install it with: {install('demo')}"
         ) from None
     return espeakng_loader.get_library_path(), espeakng_loader.get_data_path()
 

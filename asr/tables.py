@@ -11,14 +11,32 @@ from typing import NamedTuple
 from .errors import CorpusError
 
 IDS = ("id", "utt", "utt_id", "uttid", "utterance", "utterance_id", "key", "segment_id", "segment")
-FILES = ("path", "audio", "file", "filename", "file_name", "wav", "wav_filename", "wav_path", "audio_path")
+FILES: tuple[str, ...] = (
+    "path",
+    "audio",
+    "file",
+    "filename",
+    "file_name",
+    "wav",
+    "wav_filename",
+    "wav_path",
+    "audio_path",
+)
 FILES += ("audio_filepath", "audio_file", "recording")
-TEXTS = ("text", "sentence", "transcript", "transcription", "words", "normalized_text", "hypothesis", "hyp")
+TEXTS: tuple[str, ...] = (
+    "text",
+    "sentence",
+    "transcript",
+    "transcription",
+    "words",
+    "normalized_text",
+    "hypothesis",
+    "hyp",
+)
 TEXTS += ("reference", "ref", "pred_text", "prediction", "label")
 SPEAKERS = ("speaker", "client_id", "speaker_id", "spk", "speaker_name", "user_id")
 
 BAR = "|"
-_SEPARATORS = "\t,;|"
 _NAMED = {"\t": "tabs", ",": "commas", ";": "semicolons", BAR: "bars (|)"}
 
 
@@ -30,8 +48,9 @@ class Row(NamedTuple):
 
 
 def separator_of(header: str) -> str:
-    """What separates the cells of a table: the sign that is most in its first line; a comma if none is."""
-    return max(_SEPARATORS[1:] if "\t" not in header else "\t", key=header.count) if header else ","
+    """What separates the cells of a table: tabs or bars, which texts do not hold, or the sign that is more in its first
+    line, commas or semicolons."""
+    return next((sign for sign in ("\t", BAR) if sign in header), max(",;", key=header.count))
 
 
 def rows_of(lines: Iterable[tuple[int, str]], separator: str) -> Iterator[Row]:

@@ -1,22 +1,19 @@
-"""Text and JSON of strangers' files: read up to a limit of bytes, unpacked or not, and any damage is an error of ours.
+"""Text of strangers' files: read up to a limit of bytes, unpacked or not, and any damage is an error of ours.
 
 A gzip file of megabytes can unpack to gigabytes of nothing, a sparse file holds as much as its header says, a device
 never ends: whoever reads a whole file says how much of it may be.
 """
 
 import gzip
-import json
 import os
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from .errors import AsrError
 from .files import size_in_words
 
 MOST_TEXT = 4 << 30  # bytes of a text that is read at once, unpacked; a thousand million words of text need more
-MOST_JSON = 64 << 20  # bytes of a JSON file: the largest that we write, a tree of 100,000 leaves, has a tenth of it
 # What a gzip file may unpack to, beside its size. Words and ARPA files pack 3 to 20 times, zeros 1,000 times.
 _MOST_PACKED, _ALWAYS = 100, 64 << 20
 _BLOCK = 1 << 16  # bytes; where a gzip file is damaged, the last block that was begun is lost
@@ -59,24 +56,3 @@ def text_blocks(path: str | os.PathLike, *, most: int = MOST_TEXT, error: type[A
 def text_bytes(path: str | os.PathLike, *, most: int = MOST_TEXT, error: type[AsrError] = AsrError) -> bytes:
     """The bytes of a file, unpacked where it is a gzip file, at once. Errors: `text_blocks`'s."""
     return b"".join(text_blocks(path, most=most, error=error))
-
-
-def read_json(
-    path: str | os.PathLike, *, kind: type = dict, most: int = MOST_JSON, error: type[AsrError] = AsrError
-) -> Any:
-    """What a JSON file holds: an object if not told otherwise.
-
-    kind: the class that it must be of: dict, list, or object for any. most: bytes that the file may have.
-    Raises `error`, naming the file, where it cannot be read, is no JSON, or nested too deep, or of another kind.
-    """
-    raw = text_bytes(path, most=most, error=error)
-    try:
-        content = json.loads(raw.decode("utf-8-sig"))
-    except RecursionError:
-        raise error(f"{path}: damaged: its brackets are nested too deep; copy or make it again") from None
-    except ValueError as problem:
-        raise error(f"{path}: not JSON, or damaged ({problem}); copy or make it again") from None
-    if not isinstance(content, kind):
-        wanted = {dict: "an object, { ... }", list: "a list, [ ... ]"}.get(kind, kind.__name__)
-        raise error(f"{path}: holds a {type(content).__name__} of JSON; need {wanted}")
-    return content

@@ -19,6 +19,7 @@ from .errors import CorpusError, GraphError, ModelError
 from .features.pipeline import FeaturePipeline
 from .features.table import FeatureTable
 from .files import write_text
+from .fit import Reference
 from .gmm.mono import MonoOptions, MonoResult, train_mono
 from .lang.lexicon import Lexicon
 from .model import Model, Transcript, load
@@ -166,6 +167,15 @@ def has_pynini() -> bool:
     return True
 
 
+def require_pynini(whose: str) -> None:
+    """Raise GraphError where no decoding graph can be built; for the start of what needs one. whose: work's name."""
+    if not has_pynini():
+        raise GraphError(
+            f"{whose} builds decoding graphs with pynini, which is not installed (pip install pynini; it has wheels "
+            "for Linux x86-64 alone); run it on a machine that has it"
+        )
+
+
 def _borrowed_graph(model: Model, fallback: str) -> "Graph | None":
     other = load(fallback)
     same = (
@@ -225,6 +235,15 @@ def decode_all(model: Model, data: Data) -> DecodingResult:
     transcripts = dict(model.decode_together(table, data.speakers))
     seconds = len(table.frames) * model.frame_shift
     return DecodingResult(transcripts, (time.process_time() - begin) / max(seconds, 1e-9))
+
+
+def with_reference(model: Model, held_out: Data) -> Model:
+    """The model that tells recordings unlike its own kind (see asr.fit), of which these utterances are examples.
+
+    held_out: utterances that were not trained on, 20 or more; of fewer nothing is learned.
+    """
+    transcripts = decode_all(model, held_out).transcripts.values()
+    return replace(model, reference=Reference.of([t.evidence for t in transcripts if t.evidence is not None]))
 
 
 @dataclass(frozen=True)

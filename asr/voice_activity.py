@@ -57,7 +57,8 @@ class Activity(NamedTuple):
     level: np.ndarray
     speech: np.ndarray
 
-    __repr__ = brief_repr
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
 
 class VoiceActivity:
@@ -181,7 +182,8 @@ class Piece(NamedTuple):
     start: int
     samples: np.ndarray
 
-    __repr__ = brief_repr
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
 
 def cut_at_pauses(

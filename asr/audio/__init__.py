@@ -1,7 +1,7 @@
 """Recordings of any container, codec, rate and channel count as float32 samples; a bad one is a clear error."""
 
 from .reading import END_SLACK, Audio, AudioInfo, blocks, describe, read, undecodable
-from .samples import RATES, check_samples, resample
+from .samples import RATES, check_rate, check_samples, resample
 
 __all__ = [
     "END_SLACK",
@@ -9,6 +9,7 @@ __all__ = [
     "Audio",
     "AudioInfo",
     "blocks",
+    "check_rate",
     "check_samples",
     "describe",
     "read",

@@ -8,6 +8,7 @@ shorter than its header says was cut, and is named.
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
+from .mpeg import id3_length
 from .part import AGAIN, DamagedError, Part, sndfile_part
 from .source import Source, Spliced
 
@@ -50,6 +51,22 @@ def chunked_part(source: Source, start: int) -> tuple[Part, int] | None:
     return None
 
 
+def check_chunks(source: Source) -> None:
+    """Raise DamagedError for a file of chunks that ends before the samples' chunk, or the whole (AVI), should."""
+    head = source.bytes_at(0, 12)
+    order: Order = "little" if head[:4] == b"RIFF" else "big"
+    if head[:4] == b"caff":
+        chunks = _chunks(source, 8, order, 8)
+    elif head[8:12] == b"WAVE":
+        chunks = _chunks(source, 12, order)
+    else:
+        chunks = _chunks(source, 0, order)
+    for chunk in chunks:
+        if chunk.name in (b"data", b"RIFF"):
+            _true_length(source, chunk.begin, chunk.end - chunk.begin, (*_PIPED_32, _PIPED_64))
+            return
+
+
 def _chunks(source: Source, position: int, order: Order, width: int = 4) -> Iterator[_Chunk]:
     """Chunks from byte `position` on: a name, the size in `width` bytes, the content; with 4 bytes padded to even."""
     while position + 4 + width <= source.size:
@@ -86,6 +103,12 @@ def _are_chunks(source: Source, position: int) -> bool:
         if chunk.end == source.size or chunk.following == source.size:
             return True
     return False
+
+
+def _another_begins(source: Source, position: int, mark: bytes) -> bool:
+    """Whether a recording that was joined begins here, with or without an ID3 tag before it."""
+    position += id3_length(source.bytes_at(position, 10))
+    return source.bytes_at(position, len(mark)) == mark
 
 
 def _no_samples() -> DamagedError:
@@ -171,7 +194,7 @@ def _aiff(source: Source, start: int) -> tuple[Part, int]:
     else:
         raise _no_samples()
     end = start + 8 + int.from_bytes(source.bytes_at(start + 4, 4), "big")
-    end = end if last <= end < source.size and source.bytes_at(end, 4) == b"FORM" else source.size
+    end = end if last <= end and _another_begins(source, end, b"FORM") else source.size
     return sndfile_part(Spliced(source.stream, [(start, end)])), end
 
 
@@ -214,6 +237,6 @@ def _sphere(source: Source, start: int) -> tuple[Part, int]:
             raise _no_samples() from None
     else:
         _true_length(source, begin, n_bytes, ())
-        if source.bytes_at(begin + n_bytes, 7) == b"NIST_1A":
+        if _another_begins(source, begin + n_bytes, b"NIST_1A"):
             end = begin + n_bytes
     return sndfile_part(Spliced(source.stream, [(start, end)])), end

@@ -3,7 +3,7 @@
 Both hold the same decoders. PyAV comes first: it needs no other process, and `pip install av` brings it.
 """
 
-import importlib.util
+import importlib
 import io
 import os
 import re
@@ -12,17 +12,18 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 import numpy as np
 
 from .part import AGAIN, DamagedError, Part, UnknownFormatError, cut_short
+from .promises import check_size
 from .source import Source
 
 INSTALL = "pip install av"
 _TELLING = ("mov", "matroska", "asf", "flv", "wv", "ape", "tta", "caf")  # formats whose headers tell their length
 _BLOCK = 1 << 16  # samples per channel that come from the program at once
-_LACK = (0.5, 0.01)  # s, and part of the length: what the decoded may fall short of the promised before it was cut
+_LACK = (0.3, 0.005)  # s, and part of the length, that may lack for the encoder's delay and rough headers
 _FLOAT = {"s16": 2.0**15, "s32": 2.0**31, "s64": 2.0**63}  # PyAV's names of integers, and their full scale
 _DURATION = re.compile(rb"Duration: (\d+):(\d+):(\d+\.\d+)")
 _INPUT = re.compile(rb"Input #0, ([^\n]*?), from")
@@ -31,9 +32,11 @@ _CODEC = re.compile(rb"Stream #0[^\n]*Audio: ([\w-]+)")
 
 def decoder() -> str | None:
     """The name of what reads these formats here: "PyAV", the path of the ffmpeg program, or None."""
-    if importlib.util.find_spec("av") is not None:
-        return "PyAV"
-    return shutil.which("ffmpeg")
+    try:
+        importlib.import_module("av")
+    except ImportError:  # not there, or without a library that it needs
+        return shutil.which("ffmpeg")
+    return "PyAV"
 
 
 def is_text(head: bytes) -> bool:
@@ -55,6 +58,7 @@ def ffmpeg_part(source: Source) -> Part:
     which = decoder()
     if which is None or is_text(source.bytes_at(0, 4096)):
         raise UnknownFormatError("no decoder")
+    check_size(source)
     open_it = _open_av if which == "PyAV" else _open_program
     with open_it(source) as sound:
         first, rate = next(sound.blocks, None), sound.rate
@@ -96,10 +100,13 @@ def _open_av(source: Source) -> Iterator[_Sound]:
         if not container.streams.audio:
             raise UnknownFormatError("there is no sound in it")
         stream = container.streams.audio[0]
+        if stream.codec_context is None:
+            raise UnknownFormatError("FFmpeg has no decoder for its sound")
         form = container.format.name.split(",")[0]
-        is_told = form in _TELLING and len(container.streams) == 1 and container.duration
-        seconds = container.duration / 1e6 if is_told else None
-        frames = _av_frames(container, stream)
+        length = getattr(container, "duration", None) or 0
+        is_told = form in _TELLING and len(container.streams) == 1 and length
+        seconds = length / 1e6 if is_told else None
+        frames = _without_lead(_av_frames(container, stream), _forgotten(stream))
         rate, first = next(frames, (stream.rate or 1, None))
         words = f"{form}, {stream.codec_context.codec.canonical_name}"
         yield _Sound(rate, _of_one_rate(rate, first, frames), words, seconds)
@@ -131,6 +138,25 @@ def _av_frames(container: Any, stream: Any) -> Iterator[tuple[int, np.ndarray]]:
             raise DamagedError(f"truncated or damaged: {_plain(error)}{AGAIN}") from None
         for frame in frames:
             yield frame.sample_rate, _as_floats(frame)
+
+
+def _forgotten(stream: Any) -> int:
+    """Samples at the start that belong before it, but that FFmpeg 8 leaves there.
+
+    It counts Opus' delay at the rate that the file names for the recording, and not at the 48 kHz of the codec.
+    """
+    codec = stream.codec_context
+    head = codec.extradata or b""
+    if codec.name not in ("opus", "libopus") or not head.startswith(b"OpusHead"):
+        return 0
+    delay = int.from_bytes(head[10:12], "little")
+    return max(delay - getattr(codec, "delay", delay), 0)
+
+
+def _without_lead(frames: Iterator[tuple[int, np.ndarray]], lead: int) -> Iterator[tuple[int, np.ndarray]]:
+    for rate, samples in frames:
+        yield rate, samples[lead:]
+        lead = max(lead - len(samples), 0)
 
 
 def _as_floats(frame: Any) -> np.ndarray:
@@ -182,7 +208,7 @@ def _path_of(source: Source) -> Iterator[str]:
         yield path
 
 
-def _wav_header(stream: BinaryIO) -> tuple[int, int] | None:
+def _wav_header(stream: IO[bytes]) -> tuple[int, int] | None:
     """Rate and channels from the wav file that the program writes, up to its first sample; None for no such file."""
     if stream.read(12)[8:] != b"WAVE":
         return None
@@ -196,7 +222,7 @@ def _wav_header(stream: BinaryIO) -> tuple[int, int] | None:
     return None
 
 
-def _floats_of(stream: BinaryIO, n_channels: int) -> Iterator[np.ndarray]:
+def _floats_of(stream: IO[bytes], n_channels: int) -> Iterator[np.ndarray]:
     size = 4 * n_channels
     while data := stream.read(_BLOCK * size):
         data = data[: len(data) // size * size]
@@ -206,7 +232,7 @@ def _floats_of(stream: BinaryIO, n_channels: int) -> Iterator[np.ndarray]:
 def _seconds(told: bytes) -> float | None:
     """The length that the program read in the file's header."""
     form, duration = _INPUT.search(told), _DURATION.search(told)
-    n_streams = told.split(b"Output #0")[0].count(b"  Stream #0:")
+    n_streams = told.split(b"Stream mapping")[0].count(b"  Stream #0:")
     if not form or not duration or n_streams != 1 or form[1].split(b",")[0].decode() not in _TELLING:
         return None
     hours, minutes, seconds = duration.groups()

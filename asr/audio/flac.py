@@ -49,7 +49,7 @@ def _counted(source: Source, head: bytes, start: int, end: int) -> int:
         data = data[:-128]
     at = len(data)
     while (at := data.rfind(b"\xff", 0, at)) >= 0:
-        n_samples = _frame_end(data[at : at + 16], int.from_bytes(head[8:10], "big"))
+        n_samples = _frame_end(data[at : at + 16].ljust(16, b"\0"), int.from_bytes(head[8:10], "big"))
         if n_samples is not None and _checksum(data[at:], 16, 0x8005) == 0:
             return n_samples
     raise DamagedError(f"truncated: the last FLAC frame is not whole{AGAIN}")
@@ -58,9 +58,9 @@ def _counted(source: Source, head: bytes, start: int, end: int) -> int:
 def _frame_end(head: bytes, block_size: int) -> int | None:
     """The samples of a recording up to the end of the frame whose header this is, or None if it is none.
 
-    block_size: of all frames but the last, where a frame counts frames and not samples.
+    head: 16 bytes, more than any header has. block_size: of all frames but the last, for those that count frames.
     """
-    if len(head) < 16 or head[1] not in (0xF8, 0xF9) or head[3] & 1:
+    if head[1] not in (0xF8, 0xF9) or head[3] & 1:
         return None
     n_ones = 8 - (head[4] ^ 0xFF).bit_length()  # a number as in UTF-8, of up to 7 bytes
     length = max(n_ones, 1)

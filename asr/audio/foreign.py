@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path, PurePath
 from typing import BinaryIO, NamedTuple
 
-from .ffmpeg import INSTALL, decoder
+from . import ffmpeg
 from .mpeg import id3_length
 
 _HEAD = 4096  # bytes to look at
@@ -76,7 +76,7 @@ def refusal(path: str | os.PathLike) -> str | None:
     """
     with Path(path).open("rb") as stream:
         found = recognised(stream, path)
-    return found.reason if found and not (found.is_decodable and decoder()) else None
+    return found.reason if found and not (found.is_decodable and ffmpeg.decoder()) else None
 
 
 def recognised(stream: BinaryIO, path: str | os.PathLike | None) -> Foreign | None:
@@ -107,13 +107,11 @@ def recognised(stream: BinaryIO, path: str | os.PathLike | None) -> Foreign | No
 
 def unknown(cause: str, path: str | os.PathLike | None) -> str:
     """The complaint about a file that no decoder at hand reads."""
-    if cause.startswith("not audio"):
-        return cause
     return f"not audio, or of a format that cannot be read ({cause}); if it plays elsewhere, {_advice(path)}"
 
 
 def _advice(path: str | os.PathLike | None) -> str:
-    install = "" if decoder() else f"`{INSTALL}` reads it, or "
+    install = "" if ffmpeg.decoder() else f"`{ffmpeg.INSTALL}` reads it, or "
     return f"{install}convert it: {ffmpeg_line(path)}"
 
 

@@ -157,7 +157,7 @@ def mpeg_parts(source: Source) -> list[Part]:
 
 def _streams(source: Source) -> list[_Stream]:
     """All frames of a file; a recording begins behind tags, at a header frame, and where rate or channels change."""
-    window, streams = _Window(source), []
+    window, streams = _Window(source), list[_Stream]()
     position = expected = 0  # expected: behind the last frame or tag, where another should begin
     behind_tag = True
     while position < source.size:
@@ -257,7 +257,7 @@ def _part(source: Source, stream: _Stream) -> Part:
     header, spf = stream.header, stream.header.n_samples
     padding = stream.padding if len(stream.starts) == stream.n_frames and not _has_long_tail(stream, source.size) else 0
     n_samples = max(len(stream.starts) * spf - stream.skip - padding, 0)
-    words = f"{_NAMES[header.version]} layer {header.layer} (mp3)"
+    words = f"{_NAMES[header.version]} layer {header.layer} (mp{header.layer})"
 
     def decode(first: int, last: int | None) -> Iterator[np.ndarray]:
         last = n_samples if last is None else min(last, n_samples)
@@ -266,7 +266,7 @@ def _part(source: Source, stream: _Stream) -> Part:
         begin, end = (first + stream.skip) // spf, -(-(last + stream.skip) // spf)
         with open_sndfile(_frames(source, stream, begin, end)) as sound, sndfile_errors():
             # Of the silent frame in front, some versions leave out what their filters are late by.
-            at = end * spf - sound.frames - stream.skip
+            at = end * spf - sound.frames - stream.skip if header.layer == 3 else 0
             for block in sndfile_blocks(sound, last - at):
                 yield block[max(first - at, 0) :]
                 at += len(block)
@@ -288,6 +288,8 @@ def _frames(source: Source, stream: _Stream, begin: int, end: int) -> Spliced:
     It has their true count in front, a silent frame, and some of the frames before: a few for the decoder's filters,
     and before those, emptied, others from which they take their data.
     """
+    if stream.header.layer != 3:  # these have no header frames, and are rare: they are decoded from the start
+        return Spliced(source.stream, _runs(stream, 0, end))
     warm = max(begin - _WARM, 0)
     start, n_bytes = warm, 0
     while start > 0 and n_bytes < _RESERVOIR:
@@ -316,7 +318,7 @@ def _emptied(head: bytes, header: _Header, kept: int) -> bytes:
     return bytes([head[0], head[1] | 1, *head[2:]]) + side.to_bytes(2, "big").ljust(header.side_bytes, b"\0")
 
 
-def _runs(stream: _Stream, begin: int, end: int) -> list[tuple[int, int]]:
+def _runs(stream: _Stream, begin: int, end: int) -> list[bytes | tuple[int, int]]:
     """The bytes of the frames begin to end (exclusive), as few stretches of the file."""
     starts, lengths = np.asarray(stream.starts)[begin:end], np.asarray(stream.lengths)[begin:end]
     gaps = np.flatnonzero(starts[1:] != starts[:-1] + lengths[:-1]) + 1
@@ -332,6 +334,6 @@ def _empty_frame(stream: _Stream, content: bytes) -> bytes:
     for bitrate in range(1, 15):
         header = frame_header(bytes([head[0], head[1], head[2] | bitrate << 4, head[3]]))
         if header and header.length >= 4 + header.side_bytes + 52:
-            break
-    head[2] |= bitrate << 4
-    return (bytes(head) + bytes(header.side_bytes) + content).ljust(header.length, b"\0")
+            head[2] |= bitrate << 4
+            return (bytes(head) + bytes(header.side_bytes) + content).ljust(header.length, b"\0")
+    raise AssertionError("at 160 kbit/s there is room in each frame")

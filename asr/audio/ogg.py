@@ -73,37 +73,46 @@ class _Stream:
 def ogg_parts(source: Source) -> list[Part]:
     """The recordings in an Ogg file.
 
-    Raises AudioError for other codecs than Vorbis and Opus, and for a file that was cut.
+    Raises AudioError for a file that was cut or damaged, or holds neither Vorbis nor Opus.
     """
     streams = _streams(source)
     if not streams:
-        raise DamagedError(f"truncated: the last Ogg page is cut{AGAIN}")
-    heard = [stream for stream in streams if stream.codec]
-    if not heard:
-        raise UnknownFormatError("Ogg without Vorbis or Opus")
-    if not heard[-1].has_end:
+        raise DamagedError(f"damaged: no Vorbis or Opus stream begins in it{AGAIN}")
+    if not streams[-1].has_end:
         raise DamagedError(f"truncated: the Ogg stream's last page is missing{AGAIN}")
-    return [_part(source, stream) for stream in heard]
+    return [_part(source, stream) for stream in streams]
+
+
+def check_whole(source: Source) -> None:
+    """Raise DamagedError unless the last page is whole and says that it is the last."""
+    last = None
+    for _, page in _pages(source):
+        last = page
+    if last is None or not last.flags & 4:
+        raise DamagedError(f"truncated: the Ogg stream's last page is missing{AGAIN}")
+
+
+def _pages(source: Source) -> Iterator[tuple[int, _Page]]:
+    """All pages and where they begin; what lies between them is passed over. Raises DamagedError for a cut last one."""
+    position = 0
+    while position < source.size:
+        page = _page(source.bytes_at(position, 27 + 255))
+        if page is None:
+            position = source.find(b"OggS", position + 1)
+            continue
+        if position + page.length > source.size:
+            have = source.size - position
+            raise DamagedError(f"truncated: the last Ogg page has {have} of {page.length} bytes{AGAIN}")
+        yield position, page
+        position += page.length
 
 
 def _streams(source: Source) -> list[_Stream]:
     """One stream of each recording in a file: of those that lie side by side (video, captions), the first known."""
     found: list[_Stream] = []
     kept: dict[bytes, _Stream] = {}
-    position, is_starting = (
-        0,
-        False,
-    )  # whether pages that begin streams came last; more of them are of the same recording
-    while position < source.size:
-        head = source.bytes_at(position, 27 + 255)
-        page = _page(head)
-        if page is None:
-            position = source.find(b"OggS", position + 1)
-            continue
-        if position + page.length > source.size:
-            raise DamagedError(
-                f"truncated: the last Ogg page has {source.size - position} of {page.length} bytes{AGAIN}"
-            )
+    is_starting = False  # of several pages in a row that begin streams, all are of one recording
+    for position, page in _pages(source):
         if page.flags & 2:
             kept = kept if is_starting else {}
             body = source.bytes_at(position + page.header_length, 8)
@@ -116,7 +125,6 @@ def _streams(source: Source) -> list[_Stream]:
         is_starting = bool(page.flags & 2)
         if page.serial in kept:
             kept[page.serial].add(position, page)
-        position += page.length
     return found
 
 

@@ -1,5 +1,6 @@
 """One stretch of sound that one decoder reads, and libsndfile as the decoder of most."""
 
+import io
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
@@ -43,7 +44,7 @@ class Part(NamedTuple):
     seconds: float | None = None
 
 
-def sndfile_part(stream: BinaryIO) -> Part:
+def sndfile_part(stream: BinaryIO | io.RawIOBase) -> Part:
     """All that libsndfile reads from `stream`. Raises UnknownFormatError where it does not know the format."""
     with open_sndfile(stream) as sound:
         rate, n_channels, n_samples = sound.samplerate, sound.channels, sound.frames
@@ -68,7 +69,7 @@ def cut_short(promised: float, found: float) -> str:
     return f"truncated: the header promises {promised:.4g} s, the samples end at {found:.4g} s{AGAIN}"
 
 
-def open_sndfile(stream: BinaryIO) -> "soundfile.SoundFile":
+def open_sndfile(stream: BinaryIO | io.RawIOBase) -> "soundfile.SoundFile":
     """libsndfile's view of `stream`, from its start. Raises UnknownFormatError."""
     import soundfile
 

@@ -1,9 +1,8 @@
 """Which decoder reads a file, and from where to where."""
 
 from ..errors import AudioError
-from . import foreign
+from . import ffmpeg, foreign
 from .containers import chunked_part
-from .ffmpeg import decoder, ffmpeg_part
 from .flac import flac_part
 from .mpeg import frame_header, id3_length, mpeg_parts
 from .ogg import ogg_parts
@@ -25,21 +24,24 @@ def parts_of(source: Source) -> list[Part]:
         return _native_parts(source)
     except UnknownFormatError as error:
         cause = str(error)
+        if cause.startswith("not audio"):
+            raise
     try:
-        return [ffmpeg_part(source)]
+        return [ffmpeg.ffmpeg_part(source)]
     except UnknownFormatError:
         raise UnknownFormatError(foreign.unknown(cause, source.path)) from None
 
 
 def _foreign_parts(source: Source, found: foreign.Foreign) -> list[Part]:
     """What only FFmpeg reads."""
-    if not found.is_decodable or decoder() is None:
+    if not found.is_decodable or ffmpeg.decoder() is None:
         raise UnknownFormatError(found.reason)
     try:
-        return [ffmpeg_part(source)]
+        return [ffmpeg.ffmpeg_part(source)]
     except (UnknownFormatError, DamagedError) as error:
-        cause = str(error).removeprefix("truncated or damaged: ").removesuffix(AGAIN)
-        raise DamagedError(f"{found.what}, truncated or damaged, or without sound: {cause}{AGAIN}") from None
+        cause = str(error).removesuffix(AGAIN)
+        cause = cause if cause.startswith("truncated") else f"damaged, or without sound: {cause}"
+        raise DamagedError(f"{found.what}, {cause}{AGAIN}") from None
 
 
 def _native_parts(source: Source) -> list[Part]:

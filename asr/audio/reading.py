@@ -26,7 +26,8 @@ class Audio(NamedTuple):
     samples: np.ndarray
     rate: int
 
-    __repr__ = brief_repr
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
 
 class AudioInfo(NamedTuple):

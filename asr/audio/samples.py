@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterable, Iterator
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -15,13 +16,20 @@ CANCELLED = 1e-3  # of the channels' power: with less in their mean, they are ea
 RATES = (1000, 1_000_000)  # Hz; a header that says less or more is damaged, and resampling it would take for ever
 
 
+def check_rate(rate: Any, *, where: str = "samples") -> None:
+    """Raise AudioError unless a sampling rate is a number of Hz that recordings have (RATES)."""
+    is_number = isinstance(rate, Real) and not isinstance(rate, bool)
+    if not is_number or not RATES[0] <= rate <= RATES[1]:
+        raise AudioError(f"{where}: rate={rate!r}; need a number of Hz, {RATES[0]} to {RATES[1]}")
+
+
 def resample(samples: np.ndarray, rate: float, new_rate: float) -> np.ndarray:
     """The signal at another sampling rate, float32 (about n_samples * new_rate / rate,).
 
     samples: float32 (n_samples,); rate, new_rate: Hz, more than 0.
     Raises ValueError for an impossible rate.
     """
-    if not (rate > 0 and new_rate > 0):
+    if not all(isinstance(r, Real) and r > 0 and np.isfinite(r) for r in (rate, new_rate)):
         raise ValueError(f"rate={rate!r}, new_rate={new_rate!r}; need both in Hz and more than 0")
     samples = np.ascontiguousarray(samples, dtype=np.float32)
     if rate == new_rate or len(samples) == 0:

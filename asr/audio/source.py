@@ -62,7 +62,7 @@ def opened(sound: Sound) -> Iterator[Source]:
     if isinstance(sound, (bytes, bytearray, memoryview)):
         yield _whole("the recording given as bytes", io.BytesIO(sound))
     elif hasattr(sound, "read"):
-        yield from _from_stream(sound)
+        yield from _from_stream(sound)  # type: ignore[arg-type]
     else:
         with _file(sound) as stream:
             path = Path(sound)
@@ -145,7 +145,7 @@ class Spliced(io.RawIOBase):
         self._position = max(base + offset, 0)
         return self._position
 
-    def readinto(self, buffer) -> int:  # type: ignore[no-untyped-def]  # a writable buffer of bytes
+    def readinto(self, buffer) -> int:  # a writable buffer of bytes
         view, filled = memoryview(buffer).cast("B"), 0
         while filled < len(view) and self._position < self._starts[-1]:
             got = self._some(len(view) - filled)

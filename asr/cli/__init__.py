@@ -24,6 +24,7 @@ from .info import info
 from .lm import lm
 from .plot import plot
 from .score import score
+from .text import text
 from .train import train
 from .transcribe import transcribe
 from .usage import ClickError, Command, Commands, explain
@@ -46,6 +47,7 @@ app.command(cls=Command, no_args_is_help=True, rich_help_panel=_RECOGNISE)(score
 app.command(cls=Command, no_args_is_help=True, rich_help_panel=_PREPARE)(train)
 app.command(cls=Command, no_args_is_help=True, rich_help_panel=_PREPARE)(graph)
 app.add_typer(lm, name="lm", rich_help_panel=_PREPARE)
+app.add_typer(text, name="text", rich_help_panel=_PREPARE)
 app.add_typer(g2p, name="g2p", rich_help_panel=_PREPARE)
 app.add_typer(export, name="export", rich_help_panel=_PREPARE)
 app.command(cls=Command, no_args_is_help=True, rich_help_panel=_LOOK)(features)

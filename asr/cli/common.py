@@ -26,6 +26,10 @@ SpeakerPattern = Annotated[
 TextSuffix = Annotated[
     str | None, typer.Option("--text-suffix", metavar="SUFFIX", help="Of a folder: how transcripts end; .txt.")
 ]
+TierName = Annotated[
+    str | None,
+    typer.Option("--tier", metavar="NAME", help="Of transcripts with tiers (.TextGrid, .eaf): the one to read."),
+]
 
 ChannelChoice = Annotated[
     str | None,
@@ -38,12 +42,14 @@ AllowCommands = Annotated[
     typer.Option("--allow-commands", help="Run the commands in a wav.scp (sph2pipe ... |), with all your rights."),
 ]
 _SHOWN = 3  # complaints of a kind, before they are counted alone
-_REFUSED = 50  # recordings in a row, from the first: whatever it is, it is not about single ones
 
 
 def complain(message: str) -> None:
     """An error on stderr."""
-    typer.echo(f"asr: {message}", err=True)
+    from ..files import readable
+
+    # The name of a file need not be Unicode, and a stderr that was replaced need not take what is none.
+    typer.echo(readable(f"asr: {message}").encode("utf-8", "backslashreplace").decode("utf-8"), err=True)
 
 
 def complain_of_input(message: str) -> None:
@@ -78,7 +84,7 @@ class Complaints:
         for kind, count in self._counts.items():
             if count > self._shown:
                 complain_of_input(
-                    f"and {count - self._shown} more of this kind, all with -v; the last: {self._last[kind]}"
+                    f"and {count - self._shown} more of this kind{self._how}; the last: {self._last[kind]}"
                 )
 
 
@@ -105,10 +111,16 @@ def standard_input(given: str | os.PathLike) -> str | os.PathLike:
     if sys.stdin is None or sys.stdin.closed or sys.stdin.isatty():
         raise AsrError("- is standard input, and nothing is piped into it; give a file, or pipe something into asr")
     path = _temporary_folder() / "stdin"
-    if not path.exists():
-        with path.open("wb") as kept:
-            shutil.copyfileobj(sys.stdin.buffer, kept, 1 << 20)
+    if path.exists():
+        raise AsrError("- is standard input, which can be read once, and is given twice")
+    with path.open("wb") as kept:
+        shutil.copyfileobj(sys.stdin.buffer, kept, 1 << 20)
     return path
+
+
+def piped(given: Path | None) -> Path | None:
+    """What an argument names, or what is piped into the command where that is `-`; a callback of arguments."""
+    return None if given is None else Path(standard_input(given))
 
 
 @functools.cache
@@ -169,7 +181,8 @@ def output(path: Path | None) -> Iterator[TextIO]:
         if sys.stdout is None:
             raise AsrError("stdout is closed; give it a file (> FILE), or --out where the command has it")
         if isinstance(sys.stdout, io.TextIOWrapper):
-            sys.stdout.reconfigure(encoding="utf-8", newline="\n")
+            # The name of a file need not be Unicode; what is none is written as \udcXX.
+            sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace", newline="\n")
         yield sys.stdout
         sys.stdout.flush()
         return
@@ -184,10 +197,13 @@ def _file(path: Path) -> Iterator[TextIO]:
     if kind_of(path) == "folder":
         raise AsrError(f"{path}: is a folder; give --out the name of a file")
     if is_stream(path):  # whoever reads a pipe gets each line when it is there
-        with path.open("a", encoding="utf-8", newline="\n") as stream:
+        with path.open("a", encoding="utf-8", errors="backslashreplace", newline="\n") as stream:
             yield stream
         return
-    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as stream:
+    with (
+        replacing(path) as temporary,
+        temporary.open("w", encoding="utf-8", errors="backslashreplace", newline="\n") as stream,
+    ):
         yield stream
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import AsrError
-from .common import complain_of_input, output, progress, refuse_inputs, writing
+from .common import complain_of_input, output, piped, progress, refuse_inputs, writing
 from .lm import Smoothing
 from .usage import Command, Commands
 
@@ -78,7 +78,10 @@ def train(
 def apply(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="The folder that asr g2p train made.")],
     text: Annotated[
-        Path | None, typer.Argument(metavar="TEXT", help="Words or sentences, plain or gzip-compressed.")
+        Path | None,
+        typer.Argument(
+            metavar="TEXT", callback=piped, help="Words or sentences, plain or gzip-compressed; - is stdin."
+        ),
     ] = None,
     word: Annotated[list[str] | None, typer.Option("--word", metavar="WORD", help="A word; may be repeated.")] = None,
     nbest: Annotated[int, typer.Option("--nbest", metavar="N", min=1, help="Pronunciations of each word.")] = 1,

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .common import check_model_out, complain, model_names, refuse_inputs, writing
+from .common import check_model_out, complain, model_names, piped, refuse_inputs, writing
 
 if TYPE_CHECKING:
     from ..graph.budget import Step
@@ -17,10 +17,11 @@ def graph(
     ],
     out: Annotated[Path, typer.Option("--out", metavar="MODEL2", help="The model directory to write.")],
     lm: Annotated[
-        Path | None, typer.Option("--lm", metavar="A.arpa", help="A language model of words: which follow which.")
+        Path | None,
+        typer.Option("--lm", metavar="A.arpa", callback=piped, help="A language model of words: which follow which."),
     ] = None,
     words: Annotated[
-        Path | None, typer.Option("--words", metavar="W", help="A list of words; any may follow any.")
+        Path | None, typer.Option("--words", metavar="W", callback=piped, help="A list of words; any may follow any.")
     ] = None,
     lexicon: Annotated[
         list[str] | None,

@@ -6,7 +6,20 @@ from typing import Annotated
 import typer
 
 from ..errors import AsrError
-from .common import SpeakerPattern, TextSuffix, model_names, output, refuse_inputs, writing
+from .common import (
+    AllowCommands,
+    ChannelChoice,
+    SpeakerPattern,
+    TextSuffix,
+    TierName,
+    channel_of,
+    command_folder,
+    model_names,
+    output,
+    refuse_inputs,
+    standard_input,
+    writing,
+)
 
 
 def info(
@@ -20,28 +33,41 @@ def info(
     ],
     speaker: SpeakerPattern = None,
     text_suffix: TextSuffix = None,
+    tier: TierName = None,
+    channel: ChannelChoice = None,
+    allow_commands: AllowCommands = False,
     draw: Annotated[
         Path | None, typer.Option("--draw", metavar="SVG", help="Of a model or its tree.json: draw the tree, too.")
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON object, for machines.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Every problem of a corpus, not each kind.")] = False,
 ) -> None:
     """Say what is in a model, graph, corpus or other file.
 
-    Other files are features, lexica, language models (ARPA), phonetic decision trees and recordings.
+    Other files are features, lexica, language models (ARPA), phonetic decision trees, recordings, and what training
+    writes: alignments, checkpoints, curves, results, whole output folders.
 
     \b
     Example:
       asr info digits
       asr info data/train --json
       asr info recordings/ --speaker '^[^_]+' --text-suffix .lab
+      asr info interviews/ --text-suffix .TextGrid --tier words
       asr info triphones/ --draw tree.svg
     """
     from json import dumps
 
     from ..info import as_lines, describe
 
-    given = {"speaker": speaker, "text_suffix": text_suffix}
-    facts = describe(place, **{name: value for name, value in given.items() if value is not None})
+    facts = describe(
+        standard_input(place),
+        speaker=speaker,
+        text_suffix=text_suffix,
+        tier=tier,
+        channel=channel_of(channel),
+        allow_commands=command_folder(allow_commands),
+        all_problems=verbose,
+    )
     if draw is not None:
         _draw_tree(place, draw)
     with output(None) as stream:

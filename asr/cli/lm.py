@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .common import complain_of_input, output, progress, refuse_inputs, writing
+from .common import complain_of_input, output, piped, progress, refuse_inputs, writing
 from .usage import Command, Commands
 
 if TYPE_CHECKING:
@@ -31,8 +31,11 @@ class Smoothing(str, Enum):
 
 lm = typer.Typer(cls=Commands, no_args_is_help=True, rich_markup_mode=None)
 
-_Model = Annotated[Path, typer.Argument(metavar="LM", help="An ARPA file, plain or gzip-compressed.")]
-_Text = Annotated[Path, typer.Argument(metavar="TEXT", help="A sentence a line, plain or gzip-compressed.")]
+_Model = Annotated[Path, typer.Argument(metavar="LM", callback=piped, help="An ARPA file, plain or gzip-compressed.")]
+_Text = Annotated[
+    Path,
+    typer.Argument(metavar="TEXT", callback=piped, help="A sentence a line, plain or gzip-compressed; - is stdin."),
+]
 _Out = Annotated[Path, typer.Option("--out", metavar="LM", help="The ARPA file to write; compressed with .gz.")]
 _Ids = Annotated[bool, typer.Option("--ids", help="Lines begin with an utterance id, as in Kaldi's text.")]
 _Units = Annotated[Units, typer.Option("--units", help="What the model is made of.")]
@@ -64,7 +67,9 @@ def train(
     lexicon: _Lexicon = None,
     vocabulary: Annotated[
         Path | None,
-        typer.Option("--vocabulary", metavar="FILE", help="The only words to tell apart; others count as <unk>."),
+        typer.Option(
+            "--vocabulary", metavar="FILE", callback=piped, help="The only words to tell apart; others count as <unk>."
+        ),
     ] = None,
     ids: _Ids = False,
 ) -> None:
@@ -132,7 +137,8 @@ def interpolate(
     out: _Out,
     weight: Annotated[float | None, typer.Option("--weight", metavar="W", help="Weight of LM1, 0 < W < 1.")] = None,
     tune: Annotated[
-        Path | None, typer.Option("--tune", metavar="TEXT", help="Find the weight that suits this text best.")
+        Path | None,
+        typer.Option("--tune", metavar="TEXT", callback=piped, help="Find the weight that suits this text best."),
     ] = None,
     units: _Units = Units.words,
     lexicon: _Lexicon = None,

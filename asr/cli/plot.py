@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import AsrError
-from .common import complain_of_input, model_names, refuse_inputs, writing
+from .common import complain_of_input, model_names, piped, refuse_inputs, writing
 from .features import parsed_settings, settings
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ _NAMES = {
 
 
 def plot(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="An audio file.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", callback=piped, help="An audio file; - is standard input.")],
     out: Annotated[
         Path | None, typer.Option("--out", metavar="PICTURE", help="A .png, .svg or .pdf file to write; needed.")
     ] = None,
@@ -115,6 +115,7 @@ def _panel(samples: "np.ndarray", rate: int, kind: Shown, options: dict, file: P
     if kind is Shown.none:
         return None
     from ..features.front_ends import FRONT_ENDS
+    from ..features.options import PitchOptions
     from ..features.pitch import track_pitch
     from ..report.signal import Panel, Pitch
 
@@ -122,7 +123,7 @@ def _panel(samples: "np.ndarray", rate: int, kind: Shown, options: dict, file: P
     shift, length = chosen.frame_shift / 1000, chosen.frame_length / 1000
     begin = (length - shift) / 2 if chosen.snip_edges else 0.0  # a frame stands for the shift around its middle
     try:
-        if kind is Shown.pitch:
+        if isinstance(chosen, PitchOptions):
             track = track_pitch(samples, rate, options=chosen)
             return Pitch(track.hz, track.voicing, shift, begin)
         matrix = FRONT_ENDS[kind.value](samples, rate, chosen)
@@ -143,7 +144,9 @@ def _heard(name: str, samples: "np.ndarray", rate: int, text: str | None, lexico
 
 def _title(file: Path, rate: int, seconds: float, heard: "Transcript | None", text: str | None) -> str:
     """The file's name over what is shown of it; names that are long in the middle are cut there: both ends tell."""
-    name = " ".join(file.name.splitlines())
+    from ..files import readable
+
+    name = readable(" ".join(file.name.splitlines())).encode("utf-8", "backslashreplace").decode()
     name = name if len(name) <= _NAME else f"{name[: _NAME // 2]}…{name[-_NAME // 2 + 1 :]}"
     said = "" if heard is None else f"    {'recognised' if text is None else 'aligned'}: {heard.text}"
     return f"{name}\n{rate} Hz, {seconds:.2f} s{said}"

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from .common import output
+from .common import complain, output, piped
 
 
 class Unit(str, Enum):
@@ -18,9 +18,14 @@ class Unit(str, Enum):
 
 def score(
     reference: Annotated[
-        Path, typer.Argument(metavar="REF", help="Kaldi text, TSV, CSV, NIST's .trn, .stm, .ctm, MLF, JSON lines.")
+        Path,
+        typer.Argument(
+            metavar="REF", callback=piped, help="Kaldi text, TSV, CSV, NIST's .trn, .stm, .ctm, MLF, JSON lines."
+        ),
     ],
-    hypothesis: Annotated[Path, typer.Argument(metavar="HYP", help="The same for what was recognised.")],
+    hypothesis: Annotated[
+        Path, typer.Argument(metavar="HYP", callback=piped, help="The same for what was recognised; - is stdin.")
+    ],
     unit: Annotated[Unit | None, typer.Option("--unit", help="Score this unit only; both by default.")] = None,
     confusions: Annotated[int, typer.Option("--confusions", min=0, help="How many confusions to list.")] = 10,
     ids: Annotated[
@@ -46,9 +51,24 @@ def score(
     from ..scoring import score as compare
 
     references, hypotheses = read_pair(reference, hypothesis, ids=ids)
+    if told := _of_spelling(references, hypotheses):
+        complain(f"warning: {told}")
     with output(None) as stream:
         for each in [unit] if unit else list(Unit):
             result = compare(references, hypotheses, unit=each.value)
             stream.write(result.report(confusions=confusions if each is Unit.word or unit else 0) + "\n")
         if all(path.suffix.lower() == ".ctm" for path in (reference, hypothesis)):
             stream.write("\n" + score_edges(read_ctm(reference), read_ctm(hypothesis)).report() + "\n")
+
+
+def _of_spelling(references: dict[str, str], hypotheses: dict[str, str]) -> str:
+    """A warning where a part of the errors are of case and punctuation alone, else nothing."""
+    from ..lang.normalize import Normalizer, Rules
+    from ..scoring import score as compare
+
+    made = Normalizer(Rules(brackets="keep", numbers="keep"))
+    sides = [{name: made(text) for name, text in side.items()} for side in (references, hypotheses)]
+    errors, fewer = compare(references, hypotheses).errors, compare(sides[0], sides[1]).errors
+    if fewer >= errors or 10 * (errors - fewer) < errors:
+        return ""
+    return f"{errors - fewer} of the {errors} errors of words are of case or punctuation alone; see asr text normalize"

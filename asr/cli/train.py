@@ -6,12 +6,22 @@ import sys
 from collections.abc import Iterator
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from ..errors import AsrError
-from .common import SpeakerPattern, TextSuffix, complain_of_input, output
+from .common import (
+    AllowCommands,
+    ChannelChoice,
+    SpeakerPattern,
+    TextSuffix,
+    TierName,
+    channel_of,
+    complain_of_input,
+    output,
+    piped,
+)
 
 if TYPE_CHECKING:
     from ..corpus import Corpus
@@ -31,6 +41,13 @@ class Device(str, Enum):
     cpu = "cpu"
     cuda = "cuda"
     auto = "auto"
+
+
+class TextAs(str, Enum):
+    """What becomes of transcripts."""
+
+    words = "words"
+    as_is = "as-is"
 
 
 class Vocabulary(str, Enum):
@@ -53,7 +70,10 @@ def train(
     ] = None,
     units: Annotated[Units | None, typer.Option("--units", help="Words as they are spelled (the default).")] = None,
     lm_text: Annotated[
-        Path | None, typer.Option("--lm-text", metavar="T", help="More sentences for the language model, a line each.")
+        Path | None,
+        typer.Option(
+            "--lm-text", metavar="T", callback=piped, help="More sentences for the language model, a line each."
+        ),
     ] = None,
     vocabulary: Annotated[
         Vocabulary,
@@ -66,6 +86,12 @@ def train(
     stages: Annotated[
         str, typer.Option("--stages", metavar="LIST", help="How far up the ladder; or ctc: a network without HMMs.")
     ] = "mono,tri,lda-mllt,sat",
+    text: Annotated[
+        TextAs, typer.Option("--text", help="Transcripts as words (case, punctuation, numbers), or as they are.")
+    ] = TextAs.words,
+    language: Annotated[
+        str, typer.Option("--language", metavar="L", help="Of the transcripts: en, fr, tr ...; for their numbers.")
+    ] = "",
     held_out: Annotated[
         str,
         typer.Option(
@@ -74,6 +100,9 @@ def train(
     ] = "",
     speaker: SpeakerPattern = None,
     text_suffix: TextSuffix = None,
+    tier: TierName = None,
+    channel: ChannelChoice = None,
+    allow_commands: AllowCommands = False,
     jobs: Annotated[int, typer.Option("--jobs", metavar="N", help="Processes; -1 for one on each core.")] = -1,
     device: Annotated[
         Device, typer.Option("--device", help="Where a network is trained; auto: on a GPU where there is one.")
@@ -102,11 +131,14 @@ def train(
     from ..own_training import gpus_of, train_recogniser
     from ..recipe.stages import naming
 
-    utterances = _read(corpus, speaker, text_suffix)
+    if allow_commands:
+        check_place(out)  # what the commands write goes there
+    of_folder = {"speaker": speaker, "text_suffix": text_suffix, "tier": tier}
+    utterances = _read(corpus, of_folder, channel_of(channel), out / "work" / "commands" if allow_commands else None)
     wanted = [stage.strip() for stage in stages.split(",")]
     plan = planned(
         utterances, sources=lexicon or ["letters"], text=lm_text, stages=wanted, held_out=held_out, order=order,
-        vocabulary=vocabulary.value,
+        vocabulary=vocabulary.value, as_is=text is TextAs.as_is, language=language,
     )  # fmt: skip
     gpus_of(device.value, plan.stages)
     check_place(out)
@@ -120,20 +152,29 @@ def train(
         stream.write(f"report  {outcome.report}\n" if outcome.report else "")
 
 
-def _read(path: Path, speaker: str | None, text_suffix: str | None) -> "Corpus":
-    """The corpus, and complaints about what of it cannot be used."""
+def _read(
+    path: Path, of_folder: dict[str, str | None], channel: "int | Literal['each'] | None", commands: Path | None
+) -> "Corpus":
+    """The corpus, and complaints about what of it cannot be used.
+
+    of_folder: options for a folder of recordings; commands: the folder for what commands write, if they may run.
+    """
     from ..corpus import Corpus
     from ..corpus.kinds import corpus_kind
+    from ..corpus.problems import told
 
-    of_folder = {"speaker": speaker, "text_suffix": text_suffix}
     given = {name: value for name, value in of_folder.items() if value is not None}
     if given and corpus_kind(path) != "folder":
-        raise AsrError(f"{path}: is no folder of recordings; --speaker and --text-suffix can only be given for one")
-    found = Corpus.from_folder(path, **given) if given else Corpus.read(path)  # type: ignore[arg-type]
-    for problem in found.problems[:_SHOWN]:
-        complain_of_input(f"warning: {problem}")
-    if len(found.problems) > _SHOWN:
-        complain_of_input(f"warning: {len(found.problems) - _SHOWN} more problems; see: asr info {path}")
+        raise AsrError(f"{path}: is no folder of recordings; --speaker, --text-suffix and --tier are for one")
+    if given:
+        found = Corpus.from_folder(path, channel=channel, **given)  # type: ignore[arg-type]
+    else:
+        found = Corpus.read(path, channel=channel, allow_commands=commands)
+    lines = list(told(found.problems))
+    for line in lines[:_SHOWN]:
+        complain_of_input(f"warning: {line}")
+    if len(lines) > _SHOWN:
+        complain_of_input(f"warning: {len(lines) - _SHOWN} more kinds of problems; see: asr info {path} -v")
     return found
 
 

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from ..recordings import Recording
     from ..transcript import Transcript
 
+_NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+_REFUSED = 50  # recordings in a row, from the first: whatever is wrong, it is not about single ones
 _MANY = 5000  # recordings whose headers nobody waits for
 
 
@@ -122,7 +124,7 @@ def transcribe(
         recogniser, recordings, out, format, problems, _about(model, recogniser, recordings)
     )
     problems.end()
-    for warning in heard.warnings(len(recordings)):
+    for warning in heard.warnings(len(recordings), what_it_knows(model, recogniser)):
         complain_of_input(f"warning: {warning}")
     if verbose:
         from ..transcription import told_transforms
@@ -132,6 +134,16 @@ def transcribe(
     if n_failed:
         complain(f"{n_failed} of {len(found) + len(failures)} failed")
         raise typer.Exit(1)
+
+
+def what_it_knows(name: str, recogniser: "Model") -> str:
+    """What a model can recognise, in words: `digits: ten words`."""
+    from ..regraph import words_told
+
+    told = words_told(recogniser)
+    number, _, rest = told.partition(" ")
+    is_small = number.isdecimal() and int(number) < len(_NUMBERS)
+    return f"{Path(name).name}: {_NUMBERS[int(number)] + ' ' + rest if is_small else told}"
 
 
 def _fitting(recogniser: "Model", found: list["Recording"]) -> list["Recording"]:
@@ -179,6 +191,10 @@ def _write_transcripts(
             if isinstance(part.result, Failure):
                 failed.add(part.recording.id)
                 problems.add(part.result.message, part.recording.path)
+                if len(failed) == _REFUSED and not heard.any and len(recordings) > _REFUSED:
+                    complain(
+                        f"not one of the first {_REFUSED} of {len(recordings)} could be used; Ctrl-C stops the rest"
+                    )
             else:
                 heard.add(part.recording, part.result)
             meter.is_mid_line = written.write(part) and out is None and sys.stdout.isatty()
@@ -191,21 +207,33 @@ class _Heard:
 
     def __init__(self) -> None:
         self.kinds: dict[str, str] = {}  # speaker -> how the model adapted
+        self.any = False
         self._unfinished: list[Path] = []
+        self._unlike: list[Path] = []
 
     def add(self, recording: "Recording", result: "Transcript") -> None:
         """Take note of what was heard in a recording, or in a piece of one."""
+        self.any = True
         self.kinds[recording.speaker] = result.transform or self.kinds.get(recording.speaker, "")
         if not result.reached_final and recording.path not in self._unfinished[-1:]:
             self._unfinished.append(recording.path)
+        if not result.fits and recording.path not in self._unlike[-1:]:
+            self._unlike.append(recording.path)
 
-    def warnings(self, n_recordings: int) -> Iterator[str]:
-        """A line for each kind of thing that a person should know."""
+    def warnings(self, n_recordings: int, knows: str) -> Iterator[str]:
+        """A line for each kind of thing that a person should know. knows: what the model does."""
+        if self._unlike:
+            n_unlike = len(self._unlike)
+            what = f"{n_unlike} of {n_recordings} recordings {'is' if n_unlike == 1 else 'are'}"
+            yield (
+                f"{what if n_recordings > 1 else 'the recording is'} unlike what this model is for, and the words are "
+                f"hardly those that were said (the first: {self._unlike[0]}). What it knows is {knows}"
+            )
         if self._unfinished:
             what = f"{len(self._unfinished)} of {n_recordings} recordings end" if n_recordings > 1 else "it ends"
             yield (
                 f"{what} where the model's grammar allows no end, and the words are the best so far (the first: "
-                f"{self._unfinished[0]}); was the end cut off? If not, a wider --beam may find one that fits"
+                f"{self._unfinished[0]}), also with four times the beam; was the end cut off, or something else said?"
             )
 
 

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, TextIO
 
 from ..errors import AsrError
-from ..files import kind_of, replacing
+from ..files import as_system, kind_of, replacing
 from .common import complain, output, writing
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class TranscriptOutput:
         if self._is_folder and self._out is not None:
             from ..features.files import file_name
 
-            path = self._out / f"{file_name(name)}.{self._form}"
+            path = self._out / as_system(f"{file_name(name)}.{self._form}")
             self._file.enter_context(writing(path))
             temporary = self._file.enter_context(replacing(path))
             self._stream = self._file.enter_context(temporary.open("w", encoding="utf-8", newline="\n"))

@@ -7,8 +7,10 @@ from typing import Any
 import typer
 import typer.core
 
-from ..errors import did_you_mean
+from ..errors import did_you_mean, nearest
 from .common import complain
+
+_NEAR = 0.65  # how alike names must be: `trian` and `train` are, `align` and `train` (0.6) are not
 
 # Typer brings Click with it or depends on it, according to its version; this is Click's error either way.
 ClickError: type[Exception] = typer.BadParameter.__mro__[2]
@@ -82,7 +84,9 @@ def _no_option(error: Any, context: Any) -> str | None:
     if context is None:
         return f"no option {name}"
     known = [o for parameter in context.command.params for o in (*parameter.opts, *parameter.secondary_opts)]
-    hint = did_you_mean(name, [o for o in known if o.startswith("-")] + ["--help"]).replace("'", "")
+    bare = [o.removeprefix("--") for o in known if o.startswith("--")] + ["help"]
+    near = nearest(name.removeprefix("--"), bare, cutoff=_NEAR)
+    hint = f"; did you mean --{near[0]}?" if near else ""
     if context.command.name == "features" and (setting := _setting(name, context.params.get("kind"))):
         hint = f"; did you mean --set {setting}=VALUE?"
     return f"no option {name}{hint}"
@@ -92,7 +96,7 @@ def _no_command(text: str, context: Any) -> str | None:
     """The message for an unknown command, with the nearest one; None for another error."""
     found = re.match(r"No such command '([^']*)'", text)
     known = getattr(getattr(context, "command", None), "commands", {})
-    return f"no command {found[1]!r}{did_you_mean(found[1], known)}" if found else None
+    return f"no command {found[1]!r}{did_you_mean(found[1], known, _NEAR)}" if found else None
 
 
 def _setting(option: str, kind: Any) -> str | None:

@@ -3,14 +3,16 @@
 import logging
 import math
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from ..errors import CorpusError, did_you_mean
 
 logger = logging.getLogger(__name__)
+_RESERVED = re.compile(r"(?<!\S)(?:<eps>|#\d+|</?s>)(?!\S)")
 _SHOWN = 20  # problems listed in the message of a corpus of which nothing is left
 
 
@@ -154,6 +156,7 @@ class Corpus:
         *,
         need_text: bool = True,
         strict: bool = False,
+        channel: "int | Literal['each'] | None" = None,
         allow_commands: str | os.PathLike | None = None,
     ) -> "Corpus":
         """The corpus at a path, of whatever kind it is.
@@ -162,7 +165,7 @@ class Corpus:
         a folder with a wav.scp or feats.scp            from_kaldi
         a folder with recordings*, supervisions* or     from_lhotse
           cuts*.jsonl[.gz], or such a file
-        a file .tsv                                     from_tsv
+        a file .tsv or .csv                             from_tsv
         another folder                                  from_folder
 
         What is damaged or does not fit is left out, and named with its file and line in `problems`; the rest is used.
@@ -171,6 +174,8 @@ class Corpus:
 
         need_text: False for recordings that are only to be transcribed; transcripts are then not read.
         strict: raise instead of leaving out what has a problem.
+        channel: of recordings with several: the one to take, from 0, or "each" as an utterance and a speaker of its
+          own, call-1, call-2 ...; None is the mean of all. Where the corpus says an utterance's channel, that counts.
         allow_commands: see from_kaldi.
         Raises CorpusError if there is no corpus or nothing usable in it, or listing all problems if strict.
 
@@ -182,12 +187,14 @@ class Corpus:
 
         kind = corpus_kind(Path(path))
         if kind == "kaldi":
-            return cls.from_kaldi(path, need_text=need_text, strict=strict, allow_commands=allow_commands)
-        if kind == "tsv":
-            return cls.from_tsv(path, need_text=need_text, strict=strict)
+            return cls.from_kaldi(
+                path, need_text=need_text, strict=strict, channel=channel, allow_commands=allow_commands
+            )
+        if kind in ("tsv", "csv"):
+            return cls.from_tsv(path, need_text=need_text, strict=strict, channel=channel)
         if kind == "lhotse":
-            return cls.from_lhotse(path, need_text=need_text, strict=strict)
-        return cls.from_folder(path, need_text=need_text, strict=strict)
+            return cls.from_lhotse(path, need_text=need_text, strict=strict, channel=channel)
+        return cls.from_folder(path, need_text=need_text, strict=strict, channel=channel)
 
     @classmethod
     def from_folder(
@@ -196,8 +203,10 @@ class Corpus:
         *,
         speaker: str | Callable[[Path], str] | None = None,
         text_suffix: str = ".txt",
+        tier: str | None = None,
         need_text: bool = True,
         strict: bool = False,
+        channel: "int | Literal['each'] | None" = None,
     ) -> "Corpus":
         """The recordings of a folder and the folders in it (wav, flac, ogg, opus, mp3 ...), each with its transcript.
 
@@ -210,14 +219,18 @@ class Corpus:
         speaker: a regular expression searched in the path within the folder without its suffix (`ann/hello`), whose
           first group, or whole match, is the speaker; or a function of that path. Without it the speaker is the name of
           the file's own folder (blanks become `_`), and a file directly in `directory` is a speaker of its own.
-        text_suffix: what a transcript's name has in place of the recording's suffix; its content is the text.
+        text_suffix: what a transcript's name has in place of the recording's suffix; its content is the text, or tiers
+          of intervals with text: Praat's TextGrids, ELAN's .eaf, subtitles, labels (see asr.corpus.annotations). Then
+          an utterance is what an interval says, with its times; all words of a tier of words are one, up to 30 s.
+        tier: which of them; the only one with text, or one named as utterances or words are, if not given.
         need_text: False leaves transcripts unread.
         strict: raise instead of leaving out what has a problem.
+        channel: see `read`; with "each", `call-1.txt` and `call-2.txt` are the transcripts of a `call.wav` with two.
         Raises CorpusError if nothing usable is there, or listing all problems if strict.
         """
         from .folder import read_folder
 
-        utterances, problems = read_folder(Path(directory), speaker, text_suffix, need_text)
+        utterances, problems = read_folder(Path(directory), speaker, text_suffix, need_text, tier, channel)
         return _checked(cls, utterances, problems, Path(directory), strict)
 
     @classmethod
@@ -227,6 +240,7 @@ class Corpus:
         *,
         need_text: bool = True,
         strict: bool = False,
+        channel: "int | Literal['each'] | None" = None,
         allow_commands: str | os.PathLike | None = None,
     ) -> "Corpus":
         """A Kaldi data directory: wav.scp or feats.scp or both, text, utt2spk, and where they exist segments, spk2utt.
@@ -239,19 +253,31 @@ class Corpus:
         need_text: False for recordings that are only to be transcribed: text is not read, and without utt2spk each
           utterance is a speaker of its own.
         strict: raise instead of leaving out what has a problem.
+        channel: see `read`. The fifth column of segments says an utterance's channel, from 0, as for Kaldi's
+          extract-segments; and reco2file_and_channel (A or 1 for the first) that of a recording with several.
         allow_commands: a folder. Commands in wav.scp and feats.scp (`sph2pipe a.sph |`) then run in the shell, with all
           your rights, and what they write is kept in that folder, where the next reading finds it. None refuses them:
           each is a problem.
         Raises CorpusError if nothing usable is there, or listing all problems if strict.
         """
+        from .channels import in_channels
         from .kaldi import read_kaldi
 
         commands = None if allow_commands is None else Path(allow_commands)
-        utterances, problems = read_kaldi(Path(directory), need_text, commands)
+        found, problems = read_kaldi(Path(directory), need_text, commands)
+        utterances, more = in_channels(found, channel, need_text=need_text)
+        problems += more
         return _checked(cls, utterances, problems, Path(directory), strict)
 
     @classmethod
-    def from_tsv(cls, path: str | os.PathLike, *, need_text: bool = True, strict: bool = False) -> "Corpus":
+    def from_tsv(
+        cls,
+        path: str | os.PathLike,
+        *,
+        need_text: bool = True,
+        strict: bool = False,
+        channel: "int | Literal['each'] | None" = None,
+    ) -> "Corpus":
         """A table with a line for each utterance, cells separated by tabs; the first line names the columns:
 
         audio, features   one of them is needed: paths from the table's folder; see Utterance
@@ -259,18 +285,26 @@ class Corpus:
         id                otherwise the audio's name without suffix, blanks as `_`
         speaker           otherwise the name of the audio (blanks become `_`)
         start, end        s; empty for the recording's own
+        channel           of a recording with several, from 1; empty for the mean of all
 
         Columns may come in any order; others are not used. Common Voice's tables are read as they are: path, sentence
         and client_id stand for audio, text and speaker, and the recordings may lie in `clips` beside the table.
         Quotes are letters like others: a cell holds neither tabs nor line ends.
+        A file .csv may have any tool's names of columns, and commas, semicolons or bars between its cells, of which
+        quotes may hold some; LJSpeech's metadata.csv is read as it is.
 
         need_text: False leaves transcripts unread.
         strict: raise instead of leaving out what has a problem.
+        channel: see `read`.
         Raises CorpusError for an unusable header or if nothing usable is there, or listing all problems if strict.
         """
-        from .tsv import read_tsv
+        from .channels import in_channels
+        from .tsv import read_csv, read_tsv
 
-        utterances, problems = read_tsv(Path(path), need_text)
+        read = read_csv if Path(path).suffix.lower() == ".csv" else read_tsv
+        found, problems = read(Path(path), need_text)
+        utterances, more = in_channels(found, channel, need_text=need_text)
+        problems += more
         return _checked(cls, utterances, problems, Path(path), strict)
 
     @classmethod
@@ -281,24 +315,29 @@ class Corpus:
         *,
         need_text: bool = True,
         strict: bool = False,
+        channel: "int | Literal['each'] | None" = None,
     ) -> "Corpus":
         """Lhotse's manifests in JSON lines (.jsonl, .jsonl.gz): each supervision is an utterance. Lhotse is not needed.
 
         Paths are taken from the current folder, as Lhotse does, or else from the manifest's. Of cuts, MonoCuts with
         a recording are read. Blanks in ids and speakers become `_`; without a speaker a recording is one of its own.
         Sources of types other than `file` are problems (nothing is run or fetched), and so are recordings with
-        transforms, and channels that lie with others in one file.
+        transforms, and several channels that lie with others in one file.
 
         manifest: recordings*, cuts*, or a folder that holds either once.
         supervisions: of the recordings; otherwise the file of that name beside `recordings`.
         need_text: False also takes recordings and cuts without supervision, whole.
         strict: raise instead of leaving out what has a problem.
+        channel: see `read`; supervisions and cuts say theirs, so this is for recordings without.
         Raises CorpusError if nothing usable is there, or listing all problems if strict.
         """
+        from .channels import in_channels
         from .lhotse import read_lhotse
 
         given = None if supervisions is None else Path(supervisions)
-        utterances, problems = read_lhotse(Path(manifest), given, need_text)
+        found, problems = read_lhotse(Path(manifest), given, need_text)
+        utterances, more = in_channels(found, channel, need_text=need_text)
+        problems += more
         return _checked(cls, utterances, problems, Path(manifest), strict)
 
     def to_kaldi(self, directory: str | os.PathLike) -> None:
@@ -348,6 +387,18 @@ def is_name(name: object) -> bool:
         and "\0" not in name
         and "\ufeff" not in name
     )
+
+
+def reserved_word(text: str) -> str | None:
+    """A word of a transcript that stands for something else inside models (`<eps>`, `#1`, `<s>`), or None."""
+    found = _RESERVED.search(text)
+    return found[0] if found else None
+
+
+def check_words(text: str, name: str) -> None:
+    """Raise CorpusError for a transcript with a word that is reserved. name: of the utterance."""
+    if word := reserved_word(text):
+        raise CorpusError(f"the transcript of {name!r} holds {word!r}, which is reserved; write it in another way")
 
 
 def is_unicode(name: str) -> bool:

@@ -4,21 +4,30 @@ import os
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from ..errors import CorpusError
-from ..files import kind_of
-from .core import Problem, Utterance, is_name
-from .lists import AUDIO_SUFFIXES, UNDECODABLE, check_audio, check_file, good_lines, nfc
+from ..files import kind_of, readable
+from .annotations import SUFFIXES, Part, parts_of
+from .channels import Channel, channels_of, of_channel
+from .core import Problem, Utterance, check_words, is_name
+from .lists import AUDIO_SUFFIXES, UNDECODABLE, Finder, check_audio, check_file, good_lines, nfc
 
 __all__ = ["AUDIO_SUFFIXES", "files_below", "read_folder", "recordings_among"]
 
 _FEATURES = ".npy"
+_TABLES = (".tsv", ".csv")
 Speaker = str | re.Pattern[str] | Callable[[Path], str] | None
 
 
 def read_folder(
-    directory: Path, speaker: Speaker, text_suffix: str, need_text: bool
+    directory: Path,
+    speaker: Speaker,
+    text_suffix: str,
+    need_text: bool,
+    tier: str | None = None,
+    channel: Channel = None,
 ) -> tuple[list[Utterance], list[Problem]]:
     """The usable utterances of `Corpus.from_folder`, and the problems."""
     if kind_of(directory) != "folder":
@@ -36,24 +45,48 @@ def read_folder(
         kinds = ", ".join((*AUDIO_SUFFIXES, _FEATURES))
         raise CorpusError(f"{directory}: no recordings ({kinds}) in this folder or those in it{reasons}")
     texts = {_stem(path, text_suffix): path for path in files if path.name.lower().endswith(text_suffix.lower())}
-    utterances = []
+    others = _others(files, main, text_suffix)
+    utterances: list[Utterance] = []
+    heard = {_stem(path) for path in main}
     for path, utterance_id in _named(main, directory, problems):
         try:
             name = speaker_of(path.relative_to(directory).with_suffix(""), utterance_id, speaker)
             audio, matrix = _usable(path, features.get(_stem(path)), problems)
-            text = _text(path, texts, text_suffix, problems) if need_text else None
         except CorpusError as error:
             problems.append(Problem(str(path), str(error)))
             continue
-        if text is None and need_text:
-            continue
-        utterances.append(Utterance(utterance_id, name, audio, text, features=matrix))
+        heard.discard(_stem(path))  # of several channels each has its own transcript
+        for part, whole in _channels(path, Utterance(utterance_id, name, audio, features=matrix), channel):
+            heard.add(_stem(part))
+            try:
+                source = _source(part, texts, text_suffix, others) if need_text else None
+            except CorpusError as error:
+                problems.append(Problem(str(path), str(error)))
+                continue
+            utterances += [whole] if source is None else _transcribed(whole, source, tier, problems)
     if not utterances:
-        tables = [path for path in files if path.parent == directory and path.suffix.lower() == ".tsv"]
+        tables = [path for path in files if path.parent == directory and path.suffix.lower() in _TABLES]
         problems[:0] = [Problem(str(path), "a table is not read with its folder; give its own name") for path in tables]
     if need_text:
-        problems += _orphans({_stem(path) for path in main}, texts)
+        problems += _orphans(heard, texts)
     return utterances, [*problems, *_same_but_for_case(main, directory)]
+
+
+def _channels(path: Path, utterance: Utterance, channel: Channel) -> Iterator[tuple[Path, Utterance]]:
+    """A recording's utterances, one for each channel if that is asked for, beside the path that names the transcript.
+
+    Of several channels these are named as the ids are: `call-1.txt`, `call-2.txt`.
+    """
+    if channel == "each" and utterance.audio is not None:
+        numbers = channels_of(utterance.audio)
+        for number in numbers:
+            behind = f"-{number + 1}" if number is not None else ""
+            named = path.with_name(f"{path.stem}{behind}{path.suffix}")
+            yield named, of_channel(utterance, number, of_several=len(numbers) > 1)
+    elif channel == "each" or utterance.audio is None:
+        yield path, utterance
+    else:
+        yield path, replace(utterance, channel=channel)
 
 
 def _usable(path: Path, features: Path | None, problems: list[Problem]) -> tuple[Path | None, str | None]:
@@ -156,17 +189,84 @@ def _named(main: list[Path], directory: Path, problems: list[Problem]) -> Iterat
 
 def _id(path: Path) -> str:
     """The id that a path makes: without suffix, `-` for `/`, `_` for blanks."""
-    return "_".join(nfc(path.with_suffix("").as_posix()).replace("/", "-").split())
+    return "_".join(nfc(readable(path.with_suffix("").as_posix())).replace("/", "-").split())
 
 
-def _text(path: Path, texts: dict[str, Path], text_suffix: str, problems: list[Problem]) -> str | None:
-    """The transcript beside a recording; None, and a problem, for one that cannot be used."""
-    source = texts.get(_stem(path))
-    if source is None:
-        wanted = f"{path.stem}{text_suffix}"
-        like = [p.name for stem, p in texts.items() if stem.casefold() == _stem(path).casefold()]
-        hint = f"; {like[0]} differs by upper and lower case" if like else ""
-        raise CorpusError(f"no transcript {wanted} beside it{hint}")
+def _others(files: list[Path], main: list[Path], text_suffix: str) -> dict[str, list[Path]]:
+    """Files beside recordings that may be their transcripts, but are not what was asked for, by the stem of both."""
+    stems, found = {_stem(path) for path in main}, dict[str, list[Path]]()
+    for path in files:
+        suffix = path.suffix.lower()
+        if suffix in (*SUFFIXES, ".txt") and suffix != text_suffix.lower() and _stem(path) in stems:
+            found.setdefault(_stem(path), []).append(path)
+    return found
+
+
+def other_transcripts(directory: Path, text_suffix: str = ".txt") -> list[str]:
+    """A line for each kind of file in a folder that may hold the transcripts but is not what was asked for."""
+    files = files_below(directory, [])
+    others = _others(files, recordings_among(files), text_suffix)
+    counts = Counter(path.suffix for paths in others.values() for path in paths)
+    tables = [path.name for path in files if path.parent == directory and path.suffix.lower() in _TABLES]
+    told = [f"{name} is a table; if it holds the transcripts, give its own name" for name in tables]
+    return told + [
+        f"{count} recordings have a file {suffix} beside them; --text-suffix {suffix} reads these as transcripts"
+        for suffix, count in counts.most_common()
+    ]
+
+
+def _source(path: Path, texts: dict[str, Path], text_suffix: str, others: dict[str, list[Path]]) -> Path:
+    """The transcript beside a recording. Raises CorpusError where there is none."""
+    if source := texts.get(_stem(path)):
+        return source
+    like = [p.name for stem, p in texts.items() if stem.casefold() == _stem(path).casefold()]
+    hint = f"; {like[0]} differs by upper and lower case" if like else ""
+    if other := others.get(_stem(path)):
+        hint += f"; there is {other[0].name}: --text-suffix {other[0].suffix} reads it"
+    raise CorpusError(f"no transcript {path.stem}{text_suffix} beside it{hint}")
+
+
+def _transcribed(whole: Utterance, source: Path, tier: str | None, problems: list[Problem]) -> list[Utterance]:
+    """A recording's utterances with their transcripts: one, or one for each interval of an annotation."""
+    try:
+        parts = parts_of(source, tier)
+    except CorpusError as error:
+        problems.append(Problem(str(source), str(error).removeprefix(f"{source}: ")))
+        return []
+    if parts is None:
+        text = _text(source, problems)
+        parts = [] if text is None else [Part(None, None, text)]
+    found, finder = [], Finder()
+    for part in parts:
+        try:
+            check_words(part.text, whole.id)
+            if part.start is None and len(parts) == 1:
+                return [replace(whole, text=part.text, speaker=part.speaker or whole.speaker)]
+            found.append(_part(whole, part, finder, len(parts) > 1))
+        except CorpusError as error:
+            problems.append(Problem(str(source), str(error)))
+    return found
+
+
+def _part(whole: Utterance, part: Part, finder: Finder, is_one_of_many: bool) -> Utterance:
+    """A part of a recording; where there are several its times, in hundredths of a second, make its id."""
+    shown = f"{part.start or 0.0:g} s to {part.end or 0.0:g} s ({part.text:.30})"
+    if whole.audio is None:
+        raise CorpusError(f"{shown}: features are of the whole; a part of them needs the recording")
+    try:
+        start, end = finder.part(whole.audio, part.start, part.end)
+    except CorpusError as error:
+        raise CorpusError(f"{shown}: {error}") from None
+    name = whole.id
+    if is_one_of_many:
+        name += f"-{round(100 * (part.start or 0.0)):06d}-{round(100 * (part.end or 0.0)):06d}"
+        name += f"-{part.speaker}" if part.speaker else ""
+    return replace(whole, id=name, text=part.text, speaker=part.speaker or whole.speaker, start=start, end=end,
+                   features=None)  # fmt: skip
+
+
+def _text(source: Path, problems: list[Problem]) -> str | None:
+    """The content of a transcript of plain text; None, and a problem, for one that cannot be used."""
     found = len(problems)
     try:
         text = " ".join(line for _, line in good_lines(source, problems))
@@ -194,12 +294,12 @@ def speaker_of(inner: Path, utterance_id: str, speaker: Speaker) -> str:
     Raises CorpusError where that is no name.
     """
     if speaker is None:
-        return "_".join(inner.parent.name.split()) or utterance_id
+        return "_".join(readable(inner.parent.name).split()) or utterance_id
     name: object
     if callable(speaker):
         name = speaker(inner)
     else:
-        match = re.search(speaker, inner.as_posix())
+        match = re.search(speaker, readable(inner.as_posix()))
         name = (match[1] if match.re.groups else match[0]) if match else None
     if not is_name(name):
         raise CorpusError(f"its speaker would be {name!r}; need a name without blanks: mend `speaker`")

@@ -1,14 +1,16 @@
-"""Reading Kaldi data directories: wav.scp or feats.scp, text, utt2spk, spk2utt, segments."""
+"""Reading Kaldi data directories: wav.scp or feats.scp, text, utt2spk, spk2utt, segments, reco2file_and_channel."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import CorpusError
 from ..files import kind_of
-from .core import Problem, Utterance
+from .channels import channels_of
+from .core import Problem, Utterance, check_words
 from .lists import Finder, good_lines, nfc, overlaps
 
-_Part = tuple[Path, float | None, float | None]  # a recording's file, start and end in s
+_Part = tuple[Path, float | None, float | None, int | None]  # a recording's file, start, end in s, channel
+_CHANNELS = {"A": 0, "a": 0, "1": 0, "B": 1, "b": 1, "2": 1}  # of reco2file_and_channel, from 0
 
 
 @dataclass
@@ -42,7 +44,7 @@ def read_kaldi(directory: Path, need_text: bool, commands: Path | None = None) -
     if "wav.scp" not in tables and "feats.scp" not in tables:
         raise CorpusError(f"{directory}: no wav.scp and no feats.scp; not a Kaldi data directory")
     finder = Finder(Path(), directory, commands=commands)
-    parts = _parts(tables, finder, problems)
+    parts = _parts(tables, finder, _channels(directory, problems), problems)
     features = _features(tables["feats.scp"], finder, problems) if "feats.scp" in tables else {}
     index = next(tables[name] for name in ("segments", "wav.scp", "feats.scp") if name in tables)
     if "feats.scp" in tables and index is not tables["feats.scp"]:
@@ -51,11 +53,11 @@ def read_kaldi(directory: Path, need_text: bool, commands: Path | None = None) -
     speakers = _speakers(directory, index, problems, required=need_text)
     found = []
     for name in index.lines:
-        audio, start, end = parts.get(name, (None, None, None))
+        audio, start, end, channel = parts.get(name, (None, None, None, None))
         place = features.get(name)
         if (audio or place) and (texts is None or name in texts) and name in speakers:
             text = None if texts is None else texts[name]
-            found.append(Utterance(name, speakers[name], audio, text, start, end, place))
+            found.append(Utterance(name, speakers[name], audio, text, start, end, place, channel))
     if need_text:
         problems += overlaps((index.place(u.id), u) for u in found)
     return found, problems
@@ -79,8 +81,29 @@ def _read_table(path: Path, problems: list[Problem]) -> _Table:
     return table
 
 
-def _parts(tables: dict[str, _Table], finder: Finder, problems: list[Problem]) -> dict[str, _Part]:
-    """Utterance id -> file, start and end, of those whose audio can be used."""
+def _channels(directory: Path, problems: list[Problem]) -> dict[str, int]:
+    """Recording id -> its channel in the file, from 0, as reco2file_and_channel has it: `call-A call A`."""
+    path = directory / "reco2file_and_channel"
+    if kind_of(path) != "file":
+        return {}
+    table, found = _read_table(path, problems), dict[str, int]()
+    for name, value in table.values.items():
+        channel = value.split()[-1:] or [""]
+        if channel[0] in _CHANNELS:
+            found[name] = _CHANNELS[channel[0]]
+        else:
+            message = f"channel {channel[0]!r} of {name!r}; need A, B, 1 or 2: the mean of its channels is taken"
+            problems.append(Problem(table.place(name), message))
+    return found
+
+
+def _parts(
+    tables: dict[str, _Table], finder: Finder, channels: dict[str, int], problems: list[Problem]
+) -> dict[str, _Part]:
+    """Utterance id -> file, start, end and channel, of those whose audio can be used.
+
+    channels: recording id -> what reco2file_and_channel says; it counts for files that have several.
+    """
     if "wav.scp" not in tables:
         return {}
     recordings = tables["wav.scp"]
@@ -91,31 +114,43 @@ def _parts(tables: dict[str, _Table], finder: Finder, problems: list[Problem]) -
         except CorpusError as error:
             problems.append(recordings.drop(name, f"recording {name!r}: {error}"))
     if "segments" not in tables:
-        return {name: (path, None, None) for name, path in files.items()}
+        return {name: (path, None, None, _channel(path, channels.get(name))) for name, path in files.items()}
     segments = tables["segments"]
     found = {}
     for name, value in list(segments.values.items()):
         try:
-            recording, start, end = _segment(name, value)
+            recording, start, end, channel = _segment(name, value)
             if recording in recordings.broken:
                 segments.drop(name, "")  # reported with the recording
                 continue
             if recording not in files:
                 raise CorpusError(f"recording {recording!r} is not in wav.scp")
-            found[name] = (files[recording], *finder.part(files[recording], start, end))
+            path = files[recording]
+            if channel is not None and channel not in (channels_of(path) if channel else [0]):
+                raise CorpusError(f"channel {channel} (from 0) is not in the recording ({path})")
+            own = _channel(path, channels.get(recording) if channel is None else channel)
+            found[name] = (path, *finder.part(path, start, end), own)
         except CorpusError as error:
             problems.append(segments.drop(name, f"utterance {name!r}: {error}"))
     return found
 
 
-def _segment(name: str, value: str) -> tuple[str, float, float | None]:
-    """Recording id, start and end in s; an end of -1 is the recording's."""
+def _channel(path: Path, number: int | None) -> int | None:
+    """The channel that a recording is in; None for a file with a single one, which holds that channel alone."""
+    return None if number is None or channels_of(path) == [None] else number
+
+
+def _segment(name: str, value: str) -> tuple[str, float, float | None, int | None]:
+    """Recording id, start and end in s, and where it is said the channel; an end of -1 is the recording's."""
     try:
-        recording, first, last = value.split()
+        recording, first, last, *others = value.split()
         start, end = float(first), float(last)
+        channel = int(others[0]) if others else None
+        if len(others) > 1 or (channel or 0) < -1:
+            raise ValueError(others)
     except ValueError:
-        raise CorpusError(f"expected 'id recording start end', found {f'{name} {value}'!r}") from None
-    return recording, start, None if end == -1.0 else end
+        raise CorpusError(f"expected 'id recording start end [channel]', found {f'{name} {value}'!r}") from None
+    return recording, start, None if end == -1.0 else end, None if channel == -1 else channel
 
 
 def _features(table: _Table, finder: Finder, problems: list[Problem]) -> dict[str, str]:
@@ -140,6 +175,11 @@ def _texts(directory: Path, utterances: _Table, problems: list[Problem]) -> dict
     for name, text in list(texts.values.items()):
         if not text:
             problems.append(texts.drop(name, f"the transcript of {name!r} is blank; write it, or remove the utterance"))
+            continue
+        try:
+            check_words(text, name)
+        except CorpusError as error:
+            problems.append(texts.drop(name, str(error)))
     problems += _compare(texts, utterances, "transcript")
     return texts.values
 

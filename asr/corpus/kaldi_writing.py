@@ -8,7 +8,7 @@ from ..errors import CorpusError
 from ..files import kind_of, replacing
 from .core import Utterance
 
-_WRITTEN = ("wav.scp", "text", "utt2spk", "spk2utt", "segments")
+_WRITTEN = ("wav.scp", "text", "utt2spk", "spk2utt", "segments", "reco2file_and_channel")
 
 
 def write_kaldi(utterances: Sequence[Utterance], directory: Path) -> None:
@@ -76,7 +76,7 @@ def _writable(path: Path, name: str, table: str) -> str:
 def _recordings(utterances: Sequence[Utterance]) -> tuple[dict[str, str], dict[str, str]]:
     """wav.scp and segments (empty where every utterance is a recording of its own)."""
     paths = {u.id: _writable(u.audio.absolute(), u.id, "wav.scp") for u in utterances if u.audio is not None}
-    if all(u.start is None and u.end is None for u in utterances):
+    if all(u.start is None and u.end is None and u.channel is None for u in utterances):
         return paths, {}
     names: dict[str, str] = {}
     taken: Counter[str] = Counter()
@@ -89,6 +89,8 @@ def _recordings(utterances: Sequence[Utterance]) -> tuple[dict[str, str], dict[s
         taken[name] += 1
         names[path] = name
     segments = {
-        u.id: f"{names[paths[u.id]]} {u.start or 0.0!r} {-1 if u.end is None else repr(u.end)}" for u in utterances
+        u.id: f"{names[paths[u.id]]} {u.start or 0.0!r} {-1 if u.end is None else repr(u.end)}"
+        + ("" if u.channel is None else f" {u.channel}")
+        for u in utterances
     }
     return {name: path for path, name in names.items()}, segments

@@ -8,12 +8,12 @@ from ..files import kind_of
 from .lhotse import SUFFIXES, manifests_in
 
 _WANTED = (
-    "need a folder of recordings with transcripts, a Kaldi data directory, a table .tsv, or Lhotse manifests "
+    "need a folder of recordings with transcripts, a Kaldi data directory, a table (.tsv, .csv), or Lhotse manifests "
     "(recordings*, supervisions* or cuts*.jsonl[.gz])"
 )
 
 
-def corpus_kind(path: Path) -> Literal["kaldi", "folder", "tsv", "lhotse"]:
+def corpus_kind(path: Path) -> Literal["kaldi", "folder", "tsv", "csv", "lhotse"]:
     """The kind of corpus, by what is there and its names. Raises CorpusError where it is none."""
     kind = kind_of(path)
     if kind == "missing":
@@ -25,8 +25,8 @@ def corpus_kind(path: Path) -> Literal["kaldi", "folder", "tsv", "lhotse"]:
             return "kaldi"
         return "lhotse" if any(manifests_in(path).values()) else "folder"
     name = path.name.lower()
-    if name.endswith(".tsv"):
-        return "tsv"
+    if name.endswith((".tsv", ".csv")):
+        return "tsv" if name.endswith(".tsv") else "csv"
     if name.endswith(SUFFIXES):
         return "lhotse"
     if path.name in ("wav.scp", "feats.scp", "text", "segments", "utt2spk"):

@@ -12,7 +12,7 @@ from typing import Any
 from ..errors import CorpusError
 from ..files import kind_of
 from ..texts import text_blocks
-from .core import Problem, Utterance
+from .core import Problem, Utterance, check_words
 from .lists import Finder, good_lines, overlaps
 
 SUFFIXES = (".jsonl", ".jsonl.gz")
@@ -250,8 +250,10 @@ def _utterance(stretch: _Stretch, finder: Finder, need_text: bool) -> Utterance:
     text = stretch.supervision.get("text") if need_text else None
     if need_text and (not isinstance(text, str) or not text.strip()):
         raise CorpusError(f"utterance {stretch.id!r} has no transcript")
+    if need_text:
+        check_words(str(text), stretch.id)
     try:
-        source = _source(stretch.recording, stretch.channels)
+        source, channel = _source(stretch.recording, stretch.channels)
         path = finder.audio(source, stretch.id)
         length = stretch.recording.get("duration")
         is_known = isinstance(length, (int, float)) and abs(length) < _LARGEST and stretch.end is not None
@@ -260,7 +262,7 @@ def _utterance(stretch: _Stretch, finder: Finder, need_text: bool) -> Utterance:
     except CorpusError as error:
         raise CorpusError(f"utterance {stretch.id!r}: {error}") from None
     speaker = stretch.supervision.get("speaker") or stretch.recording.get("id")
-    return Utterance(_joined(stretch.id), _joined(speaker), path, text, start, end)
+    return Utterance(_joined(stretch.id), _joined(speaker), path, text, start, end, channel=channel)
 
 
 def _joined(name: object) -> str:
@@ -268,8 +270,11 @@ def _joined(name: object) -> str:
     return "_".join(str(name).split())
 
 
-def _source(recording: dict[str, Any], channels: Any) -> str:
-    """The file that holds a recording's channels. Raises CorpusError where none holds these and no others."""
+def _source(recording: dict[str, Any], channels: Any) -> tuple[str, int | None]:
+    """The file that holds a recording's channels, and which of several there, from 0; None for the mean of all.
+
+    Raises CorpusError where no file holds these and no others, nor one of them among others.
+    """
     listed = recording.get("transforms") or []
     listed = listed if isinstance(listed, list) else [listed]
     transforms = [t.get("name", "?") if isinstance(t, dict) else t for t in listed]
@@ -286,11 +291,14 @@ def _source(recording: dict[str, Any], channels: Any) -> str:
             raise CorpusError(
                 f"its recording's source is of type {what}; only files are read: nothing is run or fetched"
             )
-        if _channels(source.get("channels") or [0]) == wanted:
-            return str(_value(source, "source", str, "its recording's source"))
-    held = [source.get("channels") for source in sources]
+        held = _channels(source.get("channels") or [0])
+        if held == wanted or (len(wanted) == 1 and wanted[0] in held):
+            return str(_value(source, "source", str, "its recording's source")), (
+                None if held == wanted else held.index(wanted[0])
+            )
+    there = [source.get("channels") for source in sources]
     raise CorpusError(
-        f"its channels {wanted} lie with others in one file (channels {held}); write them to a file of their own"
+        f"its channels {wanted} lie with others in one file (channels {there}); write them to a file of their own"
     )
 
 

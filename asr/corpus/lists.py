@@ -7,15 +7,16 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from ..errors import CorpusError
-from ..files import decoded_lines, kind_of, read_bytes
+from ..files import as_system, decoded_lines, kind_of, read_bytes
 from .commands import output_of
 from .core import Problem, Utterance, time_problem
 
+UNDECODABLE = (".m4a", ".webm", ".mp4", ".aac", ".wma", ".amr", ".m4b", ".mka", ".mkv", ".mov", ".3gp", ".spx", ".wv")
+# Only PyAV or the ffmpeg program decodes these.
 AUDIO_SUFFIXES = (
-    *(".wav", ".flac", ".ogg", ".opus", ".mp3", ".sph", ".aiff", ".aif", ".au", ".caf", ".w64"),
-    *(".m4a", ".webm", ".mp4", ".aac", ".wma", ".amr"),
+    *(".wav", ".wave", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".sph", ".aiff", ".aif", ".aifc", ".au", ".caf"),
+    *(".w64", *UNDECODABLE),
 )
-UNDECODABLE = (".m4a", ".webm", ".mp4", ".aac", ".wma", ".amr")  # no decoder for these comes with pip
 MAX_OVERSHOOT = 0.5  # s that a part may end after its recording, as in Kaldi's extract-segments
 _OVERLAP = 0.01  # s, a frame shift: what times that were rounded may overlap
 _SMALL = 1 << 14  # bytes; such a file may be a Git LFS pointer or a web page that says "not found"
@@ -127,7 +128,8 @@ class Finder:
             return None
         if self.commands is None:
             raise CorpusError(
-                f"is a command ({given!r}); commands are not run unless allowed: write its output to a file"
+                f"is a command ({given!r}); commands are not run unless allowed (--allow-commands, allow_commands=): "
+                "allow them, or write its output to a file"
             )
         return output_of(given, name, self.commands, suffix)
 
@@ -137,7 +139,7 @@ class Finder:
             raise CorpusError("no path is given")
         # Files move between systems: with Windows' separators, with accents in one piece with letters or apart.
         names = dict.fromkeys((given, nfc(given), unicodedata.normalize("NFD", given), given.replace("\\", "/")))
-        paths = [base / name for name in names for base in self.bases]
+        paths = [base / name for name in dict.fromkeys((*names, *map(as_system, names))) for base in self.bases]
         other = None
         for path in paths:
             kind = kind_of(path)

@@ -7,12 +7,14 @@ from pathlib import Path
 
 from ..errors import CorpusError
 from ..files import write_text
-from .core import Problem, Utterance, is_name
+from ..tables import BAR, FILES, IDS, SPEAKERS, TEXTS, column, described, rows_of, separator_of
+from .core import Problem, Utterance, check_words, is_name
 from .lists import Finder, good_lines, nfc, overlaps
 
-COLUMNS = ("id", "audio", "text", "speaker", "start", "end", "features")
+COLUMNS = ("id", "audio", "text", "speaker", "start", "end", "channel", "features")
 _COMMON_VOICE = {"path": "audio", "sentence": "text", "client_id": "speaker"}  # its tables are read as they are
 _CLIPS = "clips"  # the folder beside Common Voice's tables that holds the recordings
+_TO_TSV = "or make it a table .tsv: tabs between cells, and a first line `id audio text` (and speaker)"
 _UNQUOTED = "quotes do not group here: a table without quoting is needed"
 logger = logging.getLogger(__name__)
 
@@ -26,20 +28,78 @@ def read_tsv(path: Path, need_text: bool) -> tuple[list[Utterance], list[Problem
         raise CorpusError(f"{problems[0]} (the header)")
     columns = _columns(f"{path}:{number}", header, need_text)
     finder = Finder(path.parent, path.parent / _CLIPS) if "path" in header.lower() else Finder(path.parent)
-    rows: dict[str, list[tuple[str, Utterance]]] = {}
+    found: list[tuple[str, Utterance]] = []
     for number, line in lines:
         place = f"{path}:{number}"
         try:
-            utterance = _utterance(_cells(line, columns), finder, need_text)
+            found.append((place, _utterance(_cells(line, columns), finder, need_text)))
         except CorpusError as error:
             quoted = any(cell.strip().startswith('"') for cell in line.split("\t"))
             problems.append(Problem(place, f"{error}; {_UNQUOTED}" if quoted else str(error)))
-            continue
+    return _each_once(found, "id" in columns, need_text, problems)
+
+
+def read_csv(path: Path, need_text: bool) -> tuple[list[Utterance], list[Problem]]:
+    """The usable utterances of a table whose cells are between commas, semicolons, tabs or bars, and the problems.
+
+    The first line names the columns, in any tool's names (asr.tables), or it is LJSpeech's metadata.csv. Recordings
+    are looked for beside the table, and in `clips`, `wavs` and `wav` there.
+    """
+    problems: list[Problem] = []
+    lines = list(good_lines(path, problems))
+    header = next((line for _, line in lines if line.strip()), "")
+    separator = separator_of(header)
+    try:
+        rows = list(rows_of(lines, separator))
+    except CorpusError as error:
+        raise CorpusError(f"{path}: {error}; {_TO_TSV}") from None
+    columns = _foreign_columns(path, rows[0].cells if rows else [], separator, need_text)
+    is_named = column(rows[0].cells, (*FILES, *TEXTS)) is not None
+    finder = Finder(path.parent, *(path.parent / name for name in (_CLIPS, "wavs", "wav")))
+    found: list[tuple[str, Utterance]] = []
+    for row in rows[1:] if is_named else rows:
+        place = f"{path}:{row.number}"
+        try:
+            if len(row.cells) != len(columns):
+                raise CorpusError(f"has {len(row.cells)} cells, the first line {len(columns)}; {_TO_TSV}")
+            cells = {name: cell for name, cell in zip(columns, row.cells, strict=True) if name}
+            if not is_named:
+                cells["audio"] = cells["id"] if Path(cells["id"]).suffix else f"{cells['id']}.wav"
+            found.append((place, _utterance(cells, finder, need_text)))
+        except CorpusError as error:
+            problems.append(Problem(place, str(error)))
+    return _each_once(found, "id" in columns, need_text, problems)
+
+
+def _foreign_columns(path: Path, header: Sequence[str], separator: str, need_text: bool) -> list[str]:
+    """What each column of another tool's table holds, by our names; "" for one that is not used."""
+    if separator == BAR and column(header, (*FILES, *TEXTS)) is None and len(header) in (2, 3):
+        return ["id", *[""] * (len(header) - 2), "text"]
+    columns = [""] * len(header)
+    names = {"audio": FILES, "text": TEXTS, "speaker": SPEAKERS, "id": IDS, "start": ("start",), "end": ("end",)}
+    for ours, theirs in names.items():
+        if (place := column(header, theirs)) is not None:
+            columns[place] = ours
+    if "audio" not in columns or (need_text and "text" not in columns):
+        found = ", ".join(map(repr, header)) or "nothing"
+        raise CorpusError(
+            f"{path}: a table with {described(separator)} between its cells, in whose first line ({found:.200}) no "
+            f"column is named as the audio files (path, file, audio) and one as the text (sentence, text); {_TO_TSV}"
+        )
+    return columns
+
+
+def _each_once(
+    found: Sequence[tuple[str, Utterance]], has_ids: bool, need_text: bool, problems: list[Problem]
+) -> tuple[list[Utterance], list[Problem]]:
+    """The utterances whose id is given once; the others become problems, of which each has its place."""
+    rows: dict[str, list[tuple[str, Utterance]]] = {}
+    for place, utterance in found:
         rows.setdefault(utterance.id, []).append((place, utterance))
     for name, same in rows.items():
         for place, _ in same[1:]:
             message = f"id {name!r} was given before, in line {same[0][0].rsplit(':', 1)[1]}; neither is used"
-            problems.append(Problem(place, f"{message}; change one{'' if 'id' in columns else ' (add a column id)'}"))
+            problems.append(Problem(place, f"{message}; change one{'' if has_ids else ' (add a column id)'}"))
     listed = [same[0] for same in rows.values() if len(same) == 1]
     return [u for _, u in listed], problems + (overlaps(listed) if need_text else [])
 
@@ -95,6 +155,8 @@ def _utterance(cells: dict[str, str], finder: Finder, need_text: bool) -> Uttera
         raise CorpusError(f"utterance {name!r} has no speaker; write one, or leave the column out")
     if need_text and not cells["text"]:
         raise CorpusError(f"the transcript of {name!r} is blank; write it, or remove the line")
+    if need_text:
+        check_words(cells["text"], name)
     start, end = (_seconds(cells.get(column, ""), column) for column in ("start", "end"))
     try:
         audio = finder.audio(given, name) if given else None
@@ -103,7 +165,15 @@ def _utterance(cells: dict[str, str], finder: Finder, need_text: bool) -> Uttera
             start, end = finder.part(audio, start, end)
     except CorpusError as error:
         raise CorpusError(f"utterance {name!r}: {error}") from None
-    return Utterance(name, speaker, audio, cells["text"] if need_text else None, start, end, place)
+    channel = _channel(cells.get("channel", ""))
+    return Utterance(name, speaker, audio, cells["text"] if need_text else None, start, end, place, channel)
+
+
+def _channel(cell: str) -> int | None:
+    """A channel from 0, of a cell that counts them from 1; None for an empty one."""
+    if cell and not (cell.isascii() and cell.isdigit() and int(cell) > 0):
+        raise CorpusError(f"channel {cell!r} is not the number of one, from 1")
+    return int(cell) - 1 if cell else None
 
 
 def _seconds(cell: str, column: str) -> float | None:
@@ -125,6 +195,7 @@ def write_tsv(utterances: Sequence[Utterance], path: Path) -> None:
             "speaker": u.speaker,
             "start": "" if u.start is None else repr(u.start),
             "end": "" if u.end is None else repr(u.end),
+            "channel": "" if u.channel is None else str(u.channel + 1),
             "features": _relative(Path(u.features).absolute(), folder, u.id) if u.features is not None else "",
         }
         for u in utterances

@@ -25,7 +25,8 @@ class CtcAlignment:
     scores: np.ndarray
     score: float
 
-    __repr__ = brief_repr
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
     @property
     def labels(self) -> np.ndarray:

@@ -60,7 +60,8 @@ class Prefix:
     lm: float
     frames: np.ndarray
 
-    __repr__ = brief_repr
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
 
 class PrefixSearch:

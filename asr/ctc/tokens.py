@@ -43,6 +43,10 @@ class CtcTokens:
         """int32 (n_phones + 2,): the column of each label; entry 0 is not used."""
         return np.arange(-1, self.n_phones + 1, dtype=np.int32)
 
+    def is_silence(self, alignment: np.ndarray, silence_phone: int) -> np.ndarray:
+        """Which rows of an alignment say nothing, bool (n_rows,): the blanks."""
+        return np.asarray(alignment) == BLANK
+
     def phone_segments(
         self, alignment: Sequence[int] | np.ndarray, pauses: Sequence[tuple[int, int]] = (), reach: int = 1
     ) -> list[PhoneSegment]:

@@ -62,7 +62,8 @@ class BestPath(NamedTuple):
     acoustic_score: float
     reached_final: bool
 
-    __repr__ = brief_repr
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
 
 class ViterbiDecoder:

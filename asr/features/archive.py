@@ -127,7 +127,8 @@ def scp_entries(
         elif not place:
             message = f"{name!r} has no place after its id; need `id file.ark:offset`"
         elif is_command(place) and not keep_commands:
-            message = f"{name!r} is a command ({place!r}); commands are not run: write its output to a file"
+            how = "commands are not run unless allowed: write its output to a file"
+            message = f"{name!r} is a command ({place!r}); {how}"
         else:
             message = ""
         seen.setdefault(name, number)

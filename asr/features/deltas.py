@@ -2,6 +2,9 @@
 
 import numpy as np
 
+# More is a slip, or a model made to take all memory and time.
+_MOST_ORDER, _MOST_FRAMES = 20, 1000
+
 
 def as_matrix(features: np.ndarray, dim: int | None = None) -> np.ndarray:
     """Features as float32, C-contiguous. Raises ValueError unless they are (n_frames, dim); dim None is any."""
@@ -18,7 +21,7 @@ def delta(features: np.ndarray, *, order: int = 2, window: int = 2) -> np.ndarra
     slope of the one before. Before the first frame and after the last, the first and the last frame are repeated.
 
     features: float32 (n_frames, dim).
-    order: highest derivative, 0 or more; window: frames on each side, 1 or more.
+    order: highest derivative, 0 to 20; window: frames on each side, 1 to 1000.
     Raises ValueError for another shape, order or window.
 
     Same as Kaldi's add-deltas --delta-order --delta-window.   Ref: Furui, 1986.
@@ -26,8 +29,8 @@ def delta(features: np.ndarray, *, order: int = 2, window: int = 2) -> np.ndarra
     array([2., 1.], dtype=float32)
     """
     features = as_matrix(features)
-    if order < 0 or window < 1:
-        raise ValueError(f"order={order}, window={window}; need order 0 or more and window 1 or more")
+    if not 0 <= order <= _MOST_ORDER or not 1 <= window <= _MOST_FRAMES:
+        raise ValueError(f"order={order}, window={window}; need order 0 to {_MOST_ORDER}, window 1 to {_MOST_FRAMES}")
     n_frames, dim = features.shape
     result = np.empty((n_frames, dim * (order + 1)), dtype=np.float32)
     result[:, :dim] = features
@@ -53,16 +56,16 @@ def splice(features: np.ndarray, *, left: int = 4, right: int = 4) -> np.ndarray
     The earliest frame comes first. Before the first frame and after the last, these are repeated.
 
     features: float32 (n_frames, dim).
-    left, right: frames taken from before and from after, 0 or more.
-    Raises ValueError for another shape or a negative number.
+    left, right: frames taken from before and from after, 0 to 1000.
+    Raises ValueError for another shape or number.
 
     Same as Kaldi's splice-feats --left-context=4 --right-context=4.
     >>> splice(np.arange(3.0)[:, None], left=1, right=1)[0]
     array([0., 0., 1.], dtype=float32)
     """
     features = as_matrix(features)
-    if left < 0 or right < 0:
-        raise ValueError(f"left={left}, right={right}; need 0 or more")
+    if not (0 <= left <= _MOST_FRAMES and 0 <= right <= _MOST_FRAMES):
+        raise ValueError(f"left={left}, right={right}; need 0 to {_MOST_FRAMES}")
     n_frames, dim = features.shape
     neighbours = np.arange(n_frames)[:, None] + np.arange(-left, right + 1)
     return features[np.clip(neighbours, 0, n_frames - 1)].reshape(n_frames, dim * (left + 1 + right))

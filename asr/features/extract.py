@@ -18,7 +18,7 @@ from .table import FeatureTable
 if TYPE_CHECKING:
     from ..corpus import Utterance
 
-SILENT = "nothing can be heard in it: no sample is louder than -80 dB of full scale"
+SILENT = "all its samples are nearly equal: nothing was recorded"
 
 _BATCH = 32  # utterances that a worker gets at a time
 
@@ -43,9 +43,9 @@ def extract(
 ) -> tuple[FeatureTable, list[Failure]]:
     """The front-end's features of every utterance, or those that the corpus brings along; and what failed.
 
-    corpus: a Corpus or any utterances, each with id, audio, start and end; the audio is mixed to one channel and
-        resampled to the pipeline's rate. For a pipeline of given features, each with id and features, the place where
-        the utterance's matrix lies (see asr.features.archive); nothing else of it counts.
+    corpus: a Corpus or any utterances, each with id, audio, channel, start and end; the audio is resampled to the
+        pipeline's rate, and mixed to one channel where none is named. For a pipeline of given features, each with id
+        and features, the place where the utterance's matrix lies (see asr.features.archive); nothing else of it counts.
     n_jobs: processes; the result does not depend on it.
     vtln_warp: of the mel filters, for every utterance (see `mfcc`).
     speed: at which every recording is heard (see asr.augment.change_speed); not for given features.

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..brief import brief_repr
 from ..errors import ConfigError
-from ..files import kind_of, replacing
+from ..files import as_system, kind_of, replacing
 from .extract import _BATCH, Failure, _in_order
 from .pipeline import FeaturePipeline
 
@@ -47,7 +47,8 @@ class Written:
     failures: list[Failure] = field(default_factory=list)
     renamed: dict[str, str] = field(default_factory=dict)
 
-    __repr__ = brief_repr
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
 
 def common_rate(paths: Iterable[str | os.PathLike]) -> int | None:
@@ -153,7 +154,7 @@ def _write_npy(
         if isinstance(result, Failure):
             written.failures.append(result)
             continue
-        file = folder / f"{file_name(name)}.npy"
+        file = folder / as_system(f"{file_name(name)}.npy")
         if kind_of(file) == "folder":
             written.failures.append(Failure(name, f"{file}: is a folder; remove it or choose another folder"))
             continue

@@ -25,7 +25,8 @@ class Prediction(NamedTuple):
     reflections: np.ndarray
     error: np.ndarray
 
-    __repr__ = brief_repr
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
 
 @takes_options(LpcOptions)

@@ -7,6 +7,10 @@ from dataclasses import dataclass
 from ..brief import changed_repr
 from ..errors import did_you_mean
 
+# What lies beyond these is a slip, or a model made to take all memory and time.
+_MOST_OVERLAP = 3000  # frames that share a sample
+_MOST_BINS, _MOST_ORDER, _MOST_CEPS = 1000, 500, 1000
+
 WINDOW_TYPES = ("hamming", "hanning", "povey", "rectangular", "sine", "blackman")
 
 
@@ -29,6 +33,8 @@ class FramePositions:
             object.__setattr__(self, field.name, _of_type(field.name, getattr(self, field.name), field.default))
         self._check("frame_length", above=0, most=10_000)  # more is a slip, and takes all memory
         self._check("frame_shift", above=0)
+        if self.frame_length > _MOST_OVERLAP * self.frame_shift:
+            raise ValueError(f"frame_shift={self.frame_shift!r}; need a 3000th of the frame length or more")
 
     def _check(self, name: str, *, least: float = -math.inf, above: float = -math.inf, most: float = math.inf) -> None:
         """Raise ValueError unless the field lies in least..most and above `above`."""
@@ -65,7 +71,7 @@ class FrontEndOptions(FrameOptions):
     """What MFCC and filterbank features have in common: framing, window, mel filters, energy."""
 
     round_to_power_of_two: bool = True  # zero-pad each frame to the next power of two before the FFT
-    num_mel_bins: int = 23  # 3 or more
+    num_mel_bins: int = 23  # 3 to 1000
     low_freq: float = 20.0  # Hz, lower edge of the first filter
     high_freq: float = 0.0  # Hz, upper edge of the last filter; 0 or less is counted from half the sampling rate
     vtln_low: float = 100.0  # Hz, below it a warp (see `vtln_warp`) fades out
@@ -77,7 +83,7 @@ class FrontEndOptions(FrameOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._check("num_mel_bins", least=3)
+        self._check("num_mel_bins", least=3, most=_MOST_BINS)
         for name in ("low_freq", "energy_floor"):
             self._check(name, least=0)
 
@@ -114,14 +120,14 @@ class LpcOptions(FrameOptions):
     """
 
     window_type: str = "hamming"
-    order: int = 12  # of the predictor, 1 to the samples of a frame less 1
-    num_ceps: int = 13  # of lpcc, 1 or more; counts c0; may exceed the order
+    order: int = 12  # of the predictor, 1 to the samples of a frame less 1, and to 500
+    num_ceps: int = 13  # of lpcc, 1 to 1000; counts c0; may exceed the order
     cepstral_lifter: float = 22.0  # of lpcc, scales cepstrum k by 1 + lifter/2 sin(pi k / lifter); 0 is off
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._check("order", least=1)
-        self._check("num_ceps", least=1)
+        self._check("order", least=1, most=_MOST_ORDER)
+        self._check("num_ceps", least=1, most=_MOST_CEPS)
         self._check("cepstral_lifter", least=0)
 
 

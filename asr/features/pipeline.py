@@ -39,6 +39,7 @@ _KEYS = {
     **dict.fromkeys(FRONT_ENDS, ("options", "pitch")),
     "pitch": ("options",),
 }
+_MOST_STEPS, _MOST_VALUES = 50, 100_000  # values of a frame; more is a slip, or a model made to take all memory
 _FIRST = ("given", *FRONT_ENDS)  # the kinds of a first step
 
 
@@ -56,7 +57,6 @@ class FeaturePipeline:
         and {"kind": "affine"}, a learned matrix.
     Where cmvn comes right behind the front-end, frames of digital silence, which no microphone made
     (asr.features.silence), count in no mean, and behind it frames of the training data's pauses stand in their place.
-    Dither, Kaldi's way to hide them, turns that off.
 
     priors: step number -> prior statistics (see `cmvn`) of each causal cmvn step; from `with_prior`.
     pauses: float32 (n, raw_dim), frames of pauses behind that cmvn step; None: none are known. From `with_prior`.
@@ -72,6 +72,8 @@ class FeaturePipeline:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "steps", tuple(dict(step) for step in self.steps))
+        if len(self.steps) > _MOST_STEPS:
+            raise ConfigError(f"a feature pipeline of {len(self.steps)} steps; need {_MOST_STEPS} or fewer")
         for number, step in enumerate(self.steps):
             _check_step(number, step)
             if step["kind"] == "affine" and np.ndim(self.matrices.get(number, 0.0)) != 2:
@@ -82,6 +84,7 @@ class FeaturePipeline:
             wanted = "0 for given features" if self.given else "a whole number of Hz, 1 or more"
             raise ConfigError(f"sample_rate={self.sample_rate!r}; need {wanted}")
         try:
+            self._check_dims()
             if self.given:
                 raw = np.zeros((1, self.given.dim), dtype=np.float32)
             else:
@@ -243,8 +246,8 @@ class FeaturePipeline:
         if not is_normalised or self.given or not FRONT_ENDS[self.steps[0]["kind"]].streams:
             return None
         options = self.options
-        if getattr(options, "dither", 0.0):
-            return None
+        if isinstance(options, FrameOptions):
+            options = dataclasses.replace(options, dither=0.0)
         zeros = np.zeros(Framing.of(options, self.sample_rate).size, np.float32)
         return FRONT_ENDS[self.steps[0]["kind"]](zeros, self.sample_rate, options)[0]
 
@@ -326,7 +329,7 @@ class FeaturePipeline:
             raise ValueError("a pipeline with more than one causal cmvn step is not supported; need one")
         if not causal and self._silence is None:
             return self
-        features = [matrix[~equal_rows(matrix, self._silence)] for matrix in raw]
+        features = [self._counted(matrix) for matrix in raw]
         features = [matrix for matrix in features if len(matrix)]
         if not features:
             raise ValueError("no frames to take statistics of: all recordings are digital silence, or empty")
@@ -336,6 +339,11 @@ class FeaturePipeline:
         priors = {number: cmvn_statistics(features) for number in causal}
         learned = dataclasses.replace(self, priors=priors)
         return dataclasses.replace(learned, pauses=learned._pauses_of(pauses_from))
+
+    def _counted(self, raw: np.ndarray) -> np.ndarray:
+        """The frames that are no digital silence; the same array where there is none, as a corpus may be large."""
+        silent = self.silent(raw)
+        return raw[~silent] if silent.any() else raw
 
     def _pauses_of(self, raw: list[np.ndarray]) -> np.ndarray | None:
         """Frames of the pauses in utterances, or None where loudness cannot be told from features.
@@ -398,6 +406,13 @@ class FeaturePipeline:
             dim = len(self.matrices[i]) if step["kind"] == "affine" else dim * _growth(step)
         return dim
 
+    def _check_dims(self) -> None:
+        """Raise ValueError where a frame would have too many values behind some step."""
+        for number in range(len(self.steps)):
+            dim = self._dim_after(number + 1)
+            if dim > _MOST_VALUES:
+                raise ValueError(f"{dim} values a frame behind step {number}; need {_MOST_VALUES} or fewer")
+
     def _is_causal(self, number: int) -> bool:
         return self.steps[number].get("mode") == "causal"
 
@@ -424,8 +439,8 @@ class FeaturePipeline:
         counted = counted or [None] * len(features)
         if step["mode"] == "speaker":
             return _normalised_by_speaker(features, speakers, counted, step)
-        prior = {"prior": self.priors.get(number)} if step["mode"] == "causal" else {}
-        return [cmvn(m, counted=c, **prior, **step) for m, c in zip(features, counted, strict=True)]
+        prior = self.priors.get(number)  # of causal steps alone
+        return [cmvn(m, counted=c, prior=prior, **step) for m, c in zip(features, counted, strict=True)]
 
 
 def _normalised_by_speaker(

@@ -35,7 +35,8 @@ class PitchTrack(NamedTuple):
     hz: np.ndarray
     correlation: np.ndarray
 
-    __repr__ = brief_repr
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
     @property
     def voicing(self) -> np.ndarray:

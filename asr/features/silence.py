@@ -3,7 +3,7 @@
 A muted call, a noise gate or an editor leaves exact zeros, or a constant with a step or two of rounding. Their log mel
 energies lie some 25 nats below those of any microphone's noise, so a few of them move the mean of all frames, and no
 model has seen their like. A pipeline therefore marks such frames, counts them in no mean, and puts frames of a pause in
-their place. (Kaldi's dither of one step hides the same; it makes features differ from run to run.)
+their place. (Kaldi's dither of one step hides the zeros, but moves the mean all the same.)
 """
 
 from collections.abc import Sequence
@@ -11,16 +11,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from .frames import Framing, mirrored
-from .loudness import stretches
 
 # A frame, or a recording, whose samples stay this close to their middle holds nothing: 1.6 steps of 16 bits, more than
 # rounding and a step of noise make even after resampling, and less than the weakest of microphones.
 PEAK = 5e-5
 
-_PAUSE_FRAMES = 256  # kept of all pauses: enough that no Gaussian can sit on a single one of them
+_PAUSE_FRAMES = 256  # so many that no Gaussian can sit on a single one of them
 _QUIETEST = 0.1  # part of the frames that is taken for pauses
-_FEWEST = 64  # frames of whole stretches; where there are not as many, single frames do
-_SHORTEST = 5  # frames; shorter quiet stretches are gaps inside words
+_SPREAD = 0.5  # of their standard deviation: what lies far from the middle is what sounds like words now and then
 
 
 def is_silent(samples: np.ndarray) -> bool:
@@ -45,19 +43,21 @@ def silent_frames(samples: np.ndarray, framing: Framing) -> np.ndarray:
 
 
 def pause_frames(features: Sequence[np.ndarray]) -> np.ndarray:
-    """Frames of pauses, float32 (n, dim): some of the quietest of all, whole stretches where there are any.
+    """Frames as pauses have them, float32 (256, dim), drawn from the distribution of the quietest frames of all.
+
+    They are drawn and not taken, as a real pause holds a breath or the end of a word here and there, and a model would
+    hear them again and again. Neighbours are alike, the last and the first one too, as frames overlap in real pauses.
 
     features: normalised matrices (n_frames, dim) of training speech without digital silence, one frame at least; their
         first column rises with loudness.
     """
     threshold = np.quantile(np.concatenate([matrix[:, 0] for matrix in features]), _QUIETEST)
-    quiet = [(m, a, b) for m in features for a, b in stretches(m[:, 0] <= threshold, True)]
-    long = [piece for piece in quiet if piece[2] - piece[1] >= _SHORTEST]
-    if sum(b - a for _, a, b in long) < _FEWEST:
-        long = quiet
-    step = max(1, sum(b - a for _, a, b in long) // _PAUSE_FRAMES)
-    chosen = np.concatenate([m[a:b] for m, a, b in long[::step]])
-    return np.ascontiguousarray(chosen[:_PAUSE_FRAMES], dtype=np.float32)
+    quiet = np.concatenate([matrix[matrix[:, 0] <= threshold] for matrix in features]).astype(np.float64)
+    mean, dim = quiet.mean(axis=0), quiet.shape[1]
+    covariance = np.cov(quiet, rowvar=False, bias=True).reshape(dim, dim) + 1e-6 * np.eye(dim)
+    white = np.random.default_rng(0).standard_normal((_PAUSE_FRAMES, dim))
+    smooth = _SPREAD * (white + np.roll(white, 1, axis=0)) / np.sqrt(2)
+    return np.ascontiguousarray(mean + smooth @ np.linalg.cholesky(covariance).T, dtype=np.float32)
 
 
 def equal_rows(features: np.ndarray, silence: np.ndarray | None) -> np.ndarray:

@@ -27,7 +27,8 @@ class MelPlan:
     window: np.ndarray
     filters: np.ndarray
 
-    __repr__ = brief_repr
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +43,8 @@ class Scratch:
     padded: np.ndarray
     power: np.ndarray
 
-    __repr__ = brief_repr
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
     @classmethod
     def of(cls, framing: Framing) -> "Scratch":

@@ -92,7 +92,7 @@ class StreamingFrontEnd:
         self._framing = Framing.of(options, self._rate)
         self._options = dataclasses.replace(options, dither=0.0, snip_edges=True)  # the edges are made here
         self._noise = np.random.default_rng(seed)
-        self._kept = np.zeros(0, dtype=np.float32)  # the last samples, floats in [-1, 1]
+        self._kept = np.zeros((2, 0), dtype=np.float32)  # the last samples, floats in [-1, 1], with dither and without
         self._n_samples = self._n_frames = 0  # samples taken, frames given
         self._ended = False
         self._compute(np.zeros(self._framing.size), self._rate, self._options, vtln_warp=vtln_warp)  # finds misfits now
@@ -107,10 +107,11 @@ class StreamingFrontEnd:
         if self._ended:
             raise ValueError("this stream has been flushed; start another one for another signal")
         samples = one_channel(samples, where=f"samples from {self._n_samples} on", may_be_empty=True)
+        plain = samples
         if self._dither:
             noise = self._dither * self._noise.standard_normal(len(samples), dtype=np.float32)
             samples = (samples * INT16_SCALE + noise) / INT16_SCALE
-        self._kept = np.concatenate([self._kept, samples])
+        self._kept = np.concatenate([self._kept, [samples, plain]], axis=1)
         self._n_samples += len(samples)
         complete = self._n_samples - self._framing.first_sample(0) - self._framing.size
         return self._frames_until(1 + complete // self._framing.shift)
@@ -127,20 +128,20 @@ class StreamingFrontEnd:
         if until <= self._n_frames:
             return np.zeros((0, self.dim), dtype=np.float32)
         block = self._n_frames // BLOCK_ROWS * BLOCK_ROWS
-        kept_from = self._n_samples - len(self._kept)
+        kept_from = self._n_samples - self._kept.shape[1]
         begin, end = self._framing.first_sample(block), self._framing.first_sample(until - 1) + self._framing.size
         if begin >= 0 and end <= self._n_samples:
-            piece = self._kept[begin - kept_from : end - kept_from]
+            piece, plain = self._kept[:, begin - kept_from : end - kept_from]
         else:
-            piece = self._kept[mirrored(np.arange(begin, end), self._n_samples) - kept_from]
+            piece, plain = self._kept[:, mirrored(np.arange(begin, end), self._n_samples) - kept_from]
         frames = self._compute(piece, self._rate, self._options, vtln_warp=self._warp)
         if self._silence is not None:
-            frames[silent_frames(piece, dataclasses.replace(self._framing, snip_edges=True))] = self._silence
+            frames[silent_frames(plain, dataclasses.replace(self._framing, snip_edges=True))] = self._silence
         frames = frames[self._n_frames - block :]
         self._n_frames = until
         next_block = self._framing.first_sample(until // BLOCK_ROWS * BLOCK_ROWS)
         needed_from = max(0, next_block - self._framing.size)  # the mirrored end reaches back by half a frame
-        self._kept = self._kept[max(0, needed_from - kept_from) :].copy()
+        self._kept = self._kept[:, max(0, needed_from - kept_from) :].copy()
         return frames
 
 

@@ -46,6 +46,11 @@ class FeatureTable:
         frames = f"{many(len(self.frames), 'frame')} of {many(self.dim, 'value')}"
         return f"<FeatureTable: {many(len(self), 'utterance')}, {frames}>"
 
+    def _repr_html_(self) -> str:
+        from ..notebook import table_of_features_html
+
+        return table_of_features_html(self)
+
     @classmethod
     def from_dict(cls, features: Mapping[str, np.ndarray]) -> "FeatureTable":
         """The table of id -> (n_frames, dim). Raises CorpusError where the dims differ."""

@@ -77,7 +77,8 @@ class Cuts:
     uncut: tuple[Entry, ...]
     log_likelihoods: tuple[float, ...]
 
-    __repr__ = brief_repr
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
 
 def letters_of(word: str) -> list[str]:

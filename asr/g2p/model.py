@@ -14,12 +14,12 @@ from .. import _version
 from ..brief import many
 from ..errors import LanguageModelError, LexiconError, ModelError
 from ..files import kind_of, replacing
+from ..json_files import read_json
 from ..lang.entries import Entry, nfc, shortened
 from ..lang.letters import word_counts
 from ..lang.lexicon import Lexicon
 from ..lm import NgramModel, count, estimate, read_arpa, write_arpa
 from ..options import known_names
-from ..texts import read_json
 from .graphones import CHUNKS, Graphone, cut_lexicon, letters_of
 from .search import BEAM, Pronunciation, Search, posteriors
 

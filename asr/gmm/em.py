@@ -41,7 +41,8 @@ class GmmStatistics:
     log_likelihood: float
     n_frames: int
 
-    __repr__ = brief_repr
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
     def __add__(self, other: "GmmStatistics") -> "GmmStatistics":
         return GmmStatistics(

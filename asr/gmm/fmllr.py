@@ -30,7 +30,8 @@ class FmllrStatistics:
     linear: np.ndarray
     quadratic: np.ndarray
 
-    __repr__ = brief_repr
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
     def __add__(self, other: "FmllrStatistics") -> "FmllrStatistics":
         return FmllrStatistics(self.count + other.count, self.linear + other.linear, self.quadratic + other.quadratic)
@@ -49,7 +50,8 @@ class Fmllr(NamedTuple):
     gain: float
     n_frames: float
 
-    __repr__ = brief_repr
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
 
 def accumulate_fmllr(

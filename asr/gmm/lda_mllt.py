@@ -48,7 +48,8 @@ class LdaMlltResult(TriphoneResult):
 
     transform: np.ndarray
 
-    __repr__ = brief_repr
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
 
 def train_lda_mllt(

@@ -23,7 +23,8 @@ class MlltStatistics:
     n_frames: float
     scatter: np.ndarray
 
-    __repr__ = brief_repr
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
     def __add__(self, other: "MlltStatistics") -> "MlltStatistics":
         return MlltStatistics(self.n_frames + other.n_frames, self.scatter + other.scatter)
@@ -35,7 +36,8 @@ class Mllt(NamedTuple):
     matrix: np.ndarray
     gain: float
 
-    __repr__ = brief_repr
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
 
 def accumulate_mllt(gmms: DiagGmms, features: np.ndarray, pdf_of_frame: np.ndarray) -> MlltStatistics:

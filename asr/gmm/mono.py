@@ -78,7 +78,8 @@ class MonoResult:
     retried: list[str]
     log: list[PassRecord]
 
-    __repr__ = brief_repr
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
 
 def train_mono(

@@ -39,7 +39,8 @@ class Part:
     offsets: np.ndarray
     graphs: TrainingGraphs
 
-    __repr__ = brief_repr
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
     def features(self) -> dict[str, np.ndarray]:
         """Utterance id -> float32 (n_frames, dim) view."""
@@ -73,7 +74,8 @@ class PassResult:
     failures: dict[str, str]
     retried: list[str]
 
-    __repr__ = brief_repr
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
 
 def make_parts(

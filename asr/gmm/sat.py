@@ -59,7 +59,8 @@ class SatResult(TriphoneResult):
     alignment_gmms: DiagGmms
     transforms: dict[str, Fmllr]
 
-    __repr__ = brief_repr
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
 
 def train_sat(

@@ -68,7 +68,8 @@ class TriphoneResult:
     retried: list[str]
     log: list[PassRecord]
 
-    __repr__ = brief_repr
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
     @property
     def tree(self) -> DecisionTree:
@@ -126,7 +127,8 @@ class Start:
     ids: list[np.ndarray]
     missing: dict[str, str]
 
-    __repr__ = brief_repr
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
     def run(self, options: TriphoneOptions, workers: Workers, lexicon: "Lexicon", rng: np.random.Generator) -> Run:
         """The run of training passes."""

@@ -34,7 +34,8 @@ class ContextGraph:
     windows: np.ndarray
     n_symbols: int = 0
 
-    __repr__ = brief_repr
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
 
 def compose_context(

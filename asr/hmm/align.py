@@ -49,7 +49,8 @@ class BatchAlignment(NamedTuple):
     acoustic: np.ndarray
     graph: np.ndarray
 
-    __repr__ = brief_repr
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
 
 @dataclass
@@ -68,7 +69,8 @@ class Alignments:
     graph: float = 0.0
     n_frames: int = 0
 
-    __repr__ = brief_repr
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
 
 def align_batch(

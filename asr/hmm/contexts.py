@@ -25,7 +25,8 @@ class Contexts(NamedTuple):
     windows: np.ndarray
     window_of_frame: np.ndarray
 
-    __repr__ = brief_repr
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
 
 def contexts_of(

@@ -14,6 +14,8 @@ LEAF, PDF_CLASS = -2, -1
 """What stands in a node's first column instead of a position in the window."""
 
 _LARGEST = 100_000  # phone id or pdf class; tables by phone id stay small, whatever a file says
+_MOST_MEMBERS = 200_000_000  # questions times the numbers that they may hold
+_MOST_STEPS = 50_000_000  # from the roots to all pdfs of all states; trees of 100,000 leaves take a few million
 
 
 @dataclass(frozen=True)
@@ -99,9 +101,13 @@ class DecisionTree:
     def pdfs_of_state(self, phone: int, pdf_class: int) -> list[int]:
         """Every pdf id that the phone's pdf class has in some context, ascending."""
         known = {self.central_position: phone, PDF_CLASS: pdf_class}
-        found, waiting = set(), [self._root(phone, pdf_class)]
+        found, seen, waiting = set(), set(), [self._root(phone, pdf_class)]
         while waiting:
-            position, question, yes, no = self.nodes[waiting.pop()].tolist()
+            node = waiting.pop()
+            if node in seen:  # several ways may lead to a node
+                continue
+            seen.add(node)
+            position, question, yes, no = self.nodes[node].tolist()
             if position == LEAF:
                 found.add(question)
             elif position in known:
@@ -199,11 +205,33 @@ def _check(tree: DecisionTree) -> None:
             fail("a node's child is not a later node")
     if any(not 0 <= x <= _LARGEST for values in tree.questions for x in values):
         fail(f"a question holds a number that is not between 0 and {_LARGEST}")
+    if len(tree.questions) * (2 + max((max(q) for q in tree.questions if q), default=0)) > _MOST_MEMBERS:
+        fail(f"its {len(tree.questions)} questions are too many for their numbers")
+    if any(not 0 <= root.node < n_nodes for root in tree.roots):
+        fail("a root leads nowhere")
+    if _n_steps(tree, _MOST_STEPS) > _MOST_STEPS:
+        fail("its phones, pdf classes and nodes are more than any model has")
     seen: set[tuple[int, int]] = set()
     for root in tree.roots:
         pairs = {(phone, c) for phone in root.phones for c in root.pdf_classes}
-        if not pairs or not all(0 <= x <= _LARGEST for pair in pairs for x in pair) or not 0 <= root.node < n_nodes:
-            fail("a root has no phones or pdf classes, or leads nowhere")
+        if not pairs or not all(0 <= x <= _LARGEST for pair in pairs for x in pair):
+            fail("a root has no phones or pdf classes, or impossible ones")
         if pairs & seen:
             fail(f"phone id {min(pairs & seen)[0]} has more than one root")
         seen |= pairs
+
+
+def _n_steps(tree: DecisionTree, most: int) -> int:
+    """How many nodes are seen on the way from every phone's pdf classes to their pdfs; counted up to `most`."""
+    children = [[] if row[0] == LEAF else row[2:] for row in tree.nodes.tolist()]
+    total = 0
+    for root in tree.roots:
+        n_states = len(root.phones) * len(root.pdf_classes)
+        seen, waiting = set(), [root.node]
+        while waiting and total <= most:
+            node = waiting.pop()
+            if node not in seen:
+                seen.add(node)
+                waiting += children[node]
+                total += n_states
+    return total

@@ -7,6 +7,8 @@ from typing import Any
 from ..brief import many
 from ..errors import ModelError
 
+_MOST_TRANSITIONS = 2_000_000  # of all phones; ten thousand phones have a fifth of it
+
 
 @dataclass(frozen=True)
 class HmmState:
@@ -96,7 +98,12 @@ class Topology:
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> "Topology":
-        """The inverse of to_json."""
+        """The inverse of to_json. Raises ModelError where more transitions are listed than any model has."""
+        n_transitions = sum(
+            len(e["phones"]) * sum(1 + len(s["transitions"]) for s in e["states"]) for e in value["entries"]
+        )
+        if n_transitions > _MOST_TRANSITIONS:
+            raise ModelError(f"the HMMs have {n_transitions} states and transitions; need {_MOST_TRANSITIONS} or fewer")
         states_of_phone = {}
         for entry in value["entries"]:
             states = tuple(

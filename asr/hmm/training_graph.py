@@ -33,7 +33,8 @@ class PhoneGraph(NamedTuple):
     phones: list[int]
     successors: dict[int, list[tuple[int, float]]]
 
-    __repr__ = brief_repr
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
     def phone(self, vertex: int) -> int:
         """The phone id at a vertex; 0 before the first and after the last."""
@@ -144,7 +145,8 @@ class GraphScores(NamedTuple):
     loop: np.ndarray
     final: np.ndarray
 
-    __repr__ = brief_repr
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
 
 @dataclass(frozen=True, eq=False)

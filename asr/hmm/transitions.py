@@ -168,6 +168,10 @@ class TransitionModel:
         log_probs[1:][change] = np.log(probabilities[change])
         return replace(self, log_probs=log_probs)
 
+    def is_silence(self, alignment: np.ndarray, silence_phone: int) -> np.ndarray:
+        """Which frames of an alignment are silence, bool (n_frames,)."""
+        return self.phone_of_id[alignment] == silence_phone
+
     def phone_segments(self, alignment: Sequence[int] | np.ndarray) -> list[PhoneSegment]:
         """The phones of an alignment, with their frames.
 

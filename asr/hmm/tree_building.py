@@ -68,7 +68,8 @@ class GrownTree:
     joining_cost: float
     n_frames: float
 
-    __repr__ = brief_repr
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
     @property
     def gain(self) -> float:

@@ -33,7 +33,8 @@ class TreeStatistics:
     sums: np.ndarray
     central_position: int
 
-    __repr__ = brief_repr
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
     def __post_init__(self) -> None:
         n = len(self.windows)

@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from ..errors import AsrError
 from ..files import kind_of
@@ -13,36 +13,59 @@ from ..options import given
 Facts = dict[str, Any]  # what json.dumps takes: numbers, texts, lists of them, tables as lists of such dictionaries
 
 KINDS = (
-    "a model (directory or shipped name), a corpus (folder, Kaldi data directory, .tsv, Lhotse manifests), a graph "
+    "a model (directory or shipped name), a corpus (folder, Kaldi data directory, table, Lhotse manifests), a graph "
     "(.fst), features (.npy, .ark, .scp, .npz), a lexicon (.txt, .tsv, .dict), a language model (.arpa, .arpa.gz), "
-    "a tree.json or a recording"
+    "a G2P model, a tree.json, a recording, or what else training and recipes write"
 )
 _TEXTS = (".txt", ".tsv", ".dict", ".lexicon", ".lex")
-_MANIFESTS = (".jsonl", ".jsonl.gz")
+_TABLES = (".jsonl", ".jsonl.gz", ".csv")
 _ARPA = (".arpa", ".arpa.gz")
+_TRANSCRIPTS = (".ctm", ".stm", ".trn")
+_FOR_READING = {  # what is to be opened by other programs
+    ".html": "report or other web page, for a browser",
+    ".md": "notes (Markdown)",
+    ".log": "log of a run",
+    ".toml": "settings of a recipe (TOML)",
+    ".svg": "picture",
+    ".png": "picture",
+    ".pdf": "document (PDF)",
+    ".srt": "subtitles",
+    ".vtt": "subtitles",
+}
 _OPENFST = (2125659606).to_bytes(4, "little")  # how OpenFst's files begin
 
 
-def describe(place: str | os.PathLike, *, speaker: str | None = None, text_suffix: str | None = None) -> Facts:
+def describe(
+    place: str | os.PathLike,
+    *,
+    speaker: str | None = None,
+    text_suffix: str | None = None,
+    tier: str | None = None,
+    channel: "int | Literal['each'] | None" = None,
+    allow_commands: str | os.PathLike | None = None,
+    all_problems: bool = False,
+) -> Facts:
     """Facts of whatever lies there; the first are "what" it is and "where".
 
     place: a path, or the name of a shipped model. A folder with a model.json is a model, another one a corpus; files
         are told apart by their endings and first bytes.
-    speaker, text_suffix: as of Corpus.from_folder, for a folder of recordings.
+    speaker, text_suffix, tier: as of Corpus.from_folder, for a folder of recordings.
+    channel, allow_commands: of a corpus, see Corpus.read. all_problems: list each, not each kind.
     Raises AsrError for what does not exist, is damaged, or of no kind that is known.
     """
-    path, folder = Path(place), given(speaker=speaker, text_suffix=text_suffix)
+    of_corpus = {"channel": channel, "allow_commands": allow_commands, "all_problems": all_problems}
+    path, folder = Path(place), given(speaker=speaker, text_suffix=text_suffix, tier=tier)
     kind = kind_of(path) if os.fspath(place) else "missing"
     if folder and kind != "folder":
         raise AsrError(f"{place}: is no folder of recordings; {' and '.join(folder)} can only be given for one")
     if kind == "folder":
-        known: Callable[..., Facts] = partial(_folder, **folder)
+        known: Callable[..., Facts] = partial(_folder, corpus=of_corpus, **folder)
     elif kind == "file":
-        known = _file
+        known = partial(_file, corpus=of_corpus)
     elif kind == "missing":
         known = _name
     else:
-        raise AsrError(f"{place}: cannot be looked into; need {KINDS}")
+        raise AsrError(f"{place}: cannot be looked into: it is a pipe or device, or there is no permission")
     try:
         return known(path)
     except OSError as error:
@@ -55,31 +78,40 @@ def _name(path: Path) -> Facts:
     from ..model import shipped_models
     from .model import model_facts
 
+    if path.is_symlink():
+        raise AsrError(f"{path}: is a link to {path.readlink()}, which is not there")
     names = shipped_models()
     if str(path) not in names:
         raise AsrError(f"{path}: no such file or folder, and no shipped model{did_you_mean(str(path), names)}")
     return model_facts(path)
 
 
-def _folder(path: Path, **settings: Any) -> Facts:
+def _folder(path: Path, corpus: Mapping[str, Any], **settings: Any) -> Facts:
     if kind_of(path / "model.json") == "file" and not settings:
         from .model import model_facts
 
         return model_facts(path)
+    if not settings:
+        from . import own
+
+        if kind_of(path / "g2p.json") == "file":
+            return own.g2p_facts(path)
+        if own.is_run(path):
+            return own.run_facts(path)
     from .corpus import corpus_facts
 
-    return corpus_facts(path, **settings)
+    return corpus_facts(path, **corpus, **settings)
 
 
-def _file(path: Path) -> Facts:
+def _file(path: Path, corpus: Mapping[str, Any]) -> Facts:
     """A file, by its ending or its first bytes."""
-    from . import files
+    from . import files, own
 
     suffix = path.suffix.lower()
     with path.open("rb") as stream:
         head = stream.read(4)
-    if path.name == "model.json":
-        return _folder(path.parent)
+    if path.name in ("model.json", "g2p.json"):
+        return _folder(path.parent, corpus)
     if head == _OPENFST or suffix == ".fst":
         from .model import graph_facts
 
@@ -90,14 +122,24 @@ def _file(path: Path) -> Facts:
         from .tree import tree_facts
 
         return tree_facts(path)
-    if suffix in (".npy", ".npz", ".ark", ".scp"):
-        return files.feature_facts(path)
-    if path.name.lower().endswith(_MANIFESTS):
+    of_suffix = {
+        **dict.fromkeys((".npy", ".ark", ".scp"), files.feature_facts),
+        **dict.fromkeys(_TRANSCRIPTS, own.transcript_facts),
+        ".npz": own.npz_facts,
+        ".json": own.json_facts,
+        ".safetensors": own.tensor_facts,
+        ".onnx": own.onnx_facts,
+    }
+    if suffix in of_suffix:
+        return of_suffix[suffix](path)
+    if path.name.lower().endswith(_TABLES):
         from .corpus import corpus_facts
 
-        return corpus_facts(path)
+        return corpus_facts(path, **corpus)
     if suffix in _TEXTS or path.name in ("text", "lexicon"):
-        return files.text_facts(path)
+        return files.text_facts(path, corpus)
+    if suffix in _FOR_READING and b"\0" not in head:
+        return {"what": _FOR_READING[suffix], "where": str(path), "bytes": path.stat().st_size}
     return files.audio_facts(path)
 
 

@@ -5,8 +5,9 @@ from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
+from ..corpus.core import Problem
 from ..errors import CorpusError
 from . import Facts
 
@@ -17,23 +18,38 @@ _SHOWN = 20  # problems, speakers, words that are listed
 _GIVEN_SHIFT = 0.01  # s, taken for the frame shift of features that say none
 
 
-def corpus_facts(path: Path, **settings: str) -> Facts:
+def corpus_facts(
+    path: Path,
+    *,
+    channel: "int | Literal['each'] | None" = None,
+    allow_commands: str | os.PathLike | None = None,
+    all_problems: bool = False,
+    **settings: str,
+) -> Facts:
     """Facts of a corpus: how much speech of whom, which words and letters, what is wrong with it.
 
     Only headers of recordings are read. Transcripts may be missing altogether.
-    settings: `speaker` and `text_suffix` of Corpus.from_folder, for a folder of recordings.
+    channel, allow_commands: see Corpus.read. all_problems: list each, instead of a line for each kind.
+    settings: `speaker`, `text_suffix` and `tier` of Corpus.from_folder, for a folder of recordings.
     Raises CorpusError where nothing in it can be used.
     """
     from ..corpus import Corpus
+    from ..corpus.folder import other_transcripts
+    from ..corpus.problems import told
+    from ..files import kind_of
 
-    read: Callable[..., Corpus] = Corpus.read
+    read: Callable[..., Corpus] = partial(Corpus.read, channel=channel, allow_commands=allow_commands)
     if settings:
-        read = partial(Corpus.from_folder, **settings)  # type: ignore[arg-type]
+        read = partial(Corpus.from_folder, channel=channel, **settings)  # type: ignore[arg-type]
     try:
         corpus = read(path)
+        problems = list(corpus.problems)
     except CorpusError:
         corpus = read(path, need_text=False)  # where that fails too, it is not for want of transcripts
-    problems = [str(problem) for problem in corpus.problems]
+        problems = list(corpus.problems)
+        if kind_of(path) == "folder":
+            others = other_transcripts(path, settings.get("text_suffix", ".txt"))
+            problems += [Problem(str(path), line) for line in others]
     seconds, rates = _durations(corpus, problems)
     usable = sorted(seconds.values())
     facts: Facts = {
@@ -49,12 +65,12 @@ def corpus_facts(path: Path, **settings: str) -> Facts:
         "transcripts": _texts(corpus),
         # Where nothing tells who speaks, each utterance is a speaker of its own, and a table of them says nothing.
         "of_speakers": _speakers(corpus, seconds) if len(corpus.speakers) < len(corpus) else [],
-        "first_problems": problems[:_SHOWN],
+        "first_problems": [str(problem) for problem in problems] if all_problems else list(told(problems))[:_SHOWN],
     }
     return facts
 
 
-def _durations(corpus: "Corpus", problems: list[str]) -> tuple[dict[str, float], Counter[int]]:
+def _durations(corpus: "Corpus", problems: list[Problem]) -> tuple[dict[str, float], Counter[int]]:
     """Seconds of each utterance, and how many files have which rate; files that cannot be opened become problems."""
     import soundfile
 
@@ -73,7 +89,7 @@ def _durations(corpus: "Corpus", problems: list[str]) -> tuple[dict[str, float],
                 lengths[path] = header.frames / header.samplerate
                 rates[header.samplerate] += 1
             except (OSError, RuntimeError, ValueError) as error:
-                problems.append(f"{path}: cannot be opened ({' '.join(str(error).split())})")
+                problems.append(Problem(str(path), f"cannot be opened ({' '.join(str(error).split())})"))
         whole = lengths[path]
         if whole is not None:
             end = whole if utterance.end is None else min(utterance.end, whole)
@@ -81,7 +97,7 @@ def _durations(corpus: "Corpus", problems: list[str]) -> tuple[dict[str, float],
     return seconds, rates
 
 
-def _of_features(utterance: "Utterance", problems: list[str]) -> float:
+def _of_features(utterance: "Utterance", problems: list[Problem]) -> float:
     """The seconds of an utterance that has features alone."""
     from ..features.archive import read_matrix
 
@@ -90,7 +106,8 @@ def _of_features(utterance: "Utterance", problems: list[str]) -> float:
     try:
         return len(read_matrix(utterance.features)) * _GIVEN_SHIFT
     except CorpusError as error:
-        problems.append(str(error))
+        where, _, what = str(error).partition(": ")
+        problems.append(Problem(where, what))
         return 0.0
 
 

@@ -1,8 +1,11 @@
 """Facts of recordings, feature files, lexica, symbol tables and language models."""
 
+import contextlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
@@ -119,8 +122,10 @@ def _values(matrix: np.ndarray) -> Facts:
     }
 
 
-def text_facts(path: Path) -> Facts:
+def text_facts(path: Path, of_corpus: Mapping[str, Any] = MappingProxyType({})) -> Facts:
     """Facts of a text file: a corpus in one .tsv, a symbol table, or a lexicon.
+
+    of_corpus: what `corpus_facts` is told about a corpus.
 
     Raises AsrError for another, with what speaks against each.
     """
@@ -128,8 +133,13 @@ def text_facts(path: Path) -> Facts:
 
     if path.suffix.lower() == ".tsv" and not _begins_as_lexicon(path):
         from .corpus import corpus_facts
+        from .own import transcript_facts
 
-        return corpus_facts(path)
+        columns = _first_line(path).split("\t")
+        if len(columns) == 2 and not {"audio", "features"}.intersection(columns):  # a training's hypotheses
+            with contextlib.suppress(AsrError):
+                return transcript_facts(path)
+        return corpus_facts(path, **of_corpus)
     try:
         table = SymbolTable.load(path)
         names = list(table)
@@ -138,11 +148,15 @@ def text_facts(path: Path) -> Facts:
         return lexicon_facts(path)
 
 
-def _begins_as_lexicon(path: Path) -> bool:
+def _first_line(path: Path) -> str:
+    """The first line that is not empty; an empty one where there is none."""
     from ..files import numbered_lines
 
-    first = next((line for _, line in numbered_lines(path) if line), "")
-    return first.startswith(";;") or path.stem.lower().startswith("lexicon")
+    return next((line for _, line in numbered_lines(path) if line), "")
+
+
+def _begins_as_lexicon(path: Path) -> bool:
+    return _first_line(path).startswith(";;") or path.stem.lower().startswith("lexicon")
 
 
 def lexicon_facts(path: Path) -> Facts:

@@ -1,17 +1,19 @@
 """Facts of models and graphs."""
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..errors import ModelError
 from ..features.descriptions import in_words
+from ..json_files import read_json
 from . import Facts
 
 if TYPE_CHECKING:
     from ..graph.const_fst import Graph
+    from ..model import Model
 
 _CARD_LINES = 6  # of the model's card
 
@@ -22,7 +24,7 @@ def model_facts(path: Path) -> Facts:
 
     directory = find_model(path)
     model = load(path)
-    description = json.loads((directory / "model.json").read_text(encoding="utf-8"))
+    description = read_json(directory / "model.json", error=ModelError)
     facts: Facts = {
         "what": "model",
         "where": str(directory),
@@ -33,6 +35,7 @@ def model_facts(path: Path) -> Facts:
         "adaptation": None if model.aligner is None else "fMLLR: to each speaker, from a first pass",
         "phones": model.lexicon.n_phones,
         "words": model.lexicon.n_words,
+        "new_words": None if model.letters is None else f"spelled, by {len(model.letters.spellings)} letters",
         "pronunciations": len(model.lexicon.entries),
         "context_width": None if model.tree is None else model.tree.context_width,
         "pdfs": None if model.tree is None else model.tree.n_pdfs,
@@ -40,7 +43,7 @@ def model_facts(path: Path) -> Facts:
         "gaussians": getattr(model.acoustic, "n_gauss", None),
         "network": _network(description),
         "subsampling": model.subsampling if model.subsampling > 1 else None,
-        "parameters": int(sum(a.size for a in model.acoustic.arrays().values() if a.dtype.kind == "f")),
+        "parameters": _n_parameters(model),
         "transition_ids": None if model.tree is None else model.transitions.n_transition_ids,
         "graph": None if model.graph is None else _graph(model.graph),
         "decoding": asdict(model.decoding),
@@ -52,6 +55,13 @@ def model_facts(path: Path) -> Facts:
     card = [line for line in model.card.splitlines() if line.strip()]
     facts["card"] = card[:_CARD_LINES]
     return facts
+
+
+def _n_parameters(model: "Model") -> int:
+    """How many numbers the acoustic model has learned; an ONNX file is one array of bytes, and is asked."""
+    known = getattr(model.acoustic, "n_parameters", None)
+    arrays = model.acoustic.arrays().values()
+    return int(sum(a.size for a in arrays if a.dtype.kind == "f") if known is None else known)
 
 
 def _network(description: dict[str, Any]) -> str | None:

@@ -1,6 +1,5 @@
 """Facts of a phonetic decision tree, and its picture."""
 
-import json
 import os
 from collections import Counter
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import ModelError
 from ..files import kind_of
+from ..json_files import read_json, taking_apart
 from . import Facts
 
 if TYPE_CHECKING:
@@ -20,12 +20,9 @@ def read_tree(path: Path) -> "ContextDependency":
     """The tree of a tree.json. Raises ModelError for what is none."""
     from ..hmm.tree import tree_from_json
 
-    try:
-        return tree_from_json(json.loads(path.read_text(encoding="utf-8")))
-    except OSError as error:
-        raise ModelError(f"{path}: cannot be read: {error.strerror}; give a model or its tree.json") from None
-    except (ModelError, RecursionError, ValueError, AttributeError, KeyError, TypeError) as error:
-        raise ModelError(f"{path}: not a tree of ours, or damaged ({' '.join(str(error).split())})") from None
+    content = read_json(path, error=ModelError)
+    with taking_apart(path, what="a tree of ours", error=ModelError):
+        return tree_from_json(content)
 
 
 def tree_facts(path: Path) -> Facts:

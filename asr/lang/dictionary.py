@@ -34,7 +34,8 @@ class LookedUp(NamedTuple):
     entries: list[Entry]
     oov: dict[str, int]
 
-    __repr__ = brief_repr
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
 
 def cmudict_entries(path: str | os.PathLike | None = None, *, stress: bool = False) -> list[Entry]:
@@ -81,9 +82,9 @@ def look_up(words: Iterable[str] | Mapping[str, int], dictionary: Iterable[Entry
 
     words: may come more than once, or with their counts.
 
-    >>> look_up(["Two", "two", "too"], [Entry("two", ("T", "UW"))])
-    LookedUp(entries=[Entry(word='Two', phones=('T', 'UW'), probability=1.0), Entry(word='two', phones=('T', 'UW'), \
-probability=1.0)], oov={'too': 1})
+    >>> found = look_up(["Two", "two", "too"], [Entry("two", ("T", "UW"))])
+    >>> [entry.word for entry in found.entries], found.oov
+    (['Two', 'two'], {'too': 1})
     """
     counts = word_counts(words)
     wanted = set(counts) | set(map(_key, counts))

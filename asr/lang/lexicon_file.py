@@ -28,7 +28,8 @@ class LexiconFile(NamedTuple):
     format: str = OWN
     notes: tuple[str, ...] = ()
 
-    __repr__ = brief_repr
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
 
 def lexicon_text(entries: Iterable[Entry], settings: Mapping[str, Any]) -> str:

@@ -40,7 +40,8 @@ class BuiltLexicon:
     oov: dict[str, int]
     by_source: dict[str, dict[str, int]]
 
-    __repr__ = brief_repr
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
     def table(self) -> str:
         """All words that the first source does not have, as lines `word<TAB>count<TAB>source<TAB>phones`."""

@@ -35,7 +35,8 @@ class Parts(NamedTuple):
     entries: tuple[Entry, ...]
     vowels: str
 
-    __repr__ = brief_repr
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
     def can_make(self, word: str) -> bool:
         """Whether the parts of a word, a new one perhaps, are all there."""

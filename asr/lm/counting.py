@@ -24,7 +24,8 @@ class Counts:
     trie: Trie
     counts: np.ndarray
 
-    __repr__ = brief_repr
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
     @property
     def n_sentences(self) -> int:

@@ -28,7 +28,8 @@ class Perplexity:
     unknown: np.ndarray
     ends: np.ndarray
 
-    __repr__ = brief_repr
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
     @property
     def n_sentences(self) -> int:

@@ -26,7 +26,8 @@ class StateTable(NamedTuple):
     log_probs: np.ndarray
     back_offs: np.ndarray
 
-    __repr__ = brief_repr
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
     @classmethod
     def of(cls, model: NgramModel) -> "StateTable":

@@ -9,6 +9,7 @@ import importlib.util
 from typing import TYPE_CHECKING, Any
 
 from ..errors import AsrError
+from ..extras import install
 from .networks import (
     AttentionConfig,
     CnnConfig,
@@ -51,7 +52,7 @@ __all__ = [
 def require_torch() -> None:
     """Raises AsrError with the command that installs torch, if it is missing; for the start of what needs networks."""
     if importlib.util.find_spec("torch") is None:
-        raise AsrError("networks need torch, which is not installed; install it with: pip install 'hclg[nn]'")
+        raise AsrError(f"networks need torch, which is not installed; install it with: {install('nn')}")
 
 
 def __getattr__(name: str) -> Any:

@@ -41,7 +41,8 @@ class Examples:
     speakers: Mapping[str, str] = field(default_factory=dict)
     every_frame: bool = False
 
-    __repr__ = brief_repr
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
     def __post_init__(self) -> None:
         missing = [i for i in self.features if i not in self.targets]
@@ -114,7 +115,8 @@ class Batch(NamedTuple):
     lengths: Tensor
     targets: Any
 
-    __repr__ = brief_repr
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
     def to(self, device: torch.device) -> "Batch":
         """The batch on another device."""

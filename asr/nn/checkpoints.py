@@ -3,6 +3,7 @@
 STEM.json says which STEM-NUMBER.safetensors belongs to it and is replaced at one go, so a pair is always whole.
 """
 
+import hashlib
 import json
 import shutil
 from collections.abc import Mapping
@@ -15,10 +16,11 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from ..errors import ModelError
-from ..files import give_usual_mode, replacing, write_text
+from ..files import give_usual_mode, kind_of, replacing, sha256, write_text
+from ..json_files import read_json, taking_apart
 from .optimization import Schedule
 
-_FORMAT = 1
+_FORMAT = 2
 
 
 def save_checkpoint(
@@ -54,11 +56,12 @@ def save_checkpoint(
     content = {
         "format": _FORMAT,
         "tensors": name,
+        "sha256": sha256(path_stem.parent / name),
         "optimizer": {"kind": type(optimizer).__name__, "groups": groups, "scalars": scalars},
         "schedule": schedule.state(),
         "state": dict(state),
     }
-    write_text(_json_path(path_stem), json.dumps(content, indent=1) + "\n")
+    write_text(_json_path(path_stem), json.dumps({**content, "checksum": _checksum(content)}, indent=1) + "\n")
     _tidy(path_stem, name)
 
 
@@ -72,17 +75,20 @@ def load_checkpoint(
     content, tensors = _read(path_stem)
     where = _json_path(path_stem)
     kind = type(optimizer).__name__
-    if content["optimizer"]["kind"] != kind:
-        raise ModelError(f"{where}: its optimiser is {content['optimizer']['kind']}, not {kind}; use another folder")
-    weights = _part(tensors, "network.")
-    own = network.state_dict()
-    if {k: v.shape for k, v in own.items()} != {k: v.shape for k, v in weights.items()}:
-        raise ModelError(f"{where}: it is of another network; remove it, or use another folder")
-    network.load_state_dict(weights)
-    _load_optimizer(optimizer, content["optimizer"], _part(tensors, "optimizer."))
-    schedule.restore(content["schedule"])
-    _set_random_states(_part(tensors, "random."))
-    return content["state"], _part(tensors, "more.")
+    with taking_apart(where, what="a checkpoint", error=ModelError):
+        if content["optimizer"]["kind"] != kind:
+            raise ModelError(
+                f"{where}: its optimiser is {content['optimizer']['kind']}, not {kind}; use another folder"
+            )
+        weights = _part(tensors, "network.")
+        own = network.state_dict()
+        if {k: (v.shape, v.dtype) for k, v in own.items()} != {k: (v.shape, v.dtype) for k, v in weights.items()}:
+            raise ModelError(f"{where}: it is of another network; remove it, or use another folder")
+        network.load_state_dict(weights)
+        _load_optimizer(optimizer, content["optimizer"], _part(tensors, "optimizer."))
+        schedule.restore(content["schedule"])
+        _set_random_states(_part(tensors, "random."))
+        return content["state"], _part(tensors, "more.")
 
 
 def read_state(path_stem: Path) -> dict[str, Any] | None:
@@ -97,21 +103,32 @@ def _json_path(path_stem: Path) -> Path:
 def _content(path_stem: Path) -> dict[str, Any]:
     path = _json_path(path_stem)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        if content["format"] != _FORMAT:
-            raise ModelError(f"{path}: format {content['format']}; this version reads {_FORMAT}")
-        return content
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ModelError(f"{path}: not a checkpoint, or damaged ({error}); remove it to start anew") from None
+        content = read_json(path, error=ModelError)
+    except ModelError as error:
+        raise ModelError(f"{error}; remove it to start anew") from None
+    if content.get("format") != _FORMAT:
+        raise ModelError(f"{path}: format {content.get('format')!r}; this version reads {_FORMAT}")
+    # A number that is another one would only be noticed when the training has gone on for a while, if at all.
+    if content.pop("checksum", None) != _checksum(content):
+        raise ModelError(f"{path}: not a checkpoint, or damaged (its checksum differs); remove it to start anew")
+    return content
+
+
+def _checksum(content: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, indent=1).encode()).hexdigest()
 
 
 def _read(path_stem: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     content = _content(path_stem)
-    path = path_stem.with_name(content["tensors"])
+    path = path_stem.parent / content["tensors"]
+    if path.parent != path_stem.parent or kind_of(path) != "file":
+        raise ModelError(f"{path}: missing or damaged; remove {_json_path(path_stem)} to start anew")
     try:
+        if sha256(path) != content["sha256"]:
+            raise ValueError("its checksum differs")
         with safe_open(path, framework="pt") as stored:
             return content, {k: stored.get_tensor(k) for k in stored.keys()}  # noqa: SIM118 - it is not iterable
-    except (OSError, SafetensorError) as error:
+    except (OSError, SafetensorError, ValueError) as error:
         raise ModelError(
             f"{path}: missing or damaged ({error}); remove {_json_path(path_stem)} to start anew"
         ) from None

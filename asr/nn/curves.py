@@ -10,6 +10,7 @@ from typing import Any
 
 from ..errors import AsrError, ModelError
 from ..files import write_text
+from ..json_files import read_json, taking_apart
 
 _logger = logging.getLogger(__name__)
 
@@ -49,10 +50,11 @@ def write_curves(folder: Path, points: Sequence[Point]) -> None:
 
 def read_curves(path: Path) -> list[Point]:
     """What `write_curves` wrote. Raises ModelError for another file."""
-    try:
-        return [Point(**p) for p in json.loads(path.read_text(encoding="utf-8"))]
-    except (OSError, ValueError, TypeError) as error:
-        raise ModelError(f"{path}: not the curves of a training ({error})") from None
+    points = read_json(path, kind=list, error=ModelError)
+    with taking_apart(path, what="the curves of a training", error=ModelError):
+        if not all(isinstance(value, (int, float)) for point in points for value in point.values()):
+            raise ModelError("a value is no number")
+        return [Point(**p) for p in points]
 
 
 def spoken_time(seconds: float) -> str:

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from ..errors import ModelError
+from ..extras import install
 from ..model import Model
 from ..network_directory import check_runnable
 from ..onnx_acoustic import OnnxAcoustic
@@ -87,7 +88,7 @@ def _quantised(content: bytes) -> bytes:
     try:
         from onnxruntime.quantization import QuantType, quantize_dynamic  # type: ignore[import-untyped]
     except ImportError as error:
-        raise ModelError(f"int8 needs the package onnx ({error}): pip install 'hclg[nn]'") from None
+        raise ModelError(f"int8 needs the package onnx ({error}): {install('nn')}") from None
     with tempfile.TemporaryDirectory() as folder, _quietly():
         source, target = Path(folder) / "float.onnx", Path(folder) / "int8.onnx"
         source.write_bytes(content)

@@ -24,7 +24,8 @@ class LossSum(NamedTuple):
     n_frames: float
     errors: float
 
-    __repr__ = brief_repr
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
 
 # (scores (batch, out_frames, n_outputs), out_lengths (batch,), targets) -> LossSum

@@ -15,6 +15,9 @@ Activation = Literal["sigmoid", "tanh", "relu", "leaky_relu", "elu", "selu", "ge
 Normalization = Literal["batch", "layer", "none"]
 Initialization = Literal["xavier", "he", "orthogonal"]
 
+_MOST_LAYERS, _MOST_ANY = 1000, 10**9
+_MOST = {"layers": _MOST_LAYERS, "subsampling": 1000, **dict.fromkeys(("context", "offsets", "kernel", "pool"), 10_000)}
+
 
 @dataclass(frozen=True)
 class NetworkConfig:
@@ -36,9 +39,20 @@ class NetworkConfig:
                 value, known = getattr(self, name), get_args(hint)
                 near, listed = did_you_mean(str(value), known), ", ".join(map(repr, known))
                 raise ConfigError(f"{type(self).__name__}.{name} is {value!r}{near} (known: {listed})")
+            self._check_most(name, getattr(self, name))
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout={self.dropout}; it is at least 0 and below 1")
         self._check_least(1, "subsampling")
+
+    def _check_most(self, name: str, value: Any) -> None:
+        """Raises ValueError for numbers that are a slip, or made to take all memory and time."""
+        if isinstance(value, tuple):
+            if len(value) > _MOST_LAYERS:
+                raise ValueError(f"{name} has {len(value)} values; need {_MOST_LAYERS} or fewer")
+            for inner in value:
+                self._check_most(name, inner)
+        elif isinstance(value, (int, float)) and not abs(value) <= _MOST.get(name, _MOST_ANY):
+            raise ValueError(f"{name}={value}; need {_MOST.get(name, _MOST_ANY)} or less")
 
     def _check_least(self, least: int, *names: str) -> None:
         """Raises ValueError unless each of these settings, or every number in it, is at least so much."""

@@ -51,7 +51,8 @@ class TrainingResult:
     best_epoch: int
     best_loss: float
 
-    __repr__ = brief_repr
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
 
 @dataclass

@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 
@@ -105,23 +104,6 @@ def compared(results: Sequence[Result]) -> list[tuple[str, str, Comparison]]:
                 difference = compare(first.tested.score(), second.tested.score())
                 found.append((described(first.row), described(second.row), difference))
     return found
-
-
-def ship(target: Path, results: Sequence[Result], card: Path) -> None:
-    """Write the model of the first result, with a card made from a template, as a directory of its own.
-
-    card: text with {TEST} where a test's default-seed row belongs, e.g. "official: {official}".
-    """
-    rates: dict[str, str] = {}
-    for result in results:
-        row = result.row
-        rates.setdefault(result.test, f"{row.value:.2f} % ({row.errors} errors in {row.total} words)")
-    model = load(results[0].tested.tests[0] / "model")
-    text = card.read_text(encoding="utf-8")
-    for test, rate in rates.items():
-        text = text.replace("{" + test + "}", rate)
-    replace(model, card=text).save(target)
-    _say(f"shipped {target}")
 
 
 def _say(line: str) -> None:

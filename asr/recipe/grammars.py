@@ -81,7 +81,7 @@ def units_of(text: str, table: LetterTable) -> list[str]:
 
 
 def make_language_model(folder: Path, texts: Sequence[str], letters: Path, lexicon: Path, grammar: Grammar) -> None:
-    """`folder`/lm.arpa.gz and `folder`/lexicon.tsv of a grammar, from the training transcripts.
+    """`folder`/lm.arpa.gz and `folder`/lexicon.tsv of a grammar, from the training transcripts; and letters.tsv.
 
     letters: a letter table. lexicon: that of the acoustic model, for its phones.
     """
@@ -97,6 +97,7 @@ def make_language_model(folder: Path, texts: Sequence[str], letters: Path, lexic
         model = lm.train(sentences, grammar.order, words=words)
     lm.write_arpa(model, folder / "lm.arpa.gz")
     known.save(folder / "lexicon.tsv")
+    table.save(folder / "letters.tsv")
 
 
 def make_graph(folder: Path, rung: Path, language_model: Path, grammar: Grammar) -> None:
@@ -108,7 +109,8 @@ def make_graph(folder: Path, rung: Path, language_model: Path, grammar: Grammar)
         raise GraphError(f"{language_model}: has not the phones of the model {rung}; make both from the same words")
     arpa = arpa_grammar(lm.read_arpa(language_model / "lm.arpa.gz"), lexicon)
     joiner = JOIN if grammar.kind == "open" else ""
-    with_graph(replace(model, lexicon=lexicon, joiner=joiner), arpa).save(folder / "model")
+    letters = LetterTable.load(language_model / "letters.tsv")  # by which new words can be aligned
+    with_graph(replace(model, lexicon=lexicon, joiner=joiner, letters=letters), arpa).save(folder / "model")
 
 
 def with_references(data: Data, grammar: Grammar, table: LetterTable) -> Data:

@@ -4,11 +4,11 @@ import dataclasses
 import json
 import os
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Any
 
 from ..errors import AsrError, ConfigError
 from ..files import write_text
+from ..json_files import read_json, taking_apart
 
 ADAPTATIONS = ("none", "speaker", "session", "utterance")
 METRICS = ("wer", "cer", "per")
@@ -67,18 +67,14 @@ def read_results(path: str | os.PathLike) -> list[ResultRow]:
     fields = dataclasses.fields(ResultRow)
     names = {f.name for f in fields}
     needed = {f.name for f in fields if f.default is dataclasses.MISSING}
-    try:
-        values = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise AsrError(f"{path}: not a results file: {error}") from None
-    if not isinstance(values, list):
-        raise AsrError(f"{path}: not a results file: it holds no list of rows")
+    values = read_json(path, kind=list)
     for number, value in enumerate(values, start=1):
         if not isinstance(value, dict) or not needed <= set(value) <= names:
             found = sorted((set(value) - names) | (needed - set(value))) if isinstance(value, dict) else value
             raise AsrError(f"{path}: row {number} has not the keys of a result; missing or unknown: {found}")
-    rows = [ResultRow(**value) for value in values]
-    _check_unique(rows, str(path))
+    with taking_apart(path, what="a results file"):
+        rows = [ResultRow(**value) for value in values]
+        _check_unique(rows, str(path))
     return rows
 
 

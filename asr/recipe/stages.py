@@ -21,6 +21,7 @@ import numpy as np
 from .. import __version__
 from ..errors import AsrError, ConfigError
 from ..files import sha256, write_text
+from ..json_files import read_json
 
 try:
     import fcntl
@@ -110,8 +111,8 @@ class Run:
     def record(self, name: str) -> StageRecord | None:
         """What is known of a stage that was finished in this or an earlier run, or None."""
         try:
-            return StageRecord(**json.loads(self._record_path(name).read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError):
+            return StageRecord(**read_json(self._record_path(name)))
+        except (AsrError, TypeError):
             return None
 
     def cpu_seconds(self, *names: str) -> float:
@@ -240,8 +241,7 @@ def run_recipe(main: Callable[[], None]) -> None:
     package_logger.setLevel(logging.INFO)
     if importlib.util.find_spec("pynini") is None:
         logger.warning(
-            "pynini is not installed here (it has wheels for Linux x86-64 only): no new decoding graph can be built, "
-            "a shipped model's graph is used"
+            "pynini is not installed here (it has wheels for Linux x86-64 only): no new decoding graph can be built"
         )
     try:
         main()

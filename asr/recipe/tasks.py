@@ -10,9 +10,10 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .. import json_files
 from ..adaptation import adapted, decode_vtln, train_vtln
 from ..corpus import Corpus, Utterance
-from ..errors import CorpusError
+from ..errors import CorpusError, kind_of_message
 from ..features.extract import SILENT, Failure, extract
 from ..features.pipeline import FeaturePipeline
 from ..files import write_text
@@ -39,8 +40,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("asr.recipe")
 details = logging.getLogger(__name__)  # what is below warnings goes to run.log alone
-
-_SHOWN = 5  # recordings that cannot be used, of which the reason is shown
 
 # A folder of `extract_features`; where the vocal tract length is normalised, one for each warp.
 Features = Path | Mapping[float, Path]
@@ -76,20 +75,24 @@ def extract_features(
 
 
 def _tell_unusable(corpus: Corpus, failures: Sequence[Failure]) -> None:
-    """Warn of recordings without features: the silent ones in one line, the first of the others in a line each."""
+    """Warn of recordings without features: a line for those without sound, and for each other kind of reason."""
     silent = [f for f in failures if f.message == SILENT]
     if silent:
         logger.warning(
             "%d of %d recordings are silent all through and are left out, such as %s (%s): %s",
             len(silent), len(corpus), silent[0].id, corpus[silent[0].id].audio, SILENT,
         )  # fmt: skip
-    others = [f for f in failures if f.message != SILENT]
-    for number, failure in enumerate(others):
-        (logger.warning if number < _SHOWN else details.info)("no features of %s: %s", failure.id, failure.message)
-    if len(others) > _SHOWN:
+    by_kind: dict[str, list[Failure]] = {}
+    for failure in failures:
+        details.info("no features of %s: %s", failure.id, failure.message)
+        if failure.message != SILENT:
+            place = str(corpus[failure.id].audio or corpus[failure.id].features)
+            by_kind.setdefault(kind_of_message(failure.message, place), []).append(failure)
+    for alike in by_kind.values():
         logger.warning(
-            "no features of %d more of %d recordings; run.log has them all", len(others) - _SHOWN, len(corpus)
-        )
+            "no features of %d of %d recordings, such as %s: %s",
+            len(alike), len(corpus), alike[0].id, alike[0].message,
+        )  # fmt: skip
 
 
 def each(data: Features, function: Callable[[Path], Data]) -> Data | dict[float, Data]:
@@ -168,7 +171,7 @@ def tune(folder: Path, data: Features, trained: Path, ids: Sequence[str], grid: 
 
 def read_tuning(*folders: Path) -> list[TuningPoint]:
     """The tuning table of a stage, or the sum of several."""
-    tables = [json.loads((f / "tuning.json").read_text(encoding="utf-8")) for f in folders]
+    tables = [json_files.read_json(f / "tuning.json", kind=list) for f in folders]
     return add_tuning([TuningPoint(**p) for p in table] for table in tables)
 
 
@@ -213,4 +216,4 @@ def write_json(path: Path, value: Any) -> None:
 
 def read_json(path: Path) -> Any:
     """The inverse of write_json."""
-    return json.loads(path.read_text(encoding="utf-8"))
+    return json_files.read_json(path, kind=object)

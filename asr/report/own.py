@@ -80,7 +80,7 @@ def write_own_report(plan: Plan, out: Path, outcome: Outcome, left: Left, seed: 
     except AsrError as error:
         logger.warning("no report.html: %s", error)
         return None
-    words, characters = (score(left.references, left.hypotheses, unit=unit) for unit in ("word", "char"))  # type: ignore[arg-type]
+    words, characters = (score(left.references, left.hypotheses, unit=unit) for unit in ("word", "char"))
     where = f"{counted(len(left.references), 'recording')} that it was not trained on"
     if not plan.by_speaker:
         where += ", of people that it has heard in training"

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from .. import __version__
 from ..errors import AsrError
+from ..extras import install
 from ..files import write_text
 from .style import STYLE
 
@@ -133,7 +134,7 @@ def check_plotting() -> None:
     try:
         import matplotlib  # noqa: F401
     except ImportError:
-        raise AsrError("plots need matplotlib; install it with: pip install 'hclg[demo]'") from None
+        raise AsrError(f"plots need matplotlib; install it with: {install('demo')}") from None
 
 
 def _facts_section(facts: Mapping[str, str]) -> Section:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ..audio import check_samples
 from ..brief import brief_repr
 from ..errors import AsrError, did_you_mean
 from ..files import replacing
@@ -43,7 +44,8 @@ class Panel:
     start: float = 0.0
     standardised: bool = True
 
-    __repr__ = brief_repr
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,8 @@ class Pitch:
     frame_shift: float
     start: float = 0.0
 
-    __repr__ = brief_repr
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
 
 Segments = Sequence[tuple[str, float, float]]  # label, start and end in s
@@ -86,16 +89,17 @@ def draw_signal(
 ) -> Any:
     """A matplotlib Figure of a recording, from top to bottom: waveform, words, phones, spectrogram, features.
 
-    samples: float32 (n_samples,) in [-1, 1] at `rate` Hz. Long recordings are drawn from fewer points: the waveform
-        from the least and the greatest sample of each stretch, the others from means.
+    samples: (n_samples,) at `rate` Hz: floats in [-1, 1], or integers of 8, 16 or 32 bits. Long recordings are drawn
+        from fewer points: the waveform from the least and the greatest sample of each stretch, the others from means.
     words, phones: left out where they do not fit in.
     offset: s, what the time axis begins with: where the samples begin in their file.
     title: a line or several; one that is too long is cut.
-    Raises AsrError without matplotlib.
+    Raises AsrError without matplotlib, AudioError for samples that cannot be used.
     """
     check_plotting()
     import matplotlib
 
+    samples = check_samples(samples)
     seconds = len(samples) / rate
     lanes = [(label, lane, colour) for label, lane, colour in _lanes(words, phones, seconds) if lane]
     with matplotlib.rc_context(_style()), _quiet():

@@ -1,7 +1,6 @@
 """What the digits recipe may be asked for on the command line."""
 
 import argparse
-from pathlib import Path
 
 from systems import MODELS, SINGLE, VARIANTS  # type: ignore[import-not-found]
 
@@ -20,7 +19,6 @@ def parse_arguments(about: str) -> argparse.Namespace:
     parser.add_argument("--models", default=",".join(MODELS), metavar="NAMES", help="only these (%(default)s)")
     parser.add_argument("--gpus", type=present_gpus, metavar="all|0,2", help="GPUs that train networks of CTC (none)")
     parser.add_argument("--seeds", type=int, default=99, metavar="N", help="no more than N seeds a test")
-    parser.add_argument("--ship", type=Path, metavar="DIR", help="also write the best streaming model, with its card")
     parser.add_argument("--make-lists", action="store_true", help="only write the lists of strings anew")
     arguments = parser.parse_args()
     arguments.tests = arguments.tests.split(",")
@@ -37,6 +35,6 @@ def parse_arguments(about: str) -> argparse.Namespace:
         parser.error(
             f"{', '.join(CTC_SYSTEMS)} are tested on recordings alone: --corpus DIR, --tests {','.join(SINGLE)}"
         )
-    if not set(arguments.tests) <= set(TESTS) or (arguments.ship and set(arguments.tests) != set(TESTS)):
-        parser.error(f"--tests takes {','.join(TESTS)} or some of them; --ship needs them all")
+    if not set(arguments.tests) <= set(TESTS):
+        parser.error(f"--tests takes {','.join(TESTS)} or some of them")
     return arguments

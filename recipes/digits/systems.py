@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from asr.adaptation import WARPS
+from asr.extras import install
 from asr.features import LpcOptions, MfccOptions
 from asr.features.pipeline import FeaturePipeline
 from asr.gmm.mono import MonoOptions
@@ -18,11 +19,11 @@ from asr.recipe.strings import PADDED
 from asr.recipe.systems import Grid, NetworkSystem, System, rungs_above
 
 SINGLE, CONNECTED = ("official", "loso"), ("connected-official", "connected-loso")
-SHIPPED = "causal-robust"  # the variant that is shipped with the package
+CAUSAL_ROBUST = "causal-robust"
 AGAINST_MISMATCH = ("", "vars", "vtln", "speed", "robust")  # of which each fold of loso chooses one
-SEVERAL_SEEDS = ("", "robust", "causal", SHIPPED)  # of monophones, variants whose official tests have every seed
+SEVERAL_SEEDS = ("", "robust", "causal", CAUSAL_ROBUST)  # of monophones, variants whose official tests have every seed
 MODELS = (*STAGES, HYBRID, LFMMI, *CTC_SYSTEMS)  # the last ones are made in ctc.py
-VARIANTS = ("plain", "vars", "vtln", "speed", "padded", "robust", "causal", SHIPPED)
+VARIANTS = ("plain", "vars", "vtln", "speed", "padded", "robust", "causal", CAUSAL_ROBUST)
 
 logger = logging.getLogger("asr.recipe")
 
@@ -66,7 +67,7 @@ def has_torch() -> bool:
     """Whether networks can be trained here; if not, the user is told."""
     if importlib.util.find_spec("torch") is not None:
         return True
-    logger.warning("systems with networks are left out: torch is not installed; pip install 'hclg[nn]'")
+    logger.warning("systems with networks are left out: torch is not installed; %s", install("nn"))
     return False
 
 
@@ -121,7 +122,7 @@ def all_systems(settings: Settings) -> dict[System, tuple[str, ...]]:
         system(mfcc, mean, "padded", speeds=(), copies=(PADDED,)): ("official", "connected-official"),
         robust: (*SINGLE, *CONNECTED),
         system(mfcc, causal, "causal"): (*SINGLE, *CONNECTED),
-        system(mfcc, causal, SHIPPED, **more): (*SINGLE, *CONNECTED),
+        system(mfcc, causal, CAUSAL_ROBUST, **more): (*SINGLE, *CONNECTED),
         **dict.fromkeys(above, SINGLE),
         best: SINGLE,
         network(HYBRID, best.features, settings.dnn, settings.dnn_grid): SINGLE,

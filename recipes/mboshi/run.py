@@ -33,6 +33,7 @@ from asr.recipe.networks import (
     present_gpus,
 )
 from asr.recipe.tasks import extract_features
+from asr.training import require_pynini
 
 HERE = Path(__file__).resolve().parent
 LANG = HERE.parents[1] / "lang" / "mboshi"
@@ -46,6 +47,7 @@ def main() -> None:
     settings = load_config(HERE / "mboshi.toml", Settings)
     run = Run(arguments.out)
     train, dev = read_corpus(Path(arguments.corpus), "train"), read_corpus(Path(arguments.corpus), "dev")
+    require_pynini("this recipe")  # not after hours of training
     bench = make_bench(run, train, dev, settings, arguments.gpus)
     whole, speakers = all_data(train, dev, settings), voices(train) | voices(dev)
     tests = [t for name in arguments.tests for t in tests_of(name, arguments.systems, whole, speakers, bench, settings)]

@@ -19,6 +19,7 @@ from asr.recipe import Run, load_config, run_recipe
 from asr.recipe.ending import Result, finish
 from asr.recipe.systems import Bench, Fold, Grid, HeldOut, System
 from asr.recipe.tasks import extract_features
+from asr.training import require_pynini
 
 HERE = Path(__file__).resolve().parent
 LEXICON = HERE.parents[1] / "lang" / "yesno" / "lexicon.tsv"
@@ -43,6 +44,7 @@ def main() -> None:
     settings = load_config(HERE / "yesno.toml", Settings)
     run = Run(arguments.out)
     corpus = waves_yesno(Path(arguments.corpus))
+    require_pynini("this recipe")
     fold = official(corpus, settings.n_parts)
     systems = all_systems(settings)
     inputs = {"utterances": list(corpus), "pipeline": systems[0].features, "n_jobs": 1}

@@ -29,7 +29,7 @@ def complete(line, **more):
     [
         ("asr tr", ["transcribe", "train"]),
         ("asr transcribe d", ["digits"]),
-        ("asr transcribe digits a.wav --format ", ["text", "json", "ctm"]),
+        ("asr transcribe digits a.wav --format ", ["text", "lines", "json", "ctm", "srt", "vtt"]),
         ("asr features l", ["lpc", "lpcc"]),
         ("asr features mfcc a.wav b.wav --cmvn s", ["speaker", "sliding"]),
         ("asr plot a.wav --model ", ["digits"]),

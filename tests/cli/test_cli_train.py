@@ -113,7 +113,8 @@ def test_without_pynini_everything_is_trained_but_the_graph(run, tmp_path, monke
         done = run(*command)
         assert done.status == 0 and done.err.count("pynini is not installed here") == 1
         assert done.err.index("pynini is not installed here") < done.err.index("features ...")
-        assert "tri: done" in done.err and "WER, %" not in done.out and "aligns; has no decoding graph" in done.out
+        assert "tri: done" in done.err and "stage 4 of 4, language-model" in done.err
+        assert "WER, %" not in done.out and "aligns; has no decoding graph" in done.out
         model = asr.load(tmp_path / "out" / "model")
         assert model.graph is None and model.tree.n_pdfs > 13
         text = (folder / "u07.txt").read_text()
@@ -231,6 +232,8 @@ def test_from_a_folder_to_a_transcript(run, tmp_path):
     assert done.status == 0 and "WER, %" in done.out and f"asr transcribe {tmp_path / 'out' / 'model'}" in done.out
     assert "50 utterances of 50 speakers: every recording counts as a speaker of its own" in done.err
     assert "mono: done" in done.err and "5 held out" in done.err
+    places = [(int(a), int(b)) for a, b in re.findall(r"stage (\d+) of (\d+), .* \.\.\.", done.err)]
+    assert places == [(i, len(places)) for i in range(1, len(places) + 1)]
     again = run(*arguments)
     assert again.out == done.out and "mono: there already" in again.err
     heard = run("transcribe", tmp_path / "out" / "model", folder / "u07.npy")

@@ -7,10 +7,14 @@ import numpy as np
 import pytest
 import soundfile
 
+from asr.extras import install
+
 # Arguments, in which {name} is a path of `places`, and what the line must hold.
 WRONG = [
     ("transcrib digits x.wav", "did you mean 'transcribe'"),
     ("--vers", "did you mean --version"),
+    ("align digits x.wav", "no command 'align' (see"),  # not train, which it is not like
+    ("transcribe digits {wav} --jobs 2", "no option --jobs (see"),
     ("transcribe digits {wav} --fromat json", "did you mean --format"),
     ("transcribe digits {wav} --format jsno", "did you mean 'json'"),
     ("transcribe digits", "at least one file"),
@@ -66,6 +70,11 @@ WRONG = [
     ("plot {wav} --out {new}.png --model digits --text eleven", "eleven"),
     ("plot {wav} --out {new}.png --model nothing", "no model 'nothing'"),
     ("plot {wav} --out {new}.png --features mfc", "did you mean 'mfcc'"),
+    ("plot {wav} --out {new}.png --lexicon cmudict", "of no use without --text"),
+    (
+        "plot {wav} --out {new}.png --model digits --text eleven",
+        "'eleven': it has no pronunciation in the model; give a",
+    ),
     ("plot {wav} --out {new}.png --features none --set num_ceps=3", "of no use"),
     ("plot {wav} --out {new}.png --set order=3", "no setting 'order'"),
     ("plot {wav} --out {new}.png --start 5", "beyond the end at 0.3 s"),
@@ -134,7 +143,7 @@ def test_an_empty_folder_is_named(run, places, line):
 def test_plots_without_matplotlib_name_the_command_that_installs_it(run, places, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "matplotlib", None)
     done = run("plot", places["wav"], "--out", places["new"].with_suffix(".png"))
-    assert "pip install 'hclg[demo]'" in done.complaint
+    assert install("demo") in done.complaint
 
 
 def test_every_command_has_an_example_and_shows_its_help_without_arguments(run):

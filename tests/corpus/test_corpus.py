@@ -226,9 +226,13 @@ FAULTS = {
     "segment fields": (
         "segments",
         "u4 r1 0\n",
-        "segments:4: utterance 'u4': expected 'id recording start end', found 'u4 r1 0'",
+        "segments:4: utterance 'u4': expected 'id recording start end [channel]', found 'u4 r1 0'",
     ),
-    "segment number": ("segments", "u4 r1 zero 1\n", "segments:4: utterance 'u4': expected 'id recording start end'"),
+    "segment number": (
+        "segments",
+        "u4 r1 zero 1\n",
+        "segments:4: utterance 'u4': expected 'id recording start end [channel]'",
+    ),
     "segment order": ("segments", "u4 r1 0.5 0.5\n", "segments:4: utterance 'u4': end 0.5 s is not after start 0.5 s"),
     "segment sign": ("segments", "u4 r1 -0.5 0.5\n", "segments:4: utterance 'u4': time -0.5 is not"),
     "segment beyond": (

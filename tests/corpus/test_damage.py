@@ -246,9 +246,14 @@ def test_bytes_that_are_no_text(audio, kind, damage):
 
 
 REPLACED = {
-    ("kaldi", "too few fields"): ("segments", "u4 r4 0", "expected 'id recording start end', found 'u4 r4 0'"),
-    ("kaldi", "too many fields"): ("segments", "u4 r4 0 1 1", "expected 'id recording start end'"),
-    ("kaldi", "times that are words"): ("segments", "u4 r4 zero 1", "expected 'id recording start end'"),
+    ("kaldi", "too few fields"): (
+        "segments",
+        "u4 r4 0",
+        "expected 'id recording start end [channel]', found 'u4 r4 0'",
+    ),
+    ("kaldi", "too many fields"): ("segments", "u4 r4 0 1 0 0", "expected 'id recording start end"),
+    ("kaldi", "no such channel"): ("segments", "u4 r4 0 1 1", "channel 1 (from 0) is not in the recording"),
+    ("kaldi", "times that are words"): ("segments", "u4 r4 zero 1", "expected 'id recording start end"),
     ("kaldi", "unknown recording"): ("segments", "u4 r9 0 1", "recording 'r9' is not in wav.scp"),
     ("kaldi", "transcript of nothing"): ("text", "u9 word9", "'u9' has a transcript but no audio"),
     ("kaldi", "speaker of nothing"): ("utt2spk", "u9 s9", "'u9' has a speaker but no audio"),

@@ -111,9 +111,9 @@ def test_tables_without_use_say_why(table, rows, message):
 
 
 def test_what_is_no_corpus_says_what_is_one(tmp_path):
-    (tmp_path / "a.csv").touch(), (tmp_path / "text").touch(), (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "a.doc").touch(), (tmp_path / "text").touch(), (tmp_path / "loop").symlink_to("loop")
     for name, message in {
-        "a.csv": "is no corpus; need a folder of recordings",
+        "a.doc": "is no corpus; need a folder of recordings",
         "text": "is one list of a Kaldi data directory; give the folder",
         "gone": "no such file or folder; need",
         "gone.tsv": "no such file or folder; need",

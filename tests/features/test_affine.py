@@ -1,12 +1,13 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asr.errors import ModelError
 from asr.features.affine import affine
 
 
+@settings(deadline=None)
 @given(st.integers(0, 40), st.integers(1, 9), st.integers(1, 9), st.booleans())
 def test_it_is_the_matrix_product(n_frames, dim, n_rows, has_offset):
     rng = np.random.default_rng(n_frames)

@@ -1,8 +1,10 @@
 """Feature matrices in files: what Kaldi's C++ wrote is read, what we write is what Kaldi writes, damage is named."""
 
+import io
 import os
 import pickle
 import struct
+import zipfile
 from pathlib import Path
 
 import kaldiio
@@ -13,6 +15,7 @@ from hypothesis import strategies as st
 
 from asr.errors import CorpusError
 from asr.features.archive import is_command, read_matrix, read_scp, scp_entries, write_archive, write_matrix
+from asr.features.table import FeatureTable
 
 RECORDED = Path(__file__).parents[1] / "references" / "archives.npz"  # see record_archives.py beside it
 
@@ -245,3 +248,17 @@ def test_a_killed_process_never_leaves_a_list_of_another_archive(tmp_path, kille
     found = set()
     assert killed_everywhere(lambda: save(2), check) > 5
     assert found == {(1, 1), (2, 2)}
+
+
+@pytest.mark.parametrize("kind", ["|V0", "<U0", "|S0"])
+def test_values_of_no_bytes_are_refused_however_many_there_are(tmp_path, kind):
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": kind, "fortran_order": False, "shape": (10**12, 39)})
+    (tmp_path / "x.npy").write_bytes(header.getvalue())
+    with pytest.raises(CorpusError, match=r"x\.npy: not a feature matrix, or damaged \(.* values of no bytes"):
+        read_matrix(tmp_path / "x.npy")
+    with zipfile.ZipFile(tmp_path / "x.npz", "w") as archive:
+        for name in ("ids", "frames", "offsets"):
+            archive.writestr(f"{name}.npy", header.getvalue())
+    with pytest.raises(CorpusError, match=r"x\.npz: .*values of no bytes"):
+        FeatureTable.load(tmp_path / "x.npz")

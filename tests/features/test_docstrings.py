@@ -9,7 +9,12 @@ import pytest
 
 import asr.features
 
-MODULES = [*sorted(f"asr.features.{m.name}" for m in pkgutil.iter_modules(asr.features.__path__)), "asr.options"]
+MODULES = [
+    *sorted(f"asr.features.{m.name}" for m in pkgutil.iter_modules(asr.features.__path__)),
+    "asr.options",
+    "asr.brief",
+    "asr.notebook",
+]
 
 
 def examples(module):

@@ -235,7 +235,7 @@ def corpus(folder):
     for i in range(70):
         path = folder / f"u{i}.wav"
         soundfile.write(path, samples(0.3, i), 16000 if i % 2 else 8000)
-        utterances.append(SimpleNamespace(id=f"u{i}", speaker="s", audio=path, start=None, end=None))
+        utterances.append(SimpleNamespace(id=f"u{i}", speaker="s", audio=path, start=None, end=None, channel=None))
     (folder / "u3.wav").write_bytes(b"")
     soundfile.write(folder / "u40.wav", samples(0.01), 8000)
     utterances[5].start, utterances[5].end = 0.05, 0.15

@@ -159,3 +159,16 @@ def test_how_many_frames():
     assert n_frames([80, 16000], 16000, snip_edges=False).tolist() == [1, 100]
     with pytest.raises(ValueError, match="frame_shift=0"):
         n_frames(100, 16000, frame_shift=0)
+
+
+def test_pictures_of_integers_are_those_of_floats():
+    pytest.importorskip("matplotlib")
+    from asr.report.signal import draw_signal
+
+    def drawn(samples):
+        return draw_signal(samples, RATE).axes[0].lines[0].get_ydata()
+
+    integers = np.round(noise() * 32768).astype(np.int16)
+    assert np.array_equal(drawn(integers), drawn(integers / 32768))
+    with pytest.raises(AudioError, match="type int64; it has no known full scale"):
+        drawn(integers.astype(np.int64))

@@ -45,7 +45,7 @@ def parameters(function):
     found = inspect.signature(function).parameters
     assert all(p.kind is not p.VAR_KEYWORD for p in found.values())
     keywords = {name: p for name, p in found.items() if p.kind is p.KEYWORD_ONLY}
-    ours = ("options", "seed", "lengths", "vtln_warp")
+    ours = ("options", "seed", "lengths", "vtln_warp", "silence")
     return {name: (p.annotation, p.default) for name, p in keywords.items() if name not in ours}
 
 

@@ -117,6 +117,35 @@ def test_nothing_but_silence_is_finite(mode):
         maker.with_prior([maker.front_end(np.zeros(RATE, np.float32))])
 
 
+@pytest.mark.parametrize("kind", ["fbank", "lpcc", "lpc", "reflection_coefficients"])
+def test_other_front_ends_do_the_same(kind):
+    """Networks take log mel energies; of the linear prediction alone no loudness is known, so no pauses are either."""
+    maker = FeaturePipeline(RATE, ({"kind": kind}, {"kind": "cmvn", "mode": "utterance"}))
+    maker = maker.with_prior([maker.front_end(speech(RATE, seed)) for seed in range(3)])
+    assert (maker.pauses is None) == (kind in ("lpc", "reflection_coefficients"))
+    parts = speech(2400, 5), speech(2400, 6)
+    signal = np.concatenate([silence("zeros", 4000), parts[0], silence("zeros", 4000), parts[1]])
+    (with_silence,) = maker.finish([maker.front_end(signal)], ["x"])
+    (alone,) = maker.finish([maker.front_end(np.concatenate(parts))], ["x"])
+    first, n = 4000 // SHIFT, 2400 // SHIFT - 2
+    assert np.abs(with_silence[first : first + n] - alone[:n]).max() < 0.15 * np.abs(alone).max()
+    if maker.pauses is not None:
+        assert with_silence[: first - 3, 0].mean() < alone[:, 0].mean()
+
+
+def test_dither_marks_the_same_frames_and_streams():
+    signal = np.concatenate([np.zeros(1600, np.float32), speech(2400), silence("noise of a step", 1600)])
+    steps = ({"kind": "mfcc", "options": {"dither": 1.0}}, {"kind": "cmvn", "mode": "causal"}, {"kind": "delta"})
+    maker = FeaturePipeline(RATE, steps)
+    maker = maker.with_prior([maker.front_end(speech(RATE))])
+    plain = pipeline("causal")
+    assert np.array_equal(maker.silent(maker.front_end(signal)), plain.silent(plain.front_end(signal)))
+    (whole,) = maker.finish([maker.front_end(signal)], ["x"])
+    stream = maker.stream()
+    pieces = [stream.accept(signal[k : k + 333]) for k in range(0, len(signal), 333)]
+    assert np.array_equal(np.concatenate([*pieces, stream.flush()]), whole)
+
+
 def test_a_model_keeps_its_pauses():
     maker = pipeline("utterance")
     again = FeaturePipeline.from_json(maker.to_json(), maker.arrays())
@@ -125,16 +154,21 @@ def test_a_model_keeps_its_pauses():
     assert np.array_equal(got, expected)
 
 
-def test_dither_and_features_for_other_code_are_kaldis():
-    dithered = FeaturePipeline(
-        RATE, ({"kind": "mfcc", "options": {"dither": 1.0}}, {"kind": "cmvn", "mode": "utterance"})
-    )
-    assert dithered.with_prior([dithered.front_end(speech(RATE))]).pauses is None
+def test_features_for_other_code_are_kaldis():
     raw = FeaturePipeline(RATE, ({"kind": "mfcc"},))
     signal = silence("noise of a step", 4000)
     assert np.array_equal(raw.front_end(signal), mfcc(signal, RATE))
 
 
-def test_pause_frames_are_whole_quiet_stretches():
-    loudness = np.array([9, 9, 1, 9, 9, 2, 1, 2, 1, 2, 1, 9, 9, 9, 9, 9, 9, 9, 9, 9] * 3, np.float32)[:, None]
-    assert pause_frames([loudness])[:, 0].max() <= 2
+@pytest.mark.parametrize("dim", [1, 13])
+def test_pause_frames_are_drawn_like_the_quietest_frames(dim):
+    rng = np.random.default_rng(0)
+    quiet, loud = rng.standard_normal((400, dim)) - 8, rng.standard_normal((3600, dim)) + 8
+    frames = pause_frames([np.concatenate([loud, quiet]).astype(np.float32)])
+    assert np.abs(frames.mean(axis=0) + 8).max() < 0.5 and 0.35 < frames.std() < 0.65
+    steps = np.abs(np.diff(np.concatenate([frames, frames[:1]]), axis=0)).mean()
+    assert steps < np.abs(frames - frames[rng.permutation(256)]).mean()  # neighbours are alike
+
+
+def test_one_quiet_frame_is_enough():
+    assert np.isfinite(pause_frames([np.zeros((1, 3), np.float32)])).all()

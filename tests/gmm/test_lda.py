@@ -3,6 +3,7 @@ import pytest
 from scipy.optimize import minimize
 
 from asr.errors import ModelError
+from asr.features.deltas import delta, splice
 from asr.gmm.lda import ClassStatistics, accumulate_classes, estimate_lda
 
 
@@ -83,9 +84,35 @@ def test_what_cannot_be_done_is_said(data):
     with pytest.raises(ModelError, match="from 5 frames"):
         estimate_lda(accumulate_classes(x[:5], classes[:5], 6), 2)
     twice = np.hstack([x, x[:, :1]])
-    with pytest.raises(ModelError, match="singular"):
-        estimate_lda(accumulate_classes(twice, classes, 6), 2)
-    with pytest.raises(ModelError, match="singular"):
+    with pytest.raises(ModelError, match="only 5 of the 6 spliced features vary on their own"):
+        estimate_lda(accumulate_classes(twice, classes, 6), 6)
+    with pytest.raises(ModelError, match="only 0 of the 2 spliced features"):
         estimate_lda(ClassStatistics(np.array([10.0]), np.zeros((1, 2)), np.zeros((2, 2))), 1)
     with pytest.raises(ModelError, match="3 frames and 2 classes"):
         accumulate_classes(x[:3], classes[:2], 6)
+
+
+def test_combinations_and_constants_change_nothing(data, caplog):
+    """Copies, sums and constants of the features, rounded to float32, tell no more: the same directions are found."""
+    x, classes = data
+    plain = estimate_lda(accumulate_classes(x, classes, 6), 3)
+    sums = (x[:, :2] + x[:, 1:3]).astype(np.float32)
+    wide = np.hstack([x, x[:, :1], sums, np.full((len(x), 1), 7.3, np.float32), np.zeros((len(x), 1), np.float32)])
+    found = estimate_lda(accumulate_classes(wide, classes, 6), 3)
+    assert "5 of 10 spliced features are constant or combinations of others" in caplog.text
+    a, b = x.astype(np.float64) @ plain.T, wide.astype(np.float64) @ found.T
+    a, b = a - a.mean(axis=0), b - b.mean(axis=0)
+    np.testing.assert_allclose(np.abs((a * b).mean(axis=0)), (a * a).mean(axis=0), rtol=1e-4)
+    assert np.abs(found).max() < 100 * np.abs(plain).max()
+
+
+def test_derivatives_of_spliced_frames_do_not_blow_up():
+    """With derivatives in its input, each direction that LDA keeps has variance one within classes, in float32."""
+    rng = np.random.default_rng(0)
+    classes = np.repeat(rng.integers(0, 8, 600), 6)
+    walk = rng.normal(size=(8, 3))[classes] + np.cumsum(rng.normal(size=(len(classes), 3)), axis=0) * 0.05
+    features = delta(walk.astype(np.float32))
+    x = splice(features, left=4, right=4)
+    matrix = estimate_lda(accumulate_classes(x, classes, 8), 20)
+    within, _ = covariances((x @ matrix.T.astype(np.float32)).astype(np.float64), classes)
+    np.testing.assert_allclose(np.diag(within), 1.0, rtol=0.02)

@@ -90,5 +90,41 @@ def test_wrong_checkpoints_are_told(tmp_path):
     with pytest.raises(ModelError, match="format 99"):
         read_state(stem)
     (tmp_path / "last.json").write_text("{", encoding="utf-8")
-    with pytest.raises(ModelError, match="not a checkpoint, or damaged"):
+    with pytest.raises(ModelError, match=r"not JSON, or damaged .*; remove it to start anew"):
         read_state(stem)
+
+
+def test_a_killed_process_leaves_the_old_or_the_new_checkpoint(tmp_path, killed_everywhere):
+    torch.set_num_threads(1)  # a forked process has no more
+    network, optimizer, schedule = parts()
+    save_checkpoint(tmp_path / "last", network, optimizer, schedule, {"step": 1})
+    old = network[0].weight.detach().clone()
+    step(network, optimizer)
+    found = set()
+
+    def check():
+        other, *rest = parts()
+        state, _ = load_checkpoint(tmp_path / "last", other, *rest)
+        found.add((state["step"], torch.equal(other[0].weight, old)))
+
+    assert (
+        killed_everywhere(lambda: save_checkpoint(tmp_path / "last", network, optimizer, schedule, {"step": 2}), check)
+        > 5
+    )
+    assert found == {(1, True), (2, False)}
+
+
+def test_others_may_read_the_tensors(tmp_path):
+    save_checkpoint(tmp_path / "last", *parts(), {})
+    (tmp_path / "new").touch()
+    assert {p.stat().st_mode for p in tmp_path.iterdir()} == {(tmp_path / "new").stat().st_mode}
+
+
+def test_a_flipped_bit_in_the_tensors_is_told(tmp_path):
+    save_checkpoint(tmp_path / "last", *parts(), {})
+    (tensors,) = tmp_path.glob("*.safetensors")
+    raw = bytearray(tensors.read_bytes())
+    raw[-3] ^= 1
+    tensors.write_bytes(raw)
+    with pytest.raises(ModelError, match=r"last-1\.safetensors: missing or damaged \(its checksum differs\)"):
+        load_checkpoint(tmp_path / "last", *parts())

@@ -26,7 +26,8 @@ class Memory(NamedTuple):
     keys: Tensor
     mask: Tensor
 
-    __repr__ = brief_repr
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
 
 class State(NamedTuple):
@@ -39,7 +40,8 @@ class State(NamedTuple):
     cell: Tensor
     weights: Tensor
 
-    __repr__ = brief_repr
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
     def select(self, places: Tensor) -> "State":
         """Those of some strings. places: int64 (n,)."""

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from ...errors import ConfigError, ModelError
 from ...files import give_usual_mode, kind_of, replacing
+from ...json_files import parse_json
 from ...model import Model
 from ...recipe.config import from_table
 from ..acoustic import NetworkAcoustic
@@ -63,7 +64,7 @@ def load_decoder(model: Model, path: str | os.PathLike) -> AttentionDecoder:
     encoder = encoder_of(model)
     try:
         with safe_open(file, framework="pt") as stored:
-            content = json.loads((stored.metadata() or {})["decoder"])
+            content = parse_json((stored.metadata() or {})["decoder"], str(file), error=ModelError)
             tensors = {k: stored.get_tensor(k) for k in stored.keys()}  # noqa: SIM118 - it is not iterable
         if content["format"] != _FORMAT:
             raise ModelError(f"{file}: format {content['format']!r}; this version reads {_FORMAT}")
@@ -72,7 +73,7 @@ def load_decoder(model: Model, path: str | os.PathLike) -> AttentionDecoder:
         if content["model_sha256"] != digest_of(encoder.state_dict()):
             raise ModelError(f"{file}: it is the decoder of another model; give the one it was trained with")
         config = from_table(DecoderConfig, content["config"], where=f"{file}: config.")
-    except (OSError, SafetensorError, ConfigError, ValueError, KeyError, TypeError) as error:
+    except (OSError, SafetensorError, ConfigError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelError(f"{file}: not a decoder, or damaged ({error}); copy the file again") from None
     return _with_numbers(file, config, encoder, tensors)
 

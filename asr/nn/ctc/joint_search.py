@@ -62,7 +62,8 @@ class JointString:
     ctc: float = 0.0
     lm: float = 0.0
 
-    __repr__ = brief_repr
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
 
 class JointSearch:

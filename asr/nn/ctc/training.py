@@ -102,7 +102,8 @@ class Ready:
     held_out: Examples
     failures: dict[str, str]
 
-    __repr__ = brief_repr
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
 
 def prepare(

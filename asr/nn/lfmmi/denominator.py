@@ -30,7 +30,8 @@ class Arcs(NamedTuple):
     target: np.ndarray
     out_prob: np.ndarray
 
-    __repr__ = brief_repr
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
 
 class PhoneStep(NamedTuple):
@@ -40,7 +41,8 @@ class PhoneStep(NamedTuple):
     target: np.ndarray
     prob: np.ndarray
 
-    __repr__ = brief_repr
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +70,8 @@ class Denominator:
     leaky: float = 0.1
     initial: np.ndarray = field(init=False)
 
-    __repr__ = brief_repr
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
     def __post_init__(self) -> None:
         if not 0 <= self.leaky <= 1:

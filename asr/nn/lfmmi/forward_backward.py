@@ -23,7 +23,8 @@ class Recursions(NamedTuple):
     log_probs: np.ndarray
     posteriors: list[np.ndarray]
 
-    __repr__ = brief_repr
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
 
 def denominator_recursions(

@@ -40,7 +40,8 @@ class Numerator:
     n_last: int
     alignment: np.ndarray
 
-    __repr__ = brief_repr
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
     @cached_property
     def pdfs(self) -> np.ndarray:

@@ -37,7 +37,8 @@ class PhoneLm:
     arcs: list[dict[int, PhoneArc]]
     order: int
 
-    __repr__ = brief_repr
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
     @property
     def n_arcs(self) -> int:

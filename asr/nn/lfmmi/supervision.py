@@ -60,7 +60,8 @@ class Supervision:
     numerators: dict[str, Numerator]
     failures: dict[str, str] = field(default_factory=dict)
 
-    __repr__ = brief_repr
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
 
 def lfmmi_setup(

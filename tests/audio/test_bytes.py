@@ -8,6 +8,7 @@ import pytest
 import scipy.io.wavfile
 
 from asr import audio
+from asr.audio import ffmpeg
 from asr.errors import AudioError
 
 VALUES = np.array([0, 1, -1, 77, -12345, 20000, 2**15 - 1, -(2**15)] * 40)  # int16 scale
@@ -195,7 +196,8 @@ def test_sphere_values(tmp_path, channels, suffix):
 
 
 @pytest.mark.parametrize("coding", ["pcm,embedded-shorten-v2.00", "ulaw,embedded-shorten-v2.00"])
-def test_shortened_sphere_names_sph2pipe(tmp_path, coding):
+def test_shortened_sphere_names_sph2pipe(tmp_path, monkeypatch, coding):
+    monkeypatch.setattr(ffmpeg, "decoder", lambda: None)
     path = tmp_path / "a b.sph"
     path.write_bytes(sphere(b"ajkg" + bytes(500), 2, 1, coding))
     with pytest.raises(AudioError, match="NIST sphere compressed with shorten") as error:

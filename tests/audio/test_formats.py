@@ -11,9 +11,10 @@ import scipy.signal
 import soundfile
 
 from asr import audio
+from asr.audio import ffmpeg
 from asr.errors import AudioError
 
-REFERENCES = Path(__file__).parent / "references" / "audio.npz"
+REFERENCES = Path(__file__).parents[1] / "references" / "audio.npz"
 WHOLE = [
     *("opus-16k", "opus-48k", "opus-stereo", "opus-60ms", "vorbis", "mp3-16k", "mp3-vbr", "flac", "flac-24", "wav-24"),
     *("wav-ima", "wav-ms", "wav-mulaw", "wav-double", "au-alaw", "aiff-16", "caf-24", "w64-16"),
@@ -34,6 +35,12 @@ FOREIGN = {
 def recorded():
     with np.load(REFERENCES) as archive:
         return dict(archive)
+
+
+@pytest.fixture
+def alone(monkeypatch):
+    """Neither PyAV nor the ffmpeg program is there."""
+    monkeypatch.setattr(ffmpeg, "decoder", lambda: None)
 
 
 def test_all_that_is_recorded_is_tested(recorded):
@@ -91,13 +98,17 @@ def test_a_cut_ogg_file_is_named(recorded, tmp_path, name):
 
 @pytest.mark.parametrize("name", FOREIGN)
 @pytest.mark.parametrize("suffix", ["own", ".wav", ".MP3", ""])
-def test_what_only_ffmpeg_decodes_gives_its_command(recorded, tmp_path, name, suffix):
+def test_what_only_ffmpeg_decodes_gives_its_command(recorded, tmp_path, alone, name, suffix):
     path = tmp_path / f"it's a b{'.' + name.split('-')[0] if suffix == 'own' else suffix}"
     path.write_bytes(recorded[f"{name}.bytes"].tobytes())
     with pytest.raises(AudioError) as error:
         audio.read(path)
     message = str(error.value)
-    assert message.startswith(f"{path}: {FOREIGN[name]}") and audio.undecodable(path) == message
+    assert (
+        message.startswith(f"{path}: {FOREIGN[name]}")
+        and "`pip install av` reads it" in message
+        and audio.undecodable(path) == message
+    )
     command = shlex.split(message.split("convert it: ")[1])
     assert command[:7] == ["ffmpeg", "-i", str(path), "-ar", "16000", "-ac", "1"] and len(command) == 8
     target = Path(command[7])
@@ -105,7 +116,11 @@ def test_what_only_ffmpeg_decodes_gives_its_command(recorded, tmp_path, name, su
 
 
 @pytest.mark.parametrize("name", ["m4a", "webm", "aac", "wma"])
-def test_a_cut_one_is_still_what_it_is(recorded, tmp_path, name):
+@pytest.mark.parametrize("which", [None, "PyAV"])
+def test_a_cut_one_is_still_what_it_is(recorded, tmp_path, monkeypatch, name, which):
+    if which:
+        pytest.importorskip("av")
+    monkeypatch.setattr(ffmpeg, "decoder", lambda: which)
     path = tmp_path / "x.wav"
     path.write_bytes(recorded[f"{name}.bytes"].tobytes()[:100])
     with pytest.raises(AudioError, match=FOREIGN[name]):
@@ -123,7 +138,7 @@ def test_what_can_be_decoded_is_not_undecodable(recorded, tmp_path):
     assert audio.undecodable(tmp_path / "empty.m4a") is None
 
 
-def test_names_are_no_options_or_protocols_of_ffmpeg(recorded, tmp_path, monkeypatch):
+def test_names_are_no_options_or_protocols_of_ffmpeg(recorded, tmp_path, monkeypatch, alone):
     monkeypatch.chdir(tmp_path)
     for name, line in {
         "-x.m4a": "ffmpeg -i ./-x.m4a -ar 16000 -ac 1 ./-x.wav",
@@ -169,7 +184,7 @@ def test_what_is_no_sound_at_all(tmp_path, start, message):
 
 def test_other_content_may_be_for_ffmpeg(tmp_path):
     (tmp_path / "x.xyz").write_bytes(b"some other format" * 100)
-    with pytest.raises(AudioError, match=r"not audio, or .*if it plays elsewhere, convert it: ffmpeg -i .*x\.wav$"):
+    with pytest.raises(AudioError, match=r"not audio, or .*if it plays elsewhere, .*convert it: ffmpeg -i .*x\.wav$"):
         audio.read(tmp_path / "x.xyz")
 
 

@@ -1,0 +1,391 @@
+"""Text as people write it, made into the words that are said: case, punctuation, numbers, brackets, invisible signs.
+
+One pass, a line at a time, with memory that does not grow with the text: `Normalizer` keeps what it makes of frequent
+tokens, and counts what it changed, so that a person can be told. `normalized` is the same for one line.
+"""
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal, NamedTuple
+
+from ..errors import ConfigError
+from ..extras import install
+from .numbers import speller_of
+
+_MOST_TOKENS = 1 << 18  # that are remembered; texts have few frequent ones
+_MOST_SPELLINGS = 1 << 20  # different words of which both spellings by case are looked for
+_EXAMPLES = 3  # of each kind of change
+_DOTLESS = ("tr", "az")  # languages in which I is the capital of ı, and İ that of i
+_APOSTROPHES = dict.fromkeys(map(ord, "\u2018\u2019\u201b\u02bb\uff07\u2032"), "'")
+_JOINERS = "\u200c\u200d"  # they shape letters of Persian and Indic scripts, and nothing in Latin ones
+_EVENTS = {  # what (...) and *...* name that is heard, but not said
+    *("laughs", "laughter", "laughing", "laugh", "coughs", "cough", "coughing", "noise", "inaudible", "unintelligible"),
+    *("unclear", "music", "applause", "silence", "pause", "breath", "breathes", "breathing", "sigh", "sighs", "unk"),
+    *("crosstalk", "indistinct", "sneeze", "sneezes", "sniffs", "clears", "throat", "background", "speech", "foreign"),
+}
+_BRACKETS = re.compile(r"\[[^\[\]]*\]|<[^<>\s]*>|\{[^{}]*\}|\(([^()]*)\)|\*(\w+(?: \w+)?)\*")
+_JOINING = (
+    "'-:\u00b7\u2010\u2011\u05f3\u05f4\u0f0b"  # inside words: Swedish s:t, Catalan l·l, Hebrew geresh, Tibetan tsheg
+)
+_MINUS = ("-", "\u2212")
+_OPEN = frozenset("[<{(*")
+_INNER = re.compile(r"(?:--+|[\u2012-\u2015\u2026/\\_|]|\.\.+)")  # between words, not in them
+_LETTER_DOTS = re.compile(r"(?:[^\W\d_]\.){2,}[^\W\d_]?")  # U.S.A.
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What is done with a text.
+
+    language: `en`, `tr`, ...: how numbers are read, and what the capital of i is; "": not known.
+    case: "lower" writes small letters, "upper" capitals, "keep" leaves them.
+    punctuation, brackets: "strip" or "keep" signs at the edges of words, and `[noise]`, `<unk>`, `(laughs)`.
+    numbers: "words" writes them out where there is a rule for the language, "keep" leaves them.
+    letters: signs that are letters here, such as `'` or `:` in some orthographies, and stay at the edges of words.
+    Raises ConfigError for another value.
+    """
+
+    language: str = ""
+    case: Literal["lower", "upper", "keep"] = "lower"
+    punctuation: Literal["strip", "keep"] = "strip"
+    brackets: Literal["strip", "keep"] = "strip"
+    numbers: Literal["words", "keep"] = "words"
+    letters: str = ""
+
+    def __post_init__(self) -> None:
+        for name, allowed in (("case", ("lower", "upper", "keep")), ("punctuation", ("strip", "keep")),
+                              ("brackets", ("strip", "keep")), ("numbers", ("words", "keep"))):  # fmt: skip
+            if getattr(self, name) not in allowed:
+                raise ConfigError(f"{name}={getattr(self, name)!r}; need {' or '.join(allowed)}")
+
+
+class _Made(NamedTuple):
+    """What became of a token: words, kinds of changes, and whether an apostrophe at an edge may be a quote."""
+
+    words: tuple[str, ...]
+    kinds: tuple[str, ...]
+    opens: bool = False
+    closes: bool = False
+
+
+class Normalizer:
+    """Makes lines of text into words, and counts what it does.
+
+    rules: what is done. known: the spelling of a word in a lexicon, or None where the lexicon does not have it; what
+    it has stays as the lexicon spells it, punctuation, case and brackets included.
+    counts: how many words (lines, for "composed") each kind of change touched; examples: a few of each.
+
+    >>> normalizer = Normalizer(Rules("en"))
+    >>> normalizer("“Don’t wait,” said Ann - it's 25 [noise] O'Clock!")
+    "don't wait said ann it's twenty five o'clock"
+    """
+
+    def __init__(self, rules: Rules | None = None, known: Callable[[str], str | None] | None = None) -> None:
+        self.rules, self._known = rules or Rules(), known
+        self.counts: Counter[str] = Counter()
+        self.examples: dict[str, list[str]] = {}
+        self.n_lines = self.n_words = 0
+        self.scripts: Counter[str] = Counter()
+        self.spellings = 0  # words that come in two spellings, which differ by case
+        self._speller = speller_of(self.rules.language) if self.rules.numbers == "words" else None
+        self._made: dict[str, _Made] = {}
+        self._kinds: Counter[tuple[str, ...]] = Counter()
+        self._scripts_of: dict[str, str] = {}
+        self._spelled: dict[str, str] = {}
+
+    def __call__(self, line: str) -> str:
+        """The words of a line, with single blanks between them."""
+        self.n_lines += 1
+        if not line.isascii():
+            line = self._composed(line)
+        if self.rules.brackets == "strip" and not _OPEN.isdisjoint(line):
+            line = _BRACKETS.sub(self._bracket, line)
+        made = []
+        for token in line.split():
+            each = self._made.get(token) or self._remembered(token)
+            if each.kinds:
+                self._kinds[each.kinds] += 1
+            made.append(each)
+        if "'" in line:
+            made = list(_without_quotes(made))
+        words = [word for each in made for word in each.words]
+        self.n_words += len(words)
+        return " ".join(words)
+
+    def _composed(self, line: str) -> str:
+        """The line in composed form (NFC), without signs that are not seen, with plain apostrophes."""
+        if not unicodedata.is_normalized("NFC", line):
+            line = unicodedata.normalize("NFC", line)
+            self._count("composed", line[:20])
+        if not line.isprintable():
+            line = "".join(map(self._visible, line))
+        if "\u200c" in line or "\u200d" in line:
+            line = re.sub(rf"(?<![^\W\d_a-zA-Z])[{_JOINERS}]|[{_JOINERS}](?![^\W\d_a-zA-Z])", "", line)
+        plain = line.translate(_APOSTROPHES)
+        if plain != line:
+            self._count("apostrophes", next(a for a, b in zip(line, plain, strict=True) if a != b))
+        return plain
+
+    def _visible(self, sign: str) -> str:
+        kind = unicodedata.category(sign)
+        if kind[0] != "C" or sign in _JOINERS:
+            return sign
+        if sign.isspace():
+            return " "
+        self._count("invisible", f"U+{ord(sign):04X}")
+        return " " if kind == "Cc" else ""
+
+    def _bracket(self, match: re.Match[str]) -> str:
+        """What stands for brackets: nothing, but for what a lexicon has, and for words that are said in them."""
+        whole = match[0]
+        if self._known is not None and self._known(whole) is not None:
+            return f" {self._known(whole)} "
+        inner = match[1] if match[1] is not None else match[2]
+        if inner is not None and not (inner.split() and _EVENTS.issuperset(inner.lower().split())):
+            return f" {inner} "
+        self._count("brackets", whole)
+        return " "
+
+    def _remembered(self, token: str) -> _Made:
+        """What becomes of a token that is not remembered, and is now."""
+        if len(self._made) >= _MOST_TOKENS:
+            self._made.clear()
+        made = self._made[token] = self._token(token)
+        for kind in made.kinds:
+            self._note(kind, token)
+        return made
+
+    def _token(self, token: str) -> _Made:
+        """What becomes of a token, whatever stands around it."""
+        if self._known is not None and (spelling := self._known(token)) is not None:
+            return _Made((spelling,), ("case",) if spelling != token else ())
+        if self.rules.case != "upper" and token.isascii() and token.isalpha() and token.islower():  # most words
+            self._compare(token, token)
+            return _Made((token,), ())
+        if self.rules.punctuation == "keep":
+            return self._cased([token], [], False, False)
+        kinds: list[str] = []
+        body = self._number(token, kinds)
+        if body is not None:
+            stripped = body.split()
+        elif "digits" in kinds:
+            stripped = [_stripped(token, self.rules.letters, inside=False)]
+        else:
+            stripped = [_stripped(p, self.rules.letters) for p in _INNER.sub(" ", _undotted(token)).split()]
+        words = [word for piece in stripped for word in piece.split() if word.strip("'")]
+        has_quotes = bool(words) and "'" not in self.rules.letters
+        opens, closes = has_quotes and words[0][0] == "'", has_quotes and words[-1][-1] == "'"
+        if body is None and "".join(words) != token:
+            kinds.append("punctuation")
+        return self._cased(words, kinds, opens, closes)
+
+    def _number(self, token: str, kinds: list[str]) -> str | None:
+        """A token with digits in words, None where it has none, or no rule fits."""
+        if not any(sign.isdigit() for sign in token):
+            return None
+        bare = _stripped(token, inside=False).strip("'")
+        before = token[: token.find(bare)]
+        said = self._speller(f"-{bare}" if before.endswith(_MINUS) else bare) if self._speller is not None else None
+        kinds.append("numbers" if said is not None else "digits")
+        return said
+
+    def _cased(self, words: list[str], kinds: list[str], opens: bool, closes: bool) -> _Made:
+        """The words in the case that the rules or a lexicon want."""
+        made = []
+        for word in words:
+            small = lower(word, self.rules.language)
+            self._compare(word, small)
+            spelling = self._known(word) if self._known is not None else None
+            new = spelling if spelling is not None else self._in_case(word, small)
+            if new != word and "case" not in kinds:
+                kinds.append("case")
+            made.append(new)
+        if len({script for word in made for script in scripts_of(word)}) > 1:
+            kinds.append("mixed")
+        return _Made(tuple(made), tuple(kinds), opens, closes)
+
+    def _in_case(self, word: str, small: str) -> str:
+        if self.rules.case == "upper":
+            return upper(word, self.rules.language)
+        return small if self.rules.case == "lower" else word
+
+    def _compare(self, word: str, small: str) -> None:
+        """Remember how a word is spelled; its second spelling is counted."""
+        before = self._spelled.get(small)
+        if before is None:
+            if len(self._spelled) < _MOST_SPELLINGS:
+                self._spelled[small] = word
+            for script in scripts_of(word):
+                self.scripts[script] += 1
+        elif before not in (word, ""):
+            self.spellings += 1
+            self._note("spellings", f"{before}/{word}")
+            self._spelled[small] = ""
+
+    def _count(self, kind: str, example: str) -> None:
+        self.counts[kind] += 1
+        self._note(kind, example)
+
+    def _note(self, kind: str, example: str) -> None:
+        noted = self.examples.setdefault(kind, [])
+        if len(noted) < _EXAMPLES and example not in noted:
+            noted.append(example)
+
+    def total(self) -> Counter[str]:
+        """How many words each kind of change touched."""
+        total = Counter(self.counts)
+        for kinds, count in self._kinds.items():
+            for kind in kinds:
+                total[kind] += count
+        return total
+
+    def report(self) -> list[str]:
+        """What was found and done, a line each, nothing of what did not come."""
+        total, rules = self.total(), self.rules
+        lines = [f"{self.n_lines} lines, {self.n_words} words"]
+        if self.spellings:
+            lines.append(f"{_words(self.spellings)} in two spellings by case{self._shown('spellings')}")
+        done = {
+            "case": "of other case now",
+            "punctuation": "without their punctuation",
+            "numbers": "with digits written out",
+            "brackets": "in brackets left out",
+        }
+        for kind, what in done.items():
+            if total[kind]:
+                lines.append(f"{_words(total[kind])} {what}{self._shown(kind)}")
+        if total["digits"]:
+            why = "" if rules.numbers == "keep" else f" ({self._no_rule()})"
+            lines.append(f"{_words(total['digits'])} with digits left as they are{why}{self._shown('digits')}")
+        if total["invisible"]:
+            lines.append(f"{total['invisible']} signs that are not seen left out{self._shown('invisible')}")
+        if total["apostrophes"]:
+            lines.append(f"{total['apostrophes']} lines with curly apostrophes, now '{self._shown('apostrophes')}")
+        if total["composed"]:
+            lines.append(f"{total['composed']} lines with accents apart from their letters, now in one piece (NFC)")
+        if len(self.scripts) > 1:
+            listed = ", ".join(f"{name} ({count} different words)" for name, count in self.scripts.most_common(6))
+            lines.append(f"several scripts: {listed}")
+        if total["mixed"]:
+            lines.append(f"{_words(total['mixed'])} with letters of two scripts{self._shown('mixed')}")
+        return lines
+
+    def _no_rule(self) -> str:
+        """Why words with digits are left."""
+        if self._speller is not None:
+            return "no numbers that are read in one way"
+        if not self.rules.language:
+            return "the language is not known: --language en writes them out"
+        return f"no rule for {self.rules.language!r} here; num2words has more: {install('text')}"
+
+    def _shown(self, kind: str) -> str:
+        found = self.examples.get(kind)
+        return f": {', '.join(found)}" if found else ""
+
+
+def normalized(line: str, rules: Rules | None = None) -> str:
+    """The words of one line of text, see `Normalizer`.
+
+    >>> normalized("Çà, là-bas: «L’été»!")
+    "çà là-bas l'été"
+    """
+    return Normalizer(rules)(line)
+
+
+def lower(word: str, language: str = "") -> str:
+    """A word in small letters, by the rules of its language and script.
+
+    >>> lower("IŞIK", "tr"), lower("ΟΔΟΣ"), lower("İ")
+    ('ışık', 'οδος', 'i')
+    """
+    if word.isascii() and language not in _DOTLESS:
+        return word.lower()
+    if language.partition("-")[0].lower() in _DOTLESS:
+        word = word.replace("I", "ı").replace("İ", "i")
+    return unicodedata.normalize("NFC", word.lower().replace("i\u0307", "i"))
+
+
+def upper(word: str, language: str = "") -> str:
+    """A word in capitals, by the rules of its language."""
+    return (word.replace("i", "İ") if language.partition("-")[0].lower() in _DOTLESS else word).upper()
+
+
+@lru_cache(maxsize=1 << 16)
+def _script(letter: str) -> str:
+    """The script of a letter, by the first word of its name in Unicode; "" for what belongs to all."""
+    if not letter.isalpha():
+        return ""
+    name = unicodedata.name(letter, "").partition(" ")[0]
+    return {"": "", "MODIFIER": "", "FULLWIDTH": "LATIN", "HALFWIDTH": "KATAKANA"}.get(name, name).capitalize()
+
+
+def scripts_of(word: str) -> set[str]:
+    """The scripts of a word's letters; those that Japanese writes together count as one.
+
+    >>> sorted(scripts_of("café")), sorted(scripts_of("cаfe")), scripts_of("25")
+    (['Latin'], ['Cyrillic', 'Latin'], set())
+    """
+    if word.isascii():
+        return {"Latin"} if any(map(str.isalpha, word)) else set()
+    found = {script for script in map(_script, word) if script}
+    return {"Japanese" if script in ("Cjk", "Hiragana", "Katakana") else script for script in found}
+
+
+def _undotted(token: str) -> str:
+    """`U.S.A.` without dots."""
+    return _LETTER_DOTS.sub(lambda m: m[0].replace(".", ""), token) if token.count(".") > 1 else token
+
+
+def _stripped(piece: str, letters: str = "", *, inside: bool = True) -> str:
+    """A word without the signs at its edges; one apostrophe may stay, as it may belong to the word.
+
+    letters: signs that are no signs. inside: whether those amid the word part it, but for those that join (`it's`).
+    """
+    start, end = 0, len(piece)
+    while start < end and _is_sign(piece[start]) and piece[start] not in letters:
+        start += 1
+    while end > start and _is_sign(piece[end - 1]) and piece[end - 1] not in letters:
+        end -= 1
+    before = "'" if start and piece[start - 1] == "'" and piece[:start].count("'") == 1 else ""
+    after = "'" if end < len(piece) and piece[end] == "'" and piece[end:].count("'") == 1 else ""
+    core = piece[start:end]
+    if inside and not core.isalnum():
+        core = "".join(c if c in _JOINING or c in letters or not _is_punctuation(c) else " " for c in core)
+        if " " in core:
+            core = " ".join(_stripped(part, letters) for part in core.split())
+    return f"{before}{core}{after}" if core else ""
+
+
+@lru_cache(maxsize=1 << 14)
+def _is_sign(sign: str) -> bool:
+    """Whether a character at the edge of a word is no part of it: punctuation; symbols that are read aloud stay."""
+    return _is_punctuation(sign) or unicodedata.category(sign) in ("Sk", "So")
+
+
+@lru_cache(maxsize=1 << 14)
+def _is_punctuation(sign: str) -> bool:
+    return unicodedata.category(sign)[0] == "P" and sign not in "%&@\u2030"
+
+
+def _without_quotes(made: Iterable[_Made]) -> Iterator[_Made]:
+    """The words of a line without apostrophes that are quotes: one opens a word, and one closes that or a later one."""
+    line = list(made)
+    opened = None
+    for i, each in enumerate(line):
+        if each.opens:
+            opened = i if opened is None else opened
+        if each.closes and opened is not None:
+            first = line[opened]
+            line[opened] = first._replace(words=(first.words[0][1:], *first.words[1:]))
+            last = line[i]
+            line[i] = last._replace(words=(*last.words[:-1], last.words[-1][:-1]))
+            opened = None
+    yield from line
+
+
+def _words(count: int) -> str:
+    return f"{count} word{'' if count == 1 else 's'}"

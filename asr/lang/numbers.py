@@ -1,0 +1,152 @@
+"""Numbers in words, as they are read aloud: English by rules of our own, other languages through num2words."""
+
+import re
+from collections.abc import Callable
+
+_UNITS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
+_UNITS += ["thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"]
+_TENS = ["", "", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
+_POWERS = ["", "thousand", "million", "billion", "trillion"]
+_MOST_DIGITS = 15  # longer ones are told digit by digit, as are those that begin with a zero
+_ORDINALS = {"one": "first", "two": "second", "three": "third", "five": "fifth", "eight": "eighth", "nine": "ninth"}
+_ORDINALS |= {"twelve": "twelfth"}
+_MONEY = {"$": ("dollar", "cent"), "€": ("euro", "cent"), "£": ("pound", "penny")}
+
+_NUMBER = re.compile(
+    r"(?P<sign>[-\u2212]?)(?P<money>[$€£]?)(?P<whole>\d{1,3}(?:,\d{3})+|\d+)(?:\.(?P<part>\d+))?(?P<end>%|st|nd|rd|th|s)?"
+)
+_CLOCK = re.compile(r"(\d{1,2}):([0-5]\d)")
+
+Speller = Callable[[str], str | None]
+
+
+def speller_of(language: str) -> Speller | None:
+    """The function from a token with digits to words in a language (`en`, `fr` ...), None where there is no rule.
+
+    The function gives None for tokens that it does not understand. Languages other than English need num2words.
+    """
+    if language.partition("-")[0].lower() == "en":
+        return english
+    if not language:
+        return None
+    try:
+        import num2words
+    except ImportError:
+        return None
+
+    def spelled(token: str) -> str | None:
+        if not re.fullmatch(r"\d{1,15}", token):
+            return None
+        return num2words.num2words(int(token), lang=language).replace("-", " ")
+
+    try:
+        spelled("1")
+    except NotImplementedError:
+        return None
+    return spelled
+
+
+def english(token: str) -> str | None:
+    """A token in English words, without hyphens or "and"; None for one that is no number.
+
+    Numbers of four digits from 1100 to 1999 and from 2010 to 2099 are read as years.
+
+    >>> english("25"), english("1,250.5"), english("3rd"), english("$1.50"), english("1984"), english("7:30")
+    ('twenty five', 'one thousand two hundred fifty point five', 'third', 'one dollar fifty cents', \
+'nineteen eighty four', 'seven thirty')
+    """
+    if clock := _CLOCK.fullmatch(token):
+        return _clock(int(clock[1]), int(clock[2]))
+    match = _NUMBER.fullmatch(token)
+    if match is None:
+        return None
+    whole, part, end = match["whole"], match["part"], match["end"]
+    if end in ("st", "nd", "rd", "th", "s") and (part or match["money"] or match["sign"]):
+        return None
+    sign = "minus " if match["sign"] else ""
+    if match["money"]:
+        said = None if end else _money(match["money"], whole.replace(",", ""), part)
+        return None if said is None else sign + said
+    read = _whole(whole)
+    if end == "s":
+        return _plural(read)
+    if end in ("st", "nd", "rd", "th"):
+        return _ordinal(cardinal(int(whole.replace(",", ""))))
+    return f"{sign}{read}{f' point {_digits(part)}' if part else ''}{' percent' if end == '%' else ''}"
+
+
+def cardinal(number: int) -> str:
+    """A whole number from 0 to below 10^15 in English words.
+
+    >>> cardinal(0), cardinal(1_000_012)
+    ('zero', 'one million twelve')
+    """
+    if number == 0:
+        return _UNITS[0]
+    words: list[str] = []
+    for power in range(len(_POWERS) - 1, -1, -1):
+        group = number // 1000**power % 1000
+        if group:
+            words += [*_below_thousand(group), *([_POWERS[power]] if power else [])]
+    return " ".join(words)
+
+
+def _below_thousand(number: int) -> list[str]:
+    words = [_UNITS[number // 100], "hundred"] if number >= 100 else []
+    rest = number % 100
+    if rest >= 20:
+        words += [_TENS[rest // 10], *([_UNITS[rest % 10]] if rest % 10 else [])]
+    elif rest:
+        words.append(_UNITS[rest])
+    return words
+
+
+def _whole(text: str) -> str:
+    """The digits before a point."""
+    digits = text.replace(",", "")
+    if len(digits) > _MOST_DIGITS or (len(digits) > 1 and digits[0] == "0"):
+        return _digits(digits)
+    number = int(digits)
+    is_year = len(digits) == 4 == len(text) and (1100 <= number < 2000 or 2010 <= number < 2100)
+    return _year(number) if is_year else cardinal(number)
+
+
+def _year(number: int) -> str:
+    century, year = divmod(number, 100)
+    rest = "hundred" if year == 0 else f"oh {_UNITS[year]}" if year < 10 else cardinal(year)
+    return f"{cardinal(century)} {rest}"
+
+
+def _digits(text: str) -> str:
+    return " ".join(_UNITS[int(digit)] for digit in text)
+
+
+def _ordinal(said: str) -> str:
+    before, _, last = said.rpartition(" ")
+    word = _ORDINALS.get(last) or (last[:-1] + "ieth" if last.endswith("y") else last.removesuffix("t") + "th")
+    return f"{before} {word}".strip()
+
+
+def _plural(said: str) -> str:
+    """`nineteen nineties` for `nineteen ninety`."""
+    return said[:-1] + "ies" if said.endswith("y") else said + ("es" if said.endswith("x") else "s")
+
+
+def _clock(hour: int, minute: int) -> str:
+    rest = "o'clock" if minute == 0 else f"oh {_UNITS[minute]}" if minute < 10 else cardinal(minute)
+    return f"{cardinal(hour)} {rest}"
+
+
+def _money(sign: str, whole: str, part: str | None) -> str | None:
+    """Dollars and cents; other parts than two digits are told digit by digit."""
+    if len(whole) > _MOST_DIGITS:
+        return None
+    unit, small = _MONEY[sign]
+    units = f"{unit}s"
+    if part is not None and len(part) != 2:
+        return f"{cardinal(int(whole))} point {_digits(part)} {units}"
+    smalls = "pence" if small == "penny" else f"{small}s"
+    said = [f"{cardinal(int(whole))} {unit if int(whole) == 1 else units}"] if int(whole) or not int(part or 0) else []
+    if int(part or 0):
+        said.append(f"{cardinal(int(part or 0))} {small if int(part or 0) == 1 else smalls}")
+    return " ".join(said)

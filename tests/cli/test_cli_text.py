@@ -1,0 +1,40 @@
+"""`asr text normalize`: files and standard input, line by line, and what is told on stderr."""
+
+import gzip
+import io
+import sys
+
+import pytest
+
+
+def test_a_file_becomes_words_and_the_changes_are_told(run, tmp_path):
+    (tmp_path / "a.txt").write_text("Nyinga, WA.\r\n\r\nwa 25!\n", encoding="utf-8")
+    done = run("text", "normalize", tmp_path / "a.txt", "--language", "en")
+    assert done.status == 0 and done.out == "nyinga wa\n\nwa twenty five\n"
+    assert "1 word in two spellings by case: WA/wa" in done.err.splitlines()
+    done = run(
+        "text", "normalize", tmp_path / "a.txt", "--out", tmp_path / "b", "--case", "keep", "--punctuation", "keep"
+    )
+    assert (tmp_path / "b").read_text() == "Nyinga, WA.\n\nwa 25!\n" and done.out == ""
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_encodings_and_gzip(run, tmp_path, encoding):
+    text = "Été, ça!\n" * 3
+    (tmp_path / "a").write_bytes(text.encode(encoding))
+    (tmp_path / "a.gz").write_bytes(gzip.compress(text.encode(encoding)))
+    for name in ("a", "a.gz"):
+        assert run("text", "normalize", tmp_path / name).out == "été ça\n" * 3
+
+
+def test_standard_input_and_ids(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"Utt-1 Hello, World!\nutt-2\tOh.")))
+    assert run("text", "normalize", "-", "--ids").out == "Utt-1 hello world\nutt-2\toh\n"
+
+
+def test_lines_that_are_no_text_are_named_and_left_out(run, tmp_path):
+    (tmp_path / "a").write_bytes(b"one\n\xff\xfe\xfa\ntwo\n")
+    done = run("text", "normalize", tmp_path / "a")
+    assert done.status == 1 and done.out == "one\ntwo\n" and "a:2: not UTF-8 text; left out" in done.err
+    assert "nowhere" in run("text", "normalize", tmp_path / "nowhere").complaint
+    assert "is an input too" in run("text", "normalize", tmp_path / "a", "--out", tmp_path / "a").complaint

@@ -1,0 +1,176 @@
+"""Text as people write it: worked examples for each kind of change, and properties that hold of any text."""
+
+import doctest
+import importlib
+import tracemalloc
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from asr.errors import ConfigError
+from asr.lang.normalize import Normalizer, Rules, normalized
+from asr.lang.numbers import cardinal, english, speller_of
+
+ENGLISH = Rules("en")
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("Nyinga, nyinga. WA wa", "nyinga nyinga wa wa"),
+        ("“Don’t wait,” said Ann — it's O'Clock!", "don't wait said ann it's o'clock"),
+        ("'hello world' he said", "hello world he said"),
+        ("'tis ma' 'n' pa", "tis ma n pa"),  # taken for quotes
+        ("the dogs' bones", "the dogs' bones"),
+        ("well-known, two-fold - three", "well-known two-fold three"),
+        ("wait,what?!  this...that", "wait what this that"),
+        ("and/or non‑breaking", "and or non‑breaking"),
+        ("U.S.A. (really) e.g.", "usa really eg"),
+        ("[noise] <unk> {breath} hello (laughs) *coughs* <s>", "hello"),
+        ("a [multi word] b", "a b"),
+        ("cafe\u0301 zero\u200bwidth soft\u00adhyphen \ufeffmark", "caf\u00e9 zerowidth softhyphen mark"),
+        ("می\u200cروم\u200c", "می\u200cروم"),  # the non-joiner is a part of Persian words
+        ("¿Qué? ¡Sí! «L’été»", "qué sí l'été"),
+        ("你好，世界。", "你好 世界"),
+        ("नमस्ते। दुनिया", "नमस्ते दुनिया"),
+        ("Ὀδυσσεὺς ΟΔΟΣ", "ὀδυσσεὺς οδος"),
+        ("ᲡᲐᲥᲐᲠᲗᲕᲔᲚᲝ", "საქართველო"),
+        ("s:t l·l צ׳ק", "s:t l·l צ׳ק"),
+        ("— … ?!", ""),
+    ],
+)
+def test_words_of_many_scripts(written, said):
+    assert normalized(written) == said
+
+
+def test_numbers_in_english():
+    assert normalized("25! rooms, 1,250.5 m, 20% in 1984", ENGLISH) == (
+        "twenty five rooms one thousand two hundred fifty point five m twenty percent in nineteen eighty four"
+    )
+    assert normalized("on the 21st, 3rd, 12th and 90th", ENGLISH) == "on the twenty first third twelfth and ninetieth"
+    assert normalized("$1.50, €5, £1 and $0.01", ENGLISH) == "one dollar fifty cents five euros one pound and one cent"
+    assert normalized("007 at 7:30 in the 1990s or 2005", ENGLISH) == (
+        "zero zero seven at seven thirty in the nineteen nineties or two thousand five"
+    )
+    assert normalized("-5 to +3") == "-5 to +3".replace("-5", "5")
+
+
+@pytest.mark.parametrize("token", ["b2b", "1/2", "10-12", "3.14.15", "1,25", "$5%", "x", ""])
+def test_what_is_no_number_is_left(token):
+    assert english(token) is None
+
+
+def test_words_with_digits_are_left_and_told_where_no_rule_exists():
+    normalizer = Normalizer(Rules())
+    assert normalizer("25! is b2b") == "25 is b2b"
+    told = [line for line in normalizer.report() if "digits" in line]
+    assert told == ["2 words with digits left as they are (the language is not known: --language en writes them out): "
+                    "25!, b2b"]  # fmt: skip
+    assert Normalizer(Rules("en", numbers="keep"))("25!") == "25"
+
+
+@settings(deadline=None)
+@given(st.integers(0, 10**15 - 1))
+def test_cardinals_say_the_number(number):
+    """Read back: units and tens add up, hundred and the powers of a thousand multiply."""
+    values = {cardinal(n): n for n in [*range(20), *range(20, 100, 10)]}
+    powers = {"thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
+    total = group = 0
+    for word in cardinal(number).split():
+        if word == "hundred":
+            group *= 100
+        elif word in powers:
+            total, group = total + group * powers[word], 0
+        else:
+            group += values[word]
+    assert total + group == number
+
+
+def test_other_languages_through_num2words():
+    pytest.importorskip("num2words")
+    assert normalized("25 ans", Rules("fr")) == "vingt cinq ans"
+    assert speller_of("xx") is None
+
+
+def test_small_letters_by_language():
+    assert normalized("IŞIK İZMİR", Rules("tr")) == "ışık izmir"
+    assert normalized("IŞIK İZMİR") == "işik izmir"
+    assert normalized("Straße ÉTÉ") == "straße été"
+
+
+def test_rules_can_be_left_out():
+    assert normalized("Well, [x] 25!", Rules("en", "keep", "keep", "keep", "keep")) == "Well, [x] 25!"
+    assert normalized("Well, [x] 25!", Rules(case="upper")) == "WELL 25"
+    assert normalized("'ala: 'o:", Rules(letters="':")) == "'ala: 'o:"
+    with pytest.raises(ConfigError, match="case='Lower'; need lower or upper or keep"):
+        Rules(case="Lower")
+
+
+def test_a_lexicon_decides_how_its_words_are_spelled():
+    spelled = {"paris": "Paris", "[noise]": "[noise]", "u.s.": "U.S."}
+    normalizer = Normalizer(Rules(), lambda word: spelled.get(word.lower()))
+    assert normalizer("PARIS, in the U.S. [noise] [x] Rome") == "Paris in the U.S. [noise] rome"
+
+
+def test_the_report_tells_what_was_found():
+    normalizer = Normalizer(Rules("en"))
+    for line in ("WA, wa", "Nyinga 25 [noise]", "don’t", "cafe\u0301", "а\u200b", "cаfe"):
+        normalizer(line)
+    assert normalizer.report() == [
+        "6 lines, 9 words",
+        "1 word in two spellings by case: WA/wa",
+        "2 words of other case now: WA,, Nyinga",
+        "1 word without their punctuation: WA,",
+        "1 word with digits written out: 25",
+        "1 word in brackets left out: [noise]",
+        "1 signs that are not seen left out: U+200B",
+        "1 lines with curly apostrophes, now ': ’",
+        "1 lines with accents apart from their letters, now in one piece (NFC)",
+        "several scripts: Latin (7 different words), Cyrillic (2 different words)",
+        "1 word with letters of two scripts: cаfe",
+    ]
+
+
+TEXT = st.text('abcdeéışжω12 .,;:!?"()-–“”\u200b\u0301', max_size=30)
+PLAIN = st.lists(st.text("abcxyzéşж", min_size=1, max_size=6), min_size=1).map(" ".join)
+
+
+@settings(deadline=None)
+@given(TEXT)
+def test_any_text_becomes_words_that_stay_as_they_are(text):
+    once = normalized(text, ENGLISH)
+    assert once == " ".join(once.split()) and normalized(once, ENGLISH) == once
+
+
+@settings(deadline=None)
+@given(PLAIN)
+def test_plain_words_are_not_changed(text):
+    normalizer = Normalizer(Rules("en"))
+    assert normalizer(text) == text and not normalizer.total().keys() - {"mixed"}
+
+
+@settings(deadline=None)
+@given(PLAIN, st.sampled_from(["{}.", "“{}”", "{},", "({})", "¿{}?", "{}…", "'{}'", "- {} -"]))
+def test_punctuation_around_words_is_all_that_goes(text, around):
+    assert normalized(around.format(text).upper()) == normalized(text.upper())
+
+
+def test_memory_does_not_grow_with_the_text(monkeypatch):
+    monkeypatch.setattr("asr.lang.normalize._MOST_TOKENS", 1000)
+    monkeypatch.setattr("asr.lang.normalize._MOST_SPELLINGS", 1000)
+    normalizer = Normalizer(Rules("en"))
+    for k in range(2000):
+        normalizer(f"word{k}, Other")
+    tracemalloc.start()
+    for k in range(2000, 20000):
+        normalizer(f"word{k}, Other")
+    grown = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert grown < 2_000_000 and normalizer.n_words == 40000
+
+
+@pytest.mark.parametrize("name", ["asr.lang.normalize", "asr.lang.numbers"])
+def test_examples_in_the_documentation(name):
+    result = doctest.testmod(importlib.import_module(name))
+    assert result.attempted and not result.failed

@@ -1,0 +1,25 @@
+"""What is told to a person who lacks an optional part works in a checkout, as the package is on no index."""
+
+import re
+from pathlib import Path
+
+from asr import extras
+from asr.extras import install
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_the_command_names_the_checkout_that_is_run():
+    assert install("nn") == f"pip install --editable '{ROOT}[nn]'" and install() == f"pip install --editable '{ROOT}'"
+
+
+def test_elsewhere_it_says_where_it_is_to_be_given(monkeypatch, tmp_path):
+    monkeypatch.setattr(extras, "__file__", str(tmp_path / "asr" / "extras.py"))
+    assert install("demo") == "pip install --editable '.[demo]' in the folder of hclg's checkout"
+
+
+def test_nothing_tells_to_install_from_an_index():
+    """The name may only stand in pyproject.toml, where extras refer to each other."""
+    pages = [p for p in ROOT.rglob("*.md") if ".venv" not in p.parts and "build" not in p.parts]
+    for path in [*pages, *(ROOT / "asr").rglob("*.py"), *(ROOT / "recipes").rglob("*.py")]:
+        assert not re.search(r"install[^\n]*\bhclg(\[|\b)(?!'s)", path.read_text(encoding="utf-8")), path
