@@ -131,7 +131,7 @@ class Rung:
         """What `save` wrote."""
         arrays = load_arrays(folder / "alignments.npz")
         with taking_apart(folder / "alignments.npz", what="alignments", error=ModelError):
-            pieces = np.split(arrays["transition_ids"], np.cumsum(arrays["lengths"])[:-1])
+            pieces = np.split(arrays["transition_ids"], np.cumsum(arrays["lengths"]))[:-1]  # none with CTC
             alignments = dict(zip(arrays["ids"].tolist(), pieces, strict=True))
         told = read_json(folder / "training.json", error=ModelError)
         with taking_apart(folder / "training.json", what="a training's log", error=ModelError):

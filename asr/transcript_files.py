@@ -72,7 +72,7 @@ def read_pair(
     if is_stm and is_ctm:
         segments = read_stm(reference)
         return texts_of(segments), words_in_segments(segments, read_ctm_channels(hypothesis))
-    references, hypotheses = read_transcripts(reference, ids=ids), read_transcripts(hypothesis, ids=ids)
+    references, hypotheses = _read_both(reference, hypothesis, ids)
     if ids is False and len(references) != len(hypotheses):
         raise CorpusError(
             f"{reference} has {len(references)} lines, {hypothesis} {len(hypotheses)}; without ids line belongs to line"
@@ -81,6 +81,28 @@ def read_pair(
         segments = read_stm(reference)
         if {s.channel[0] for s in segments} & set(hypotheses):
             return texts_of_recordings(segments), hypotheses
+    return references, hypotheses
+
+
+class _IdsInDoubt(CorpusError):
+    """The first words of a file's lines may be ids, or may not."""
+
+
+def _read_both(
+    reference: str | os.PathLike, hypothesis: str | os.PathLike, ids: bool | None
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Both files; where the ids of one are in doubt, the other one's tell: they are ids if those are among them."""
+    found: list[dict[str, str]] = []
+    doubts: list[_IdsInDoubt] = []
+    for path in (reference, hypothesis):
+        try:
+            found.append(read_transcripts(path, ids=ids))
+        except _IdsInDoubt as error:
+            doubts.append(error)
+            found.append(read_transcripts(path, ids=True))
+    references, hypotheses = found
+    if len(doubts) == 2 or (doubts and not set(hypotheses) <= set(references)):
+        raise doubts[0]
     return references, hypotheses
 
 
@@ -277,7 +299,7 @@ def _check_ids_look_so(file: Path, lines: Lines) -> None:
     """Raise CorpusError where most first words are mere words: then lines may have no ids at all."""
     names = [_first_word(line)[0] for _, line in lines]
     if _are_mere_words(names):
-        raise CorpusError(
+        raise _IdsInDoubt(
             f"{file}: are the first words of its lines ids? They look like words ({', '.join(map(repr, names[:3]))}); "
             "say --ids if they are ids, --no-ids if a line is an utterance without one, or put a tab after each id"
         )

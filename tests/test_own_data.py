@@ -193,6 +193,8 @@ def test_a_network_without_hmms_is_trained_transcribes_and_learns_new_words(corp
     outcome = train_recogniser(plan, out)
     wer, _ = outcome.rows["each recording alone"]
     assert wer < 30 and "a network of 8 outputs" in (outcome.model / "README.md").read_text()
+    fit = json.loads((out / "work" / "evidence" / "evidence.json").read_text())["fit"]
+    assert len(fit) > 100 and all(value <= 0 for value in fit.values())  # of the transcripts, by the network's spikes
     model = asr.load(outcome.model)
     folder = planted(tmp_path / "new", 6, seed=9)
     recordings, failures = find_recordings([folder])

@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from asr.corpus import Corpus
+from asr.ladder import Rung
 from asr.own_data import planned
 from asr.own_training import Outcome, train_recogniser
 from asr.recipe.tasks import read_json
@@ -106,3 +107,10 @@ def test_what_to_do_next_depends_on_what_there_is(recordings, tmp_path):
     ctc = replace(plan, stages=("ctc",))
     assert "Leave out `--stages ctc`" in "\n".join(next_steps(ctc, outcome, 0))
     assert "Leave out" not in "\n".join(next_steps(ctc, replace(outcome, hours=9.0), 0))
+
+
+def test_a_stage_without_alignments_is_read_again(digits_model, tmp_path):
+    """As a network with CTC leaves it."""
+    Rung(digits_model, {}, {"u": "too short"}, []).save(tmp_path / "ctc")
+    found = Rung.load(tmp_path / "ctc")
+    assert found.alignments == {} and found.failures == {"u": "too short"}

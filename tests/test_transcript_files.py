@@ -229,6 +229,18 @@ def test_lines_without_ids_belong_to_each_other(tmp_path):
     assert read_transcripts(tmp_path / "h", ids=True) == {"i": "want to go rome"}
 
 
+def test_ids_that_look_like_words_are_ids_where_the_other_file_says_so(tmp_path):
+    """Recordings may be named hello.wav, and what asr transcribe writes has a tab after the id."""
+    (tmp_path / "r").write_text("hello one two\nbye three\n")
+    (tmp_path / "h").write_text("hello\tone too\n")
+    found = score(*read_pair(tmp_path / "r", tmp_path / "h"))
+    assert (found.errors, found.total) == (2, 3)
+    (tmp_path / "h").write_text("other\tone too\n")
+    for pair in (("r", "h"), ("h", "r"), ("r", "r")):
+        with pytest.raises(CorpusError, match="the first words of its lines ids"):
+            read_pair(tmp_path / pair[0], tmp_path / pair[1])
+
+
 def test_what_asr_transcribe_writes_is_read(tmp_path):
     from asr.transcript import Transcript
     from asr.transcript_formats import as_ctm, as_json, as_text

@@ -49,7 +49,8 @@ def read_utterance(utterance: Utterance, rate: int | None = None) -> tuple[np.nd
     """An utterance's samples and their rate; at another rate than its own if asked for. Raises AudioError."""
     assert utterance.audio is not None  # others have only features
     channel = "mix" if utterance.channel is None else utterance.channel
-    return audio.read(utterance.audio, rate, channel=channel, start=utterance.start, end=utterance.end)
+    found = audio.read(utterance.audio, rate, channel=channel, start=utterance.start, end=utterance.end)
+    return found.samples, found.rate
 
 
 def audio_element(samples: np.ndarray, rate: int, name: str) -> str:

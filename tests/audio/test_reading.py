@@ -286,7 +286,6 @@ def test_what_is_wrong_in_blocks_comes_with_the_name(make):
     samples = tone(seconds=4)
     samples[50000] = np.nan
     pieces = audio.blocks(make("x.wav", samples, subtype="FLOAT"), seconds=1)
-    assert len(next(pieces)) == 16000
     with pytest.raises(AudioError, match=r"x\.wav: 1 samples are NaN or infinite, the first at 3.125 s"):
         list(pieces)
     with pytest.raises(ValueError, match="seconds=0"):

@@ -201,7 +201,7 @@ def test_a_model_without_graph_is_one_error(tmp_path, sample, digits_model):
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 def test_a_full_or_closed_stdout_is_one_line(tmp_path, sample):
-    (tmp_path / "ref").write_text("a one\n")
+    (tmp_path / "ref").write_text("a1 one\n")
     score = ["score", str(tmp_path / "ref"), str(tmp_path / "ref")]
     for arguments in (["transcribe", "digits", str(sample)], score, ["--help"]):
         for redirection, complaint in ((">/dev/full", "No space left"), (">&-", "stdout is closed")):

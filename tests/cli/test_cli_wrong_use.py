@@ -112,7 +112,7 @@ def places(tmp_path, recordings):
     found["empty"].touch()
     found["latin"] = tmp_path / "latin.txt"
     found["latin"].write_bytes("caf\xe9 K AE F EY\n".encode("latin-1"))
-    found["text"].write_text("a one\n")
+    found["text"].write_text("a1 one\n")
     soundfile.write(found["wav8"], np.zeros(8000), 8000)
     found["othermodel"].mkdir()
     (found["othermodel"] / "model.json").write_text(json.dumps({"format": 1, "kind": "rnn-t", "files": {}}))
