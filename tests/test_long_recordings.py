@@ -4,6 +4,7 @@ import dataclasses
 import subprocess
 import sys
 import tracemalloc
+from difflib import SequenceMatcher
 from itertools import pairwise
 from pathlib import Path
 
@@ -53,9 +54,12 @@ def test_cut_at_pauses_the_words_and_times_are_those_of_the_whole(digits_model, 
     assert all(p.start <= w.start and w.end <= p.end + 0.02 for p in parts for w in p.result.words)
     found, expected = words_of(parts), words_of([whole])
     said = sample.with_suffix(".txt").read_text().split() * 40
-    assert score({"long": " ".join(said)}, {"long": whole.result.text}).rate < 2  # else the next line says little
-    assert [w.word for w in found] == [w.word for w in expected]
-    edges = np.array([[a.start - b.start, a.end - b.end] for a, b in zip(found, expected, strict=True)])
+    assert score({"long": " ".join(said)}, {"long": whole.result.text}).rate < 5  # else the next line says little
+    cut, all_at_once = [w.word for w in found], [w.word for w in expected]
+    assert score({"long": " ".join(all_at_once)}, {"long": " ".join(cut)}).rate < 2
+    blocks = SequenceMatcher(None, cut, all_at_once, autojunk=False).get_matching_blocks()
+    pairs = [(found[b.a + i], expected[b.b + i]) for b in blocks for i in range(b.size)]
+    edges = np.array([[a.start - b.start, a.end - b.end] for a, b in pairs])
     # beside a cut, the silence of the whole may begin a frame or two earlier or later; elsewhere all is the same
     assert np.mean(np.abs(edges) < 1e-3) > 0.9 and np.abs(edges).max() < 0.5
 
