@@ -1,12 +1,13 @@
 """What the readers share: lines of lists, the files that lists name, and stretches of recordings that overlap."""
 
+import math
 import os
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from ..errors import CorpusError
+from ..errors import AudioError, CorpusError
 from ..files import as_system, decoded_lines, kind_of, read_bytes
 from .commands import output_of
 from .core import Problem, Utterance, time_problem
@@ -112,12 +113,13 @@ class Finder:
     def _length(self, path: Path) -> float:
         """Seconds, from the file's header."""
         if path not in self._lengths:
-            import soundfile
+            from .. import audio
 
             try:
-                self._lengths[path] = soundfile.info(str(path)).duration
-            except (OSError, RuntimeError, ValueError) as error:
+                length = audio.describe(path).duration_seconds
+            except AudioError as error:
                 raise CorpusError(f"its recording cannot be read: {error}") from None
+            self._lengths[path] = math.inf if length is None else length  # where only decoding tells, it will
         return self._lengths[path]
 
     def _output(self, given: str, name: str, suffix: str) -> Path | None:

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
+from .. import audio
 from ..brief import brief_repr
-from ..errors import ConfigError
+from ..errors import AudioError, ConfigError
 from ..files import as_system, kind_of, replacing
 from .extract import _BATCH, Failure, _in_order
 from .pipeline import FeaturePipeline
@@ -56,15 +57,13 @@ def common_rate(paths: Iterable[str | os.PathLike]) -> int | None:
 
     Raises ConfigError for different rates: their features would not be comparable.
     """
-    import soundfile
-
     first: dict[int, str] = {}
     for path in dict.fromkeys(os.fspath(path) for path in paths):
         if kind_of(path) != "file":
             continue  # a pipe would be waited for
         try:
-            first.setdefault(soundfile.info(os.fsencode(path) if os.name != "nt" else path).samplerate, path)
-        except (OSError, RuntimeError, ValueError):
+            first.setdefault(audio.describe(path).rate, path)
+        except AudioError:
             continue  # said when the file is read
     if len(first) > 1:
         found = ", ".join(f"{rate} Hz ({path})" for rate, path in first.items())

@@ -7,8 +7,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from .. import audio
 from ..corpus.core import Problem
-from ..errors import CorpusError
+from ..errors import AudioError, CorpusError
 from . import Facts
 
 if TYPE_CHECKING:
@@ -72,8 +73,6 @@ def corpus_facts(
 
 def _durations(corpus: "Corpus", problems: list[Problem]) -> tuple[dict[str, float], Counter[int]]:
     """Seconds of each utterance, and how many files have which rate; files that cannot be opened become problems."""
-    import soundfile
-
     lengths: dict[Path, float | None] = {}
     rates: Counter[int] = Counter()
     seconds: dict[str, float] = {}
@@ -85,11 +84,12 @@ def _durations(corpus: "Corpus", problems: list[Problem]) -> tuple[dict[str, flo
         if path not in lengths:
             lengths[path] = None
             try:
-                header = soundfile.info(os.fsencode(path) if os.name != "nt" else str(path))
-                lengths[path] = header.frames / header.samplerate
-                rates[header.samplerate] += 1
-            except (OSError, RuntimeError, ValueError) as error:
-                problems.append(Problem(str(path), f"cannot be opened ({' '.join(str(error).split())})"))
+                header = audio.describe(path)
+                lengths[path] = header.duration_seconds
+                rates[header.rate] += 1
+            except AudioError as error:
+                reason = " ".join(str(error).removeprefix(f"{path}: ").split())
+                problems.append(Problem(str(path), f"cannot be opened ({reason})"))
         whole = lengths[path]
         if whole is not None:
             end = whole if utterance.end is None else min(utterance.end, whole)
