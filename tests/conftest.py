@@ -94,3 +94,9 @@ def killed_everywhere():
         raise AssertionError("it never came to its end")
 
     return run
+
+
+@pytest.fixture(scope="session")
+def monophones() -> Path:
+    """The smallest model at hand: digits by monophones, whose graph the digits recipe borrows without pynini."""
+    return Path(__file__).parents[1] / "recipes" / "digits" / "monophones"

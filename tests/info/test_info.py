@@ -14,7 +14,6 @@ from asr.graph.const_fst import Graph
 from asr.info import as_lines, describe
 from asr.info.model import in_words
 from asr.info.tree import tree_drawing
-from asr.model import find_model
 
 
 @pytest.fixture
@@ -238,8 +237,8 @@ def test_a_tree(tree_file):
         describe(tree_file)
 
 
-def test_the_tree_of_a_monophone_model():
-    path = find_model("digits") / "tree.json"
+def test_the_tree_of_a_monophone_model(monophones):
+    path = monophones / "tree.json"
     assert describe(path)["what"] == "monophone tree" and describe(path)["phones"] == 20
     with pytest.raises(AsrError, match="asks nothing"):
-        tree_drawing("digits")
+        tree_drawing(monophones)
