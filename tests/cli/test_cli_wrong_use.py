@@ -2,12 +2,15 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
 from asr.extras import install
+
+MONOPHONES = Path(__file__).parents[2] / "recipes" / "digits" / "monophones"
 
 # Arguments, in which {name} is a path of `places`, and what the line must hold.
 WRONG = [
@@ -94,7 +97,7 @@ WRONG = [
     ("info {wav} --speaker x", "no folder"),
     ("info {wav} --jsno", "did you mean --json"),
     ("info digits --draw {new}.png", ".svg"),
-    ("info digits --draw {new}.svg", "nothing to draw"),
+    (f"info {MONOPHONES} --draw {{new}}.svg", "nothing to draw"),
     ("info {wav} --draw {new}.svg", "not a model directory"),
     ("doctor everything", "extra argument"),
 ]
