@@ -206,7 +206,7 @@ class Model:
         """
         samples = self.read(audio, rate)
         raw = self.features.front_end(samples)
-        found = Transcript("") if is_silent(samples) else self._alone(raw)
+        found = Transcript("", is_silent=True) if is_silent(samples) else self._alone(raw)
         return found.of(samples, self.sample_rate)
 
     def stream(self, rate: int | None = None) -> "RecognitionStream":

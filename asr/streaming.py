@@ -85,7 +85,7 @@ class RecognitionStream:
             raise AudioError(f"samples: {self._n_samples} are less than a frame; need more")
 
         if not self._model.features.given and is_silent(np.array(self._range, np.float32)):
-            return Transcript("")
+            return Transcript("", is_silent=True)
         return self._model.transcript(self._decoder.finish())
 
     def _hear(self, samples: np.ndarray) -> None:

@@ -39,7 +39,8 @@ class Transcript:
     alignment: int32 (n_frames,) transition ids; of a model of CTC one label for each row of output.
     transform: of the speaker, where the model adapts: "full", "diagonal", "offset" or "identity".
     evidence: how well the sound suits the model; None where that was not measured. fits: False where the recording is
-        unlike those that the model is for, so that its words are hardly those that were said.
+        unlike those that the model is for, so that its words are hardly those that were said. is_silent: True where no
+        sample of it is louder than rounding is (asr.features.silence).
     seconds: length of the recording; 0 where it is not known.
     outline: float32 (n, 2): the least and the greatest sample of n equal stretches of it, for pictures; n may be 0.
     """
@@ -53,6 +54,7 @@ class Transcript:
     transform: str = ""
     evidence: Evidence | None = field(default=None, repr=False, compare=False)
     fits: bool = True
+    is_silent: bool = field(default=False, compare=False)
     seconds: float = field(default=0.0, compare=False)
     outline: np.ndarray = field(default_factory=lambda: np.zeros((0, 2), np.float32), repr=False, compare=False)
 
@@ -109,4 +111,5 @@ def joined(pieces: Sequence[Transcript]) -> Transcript:
         alignment=np.concatenate([piece.alignment for piece in pieces]),
         transform=pieces[-1].transform,
         fits=2 * sum(piece.fits for piece in pieces) >= len(pieces),
+        is_silent=all(piece.is_silent for piece in pieces),
     )

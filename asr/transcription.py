@@ -226,7 +226,7 @@ def _frame_at(model: Model, seconds: float) -> int:
 def _heard(model: Model, samples: np.ndarray, features: np.ndarray) -> Transcript:
     """The words of a piece; none in silence."""
     if not len(features) or is_silent(samples):
-        return Transcript("")
+        return Transcript("", is_silent=is_silent(samples))
     return _with_an_end(model, features)
 
 
@@ -273,7 +273,7 @@ def _in_two_passes(
             yield Part(recording, 0, 0.0, 0.0, True, Failure(recording.id, _named(recording, error)))
     silent = [entry for entry in entries if entry.place is None]
     if len(silent) == len(entries):
-        yield from (_part(entry, Transcript("")) for entry in entries)
+        yield from (_part(entry, Transcript("", is_silent=True)) for entry in entries)
         return
     features = _Finished(model, store, entries)
     before = _known(entries, known)
@@ -361,7 +361,7 @@ def _decoded(model: Model, entries: Sequence[_Entry], features: _Finished) -> It
     failure: AsrError | None = None  # of adapting, for all that is left
     for i, entry in enumerate(entries):
         if entry.place is None:
-            yield _part(entry, Transcript(""))
+            yield _part(entry, Transcript("", is_silent=True))
             continue
         try:
             if failure is not None:

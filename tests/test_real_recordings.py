@@ -85,6 +85,14 @@ def test_other_speech_is_said_to_be_unlike_digits_once(tmp_path, digits_model):
     assert "3 of 3 recordings are unlike what this model is for" in done.stderr
 
 
+def test_silent_recordings_are_said_to_be_silent(tmp_path, sample):
+    soundfile.write(tmp_path / "muted.wav", np.zeros(8000), 8000)
+    command = [sys.executable, "-m", "asr", "transcribe", "digits", str(tmp_path / "muted.wav"), str(sample)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0 and done.stdout == f"muted\t\nsample\t{SAID}\n"
+    assert "1 of 2 recordings is silent all through" in done.stderr and "muted.wav" in done.stderr
+
+
 @pytest.fixture(scope="module")
 def official(fsdd) -> list[tuple[np.ndarray, str]]:
     """Recordings 0 to 4 of the Free Spoken Digit Dataset, which the model was not trained on, with their words."""

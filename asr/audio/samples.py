@@ -137,7 +137,11 @@ class Mixer:
             self.power += float(np.vdot(samples, samples)) / n_channels
             return mean
         if isinstance(self.channel, str) or not 0 <= self.channel < n_channels:
-            raise AudioError(f"{self.where}: has no channel {self.channel!r}; need 'mix' or 0 to {n_channels - 1}")
+            number = self.channel + 1 if isinstance(self.channel, int) else self.channel
+            have = "1" if n_channels == 1 else f"1 to {n_channels}"
+            raise AudioError(
+                f"{self.where}: has no channel {number}; it has {have} (in Python 0 to {n_channels - 1}, or 'mix')"
+            )
         return samples[:, self.channel].copy()
 
     def finish(self) -> None:

@@ -1,7 +1,7 @@
 """`asr transcribe`."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -202,6 +202,13 @@ def _write_transcripts(
     return len(failed), heard
 
 
+def _counted(some: Sequence[Path], n_recordings: int) -> str:
+    """Some of the recordings, as the subject of a sentence with its verb."""
+    if n_recordings < 2:
+        return "the recording is"
+    return f"{len(some)} of {n_recordings} recordings {'is' if len(some) == 1 else 'are'}"
+
+
 class _Heard:
     """What is said of all recordings together when they are transcribed."""
 
@@ -210,6 +217,7 @@ class _Heard:
         self.any = False
         self._unfinished: list[Path] = []
         self._unlike: list[Path] = []
+        self._silent: dict[Path, bool] = {}
 
     def add(self, recording: "Recording", result: "Transcript") -> None:
         """Take note of what was heard in a recording, or in a piece of one."""
@@ -217,17 +225,19 @@ class _Heard:
         self.kinds[recording.speaker] = result.transform or self.kinds.get(recording.speaker, "")
         if not result.reached_final and recording.path not in self._unfinished[-1:]:
             self._unfinished.append(recording.path)
+        self._silent[recording.path] = self._silent.get(recording.path, True) and result.is_silent
         if not result.fits and recording.path not in self._unlike[-1:]:
             self._unlike.append(recording.path)
 
     def warnings(self, n_recordings: int, knows: str) -> Iterator[str]:
         """A line for each kind of thing that a person should know. knows: what the model does."""
+        if silent := [path for path, is_silent in self._silent.items() if is_silent]:
+            what = _counted(silent, n_recordings)
+            yield f"{what} silent all through (the first: {silent[0]}); was a microphone muted?"
         if self._unlike:
-            n_unlike = len(self._unlike)
-            what = f"{n_unlike} of {n_recordings} recordings {'is' if n_unlike == 1 else 'are'}"
             yield (
-                f"{what if n_recordings > 1 else 'the recording is'} unlike what this model is for, and the words are "
-                f"hardly those that were said (the first: {self._unlike[0]}). What it knows is {knows}"
+                f"{_counted(self._unlike, n_recordings)} unlike what this model is for, and the words are hardly those "
+                f"that were said (the first: {self._unlike[0]}). What it knows is {knows}"
             )
         if self._unfinished:
             what = f"{len(self._unfinished)} of {n_recordings} recordings end" if n_recordings > 1 else "it ends"

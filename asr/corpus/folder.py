@@ -18,6 +18,8 @@ __all__ = ["AUDIO_SUFFIXES", "files_below", "read_folder", "recordings_among"]
 
 _FEATURES = ".npy"
 _TABLES = (".tsv", ".csv")
+_MARKUP = re.compile(r"\s*<([?!]|([A-Za-z][\w:-]*)[^<>]*>.*</\2\s*>)", re.DOTALL)  # but not `<noise> two`
+
 Speaker = str | re.Pattern[str] | Callable[[Path], str] | None
 
 
@@ -273,6 +275,11 @@ def _text(source: Path, problems: list[Problem]) -> str | None:
     except CorpusError as error:
         problems.append(Problem(str(source), str(error).removeprefix(f"{source}: ")))
     if len(problems) > found:
+        return None
+    if _MARKUP.match(text):
+        problems.append(
+            Problem(str(source), "begins with markup (XML or HTML), which is no transcript; make it plain text")
+        )
         return None
     if not text.strip():
         problems.append(Problem(str(source), "the transcript is blank; write what is said, or remove the recording"))

@@ -242,3 +242,22 @@ def test_a_textgrid_round_trips_whatever_its_texts(tiers, form):
     made = [(name.replace('"', ""), [(k, k + 1, text) for k, text in enumerate(said)]) for name, said in tiers]
     expected = [Tier(name, [Interval(float(a), float(b), text) for a, b, text in said]) for name, said in made]
     assert read_textgrid(form(made)) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "is_markup"),
+    [
+        ("<p>two seven</p>", True),
+        ("<?xml version='1.0'?>\n<Trans>", True),
+        ("<noise> two", False),
+        ("<a> b <c>", False),
+    ],
+)
+def test_markup_in_a_file_of_any_ending_is_no_transcript(tmp_path, text, is_markup):
+    soundfile.write(tmp_path / "x.wav", np.zeros(8000), 8000)
+    (tmp_path / "x.txt").write_text(text + "\n")
+    if is_markup:
+        with pytest.raises(CorpusError, match="markup"):
+            Corpus.from_folder(tmp_path)
+    else:
+        assert Corpus.from_folder(tmp_path).utterances[0].text == text
