@@ -139,7 +139,7 @@ def _installing(name: str) -> str:
         requirements = []
     for requirement in requirements:
         extra = re.search(r"extra == ['\"](\w+)['\"]", requirement)
-        if extra and re.match(rf"{re.escape(name)}\b", requirement, re.IGNORECASE):
+        if extra and extra[1] != "test" and re.match(rf"{re.escape(name)}\b", requirement, re.IGNORECASE):
             return install(extra[1])
     return f"pip install {name}"
 

@@ -47,7 +47,7 @@ def test_a_small_file_that_unpacks_to_gigabytes_is_refused(tmp_path, name):
     assert path.stat().st_size < 200_000
     tracemalloc.start()
     try:
-        with pytest.raises(AsrError, match=rf"{path.name}.*(100 times its size|more than 64 MiB)"):
+        with pytest.raises(AsrError, match=rf"{path.name}.*(100 times its size|not JSON)"):
             READERS[name](path)
         assert tracemalloc.get_traced_memory()[1] < 150 << 20
     finally:
