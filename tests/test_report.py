@@ -373,7 +373,7 @@ def test_facts_name_seed_and_versions():
 
 def test_missing_matplotlib_names_the_command(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(AsrError, match=r"pip install 'hclg\[demo\]'"):
+    with pytest.raises(AsrError, match=r"pip install --editable '.*\[demo\]'"):
         check_plotting()
 
 
