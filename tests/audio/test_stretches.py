@@ -7,7 +7,8 @@ import soundfile
 from asr import audio
 
 RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
-LOSSLESS = ("PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ALAC_16", "ALAC_24", "ALAC_32")
+# Not ALAC of 24 and 32 bits: libsndfile writes a last packet of a hundred samples or so wrongly.
+LOSSLESS = ("PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ALAC_16")
 # The first has no header, the second is two files, the third holds instruments; the others round the rate or length.
 LEFT_OUT = ("RAW", "SD2", "XI", "HTK", "PAF", "SDS", "VOC", "WVE")
 
