@@ -49,7 +49,7 @@ def test_one_channel_of_a_folder_or_each(folder):
     left, right, both = heard(folder)
     (folder / "left.wav").unlink()
     assert same(features(Corpus.read(folder, channel=1, need_text=False).select(["call"]))["call"], right)
-    assert "no channel 1" in extract(Corpus.read(folder, channel=1, need_text=False), MFCC)[1][0].message
+    assert "no channel 2; it has 1 " in extract(Corpus.read(folder, channel=1, need_text=False), MFCC)[1][0].message
     (folder / "call-1.txt").write_text("hiss\n")
     (folder / "call-2.txt").write_text("hum\n")
     corpus = Corpus.read(folder, channel="each")
