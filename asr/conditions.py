@@ -10,7 +10,7 @@ import numpy as np
 
 from .augment import add_noise, change_speed, floor_noise, noise_floor, reverberate, room_response
 
-_MIDDLE = 101  # taps of filters
+_TAPS = 101  # taps of filters
 
 
 @dataclass(frozen=True)
@@ -182,5 +182,5 @@ def _filtered(samples: np.ndarray, frequencies, decibels, rate: float) -> np.nda
     """As long a signal through a filter of linear phase with these levels at these frequencies up to rate / 2."""
     from scipy.signal import firwin2, oaconvolve
 
-    taps = firwin2(_MIDDLE, np.asarray(frequencies), 10 ** (np.asarray(decibels) / 20), fs=rate)
-    return oaconvolve(samples, taps)[_MIDDLE // 2 :][: len(samples)].astype(np.float32)
+    taps = firwin2(_TAPS, np.asarray(frequencies), 10 ** (np.asarray(decibels) / 20), fs=rate)
+    return oaconvolve(samples, taps)[_TAPS // 2 :][: len(samples)].astype(np.float32)

@@ -253,10 +253,9 @@ class FeaturePipeline:
 
     def _check_pauses(self) -> None:
         """Raise ValueError unless the frames of pauses are of this front-end."""
-        if self.pauses is not None and (self.pauses.ndim != 2 or self.pauses.shape[1:] != (self.raw_dim,)):
-            raise ValueError(f"frames of pauses have shape {self.pauses.shape}; need (n, {self.raw_dim})")
-        if self.pauses is not None and not len(self.pauses):
-            raise ValueError("frames of pauses are none; need 1 or more")
+        shape = () if self.pauses is None else self.pauses.shape
+        if len(shape) != 2 or not shape[0] or shape[1] != self.raw_dim:
+            raise ValueError(f"frames of pauses have shape {shape}; need (n, {self.raw_dim}), n 1 or more")
 
     def loudness(self, finished: np.ndarray) -> np.ndarray | None:
         """Logarithms of the frames' energy, up to scale and offset, float32 (n_frames,); None if they cannot be told.

@@ -41,7 +41,7 @@ def speller_of(language: str) -> Speller | None:
 
     try:
         spelled("1")
-    except NotImplementedError:
+    except NotImplementedError:  # what num2words says of a language that it does not know
         return None
     return spelled
 

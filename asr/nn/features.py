@@ -11,6 +11,7 @@ torch.Size([2, 98, 40])
 tensor([98, 48])
 """
 
+import abc
 import math
 from collections.abc import Sequence
 from dataclasses import fields
@@ -29,7 +30,7 @@ _FULL_SCALE = {torch.int8: 2.0**7, torch.uint8: 2.0**7, torch.int16: 2.0**15, to
 _INT16_SCALE = 32768.0
 
 
-class MelFrontEnd(nn.Module):
+class MelFrontEnd(nn.Module, abc.ABC):
     """What `Mfcc` and `Fbank` have in common: from samples to mel energies.
 
     dim: values per frame. rate: Hz. options: all settings.
@@ -88,8 +89,9 @@ class MelFrontEnd(nn.Module):
         first = shift - size if self.framing.snip_edges else shift // 2
         return torch.div(lengths + first, shift, rounding_mode="floor").clamp(min=0)
 
+    @abc.abstractmethod
     def _features(self, frames: Tensor) -> Tensor:
-        raise NotImplementedError
+        """The front-end's own part: features (batch, n_frames, dim) of frames (batch, n_frames, size), int16 scale."""
 
     def _checked(self, samples: Tensor) -> Tensor:
         """The samples as floats in [-1, 1], (batch, n_samples)."""
