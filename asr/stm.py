@@ -2,11 +2,13 @@
 
 import math
 import os
+import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from .alternatives import wrong_notation
 from .errors import CorpusError
 from .files import numbered_lines
 from .word_edges import CtmWord, listed
@@ -36,8 +38,8 @@ def read_stm(path: str | os.PathLike) -> list[Segment]:
     """The segments of a file, sorted by recording, channel and time.
 
     Lines are `recording channel speaker start end <label> words`; the label may be missing. `;;` begins a comment.
-    Raises CorpusError with file:line for other lines, for what would need more than one transcript: alternatives
-    (`{ um / uh }`), optional words (`(uh)`), and for two segments of the same stretch.
+    Words may be in NIST's notation of alternatives, see asr.alternatives, and stay so.
+    Raises CorpusError with file:line for other lines, and for two segments of the same stretch.
     """
     file = Path(path)
     segments: list[Segment] = []
@@ -77,6 +79,8 @@ def _segment(line: str | None) -> tuple[Segment, str]:
     """The segment of a line, and its label. Raises ValueError with what is wrong."""
     if line is None:
         raise ValueError("not valid UTF-8; save the file as UTF-8")
+    if is_rttm(line):
+        raise ValueError("a line of NIST's RTTM, which tells who speaks when; need a segment and its words")
     name, channel, speaker, start, end, *words = [*line.split(maxsplit=5), "", "", "", "", ""][:6]
     try:
         times = float(start), float(end)
@@ -89,20 +93,15 @@ def _segment(line: str | None) -> tuple[Segment, str]:
         label, _, text = text.partition(" ")
     if text.strip().lower() == IGNORED:
         return Segment(_named(name, channel), speaker, *times, None), label
-    if message := one_transcript(text):
+    if message := wrong_notation(text):
         raise ValueError(message)
     return Segment(_named(name, channel), speaker, *times, " ".join(text.split())), label
 
 
-def one_transcript(text: str) -> str | None:
-    """What is wrong with a text in NIST's notation that stands for several transcripts, or None."""
-    words = text.split()
-    if "{" in words and "}" in words:
-        return "holds alternatives ({ um / uh }), of which the scoring here would have to choose; write one of them"
-    optional = next((word for word in words if word[0] == "(" and word[-1] == ")"), None)
-    if optional:
-        return f"holds the optional word {optional}, which may be missing; write it without (), or leave it out"
-    return None
+def is_rttm(line: str) -> bool:
+    """Whether a line is of NIST's RTTM: a type in capitals, recording, channel, start, duration, and `<NA>`."""
+    fields = line.split()
+    return len(fields) in (9, 10) and bool(re.fullmatch(r"[A-Z][A-Z_/-]+", fields[0])) and "<NA>" in fields[5:]
 
 
 def _named(name: str, channel: str) -> Channel:

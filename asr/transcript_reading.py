@@ -10,9 +10,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from .alternatives import has_notation, wrong_notation
 from .errors import CorpusError
 from .files import numbered_lines
-from .stm import one_transcript, read_stm, texts_of, texts_of_recordings, words_in_segments
+from .stm import is_rttm, read_stm, texts_of, texts_of_recordings, words_in_segments
 from .tables import BAR, FILES, IDS, TEXTS, column, described, rows_of, separator_of
 from .word_edges import read_ctm, read_ctm_channels
 
@@ -44,6 +45,7 @@ def read_transcripts(path: str | os.PathLike, *, ids: bool | None = None) -> dic
     ids: whether the first words of lines are ids where nothing else separates them from the text; False: a line is
         an utterance, whose id is its number. None: they are, if they look like ids: most are not mere words.
     Ids are brought to Unicode's composed form (NFC), as the words are in scoring: file systems differ in it.
+    NIST's notation of alternatives stays as it is, in every layout; see asr.alternatives.
     Raises CorpusError with file:line for ids given twice and lines that cannot be read, for a layout that is none of
     these, or if there is nothing in the file.
     """
@@ -73,6 +75,8 @@ def read_pair(
         segments = read_stm(reference)
         return texts_of(segments), words_in_segments(segments, read_ctm_channels(hypothesis))
     references, hypotheses = _read_both(reference, hypothesis, ids)
+    if several := next((name for name, text in hypotheses.items() if "{" in text and has_notation(text)), None):
+        raise CorpusError(f"{hypothesis}: {several!r} has alternatives, {{ a / b }}; only references may have them")
     if ids is False and len(references) != len(hypotheses):
         raise CorpusError(
             f"{reference} has {len(references)} lines, {hypothesis} {len(hypotheses)}; without ids line belongs to line"
@@ -155,6 +159,8 @@ def _other_layout(first: str, suffix: str, lines: Lines) -> str | None:
         what = "JSON over several lines"
     if what:
         return f"{what}; need lines of an utterance id and its words, a .trn, .stm, .ctm, .csv, .tsv or JSON lines"
+    if all(is_rttm(line) for _, line in lines if not line.startswith(";;")):
+        return "NIST's RTTM, which tells who speaks when; need lines of an utterance id and its words"
     for name, places in (("stm", (3, 4)), ("ctm", (2, 3))):
         if all(_has_times(line.split(), places, name) for _, line in lines if not line.startswith(";;")):
             return f"looks like NIST's {name}; give the file the ending .{name}"
@@ -188,11 +194,8 @@ def _of_trn(file: Path, lines: Lines) -> Iterator[_Item]:
         if line.startswith(";;"):
             continue
         match = _TRN.fullmatch(line)
-        message = (
-            "need words and an id in parentheses: `words (id)`" if match is None else one_transcript(match["text"])
-        )
-        if match is None or message:
-            problems.append(f"{file}:{number}: {message}")
+        if match is None:
+            problems.append(f"{file}:{number}: need words and an id in parentheses: `words (id)`")
         else:
             yield _Item(number, match["id"], match["text"])
     _raise(problems)
@@ -326,6 +329,8 @@ def _checked(file: Path, items: Iterable[_Item]) -> dict[str, str]:
             problems.append(f"{file}:{number}: no utterance id before the tab")
         elif name in texts:
             problems.append(f"{file}:{number}: id {name!r} was given before, in line {line_of[name]}; remove one")
+        elif message := wrong_notation(text):
+            problems.append(f"{file}:{number}: {message}")
         else:
             texts[name], line_of[name] = " ".join(text.split()), number
     _raise(problems)
