@@ -10,6 +10,7 @@ words of the hypothesis may be parted. Only a group with a slash is alternatives
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
@@ -124,7 +125,7 @@ def _group(text: str, begin: int) -> tuple[list[str], int]:
     # With blanks around some, the others are in words: `{ and/or / or }`.
     apart = [k for k in slashes if text[k - 1].isspace() and text[k + 1].isspace()]
     cuts = [begin, *(apart or slashes), i]
-    return [text[a + 1 : b] for a, b in zip(cuts, cuts[1:], strict=False)], i + 1
+    return [text[a + 1 : b] for a, b in pairwise(cuts)], i + 1
 
 
 def _all_words(items: Sequence[Item]) -> list[str]:

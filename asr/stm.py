@@ -14,6 +14,7 @@ from .files import numbered_lines
 from .word_edges import CtmWord, listed
 
 IGNORED = "ignore_time_segment_in_scoring"
+_CTM_SPEAKER = re.compile(r"\d+\.\d+")  # where a .stm has the speaker a .ctm has a time
 _SHOWN = 10  # problems in one message
 
 Channel = tuple[str, str]  # a recording's name, and its channel
@@ -65,6 +66,8 @@ def read_stm(path: str | os.PathLike) -> list[Segment]:
                 doubtful.append(f"{file}:{number}: {label!r}")
     except OSError as error:
         raise CorpusError(f"{file}: cannot be read: {error.strerror}") from None
+    if segments and all(_CTM_SPEAKER.fullmatch(s.speaker) and len((s.text or "").split()) < 2 for s in segments):
+        problems.append(f"{file}: looks like NIST's ctm; give the file the ending .ctm")
     if doubtful and not all(labelled):
         problems.append(f"{doubtful[0]}: a label, or a word? Give every line a label, such as <o>, or none")
     if problems:

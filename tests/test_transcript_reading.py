@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 
 import jiwer
 import pytest
@@ -191,7 +192,7 @@ RTTM = "SPEAKER f 1 0.00 2.00 <NA> <NA> ann <NA> <NA>\n" * 2
         ("x.txt", "f1 A 0.0 2.0 i 0.9\nf1 A 2.1 0.2 go\n", "x.txt: looks like NIST's ctm; give the file the ending"),
         ("x.txt", "i want to go\nthe cat sat\n", "the first words of its lines ids? They look like words ('i', 'the')"),
         ("x.txt", "我想回家\n", "are the first words of its lines ids?"),
-        ("x.tsv", "a.wav\ti go\tann\n", "x.tsv:1: 3 columns and no line that names them"),
+        ("x.tsv", "a.wav\ti go\tann\n", "x.tsv:1: 3 columns and no line that names id and text"),
         ("x.csv", "a.wav,i go\n", "x.csv: a table with commas between its cells and no columns of ids and text"),
         ("x.csv", "id,reference,hypothesis\nu,a,b\n", "x.csv: a table with commas between its cells and more than one"),
         ("x.csv", 'id,text\nu,"a\n', "x.csv: line 2: quotes do not fit together"),
@@ -205,6 +206,17 @@ RTTM = "SPEAKER f 1 0.00 2.00 <NA> <NA> ann <NA> <NA>\n" * 2
         ("x.srt", "1\n00:00:00,000 --> 00:00:01,000\nhello\n", "x.srt: subtitles (SRT)"),
         ("x.vtt", "WEBVTT\n\n", "x.vtt: WebVTT subtitles"),
         ("x.eaf", '<?xml version="1.0"?>\n', "x.eaf: XML"),
+        ("x.cha", "@UTF8\n@Begin\n*CHI:\tmore .\n", "x.cha: CHAT"),
+        ("x.txt", "PK\x03\x04\0\n", "x.txt: a document or archive"),
+        ("x.txt", "RIFF\0\0\0\0WAVE\n", "x.txt: no text: it has bytes of value 0"),
+        ("x.sgml", '<SYSTEM title="a">\n', "x.sgml: SGML"),
+        ("x.json", '[\n {"id": "u"}\n]\n', "x.json: one JSON array"),
+        ("x.json", '{"text": "a", "segments": []}\n', "x.json: Whisper's JSON, which has no id"),
+        ("x.json", '{"result": [], "text": "a"}\n', "x.json: Vosk's JSON, which has no id"),
+        ("x.lab", "0 1200 one\n1200 2000 two\n", "x.lab: labels with their times"),
+        ("segments", "f-1 f 0.00 2.50\nf-2 f 2.5 30\n", "segments: stretches of recordings without words"),
+        ("per_utt", "u-1 ref i go\nu-1 hyp i go\nu-1 op C C\n", "per_utt: alignments, as Kaldi's per_utt"),
+        ("x.stm", "f A 0.10 0.40 5 0.9\nf A 0.60 0.70 6 0.8\n", "x.stm: looks like NIST's ctm"),
         ("x.html", "<!doctype html>\n", "x.html: HTML"),
     ],
 )  # fmt: skip
@@ -272,9 +284,14 @@ def test_ids_that_look_like_words_are_ids_where_the_other_file_says_so(tmp_path)
 
 def test_what_asr_transcribe_writes_is_read(tmp_path):
     from asr.transcript import Transcript
-    from asr.transcript_writing import as_ctm, as_json, as_text
+    from asr.transcript_writing import FORMATS, as_ctm, as_json, as_text
 
     heard = Transcript("one two", (TimedWord("one", 0.0, 0.5), TimedWord("two", 0.5, 0.75)))
+    pieces = FORMATS["lines"]("rec 1")
+    (tmp_path / "lines.tsv").write_text(
+        pieces.add(replace(heard, text="one"), 0, 1) + pieces.add(replace(heard, text="two"), 1, 2)
+    )
+    assert read_transcripts(tmp_path / "lines.tsv") == {"rec 1": "one two"}
     for name, write in (("x.tsv", as_text), ("x.jsonl", as_json), ("x.ctm", as_ctm)):
         (tmp_path / name).write_text(write("rec 1", heard))
         assert list(read_transcripts(tmp_path / name).values()) == ["one two"], name

@@ -56,8 +56,8 @@ def score(
     references, hypotheses = read_pair(reference, hypothesis, ids=ids)
     if n := sum(map(has_notation, references.values())):
         complain(
-            f"{many(n, 'reference')} can be said in several ways, {{ um / uh }} or (uh): the way with the fewest errors "
-            "counts, and words in parentheses may be missing"
+            f"{many(n, 'reference')} can be said in several ways, {{ um / uh }} or (uh): the one with the fewest "
+            "errors counts, and words in parentheses may be missing"
         )
     if told := _of_spelling(references, hypotheses):
         complain(f"warning: {told}")
