@@ -42,8 +42,12 @@ def kind_of_message(message: str, place: str = "") -> str:
 
     >>> kind_of_message("a.wav: truncated at 1.25 s", "a.wav") == kind_of_message("b.wav: truncated at 3 s", "b.wav")
     True
+
+    Nor is the name of a file without what it ends with: `no transcript a.txt` of a.wav.
     """
     text = message.replace(place, "") if place else message
+    stem = re.split(r"[/\\]", place)[-1].rpartition(".")[0]
+    text = re.sub(rf"(?<!\w){re.escape(stem)}(?!\w)", "'", text) if stem else text
     text = re.sub(r"'[^']*'|\"[^\"]*\"|\S*[/\\]\S*", "'", text)
     return re.sub(r"\d+(\.\d+)?", "0", text)
 

@@ -13,6 +13,7 @@ from typing import Literal
 
 from .brief import brief_repr
 from .corpus.core import Corpus
+from .corpus.hints import speaker_hint
 from .errors import AsrError, ConfigError, CorpusError
 from .features.pipeline import FeaturePipeline
 from .gmm.coverage import counted
@@ -267,7 +268,8 @@ def _of_corpus(corpus: Corpus, train: Corpus, kept: Corpus, by_speaker: bool) ->
     size = f"{counted(len(corpus), 'utterance')} of {counted(len(corpus.speakers), 'speaker')}"
     lines = [size, f"{len(train)} to train on, {len(kept)} held out ({how})"]
     if len(corpus.speakers) == len(corpus):
-        lines = [f"{size}: every recording counts as a speaker of its own (see --speaker)", lines[1].partition(" (")[0]]
+        hint = speaker_hint([u.audio for u in corpus if u.audio is not None]) or "see --speaker"
+        lines = [f"{size}: every recording counts as a speaker of its own ({hint})", lines[1].partition(" (")[0]]
     known = set(train.transcripts().values())
     n_same = sum(text in known for text in kept.transcripts().values())
     if n_same:

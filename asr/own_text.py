@@ -4,7 +4,7 @@ Words that differ by case alone become one, punctuation and what stands in brack
 the language is known. Nothing is changed where nothing of that is found. A lexicon decides how its words are spelled.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -28,6 +28,20 @@ class Readable(NamedTuple):
     corpus: Corpus
     words_of: Callable[[str], str]
     notes: list[str]
+
+
+def found_in(texts: Iterable[str]) -> list[str]:
+    """What `asr train` finds in transcripts, and does with them unless told otherwise, a line each."""
+    texts = list(texts)
+    survey = Normalizer(Rules(case="keep"))
+    for text in texts:
+        survey(text)
+    if not survey.spellings:
+        return survey.report()[1:]
+    normalizer = Normalizer(Rules())
+    for text in texts:
+        normalizer(text)
+    return normalizer.report()[1:]
 
 
 def readable(corpus: Corpus, sources: Sequence[str], *, language: str = "") -> Readable:

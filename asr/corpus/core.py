@@ -90,8 +90,10 @@ class Corpus:
                 raise CorpusError(f"utterance id {utterance.id!r} is given twice; ids must differ")
             self._by_id[utterance.id] = utterance
         if not self.utterances:
-            shown = [f"  {p}" for p in self.problems[:_SHOWN]]
-            more = [f"  ... and {len(self.problems) - _SHOWN} more"] if len(self.problems) > _SHOWN else []
+            from .problems import told
+
+            lines = [f"  {line}" for line in told(self.problems)]
+            shown, more = lines[:_SHOWN], [f"  ... and {len(lines) - _SHOWN} more"] if len(lines) > _SHOWN else []
             raise CorpusError("\n".join(["the corpus has no usable utterance", *shown, *more]))
 
     def __len__(self) -> int:
