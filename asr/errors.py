@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 class AsrError(Exception):
@@ -50,6 +50,16 @@ def kind_of_message(message: str, place: str = "") -> str:
     text = re.sub(rf"(?<!\w){re.escape(stem)}(?!\w)", "'", text) if stem else text
     text = re.sub(r"'[^']*'|\"[^\"]*\"|\S*[/\\]\S*", "'", text)
     return re.sub(r"\d+(\.\d+)?", "0", text)
+
+
+def first_of(problems: Sequence[str], most: int = 10) -> str:
+    """The first of some problems, a line each, and how many more there are.
+
+    >>> first_of(["a:1: no id", "a:2: no id", "a:3: no id"], 2)
+    'a:1: no id\\na:2: no id\\n... and 1 more'
+    """
+    more = [f"... and {len(problems) - most} more"] if len(problems) > most else []
+    return "\n".join([*problems[:most], *more])
 
 
 def nearest(name: str, known: Iterable[str], count: int = 1, cutoff: float = 0.4) -> list[str]:

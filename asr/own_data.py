@@ -11,12 +11,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from .brief import brief_repr
+from .brief import brief_repr, many
 from .corpus.core import Corpus
 from .corpus.hints import speaker_hint
 from .errors import AsrError, ConfigError, CorpusError
 from .features.pipeline import FeaturePipeline
-from .gmm.coverage import counted
 from .ladder import STAGES, check_stages
 from .lang.letters import LetterTable
 from .lang.lexicon import Lexicon
@@ -170,7 +169,7 @@ def _parted(corpus: Corpus, held_out: str) -> tuple[Corpus, Corpus, bool]:
     n, by_name = len(corpus), held_out.startswith("speaker:")
     if n < FEWEST:
         raise CorpusError(
-            f"the corpus has {counted(n, 'utterance')} with a transcript; {FEWEST} or more are needed, better 200"
+            f"the corpus has {many(n, 'utterance')} with a transcript; {FEWEST} or more are needed, better 200"
         )
     if by_name:
         names = [name for name in held_out.removeprefix("speaker:").split(",") if name]
@@ -265,7 +264,7 @@ def _tried(corpus: Corpus) -> list[str]:
 def _of_corpus(corpus: Corpus, train: Corpus, kept: Corpus, by_speaker: bool) -> list[str]:
     """Lines about the corpus and its parts."""
     how = "by speaker: none of theirs is trained on" if by_speaker else "by utterance: their speakers are heard, too"
-    size = f"{counted(len(corpus), 'utterance')} of {counted(len(corpus.speakers), 'speaker')}"
+    size = f"{many(len(corpus), 'utterance')} of {many(len(corpus.speakers), 'speaker')}"
     lines = [size, f"{len(train)} to train on, {len(kept)} held out ({how})"]
     if len(corpus.speakers) == len(corpus):
         hint = speaker_hint([u.audio for u in corpus if u.audio is not None]) or "see --speaker"

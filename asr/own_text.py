@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from .brief import many
 from .corpus.core import Corpus, Problem, Utterance
 from .errors import CorpusError
 from .files import kind_of
@@ -85,9 +86,15 @@ def _notes(normalizer: Normalizer, kept: list[Utterance], corpus: Corpus, proble
     notes = []
     if n_changed or problems:
         what = "; ".join(done) or "other blanks"
-        notes.append(f"{n_changed} transcripts were made into words (--text as-is keeps them as they are): {what}")
+        notes.append(
+            f"{many(n_changed, 'transcript was', 'transcripts were')} made into words (--text as-is keeps "
+            f"them as they are): {what}"
+        )
     if problems:
-        notes.append(f"{len(problems)} utterances are left out, as no words are left of them: {problems[0].where}")
+        notes.append(
+            f"{many(len(problems), 'utterance is', 'utterances are')} left out, as no words are left of them: "
+            f"{problems[0].where}"
+        )
     return [*notes, *(f"transcripts: {line}" for line in open_ends)]
 
 

@@ -169,7 +169,8 @@ class Score:
         lines = [str(self), f"%SER {_percent(wrong, n):.2f} [ {wrong} / {n} ]", self._interval_line()]
         if self.missing:
             lines.append(
-                f"{len(self.missing)} utterances have no hypothesis, counted as deletions: {listed(self.missing)}"
+                f"{many(len(self.missing), 'utterance has', 'utterances have')} no hypothesis, counted as deletions: "
+                f"{listed(self.missing)}"
             )
         if speaker_of is not None:
             lines += ["", *_speaker_lines(self.by_speaker(speaker_of))]

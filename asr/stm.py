@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from .alternatives import wrong_notation
-from .errors import CorpusError
-from .files import numbered_lines
-from .word_edges import CtmWord, listed
+from .brief import many
+from .errors import CorpusError, first_of
+from .word_edges import CtmWord, listed, nist_lines
 
 IGNORED = "ignore_time_segment_in_scoring"
 _CTM_SPEAKER = re.compile(r"\d+\.\d+")  # where a .stm has the speaker a .ctm has a time
-_SHOWN = 10  # problems in one message
 
 Channel = tuple[str, str]  # a recording's name, and its channel
 
@@ -45,34 +44,28 @@ def read_stm(path: str | os.PathLike) -> list[Segment]:
     file = Path(path)
     segments: list[Segment] = []
     problems: list[str] = []
-    first: dict[str, int] = {}
+    first: dict[str, str] = {}
     labelled: list[bool] = []
     doubtful: list[str] = []  # lines whose first word may be a label
-    try:
-        for number, line in numbered_lines(file):
-            if line is not None and (not line.strip() or line.startswith(";;")):
-                continue
-            try:
-                segment, label = _segment(line)
-                if segment.id in first:
-                    raise ValueError(f"the segment of line {first[segment.id]} again")
-            except ValueError as error:
-                problems.append(f"{file}:{number}: {error}")
-                continue
-            first[segment.id] = number
-            segments.append(segment)
-            labelled.append(bool(label))
-            if label and "," not in label:
-                doubtful.append(f"{file}:{number}: {label!r}")
-    except OSError as error:
-        raise CorpusError(f"{file}: cannot be read: {error.strerror}") from None
+    for place, line in nist_lines(file):
+        try:
+            segment, label = _segment(line)
+            if segment.id in first:
+                raise ValueError(f"the segment of line {first[segment.id].rpartition(':')[2]} again")
+        except ValueError as error:
+            problems.append(f"{place}: {error}")
+            continue
+        first[segment.id] = place
+        segments.append(segment)
+        labelled.append(bool(label))
+        if label and "," not in label:
+            doubtful.append(f"{place}: {label!r}")
     if segments and all(_CTM_SPEAKER.fullmatch(s.speaker) and len((s.text or "").split()) < 2 for s in segments):
         problems.append(f"{file}: looks like NIST's ctm; give the file the ending .ctm")
     if doubtful and not all(labelled):
         problems.append(f"{doubtful[0]}: a label, or a word? Give every line a label, such as <o>, or none")
     if problems:
-        more = [f"... and {len(problems) - _SHOWN} more"] if len(problems) > _SHOWN else []
-        raise CorpusError("\n".join([*problems[:_SHOWN], *more]))
+        raise CorpusError(first_of(problems))
     if not segments:
         raise CorpusError(f"{file}: holds no segments; expected lines `recording channel speaker start end words`")
     return sorted(segments, key=lambda s: (s.channel, s.start, s.end))
@@ -152,7 +145,8 @@ def words_in_segments(segments: Sequence[Segment], words: Mapping[Channel, Seque
     unknown = [" ".join(channel) for channel in words if channel not in groups]
     if unknown:
         raise CorpusError(
-            f"{len(unknown)} recordings (and channels) have words but no reference segment: {listed(unknown)}; "
+            f"{many(len(unknown), 'recording (or channel) has', 'recordings (or channels) have')} words but no "
+            f"reference segment: {listed(unknown)}; "
             f"references have {' '.join(next(iter(groups)))!r}"
         )
     found: dict[str, str] = {}

@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from .alternatives import has_notation, wrong_notation
-from .errors import CorpusError
+from .errors import CorpusError, first_of
 from .files import numbered_lines
 from .stm import is_rttm, read_stm, texts_of, texts_of_recordings, words_in_segments
 from .tables import BAR, FILES, IDS, TEXTS, column, described, rows_of, separator_of
 from .word_edges import read_ctm, read_ctm_channels
 
-_SHOWN = 10  # problems in one message
 _TRN = re.compile(r"(?P<text>.*)\((?P<id>[^()\s]+)\)\s*")
 _ID_AFTER_TAB = re.compile(r"\t\([^()\s]+\)\s*$")  # how ESPnet writes .trn
 _NUMBER = re.compile(r"\d+\.\d+")
@@ -381,5 +380,4 @@ def _checked(file: Path, items: Iterable[_Item]) -> dict[str, str]:
 
 def _raise(problems: Sequence[str]) -> None:
     if problems:
-        more = [f"... and {len(problems) - _SHOWN} more"] if len(problems) > _SHOWN else []
-        raise CorpusError("\n".join([*problems[:_SHOWN], *more]))
+        raise CorpusError(first_of(problems))

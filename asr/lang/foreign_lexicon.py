@@ -66,7 +66,7 @@ def understood(lines: Sequence[Line], *, has_comments: bool) -> Understood:
     kept, n_variants = _named_alike(kept)
     format, settings = (CMU, {}) if is_cmu or n_variants else (PLAIN, {})
     if n_variants:
-        notes.append(f"{n_variants} further pronunciations were written as word(2)")
+        notes.append(f"{many(n_variants, 'further pronunciation')} written as word(2)")
     if any(_has_output(line) for line in kept):
         is_julius = any("+" in line.word or line.fields[0].startswith("@") or "silB" in line.fields for line in kept)
         kept, format = _with_outputs(kept, notes), JULIUS if is_julius else HTK
@@ -232,9 +232,12 @@ def _with_outputs(lines: Iterable[Line], notes: list[str]) -> list[Line]:
             n_named += output is not None and output != word
             kept.append(line._replace(word=output or word, fields=phones, probability=probability))
     if n_named:
-        notes.append(f"{n_named} words are named by the output in brackets, not by the first column")
+        notes.append(
+            f"{many(n_named, 'word is', 'words are')} named by the output in brackets, not by the first column"
+        )
     if n_pauses:
-        notes.append(f"{n_pauses} lines of pauses that are written as nothing were left out: pauses are between words")
+        what = many(n_pauses, "line of a pause", "lines of pauses")
+        notes.append(f"{what}, written as nothing, left out: pauses are between words")
     return kept
 
 
