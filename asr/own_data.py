@@ -278,7 +278,9 @@ def _of_corpus(corpus: Corpus, train: Corpus, kept: Corpus, by_speaker: bool) ->
 
 def _of_words(lexicon: Lexicon, parts: Parts | None, said: list[str], kept: Corpus, n_whole: int) -> list[str]:
     """Lines about words that are known, and those that are not."""
-    lines = [f"{lexicon.n_words} words, {lexicon.n_phones - 1} phones or letters to build them from, and silence"]
+    lines = [
+        f"{many(lexicon.n_words, 'word')}, {lexicon.n_phones - 1} phones or letters to build them from, and silence"
+    ]
     oov = lexicon.oov_words(said)
     if oov:
         rate = 100 * sum(oov.values()) / sum(len(line.split()) for line in said)

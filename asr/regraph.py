@@ -65,8 +65,7 @@ def with_words(
     if not left:
         word, why = next(iter(lost.items()))
         raise GraphError(
-            f"none of the {many(len(wanted), 'word')} has a pronunciation in the model ({word!r}: {why}); give "
-            "--lexicon for them"
+            f"none of the {many(len(wanted), 'word')} can be said: {word!r}: {why}; give --lexicon for them"
         )
     compiling = {"max_states": max_states, "told": told}
     return _with_graph(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from .. import audio
+from ..brief import many
 from ..corpus.core import Problem
 from ..errors import AudioError, CorpusError
 from . import Facts
@@ -60,7 +61,7 @@ def corpus_facts(
         "hours": round(sum(usable) / 3600, 4),
         "speakers": len(corpus.speakers),
         "seconds_min_median_max": " ".join(f"{usable[i]:.2f}" for i in (0, len(usable) // 2, -1)) if usable else None,
-        "sample_rates": ", ".join(f"{rate} Hz ({n} files)" for rate, n in rates.most_common()) or "no audio",
+        "sample_rates": ", ".join(f"{rate} Hz ({many(n, 'file')})" for rate, n in rates.most_common()) or "no audio",
         "with_features": sum(u.features is not None for u in corpus),
         "problems": len(problems),
         "transcripts": _texts(corpus),
