@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from ..brief import brief_repr
+from ..brief import brief_repr, many
 from ..errors import ModelError
 from ..hmm.align import AlignOptions
 from ..hmm.topology import Topology
 from ..hmm.transitions import TransitionModel
 from ..hmm.tree import MonophoneTree
-from .coverage import counted, warn_of_retried, warn_of_seldom, warn_of_unheard
+from .coverage import warn_of_retried, warn_of_seldom, warn_of_unheard
 from .em import MStepOptions
 from .model import DiagGmms
 from .passes import PART_FRAMES, Workers, equal_alignments, make_parts
@@ -121,7 +121,7 @@ def train_mono(
     gmms = flat_start(table, usable, tree.n_pdfs)
     _logger.info(
         "monophone training: %s in %s, %d pdfs, %d features a frame",
-        counted(len(usable), "utterance"), counted(len(parts), "part"), tree.n_pdfs, gmms.dim,
+        many(len(usable), "utterance"), many(len(parts), "part"), tree.n_pdfs, gmms.dim,
     )  # fmt: skip
     warn_of_unheard(lexicon, chosen)
     boosts = silence_boosts(tree, lexicon.silence_id, options.boost_silence)
