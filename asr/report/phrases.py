@@ -78,12 +78,12 @@ def headline(score: Score, where: str, second: Score | None = None, unit: str = 
 
 
 def percent(rate: float) -> str:
-    """A rate for people: 0.56 %, 4.3 %, 79 %.
+    """A rate for people: 0.56 %, 4.3 %, 82.5 %.
 
-    >>> [percent(x) for x in (0.0, 0.563, 4.31, 79.23)]
-    ['0 %', '0.56 %', '4.3 %', '79 %']
+    >>> [percent(x) for x in (0.0, 0.563, 4.31, 82.5)]
+    ['0 %', '0.56 %', '4.3 %', '82.5 %']
     """
-    digits = 0 if rate == 0 or rate >= 20 else 1 if rate >= 2 else 2
+    digits = 0 if rate == 0 else 1 if rate >= 2 else 2  # as the tables have it, or half of it would be seen
     return f"{rate:.{digits}f} %"
 
 
