@@ -216,6 +216,14 @@ def test_worst_utterances_come_first():
     assert "2 of 3 utterances have an error; the worst 1" in section.html
 
 
+def test_what_is_no_word_is_not_called_one():
+    units = utterance_section({"a": "m b a"}, {"a": "m b"}, unit="unit").html
+    assert "1 error, 3 units" in units and "word" not in re.sub("<[^>]*>", "", units)
+    assert "Errors and units said" in speaker_section({"a": (1, 20)}, unit="unit").html
+    assert "1 error, 3 words" in utterance_section({"a": "m b a"}, {"a": "m b"}).html
+    assert "Errors and words said" in speaker_section({"a": (1, 20)}).html
+
+
 def test_edges_have_a_histogram_and_their_table():
     pytest.importorskip("matplotlib")
     words = tuple(EdgeDifference("u", EVIL, 0.001 * k, -0.3) for k in range(40))

@@ -127,7 +127,7 @@ def _stages(results: Sequence[Result], first: Sequence[Result]) -> list[Section]
         same = [x for x in same if x.system.variant == r.system.variant]
         ladder = {x.system.model: x.tested.score() for x in first_of_each(same, lambda x: x.system.model)}
         if len(ladder) > 1:
-            sections.append(stages_section({"words": ladder}, about=test_in_words(r.test)))
+            sections.append(stages_section({"words": ladder}, about=sentence(test_in_words(r.test))))
     return sections
 
 
