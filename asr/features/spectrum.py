@@ -113,15 +113,15 @@ def windowed_frames(frames: np.ndarray, plan: MelPlan, scratch: Scratch) -> tupl
     log_energy = None
     if options.use_energy and options.raw_energy:
         log_energy = log_of(np.einsum("ij,ij->i", centred, centred).astype(np.float32))
-    shaped = padded[:, :size]
+    shaped, shape = padded[:, :size], plan.window.astype(np.float64)
     if options.preemphasis_coefficient:
-        coefficient = options.preemphasis_coefficient
-        np.multiply(centred[:, :-1], coefficient, out=shaped[:, 1:])
-        np.multiply(centred[:, 0], coefficient, out=shaped[:, 0])
+        before = options.preemphasis_coefficient * shape  # of the sample before, which the first lends itself
+        np.multiply(centred[:, :-1], before[1:], out=shaped[:, 1:])
+        np.multiply(centred[:, 0], before[0], out=shaped[:, 0])
+        centred *= shape
         np.subtract(centred, shaped, out=shaped)
-        np.multiply(shaped, plan.window, out=shaped)
     else:
-        np.multiply(centred, plan.window, out=shaped)
+        np.multiply(centred, shape, out=shaped)
     if options.use_energy and not options.raw_energy:
         log_energy = log_of(np.einsum("ij,ij->i", shaped, shaped).astype(np.float32))
     if log_energy is not None and options.energy_floor > 0:

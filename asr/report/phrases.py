@@ -42,8 +42,8 @@ _TESTS = {
 TERMS = {
     "WER": "Word error rate: the words that were recognised wrong, left out or put in though nobody said them, in "
     "percent of the words that were said. It can exceed 100 %.",
-    "CER": "Character error rate: as of words, but of letters and the blanks between words. It says more where there are "
-    "few words, or where most errors are of one letter.",
+    "CER": "Character error rate: as of words, but of letters and the blanks between words. It says more where there "
+    "are few words, or where most errors are of one letter.",
     "PER": "Phone error rate: as of words, but of the units of sound, one after another, that were recognised.",
     "held out": "Kept away from training, so that the errors say what new recordings will be like.",
     "by chance": "Another draw of as many recordings would give another number. A 95 % interval holds what 19 of 20 "
