@@ -1,8 +1,4 @@
-"""From frames to mel energies: offset, energy, pre-emphasis, window, FFT, filters. MFCC and filterbanks share it.
-
-Up to the power spectrum everything is float64. In float32 the rounding of a loud frame lies 140 dB below it, and in
-bands that are empty, as above 4 kHz after a telephone, the logarithm would be of that: other numbers with every FFT.
-"""
+"""From frames to mel energies: offset, energy, pre-emphasis, window, FFT, filters. MFCC and filterbanks share it."""
 
 import functools
 from collections.abc import Iterator
@@ -39,8 +35,8 @@ class MelPlan:
 class Scratch:
     """Arrays that are filled anew for each block: taking fresh memory would cost a tenth of the time.
 
-    centred: float64 (ROWS_AT_ONCE, size); padded: float64 (ROWS_AT_ONCE, fft_size), zero right of `size`;
-    power: float32 (ROWS_AT_ONCE, fft_size // 2).
+    centred: float32 (ROWS_AT_ONCE, size); padded: (ROWS_AT_ONCE, fft_size), zero right of `size`;
+    power: (ROWS_AT_ONCE, fft_size // 2).
     """
 
     centred: np.ndarray
@@ -54,8 +50,8 @@ class Scratch:
     def of(cls, framing: Framing) -> "Scratch":
         """Scratch arrays for a framing."""
         return cls(
-            np.empty((ROWS_AT_ONCE, framing.size)),
-            np.zeros((ROWS_AT_ONCE, framing.fft_size)),
+            np.empty((ROWS_AT_ONCE, framing.size), dtype=np.float32),
+            np.zeros((ROWS_AT_ONCE, framing.fft_size), dtype=np.float32),
             np.empty((ROWS_AT_ONCE, framing.fft_size // 2), dtype=np.float32),
         )
 
@@ -85,15 +81,14 @@ def mel_energies(samples: np.ndarray, plan: MelPlan, seed: int) -> Iterator[tupl
 def spectrum(windowed: np.ndarray, options: FrontEndOptions, scratch: Scratch) -> np.ndarray:
     """Power spectrum (or magnitude, if the options say so), without the bin at half the sampling rate.
 
-    windowed: float64 (n_rows, fft_size). Returns float32 (n_rows, fft_size // 2), a part of `scratch`.
+    windowed: float32 (n_rows, fft_size). Returns float32 (n_rows, fft_size // 2), a part of `scratch`.
     """
     from scipy.fft import rfft
 
     fft_size = windowed.shape[1]
-    parts = rfft(windowed, axis=1).view(np.float64)  # real and imaginary parts in turn
+    parts = rfft(windowed, axis=1).view(np.float32)  # real and imaginary parts in turn
     np.multiply(parts, parts, out=parts)
-    power = scratch.power[: len(parts)]
-    np.add(parts[:, 0:fft_size:2], parts[:, 1:fft_size:2], out=power, casting="same_kind")
+    power = np.add(parts[:, 0:fft_size:2], parts[:, 1:fft_size:2], out=scratch.power[: len(parts)])
     if isinstance(options, FbankOptions) and not options.use_power:
         np.sqrt(power, out=power)
     return power
@@ -103,27 +98,27 @@ def windowed_frames(frames: np.ndarray, plan: MelPlan, scratch: Scratch) -> tupl
     """Frames ready for the FFT and their log energies (None where not asked for).
 
     frames: float32 (n_rows, size), int16 scale.
-    Returns float64 (n_rows, fft_size), zero-padded on the right and a part of `scratch`, and float32 (n_rows,).
+    Returns float32 (n_rows, fft_size), zero-padded on the right and a part of `scratch`, and float32 (n_rows,).
     """
     options, size = plan.options, plan.framing.size
-    padded, centred = scratch.padded[: len(frames)], scratch.centred[: len(frames)]
-    centred[:] = frames
+    padded = scratch.padded[: len(frames)]
     if options.remove_dc_offset:
-        centred -= centred.mean(axis=1, keepdims=True)
+        mean = frames.sum(axis=1) / np.float32(size)
+        frames = np.subtract(frames, mean[:, None], out=scratch.centred[: len(frames)])
     log_energy = None
     if options.use_energy and options.raw_energy:
-        log_energy = log_of(np.einsum("ij,ij->i", centred, centred).astype(np.float32))
-    shaped, shape = padded[:, :size], plan.window.astype(np.float64)
+        log_energy = log_of(np.einsum("ij,ij->i", frames, frames))
+    shaped = padded[:, :size]
     if options.preemphasis_coefficient:
-        before = options.preemphasis_coefficient * shape  # of the sample before, which the first lends itself
-        np.multiply(centred[:, :-1], before[1:], out=shaped[:, 1:])
-        np.multiply(centred[:, 0], before[0], out=shaped[:, 0])
-        centred *= shape
-        np.subtract(centred, shaped, out=shaped)
+        coefficient = np.float32(options.preemphasis_coefficient)
+        np.multiply(frames[:, :-1], coefficient, out=shaped[:, 1:])
+        np.multiply(frames[:, 0], coefficient, out=shaped[:, 0])
+        np.subtract(frames, shaped, out=shaped)
+        np.multiply(shaped, plan.window, out=shaped)
     else:
-        np.multiply(centred, shape, out=shaped)
+        np.multiply(frames, plan.window, out=shaped)
     if options.use_energy and not options.raw_energy:
-        log_energy = log_of(np.einsum("ij,ij->i", shaped, shaped).astype(np.float32))
+        log_energy = log_of(np.einsum("ij,ij->i", shaped, shaped))
     if log_energy is not None and options.energy_floor > 0:
         np.maximum(log_energy, np.log(np.float32(options.energy_floor)), out=log_energy)
     return padded, log_energy
