@@ -17,8 +17,8 @@ _TAPS = 101  # taps of filters
 class Conditions:
     """How often each thing happens to a recording, 0 to 1, in the order in which it does.
 
-    speed: it is played 0.85 to 1.15 times as fast. pauses: background before and behind it, 0.25 s each on average and up
-    to 1.2 s: its own, or another one that is 25 to 75 dB below its peak.
+    speed: it is played 0.85 to 1.15 times as fast. pauses: background before and behind it, 0.25 s each on average,
+    1.2 s at most: its own, or another one that is 25 to 75 dB below its peak.
     click: of a switch or a mouth before it. breath: before it. response: another microphone's. room: its echoes.
     noise: 8 to 20 dB below it. hum: of the mains, 10 to 30 dB below its peak. zeros: up to 0.8 s before and behind it.
     gate: its quiet stretches are zeros. clipped: it is 6 to 24 dB too loud. level: its peak is 0 to 70 dB below full

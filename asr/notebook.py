@@ -32,7 +32,7 @@ _DEVIATIONS = 3.0  # either side of the mean that the colours reach to
 _BLUE_RED = ("#2166ac", "#67a9cf", "#d1e5f0", "#f7f7f7", "#fddbc7", "#ef8a62", "#b2182b")
 _DARK_BRIGHT = ("#0d0887", "#7e03a8", "#cc4778", "#f89540", "#f0f921")
 _STEPS = tuple(m * 10.0**e for e in range(-3, 6) for m in (1, 2, 5))  # s between ticks
-_FRAME = 'style="max-width:62em;width:100%;height:auto;font-family:sans-serif"'
+_FRAME = 'style="max-width:62em;min-width:40em;width:100%;height:auto;font-family:sans-serif"'  # or none could read it
 
 
 class Html:
@@ -185,7 +185,8 @@ def _axis(start: float, span: float, top: float) -> str:
 
 def _svg(content: str, height: float, description: str) -> str:
     label = html.escape(description[:300], quote=True)
-    return f'<svg viewBox="0 0 {_WIDTH} {height}" role="img" aria-label="{label}" {_FRAME}>{content}</svg>'
+    picture = f'<svg viewBox="0 0 {_WIDTH} {height}" role="img" aria-label="{label}" {_FRAME}>{content}</svg>'
+    return f'<div style="overflow-x:auto">{picture}</div>'  # where there is less room it is moved to and fro
 
 
 def _small(text: str) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from . import lm
-from .brief import brief_repr
+from .brief import brief_repr, many
 from .ctc.tokens import CtcTokens
 from .errors import ConfigError, CorpusError
 from .fit import Reference
@@ -205,7 +205,7 @@ def _say_ctc(hours: float, epochs: int, gpus: str | None) -> None:
     """
     times, where = (GPU_TIMES, "on a GPU") if gpus else (TWO_CORES_TIMES, "on two cores")
     minutes = 60 * hours * epochs / times
-    told = f"{CTC}: {epochs} epochs will take about {max(1, round(minutes))} minutes {where}"
+    told = f"{CTC}: {many(epochs, 'epoch')} will take about {many(max(1, round(minutes)), 'minute')} {where}"
     if hours >= LADDER_HOURS:
         logger.info("%s", told)
         return

@@ -8,7 +8,7 @@ import numpy as np
 from .brief import many, short
 from .fit import Evidence
 
-_STRETCHES = 2000  # of a recording, at most, that its outline is drawn from
+_STRETCHES, _PER_SECOND, _MOST_STRETCHES = 2000, 50, 20_000  # of a recording, that its outline is drawn from
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,8 @@ class Transcript:
 
         samples: float32 (n_samples,), one or more; rate: Hz.
         """
-        edges = np.linspace(0, len(samples), min(len(samples), _STRETCHES), endpoint=False).astype(np.int64)
+        wanted = max(_STRETCHES, min(round(_PER_SECOND * len(samples) / rate), _MOST_STRETCHES))
+        edges = np.linspace(0, len(samples), min(len(samples), wanted), endpoint=False).astype(np.int64)
         least, greatest = np.minimum.reduceat(samples, edges), np.maximum.reduceat(samples, edges)
         return replace(self, seconds=len(samples) / rate, outline=np.stack([least, greatest], axis=1))
 

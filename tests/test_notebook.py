@@ -30,7 +30,7 @@ def boxes(tree):
     """Row, word, start and end of each box of a timeline, in units of the picture."""
     return [
         (number, group.find("title").text.partition(":")[0], float(rect.get("x")), float(rect.get("width")))
-        for number, row in enumerate(tree.find("svg").findall("g"))
+        for number, row in enumerate(tree.find(".//svg").findall("g"))
         for group in row.findall("g")
         for rect in group.findall("rect")
     ]
@@ -63,6 +63,21 @@ def test_the_waveform_is_that_of_the_recording(digits_model, heard, sample):
     assert digits_model.align(sample, heard.text).outline.shape == (2000, 2)
 
 
+def test_the_waveform_of_a_long_recording_is_not_blurred():
+    """Clicks half a second apart, in five minutes."""
+    samples = np.zeros(8000 * 300, np.float32)
+    samples[::4000] = 1.0
+    outline = Transcript("").of(samples, 8000).outline
+    assert len(outline) == 15_000 and (outline[:, 1] > 0).sum() == 600
+    assert len(Transcript("").of(np.zeros(8000 * 3600, np.float32), 8000).outline) == 20_000
+
+
+def test_where_there_is_little_room_pictures_are_not_made_unreadable(heard):
+    for shown in (heard._repr_html_(), heat_map(np.eye(9)).text):
+        (frame,) = [div for div in parsed(shown).iter("div") if div.find("svg") is not None]
+        assert "overflow-x:auto" in frame.get("style") and "min-width:40em" in frame.find("svg").get("style")
+
+
 def test_a_few_samples_make_an_outline():
     found = Transcript("").of(np.array([0.5, -0.25], np.float32), 8000)
     assert found.outline.tolist() == [[0.5, 0.5], [-0.25, -0.25]] and found.seconds == 2 / 8000
@@ -81,7 +96,7 @@ def test_long_recordings_have_rows_and_an_end():
     words = tuple(TimedWord(f"w{i}", i, i + 0.9) for i in range(300))
     long = Transcript(" ".join(w.word for w in words), words)
     tree = parsed(long._repr_html_())
-    rows = tree.find("svg").findall("g")
+    rows = tree.find(".//svg").findall("g")
     assert len(rows) == 12 and boxes(tree)[10][:3] == (1, "w10", 0.0) and boxes(tree)[-1][:2] == (11, "w119")
     assert "and 180 s more" in long._repr_html_()
     assert len(replace(long, text="word " * 10**6)._repr_html_()) < 100_000

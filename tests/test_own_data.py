@@ -230,7 +230,7 @@ def test_what_a_network_cannot_be_trained_on_is_told(tmp_path, monkeypatch, capl
     assert 24 <= len(told) <= 30 and all("too short for its transcript" in why for why in told.values())
     line = f"ctc: {len(told)} of 54 utterances were of no use, such as "
     assert line in caplog.text and line in (tmp_path / "out" / "work" / "run.log").read_text()
-    assert "ctc: 1 epochs will take about 1 minutes on two cores; with less than 2 hours of speech" in caplog.text
+    assert "ctc: 1 epoch will take about 1 minute on two cores; with less than 2 hours of speech" in caplog.text
 
 
 def test_a_device_that_cannot_be_used_is_told_at_once(monkeypatch):

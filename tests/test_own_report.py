@@ -72,6 +72,7 @@ def test_the_page_is_whole(trained):
     plan, out, _ = trained
     page = (out / "report.html").read_text(encoding="utf-8")
     titles = re.findall(r"<h2[^>]*>([^<]*)</h2>", page)
+    assert '<code class="command"><span>--held-out</span> <span>speaker:' in page
     assert titles[0] == "What to do next" and {
         "Error from stage to stage", "Errors on the recordings held out", "One recording from near",
         "Doubtful transcripts", "Tuning on held-out speech", "Training, pass by pass", "The words of this page",
@@ -97,6 +98,8 @@ def test_what_to_do_next_depends_on_what_there_is(recordings, tmp_path):
     outcome = Outcome(tmp_path / "my model", None, {"x": (1.0, 1.0)}, 40, 200, hours=0.1, sizes=(1, 1))
     steps = "\n".join(next_steps(plan, outcome, 0))
     assert f"`asr transcribe '{tmp_path}/my model' FILE ...`" in steps and "6 minutes of speech are little" in steps
+    short = "\n".join(next_steps(plan, replace(outcome, hours=46 / 3600), 0))
+    assert "46 seconds of speech are little" in short
     assert "doubtful" not in steps and "--lm-text" not in steps and "--held-out speaker:" in steps
     much = "\n".join(next_steps(plan, replace(outcome, hours=9.0), 3))
     assert "minutes of speech" not in much and "Listen to the 3 doubtful transcripts" in much

@@ -197,7 +197,8 @@ def test_two_rungs_on_real_recordings(parts, real_data, tmp_path):
     assert rows[1].errors < rows[0].errors and rows[3].errors < rows[2].errors
     compared = json.loads((run.folder / "comparisons.json").read_text(encoding="utf-8"))
     assert (compared[0]["first"], compared[0]["second"]) == ("mono dev PER", "tri dev PER")
-    assert (run.folder / "report.html").exists()
+    page = (run.folder / "report.html").read_text(encoding="utf-8")
+    assert "Phone error rate" in page and "units</div>" in page and "words</div>" not in page
 
 
 @pytest.mark.slow

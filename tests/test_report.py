@@ -35,6 +35,7 @@ from asr.report import (
     utterance_section,
     write_report,
 )
+from asr.report.page import command_html
 from asr.report.sections import align_words
 from asr.report.sound import audio_element
 from asr.report.style import STYLE
@@ -139,6 +140,21 @@ def test_nothing_of_a_page_is_wider_than_a_phone(page_text):
     assert "overflow-x: auto" in rules[".scroll"] and "overflow-wrap" in rules["code, pre"] + rules[".facts td"]
     assert "max-width: 100%" in rules["figure svg"] and "flex-wrap: wrap" in rules[".pairs"]
     assert "columns: 2" in rules[".columns"]
+    narrow = STYLE.partition("@media (max-width")[2]
+    assert "th, td:not(.number) { white-space: normal; }" in narrow  # so a table of words and numbers fits a phone
+
+
+def test_words_of_commands_and_percentages_are_not_torn(tmp_path):
+    shown = command_html("asr train a b --held-out <speaker>")
+    assert re.findall("<span>(.*?)</span>", shown) == ["asr", "train", "a", "b", "--held-out", "&lt;speaker&gt;"]
+    assert "inline-block" in STYLE.partition(".command span")[2].partition("}")[0]
+    write_report(
+        tmp_path / "x.html", title="t", facts={"share": "4.31 % of all"}, sections=[],
+        headline=Headline("82.5 %", "words", ("Up to 1.29 % could have hidden.",)),
+    )  # fmt: skip
+    text = (tmp_path / "x.html").read_text(encoding="utf-8")
+    assert all(kept in text for kept in ("82.5\u00a0%", "1.29\u00a0% could", "4.31\u00a0% of all"))
+    assert not re.search(r"\d %", text)
 
 
 def test_sections_stand_in_two_columns_unless_they_are_wide_or_alone(tmp_path):
@@ -198,6 +214,14 @@ def test_worst_utterances_come_first():
     section = utterance_section({"good": "a b", "bad": "a b c", "ok": "a"}, {"good": "a b", "ok": "b"}, limit=1)
     assert "<code>bad" in section.html and "good" not in section.html and "<code>ok" not in section.html
     assert "2 of 3 utterances have an error; the worst 1" in section.html
+
+
+def test_what_is_no_word_is_not_called_one():
+    units = utterance_section({"a": "m b a"}, {"a": "m b"}, unit="unit").html
+    assert "1 error, 3 units" in units and "word" not in re.sub("<[^>]*>", "", units)
+    assert "Errors and units said" in speaker_section({"a": (1, 20)}, unit="unit").html
+    assert "1 error, 3 words" in utterance_section({"a": "m b a"}, {"a": "m b"}).html
+    assert "Errors and words said" in speaker_section({"a": (1, 20)}).html
 
 
 def test_edges_have_a_histogram_and_their_table():
@@ -292,6 +316,20 @@ def test_an_axis_without_any_error_is_one_of_whole_percents(monkeypatch):
     assert all(high - low > 5 for low, high in seen)  # a difference of one error is no mountain
 
 
+def test_what_lies_on_the_lower_limit_of_an_axis_is_seen(monkeypatch):
+    pytest.importorskip("matplotlib")
+    from asr.report import plots
+
+    seen = []
+    monkeypatch.setattr(plots, "as_svg", lambda figure, _: seen.append(figure.axes[0]) or "")
+    line = {"a": ([1.0, 2.0, 3.0], [0.0, 0.0, 0.0])}
+    plots.line_plot(line, title="t", x_label="x", y_label="y", marked={"a": 2.0}, limits=(0.0, 2.4))
+    low, high = seen[0].get_ylim()
+    assert -0.2 < low < 0 and high == 2.4
+    ring = seen[0].lines[-1]
+    assert list(ring.get_xdata()) == [2.0] and not ring.get_clip_on()
+
+
 def test_the_headline_says_what_the_number_means():
     said = {str(k): "one two three four five six seven eight nine ten" for k in range(20)}
     heard = {k: text.replace("one", "won") if int(k) % 2 else text for k, text in said.items()}
@@ -304,6 +342,8 @@ def test_the_headline_says_what_the_number_means():
     none = headline(score(said, said), "20 recordings")
     assert none.value == "0 %" and none.sentences[0].startswith("Nothing is wrong")
     assert "up to 1.50 %" in none.sentences[1]  # three in 200
+    third = headline(score({"a": "one two three four", "b": "five six"}, {"a": "one two three four"}), "2 recordings")
+    assert third.value == "33.3 %"  # as in the tables
     most = headline(score(said, {}), "20 recordings")
     assert most.sentences[0].startswith("About 10 in 10 words are wrong") and "Too many" in most.sentences[-1]
 

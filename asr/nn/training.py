@@ -178,7 +178,7 @@ class _Run:
         self.schedule = Schedule(options)
         self.narrow = _narrow_type(device) if options.mixed_precision else None
         if options.mixed_precision and self.narrow is None:
-            _logger.warning("mixed_precision has no effect: this processor has no instructions for bfloat16")
+            _logger.info("mixed_precision has no effect: this processor has no instructions for bfloat16")
         self.half = self.narrow == torch.float16  # whose small gradients would be lost if they were not scaled
         self.scaler = torch.amp.GradScaler(device.type, enabled=self.half)
         self.fill = train.features.frames.mean(axis=0, dtype=np.float64).astype(np.float32)

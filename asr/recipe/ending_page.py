@@ -75,7 +75,7 @@ def write_page(
     where = f"{len(first.tested.references):,} recordings: {test_in_words(first.test)}, {system_in_words(first.row)}"
     top = headline(first.tested.score(), where)
     if seeds := [r for r in results if (r.system, r.test) == (first.system, first.test)][1:]:
-        told = f"Trained with {len(seeds) + 1} seeds, it has {_mean_and_range([first, *seeds])}."
+        told = f"Trained with {len(seeds) + 1} seeds, it has {_mean_and_range([first, *seeds], ' to ')}."
         top = replace(top, sentences=(*top.sentences, told))
     return write_report(
         run.folder / "report.html",
@@ -127,7 +127,7 @@ def _stages(results: Sequence[Result], first: Sequence[Result]) -> list[Section]
         same = [x for x in same if x.system.variant == r.system.variant]
         ladder = {x.system.model: x.tested.score() for x in first_of_each(same, lambda x: x.system.model)}
         if len(ladder) > 1:
-            sections.append(stages_section({"words": ladder}, about=test_in_words(r.test)))
+            sections.append(stages_section({"words": ladder}, about=sentence(test_in_words(r.test))))
     return sections
 
 
@@ -198,14 +198,14 @@ def _spread_in_words(results: Sequence[Result]) -> str:
     """The same as sentences."""
     return " ".join(
         f"{sentence(test_in_words(group[0].test))}, {system_in_words(group[0].row)}: with {len(group)} seeds "
-        f"{_mean_and_range(group)}."
+        f"{_mean_and_range(group, ' to ')}."
         for group in _of_seeds(results)
     )
 
 
-def _mean_and_range(group: Sequence[Result]) -> str:
+def _mean_and_range(group: Sequence[Result], to: str = "-") -> str:
     values = [r.row.value for r in group]
-    return f"{sum(values) / len(values):.2f} % ({min(values):.2f}-{max(values):.2f})"
+    return f"{sum(values) / len(values):.2f} % ({min(values):.2f}{to}{max(values):.2f})"
 
 
 def _of_seeds(results: Sequence[Result]) -> list[list[Result]]:

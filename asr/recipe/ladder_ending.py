@@ -182,19 +182,22 @@ def _sections(
     counted, about = score(last.references, last.hypotheses), report.sentence(_name(last))
     by_speaker = {s: (x.errors, x.total) for s, x in counted.by_speaker(speaker_of).items()}
     scores = {_name(t): score(t.references, t.hypotheses) for t in first}
+    where = report.sentence(report.test_in_words(last.name))
     note = "A paired bootstrap over the utterances, 1,000 samples."
     sections = [
         report.results_section([s.row for s in rows]),
         *([report.comparison_section(pairs, note=note)] if pairs else []),
-        *([report.stages_section({unit: scores}, about=report.test_in_words(last.name))] if len(scores) > 1 else []),
+        *([report.stages_section({unit: scores}, about=where)] if len(scores) > 1 else []),
         report.confusion_section(counted.confusions, about=about),
-        *([report.speaker_section(by_speaker, about=about)] if len(by_speaker) > 1 else []),
+        *([report.speaker_section(by_speaker, about=about, unit=unit[:-1])] if len(by_speaker) > 1 else []),
         *_trainings(first),
         report.utterance_section(
-            last.references, last.hypotheses, about=about, limit=12, play=lambda u: player.play(of_id.get(u))
+            last.references, last.hypotheses, about=about, limit=12, unit=unit[:-1],
+            play=lambda u: player.play(of_id.get(u)),
         ),
-    ]
-    return [*sections, report.glossary_section(["WER", "by chance", "log-likelihood", "Gaussians", "epoch"])]
+    ]  # fmt: skip
+    metrics = list(dict.fromkeys(s.row.metric.upper() for s in rows))
+    return [*sections, report.glossary_section([*metrics, "by chance", "log-likelihood", "Gaussians", "epoch"])]
 
 
 def _trainings(first: Sequence[Test]) -> "list[Section]":

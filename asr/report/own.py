@@ -39,6 +39,7 @@ from . import (
     utterance_section,
     write_report,
 )
+from .page import command_html
 from .phrases import MODELS
 from .sections import note_html, table
 from .sound import read_utterance
@@ -124,7 +125,10 @@ def _sections(plan: Plan, outcome: Outcome, left: Left, words: Score) -> list[Se
 
 def _steps_section(steps: Sequence[str]) -> Section:
     """What to do next; what stands between backticks is a command."""
-    told = (re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(step, quote=False)) for step in steps)
+    told = []
+    for step in steps:
+        parts = re.split(r"`([^`]+)`", step)  # every second one is a command
+        told.append("".join(command_html(p) if k % 2 else html.escape(p, quote=False) for k, p in enumerate(parts)))
     return Section("What to do next", "<ul>" + "".join(f"<li>{step}</li>" for step in told) + "</ul>")
 
 
@@ -133,8 +137,8 @@ def next_steps(plan: Plan, outcome: Outcome, n_doubtful: int) -> list[str]:
     steps = [f"Transcribe new recordings: `asr transcribe {shlex.quote(str(outcome.model))} FILE ...`"]
     if outcome.hours < LITTLE:
         steps.append(
-            f"Record more: {60 * outcome.hours:.0f} minutes of speech are little. 20 minutes is where recognition "
-            "begins, and every doubling is worth more than any setting."
+            f"Record more: {_length(outcome.hours)} of speech are little. 20 minutes is where recognition begins, and "
+            "every doubling is worth more than any setting."
         )
     spoken = list(plan.held_out.transcripts().values())
     unknown, n = sum(plan.lexicon.oov_words(spoken).values()), sum(len(line.split()) for line in spoken)
@@ -162,6 +166,11 @@ def next_steps(plan: Plan, outcome: Outcome, n_doubtful: int) -> list[str]:
             f"See what strangers would get: `--held-out speaker:{shlex.quote(min(people))}` trains without that person."
         )
     return steps
+
+
+def _length(hours: float) -> str:
+    """A length of less than some hours in words: 46 seconds, 12 minutes."""
+    return f"{3600 * hours:.0f} seconds" if hours < 2 / 60 else f"{60 * hours:.0f} minutes"
 
 
 def _stages(left: Left, stages: Sequence[str]) -> list[Section]:

@@ -6,6 +6,8 @@ import importlib.metadata
 import itertools
 import os
 import platform
+import re
+import shlex
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -66,15 +68,30 @@ def write_report(
     numbered = [(f"s{i}", section) for i, section in enumerate([*sections, _facts_section(facts)], start=1)]
     links = "".join(f'<a href="#{name}">{html.escape(s.title)}</a>' for name, s in numbered)
     lead_html = f"<p>{html.escape(lead)}</p>\n" if lead else ""
+    top, body = _with_units(f"{_headline(headline)}{lead_html}"), _with_units(_body(numbered))
     write_text(
         path,
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{html.escape(title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<header>\n"
-        f"<h1>{html.escape(title)}</h1>\n{_headline(headline)}{lead_html}"
-        f'<nav aria-label="Sections">{links}</nav>\n</header>\n<main>\n{_body(numbered)}\n</main>\n</body>\n</html>\n',
+        f"<h1>{html.escape(title)}</h1>\n{top}"
+        f'<nav aria-label="Sections">{links}</nav>\n</header>\n<main>\n{body}\n</main>\n</body>\n</html>\n',
     )
     return Path(path)
+
+
+def _with_units(text: str) -> str:
+    """Numbers keep their percent sign on their line."""
+    return re.sub(r"(?<=\d) %", "\u00a0%", text)
+
+
+def command_html(command: str) -> str:
+    """A command whose words are broken across lines only where one is longer than a line: no option after its hyphens.
+
+    command: plain text, words with blanks between them.
+    """
+    words = (f"<span>{html.escape(word, quote=False)}</span>" for word in command.split(" "))
+    return f'<code class="command">{" ".join(words)}</code>'
 
 
 def _headline(headline: Headline | None) -> str:
@@ -121,7 +138,7 @@ def run_facts(*, seed: int, **more: object) -> dict[str, str]:
             continue
     facts = {
         "finished": time.strftime("%Y-%m-%d %H:%M:%S %z"),
-        "command": " ".join(sys.argv),
+        "command": shlex.join(sys.argv),
         "seed": str(seed),
         "machine": f"{platform.system()} {platform.machine()}, {_processor()}, {os.cpu_count()} cores",
         "versions": ", ".join(versions),

@@ -43,8 +43,9 @@ _TESTS = {
 TERMS = {
     "WER": "Word error rate: the words that were recognised wrong, left out or put in though nobody said them, in "
     "percent of the words that were said. It can exceed 100 %.",
-    "CER": "Character error rate: the same, of letters and the blanks between words. It says more where there are few "
-    "words, or where most errors are of one letter.",
+    "CER": "Character error rate: as of words, but of letters and the blanks between words. It says more where there "
+    "are few words, or where most errors are of one letter.",
+    "PER": "Phone error rate: as of words, but of the units of sound, one after another, that were recognised.",
     "held out": "Kept away from training, so that the errors say what new recordings will be like.",
     "by chance": "Another draw of as many recordings would give another number. A 95 % interval holds what 19 of 20 "
     "such draws would give; differences within it mean nothing.",
@@ -79,12 +80,12 @@ def headline(score: Score, where: str, second: Score | None = None, unit: str = 
 
 
 def percent(rate: float) -> str:
-    """A rate for people: 0.56 %, 4.3 %, 79 %.
+    """A rate for people: 0.56 %, 4.3 %, 82.5 %.
 
-    >>> [percent(x) for x in (0.0, 0.563, 4.31, 79.23)]
-    ['0 %', '0.56 %', '4.3 %', '79 %']
+    >>> [percent(x) for x in (0.0, 0.563, 4.31, 82.5)]
+    ['0 %', '0.56 %', '4.3 %', '82.5 %']
     """
-    digits = 0 if rate == 0 or rate >= 20 else 1 if rate >= 2 else 2
+    digits = 0 if rate == 0 else 1 if rate >= 2 else 2  # as the tables have it, or half of it would be seen
     return f"{rate:.{digits}f} %"
 
 

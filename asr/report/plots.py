@@ -50,11 +50,12 @@ def line_plot(
             axes.plot(x, y, color=colour, marker="o" if len(x) < 30 else None, markersize=3.5, label=name, lw=1.8)
             if marked and name in marked:
                 at = [b for a, b in zip(x, y, strict=True) if a == marked[name]]
-                axes.plot([marked[name]] * len(at), at, "o", ms=11, mfc="none", mec=INK, mew=1.5)
+                axes.plot([marked[name]] * len(at), at, "o", ms=11, mfc="none", mec=INK, mew=1.5, clip_on=False)
         if all(value == round(value) for x, _ in series.values() for value in x):  # passes, epochs
             axes.xaxis.get_major_locator().set_params(integer=True)
         if limits is not None:
-            axes.set_ylim(*limits)
+            low, high = limits
+            axes.set_ylim(low - 0.05 * (high - low), high)  # what lies on the lower limit is seen, too
         _label(axes, title, x_label, y_label)
         if len(series) > 1:
             axes.legend(frameon=False)

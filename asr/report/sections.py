@@ -52,12 +52,17 @@ def _verdict(comparison: Comparison) -> str:
 
 
 def speaker_section(
-    counts: Mapping[str, tuple[int, int]], *, title: str = "Errors of each speaker", note: str = "", about: str = ""
+    counts: Mapping[str, tuple[int, int]],
+    *,
+    title: str = "Errors of each speaker",
+    note: str = "",
+    about: str = "",
+    unit: str = "word",
 ) -> Section:
     """A bar of the error rate of each speaker who has errors, the worst on top, with the counts; the others are summed.
 
-    counts: speaker -> (errors, reference tokens). The longest bar stands for the highest rate, or for 5 % if that is
-        less: a single error is no long bar.
+    counts: speaker -> (errors, reference tokens). unit: what those are. The longest bar stands for the highest rate, or
+        for 5 % if that is less: a single error is no long bar.
     """
     rates = {s: 100 * e / n for s, (e, n) in counts.items() if n}
     ordered = sorted((s for s in rates if rates[s]), key=lambda s: (-rates[s], s))
@@ -78,7 +83,7 @@ def speaker_section(
     if good:
         rest.append(f"{many(good, 'speaker')} without an error.")
     shown = f'<table class="bars"><tbody>{rows}</tbody></table><p class="soft">{" ".join(rest)}</p>'
-    return Section(title, shown + note_html(note or "Errors and words said are at the right."), about)
+    return Section(title, shown + note_html(note or f"Errors and {unit}s said are at the right."), about)
 
 
 def confusion_section(
@@ -149,11 +154,13 @@ def utterance_section(
     note: str = "",
     about: str = "",
     limit: int = 20,
+    unit: str = "word",
     play: Callable[[str], str] | None = None,
 ) -> Section:
     """The utterances with most errors, reference over hypothesis, word under word, errors coloured.
 
-    references, hypotheses: utterance id -> words; a missing hypothesis counts as empty.
+    references, hypotheses: utterance id -> words; a missing hypothesis counts as empty. unit: what they are, if not
+        words.
     play: makes an <audio> element of an utterance's id, or nothing: see asr.report.sound.
     """
     aligned = {i: align_words(ref.split(), hypotheses.get(i, "").split()) for i, ref in references.items()}
@@ -161,7 +168,7 @@ def utterance_section(
     worst = sorted((i for i in errors if errors[i]), key=lambda i: (-errors[i], i))[:limit]
     wrong = sum(1 for e in errors.values() if e)
     lead = f"<p>{wrong} of {len(errors)} utterances have an error{f'; the worst {limit}' if wrong > limit else ''}.</p>"
-    shown = (_aligned(i, aligned[i], errors[i], play(i) if play else "") for i in worst)
+    shown = (_aligned(i, aligned[i], errors[i], unit, play(i) if play else "") for i in worst)
     listed = f'<div class="utterances">{"".join(shown)}</div>'
     return Section(title, lead + listed + note_html(note), about, wide=True)
 
@@ -228,9 +235,9 @@ def note_html(text: str) -> str:
     return f'<p class="soft">{html.escape(text)}</p>' if text else ""
 
 
-def _aligned(name: str, pairs: Sequence[tuple[str, str]], errors: int, sound: str) -> str:
+def _aligned(name: str, pairs: Sequence[tuple[str, str]], errors: int, unit: str, sound: str) -> str:
     """An utterance: word over word, in as many lines as it takes."""
-    told = f"{many(errors, 'error')}, {many(sum(1 for a, _ in pairs if a), 'word')}"
+    told = f"{many(errors, 'error')}, {many(sum(1 for a, _ in pairs if a), unit)}"
     columns = ['<span class="soft"><span>said</span><span>recognised</span></span>']
     for pair in pairs:
         kind = "" if pair[0] == pair[1] else ' class="bad"' if all(pair) else ' class="gap"'

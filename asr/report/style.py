@@ -42,7 +42,12 @@ section { background: var(--card); border: 1px solid var(--line); border-radius:
   margin: 0 0 1.25rem; min-width: 0; scroll-margin-top: 1rem; }
 .columns > div { break-inside: avoid; padding-bottom: 1.25rem; }
 .columns section { margin: 0; }
-.scroll { overflow-x: auto; max-width: 100%; }
+.scroll { overflow-x: auto; max-width: 100%; background-repeat: no-repeat; /* shaded at the side where there is more */
+  background-image: linear-gradient(to right, var(--card) 40%, transparent),
+    linear-gradient(to left, var(--card) 40%, transparent), linear-gradient(to right, var(--line), transparent),
+    linear-gradient(to left, var(--line), transparent);
+  background-position: 0 0, 100% 0, 0 0, 100% 0; background-size: 2.5rem 100%, 2.5rem 100%, 1rem 100%, 1rem 100%;
+  background-attachment: local, local, scroll, scroll; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; margin: .6rem 0; }
 th, td { padding: .3rem .5rem; font-size: .92rem; text-align: left; white-space: nowrap;
          border-bottom: 1px solid var(--line); }
@@ -84,6 +89,7 @@ audio { display: block; height: 2rem; width: 100%; max-width: 22rem; margin: .25
 .bad { background: var(--badbg); color: var(--bad); font-weight: 600; border-radius: 3px; }
 .gap { background: var(--warnbg); color: var(--warn); border-radius: 3px; }
 code, pre { font-family: ui-monospace, Menlo, Consolas, monospace; font-size: .92em; overflow-wrap: anywhere; }
+.command span { display: inline-block; max-width: 100%; }
 dl { columns: 3 20rem; column-gap: 2rem; margin: 0; }
 dl div { break-inside: avoid; margin-bottom: .6rem; }
 dt { font-weight: 600; }
@@ -96,6 +102,8 @@ summary { cursor: pointer; color: var(--link); margin: .5rem 0; }
   nav { flex-wrap: nowrap; overflow-x: auto; padding-bottom: .3rem; }
   nav a { white-space: nowrap; }
   .bars th { max-width: 8rem; }
+  th, td:not(.number) { white-space: normal; }
+  th, td { padding: .3rem .35rem; }
 }
 @media print { body { background: none; } section { break-inside: avoid; } audio, nav { display: none; } }
 """

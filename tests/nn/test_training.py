@@ -225,6 +225,7 @@ def test_wrong_data_and_devices_are_told_before_anything_slow(tmp_path):
 
 def test_mixed_precision_changes_nothing_on_a_cpu_without_instructions_for_it(tmp_path, caplog, monkeypatch):
     monkeypatch.setattr("asr.nn.training._narrow_type", lambda device: None)
+    caplog.set_level("INFO", "asr")  # no warning: it costs only time, and `asr train` asks for it without being asked
     plain, _ = train(tmp_path / "plain")
     mixed, _ = train(tmp_path / "mixed", replace(SHORT, mixed_precision=True))
     assert "no instructions for bfloat16" in caplog.text
