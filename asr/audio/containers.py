@@ -168,9 +168,14 @@ def _wave64(source: Source, start: int) -> tuple[Part, int]:
             fact = source.bytes_at(begin, min(length - 24, 64))
         elif head[:4] == b"data":
             true = _true_length(source, begin, max(length - 24, 0), (_PIPED_64,))
+            if true and source.bytes_at(begin, 16) == _W64_FILE:
+                return _wave64(source, begin)  # SoX in a pipe writes the header again where it wants to go back
+            has_end = bool(true) and source.bytes_at(source.size - (begin - start), 16) == _W64_FILE
+            if true and has_end:
+                true -= begin - start  # and at the end
             part, end = _of_wave(source, "little", form, fact, begin, max(length - 24, 0) if true is None else true)
             words = part.words.replace("WAV (Microsoft)", "W64 (SoundFoundry WAVE 64)")
-            return part._replace(words=words), _behind64(source, end)
+            return part._replace(words=words), source.size if has_end else _behind64(source, end)
         position += max(length + -length % 8, 24)
     raise _no_samples()
 
@@ -249,7 +254,14 @@ def _caf(source: Source, start: int) -> tuple[Part, int]:
     """Apple's: chunks with 8-byte sizes; -1 for samples up to the end of the file."""
     for chunk in _chunks(source, start + 8, "big", 8):
         if chunk.name == b"data":
-            length = _true_length(source, chunk.begin, chunk.end - chunk.begin, (_PIPED_64,))
+            promised, n_head = chunk.end - chunk.begin, chunk.begin + 4 - start  # 4: a count of edits
+            if promised == 4 and _behind(source, chunk.end, "big", 8) == chunk.end:
+                promised = 0  # not told, unless chunks follow
+            length = _true_length(source, chunk.begin, promised, (_PIPED_64,))
+            if length and source.bytes_at(chunk.begin + 4, 8) == source.bytes_at(start, 8):
+                return _caf(source, chunk.begin + 4)  # SoX in a pipe writes the header again where it wants to go back
+            if length and source.bytes_at(source.size - n_head, 8) == source.bytes_at(start, 8):
+                length -= n_head  # and at the end
             if length is None:
                 end = _behind(source, chunk.end, "big", 8)
                 return sndfile_part(Spliced(source.stream, [(start, end)])), end
