@@ -34,8 +34,10 @@ _KBITS = {  # kbit/s by whether it is MPEG 1, and layer
 }
 _START = re.compile(rb"[\xffIA]")  # what a frame, an ID3 tag or an APE tag begins with
 _HEAD = 192  # bytes at a frame's start in which a header frame has all that it says
-JOINED = (b"RIFF", b"RIFX", b"RF64", b"BW64", b"riff.\x91", b"FORM", b".snd", b"caff", b"NIST_1A", b"fLaC", b"OggS")
-JOINED += (b"Creative Voice File\x1a",)  # what recordings of other kinds begin with
+JOINED = (  # what recordings of other kinds begin with
+    *(b"RIFF", b"RIFX", b"RF64", b"BW64", b"riff.\x91", b"FORM", b".snd", b"caff", b"NIST_1A", b"fLaC", b"OggS"),
+    b"Creative Voice File\x1a",
+)
 _NAMES = {3: "MPEG-1", 2: "MPEG-2", 0: "MPEG-2.5"}
 
 

@@ -60,7 +60,8 @@ def read(
     source: a path, bytes, or a binary stream, which is read to its end (standard input: sys.stdin.buffer). wav, aiff,
         au, caf, w64, rf64 with integers of 8 to 32 bits, floats, mu-law or A-law; flac, ogg (vorbis, opus), mp3, NIST
         sphere, or another format of libsndfile; and where PyAV or the ffmpeg program is there, all that it reads.
-        Joined recordings (`cat a.mp3 b.mp3`) are one; a later part of another rate is resampled to the first's.
+        Joined recordings (`cat a.mp3 b.wav`) are one; a later part of another rate is resampled to the first's. Bytes
+        that are no sound, but for tags and zeros, are named in a warning that is logged.
     rate: Hz to resample to; None keeps the file's own, which for opus is that of the recording it was made from.
     channel: "mix" for the mean of all channels, or the number of one, from 0. Channels of opposite phase cancel out
         in the mean: a warning is logged; take one of them.
