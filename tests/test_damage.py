@@ -135,6 +135,19 @@ def test_a_damaged_network_works_or_is_refused(hybrid, samples, tmp_path, form):
     check_all(whole, tmp_path, 20, lambda f: asr.load(f).transcribe(samples, 8000), only=NETWORK_FILES)
 
 
+def agree(folder):
+    """Make a checkpoint's checksums right again, where it can be read."""
+    path = folder / "last.json"
+    try:
+        content = json.loads(path.read_bytes())
+        content["sha256"] = hashlib.sha256((folder / "last-1.safetensors").read_bytes()).hexdigest()
+        content.pop("checksum", None)
+        checksum = hashlib.sha256(json.dumps(content, indent=1).encode()).hexdigest()
+    except (OSError, ValueError, TypeError, AttributeError):
+        return
+    path.write_text(json.dumps({**content, "checksum": checksum}))
+
+
 def test_a_damaged_checkpoint_works_or_is_refused(tmp_path):
     torch = pytest.importorskip("torch")
     from asr.nn.checkpoints import load_checkpoint, save_checkpoint
@@ -163,4 +176,5 @@ def test_a_damaged_checkpoint_works_or_is_refused(tmp_path):
     use(tmp_path / "whole")
     before = torch.get_rng_state()
     check_all(tmp_path / "whole", tmp_path, 100, use)
+    check_all(tmp_path / "whole", tmp_path, 100, lambda folder: (agree(folder), use(folder)))
     torch.set_rng_state(before)

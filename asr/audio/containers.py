@@ -8,7 +8,7 @@ shorter than its header says was cut, and is named.
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
-from .mpeg import id3_length
+from .mpeg import JOINED, tag_length
 from .part import AGAIN, DamagedError, Part, sndfile_part
 from .source import Source, Spliced
 
@@ -17,7 +17,9 @@ Order = Literal["little", "big"]
 _PIPED_32 = ((0x7F000000, 0x80000000), (0xFFFF0000, 0xFFFFFFFF))  # sizes that stand for "not known", both ends included
 _PIPED_64 = (1 << 62, (1 << 64) - 1)
 _MAX_32 = 0xFFFF0000 - 1024  # bytes of samples that a wav file's 32-bit sizes can tell
+_VOC = b"Creative Voice File\x1a"
 _W64_TAIL = bytes.fromhex("f3acd3118cd100c04f8edb8a")  # of all its names but that of the file
+_FIRST = frozenset(mark[:4] for mark in JOINED)
 _W64_FILE = b"riff" + bytes.fromhex("2e91cf11a5d628db04c10000")
 
 
@@ -33,7 +35,7 @@ class _Chunk(NamedTuple):
 def chunked_part(source: Source, start: int) -> tuple[Part, int] | None:
     """The recording that begins at byte `start`, and where it ends; None for what is no such container.
 
-    wav (RIFF, RIFX, RF64, BW64, W64), aiff, au, caf, NIST sphere. Raises AudioError for one that was cut.
+    wav (RIFF, RIFX, RF64, BW64, W64), aiff, au, caf, NIST sphere, voc. Raises AudioError for one that was cut.
     """
     head = source.bytes_at(start, 16)
     if head[:4] in (b"RIFF", b"RIFX", b"RF64", b"BW64") and (head[8:12] == b"WAVE" or len(head) < 12):
@@ -48,23 +50,33 @@ def chunked_part(source: Source, start: int) -> tuple[Part, int] | None:
         return _caf(source, start)
     if head[:7] == b"NIST_1A":
         return _sphere(source, start)
-    return None
+    return _voc(source, start) if source.bytes_at(start, 20) == _VOC else None
 
 
-def check_chunks(source: Source) -> None:
-    """Raise DamagedError for a file of chunks that ends before the samples' chunk, or the whole (AVI), should."""
+def check_chunks(source: Source) -> int:
+    """Where a file of chunks ends: behind those that follow the samples, or at the end of the whole (AVI).
+
+    Raises DamagedError for one that ends before the samples' chunk, or the whole, should.
+    """
     head = source.bytes_at(0, 12)
     order: Order = "little" if head[:4] == b"RIFF" else "big"
-    if head[:4] == b"caff":
-        chunks = _chunks(source, 8, order, 8)
+    width = 8 if head[:4] == b"caff" else 4
+    if width == 8:
+        chunks = _chunks(source, 8, order, width)
     elif head[8:12] == b"WAVE":
         chunks = _chunks(source, 12, order)
     else:
         chunks = _chunks(source, 0, order)
     for chunk in chunks:
         if chunk.name in (b"data", b"RIFF"):
-            _true_length(source, chunk.begin, chunk.end - chunk.begin, (*_PIPED_32, _PIPED_64))
-            return
+            length = _true_length(source, chunk.begin, chunk.end - chunk.begin, (*_PIPED_32, _PIPED_64))
+            if length is not None:
+                return source.size
+            end = _behind(source, chunk.following, order, width)
+            while chunk.name == b"RIFF" and source.bytes_at(end + 8, 4) == b"AVIX":  # an AVI of more than a gigabyte
+                end = min(end + 8 + int.from_bytes(source.bytes_at(end + 4, 4), order), source.size)
+            return end
+    return source.size
 
 
 def _chunks(source: Source, position: int, order: Order, width: int = 4) -> Iterator[_Chunk]:
@@ -105,10 +117,14 @@ def _are_chunks(source: Source, position: int) -> bool:
     return False
 
 
-def _another_begins(source: Source, position: int, mark: bytes) -> bool:
-    """Whether a recording that was joined begins here, with or without an ID3 tag before it."""
-    position += id3_length(source.bytes_at(position, 10))
-    return source.bytes_at(position, len(mark)) == mark
+def _behind(source: Source, position: int, order: Order, width: int = 4) -> int:
+    """Where the chunks end that stand behind the samples."""
+    for chunk in _chunks(source, position, order, width):
+        is_name = all(32 <= byte < 127 for byte in chunk.name) and chunk.name not in _FIRST
+        if not is_name or chunk.end > source.size:
+            break
+        position = chunk.following
+    return min(position, source.size)
 
 
 def _no_samples() -> DamagedError:
@@ -152,10 +168,31 @@ def _wave64(source: Source, start: int) -> tuple[Part, int]:
             fact = source.bytes_at(begin, min(length - 24, 64))
         elif head[:4] == b"data":
             true = _true_length(source, begin, max(length - 24, 0), (_PIPED_64,))
+            if true and source.bytes_at(begin, 16) == _W64_FILE:
+                return _wave64(source, begin)  # SoX in a pipe writes the header again where it wants to go back
+            has_end = bool(true) and source.bytes_at(source.size - (begin - start), 16) == _W64_FILE
+            if true and has_end:
+                true -= begin - start  # and at the end
             part, end = _of_wave(source, "little", form, fact, begin, max(length - 24, 0) if true is None else true)
-            return part._replace(words=part.words.replace("WAV (Microsoft)", "W64 (SoundFoundry WAVE 64)")), end
+            words = part.words.replace("WAV (Microsoft)", "W64 (SoundFoundry WAVE 64)")
+            return part._replace(words=words), source.size if has_end else _behind64(source, end)
         position += max(length + -length % 8, 24)
     raise _no_samples()
+
+
+def _is_first(source: Source, position: int) -> bool:
+    """Whether something known begins here."""
+    head = source.bytes_at(position, 192)
+    return head.startswith(JOINED) or tag_length(head) > 0
+
+
+def _behind64(source: Source, position: int) -> int:
+    """Where the W64 chunks end that stand behind the samples, and the bytes that fill up to a multiple of 8."""
+    position += -position % 8 if not any(source.bytes_at(position, -position % 8)) else 0
+    while source.bytes_at(position + 4, 12) == _W64_TAIL:
+        length = max(int.from_bytes(source.bytes_at(position + 16, 8), "little"), 24)
+        position += length + -length % 8
+    return min(position, source.size)
 
 
 def _of_wave(source: Source, order: Order, form: bytes, fact: bytes, begin: int, length: int) -> tuple[Part, int]:
@@ -172,7 +209,8 @@ def _of_wave(source: Source, order: Order, form: bytes, fact: bytes, begin: int,
         unknown = b"\xff" * 4
         head = b"RF64" + unknown + b"WAVE" + _chunk(b"ds64", sizes, "little") + chunks + b"data" + unknown
     end = begin + length
-    return sndfile_part(Spliced(source.stream, [head, (begin, end)])), end + length % 2
+    part = sndfile_part(Spliced(source.stream, [head, (begin, end)]))
+    return part, _behind(source, min(end + length % 2, source.size), order)
 
 
 def _chunk(name: bytes, content: bytes, order: Order) -> bytes:
@@ -194,7 +232,7 @@ def _aiff(source: Source, start: int) -> tuple[Part, int]:
     else:
         raise _no_samples()
     end = start + 8 + int.from_bytes(source.bytes_at(start + 4, 4), "big")
-    end = end if last <= end and _another_begins(source, end, b"FORM") else source.size
+    end = end if last <= end <= source.size else _behind(source, last, "big")
     return sndfile_part(Spliced(source.stream, [(start, end)])), end
 
 
@@ -216,9 +254,17 @@ def _caf(source: Source, start: int) -> tuple[Part, int]:
     """Apple's: chunks with 8-byte sizes; -1 for samples up to the end of the file."""
     for chunk in _chunks(source, start + 8, "big", 8):
         if chunk.name == b"data":
-            length = _true_length(source, chunk.begin, chunk.end - chunk.begin, (_PIPED_64,))
+            promised, n_head = chunk.end - chunk.begin, chunk.begin + 4 - start  # 4: a count of edits
+            if promised == 4 and _behind(source, chunk.end, "big", 8) == chunk.end:
+                promised = 0  # not told, unless chunks follow
+            length = _true_length(source, chunk.begin, promised, (_PIPED_64,))
+            if length and source.bytes_at(chunk.begin + 4, 8) == source.bytes_at(start, 8):
+                return _caf(source, chunk.begin + 4)  # SoX in a pipe writes the header again where it wants to go back
+            if length and source.bytes_at(source.size - n_head, 8) == source.bytes_at(start, 8):
+                length -= n_head  # and at the end
             if length is None:
-                return sndfile_part(Spliced(source.stream, [(start, source.size)])), source.size
+                end = _behind(source, chunk.end, "big", 8)
+                return sndfile_part(Spliced(source.stream, [(start, end)])), end
             head = source.bytes_at(start, chunk.begin - 8 - start) + length.to_bytes(8, "big")
             return sndfile_part(Spliced(source.stream, [head, (chunk.begin, source.size)])), source.size
     raise _no_samples()
@@ -236,7 +282,22 @@ def _sphere(source: Source, start: int) -> tuple[Part, int]:
         if source.size - start <= 1024:
             raise _no_samples() from None
     else:
-        _true_length(source, begin, n_bytes, ())
-        if _another_begins(source, begin + n_bytes, b"NIST_1A"):
+        if _true_length(source, begin, n_bytes, ()) is None and n_bytes:
             end = begin + n_bytes
+    return sndfile_part(Spliced(source.stream, [(start, end)])), end
+
+
+def _voc(source: Source, start: int) -> tuple[Part, int]:
+    """Creative's: blocks of a kind and a 3-byte size, the last of kind 0 and without a size."""
+    end = start + int.from_bytes(source.bytes_at(start + 20, 2), "little")
+    while kind := source.bytes_at(end, 1).strip(b"\0"):
+        length = int.from_bytes(source.bytes_at(end + 1, 3), "little")
+        if kind > b"\x09":
+            break
+        end += 4 + length
+    for last in range(end, end + 16):  # SoX's sizes are some bytes too small
+        if source.bytes_at(last, 1) == b"\0" and (last + 1 == source.size or _is_first(source, last + 1)):
+            end = last
+            break
+    end = min(end + 1, source.size)
     return sndfile_part(Spliced(source.stream, [(start, end)])), end

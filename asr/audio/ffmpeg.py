@@ -5,6 +5,7 @@ Both hold the same decoders. PyAV comes first: it needs no other process, and `p
 
 import importlib
 import io
+import logging
 import os
 import re
 import shutil
@@ -17,8 +18,10 @@ from typing import IO, Any
 import numpy as np
 
 from .part import AGAIN, DamagedError, Part, UnknownFormatError, cut_short
-from .promises import check_size
+from .promises import checked_end
 from .source import Source
+
+logger = logging.getLogger(__name__)
 
 INSTALL = "pip install av"
 _TELLING = ("mov", "matroska", "asf", "flv", "wv", "ape", "tta", "caf")  # formats whose headers tell their length
@@ -50,15 +53,16 @@ def is_text(head: bytes) -> bool:
     return all(character.isprintable() or character in "\t\r\n\ufeff" for character in text)
 
 
-def ffmpeg_part(source: Source) -> Part:
-    """The first audio stream of a file.
+def ffmpeg_part(whole: Source) -> tuple[Part, int]:
+    """The first audio stream of the recording that begins a file, and where that ends, or the file.
 
     Raises UnknownFormatError where FFmpeg knows no audio in it, or there is none here.
     """
     which = decoder()
-    if which is None or is_text(source.bytes_at(0, 4096)):
+    if which is None or is_text(whole.bytes_at(0, 4096)):
         raise UnknownFormatError("no decoder")
-    check_size(source)
+    end = checked_end(whole)
+    source = whole.between(0, end)
     open_it = _open_av if which == "PyAV" else _open_program
     with open_it(source) as sound:
         first, rate = next(sound.blocks, None), sound.rate
@@ -77,7 +81,7 @@ def ffmpeg_part(source: Source) -> Part:
         if promised is not None and at / rate < promised * (1 - _LACK[1]) - _LACK[0]:
             raise DamagedError(cut_short(promised, at / rate))
 
-    return Part(rate, first.shape[1], None, words, decode, promised)
+    return Part(rate, first.shape[1], None, words, decode, promised), end
 
 
 class _Sound:
@@ -106,7 +110,7 @@ def _open_av(source: Source) -> Iterator[_Sound]:
         length = getattr(container, "duration", None) or 0
         is_told = form in _TELLING and len(container.streams) == 1 and length
         seconds = length / 1e6 if is_told else None
-        frames = _without_lead(_av_frames(container, stream), _forgotten(stream))
+        frames = _without_lead(_av_frames(container, stream, source.name), _forgotten(stream))
         rate, first = next(frames, (stream.rate or 1, None))
         words = f"{form}, {stream.codec_context.codec.canonical_name}"
         yield _Sound(rate, _of_one_rate(rate, first, frames), words, seconds)
@@ -121,23 +125,29 @@ def _of_one_rate(rate: int, first: np.ndarray | None, frames: Iterator[tuple[int
         yield block
 
 
-def _av_frames(container: Any, stream: Any) -> Iterator[tuple[int, np.ndarray]]:
-    """Rate and samples of each frame; a packet that cannot be decoded is passed over, as by the program."""
+def _av_frames(container: Any, stream: Any, name: str) -> Iterator[tuple[int, np.ndarray]]:
+    """Rate and samples of each frame; a packet that cannot be decoded is passed over, as by the program, and named."""
     import av
 
-    packets = container.demux(stream)
+    packets, n_lost = container.demux(stream), 0
     while True:
         try:
             packet = next(packets, None)
-            if packet is None:
-                return
-            frames = packet.decode()
         except av.error.InvalidDataError:
             continue
         except (av.error.FFmpegError, ValueError) as error:
             raise DamagedError(f"truncated or damaged: {_plain(error)}{AGAIN}") from None
+        if packet is None:
+            break
+        try:
+            frames = packet.decode()
+        except (av.error.FFmpegError, ValueError):
+            n_lost += packet.size
+            continue
         for frame in frames:
             yield frame.sample_rate, _as_floats(frame)
+    if n_lost:
+        logger.warning("%s: %d bytes cannot be decoded, and are left out", name, n_lost)
 
 
 def _forgotten(stream: Any) -> int:
@@ -196,8 +206,8 @@ def _open_program(source: Source) -> Iterator[_Sound]:
 
 @contextmanager
 def _path_of(source: Source) -> Iterator[str]:
-    """The file's absolute path; what has none is copied to a temporary one."""
-    if source.path is not None:
+    """The file's absolute path; what has none, or is a part of a file, is copied to a temporary one."""
+    if source.path is not None and source.path.stat().st_size == source.size:
         yield os.path.abspath(source.path)  # noqa: PTH100  a Path would follow links
         return
     with tempfile.TemporaryDirectory() as folder:

@@ -3,6 +3,9 @@
 Ref: RFC 9639 (FLAC).
 """
 
+from collections.abc import Iterator
+
+from .mpeg import JOINED, tag_length
 from .part import AGAIN, DamagedError, Part, sndfile_part
 from .source import Source, Spliced
 
@@ -23,7 +26,7 @@ def flac_part(source: Source, start: int) -> tuple[Part, int]:
         n_samples = _counted(source, head, start, end)
         whole = head[:21] + bytes([head[21] & 0xF0 | n_samples >> 32]) + (n_samples & 0xFFFFFFFF).to_bytes(4, "big")
         return sndfile_part(Spliced(source.stream, [whole + head[26:], (start + 42, end)])), end
-    return sndfile_part(Spliced(source.stream, [(start, end)])), end
+    return sndfile_part(Spliced(source.stream, [(start, end)])), _behind_last(source, head, start, end)
 
 
 def _count(head: bytes) -> int:
@@ -53,6 +56,36 @@ def _counted(source: Source, head: bytes, start: int, end: int) -> int:
         if n_samples is not None and _checksum(data[at:], 16, 0x8005) == 0:
             return n_samples
     raise DamagedError(f"truncated: the last FLAC frame is not whole{AGAIN}")
+
+
+def _behind_last(source: Source, head: bytes, start: int, end: int) -> int:
+    """Where the frame ends that completes the promised samples; `end` where there is none (decoding tells it then)."""
+    longest, block_size = int.from_bytes(head[15:18], "big") or _TAIL, int.from_bytes(head[8:10], "big")
+    for position in (max(end - 2 * longest, start + 42), start + 42):  # near the end first
+        for mark in (b"\xff\xf8", b"\xff\xf9"):
+            at = position
+            while (at := source.find(mark, at)) < end:
+                if _frame_end(source.bytes_at(at, 16).ljust(16, b"\0"), block_size) == _count(head):
+                    return _end_of_frame(source, at, min(at + longest, end))
+                at += 1
+    return end
+
+
+def _end_of_frame(source: Source, begin: int, end: int) -> int:
+    """Where the frame from byte `begin` on ends: at `end`, or before something known.
+
+    Else where its checksum fits first, which can be too early, but by less than a frame.
+    """
+    data = source.bytes_at(begin, end - begin)
+    fitting = [begin + length for length in _fitting(data, 16, 0x8005)]
+    if not fitting or fitting[-1] == end:
+        return end
+    known = (position for position in fitting if _is_known(source.bytes_at(position, 192)))
+    return next(known, fitting[0])
+
+
+def _is_known(head: bytes) -> bool:
+    return head.startswith(JOINED) or tag_length(head) > 0 or (len(head) > 2 and not any(head))
 
 
 def _frame_end(head: bytes, block_size: int) -> int | None:
@@ -85,6 +118,16 @@ def _frame_end(head: bytes, block_size: int) -> int | None:
 
 def _checksum(data: bytes, n_bits: int, polynomial: int) -> int:
     """A CRC with the highest bit first; 0 where the last bytes are the checksum of those before."""
+    return [0, *_checksums(data, n_bits, polynomial)][-1]
+
+
+def _fitting(data: bytes, n_bits: int, polynomial: int) -> list[int]:
+    """The numbers of bytes from the start after which a checksum of those before ends."""
+    return [k + 1 for k, crc in enumerate(_checksums(data, n_bits, polynomial)) if crc == 0]
+
+
+def _checksums(data: bytes, n_bits: int, polynomial: int) -> Iterator[int]:
+    """The CRC up to each byte."""
     top, mask = 1 << n_bits - 1, (1 << n_bits) - 1
     table = []
     for value in range(256):
@@ -95,4 +138,4 @@ def _checksum(data: bytes, n_bits: int, polynomial: int) -> int:
     crc = 0
     for byte in data:
         crc = (crc << 8 & mask) ^ table[crc >> n_bits - 8 ^ byte]
-    return crc
+        yield crc

@@ -34,6 +34,10 @@ _KBITS = {  # kbit/s by whether it is MPEG 1, and layer
 }
 _START = re.compile(rb"[\xffIA]")  # what a frame, an ID3 tag or an APE tag begins with
 _HEAD = 192  # bytes at a frame's start in which a header frame has all that it says
+JOINED = (  # what recordings of other kinds begin with
+    *(b"RIFF", b"RIFX", b"RF64", b"BW64", b"riff.\x91", b"FORM", b".snd", b"caff", b"NIST_1A", b"fLaC", b"OggS"),
+    b"Creative Voice File\x1a",
+)
 _NAMES = {3: "MPEG-1", 2: "MPEG-2", 0: "MPEG-2.5"}
 
 
@@ -87,6 +91,7 @@ class _Stream:
     header: of its frames; head: the first four bytes of one; begin: where the first begins. starts, lengths: of the
     frames with sound, bytes. n_frames, n_bytes: what a Xing, Info or VBRI frame promises, or None; its own bytes count.
     skip: samples before the sound that encoder and decoder put there; padding: behind it. is_last: of the file.
+    unread: bytes that are neither frame nor tag, and the number of frames before them.
     """
 
     header: _Header
@@ -99,6 +104,7 @@ class _Stream:
     skip: int = 0
     padding: int = 0
     is_last: bool = False
+    unread: list[tuple[int, int]] = field(default_factory=list)
 
     @property
     def size(self) -> int:
@@ -138,11 +144,14 @@ def id3_length(head: bytes) -> int:
     return 10 + footer + sum(byte << shift for byte, shift in zip(head[6:10], (21, 14, 7, 0), strict=True))
 
 
-def mpeg_parts(source: Source) -> list[Part]:
-    """The recordings in an MPEG audio file. Raises AudioError for no frames at all, or a file that was cut."""
-    streams = _streams(source)
+def mpeg_parts(source: Source) -> tuple[list[Part], int]:
+    """The recordings in an MPEG audio file, and where the last one ends.
+
+    Raises AudioError for no frames at all, or a file that was cut.
+    """
+    streams, end = _streams(source)
     if streams:
-        streams[-1].is_last = True
+        streams[-1].is_last = not source.bytes_at(end, 20).startswith(JOINED)
     for stream in streams:
         n_frames, has_all_bytes = len(stream.starts), stream.n_bytes is not None and stream.size >= stream.n_bytes
         # Some encoders count the frame that holds the count, too.
@@ -152,14 +161,17 @@ def mpeg_parts(source: Source) -> list[Part]:
     parts = [_part(source, stream) for stream in streams if stream.starts]
     if not parts:
         raise UnknownFormatError("not audio: no MPEG layer 3 frame in it")
-    return parts
+    return parts, end
 
 
-def _streams(source: Source) -> list[_Stream]:
-    """All frames of a file; a recording begins behind tags, at a header frame, and where rate or channels change."""
+def _streams(source: Source) -> tuple[list[_Stream], int]:
+    """All frames of a file, and where they end: at one of another kind that was joined, or what is no frame.
+
+    A recording begins behind tags, at a header frame, and where rate or channels change.
+    """
     window = _Window(source)
     streams: list[_Stream] = []
-    position = expected = 0  # expected: behind the last frame or tag, where another should begin
+    position = expected = lost = 0  # expected: behind the last frame or tag, where another should begin
     behind_tag = True
     while position < source.size:
         head = window.at(position, _HEAD)
@@ -172,9 +184,10 @@ def _streams(source: Source) -> list[_Stream]:
                 streams.append(_Stream(header, head[:4], position))
                 behind_tag = False
                 if _read_counts(streams[-1], head, source.size):
+                    lost += position - expected
                     position = expected = position + header.length
                     continue
-        elif length := _tag_length(head):
+        elif length := tag_length(head):
             position = expected = position + length
             behind_tag = True
             continue
@@ -182,12 +195,17 @@ def _streams(source: Source) -> list[_Stream]:
             if in_step and len(head) < 4 and head[:2] == streams[-1].head[: min(len(head), 2)]:
                 raise DamagedError(f"truncated: the last MPEG frame has {len(head)} bytes{AGAIN}")
             if not streams and position - expected > _SEARCH:
-                return []
+                return [], 0
+            if streams and position == expected and head.startswith(JOINED):
+                break
             position = window.find(_START, position + 1)
             continue
+        if lost := lost + position - expected:
+            streams[-1].unread.append((len(streams[-1].starts), lost))
+            lost = 0
         _add(streams[-1], position, header.length, source.size)
         position = expected = position + header.length
-    return streams
+    return streams, expected
 
 
 def _add(stream: _Stream, position: int, length: int, size: int) -> None:
@@ -206,7 +224,7 @@ def _leads_on(window: _Window, position: int, header: _Header, size: int, is_exp
             return at == size or is_expected
         head = window.at(at, _HEAD)
         following = frame_header(head)
-        if _tag_length(head):
+        if tag_length(head) or head.startswith(JOINED):
             return True
         if following is None or not following.fits(header):
             return len(head) < 4 and is_expected
@@ -214,7 +232,7 @@ def _leads_on(window: _Window, position: int, header: _Header, size: int, is_exp
     return True
 
 
-def _tag_length(head: bytes) -> int:
+def tag_length(head: bytes) -> int:
     """Bytes of a tag that begins like this (ID3, APE), or 0."""
     if head[:3] == b"TAG":
         return 227 if head[3:4] == b"+" else 128
@@ -274,7 +292,8 @@ def _part(source: Source, stream: _Stream) -> Part:
         if at < last:
             raise DamagedError(f"truncated or damaged: the MPEG frames end at {at / header.rate:.4g} s{AGAIN}")
 
-    return Part(header.rate, header.n_channels, n_samples, words, decode)
+    unread = tuple((n_frames * spf / header.rate, n_bytes) for n_frames, n_bytes in stream.unread)
+    return Part(header.rate, header.n_channels, n_samples, words, decode, unread=unread)
 
 
 def _has_long_tail(stream: _Stream, size: int) -> bool:

@@ -70,26 +70,20 @@ class _Stream:
         self.has_end |= bool(page.flags & 4)
 
 
-def ogg_parts(source: Source) -> list[Part]:
-    """The recordings in an Ogg file.
+def ogg_part(source: Source) -> tuple[Part, int]:
+    """The recording that begins an Ogg file, and where it ends.
 
-    Raises AudioError for a file that was cut or damaged, or holds neither Vorbis nor Opus.
+    Raises AudioError for one that was cut or damaged, or holds neither Vorbis nor Opus.
     """
-    streams = _streams(source)
-    if not streams:
+    stream, end, gaps = _stream(source)
+    if stream is None:
         raise DamagedError(f"damaged: no Vorbis or Opus stream begins in it{AGAIN}")
-    if not streams[-1].has_end:
-        raise DamagedError(f"truncated: the Ogg stream's last page is missing{AGAIN}")
-    return [_part(source, stream) for stream in streams]
+    return _part(source, stream)._replace(unread=((None, gaps),) if gaps else ()), end
 
 
-def check_whole(source: Source) -> None:
-    """Raise DamagedError unless the last page is whole and says that it is the last."""
-    last = None
-    for _, page in _pages(source):
-        last = page
-    if last is None or not last.flags & 4:
-        raise DamagedError(f"truncated: the Ogg stream's last page is missing{AGAIN}")
+def check_whole(source: Source) -> int:
+    """Where the recording that begins an Ogg file ends. Raises DamagedError where it was cut."""
+    return _stream(source)[1]
 
 
 def _pages(source: Source) -> Iterator[tuple[int, _Page]]:
@@ -107,25 +101,29 @@ def _pages(source: Source) -> Iterator[tuple[int, _Page]]:
         position += page.length
 
 
-def _streams(source: Source) -> list[_Stream]:
-    """One stream of each recording in a file: of those that lie side by side (video, captions), the first known."""
-    found: list[_Stream] = []
-    kept: dict[bytes, _Stream] = {}
-    is_starting = False  # of several pages in a row that begin streams, all are of one recording
+def _stream(source: Source) -> tuple[_Stream | None, int, int]:
+    """The recording that begins a file, where it ends, and the bytes between its pages.
+
+    Of streams that lie side by side (video, captions) it is the first known. Raises DamagedError where it was cut.
+    """
+    found: _Stream | None = None
+    end = gaps = 0
+    is_starting, has_end = True, False  # several pages in a row that begin streams are of one recording
     for position, page in _pages(source):
-        if page.flags & 2:
-            kept = kept if is_starting else {}
+        if page.flags & 2 and not is_starting:
+            return found, end, gaps
+        is_starting = bool(page.flags & 2)
+        if is_starting and found is None:
             body = source.bytes_at(position + page.header_length, 8)
             codec = next((name for start, name in _CODECS.items() if body.startswith(start)), None)
-            if codec and not any(stream.codec for stream in kept.values()):
-                found.append(_Stream(page.serial, codec))
-                kept[page.serial] = found[-1]
-            elif page.serial not in kept:
-                kept[page.serial] = _Stream(page.serial, None)
-        is_starting = bool(page.flags & 2)
-        if page.serial in kept:
-            kept[page.serial].add(position, page)
-    return found
+            found = _Stream(page.serial, codec) if codec else None
+        if found and page.serial == found.serial:
+            found.add(position, page)
+        gaps += position - end
+        end, has_end = position + page.length, bool(page.flags & 4)
+    if not (found.has_end if found else has_end):
+        raise DamagedError(f"truncated: the Ogg stream's last page is missing{AGAIN}")
+    return found, end, gaps
 
 
 def _page(head: bytes) -> _Page | None:

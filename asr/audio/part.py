@@ -34,6 +34,7 @@ class Part(NamedTuple):
     decode(first, last): consecutive float32 (n, n_channels), the samples first to last (exclusive; None: the end).
         Raises AudioError for what is damaged; where n_samples is told, exactly as many come.
     seconds: about how long it is by its header, where n_samples is None.
+    unread: what lies in it that is no sound of any kind known: seconds from its start (None: its end), and bytes.
     """
 
     rate: int
@@ -42,6 +43,7 @@ class Part(NamedTuple):
     words: str
     decode: Callable[[int, int | None], Iterator[np.ndarray]]
     seconds: float | None = None
+    unread: tuple[tuple[float | None, int], ...] = ()
 
 
 def sndfile_part(stream: Spliced) -> Part:

@@ -1,22 +1,53 @@
 """Which decoder reads a file, and from where to where."""
 
-from ..errors import AudioError
 from . import ffmpeg, foreign
 from .containers import chunked_part
 from .flac import flac_part
-from .mpeg import frame_header, id3_length, mpeg_parts
-from .ogg import ogg_parts
+from .mpeg import JOINED, frame_header, id3_length, mpeg_parts, tag_length
+from .ogg import ogg_part
 from .part import AGAIN, DamagedError, Part, UnknownFormatError, sndfile_part
 from .source import Source, Spliced
 
-_CHUNKED = (b"RIFF", b"RIFX", b"RF64", b"BW64", b"riff", b"FORM", b".snd", b"caff", b"NIST")
+_LEAST = 16  # bytes that count as something unread; fewer are a writer's rounding
+_SEARCHED = 1 << 16  # bytes looked at at once
 
 
 def parts_of(source: Source) -> list[Part]:
     """The recordings that a file holds, in order; more than one where some were joined.
 
-    Raises AudioError, without the file's name, for what is no audio, cut, or of a format that cannot be read.
+    What lies behind the last one, but for tags and zeros, becomes its `unread`. Raises AudioError, without the file's
+    name, for what is no audio, cut, or of a format that cannot be read.
     """
+    parts, end = _first_parts(source)
+    while (begin := _behind_tags(source, end)) < source.size:
+        following = _following_parts(source.between(begin))
+        if following is None:
+            if source.size - begin >= _LEAST:
+                parts[-1] = parts[-1]._replace(unread=(*parts[-1].unread, (None, source.size - begin)))
+            break
+        parts += following[0]
+        end = begin + max(following[1], 1)
+    return parts
+
+
+def _behind_tags(source: Source, position: int) -> int:
+    """Where the tags and zeros from byte `position` on end."""
+    while position < source.size:
+        if length := tag_length(source.bytes_at(position, 192)):
+            position += length
+            continue
+        piece = source.bytes_at(position, _SEARCHED)
+        n_zeros = len(piece) - len(piece.lstrip(b"\0"))
+        if n_zeros == 0:
+            break
+        position += n_zeros
+        if n_zeros >= 3 and source.bytes_at(position + 1, 4) == b"ftyp":  # its size begins with zeros
+            return position - 3
+    return position
+
+
+def _first_parts(source: Source) -> tuple[list[Part], int]:
+    """The recordings of one kind that begin a file, and where they end."""
     found = foreign.recognised(source.stream, source.path)
     if found:
         return _foreign_parts(source, found)
@@ -27,54 +58,62 @@ def parts_of(source: Source) -> list[Part]:
         if cause.startswith("not audio"):
             raise
     try:
-        return [ffmpeg.ffmpeg_part(source)]
+        return _by_ffmpeg(source)
     except UnknownFormatError:
         raise UnknownFormatError(foreign.unknown(cause, source.path)) from None
 
 
-def _foreign_parts(source: Source, found: foreign.Foreign) -> list[Part]:
+def _following_parts(source: Source) -> tuple[list[Part], int] | None:
+    """The same for what stands behind another recording; None for nothing that is known for certain.
+
+    Raises AudioError for one that was cut.
+    """
+    head = source.bytes_at(0, 192)
+    try:
+        if found := foreign.recognised(source.stream, None):
+            return _foreign_parts(source, found)
+        return _native_parts(source) if head.startswith(JOINED) or frame_header(head) else None
+    except UnknownFormatError:
+        return None
+    except DamagedError as error:
+        if "truncated" in str(error):
+            raise
+        return None  # four bytes can look like a recording's by chance
+
+
+def _foreign_parts(source: Source, found: foreign.Foreign) -> tuple[list[Part], int]:
     """What only FFmpeg reads."""
     if not found.is_decodable or ffmpeg.decoder() is None:
         raise UnknownFormatError(found.reason)
     try:
-        return [ffmpeg.ffmpeg_part(source)]
+        return _by_ffmpeg(source)
     except (UnknownFormatError, DamagedError) as error:
         cause = str(error).removesuffix(AGAIN)
         cause = cause if cause.startswith("truncated") else f"damaged, or without sound: {cause}"
         raise DamagedError(f"{found.what}, {cause}{AGAIN}") from None
 
 
-def _native_parts(source: Source) -> list[Part]:
+def _by_ffmpeg(source: Source) -> tuple[list[Part], int]:
+    part, end = ffmpeg.ffmpeg_part(source)
+    return [part], end
+
+
+def _native_parts(source: Source) -> tuple[list[Part], int]:
     """What libsndfile reads."""
     start = 0
     while length := id3_length(source.bytes_at(start, 10)):
         start += length
-    head = source.bytes_at(start, 4)
-    if start and head in (b"fLaC", b"OggS", *_CHUNKED):  # else an mp3 file, whose reader knows tags
-        return _native_parts(source.behind(start))
-    if head == b"OggS":
-        return ogg_parts(source)
+    head = source.bytes_at(start, 20)
+    if start and head.startswith(JOINED):  # else an mp3 file, whose reader knows tags
+        parts, end = _native_parts(source.between(start))
+        return parts, start + end
+    if head[:4] == b"OggS":
+        part, end = ogg_part(source)
+        return [part], end
     is_named_mp3 = source.path is not None and source.path.suffix.lower() == ".mp3"
-    if start or frame_header(head) or (is_named_mp3 and head != b"fLaC" and head not in _CHUNKED):
+    if start or frame_header(head) or (is_named_mp3 and not head.startswith(JOINED)):
         return mpeg_parts(source)
-    parts: list[Part] = []
-    position = 0
-    while found := _part_at(source, position):
-        parts.append(found[0])
-        position = found[1]
-    return parts or [sndfile_part(Spliced(source.stream, [(0, source.size)]))]
-
-
-def _part_at(source: Source, position: int) -> tuple[Part, int] | None:
-    """The recording that begins at byte `position`, and where it ends; None for none."""
-    if position >= source.size:
-        return None
-    position += id3_length(source.bytes_at(position, 10))
-    if source.bytes_at(position, 4) == b"fLaC":
-        return flac_part(source, position)
-    try:
-        return chunked_part(source, position)
-    except AudioError:
-        if position == 0 or source.bytes_at(position, 4) in _CHUNKED:
-            raise
-        return None
+    found = flac_part(source, 0) if head[:4] == b"fLaC" else chunked_part(source, 0)
+    if found:
+        return [found[0]], found[1]
+    return [sndfile_part(Spliced(source.stream, [(0, source.size)]))], source.size

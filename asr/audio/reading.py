@@ -1,5 +1,6 @@
 """Recordings as samples: whole, a stretch, piece by piece; and what their headers say."""
 
+import logging
 import math
 import os
 from collections.abc import Iterable, Iterator
@@ -16,6 +17,8 @@ from .part import Part
 from .parts import parts_of
 from .samples import LOUDEST, RATES, Mixer, peak, resample, resampled
 from .source import Sound, Source, opened
+
+logger = logging.getLogger(__name__)
 
 END_SLACK = 0.5  # s that a segment may reach past the end of its recording, as in Kaldi's extract-segments
 
@@ -57,7 +60,8 @@ def read(
     source: a path, bytes, or a binary stream, which is read to its end (standard input: sys.stdin.buffer). wav, aiff,
         au, caf, w64, rf64 with integers of 8 to 32 bits, floats, mu-law or A-law; flac, ogg (vorbis, opus), mp3, NIST
         sphere, or another format of libsndfile; and where PyAV or the ffmpeg program is there, all that it reads.
-        Joined recordings (`cat a.mp3 b.mp3`) are one; a later part of another rate is resampled to the first's.
+        Joined recordings (`cat a.mp3 b.wav`) are one; a later part of another rate is resampled to the first's. Bytes
+        that are no sound, but for tags and zeros, are named in a warning that is logged.
     rate: Hz to resample to; None keeps the file's own, which for opus is that of the recording it was made from.
     channel: "mix" for the mean of all channels, or the number of one, from 0. Channels of opposite phase cancel out
         in the mean: a warning is logged; take one of them.
@@ -145,10 +149,13 @@ class _Recording:
     def __init__(self, source: Source, parts: list[Part]):
         self.name, self.parts = source.name, parts
         self.rate, self.n_channels = parts[0].rate, parts[0].n_channels
+        self._ends: list[int] = []  # of the parts decoded so far, samples at this rate
         lengths = [part.n_samples if part.rate == self.rate else None for part in parts]
         self.n_samples = None if None in lengths else sum(lengths)  # type: ignore[arg-type]
         joined = f"; {len(parts)} joined" if len(parts) > 1 else ""
-        self.words = parts[0].words + joined
+        n_unread = sum(n_bytes for part in parts for _, n_bytes in part.unread)
+        unread = f"; {n_unread} bytes of it are not read" if n_unread else ""
+        self.words = parts[0].words + joined + unread
 
     def mono(self, channel: str | int, start: float | None, end: float | None) -> Iterator[np.ndarray]:
         """Consecutive pieces, float32 (n,), of one channel from start to end in s; at least one sample in all.
@@ -161,6 +168,8 @@ class _Recording:
             if len(block):
                 count += len(block)
                 yield mixer(block)
+        if last is None or last == self.n_samples:
+            self._warn()
         if count == 0 and first == 0:
             raise AudioError("holds no samples (zero length)")
         if count == 0 or (last is not None and count < last - first - END_SLACK * self.rate):
@@ -171,11 +180,13 @@ class _Recording:
     def _blocks(self, first: int, last: int | None) -> Iterator[np.ndarray]:
         """The samples first to last of all parts, float32 (n, self.n_channels)."""
         at = 0  # where the part begins
+        self._ends.clear()
         for part in self.parts:
             if last is not None and at >= last:
                 return
             if part.rate == self.rate and part.n_samples is not None and at + part.n_samples <= first:
                 at += part.n_samples
+                self._ends.append(at)
                 continue
             lower, upper = max(first - at, 0), None if last is None else last - at
             if part.rate == self.rate:
@@ -187,6 +198,20 @@ class _Recording:
                 yield _with_channels(block, self.n_channels)
                 length += len(block)
             at += length
+            self._ends.append(at)
+
+    def _warn(self) -> None:
+        """Say what lies in the file and is not read."""
+        gaps: list[tuple[float, int]] = []
+        begin = 0
+        for part, end in zip(self.parts, self._ends, strict=False):
+            for seconds, n_bytes in part.unread:
+                gaps.append((end / self.rate if seconds is None else begin / self.rate + seconds, n_bytes))
+            begin = end
+        if gaps:
+            n_bytes = sum(n_bytes for _, n_bytes in gaps)
+            where = ", ".join(f"{seconds:.4g} s" for seconds, _ in gaps[:3]) + " and so on" * (len(gaps) > 3)
+            logger.warning("%s: %d bytes behind %s are not read: no sound that is known", self.name, n_bytes, where)
 
 
 def _stretch_of(pieces: Iterable[np.ndarray], first: int, last: int | None) -> Iterator[np.ndarray]:

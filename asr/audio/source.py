@@ -46,10 +46,13 @@ class Source:
             position += len(piece) - len(mark) + 1
         return self.size
 
-    def behind(self, start: int) -> "Source":
-        """The same recording without its first `start` bytes."""
-        stream = io.BufferedReader(Spliced(self.stream, [(start, self.size)]))
-        return Source(self.name, stream, self.size - start, self.path)
+    def between(self, start: int, end: int | None = None) -> "Source":
+        """The bytes from start to end (exclusive; None: of the file) as a recording of the same name."""
+        end = self.size if end is None else end
+        if (start, end) == (0, self.size):
+            return self
+        stream = io.BufferedReader(Spliced(self.stream, [(start, end)]))
+        return Source(self.name, stream, end - start, self.path)
 
 
 @contextmanager

@@ -5,6 +5,7 @@ STEM.json says which STEM-NUMBER.safetensors belongs to it and is replaced at on
 
 import hashlib
 import json
+import math
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -120,11 +121,12 @@ def _checksum(content: Mapping[str, Any]) -> str:
 
 def _read(path_stem: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     content = _content(path_stem)
-    path = path_stem.parent / content["tensors"]
+    with taking_apart(_json_path(path_stem), what="a checkpoint", error=ModelError):
+        path, digest = path_stem.parent / content["tensors"], content["sha256"]
     if path.parent != path_stem.parent or kind_of(path) != "file":
         raise ModelError(f"{path}: missing or damaged; remove {_json_path(path_stem)} to start anew")
     try:
-        if sha256(path) != content["sha256"]:
+        if sha256(path) != digest:
             raise ValueError("its checksum differs")
         with safe_open(path, framework="pt") as stored:
             return content, {k: stored.get_tensor(k) for k in stored.keys()}  # noqa: SIM118 - it is not iterable
@@ -144,8 +146,22 @@ def _load_optimizer(optimizer: torch.optim.Optimizer, content: dict[str, Any], t
         number, key = name.split(".", 1)
         state.setdefault(int(number), {})[key] = value
     own = optimizer.state_dict()["param_groups"]
-    groups = [{**g, "params": o["params"]} for g, o in zip(content["groups"], own, strict=True)]
+    groups = [
+        {key: _like(given[key], value) if key != "params" else value for key, value in group.items()}
+        for given, group in zip(content["groups"], own, strict=True)
+    ]
     optimizer.load_state_dict({"state": state, "param_groups": groups})
+
+
+def _like(given: Any, own: Any) -> Any:
+    """A setting as the optimiser has it itself. Raises TypeError or ValueError for one of another kind."""
+    if isinstance(own, (list, tuple)):
+        return type(own)(_like(g, o) for g, o in zip(given, own, strict=True))
+    if isinstance(own, float) and isinstance(given, (int, float)) and math.isfinite(given):
+        return float(given)
+    if type(given) is not type(own):
+        raise TypeError(f"{given!r} stands where the optimiser has {own!r}")
+    return given
 
 
 def _random_states() -> dict[str, Tensor]:
@@ -156,7 +172,10 @@ def _random_states() -> dict[str, Tensor]:
 
 
 def _set_random_states(states: Mapping[str, Tensor]) -> None:
-    torch.set_rng_state(states["cpu"])
+    try:
+        torch.set_rng_state(states["cpu"])
+    except RuntimeError as error:
+        raise ValueError(str(error)) from None
     for i in range(torch.cuda.device_count()):
         if f"cuda.{i}" in states:
             torch.cuda.set_rng_state(states[f"cuda.{i}"], i)

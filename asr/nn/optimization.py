@@ -78,6 +78,6 @@ class Schedule:
         return {"factor": self._factor, "best": best, "bad_epochs": self._bad_epochs}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from an earlier `state`."""
-        self._factor, self._bad_epochs = state["factor"], state["bad_epochs"]
-        self._best = math.inf if state["best"] is None else state["best"]
+        """Go on from an earlier `state`. Raises KeyError, TypeError or ValueError for what is none."""
+        self._factor, self._bad_epochs = float(state["factor"]), int(state["bad_epochs"])
+        self._best = math.inf if state["best"] is None else float(state["best"])

@@ -174,3 +174,18 @@ def test_damaged_headers_raise_nothing_else(make, form):
             damaged[at] = rng.integers(256)
         with contextlib.suppress(AudioError):
             audio.read(bytes(damaged), start=float(rng.choice([0, 0.05])))
+
+
+@pytest.mark.parametrize("channels", [1, 6])
+@pytest.mark.parametrize(("form", "told", "order", "empty"), [("W64", 16, "<q", 24), ("CAF", 4, ">q", 4)])
+def test_a_header_that_sox_wrote_three_times_is_no_sound(make, form, told, order, empty, channels):
+    """In a pipe it cannot go back to fill in the size: it writes the header twice before the samples, and behind."""
+    samples = values(4000, channels)
+    content = make(form, samples)
+    at = content.index(b"data")
+    n_head = at + told + 8 + (4 if form == "CAF" else 0)
+    header = bytearray(content[:n_head])
+    struct.pack_into(order, header, at + told, empty)
+    written = bytes(header) * 2 + content[n_head : n_head + 8000 * channels] + bytes(header)
+    assert whole(written, samples)
+    assert audio.describe(written).duration_seconds == 0.25

@@ -10,7 +10,7 @@ import soundfile
 from asr import audio
 from asr.errors import AudioError
 
-RATES = (8000, 11025, 12000, 16000, 22050, 32000, 44100, 48000)  # for 24000 see below
+RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
 
 
 def signal(rate: int, channels: int, seconds: float, seed: int = 0) -> np.ndarray:
@@ -60,6 +60,8 @@ def check(path, channels):
     """Every sample, and where it lies, is FFmpeg's."""
     samples, expected = ours(path, channels), ffmpegs(path)
     assert samples.shape == expected.shape
+    if audio.describe(path).rate == 24000 and not has_right_bands():
+        return
     np.testing.assert_allclose(samples, expected, rtol=0, atol=1e-4)
 
 
@@ -79,9 +81,14 @@ def test_lames_files(tmp_path, rate):
         check(by_lame(tmp_path / "x.mp3", rate, channels, mode=mode, level=level), channels)
 
 
+def has_right_bands() -> bool:
+    """Whether FFmpeg's table of bands for 24 kHz is the standard's (ISO 13818-3, table B.2): FFmpeg 5 has 330 where
+    that has 332, so that some lines of its spectra are wrong; FFmpeg 8 is right."""
+    av = pytest.importorskip("av")
+    return av.library_versions["libavcodec"] >= (62,)
+
+
 def test_24_khz_is_decoded_as_the_encoder_meant_it(tmp_path):
-    """FFmpeg's table of bands for 24 kHz has 330 where the standard (ISO 13818-3, table B.2) has 332: some lines of
-    its spectra are scaled by a neighbour's factor. Length and position are the same."""
     path = by_ffmpeg(tmp_path / "x.mp3", 24000, 1, kbits=160)
     samples, original = ours(path, 1)[:, 0], signal(24000, 1, 0.7)[:, 0]
     assert len(samples) == len(ffmpegs(path)) == len(original)
