@@ -70,7 +70,9 @@ def extract_features(
     )
     _tell_unusable(corpus, failures)
     if not len(table):
-        raise CorpusError("not one recording of the corpus could be used; see the warnings above")
+        first = failures[0]
+        why = first.message if first.message != SILENT else f"{corpus[first.id].audio}: {SILENT}"
+        raise CorpusError(f"not one of {len(corpus)} recordings can be used, such as {first.id}: {why}")
     Data(table, corpus.speaker_of, corpus.transcripts()).save(folder)
 
 
