@@ -58,6 +58,33 @@ def test_every_format_has_all_words(run, long, said):
         assert " ".join(body).removeprefix("WEBVTT ").split() == words and "00:00:0" in shown and arrow in shown
 
 
+@pytest.mark.parametrize("form", ["text", "lines", "json", "ctm", "srt", "vtt"])
+def test_every_format_is_written_as_words_are_found(form, digits_model, long, said):
+    """What stands on stdout after two of thirteen pieces has words of the first; subtitles wait for some more words."""
+    from asr.transcript_formats import FORMATS
+    from asr.transcription import Recording, transcribe_parts
+
+    written, shown = FORMATS[form]("long"), []
+    for part in transcribe_parts(digits_model, [Recording("long", long, "long")]):
+        shown.append(written.add(part.result, part.start, part.end))
+    wait = 6 if form in ("srt", "vtt") else 2
+    assert len(shown) > 2 * wait and all(said[0] in "".join(shown[i : i + wait]) for i in range(0, len(shown) - wait))
+    text = "".join([*shown, written.end()])
+    if form == "json":
+        record = json.loads(text)
+        assert record["text"].split() == [word["word"] for word in record["words"]]
+        assert (
+            set(record) == {"id", "text", "words", "phones", "score", "reached_final"} and len(record["phones"]) > 400
+        )
+    empty = FORMATS[form]("x")
+    nothing = empty.add(Transcript(""), 0.0, 1.0) + empty.add(
+        Transcript("one", (TimedWord("one", 1.0, 2.0),)), 1.0, 2.0
+    )
+    if form == "json":
+        record = json.loads(nothing + empty.end())
+        assert record["text"] == "one" and record["words"] == [{"word": "one", "start": 1.0, "end": 2.0}]
+
+
 def test_subtitles_of_several_recordings_are_files_in_a_folder(run, tmp_path, sample, long):
     done = run("transcribe", "digits", sample, long, "--format", "vtt")
     assert done.status == 1 and "make a folder and give it as --out" in done.complaint
