@@ -3,7 +3,7 @@
 import hashlib
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -99,7 +99,7 @@ def train_recogniser(plan: Plan, out: Path, *, seed: int = 0, n_jobs: int = 1, d
     Raises AsrError where something cannot be trained.
     """
     gpus = gpus_of(device, plan.stages)
-    run = Run(out / "work", n_stages=len(plan.stages) + (5 if has_pynini() else 2))
+    run = Run(out / "work", n_stages=len(plan.stages) + (6 if has_pynini() else 2))
     inputs = {"utterances": [*plan.train, *plan.held_out], "pipeline": plan.pipeline, "n_jobs": n_jobs}
     data = run.stage("features", extract_features, inputs)
     ids = _with_features(plan, data)
@@ -127,7 +127,8 @@ def train_recogniser(plan: Plan, out: Path, *, seed: int = 0, n_jobs: int = 1, d
     rungs = {stage: run.folders[stage] for stage in plan.stages}
     seen = {"data": data, "ids": ids["train"], "held_out": ids["held"], "rungs": rungs, "tuned": held_out}
     evidence = run.stage("evidence", gather_evidence, {**seen, "grammar": grammar})
-    return _finished(plan, out, held_out, evidence, rungs, hours, trained, seed)
+    with run.last("report"):
+        return _finished(plan, out, held_out, evidence, rungs, hours, trained, seed)
 
 
 def _with_features(plan: Plan, data: Path) -> dict[str, list[str]]:
@@ -305,7 +306,13 @@ def make_graph(
     with_graph(model, arpa_grammar(lm.read_arpa(grammar / "lm.arpa.gz"), words)).save(folder / "model")
 
 
-def score_held_out(folder: Path, data: Path, ids: Sequence[str], graph: Path) -> None:
+def score_held_out(
+    folder: Path,
+    data: Path,
+    ids: Sequence[str],
+    graph: Path,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> None:
     """The tuned model, and what it recognises in each half of the held-out utterances when tuned on the other half.
 
     So each utterance is new to the options that it is decoded with; the model itself is tuned on all. What is made few
@@ -317,12 +324,21 @@ def score_held_out(folder: Path, data: Path, ids: Sequence[str], graph: Path) ->
     if isinstance(model.transitions, CtcTokens):
         scales, penalties = CTC_SCALES, CTC_PENALTIES
     grid = {"acoustic_scales": scales, "insertion_penalties": penalties}
-    tables = [tune_decoding(model, half, **grid, unit="char") for half in halves]
+    done = 0
+
+    def tried() -> None:
+        nonlocal done
+        done += 1
+        progress(min(done, n_settings), n_settings)
+
+    n_settings = len(halves) * len(scales) * len(penalties)  # and more where the grid grows
+    how: dict[str, Any] = {"unit": "char", "told": tried}
+    tables = [tune_decoding(model, half, **grid, **how) for half in halves]
     for _ in range(WIDENINGS):
         wider = beyond(add_tuning(tables))
         if wider is None:
             break
-        tables = [t + tune_decoding(model, h, **wider, unit="char") for t, h in zip(tables, halves, strict=True)]
+        tables = [t + tune_decoding(model, h, **wider, **how) for t, h in zip(tables, halves, strict=True)]
     together: dict[str, Transcript] = {}
     alone: dict[str, Transcript] = {}
     for half, table in zip(halves, reversed(tables), strict=True):
