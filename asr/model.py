@@ -19,6 +19,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from importlib import resources
+from numbers import Number
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -293,6 +294,7 @@ class Model:
         Raises LexiconError that names the words for which there is no pronunciation, ModelError where no alignment is
         found.
         """
+        _check_text(text)
         samples = self.read(audio, rate)
         found = self.align_features(self.features.front_end(samples), text, lexicon=lexicon)
         return found.of(samples, self.sample_rate)
@@ -304,6 +306,7 @@ class Model:
 
         raw: as for `transcribe_features`; text, lexicon: as for `align`.
         """
+        _check_text(text)
         finished = self.features.finish([self.features.raw(raw)], ["speaker"])[0]
         return self.saying(text, lexicon).align_finished(finished, text)
 
@@ -443,6 +446,13 @@ class Model:
             text = json.dumps({**description, "files": files}, indent=2, ensure_ascii=False)
             (temporary / "model.json").write_text(text + "\n", encoding="utf-8")
         return Path(directory)
+
+
+def _check_text(text: str) -> None:
+    """Raise ModelError for what is no text, such as the rate that `transcribe` takes in its place."""
+    if not isinstance(text, str):
+        value = repr(text) if isinstance(text, Number) else f"of type {type(text).__name__}"
+        raise ModelError(f"text is {value}; need the words in one str: align(audio, text, rate)")
 
 
 def load(model: str | os.PathLike) -> Model:
