@@ -5,6 +5,7 @@ import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -332,13 +333,13 @@ def score_held_out(
         progress(min(done, n_settings), n_settings)
 
     n_settings = len(halves) * len(scales) * len(penalties)  # and more where the grid grows
-    how: dict[str, Any] = {"unit": "char", "told": tried}
-    tables = [tune_decoding(model, half, **grid, **how) for half in halves]
+    tuned_on = partial(tune_decoding, model, unit="char", told=tried)
+    tables = [tuned_on(half, **grid) for half in halves]
     for _ in range(WIDENINGS):
         wider = beyond(add_tuning(tables))
         if wider is None:
             break
-        tables = [t + tune_decoding(model, h, **wider, **how) for t, h in zip(tables, halves, strict=True)]
+        tables = [t + tuned_on(h, **wider) for t, h in zip(tables, halves, strict=True)]
     together: dict[str, Transcript] = {}
     alone: dict[str, Transcript] = {}
     for half, table in zip(halves, reversed(tables), strict=True):

@@ -104,8 +104,8 @@ def n_frames(
 ) -> np.ndarray:
     """How many frames recordings of so many samples have, int64 of the same shape; 0 where they are too short.
 
-    rate: Hz; frame_length, frame_shift, snip_edges: as of `mfcc`. Raises AudioError for an impossible rate, ValueError for
-        an impossible value.
+    rate: Hz; frame_length, frame_shift, snip_edges: as of `mfcc`.
+    Raises AudioError for an impossible rate, ValueError for another impossible value.
     >>> n_frames([399, 400, 16000], 16000)
     array([ 0,  1, 98])
     """
