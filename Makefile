@@ -7,6 +7,9 @@ BIN = $(VENV)/bin
 CONSTRAINTS = .ci/constraints.txt
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint $(CONSTRAINTS)
 
+# As many tests at once as there are cores; those of a file one after the other, as they share what they train.
+PARALLEL ?= --numprocesses auto --dist loadfile
+
 # One BLAS thread a process: parallel work goes by processes.
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
@@ -22,11 +25,11 @@ demo: $(VENV)/.demo
 
 ## make test        everything that is tested without Kaldi's own code
 test: $(VENV)/.test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(PARALLEL)
 
 ## make test-fast   the tests that train nothing
 test-fast: $(VENV)/.test
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest $(PARALLEL) -m "not slow"
 
 ## make test-kaldi  record kaldi-hmm-gmm's answers anew and compare with the committed ones
 test-kaldi: $(VENV)/.test $(VENV)-kaldi/.installed

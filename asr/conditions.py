@@ -17,10 +17,12 @@ _TAPS = 101  # taps of filters
 class Conditions:
     """How often each thing happens to a recording, 0 to 1, in the order in which it does.
 
-    speed: it is played 0.85 to 1.15 times as fast. pauses: up to 0.3 s of its own background before and behind it.
+    speed: it is played 0.85 to 1.15 times as fast. pauses: background before and behind it, 0.25 s each on average and up
+    to 1.2 s: its own, or another one that is 25 to 75 dB below its peak.
     click: of a switch or a mouth before it. breath: before it. response: another microphone's. room: its echoes.
     noise: 8 to 20 dB below it. hum: of the mains, 10 to 30 dB below its peak. zeros: up to 0.8 s before and behind it.
-    gate: its quiet stretches are zeros. clipped: it is 3 to 20 dB too loud. quiet: it is up to 40 dB weaker.
+    gate: its quiet stretches are zeros. clipped: it is 6 to 24 dB too loud. level: its peak is 0 to 70 dB below full
+    scale, whatever it was.
     coded: by a codec of few bits, as mp3 files of 8 kbit/s are.
     """
 
@@ -34,8 +36,8 @@ class Conditions:
     hum: float = 0.15
     zeros: float = 0.2
     gate: float = 0.1
-    clipped: float = 0.15
-    quiet: float = 0.15
+    clipped: float = 0.25
+    level: float = 0.4
     coded: float = 0.2
 
 
@@ -53,9 +55,8 @@ def recorded_elsewhere(
     if happens(conditions.speed):
         x = change_speed(x, rate, float(rng.uniform(0.85, 1.15)))
     floor = noise_floor([x], rate)
-    before, behind = (floor_noise(floor, int(rng.uniform(0, 0.3) * rate), rng) for _ in range(2))
     if happens(conditions.pauses):
-        x = np.concatenate([before, x, behind])
+        x = np.concatenate([_background(x, rate, rng), x, _background(x, rate, rng)])
     if happens(conditions.click):
         gap = floor_noise(floor, int(rng.uniform(0, 0.2) * rate), rng)
         x = np.concatenate([_at_level(click(rate, rng), x, rng.uniform(-14, 0)), gap, x])
@@ -76,9 +77,9 @@ def recorded_elsewhere(
         x = np.concatenate([np.zeros(int(rng.uniform(0, 0.8) * rate), np.float32), x])
         x = np.concatenate([x, np.zeros(int(rng.uniform(0, 0.8) * rate), np.float32)])
     if happens(conditions.clipped):
-        x = clipped(x, float(rng.uniform(3, 20)))
-    elif happens(conditions.quiet):
-        x = x * np.float32(10 ** (rng.uniform(-40, 0) / 20))
+        x = clipped(x, float(rng.uniform(6, 24)))
+    if happens(conditions.level):
+        x = x * np.float32(10 ** (rng.uniform(-70, 0) / 20) / np.abs(x).max())
     if happens(conditions.coded):
         x = coded(x, rate, float(rng.uniform(0.2, 0.6)), float(rng.uniform(0.6, 1)))
     return x.astype(np.float32)
@@ -170,6 +171,16 @@ def coded(samples: np.ndarray, rate: int, kept: float = 0.1, band: float = 0.75)
     strong = np.where(np.abs(bands) >= weakest, bands, 0).reshape(lines.shape)
     sound = istft(np.concatenate([strong, np.zeros_like(strong[:1])]), nperseg=size)[1]
     return np.pad(sound, (0, max(0, len(samples) - len(sound))))[: len(samples)].astype(np.float32)
+
+
+def _background(samples: np.ndarray, rate: int, rng: np.random.Generator) -> np.ndarray:
+    """A piece of a recording's background, or of another one, as what was cut off before or behind it."""
+    n_samples = int(min(rng.exponential(0.25), 1.2) * rate)
+    if rng.random() < 0.5:
+        return floor_noise(noise_floor([samples], rate), n_samples, rng)
+    noise = coloured_noise(2 * rate, rng)
+    level = np.abs(samples).max() * 10 ** (rng.uniform(-75, -25) / 20)
+    return (noise[:n_samples] * (level / noise.std())).astype(np.float32)
 
 
 def _at_level(sound: np.ndarray, of: np.ndarray, decibels: float) -> np.ndarray:

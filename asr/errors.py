@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 class AsrError(Exception):
@@ -42,10 +42,24 @@ def kind_of_message(message: str, place: str = "") -> str:
 
     >>> kind_of_message("a.wav: truncated at 1.25 s", "a.wav") == kind_of_message("b.wav: truncated at 3 s", "b.wav")
     True
+
+    Nor is the name of a file without what it ends with: `no transcript a.txt` of a.wav.
     """
     text = message.replace(place, "") if place else message
+    stem = re.split(r"[/\\]", place)[-1].rpartition(".")[0]
+    text = re.sub(rf"(?<!\w){re.escape(stem)}(?!\w)", "'", text) if stem else text
     text = re.sub(r"'[^']*'|\"[^\"]*\"|\S*[/\\]\S*", "'", text)
     return re.sub(r"\d+(\.\d+)?", "0", text)
+
+
+def first_of(problems: Sequence[str], most: int = 10) -> str:
+    """The first of some problems, a line each, and how many more there are.
+
+    >>> first_of(["a:1: no id", "a:2: no id", "a:3: no id"], 2)
+    'a:1: no id\\na:2: no id\\n... and 1 more'
+    """
+    more = [f"... and {len(problems) - most} more"] if len(problems) > most else []
+    return "\n".join([*problems[:most], *more])
 
 
 def nearest(name: str, known: Iterable[str], count: int = 1, cutoff: float = 0.4) -> list[str]:

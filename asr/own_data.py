@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from .brief import brief_repr
+from .brief import brief_repr, many
 from .corpus.core import Corpus
+from .corpus.hints import speaker_hint
 from .errors import AsrError, ConfigError, CorpusError
 from .features.pipeline import FeaturePipeline
-from .gmm.coverage import counted
 from .ladder import STAGES, check_stages
 from .lang.letters import LetterTable
 from .lang.lexicon import Lexicon
@@ -169,7 +169,7 @@ def _parted(corpus: Corpus, held_out: str) -> tuple[Corpus, Corpus, bool]:
     n, by_name = len(corpus), held_out.startswith("speaker:")
     if n < FEWEST:
         raise CorpusError(
-            f"the corpus has {counted(n, 'utterance')} with a transcript; {FEWEST} or more are needed, better 200"
+            f"the corpus has {many(n, 'utterance')} with a transcript; {FEWEST} or more are needed, better 200"
         )
     if by_name:
         names = [name for name in held_out.removeprefix("speaker:").split(",") if name]
@@ -264,10 +264,11 @@ def _tried(corpus: Corpus) -> list[str]:
 def _of_corpus(corpus: Corpus, train: Corpus, kept: Corpus, by_speaker: bool) -> list[str]:
     """Lines about the corpus and its parts."""
     how = "by speaker: none of theirs is trained on" if by_speaker else "by utterance: their speakers are heard, too"
-    size = f"{counted(len(corpus), 'utterance')} of {counted(len(corpus.speakers), 'speaker')}"
+    size = f"{many(len(corpus), 'utterance')} of {many(len(corpus.speakers), 'speaker')}"
     lines = [size, f"{len(train)} for training, {len(kept)} held out ({how})"]
     if len(corpus.speakers) == len(corpus):
-        lines = [f"{size}: every recording counts as a speaker of its own (see --speaker)", lines[1].partition(" (")[0]]
+        hint = speaker_hint([u.audio for u in corpus if u.audio is not None]) or "see --speaker"
+        lines = [f"{size}: every recording counts as a speaker of its own ({hint})", lines[1].partition(" (")[0]]
     known = set(train.transcripts().values())
     n_same = sum(text in known for text in kept.transcripts().values())
     if n_same:
@@ -277,7 +278,9 @@ def _of_corpus(corpus: Corpus, train: Corpus, kept: Corpus, by_speaker: bool) ->
 
 def _of_words(lexicon: Lexicon, parts: Parts | None, said: list[str], kept: Corpus, n_whole: int) -> list[str]:
     """Lines about words that are known, and those that are not."""
-    lines = [f"{lexicon.n_words} words, {lexicon.n_phones - 1} phones or letters to build them from, and silence"]
+    lines = [
+        f"{many(lexicon.n_words, 'word')}, {lexicon.n_phones - 1} phones or letters to build them from, and silence"
+    ]
     oov = lexicon.oov_words(said)
     if oov:
         rate = 100 * sum(oov.values()) / sum(len(line.split()) for line in said)

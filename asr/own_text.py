@@ -4,11 +4,12 @@ Words that differ by case alone become one, punctuation and what stands in brack
 the language is known. Nothing is changed where nothing of that is found. A lexicon decides how its words are spelled.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from .brief import many
 from .corpus.core import Corpus, Problem, Utterance
 from .errors import CorpusError
 from .files import kind_of
@@ -28,6 +29,20 @@ class Readable(NamedTuple):
     corpus: Corpus
     words_of: Callable[[str], str]
     notes: list[str]
+
+
+def found_in(texts: Iterable[str]) -> list[str]:
+    """What `asr train` finds in transcripts, and does with them unless told otherwise, a line each."""
+    texts = list(texts)
+    survey = Normalizer(Rules(case="keep"))
+    for text in texts:
+        survey(text)
+    if not survey.spellings:
+        return survey.report()[1:]
+    normalizer = Normalizer(Rules())
+    for text in texts:
+        normalizer(text)
+    return normalizer.report()[1:]
 
 
 def readable(corpus: Corpus, sources: Sequence[str], *, language: str = "") -> Readable:
@@ -71,9 +86,15 @@ def _notes(normalizer: Normalizer, kept: list[Utterance], corpus: Corpus, proble
     notes = []
     if n_changed or problems:
         what = "; ".join(done) or "other blanks"
-        notes.append(f"{n_changed} transcripts were made into words (--text as-is keeps them as they are): {what}")
+        notes.append(
+            f"{many(n_changed, 'transcript was', 'transcripts were')} made into words (--text as-is keeps "
+            f"them as they are): {what}"
+        )
     if problems:
-        notes.append(f"{len(problems)} utterances are left out, as no words are left of them: {problems[0].where}")
+        notes.append(
+            f"{many(len(problems), 'utterance is', 'utterances are')} left out, as no words are left of them: "
+            f"{problems[0].where}"
+        )
     return [*notes, *(f"transcripts: {line}" for line in open_ends)]
 
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .brief import many
 from .errors import GraphError
-from .gmm.coverage import counted
 from .graph.grammar import arpa_grammar, word_loop
 from .lang.entries import nfc
 from .lang.lexicon import Lexicon
@@ -65,8 +65,7 @@ def with_words(
     if not left:
         word, why = next(iter(lost.items()))
         raise GraphError(
-            f"none of the {counted(len(wanted), 'word')} has a pronunciation in the model ({word!r}: {why}); give "
-            "--lexicon for them"
+            f"none of the {many(len(wanted), 'word')} can be said: {word!r}: {why}; give --lexicon for them"
         )
     compiling = {"max_states": max_states, "told": told}
     return _with_graph(
@@ -91,7 +90,7 @@ def words_of_graph(model: Model) -> tuple[int, int]:
 def words_told(model: Model) -> str:
     """The words that can come out of a model's graph, for a person."""
     n_words, n_parts = words_of_graph(model)
-    return counted(n_words, "word") + (f", and new ones of {n_parts} parts" if n_parts else "")
+    return many(n_words, "word") + (f", and new ones of {n_parts} parts" if n_parts else "")
 
 
 def _card(made: Model, kind: str, card: str) -> str:

@@ -1,7 +1,7 @@
 """Scoring: errors of hypotheses against references, by words or characters, with intervals and confusions.
 
 Word edges (`score_edges`, `read_ctm`) are in asr.word_edges, files of transcripts (`read_transcripts`) in
-asr.transcript_files; both can be had from here too.
+asr.transcript_reading; both can be had from here too.
 """
 
 import unicodedata
@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from .alternatives import best_reading, has_notation
 from .brief import brief_repr, many
 from .errors import CorpusError
-from .transcript_files import read_pair as read_pair
-from .transcript_files import read_transcripts as read_transcripts
+from .transcript_reading import read_pair as read_pair
+from .transcript_reading import read_transcripts as read_transcripts
 from .word_edges import CtmWord as CtmWord
 from .word_edges import EdgeScore as EdgeScore
 from .word_edges import check_ids, listed
@@ -36,11 +37,13 @@ class UtteranceScore:
     total: reference tokens (words, or characters).
     edits: the errors in order as (reference token, hypothesis token); None for the missing side of an insertion or a
       deletion.
+    is_fixed: whether the reference can be said in one way alone: of alternatives the total depends on what was chosen.
     """
 
     id: str
     total: int
     edits: tuple[tuple[str | None, str | None], ...]
+    is_fixed: bool = True
 
     def __repr__(self) -> str:
         return brief_repr(self)
@@ -166,7 +169,8 @@ class Score:
         lines = [str(self), f"%SER {_percent(wrong, n):.2f} [ {wrong} / {n} ]", self._interval_line()]
         if self.missing:
             lines.append(
-                f"{len(self.missing)} utterances have no hypothesis, counted as deletions: {listed(self.missing)}"
+                f"{many(len(self.missing), 'utterance has', 'utterances have')} no hypothesis, counted as deletions: "
+                f"{listed(self.missing)}"
             )
         if speaker_of is not None:
             lines += ["", *_speaker_lines(self.by_speaker(speaker_of))]
@@ -205,6 +209,9 @@ def score(
     Words are what white space separates; characters are those of the text with single blanks, blanks included. Both
     sides are compared in Unicode's composed form (NFC). Nothing else is made equal: case and punctuation count.
 
+    References may be in NIST's notation: of `{ um / uh / @ }` the one with the fewest errors counts, `@` being nothing,
+    and words in parentheses, `(uh)`, and `%hesitation` count as right where they are missing; see asr.alternatives.
+
     references, hypotheses: utterance id -> text. An id without hypothesis counts as one that is empty. An empty
       reference adds no tokens, and what was recognised in it counts as insertions.
     unit: "word" for WER, "char" for CER.
@@ -213,17 +220,27 @@ def score(
 
     >>> print(score({"u1": "one two three"}, {"u1": "one too three four"}))
     %WER 66.67 [ 2 / 3, 1 ins, 0 del, 1 sub ]
+    >>> print(score({"u1": "{ going to / gonna } go (uh) home"}, {"u1": "gonna go rome"}))
+    %WER 25.00 [ 1 / 4, 0 ins, 0 del, 1 sub ]
     """
     if unit not in ("word", "char"):
         raise ValueError(f"unit={unit!r}; need 'word' or 'char'")
     if unknown_ids not in ("error", "ignore"):
         raise ValueError(f"unknown_ids={unknown_ids!r}; need 'error' or 'ignore'")
     check_ids(references, hypotheses, may_be_unknown=unknown_ids == "ignore")
-    found = []
-    for name, text in references.items():
-        reference, hypothesis = _tokens(text, unit), _tokens(hypotheses.get(name, ""), unit)
-        found.append(UtteranceScore(name, len(reference), _edits(reference, hypothesis)))
-    return Score(tuple(found), unit, tuple(name for name in references if name not in hypotheses))
+    found = tuple(_scored(name, text, hypotheses.get(name, ""), unit) for name, text in references.items())
+    return Score(found, unit, tuple(name for name in references if name not in hypotheses))
+
+
+def _scored(name: str, text: str, heard: str, unit: Unit) -> UtteranceScore:
+    """The errors of one utterance."""
+    hypothesis = _tokens(heard, unit)
+    if has_notation(text):
+        reading = best_reading(unicodedata.normalize("NFC", text), hypothesis, unit)
+        edits = _edits(reading.tokens, hypothesis)
+        return UtteranceScore(name, len(reading.tokens) + reading.n_missing, edits, is_fixed=False)
+    reference = _tokens(text, unit)
+    return UtteranceScore(name, len(reference), _edits(reference, hypothesis))
 
 
 class Comparison(NamedTuple):
@@ -250,7 +267,8 @@ def compare(
     """
     import numpy as np
 
-    if [(u.id, u.total) for u in first.utterances] != [(u.id, u.total) for u in second.utterances]:
+    sides = ([(u.id, u.is_fixed, u.total if u.is_fixed else None) for u in s.utterances] for s in (first, second))
+    if next(sides) != next(sides):
         raise CorpusError("the two scores are not of the same references; score both against one set")
     drawn = _bootstrap(np.stack([first._counts(), second._counts()]), n_samples, seed)
     differences = drawn[1] - drawn[0]

@@ -2,17 +2,19 @@
 
 import math
 import os
+import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from .errors import CorpusError
-from .files import numbered_lines
-from .word_edges import CtmWord, listed
+from .alternatives import wrong_notation
+from .brief import many
+from .errors import CorpusError, first_of
+from .word_edges import CtmWord, listed, nist_lines
 
 IGNORED = "ignore_time_segment_in_scoring"
-_SHOWN = 10  # problems in one message
+_CTM_SPEAKER = re.compile(r"\d+\.\d+")  # where a .stm has the speaker a .ctm has a time
 
 Channel = tuple[str, str]  # a recording's name, and its channel
 
@@ -36,38 +38,34 @@ def read_stm(path: str | os.PathLike) -> list[Segment]:
     """The segments of a file, sorted by recording, channel and time.
 
     Lines are `recording channel speaker start end <label> words`; the label may be missing. `;;` begins a comment.
-    Raises CorpusError with file:line for other lines, for what would need more than one transcript: alternatives
-    (`{ um / uh }`), optional words (`(uh)`), and for two segments of the same stretch.
+    Words may be in NIST's notation of alternatives, see asr.alternatives, and stay so.
+    Raises CorpusError with file:line for other lines, and for two segments of the same stretch.
     """
     file = Path(path)
     segments: list[Segment] = []
     problems: list[str] = []
-    first: dict[str, int] = {}
+    first: dict[str, str] = {}
     labelled: list[bool] = []
     doubtful: list[str] = []  # lines whose first word may be a label
-    try:
-        for number, line in numbered_lines(file):
-            if line is not None and (not line.strip() or line.startswith(";;")):
-                continue
-            try:
-                segment, label = _segment(line)
-                if segment.id in first:
-                    raise ValueError(f"the segment of line {first[segment.id]} again")
-            except ValueError as error:
-                problems.append(f"{file}:{number}: {error}")
-                continue
-            first[segment.id] = number
-            segments.append(segment)
-            labelled.append(bool(label))
-            if label and "," not in label:
-                doubtful.append(f"{file}:{number}: {label!r}")
-    except OSError as error:
-        raise CorpusError(f"{file}: cannot be read: {error.strerror}") from None
+    for place, line in nist_lines(file):
+        try:
+            segment, label = _segment(line)
+            if segment.id in first:
+                raise ValueError(f"the segment of line {first[segment.id].rpartition(':')[2]} again")
+        except ValueError as error:
+            problems.append(f"{place}: {error}")
+            continue
+        first[segment.id] = place
+        segments.append(segment)
+        labelled.append(bool(label))
+        if label and "," not in label:
+            doubtful.append(f"{place}: {label!r}")
+    if segments and all(_CTM_SPEAKER.fullmatch(s.speaker) and len((s.text or "").split()) < 2 for s in segments):
+        problems.append(f"{file}: looks like NIST's ctm; give the file the ending .ctm")
     if doubtful and not all(labelled):
         problems.append(f"{doubtful[0]}: a label, or a word? Give every line a label, such as <o>, or none")
     if problems:
-        more = [f"... and {len(problems) - _SHOWN} more"] if len(problems) > _SHOWN else []
-        raise CorpusError("\n".join([*problems[:_SHOWN], *more]))
+        raise CorpusError(first_of(problems))
     if not segments:
         raise CorpusError(f"{file}: holds no segments; expected lines `recording channel speaker start end words`")
     return sorted(segments, key=lambda s: (s.channel, s.start, s.end))
@@ -77,6 +75,8 @@ def _segment(line: str | None) -> tuple[Segment, str]:
     """The segment of a line, and its label. Raises ValueError with what is wrong."""
     if line is None:
         raise ValueError("not valid UTF-8; save the file as UTF-8")
+    if is_rttm(line):
+        raise ValueError("a line of NIST's RTTM, which tells who speaks when; need a segment and its words")
     name, channel, speaker, start, end, *words = [*line.split(maxsplit=5), "", "", "", "", ""][:6]
     try:
         times = float(start), float(end)
@@ -89,20 +89,15 @@ def _segment(line: str | None) -> tuple[Segment, str]:
         label, _, text = text.partition(" ")
     if text.strip().lower() == IGNORED:
         return Segment(_named(name, channel), speaker, *times, None), label
-    if message := one_transcript(text):
+    if message := wrong_notation(text):
         raise ValueError(message)
     return Segment(_named(name, channel), speaker, *times, " ".join(text.split())), label
 
 
-def one_transcript(text: str) -> str | None:
-    """What is wrong with a text in NIST's notation that stands for several transcripts, or None."""
-    words = text.split()
-    if "{" in words and "}" in words:
-        return "holds alternatives ({ um / uh }), of which the scoring here would have to choose; write one of them"
-    optional = next((word for word in words if word[0] == "(" and word[-1] == ")"), None)
-    if optional:
-        return f"holds the optional word {optional}, which may be missing; write it without (), or leave it out"
-    return None
+def is_rttm(line: str) -> bool:
+    """Whether a line is of NIST's RTTM: a type in capitals, recording, channel, start, duration, and `<NA>`."""
+    fields = line.split()
+    return len(fields) in (9, 10) and bool(re.fullmatch(r"[A-Z][A-Z_/-]+", fields[0])) and "<NA>" in fields[5:]
 
 
 def _named(name: str, channel: str) -> Channel:
@@ -150,7 +145,8 @@ def words_in_segments(segments: Sequence[Segment], words: Mapping[Channel, Seque
     unknown = [" ".join(channel) for channel in words if channel not in groups]
     if unknown:
         raise CorpusError(
-            f"{len(unknown)} recordings (and channels) have words but no reference segment: {listed(unknown)}; "
+            f"{many(len(unknown), 'recording (or channel) has', 'recordings (or channels) have')} words but no "
+            f"reference segment: {listed(unknown)}; "
             f"references have {' '.join(next(iter(groups)))!r}"
         )
     found: dict[str, str] = {}

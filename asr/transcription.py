@@ -18,9 +18,9 @@ from .recordings import Failure as Failure
 from .recordings import Recording as Recording
 from .recordings import find_recordings as find_recordings
 from .transcript import joined, shifted
-from .transcript_formats import as_ctm as as_ctm
-from .transcript_formats import as_json as as_json
-from .transcript_formats import as_text as as_text
+from .transcript_writing import as_ctm as as_ctm
+from .transcript_writing import as_json as as_json
+from .transcript_writing import as_text as as_text
 from .voice_activity import CutOptions, PauseCutter, Piece, cut_at_pauses
 
 

@@ -3,18 +3,18 @@
 import math
 import os
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from .brief import brief_repr
-from .errors import CorpusError
+from .errors import CorpusError, first_of
 from .files import numbered_lines
 
 TOLERANCES_MS = (10, 20, 50, 100)
-_SHOWN = 10  # problems or ids listed in one message
+_SHOWN = 10  # ids listed in one message
 _ALTERNATIVES = ("<ALT_BEGIN>", "<ALT>", "<ALT_END>")
 _ROUNDING = 1e-6  # seconds; times are decimal numbers, so 0.35 - 0.30 is not 0.05
 
@@ -164,26 +164,32 @@ def read_ctm(path: str | os.PathLike) -> dict[str, list[CtmWord]]:
 
 def read_ctm_channels(path: str | os.PathLike) -> dict[tuple[str, str], list[CtmWord]]:
     """Recording and channel -> the words, see `read_ctm`."""
-    file = Path(path)
     found: dict[tuple[str, str], list[CtmWord]] = {}
     problems = []
-    try:
-        for number, line in numbered_lines(file):
-            if line is not None and (not line.strip() or line.startswith(";;")):
-                continue
-            try:
-                name, channel, word = _ctm_line(line)
-                found.setdefault((name, channel), []).append(word)
-            except ValueError as error:
-                problems.append(f"{file}:{number}: {error}")
-    except OSError as error:
-        raise CorpusError(f"{file}: cannot be read: {error.strerror}") from None
+    for place, line in nist_lines(path):
+        try:
+            name, channel, word = _ctm_line(line)
+            found.setdefault((name, channel), []).append(word)
+        except ValueError as error:
+            problems.append(f"{place}: {error}")
     if problems:
-        more = [f"... and {len(problems) - _SHOWN} more"] if len(problems) > _SHOWN else []
-        raise CorpusError("\n".join([*problems[:_SHOWN], *more]))
+        raise CorpusError(first_of(problems))
     if not found:
-        raise CorpusError(f"{file}: holds no words; expected lines `id channel start duration word`")
+        raise CorpusError(f"{path}: holds no words; expected lines `id channel start duration word`")
     return {channel: sorted(words, key=lambda w: (w.start, w.end)) for channel, words in found.items()}
+
+
+def nist_lines(path: str | os.PathLike) -> Iterator[tuple[str, str | None]]:
+    """The lines of a .ctm or .stm but comments and empty ones, each with file:line; None for one that is not UTF-8.
+
+    Raises CorpusError for a file that cannot be read.
+    """
+    try:
+        for number, line in numbered_lines(Path(path)):
+            if line is None or (line.strip() and not line.startswith(";;")):
+                yield f"{path}:{number}", line
+    except OSError as error:
+        raise CorpusError(f"{path}: cannot be read: {error.strerror}") from None
 
 
 def _ctm_line(line: str | None) -> tuple[str, str, CtmWord]:

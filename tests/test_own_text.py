@@ -43,7 +43,7 @@ def test_capitals_that_are_the_only_spelling_stay():
 def test_what_is_nothing_but_noise_is_left_out():
     found = readable(corpus("[noise]", "one"), ["letters"])
     assert found.corpus.ids == ["u1"] and found.corpus.problems[0].where == "u0"
-    assert found.notes[1] == "1 utterances are left out, as no words are left of them: u0"
+    assert found.notes[1] == "1 utterance is left out, as no words are left of them: u0"
     with pytest.raises(CorpusError, match=r"u0: no words are left of its transcript '\[noise\]'; .*--text as-is"):
         readable(corpus("[noise]"), ["letters"])
 

@@ -106,7 +106,7 @@ def test_missing_hypotheses_are_deletions_and_named():
     found = score({"a": "one two", "b": "three"}, {"b": "three"})
     assert str(found) == "%WER 66.67 [ 2 / 3, 0 ins, 2 del, 0 sub ]"
     assert found.missing == ("a",)
-    assert "1 utterances have no hypothesis, counted as deletions: a" in found.report()
+    assert "1 utterance has no hypothesis, counted as deletions: a" in found.report()
 
 
 def test_hypotheses_without_reference_are_an_error_unless_told_otherwise():

@@ -80,6 +80,7 @@ def train(
       asr lm train sentences.txt --order 3 --out lm.arpa.gz
       asr lm train data/train/text --ids --units letters --order 5 --out letters.arpa.gz
     """
+    from ..brief import many
     from ..lm import count, estimate, write_arpa
 
     refuse_inputs(out, [path for path in (text, lexicon, vocabulary) if path is not None])
@@ -94,7 +95,7 @@ def train(
         with writing(out):
             write_arpa(model, out)
         advance()
-    typer.echo(f"{out}: {_size(model)}, from {counts.n_sentences} sentences", err=True)
+    typer.echo(f"{out}: {_size(model)}, from {many(counts.n_sentences, 'sentence')}", err=True)
 
 
 @lm.command(cls=Command, no_args_is_help=True)

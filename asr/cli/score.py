@@ -39,7 +39,8 @@ def score(
 
     Word and character error rate with a confidence interval, and the most frequent confusions. Utterances are
     joined by id; one that HYP lacks counts as deletions. Words of a .ctm are put into the segments of a .stm by their
-    times, as sclite does. Of two .ctm files also how far the edges of correct words are from the reference's.
+    times, as sclite does. Of two .ctm files also how far the edges of correct words are from the reference's. Where
+    references hold NIST's { um / uh / @ } the best of these counts, and words in parentheses, (uh), may be missing.
 
     \b
     Example:
@@ -47,10 +48,17 @@ def score(
       asr score data/test/reference.ctm words.ctm
       asr score segments.stm words.ctm
     """
+    from ..alternatives import has_notation
+    from ..brief import many
     from ..scoring import read_ctm, read_pair, score_edges
     from ..scoring import score as compare
 
     references, hypotheses = read_pair(reference, hypothesis, ids=ids)
+    if n := sum(map(has_notation, references.values())):
+        complain(
+            f"{many(n, 'reference')} can be said in several ways, {{ um / uh }} or (uh): the one with the fewest "
+            "errors counts, and words in parentheses may be missing"
+        )
     if told := _of_spelling(references, hypotheses):
         complain(f"warning: {told}")
     with output(None) as stream:
@@ -63,12 +71,17 @@ def score(
 
 def _of_spelling(references: dict[str, str], hypotheses: dict[str, str]) -> str:
     """A warning where a part of the errors are of case and punctuation alone, else nothing."""
+    from ..alternatives import has_notation
     from ..lang.normalize import Normalizer, Rules
     from ..scoring import score as compare
 
     made = Normalizer(Rules(brackets="keep", numbers="keep"))
-    sides = [{name: made(text) for name, text in side.items()} for side in (references, hypotheses)]
-    errors, fewer = compare(references, hypotheses).errors, compare(sides[0], sides[1]).errors
+    plain = {name: text for name, text in references.items() if not has_notation(text)}
+    if not plain:
+        return ""
+    heard = {name: hypotheses[name] for name in plain if name in hypotheses}
+    sides = [{name: made(text) for name, text in side.items()} for side in (plain, heard)]
+    errors, fewer = compare(plain, heard).errors, compare(sides[0], sides[1]).errors
     if fewer >= errors or 10 * (errors - fewer) < errors:
         return ""
     return f"{errors - fewer} of the {errors} errors of words are of case or punctuation alone; see asr text normalize"

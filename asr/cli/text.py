@@ -80,6 +80,7 @@ def normalize(
       asr text normalize transcripts.txt --language en > words.txt
       zcat web.gz | asr text normalize - --out words.txt
     """
+    from ..brief import many
     from ..lang.normalize import Normalizer, Rules
 
     if file != _STDIN:
@@ -100,7 +101,7 @@ def normalize(
     for told in normalizer.report():
         typer.echo(told, err=True)
     if n_bad:
-        complain_of_input(f"{n_bad} lines were left out")
+        complain_of_input(f"{many(n_bad, 'line was', 'lines were')} left out")
         raise typer.Exit(1)
 
 

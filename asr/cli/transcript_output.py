@@ -14,14 +14,14 @@ from .common import complain, output, writing
 if TYPE_CHECKING:
     from ..recordings import Recording
     from ..transcript import Transcript
-    from ..transcript_formats import Written
+    from ..transcript_writing import Written
     from ..transcription import Part
 
 
 class TranscriptOutput:
     """One stream for all recordings, or a folder with a file for each.
 
-    out: None for stdout. form: of asr.transcript_formats.FORMATS.
+    out: None for stdout. form: of asr.transcript_writing.FORMATS.
     """
 
     def __init__(self, out: Path | None, form: str, *, is_folder: bool) -> None:
@@ -43,7 +43,7 @@ class TranscriptOutput:
     def write(self, part: "Part") -> bool:
         """Write what was heard in a piece, at once; whether the output now stands within a line."""
         from ..transcript import Transcript
-        from ..transcript_formats import FORMATS
+        from ..transcript_writing import FORMATS
 
         name, text = part.recording.id, ""
         if isinstance(part.result, Transcript):
@@ -73,7 +73,7 @@ class TranscriptOutput:
 
 def check_form(out: Path | None, form: str, n_recordings: int) -> bool:
     """Whether a folder is written to, with a file for each recording. Raises AsrError for what cannot be."""
-    from ..transcript_formats import OF_ONE_RECORDING
+    from ..transcript_writing import OF_ONE_RECORDING
 
     kind = "missing" if out is None or str(out) == "-" else kind_of(out)
     if form not in OF_ONE_RECORDING:

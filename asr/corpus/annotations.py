@@ -16,9 +16,6 @@ from .elan import read_elan
 from .textgrid import read_textgrid
 from .tiers import Interval, Tier
 
-SUFFIXES = (".textgrid", ".eaf", ".srt", ".vtt", ".lab", ".wrd", ".json")
-"""How files end that may be transcripts beside a recording, if they are asked for."""
-
 _PAUSES = (
     "",
     "<eps>",

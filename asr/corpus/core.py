@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from ..brief import many
 from ..errors import CorpusError, did_you_mean
 
 logger = logging.getLogger(__name__)
@@ -90,8 +91,10 @@ class Corpus:
                 raise CorpusError(f"utterance id {utterance.id!r} is given twice; ids must differ")
             self._by_id[utterance.id] = utterance
         if not self.utterances:
-            shown = [f"  {p}" for p in self.problems[:_SHOWN]]
-            more = [f"  ... and {len(self.problems) - _SHOWN} more"] if len(self.problems) > _SHOWN else []
+            from .problems import told
+
+            lines = [f"  {line}" for line in told(self.problems)]
+            shown, more = lines[:_SHOWN], [f"  ... and {len(lines) - _SHOWN} more"] if len(lines) > _SHOWN else []
             raise CorpusError("\n".join(["the corpus has no usable utterance", *shown, *more]))
 
     def __len__(self) -> int:
@@ -120,7 +123,8 @@ class Corpus:
         return hash(self.utterances)
 
     def __repr__(self) -> str:
-        return f"Corpus({len(self)} utterances, {len(self.speakers)} speakers, {len(self.problems)} problems)"
+        parts = (len(self), "utterance"), (len(self.speakers), "speaker"), (len(self.problems), "problem")
+        return f"Corpus({', '.join(many(n, noun) for n, noun in parts)})"
 
     @property
     def ids(self) -> list[str]:
@@ -367,7 +371,7 @@ def _checked(
 ) -> Corpus:
     """The corpus of what a reader found, or CorpusError."""
     if strict and problems:
-        raise CorpusError("\n".join([f"{len(problems)} problems in {source}:", *(f"  {p}" for p in problems)]))
+        raise CorpusError("\n".join([f"{many(len(problems), 'problem')} in {source}:", *(f"  {p}" for p in problems)]))
     if problems:
         logger.warning("%s: %d problems, %d usable utterances", source, len(problems), len(utterances))
     elif not utterances:

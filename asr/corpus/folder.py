@@ -9,9 +9,10 @@ from pathlib import Path
 
 from ..errors import CorpusError
 from ..files import kind_of, readable
-from .annotations import SUFFIXES, Part, parts_of
+from .annotations import Part, parts_of
 from .channels import Channel, channels_of, of_channel
 from .core import Problem, Utterance, check_words, is_name
+from .hints import Others
 from .lists import AUDIO_SUFFIXES, UNDECODABLE, Finder, check_audio, check_file, good_lines, nfc
 
 __all__ = ["AUDIO_SUFFIXES", "files_below", "read_folder", "recordings_among"]
@@ -194,38 +195,25 @@ def _id(path: Path) -> str:
     return "_".join(nfc(readable(path.with_suffix("").as_posix())).replace("/", "-").split())
 
 
-def _others(files: list[Path], main: list[Path], text_suffix: str) -> dict[str, list[Path]]:
-    """Files beside recordings that may be their transcripts, but are not what was asked for, by the stem of both."""
-    stems, found = {_stem(path) for path in main}, dict[str, list[Path]]()
-    for path in files:
-        suffix = path.suffix.lower()
-        if suffix in (*SUFFIXES, ".txt") and suffix != text_suffix.lower() and _stem(path) in stems:
-            found.setdefault(_stem(path), []).append(path)
-    return found
-
-
 def other_transcripts(directory: Path, text_suffix: str = ".txt") -> list[str]:
     """A line for each kind of file in a folder that may hold the transcripts but is not what was asked for."""
     files = files_below(directory, [])
-    others = _others(files, recordings_among(files), text_suffix)
-    counts = Counter(path.suffix for paths in others.values() for path in paths)
     tables = [path.name for path in files if path.parent == directory and path.suffix.lower() in _TABLES]
     told = [f"{name} is a table; if it holds the transcripts, give its own name" for name in tables]
-    return told + [
-        f"{count} recordings have a file {suffix} beside them; --text-suffix {suffix} reads these as transcripts"
-        for suffix, count in counts.most_common()
-    ]
+    return told + _others(files, recordings_among(files), text_suffix).told()
 
 
-def _source(path: Path, texts: dict[str, Path], text_suffix: str, others: dict[str, list[Path]]) -> Path:
+def _others(files: list[Path], main: list[Path], text_suffix: str) -> Others:
+    return Others(files, {_stem(path) for path in main}, text_suffix)
+
+
+def _source(path: Path, texts: dict[str, Path], text_suffix: str, others: Others) -> Path:
     """The transcript beside a recording. Raises CorpusError where there is none."""
     if source := texts.get(_stem(path)):
         return source
     like = [p.name for stem, p in texts.items() if stem.casefold() == _stem(path).casefold()]
     hint = f"; {like[0]} differs by upper and lower case" if like else ""
-    if other := others.get(_stem(path)):
-        hint += f"; there is {other[0].name}: --text-suffix {other[0].suffix} reads it"
-    raise CorpusError(f"no transcript {path.stem}{text_suffix} beside it{hint}")
+    raise CorpusError(f"no transcript {path.stem}{text_suffix} beside it{hint}{others.hint(_stem(path))}")
 
 
 def _transcribed(whole: Utterance, source: Path, tier: str | None, problems: list[Problem]) -> list[Utterance]:

@@ -16,6 +16,10 @@ from .frames import Framing, mirrored
 # rounding and a step of noise make even after resampling, and less than the weakest of microphones.
 PEAK = 5e-5
 
+# In a recording so weak that this part of its range is less than that, a frame must be as quiet as this part to hold
+# nothing, or as one step of 16 bits: speech 40 dB too weak has vowels of a few steps.
+_PART, _STEP = 0.05, 3.1e-5
+
 # So many that no Gaussian can sit on a single one of them, and so few that all come in half a second: with 256, models
 # that were trained on short silences heard words in the later frames of long ones.
 _PAUSE_FRAMES = 48
@@ -28,10 +32,11 @@ def is_silent(samples: np.ndarray) -> bool:
     return len(samples) == 0 or float(samples.max()) - float(samples.min()) <= 2 * PEAK
 
 
-def silent_frames(samples: np.ndarray, framing: Framing) -> np.ndarray:
-    """Which frames are digital silence, bool (n_frames,).
+def silent_frames(samples: np.ndarray, framing: Framing, earlier: tuple[float, float] | None = None) -> np.ndarray:
+    """Which frames are digital silence, bool (n_frames,), as far as can be told at the end of each.
 
     samples: float (n_samples,) in [-1, 1], long enough for a frame.
+    earlier: the smallest and the largest sample of what was before them.
     """
     n_frames = framing.n_frames(len(samples))
     begin = framing.first_sample(0)
@@ -41,7 +46,12 @@ def silent_frames(samples: np.ndarray, framing: Framing) -> np.ndarray:
     else:
         part = samples[mirrored(np.arange(begin, begin + used), len(samples))]
     frames = np.lib.stride_tricks.sliding_window_view(part, framing.size)[:: framing.shift]
-    return frames.max(axis=1) - frames.min(axis=1) <= 2 * PEAK
+    lowest, highest = earlier or (np.inf, -np.inf)
+    ends = np.minimum(begin + framing.size + framing.shift * np.arange(n_frames), len(samples)) - 1
+    low, high = np.minimum.accumulate(samples)[ends], np.maximum.accumulate(samples)[ends]
+    loudest = np.maximum(high, highest) - np.minimum(low, lowest)
+    largest = np.where(loudest <= 2 * PEAK, 2 * PEAK, np.clip(_PART * loudest, _STEP, 2 * PEAK))
+    return frames.max(axis=1) - frames.min(axis=1) <= largest
 
 
 def pause_frames(features: Sequence[np.ndarray]) -> np.ndarray:

@@ -94,6 +94,7 @@ class StreamingFrontEnd:
         self._options = dataclasses.replace(options, dither=0.0, snip_edges=True)  # the edges are made here
         self._noise = np.random.default_rng(seed)
         self._kept = np.zeros((2, 0), dtype=np.float32)  # the last samples, floats in [-1, 1], with dither and without
+        self._range = (np.inf, -np.inf)  # the smallest and the largest of the samples that are no longer kept
         self._n_samples = self._n_frames = 0  # samples taken, frames given
         self._ended = False
         self._compute(np.zeros(self._framing.size), self._rate, self._options, vtln_warp=vtln_warp)  # finds misfits now
@@ -137,13 +138,22 @@ class StreamingFrontEnd:
             piece, plain = self._kept[:, mirrored(np.arange(begin, end), self._n_samples) - kept_from]
         frames = self._compute(piece, self._rate, self._options, vtln_warp=self._warp)
         if self._silence is not None:
-            frames[silent_frames(plain, dataclasses.replace(self._framing, snip_edges=True))] = self._silence
+            before = self._kept[1, : max(0, begin - kept_from)]
+            earlier = self._range_with(before)
+            frames[silent_frames(plain, dataclasses.replace(self._framing, snip_edges=True), earlier)] = self._silence
         frames = frames[self._n_frames - block :]
         self._n_frames = until
         next_block = self._framing.first_sample(until // BLOCK_ROWS * BLOCK_ROWS)
         needed_from = max(0, next_block - self._framing.size)  # the mirrored end reaches back by half a frame
-        self._kept = self._kept[:, max(0, needed_from - kept_from) :].copy()
+        needless = max(0, needed_from - kept_from)
+        self._range = self._range_with(self._kept[1, :needless])
+        self._kept = self._kept[:, needless:].copy()
         return frames
+
+    def _range_with(self, samples: np.ndarray) -> tuple[float, float]:
+        """The smallest and the largest sample of those that are no longer kept and of these."""
+        lowest, highest = self._range
+        return min(lowest, samples.min(initial=np.inf)), max(highest, samples.max(initial=-np.inf))
 
 
 class StreamingContext:

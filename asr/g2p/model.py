@@ -121,7 +121,7 @@ class G2p:
         entries, unsaid = self.entries(words, n_best=n_best, beam=beam)
         if unsaid:
             lines = [f"  {word!r}: {reason}" for word, reason in unsaid.items()]
-            raise LexiconError(f"{len(unsaid)} words cannot be said:\n{shortened(lines, len(lines))}")
+            raise LexiconError(f"{many(len(unsaid), 'word')} cannot be said:\n{shortened(lines, len(lines))}")
         return Lexicon(
             tuple(entries),
             silence_phone=silence_phone,

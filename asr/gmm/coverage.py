@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..brief import many
 from ..hmm.transitions import TransitionModel
 
 if TYPE_CHECKING:
@@ -15,11 +16,6 @@ _logger = logging.getLogger(__name__)
 
 _SHOWN = 10  # names in one message
 _SUSPECT_SHARE = 0.01  # of the utterances; if more need the retry beam, transcripts may be wrong or audio odd
-
-
-def counted(n: int, noun: str) -> str:
-    """`1 utterance`, `2 utterances`."""
-    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
 
 
 def warn_of_unheard(lexicon: "Lexicon", transcripts: Mapping[str, Sequence[int]]) -> None:
@@ -41,7 +37,7 @@ def warn_of_unheard(lexicon: "Lexicon", transcripts: Mapping[str, Sequence[int]]
     unsaid = lexicon.n_words - len(said)
     if unsaid > len(lost):
         _logger.info("%s of the lexicon in no transcript; the phones of %d are trained without them",
-                     counted(unsaid, "word"), unsaid - len(lost))  # fmt: skip
+                     many(unsaid, "word"), unsaid - len(lost))  # fmt: skip
 
 
 def warn_of_seldom(lexicon: "Lexicon", transitions: TransitionModel, counts: np.ndarray, least: float) -> None:
@@ -70,12 +66,12 @@ def warn_of_retried(retried: Sequence[str], n_utterances: int) -> None:
         level = logging.WARNING if len(retried) > max(1.0, _SUSPECT_SHARE * n_utterances) else logging.INFO
         _logger.log(
             level, "%s of %d often needed the retry beam to be aligned; look at their transcripts and audio: %s",
-            counted(len(retried), "utterance"), n_utterances, _listed(retried),
+            many(len(retried), "utterance"), n_utterances, _listed(retried),
         )  # fmt: skip
 
 
 def _named(noun: str, names: Sequence[str]) -> str:
-    return f"{counted(len(names), noun)} ({_listed(names)})"
+    return f"{many(len(names), noun)} ({_listed(names)})"
 
 
 def _listed(names: Sequence[str]) -> str:

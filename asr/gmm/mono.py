@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from ..brief import brief_repr
+from ..brief import brief_repr, many
 from ..errors import ModelError
 from ..hmm.align import AlignOptions
 from ..hmm.topology import Topology
 from ..hmm.transitions import TransitionModel
 from ..hmm.tree import MonophoneTree
-from .coverage import counted, warn_of_retried, warn_of_seldom, warn_of_unheard
+from .coverage import warn_of_retried, warn_of_seldom, warn_of_unheard
 from .em import MStepOptions
 from .model import DiagGmms
 from .passes import PART_FRAMES, Workers, equal_alignments, make_parts
@@ -129,7 +129,7 @@ def train_mono(
     gmms = flat_start(table, usable, tree.n_pdfs)
     _logger.info(
         "monophone training: %s in %s, %d pdfs, %d features a frame",
-        counted(len(usable), "utterance"), counted(len(parts), "part"), tree.n_pdfs, gmms.dim,
+        many(len(usable), "utterance"), many(len(parts), "part"), tree.n_pdfs, gmms.dim,
     )  # fmt: skip
     warn_of_unheard(lexicon, chosen)
     boosts = silence_boosts(tree, lexicon.silence_id, options.boost_silence)
@@ -155,7 +155,7 @@ def flat_start(table: "FeatureTable", utterances: Sequence[str], n_pdfs: int) ->
     mean = sum(table[u].sum(axis=0, dtype=np.float64) for u in utterances) / n_frames
     variance = sum(((table[u] - mean) ** 2).sum(axis=0) for u in utterances) / n_frames
     if not (variance > 0).all():
-        constant, where = int(np.argmin(variance > 0)), f"{n_frames} of {counted(len(utterances), 'utterance')}"
+        constant, where = int(np.argmin(variance > 0)), f"{n_frames} of {many(len(utterances), 'utterance')}"
         raise ModelError(
             f"feature {constant} is {mean[constant]:g} in every frame ({where}); are the recordings silent, or a frame "
             "long each?"

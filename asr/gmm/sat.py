@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from ..brief import brief_repr
+from ..brief import brief_repr, many
 from ..errors import ModelError
 from ..features.affine import affine
 from ..features.table import FeatureTable
 from ..hmm.questions import Question
 from ..hmm.transitions import TransitionModel
-from .coverage import counted
 from .em import GmmStatistics, accumulate, update
 from .fmllr import Fmllr, FmllrStatistics, accumulate_fmllr, estimate_fmllr
 from .lda_mllt import with_features
@@ -156,7 +155,7 @@ def speaker_transforms(
     silent = [speaker for speaker, made in transforms.items() if made.kind == "identity"]
     if silent:
         who = ", ".join(silent[:3])
-        _logger.warning("no speech was heard of %s, so without a transform: %s", counted(len(silent), "speaker"), who)
+        _logger.warning("no speech was heard of %s, so without a transform: %s", many(len(silent), "speaker"), who)
     return transforms
 
 

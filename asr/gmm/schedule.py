@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..brief import many
 from ..errors import ModelError
 from ..hmm.align import AlignOptions
 from ..hmm.transitions import TransitionModel
-from .coverage import counted
 from .em import GmmStatistics, MStepOptions, mix_up, split_targets, update
 from .model import DiagGmms
 from .passes import PassResult, Workers
@@ -112,7 +112,7 @@ def usable_utterances(
     if not usable:
         raise ModelError(f"no utterance has both features and a transcript{examples(unusable)}")
     if unusable:
-        left_out = counted(len(unusable), "utterance")
+        left_out = many(len(unusable), "utterance")
         _logger.warning("unusable, left out: %s%s", left_out, examples(unusable))
     return usable, unusable
 
@@ -126,7 +126,7 @@ def examples(reasons: Mapping[str, str], count: int = 3) -> str:
 
 def log_failures(failures: Mapping[str, str], level: int) -> None:
     if failures:
-        _logger.log(level, "no alignment, left out: %s%s", counted(len(failures), "utterance"), examples(failures))
+        _logger.log(level, "no alignment, left out: %s%s", many(len(failures), "utterance"), examples(failures))
 
 
 class Run:

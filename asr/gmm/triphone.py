@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from ..brief import brief_repr
+from ..brief import brief_repr, many
 from ..errors import ModelError
 from ..hmm.convert import convert_alignments
 from ..hmm.decision_tree import DecisionTree
@@ -15,7 +15,7 @@ from ..hmm.questions import Question, clustered_questions, position_questions
 from ..hmm.transitions import TransitionModel
 from ..hmm.tree_building import GrownTree, RootSpec, TreeOptions, grow_tree
 from ..hmm.tree_statistics import VARIANCE_FLOOR, tree_statistics
-from .coverage import counted, warn_of_retried
+from .coverage import warn_of_retried
 from .model import DiagGmms
 from .passes import PART_FRAMES, Part, Workers, make_parts
 from .schedule import PassRecord, Run, Schedule, usable_utterances
@@ -175,7 +175,7 @@ def start_training(
     gmms = gmms_of_leaves(grown.leaf_sums)
     _logger.info(
         "training with a tree: %s in %s, %d pdfs, %d features a frame",
-        counted(len(usable), "utterance"), counted(len(parts), "part"), gmms.n_pdfs, gmms.dim,
+        many(len(usable), "utterance"), many(len(parts), "part"), gmms.n_pdfs, gmms.dim,
     )  # fmt: skip
     return Start(unusable, grown, transitions, gmms, parts, ids, missing)
 
@@ -221,7 +221,7 @@ def context_tree(
     grown = grow_tree(statistics, list(dict.fromkeys(asked)), roots, classes, options.tree)
     _logger.info(
         "decision tree: %s of %s, %d frames; %d leaves by splitting, %d pdfs after joining, gain %.3f nats a frame",
-        counted(len(statistics.windows), "context"), counted(len(sets), "phone"), statistics.n_frames,
+        many(len(statistics.windows), "context"), many(len(sets), "phone"), statistics.n_frames,
         grown.n_split_leaves, grown.tree.n_pdfs, grown.gain,
     )  # fmt: skip
     return grown

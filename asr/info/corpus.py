@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from .. import audio
+from ..brief import many
 from ..corpus.core import Problem
 from ..errors import AudioError, CorpusError
 from . import Facts
@@ -60,15 +61,24 @@ def corpus_facts(
         "hours": round(sum(usable) / 3600, 4),
         "speakers": len(corpus.speakers),
         "seconds_min_median_max": " ".join(f"{usable[i]:.2f}" for i in (0, len(usable) // 2, -1)) if usable else None,
-        "sample_rates": ", ".join(f"{rate} Hz ({n} files)" for rate, n in rates.most_common()) or "no audio",
+        "sample_rates": ", ".join(f"{rate} Hz ({many(n, 'file')})" for rate, n in rates.most_common()) or "no audio",
         "with_features": sum(u.features is not None for u in corpus),
         "problems": len(problems),
         "transcripts": _texts(corpus),
+        "who_speaks": _who_speaks(corpus),
         # Where nothing tells who speaks, each utterance is a speaker of its own, and a table of them says nothing.
         "of_speakers": _speakers(corpus, seconds) if len(corpus.speakers) < len(corpus) else [],
         "first_problems": [str(problem) for problem in problems] if all_problems else list(told(problems))[:_SHOWN],
     }
     return facts
+
+
+def _who_speaks(corpus: "Corpus") -> str | None:
+    """How --speaker may find out, where nothing else tells."""
+    from ..corpus.hints import speaker_hint
+
+    paths = [u.audio for u in corpus if u.audio is not None]
+    return speaker_hint(paths) if len(corpus.speakers) == len(corpus) == len(paths) else None
 
 
 def _durations(corpus: "Corpus", problems: list[Problem]) -> tuple[dict[str, float], Counter[int]]:
@@ -113,6 +123,8 @@ def _of_features(utterance: "Utterance", problems: list[Problem]) -> float:
 
 def _texts(corpus: "Corpus") -> Facts:
     """Words, how often, and the characters they are written with."""
+    from ..own_text import found_in
+
     texts = corpus.transcripts()
     words = Counter(word for text in texts.values() for word in text.split())
     if not words:
@@ -127,6 +139,7 @@ def _texts(corpus: "Corpus") -> Facts:
         "most_frequent": frequent,
         "different_characters": len(letters),
         "characters": " ".join(f"{letter}:{n}" for letter, n in sorted(letters.items())),
+        "as_asr_train_reads_them": found_in(texts.values()),
     }
 
 

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
+from ..brief import many
 from ..errors import LexiconError
 from .entries import is_decimal, is_reserved, nfc, shortened
 
@@ -19,11 +20,15 @@ WITH_SILENCE = "words, four numbers and phones (as MFA, Kaldi's lexiconp_silprob
 CMU, HTK, JULIUS = "CMU dictionary (as Sphinx)", "HTK dictionary", "Julius dictionary"
 
 _VARIANT = re.compile(r"(.+)\(\d+\)")
-_OUTPUT = re.compile(r"\[([^\]]*)\]")
+_OUTPUT = re.compile(r"\[((?:\\.|[^\]\\])*)\]")
+_NO_PHONE = re.compile(r"[-+]?\d*\.\d+%?|\d+%|[-+]\d+|.+,")  # logarithms, percent, lists
+_NAMES = (("word", "words"), ("pronunciation", "pronunciations", "phones", "phonemes", "transcription"))
 _ESCAPED = re.compile(r"((?:\\[0-7]{3})+)|\\(.)")
 _COMMENTS = ("#", ";", "//")  # a line that begins so is a comment, unless phones of other lines follow
 _PAUSES = frozenset(("sil", "sp", "SIL", "SP", "silB", "silE", "pau"))
 _LAST_PAUSES = frozenset(("sil", "sp"))  # phones that HTK's tools put after each word, where pauses are optional here
+_SUSPECT = frozenset("[+-.0123456789")
+_MOST_NUMBERS = 4  # before the phones
 _SENTENCE = ("<s>", "</s>")  # Sphinx and Julius list pauses at both ends of sentences as words
 
 
@@ -55,11 +60,13 @@ def understood(lines: Sequence[Line], *, has_comments: bool) -> Understood:
     """
     _refuse_other_layouts(lines)
     kept, notes = _without_comments(lines)
+    if kept and kept[0].word.lower() in _NAMES[0] and [f.lower() in _NAMES[1] for f in kept[0].fields] == [True]:
+        del kept[0]
     is_cmu = has_comments or bool(notes)
     kept, n_variants = _named_alike(kept)
     format, settings = (CMU, {}) if is_cmu or n_variants else (PLAIN, {})
     if n_variants:
-        notes.append(f"{n_variants} further pronunciations were written as word(2)")
+        notes.append(f"{many(n_variants, 'further pronunciation')} written as word(2)")
     if any(_has_output(line) for line in kept):
         is_julius = any("+" in line.word or line.fields[0].startswith("@") or "silB" in line.fields for line in kept)
         kept, format = _with_outputs(kept, notes), JULIUS if is_julius else HTK
@@ -67,6 +74,7 @@ def understood(lines: Sequence[Line], *, has_comments: bool) -> Understood:
     if format in (HTK, JULIUS) and any(line.fields == ["sil"] for line in kept):
         settings["silence_phone"] = "sil"
     kept = _without_sentence_ends(kept, notes)
+    _refuse_what_is_no_phone(kept)
     return Understood(kept if format == PLAIN and not notes else _once(kept), settings, format, notes)
 
 
@@ -97,12 +105,24 @@ def _is_number(text: str) -> bool:
 def _refuse_other_layouts(lines: Sequence[Line]) -> None:
     """Raise LexiconError for a file, or lines, of a layout that would give wrong words or phones."""
     first = lines[0].text.lstrip() if lines else ""
-    for begin, what in (("<?xml", "XML"), ("<lexicon", "XML"), ('{"', "JSON"), ('["', "JSON"), ('("', "Festival's")):
+    for begin, what in (
+        ("<?xml", "XML"),
+        ("<lexicon", "XML"),
+        ('{"', "JSON"),
+        ('["', "JSON"),
+        ('("', "Festival's"),
+        ("(lex.", "Festival's"),
+    ):
         if first.startswith(begin):
             raise LexiconError(f"{lines[0].place}: {what}, not a lexicon; need a word and its phones in each line")
     whole: list[tuple[Callable[[Line], bool], str]] = [
-        (lambda line: "," in line.word.rstrip(","), "cells are separated by commas; need blanks or tabs"),
+        (lambda line: "," in line.word.rstrip(","), "cells between commas; need a word and its phones"),
         (lambda line: bool(_OUTPUT.fullmatch(" ".join(line.fields))), "a transcription in brackets; need phones"),
+        (lambda line: line.fields[:1] == ["|"], "cells between bars; need a word and its phones"),
+        (
+            lambda line: bool(re.match(r"[^:]+:[^:]*:[^:]*:", line.text)),
+            "cells between colons, as Unisyn has them; need a word and its phones",
+        ),
     ]
     for is_so, what in whole:
         if lines and all(map(is_so, lines)):
@@ -124,6 +144,28 @@ def _other_layout(line: Line, has_cells: bool) -> str | None:
     if has_cells and len(cell) > 1:
         return f"{' '.join(cell)!r}: a word with a blank, before the tab; join its parts, or give each a line"
     return None
+
+
+def _refuse_what_is_no_phone(lines: Sequence[Line]) -> None:
+    """Raise LexiconError listing lines with other things amid the phones: `[name]` where no line says that it is a
+    phone, logarithms, percent, and commas."""
+    alone = {line.fields[0] for line in lines if len(line.fields) == 1}
+    problems = []
+    for line in lines:
+        phones = line.fields if len(line.fields) > 1 else []
+        for k, phone in enumerate(phones):
+            if phone[0] not in _SUSPECT and phone[-1] != ",":  # most; so much for the time that it takes
+                continue
+            if phone[0] == "[" and _OUTPUT.fullmatch(phone) and phone not in alone:
+                what = f"{phone} amid the phones; what is written comes before them, as HTK has it"
+            elif phone[-1] == "," or (_NO_PHONE.fullmatch(phone) and not (k < _MOST_NUMBERS and is_decimal(phone))):
+                what = f"{phone} amid the phones; need one probability up to 1, or none, and phones between blanks"
+            else:
+                continue
+            problems.append(f"{line.place}: word {line.word!r}: {what}")
+            break
+    if problems:
+        raise LexiconError(shortened(problems, len(problems)))
 
 
 def _without_comments(lines: Sequence[Line]) -> tuple[list[Line], list[str]]:
@@ -165,8 +207,13 @@ def _named_alike(lines: Sequence[Line]) -> tuple[list[Line], int]:
 
 
 def _has_output(line: Line) -> bool:
-    at = line.fields[0].startswith("@") if line.fields else False  # Julius: @log10(probability) comes first
+    # Julius: @log10(probability) comes first; a probability should follow, but other tools write it first as well
+    at = bool(line.fields) and (line.fields[0].startswith("@") or _is_probability(line.fields[0]))
     return len(line.fields) > 1 + at and _OUTPUT.fullmatch(line.fields[at]) is not None
+
+
+def _is_probability(text: str) -> bool:
+    return is_decimal(text) or text == "1"
 
 
 def _with_outputs(lines: Iterable[Line], notes: list[str]) -> list[Line]:
@@ -185,9 +232,12 @@ def _with_outputs(lines: Iterable[Line], notes: list[str]) -> list[Line]:
             n_named += output is not None and output != word
             kept.append(line._replace(word=output or word, fields=phones, probability=probability))
     if n_named:
-        notes.append(f"{n_named} words are named by the output in brackets, not by the first column")
+        notes.append(
+            f"{many(n_named, 'word is', 'words are')} named by the output in brackets, not by the first column"
+        )
     if n_pauses:
-        notes.append(f"{n_pauses} lines of pauses that are written as nothing were left out: pauses are between words")
+        what = many(n_pauses, "line of a pause", "lines of pauses")
+        notes.append(f"{what}, written as nothing, left out: pauses are between words")
     return kept
 
 
@@ -199,10 +249,12 @@ def _htk_line(line: Line) -> tuple[str, str | None, float, list[str]]:
             probability = 10.0 ** float(fields.pop(0)[1:])
         except (ValueError, OverflowError):
             raise LexiconError(f"{line.place}: word {line.word!r}: need @ and a logarithm of base 10") from None
+    if _has_output(line) and len(fields) > 2 and _is_probability(fields[0]):
+        fields[:2] = fields[1::-1]
     if fields and (match := _OUTPUT.fullmatch(fields[0])):
         output = _unescaped(match[1], line.place)
         del fields[0]
-    if len(fields) > 1 and (is_decimal(fields[0]) or fields[0] == "1"):
+    if len(fields) > 1 and _is_probability(fields[0]):
         probability = float(fields.pop(0))
     return _unescaped(line.word, line.place), output, probability, fields
 
@@ -232,9 +284,12 @@ def _without_last_pauses(lines: list[Line], notes: list[str], *, surely: bool) -
     """
     ending = [len(line.fields) > 1 and line.fields[-1] in _LAST_PAUSES for line in lines]
     longer = [len(line.fields) > 1 for line in lines]
-    if sum(ending) < 2 or not (surely or ending == longer):
+    if not any(ending) or not (surely or (sum(ending) > 1 and ending == longer)):
         return lines
-    notes.append(f"sp or sil at the end of {sum(ending)} pronunciations were left out: pauses are between words")
+    n = many(sum(ending), "pronunciation")
+    notes.append(
+        f"sp or sil at the end of {n} {'was' if sum(ending) == 1 else 'were'} left out: pauses are between words"
+    )
     return [line._replace(fields=line.fields[:-1]) if ends else line for line, ends in zip(lines, ending, strict=True)]
 
 

@@ -204,7 +204,7 @@ def letter_lexicon(
     counts = word_counts(words)
     entries, unsaid = spelled(counts, table, marks=marks)
     if unsaid:
-        raise LexiconError(f"{_many(len(unsaid))} cannot be spelled:\n{_listed(unsaid, counts)}\n{_ADVICE}")
+        raise LexiconError(f"{many(len(unsaid), 'word')} cannot be spelled:\n{_listed(unsaid, counts)}\n{_ADVICE}")
     return Lexicon(
         tuple(entries),
         silence_phone=silence_phone,
@@ -299,10 +299,6 @@ def _row_problem(spelling: str, units: Sequence[str]) -> str | None:
 def _named(character: str) -> str:
     """A character with its name in Unicode, as some cannot be seen."""
     return f"{character!r} ({unicodedata.name(character, f'U+{ord(character):04X}')})"
-
-
-def _many(count: int) -> str:
-    return f"{count} word" if count == 1 else f"{count} words"
 
 
 def _listed(unsaid: Mapping[str, str], counts: Mapping[str, int]) -> str:

@@ -260,8 +260,8 @@ class Lexicon:
                 for word, count in list(unknown.items())[:SHOWN]
             ]
             raise LexiconError(
-                f"{len(unknown)} words of the transcripts have no pronunciation:\n{shortened(lines, len(unknown))}\n"
-                f"{_OOV_ADVICE}"
+                f"{many(len(unknown), 'word')} of the transcripts without pronunciation:\n"
+                f"{shortened(lines, len(unknown))}\n{_OOV_ADVICE}"
             )
         encoded = {name: self.encode(text, name) for name, text in transcripts.items()}
         return {name: ids for name, ids in encoded.items() if ids is not None}

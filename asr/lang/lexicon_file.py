@@ -95,6 +95,14 @@ def _entries(what: Understood) -> tuple[list[Entry], str]:
         for line in lines
         if not 0.0 < line.probability <= 1.0
     ]
+    if form != OWN:
+        problems += [
+            f"{line.place}: word {line.word!r}: the number {phone} amid its phones; the columns before them are one "
+            "probability, or four numbers as MFA and Kaldi's lexiconp_silprob.txt have them"
+            for line in lines
+            for phone in line.fields
+            if phone[0].isdigit() and is_decimal(phone)
+        ]
     if problems:
         raise LexiconError(shortened(problems, len(problems)))
     return [Entry(line.word, tuple(line.fields), line.probability) for line in lines], form

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
+from ..brief import many
 from ..errors import ConfigError
 from ..extras import install
-from .numbers import speller_of
+from .numbers import signs_of, speller_of
 
 _MOST_TOKENS = 1 << 18  # that are remembered; texts have few frequent ones
 _MOST_SPELLINGS = 1 << 20  # different words of which both spellings by case are looked for
@@ -92,6 +93,7 @@ class Normalizer:
         self.scripts: Counter[str] = Counter()
         self.spellings = 0  # words that come in two spellings, which differ by case
         self._speller = speller_of(self.rules.language) if self.rules.numbers == "words" else None
+        self._signs = signs_of(self.rules.language) if self.rules.numbers == "words" else {}
         self._made: dict[str, _Made] = {}
         self._kinds: Counter[tuple[str, ...]] = Counter()
         self._scripts_of: dict[str, str] = {}
@@ -176,7 +178,7 @@ class Normalizer:
             stripped = [_stripped(token, self.rules.letters, inside=False)]
         else:
             stripped = [_stripped(p, self.rules.letters) for p in _INNER.sub(" ", _undotted(token)).split()]
-        words = [word for piece in stripped for word in piece.split() if word.strip("'")]
+        words = [said for piece in stripped for word in piece.split() if (said := self._said(word))]
         has_quotes = bool(words) and "'" not in self.rules.letters
         opens, closes = has_quotes and words[0][0] == "'", has_quotes and words[-1][-1] == "'"
         if body is None and "".join(words) != token:
@@ -192,6 +194,14 @@ class Normalizer:
         said = self._speller(f"-{bare}" if before.endswith(_MINUS) else bare) if self._speller is not None else None
         kinds.append("numbers" if said is not None else "digits")
         return said
+
+    def _said(self, word: str) -> str:
+        """A word; what is read for a sign by itself, nothing where it is not known how."""
+        if word.isalpha() or any(unicodedata.category(c)[0] in "LNM" for c in word):
+            return word
+        if word in self._signs:
+            return self._signs[word]
+        return word if word.strip("'") and not set(word).isdisjoint(self.rules.letters) else ""
 
     def _cased(self, words: list[str], kinds: list[str], opens: bool, closes: bool) -> _Made:
         """The words in the case that the rules or a lexicon want."""
@@ -246,9 +256,9 @@ class Normalizer:
     def report(self) -> list[str]:
         """What was found and done, a line each, nothing of what did not come."""
         total, rules = self.total(), self.rules
-        lines = [f"{self.n_lines} lines, {self.n_words} words"]
+        lines = [f"{many(self.n_lines, 'line')}, {many(self.n_words, 'word')}"]
         if self.spellings:
-            lines.append(f"{_words(self.spellings)} in two spellings by case{self._shown('spellings')}")
+            lines.append(f"{many(self.spellings, 'word')} in two spellings by case{self._shown('spellings')}")
         done = {
             "case": "of other case now",
             "punctuation": "without their punctuation",
@@ -257,21 +267,27 @@ class Normalizer:
         }
         for kind, what in done.items():
             if total[kind]:
-                lines.append(f"{_words(total[kind])} {what}{self._shown(kind)}")
+                lines.append(f"{many(total[kind], 'word')} {what}{self._shown(kind)}")
         if total["digits"]:
             why = "" if rules.numbers == "keep" else f" ({self._no_rule()})"
-            lines.append(f"{_words(total['digits'])} with digits left as they are{why}{self._shown('digits')}")
+            lines.append(f"{many(total['digits'], 'word')} with digits left as they are{why}{self._shown('digits')}")
         if total["invisible"]:
-            lines.append(f"{total['invisible']} signs that are not seen left out{self._shown('invisible')}")
+            lines.append(f"{many(total['invisible'], 'invisible sign')} left out{self._shown('invisible')}")
         if total["apostrophes"]:
-            lines.append(f"{total['apostrophes']} lines with curly apostrophes, now '{self._shown('apostrophes')}")
+            lines.append(
+                f"{many(total['apostrophes'], 'line')} with curly apostrophes, now '{self._shown('apostrophes')}"
+            )
         if total["composed"]:
-            lines.append(f"{total['composed']} lines with accents apart from their letters, now in one piece (NFC)")
+            lines.append(
+                f"{many(total['composed'], 'line')} with accents apart from their letters, now in one piece (NFC)"
+            )
         if len(self.scripts) > 1:
-            listed = ", ".join(f"{name} ({count} different words)" for name, count in self.scripts.most_common(6))
+            listed = ", ".join(
+                f"{name} ({many(count, 'different word')})" for name, count in self.scripts.most_common(6)
+            )
             lines.append(f"several scripts: {listed}")
         if total["mixed"]:
-            lines.append(f"{_words(total['mixed'])} with letters of two scripts{self._shown('mixed')}")
+            lines.append(f"{many(total['mixed'], 'word')} with letters of two scripts{self._shown('mixed')}")
         return lines
 
     def _no_rule(self) -> str:
@@ -385,7 +401,3 @@ def _without_quotes(made: Iterable[_Made]) -> Iterator[_Made]:
             line[i] = last._replace(words=(*last.words[:-1], last.words[-1][:-1]))
             opened = None
     yield from line
-
-
-def _words(count: int) -> str:
-    return f"{count} word{'' if count == 1 else 's'}"

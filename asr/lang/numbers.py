@@ -12,6 +12,8 @@ _ORDINALS = {"one": "first", "two": "second", "three": "third", "five": "fifth",
 _ORDINALS |= {"twelve": "twelfth"}
 _MONEY = {"$": ("dollar", "cent"), "€": ("euro", "cent"), "£": ("pound", "penny")}
 
+_SIGNS = {"&": "and", "%": "percent", "@": "at", "+": "plus", "=": "equals"}
+
 _NUMBER = re.compile(
     r"(?P<sign>[-\u2212]?)(?P<money>[$€£]?)(?P<whole>\d{1,3}(?:,\d{3})+|\d+)(?:\.(?P<part>\d+))?(?P<end>%|st|nd|rd|th|s)?"
 )
@@ -44,6 +46,15 @@ def speller_of(language: str) -> Speller | None:
     except NotImplementedError:  # what num2words says of a language that it does not know
         return None
     return spelled
+
+
+def signs_of(language: str) -> dict[str, str]:
+    """How signs that stand by themselves are read in a language; nothing where there is no rule.
+
+    >>> signs_of("en-GB")["&"], signs_of("fr")
+    ('and', {})
+    """
+    return _SIGNS if language.partition("-")[0].lower() == "en" else {}
 
 
 def english(token: str) -> str | None:

@@ -5,6 +5,7 @@ import unicodedata
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from ..brief import many
 from ..errors import LanguageModelError, did_you_mean
 from ..files import as_utf8
 from ..texts import text_bytes
@@ -76,5 +77,6 @@ def _check_said(path, sentences: Iterable[list[str]], lexicon: "Lexicon") -> Non
         listed = ", ".join(f"{word!r} ({count} times)" for word, count in list(unknown.items())[:_SHOWN])
         more = ", ..." if len(unknown) > _SHOWN else ""
         raise LanguageModelError(
-            f"{path}: {len(unknown)} words have no pronunciation: {listed}{more}; add them to the lexicon"
+            f"{path}: {many(len(unknown), 'word has', 'words have')} no pronunciation: {listed}{more}; add them to "
+            "the lexicon"
         )

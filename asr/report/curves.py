@@ -5,12 +5,13 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from ..brief import many
 from ..errors import AsrError
 from ..features.pitch import track_pitch
 from ..scoring import Score, compare
 from ..training import TuningPoint, at_edge, best_point, plateau
 from .page import Section
-from .phrases import MODELS, counted, sentence
+from .phrases import MODELS, sentence
 from .plots import Plateau, error_limits, line_plot, stages_plot
 from .sections import figure_html, note_html
 from .signal import Pitch, draw_signal, signal_svg
@@ -162,7 +163,7 @@ def _why(points: Sequence[TuningPoint], best: TuningPoint, even: Sequence[Tuning
     fewest = min(p.errors for p in points)
     told = (
         f"Chosen: acoustic scale {best.acoustic_scale:g} and insertion penalty {best.insertion_penalty:g}, with "
-        f"{counted(best.errors, 'error')} in {best.total:,} {unit}. "
+        f"{many(best.errors, 'error')} in {best.total:,} {unit}. "
     )
     if len(even) == 1:
         told += f"It has the fewest of the {len(points)} settings tried, by more than chance."

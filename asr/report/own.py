@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..brief import many
 from ..corpus import Corpus
 from ..errors import AsrError, AudioError
 from ..model import load
@@ -38,7 +39,7 @@ from . import (
     utterance_section,
     write_report,
 )
-from .phrases import MODELS, counted
+from .phrases import MODELS
 from .sections import note_html, table
 from .sound import read_utterance
 
@@ -81,12 +82,12 @@ def write_own_report(plan: Plan, out: Path, outcome: Outcome, left: Left, seed: 
         logger.warning("no report.html: %s", error)
         return None
     words, characters = (score(left.references, left.hypotheses, unit=unit) for unit in ("word", "char"))
-    where = f"{counted(len(left.references), 'recording')} that it was not trained on"
+    where = f"{many(len(left.references), 'recording')} that it was not trained on"
     if not plan.by_speaker:
         where += ", of people that it has heard in training"
     return write_report(
         out / "report.html",
-        title=f"A recogniser of {counted(plan.lexicon.n_words, 'word')}{' and new ones' if plan.parts else ''}",
+        title=f"A recogniser of {many(plan.lexicon.n_words, 'word')}{' and new ones' if plan.parts else ''}",
         sections=_sections(plan, outcome, left, words),
         headline=headline(words, where, characters),
         facts=run_facts(seed=seed, hours_of_speech=f"{outcome.hours:.2f}", folder=str(out), model=str(outcome.model)),
@@ -148,7 +149,7 @@ def next_steps(plan: Plan, outcome: Outcome, n_doubtful: int) -> list[str]:
         )
     if n_doubtful:
         steps.append(
-            f"Listen to the {counted(n_doubtful, 'doubtful transcript')} below and repair what is wrong. The same "
+            f"Listen to the {many(n_doubtful, 'doubtful transcript')} below and repair what is wrong. The same "
             "command then does again what depends on it."
         )
     if plan.stages == (CTC,) and outcome.hours < LADDER_HOURS:
@@ -177,7 +178,7 @@ def _stages(left: Left, stages: Sequence[str]) -> list[Section]:
         name: {s: score(same, found, unit=unit, unknown_ids="ignore") for s, found in heard.items()}  # type: ignore[arg-type]
         for name, unit in (("words", "word"), ("characters", "char"))
     }
-    about = f"On {counted(len(same), 'utterance')} held out, decoded with what suits the last stage"
+    about = f"On {many(len(same), 'utterance')} held out, decoded with what suits the last stage"
     return [stages_section(lines, about=about)]
 
 
@@ -240,7 +241,7 @@ def _doubtful_section(train: Corpus, doubts: Sequence[Doubt], fit: Mapping[str, 
     shown = list(doubts[:SHOWN])
     if shown:
         lead = (
-            f"{counted(len(doubts), 'transcript')} of the {len(train):,} of the training part may not be what was said"
+            f"{many(len(doubts), 'transcript')} of the {len(train):,} of the training part may not be what was said"
             f"{f'; here are the {SHOWN} worst' if len(doubts) > SHOWN else ''}."
         )
     else:

@@ -3,6 +3,7 @@
 import html
 from collections.abc import Iterable, Mapping
 
+from ..brief import many
 from ..recipe.results import ResultRow
 from ..scoring import Score
 from .page import Headline, Section
@@ -120,11 +121,6 @@ def sentence(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def counted(number: int, noun: str) -> str:
-    """A number with its noun: 1 word, 2 words."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
 def glossary_section(terms: Iterable[str], more: Mapping[str, str] | None = None) -> Section:
     """What some of TERMS mean, in this order, and more of the same kind."""
     told = {term: TERMS[term] for term in terms} | dict(more or {})
@@ -146,7 +142,7 @@ def _errors(score: Score, unit: str, where: str) -> str:
     share = share_in_words(score.rate, unit)
     if share[0].isdigit():
         share = f"about {share} {'is' if share.startswith('1 in') else 'are'} wrong"
-    return f"{sentence(share)}: {counted(score.errors, 'error')} in {of} of {where}."
+    return f"{sentence(share)}: {many(score.errors, 'error')} in {of} of {where}."
 
 
 def _chance(score: Score) -> str:

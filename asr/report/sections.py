@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
+from ..brief import many
 from ..recipe.results import ResultRow, table_columns
 from ..scoring import Comparison
 from ..word_edges import TOLERANCES_MS, EdgeScore, edge_rows
 from .page import Section
-from .phrases import counted as count
 from .phrases import percent
 from .plots import histogram_plot, matrix_plot
 
@@ -63,7 +63,7 @@ def speaker_section(
     ordered = sorted((s for s in rates if rates[s]), key=lambda s: (-rates[s], s))
     good, n = len(rates) - len(ordered), sum(counts[s][1] for s in rates if not rates[s])
     if not ordered:
-        return Section(title, f"<p>No error in {n:,} of {count(good, 'speaker')}.</p>" + note_html(note), about)
+        return Section(title, f"<p>No error in {n:,} of {many(good, 'speaker')}.</p>" + note_html(note), about)
     scale = max(LEAST_SCALE, rates[ordered[0]])
     rows = "".join(
         f'<tr><th scope="row" title="{html.escape(s, quote=True)}">{html.escape(s)}</th>'
@@ -74,9 +74,9 @@ def speaker_section(
     rest = []
     if len(ordered) > MANY_SPEAKERS:
         most = percent(rates[ordered[MANY_SPEAKERS]])
-        rest.append(f"{count(len(ordered) - MANY_SPEAKERS, 'more speaker')} with at most {most}.")
+        rest.append(f"{many(len(ordered) - MANY_SPEAKERS, 'more speaker')} with at most {most}.")
     if good:
-        rest.append(f"{count(good, 'speaker')} without an error.")
+        rest.append(f"{many(good, 'speaker')} without an error.")
     shown = f'<table class="bars"><tbody>{rows}</tbody></table><p class="soft">{" ".join(rest)}</p>'
     return Section(title, shown + note_html(note or "Errors and words said are at the right."), about)
 
@@ -114,7 +114,7 @@ def confusion_section(
     body = [[_word(a, "(inserted)"), _word(b, "(deleted)"), str(n)] for (a, b), n in pairs]
     parts.append(table([("said", ""), ("recognised", ""), ("times", "number")], body))
     most = (
-        note_html(f"The {len(pairs)} most frequent of {count(len(counted), 'pair')}.")
+        note_html(f"The {len(pairs)} most frequent of {many(len(counted), 'pair')}.")
         if len(counted) > len(pairs)
         else ""
     )
@@ -230,7 +230,7 @@ def note_html(text: str) -> str:
 
 def _aligned(name: str, pairs: Sequence[tuple[str, str]], errors: int, sound: str) -> str:
     """An utterance: word over word, in as many lines as it takes."""
-    told = f"{count(errors, 'error')}, {count(sum(1 for a, _ in pairs if a), 'word')}"
+    told = f"{many(errors, 'error')}, {many(sum(1 for a, _ in pairs if a), 'word')}"
     columns = ['<span class="soft"><span>said</span><span>recognised</span></span>']
     for pair in pairs:
         kind = "" if pair[0] == pair[1] else ' class="bad"' if all(pair) else ' class="gap"'

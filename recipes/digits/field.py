@@ -67,6 +67,11 @@ def _click(x: np.ndarray, rate: int, rng: np.random.Generator) -> np.ndarray:
     return _between(click(rate, rng) * 0.5 * np.abs(x).max(), np.concatenate([gap, x]), np.zeros(0))
 
 
+def _background(x: np.ndarray, rate: int, rng: np.random.Generator) -> np.ndarray:
+    before, behind = (1e-4 * rng.standard_normal(rate) for _ in range(2))
+    return _between(before, x, behind)
+
+
 def _noise(x: np.ndarray, rate: int, rng: np.random.Generator) -> np.ndarray:
     return add_noise(x, coloured_noise(len(x), rng), float(rng.uniform(10, 20)), rng)
 
@@ -76,6 +81,7 @@ CONDITIONS: dict[str, Sound] = {
     "as they are": lambda x, rate, rng: x,
     "0.3 s of zeros at both ends": _zeros,
     "0.5 s of noise of one 16-bit step at both ends": _step,
+    "1 s of noise at -80 dB at both ends": _background,
     "a noise gate": lambda x, rate, rng: gated(x, rate),
     "a click before": _click,
     "a room": room,
@@ -86,7 +92,9 @@ CONDITIONS: dict[str, Sound] = {
     "40 dB weaker": lambda x, rate, rng: x * np.float32(0.01),
     "20 dB too loud, clipped": lambda x, rate, rng: clipped(x, 20),
 }
-TUNED_ON = ("as they are", "another microphone", "a click before", "0.5 s of noise of one 16-bit step at both ends")
+TUNED_ON = (
+    "as they are", "another microphone", "a click before", "1 s of noise at -80 dB at both ends", "40 dB weaker",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

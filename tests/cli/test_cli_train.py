@@ -50,7 +50,7 @@ WRONG = [
     ("graph digits --lm {text} --words {text} --out {new}", "either --lm A.arpa or --words W"),
     ("graph digitz --words {text} --out {new}", "did you mean 'digits'"),
     ("graph digits --words {missing} --out {new}", "cannot be read"),
-    ("graph digits --words {text} --out {new}", "none of the 2 words has a pronunciation"),
+    ("graph digits --words {text} --out {new}", "none of the 2 words can be said"),
     ("graph digits --words {empty} --out {new}", "holds no text"),
     ("graph digits --lm {text} --out {new}", "text"),
     ("graph digits --words {good} --out {text}/inner", "cannot be written"),

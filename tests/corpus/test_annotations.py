@@ -226,7 +226,7 @@ def test_a_folder_with_other_transcripts_says_which_option_reads_them(recording)
 
     facts = describe(folder)
     assert facts["utterances"] == 1 and facts["first_problems"] == [
-        f"{folder}: 1 recordings have a file .TextGrid beside them; --text-suffix .TextGrid reads these as transcripts"
+        f"{folder}: 1 recording has a file .TextGrid beside it; --text-suffix .TextGrid reads it as transcripts"
     ]
     facts = describe(folder, text_suffix=".TextGrid", tier="words")
     assert facts["problems"] == 0 and facts["transcripts"]["different_words"] == 2

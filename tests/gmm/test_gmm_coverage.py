@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from asr import audio
+from asr.brief import many
 from asr.features import cmvn, cmvn_statistics, delta, mfcc
 from asr.features.table import FeatureTable
-from asr.gmm.coverage import counted, warn_of_retried
+from asr.gmm.coverage import warn_of_retried
 from asr.gmm.mono import MonoOptions, train_mono
 from asr.lang.lexicon import Lexicon
 
@@ -108,4 +109,4 @@ def test_few_retried_utterances_are_usual(caplog):
 
 @pytest.mark.parametrize(("n", "text"), [(0, "0 parts"), (1, "1 part"), (2, "2 parts")])
 def test_counted(n, text):
-    assert counted(n, "part") == text
+    assert many(n, "part") == text

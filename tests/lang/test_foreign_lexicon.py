@@ -83,6 +83,19 @@ caf\\303\\251 [caf\\303\\251] k ae f ey sp
     ]
 
 
+def test_signs_in_outputs_names_of_columns_and_one_pause_at_the_end(tmp_path):
+    text = "\\[NOISE [\\[noise\\]] n oy z\nA [A] ax sp\n"
+    assert [e[:2] for e in read(tmp_path, text)[0]] == [("[noise]", "n oy z"), ("A", "ax")]
+    assert [e[:2] for e in read(tmp_path, "word\tpronunciation\na\tAH\n")[0]] == [("a", "AH")]
+
+
+def test_a_probability_before_the_output_is_read_all_the_same(tmp_path):
+    """HTK's own order is output, probability; other tools write the probability first."""
+    entries, form, _ = read(tmp_path, "TWO 1.0 [two] t uw\nONE [one] 0.5 w ah n\nSIX 1 [six] s ih k s\n")
+    assert form == HTK
+    assert entries == [("two", "t uw", 1.0), ("one", "w ah n", 0.5), ("six", "s ih k s", 1.0)]
+
+
 def test_an_htk_dictionary_without_outputs_ends_in_pauses_all_the_same(tmp_path):
     assert read(tmp_path, "go g ow sp\ngo g ow sil\nhome hh ow m sp\n")[0] == [
         ("go", "g ow", 1.0),
@@ -121,6 +134,7 @@ def test_julius_outputs(tmp_path):
         ("cat k { t\nshe S i:\n", PLAIN, ("cat", "k { t", 1.0)),  # X-SAMPA
         ("<blank> #\nend # N D\n", PLAIN, ("<blank>", "#", 1.0)),  # a phone of that name
         ("(2) T UW\n[noise] NSN\n", PLAIN, ("(2)", "T UW", 1.0)),
+        ("[noise] [NSN]\na AH [NSN]\n", PLAIN, ("[noise]", "[NSN]", 1.0)),
     ],
 )
 def test_mfa_kaldi_and_plain_files(tmp_path, text, form, first):
@@ -140,12 +154,23 @@ def test_mfa_kaldi_and_plain_files(tmp_path, text, form, first):
         ("{aback} {{AX WB} B AE {K WB}}\n", r":1: .*GlobalPhone"),
         ("hello\t/həˈloʊ/\nworld\t/wɜːld/, /wɝld/\n", r":1: word 'hello': '/həˈloʊ/' is a transcription in slashes"),
         ("hello [həˈloʊ]\nworld [wɜːld]\n", r":1: .*a transcription in brackets"),
-        ("word,phones\none,W AH N\n", r":1: .*separated by commas"),
+        ("word,phones\none,W AH N\n", r":1: .*cells between commas"),
         ("a\tAH\nin addition\tIH N\n", r":2: 'in addition': a word with a blank"),
         ("UH [] ah\nA [A] ey\n", r":1: word 'UH' is written as nothing"),
         ("a 0.9 A\nb 0.9 0.2 1.0 1.1 B\n", r":1: word 'a' has other numbers after it than one or four"),
         ("a 0.9 A\nb B\nc 0.3 B\n", r":2: word 'b' has no probability, others have"),
         ("A @x [A] ey\n", r":1: word 'A': need @ and a logarithm"),
+        ("A 0.5 0.5 [A] ey\nB [B] b\n", r":1: word 'A': \[A\] amid the phones"),
+        ("A ey [A]\nB b\n", r":1: word 'A': \[A\] amid the phones"),
+        ("test\t0\t0.93\tt eh s t\ntest\t1\t0.02\tt ih s t\n", r":1: word 'test': the number 0.93 amid its phones"),
+        ("test\t9.53\tt eh s t\n", r":1: word 'test': probability 9.53; need one above 0, at most 1"),
+        ('(lex.add.entry \'("a" n ()))\n', r":1: Festival's, not a lexicon"),
+        ("a -0.5 AH B\nb -1.2 B\n", r":1: word 'a': -0.5 amid the phones; need one probability"),
+        ("a 90% AH\nb 10% B\n", r":1: word 'a': 90% amid the phones"),
+        ("A [A] -1.0 ey\n", r":1: word 'A': -1.0 amid the phones"),
+        ("a\tAH, EY\nb\tB\n", r":1: word 'a': AH, amid the phones"),
+        ("a | AH\nb | B IY\n", r":1: .*cells between bars"),
+        ("aback:1:rb:{a.b * a k}:{aback}:12\n", r":1: .*as Unisyn has them"),
         ("A [\\377] ey\n", r":1: .*octal codes are no UTF-8"),
     ],
 )

@@ -56,6 +56,27 @@ def test_numbers_in_english():
     assert normalized("-5 to +3") == "-5 to +3".replace("-5", "5")
 
 
+def test_signs_by_themselves_are_read_where_it_is_known_how_and_else_left_out():
+    assert normalized("salt & pepper + 5 % R&D", ENGLISH) == "salt and pepper plus five percent r&d"
+    normalizer = Normalizer(Rules())
+    assert normalizer("Salz & Pfeffer = gut % AT&T") == "salz pfeffer gut at&t"
+    assert "3 words without their punctuation: &, =, %" in normalizer.report()
+    assert Normalizer(Rules("en"), {"&": "&"}.get)("a & b") == "a & b"  # a lexicon's own word
+    assert normalized("हिन्दी & ก็", Rules()) == "हिन्दी ก็"
+    assert normalized("a ǃ : b", Rules(letters=":")) == "a ǃ : b"
+    assert normalized("a & b", Rules(punctuation="keep")) == "a & b"
+
+
+def test_one_line_and_one_word_are_told_so():
+    normalizer = Normalizer()
+    normalizer("It’s")
+    assert normalizer.report() == [
+        "1 line, 1 word",
+        "1 word of other case now: It's",
+        "1 line with curly apostrophes, now ': ’",
+    ]
+
+
 @pytest.mark.parametrize("token", ["b2b", "1/2", "10-12", "3.14.15", "1,25", "$5%", "x", ""])
 def test_what_is_no_number_is_left(token):
     assert english(token) is None
@@ -124,9 +145,9 @@ def test_the_report_tells_what_was_found():
         "1 word without their punctuation: WA,",
         "1 word with digits written out: 25",
         "1 word in brackets left out: [noise]",
-        "1 signs that are not seen left out: U+200B",
-        "1 lines with curly apostrophes, now ': ’",
-        "1 lines with accents apart from their letters, now in one piece (NFC)",
+        "1 invisible sign left out: U+200B",
+        "1 line with curly apostrophes, now ': ’",
+        "1 line with accents apart from their letters, now in one piece (NFC)",
         "several scripts: Latin (7 different words), Cyrillic (2 different words)",
         "1 word with letters of two scripts: cаfe",
     ]

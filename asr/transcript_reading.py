@@ -10,16 +10,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from .errors import CorpusError
+from .alternatives import has_notation, wrong_notation
+from .errors import CorpusError, first_of
 from .files import numbered_lines
-from .stm import one_transcript, read_stm, texts_of, texts_of_recordings, words_in_segments
+from .stm import is_rttm, read_stm, texts_of, texts_of_recordings, words_in_segments
 from .tables import BAR, FILES, IDS, TEXTS, column, described, rows_of, separator_of
 from .word_edges import read_ctm, read_ctm_channels
 
-_SHOWN = 10  # problems in one message
 _TRN = re.compile(r"(?P<text>.*)\((?P<id>[^()\s]+)\)\s*")
 _ID_AFTER_TAB = re.compile(r"\t\([^()\s]+\)\s*$")  # how ESPnet writes .trn
 _NUMBER = re.compile(r"\d+\.\d+")
+_PIECE = re.compile(r"[^\t]+\t\d+\.\d\d\t\d+\.\d\d\t[^\t]*")
 _MLF_LABEL = re.compile(r'"(?:\*/|.*/)?(?P<id>[^/"]+?)(?:\.[^./"]*)?"')
 
 Lines = Sequence[tuple[int, str]]
@@ -39,11 +40,12 @@ def read_transcripts(path: str | os.PathLike, *, ids: bool | None = None) -> dic
     Kaldi's text (`id words`); tables with two columns (`id<TAB>words`), or with names in the first line (.tsv, .csv);
     LJSpeech's metadata.csv; NIST's .trn (`words (id)`), .stm (an id is made of recording, channel and times) and .ctm
     (words in order of time, see `read_ctm`); HTK's master label file; JSON lines with an id, or an audio file, and a
-    text, as `asr transcribe --format json` writes.
+    text; all that `asr transcribe` writes but subtitles, the pieces of a recording joined.
 
     ids: whether the first words of lines are ids where nothing else separates them from the text; False: a line is
         an utterance, whose id is its number. None: they are, if they look like ids: most are not mere words.
     Ids are brought to Unicode's composed form (NFC), as the words are in scoring: file systems differ in it.
+    NIST's notation of alternatives stays as it is, in every layout; see asr.alternatives.
     Raises CorpusError with file:line for ids given twice and lines that cannot be read, for a layout that is none of
     these, or if there is nothing in the file.
     """
@@ -73,6 +75,8 @@ def read_pair(
         segments = read_stm(reference)
         return texts_of(segments), words_in_segments(segments, read_ctm_channels(hypothesis))
     references, hypotheses = _read_both(reference, hypothesis, ids)
+    if several := next((name for name, text in hypotheses.items() if "{" in text and has_notation(text)), None):
+        raise CorpusError(f"{hypothesis}: {several!r} has alternatives, {{ a / b }}; only references may have them")
     if ids is False and len(references) != len(hypotheses):
         raise CorpusError(
             f"{reference} has {len(references)} lines, {hypothesis} {len(hypotheses)}; without ids line belongs to line"
@@ -122,6 +126,8 @@ def _reader(file: Path, lines: Lines, ids: bool | None) -> Iterable[_Item]:
     if not lines:
         return ()
     first, suffix = lines[0][1].lstrip(), file.suffix.lower()
+    if all(_PIECE.fullmatch(line) for _, line in lines):
+        return _of_pieces(lines)
     if message := _other_layout(first, suffix, lines):
         raise CorpusError(f"{file}: {message}")
     if first.startswith("#!MLF!#"):
@@ -140,25 +146,54 @@ def _reader(file: Path, lines: Lines, ids: bool | None) -> Iterable[_Item]:
     return [_Item(number, *_first_word(line)) for number, line in lines]
 
 
+_BEGINS = {
+    "File type": "a TextGrid of Praat", '"ooTextFile': "a TextGrid of Praat", "WEBVTT": "WebVTT subtitles",
+    "<?xml": "XML", "<!DOCTYPE": "HTML", "<html": "HTML", "<system": "SGML", "[{": "one JSON array, not JSON lines",
+    "@UTF8": "CHAT", "@Begin": "CHAT", "{\\rtf": "RTF", "PK\x03\x04": "a document or archive", "%PDF": "PDF",
+}  # fmt: skip
+_SUFFIXES = (".srt", ".vtt", ".textgrid", ".eaf", ".trs", ".xml", ".html", ".rttm", ".uem", ".lab", ".phn", ".wrd")
+_FIELDS = (  # what every line of a file is; and the name of that
+    (r"\d+ +\d+ +[^\d\s].*", "labels with their times (HTK, TIMIT)"),
+    (
+        r"(?=.*\d\.\d)\S+ +\S+ +\d+(\.\d+)? +\d+(\.\d+)?",
+        "stretches of recordings without words (Kaldi's segments, NIST's UEM)",
+    ),
+    (r"\S+ +(ref|hyp|op|#csid) .*", "alignments, as Kaldi's per_utt has them"),
+)
+
+
 def _other_layout(first: str, suffix: str, lines: Lines) -> str | None:
     """What is said of a file that is of a layout which is not read, or None."""
-    begins = {
-        "File type": "a TextGrid of Praat", '"ooTextFile': "a TextGrid of Praat", "WEBVTT": "WebVTT subtitles",
-        "<?xml": "XML", "<!DOCTYPE": "HTML", "<html": "HTML", "[{": "one JSON array, not JSON lines",
-    }  # fmt: skip
-    what = next((name for begin, name in begins.items() if first.lower().startswith(begin.lower())), None)
+    what = next((name for begin, name in _BEGINS.items() if first.lower().startswith(begin.lower())), None)
+    told = [line for _, line in lines if not line.startswith(";;")]
     if what is None and len(lines) > 1 and " --> " in lines[1][1]:
         what = "subtitles (SRT)"
-    if what is None and suffix in (".srt", ".vtt", ".textgrid", ".eaf", ".xml", ".html"):
+    if what is None and "\0" in first:
+        what = "no text: it has bytes of value 0"
+    if what is None and told:
+        what = next((name for form, name in _FIELDS if all(re.fullmatch(form, line.strip()) for line in told)), None)
+        what = "NIST's RTTM, which tells who speaks when" if all(map(is_rttm, told)) else what
+    if what is None and suffix in (".json", ".jsonl"):
+        what = _other_json(first)
+    if what is None and suffix in _SUFFIXES:
         what = f"a file {suffix}"
-    if what is None and first.startswith("{") and suffix in (".json", ".jsonl") and not _is_object(first):
-        what = "JSON over several lines"
     if what:
         return f"{what}; need lines of an utterance id and its words, a .trn, .stm, .ctm, .csv, .tsv or JSON lines"
     for name, places in (("stm", (3, 4)), ("ctm", (2, 3))):
-        if all(_has_times(line.split(), places, name) for _, line in lines if not line.startswith(";;")):
+        if all(_has_times(line.split(), places, name) for line in told):
             return f"looks like NIST's {name}; give the file the ending .{name}"
     return None
+
+
+def _other_json(first: str) -> str | None:
+    """What a JSON file is, of its first line, if it is not of JSON lines with ids."""
+    if not _is_object(first):
+        return "one JSON array, not JSON lines" if first.startswith("[") else "JSON over several lines"
+    of = {"segments": "Whisper's JSON", "result": "Vosk's JSON"}
+    has_id = any(key in json.loads(first) for key in (*IDS, *FILES))
+    return (
+        None if has_id else next((f"{what}, which has no id" for key, what in of.items() if f'"{key}"' in first), None)
+    )
 
 
 def _has_times(fields: Sequence[str], places: Sequence[int], name: str) -> bool:
@@ -188,11 +223,8 @@ def _of_trn(file: Path, lines: Lines) -> Iterator[_Item]:
         if line.startswith(";;"):
             continue
         match = _TRN.fullmatch(line)
-        message = (
-            "need words and an id in parentheses: `words (id)`" if match is None else one_transcript(match["text"])
-        )
-        if match is None or message:
-            problems.append(f"{file}:{number}: {message}")
+        if match is None:
+            problems.append(f"{file}:{number}: need words and an id in parentheses: `words (id)`")
         else:
             yield _Item(number, match["id"], match["text"])
     _raise(problems)
@@ -202,13 +234,23 @@ def _has_names(header: Sequence[str]) -> bool:
     return column(header, TEXTS) is not None and column(header, (*IDS, *FILES)) is not None
 
 
+def _of_pieces(lines: Lines) -> Iterator[_Item]:
+    """`id<TAB>start<TAB>end<TAB>words`, as `asr transcribe --format lines` writes the pieces of a recording."""
+    first, said = dict[str, int](), dict[str, list[str]]()
+    for number, line in lines:
+        name, _, _, text = line.split("\t")
+        first.setdefault(name, number)
+        said.setdefault(name, []).append(text)
+    return (_Item(first[name], name, " ".join(texts)) for name, texts in said.items())
+
+
 def _of_two_columns(file: Path, lines: Lines) -> Iterator[_Item]:
     """`id<TAB>words`; a second tab would be a third column, of which nobody knows what it is."""
     problems = []
     for number, line in lines:
         name, _, text = line.partition("\t")
         if "\t" in text.strip():
-            problems.append(f"{file}:{number}: {text.count(chr(9)) + 2} columns and no line that names them")
+            problems.append(f"{file}:{number}: {text.count(chr(9)) + 2} columns and no line that names id and text")
         yield _Item(number, name, text)
     _raise(problems)
 
@@ -326,6 +368,8 @@ def _checked(file: Path, items: Iterable[_Item]) -> dict[str, str]:
             problems.append(f"{file}:{number}: no utterance id before the tab")
         elif name in texts:
             problems.append(f"{file}:{number}: id {name!r} was given before, in line {line_of[name]}; remove one")
+        elif message := wrong_notation(text):
+            problems.append(f"{file}:{number}: {message}")
         else:
             texts[name], line_of[name] = " ".join(text.split()), number
     _raise(problems)
@@ -336,5 +380,4 @@ def _checked(file: Path, items: Iterable[_Item]) -> dict[str, str]:
 
 def _raise(problems: Sequence[str]) -> None:
     if problems:
-        more = [f"... and {len(problems) - _SHOWN} more"] if len(problems) > _SHOWN else []
-        raise CorpusError("\n".join([*problems[:_SHOWN], *more]))
+        raise CorpusError(first_of(problems))

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 
 import jiwer
 import pytest
@@ -168,24 +169,30 @@ def test_segments_with_their_own_words_are_right_whatever_the_times(folder, data
     assert references == hypotheses
 
 
+RTTM = "SPEAKER f 1 0.00 2.00 <NA> <NA> ann <NA> <NA>\n" * 2
+
+
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("x.stm", "f1 A s1 0.0 2.0 i { um / uh / @ } go\n", "x.stm:1: holds alternatives"),
-        ("x.stm", "f1 A s1 0.0 2.0 i (uh) go\n", "x.stm:1: holds the optional word (uh)"),
+        ("x.stm", "f1 A s1 0.0 2.0 i { um / uh go\n", "x.stm:1: '{' or '}' without the other, or without a slash"),
+        ("x.stm", RTTM, "x.stm:1: a line of NIST's RTTM, which tells who speaks when; need a segment and its words"),
+        ("x.rttm", RTTM, "x.rttm: NIST's RTTM, which tells who speaks when; need lines of an utterance id"),
+        ("x.txt", ";; of a meeting\n" + RTTM, "x.txt: NIST's RTTM"),
         ("x.stm", "f1 A s1 2.0 1.0 i go\n", "x.stm:1: start 2.0 and end 1.0; need the start before the end"),
         ("x.stm", "f1 A i go home now\n", "x.stm:1: need `recording channel speaker start end words`"),
         ("x.stm", "f A s 0.0 2.0 <o> a\nf A s 2.0 3.0 b\n", "x.stm:1: '<o>': a label, or a word?"),
         ("x.stm", "f A s 0.0 2.0 a\nf A s 0.0 2.0 b\n", "x.stm:2: the segment of line 1 again"),
         ("x.stm", ";; nothing\n", "x.stm: holds no segments"),
-        ("x.trn", "i { um / uh } go (u-1)\n", "x.trn:1: holds alternatives"),
+        ("x.trn", "i um / uh } go (u-1)\n", "x.trn:1: '{' or '}' without the other"),
+        ("text", "u-1 i go\nu-2 i { um } go\n", "text:2: '{' or '}' without the other, or without a slash"),
         ("x.trn", "i go (u-1)\ni go\n", "x.trn:2: need words and an id in parentheses"),
         ("x.ctm", "u 1 * * <ALT_BEGIN>\nu 1 0.1 0.1 uh\n", "x.ctm:1: holds alternatives (<ALT_BEGIN>)"),
         ("x.txt", "f1 A s1 0.0 2.0 i go\n", "x.txt: looks like NIST's stm; give the file the ending .stm"),
         ("x.txt", "f1 A 0.0 2.0 i 0.9\nf1 A 2.1 0.2 go\n", "x.txt: looks like NIST's ctm; give the file the ending"),
         ("x.txt", "i want to go\nthe cat sat\n", "the first words of its lines ids? They look like words ('i', 'the')"),
         ("x.txt", "我想回家\n", "are the first words of its lines ids?"),
-        ("x.tsv", "a.wav\ti go\tann\n", "x.tsv:1: 3 columns and no line that names them"),
+        ("x.tsv", "a.wav\ti go\tann\n", "x.tsv:1: 3 columns and no line that names id and text"),
         ("x.csv", "a.wav,i go\n", "x.csv: a table with commas between its cells and no columns of ids and text"),
         ("x.csv", "id,reference,hypothesis\nu,a,b\n", "x.csv: a table with commas between its cells and more than one"),
         ("x.csv", 'id,text\nu,"a\n', "x.csv: line 2: quotes do not fit together"),
@@ -199,6 +206,17 @@ def test_segments_with_their_own_words_are_right_whatever_the_times(folder, data
         ("x.srt", "1\n00:00:00,000 --> 00:00:01,000\nhello\n", "x.srt: subtitles (SRT)"),
         ("x.vtt", "WEBVTT\n\n", "x.vtt: WebVTT subtitles"),
         ("x.eaf", '<?xml version="1.0"?>\n', "x.eaf: XML"),
+        ("x.cha", "@UTF8\n@Begin\n*CHI:\tmore .\n", "x.cha: CHAT"),
+        ("x.txt", "PK\x03\x04\0\n", "x.txt: a document or archive"),
+        ("x.txt", "RIFF\0\0\0\0WAVE\n", "x.txt: no text: it has bytes of value 0"),
+        ("x.sgml", '<SYSTEM title="a">\n', "x.sgml: SGML"),
+        ("x.json", '[\n {"id": "u"}\n]\n', "x.json: one JSON array"),
+        ("x.json", '{"text": "a", "segments": []}\n', "x.json: Whisper's JSON, which has no id"),
+        ("x.json", '{"result": [], "text": "a"}\n', "x.json: Vosk's JSON, which has no id"),
+        ("x.lab", "0 1200 one\n1200 2000 two\n", "x.lab: labels with their times"),
+        ("segments", "f-1 f 0.00 2.50\nf-2 f 2.5 30\n", "segments: stretches of recordings without words"),
+        ("per_utt", "u-1 ref i go\nu-1 hyp i go\nu-1 op C C\n", "per_utt: alignments, as Kaldi's per_utt"),
+        ("x.stm", "f A 0.10 0.40 5 0.9\nf A 0.60 0.70 6 0.8\n", "x.stm: looks like NIST's ctm"),
         ("x.html", "<!doctype html>\n", "x.html: HTML"),
     ],
 )  # fmt: skip
@@ -206,6 +224,29 @@ def test_what_would_give_a_wrong_rate_is_refused_by_name(tmp_path, name, text, m
     (tmp_path / name).write_text(text, encoding="utf-8")
     with pytest.raises(CorpusError, match=re.escape(message)):
         read_transcripts(tmp_path / name)
+
+
+SEVERAL = {"u-1": "i {um/uh} go", "u-2": "{ it is / it's / @ } (uh) late", "u-3": "%hesitation"}
+CHOSEN = {"u-1": "i uh go", "u-2": "it's late", "u-3": ""}
+
+
+@pytest.mark.parametrize("layout", [name for name in LAYOUTS if name not in ("ctm", "mlf")])
+def test_alternatives_count_as_the_best_of_them_in_every_layout(tmp_path, layout):
+    """Right is no error of 3 + 3 + 1 words: what is missing as it may be counts as right."""
+    hypothesis = saved(tmp_path, layout, CHOSEN, "hyp")
+    found = score(*read_pair(saved(tmp_path, layout, SEVERAL, "ref"), hypothesis))
+    assert (found.errors, found.total) == (0, 7)
+    with pytest.raises(CorpusError, match=r"'u-1' has alternatives, \{ a / b \}; only references may have them"):
+        read_pair(hypothesis, saved(tmp_path, layout, SEVERAL, "ref"))
+
+
+def test_alternatives_of_an_stm_against_words_with_times_and_whole_recordings(tmp_path):
+    (tmp_path / "r.stm").write_text("call A ann 0 2 <o> one { two / to }\ncall A ann 2 4 <o> {three/tree} (uh)\n")
+    (tmp_path / "h.ctm").write_text(words(("call", 1, 0.1, 0.5, "one"), ("call", 1, 1, 0.5, "to")))
+    (tmp_path / "h.txt").write_text("call\tone to tree\n")
+    by_times = score(*read_pair(tmp_path / "r.stm", tmp_path / "h.ctm"))
+    assert (by_times.errors, by_times.total, by_times.deletions) == (1, 4, 1)
+    assert score(*read_pair(tmp_path / "r.stm", tmp_path / "h.txt")).errors == 0
 
 
 def test_mlf_with_times(tmp_path):
@@ -243,9 +284,14 @@ def test_ids_that_look_like_words_are_ids_where_the_other_file_says_so(tmp_path)
 
 def test_what_asr_transcribe_writes_is_read(tmp_path):
     from asr.transcript import Transcript
-    from asr.transcript_formats import as_ctm, as_json, as_text
+    from asr.transcript_writing import FORMATS, as_ctm, as_json, as_text
 
     heard = Transcript("one two", (TimedWord("one", 0.0, 0.5), TimedWord("two", 0.5, 0.75)))
+    pieces = FORMATS["lines"]("rec 1")
+    (tmp_path / "lines.tsv").write_text(
+        pieces.add(replace(heard, text="one"), 0, 1) + pieces.add(replace(heard, text="two"), 1, 2)
+    )
+    assert read_transcripts(tmp_path / "lines.tsv") == {"rec 1": "one two"}
     for name, write in (("x.tsv", as_text), ("x.jsonl", as_json), ("x.ctm", as_ctm)):
         (tmp_path / name).write_text(write("rec 1", heard))
         assert list(read_transcripts(tmp_path / name).values()) == ["one two"], name
@@ -263,6 +309,10 @@ def test_the_command_scores_segments_against_words_with_times(tmp_path):
     (tmp_path / "h.ctm").write_text(words(("call", "1", 0.1, 0.4, "One"), ("call", "1", 0.6, 0.4, "two.")))
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
     assert "2 / 2" in done.stdout and "2 of the 2 errors of words are of case or punctuation alone" in done.stderr
+    (tmp_path / "r.stm").write_text("call A ann 0.00 2.00 {one/won} (uh) two\n")
+    (tmp_path / "h.ctm").write_text(words(("call", "1", 0.1, 0.4, "won"), ("call", "1", 0.6, 0.4, "two")))
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert "0 / 3" in done.stdout and "1 reference can be said in several ways" in done.stderr
     (tmp_path / "plain.txt").write_text("the cat sat\n")
     command = [sys.executable, "-m", "asr", "score", "plain.txt", "plain.txt"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
