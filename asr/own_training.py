@@ -5,7 +5,6 @@ import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -332,8 +331,19 @@ def score_held_out(
         done += 1
         progress(min(done, n_settings), n_settings)
 
+    def tuned_on(
+        half: Data, acoustic_scales: Sequence[float], insertion_penalties: Sequence[float]
+    ) -> list[TuningPoint]:
+        return tune_decoding(
+            model,
+            half,
+            acoustic_scales=acoustic_scales,
+            insertion_penalties=insertion_penalties,
+            unit="char",
+            told=tried,
+        )
+
     n_settings = len(halves) * len(scales) * len(penalties)  # and more where the grid grows
-    tuned_on = partial(tune_decoding, model, unit="char", told=tried)
     tables = [tuned_on(half, **grid) for half in halves]
     for _ in range(WIDENINGS):
         wider = beyond(add_tuning(tables))
