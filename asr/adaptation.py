@@ -11,13 +11,15 @@ from dataclasses import replace
 
 import numpy as np
 
+from .data import Data
+from .decoding_all import DecodingResult, decode_all
 from .errors import ModelError
 from .features.pipeline import FeaturePipeline
 from .features.table import FeatureTable
 from .gmm.mono import MonoOptions, MonoResult
 from .lang.lexicon import Lexicon
 from .model import Model
-from .training import Data, DecodingResult, decode_all, train_monophone
+from .monophone import train_monophone
 
 WARPS = tuple(round(0.80 + 0.02 * k, 2) for k in range(21))
 """The warps that are tried: 0.80 to 1.20."""

@@ -1,6 +1,9 @@
 """How the toolkit's optional parts are installed: it is on no package index yet, so from its checkout."""
 
+import importlib.util
 from pathlib import Path
+
+from .errors import AsrError
 
 
 def install(extra: str = "") -> str:
@@ -13,3 +16,9 @@ def install(extra: str = "") -> str:
     wanted = f"[{extra}]" if extra else ""
     command = f"pip install --editable '{checkout if known else '.'}{wanted}'"
     return command if known else f"{command} in the folder of hclg's checkout"
+
+
+def require_torch() -> None:
+    """Raises AsrError with the command that installs torch, if it is missing; for the start of what needs networks."""
+    if importlib.util.find_spec("torch") is None:
+        raise AsrError(f"networks need torch, which is not installed; install it with: {install('nn')}")

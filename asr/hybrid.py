@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .acoustic import AcousticModel
 from .brief import brief_repr
+from .data import Data
 from .errors import ConfigError, CorpusError
 from .features.affine import affine
 from .features.pipeline import FeaturePipeline
@@ -21,12 +23,11 @@ from .features.table import FeatureTable, joined_tables
 from .hmm.align import Alignments, AlignOptions, align, align_scored
 from .hmm.training_graph import training_graphs
 from .ladder import Rung, warn_of_failures, without_pronunciation
-from .model import AcousticModel, Model
+from .model import Model
 from .nn.networks import AttentionConfig, NetworkConfig, RecurrentConfig
 from .nn.options import TrainingOptions
 from .speaker_passes import ESTIMATES, estimated
 from .speeds import frames_at_speed, speed_prefix
-from .training import Data
 
 if TYPE_CHECKING:
     from .gmm.fmllr import Fmllr
@@ -137,7 +138,7 @@ def train_hybrid(
     Raises CorpusError where features or alignments do not fit together or nothing is left to train on, ConfigError for
     a network of several frames to a row, or of unlimited context with learn_every, AsrError without torch.
     """
-    from .nn import require_torch
+    from .extras import require_torch
 
     require_torch()
     from .nn.acoustic import NetworkAcoustic

@@ -18,6 +18,7 @@ from typing import Any, Literal, cast
 import numpy as np
 
 from .brief import brief_repr
+from .data import Data
 from .errors import ConfigError, CorpusError, ModelError, did_you_mean
 from .features.pipeline import FeaturePipeline
 from .features.table import FeatureTable
@@ -37,7 +38,6 @@ from .json_files import read_json, taking_apart
 from .lang.lexicon import Lexicon
 from .model import Model, load
 from .model_directory import load_arrays
-from .training import Data
 
 logger = logging.getLogger(__name__)
 

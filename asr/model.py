@@ -21,10 +21,11 @@ from functools import cached_property
 from importlib import resources
 from numbers import Number
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .acoustic import AcousticModel
 from .brief import many
 from .ctc.tokens import CtcTokens
 from .errors import GraphError, LexiconError, ModelError, did_you_mean
@@ -40,9 +41,7 @@ from .lang.subwords import whole_words
 from .lang.word_times import word_segments
 from .model_directory import kind_of_model, read_directory, write_parts
 from .options import given, known_names
-from .transcript import TimedPhone as TimedPhone
-from .transcript import TimedWord as TimedWord
-from .transcript import Transcript as Transcript
+from .transcript import TimedPhone, TimedWord, Transcript
 
 if TYPE_CHECKING:
     from .decoding import BestPath, ViterbiDecoder
@@ -51,18 +50,6 @@ if TYPE_CHECKING:
     from .streaming import RecognitionStream
 
 _SHOWN_WORDS = 8  # in a message
-
-
-class AcousticModel(Protocol):
-    """What decoding asks of an acoustic model, GMM or network."""
-
-    def log_likelihoods(self, features: np.ndarray, pdfs: np.ndarray | None = None) -> np.ndarray:
-        """float32 (n_frames, n_pdfs) for float32 (n_frames, dim); of some pdfs only, if they are given."""
-        ...
-
-    def arrays(self) -> dict[str, np.ndarray]:
-        """Its parameters, by name."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -123,7 +110,7 @@ class Model:
         return f"<Model: {self.kind}, {lexicon}, {rate}, {repr(self.acoustic)[1:-1]}, {graph}>"
 
     def _repr_html_(self) -> str:
-        from .notebook import model_html
+        from .model_html import model_html
 
         return model_html(self)
 
@@ -176,7 +163,7 @@ class Model:
 
         if self.graph is None:
             raise ModelError(
-                "this model has no decoding graph (HCLG.fst); build one: asr.training.with_graph, asr graph"
+                "this model has no decoding graph (HCLG.fst); build one: asr.model_graphs.with_graph, asr graph"
             )
         return ViterbiDecoder(self.graph, self.transitions.pdf_of_id, SearchOptions(**asdict(self.decoding)))
 
@@ -356,8 +343,8 @@ class Model:
 
     def _aligned_by_ctc(self, features: np.ndarray, words: list[int]) -> Transcript:
         """The same of a model without HMMs: each word as its first pronunciation has it."""
+        from .acoustic import log_posteriors
         from .ctc.align import ctc_align
-        from .network_directory import log_posteriors
 
         units = [phone for word in words for phone in self.lexicon.pronunciations(word)[0]]
         try:

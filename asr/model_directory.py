@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ._version import __version__
+from .acoustic import ONNX_FILE, TORCH_FILE, NetworkModel
 from .arrays import read_npz
 from .audio import RATES
 from .ctc.tokens import CtcTokens
@@ -24,12 +25,13 @@ from .json_files import read_json
 from .lang.letters import LetterTable
 from .lang.lexicon import Lexicon
 from .lang.symbols import SymbolTable
-from .network_directory import ONNX_FILE, TORCH_FILE, NetworkModel, check_runnable, read_network, write_network
+from .network_directory import check_runnable, read_network, write_network
 
 if TYPE_CHECKING:
+    from .acoustic import AcousticModel
     from .gmm.model import DiagGmms
     from .graph.const_fst import Graph
-    from .model import AcousticModel, Model
+    from .model import Model
 
 FORMAT = 1
 KIND, ADAPTED_KIND = "gmm-hmm", "gmm-hmm-fmllr"  # the second adapts to speakers, which older versions cannot

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from .acoustic import ONNX_FILE, check_input, likelihoods
 from .brief import many
 from .errors import ModelError
-from .network_directory import ONNX_FILE, check_input, likelihoods
 from .onnx_file import check_onnx, count_parameters
 
 _MOST_SUBSAMPLING = 1000

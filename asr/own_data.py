@@ -15,6 +15,7 @@ from .brief import brief_repr, many
 from .corpus.core import Corpus
 from .corpus.hints import speaker_hint
 from .errors import AsrError, ConfigError, CorpusError
+from .extras import require_torch
 from .features.pipeline import FeaturePipeline
 from .ladder import STAGES, check_stages
 from .lang.letters import LetterTable
@@ -22,9 +23,8 @@ from .lang.lexicon import Lexicon
 from .lang.sources import LETTERS, BuiltLexicon, build_lexicon, check_sources
 from .lang.subwords import JOIN, Parts, frequent_words, take_apart, vowels_of
 from .lm.text import read_sentences
-from .nn import require_torch
+from .model_graphs import has_pynini
 from .own_text import Readable, readable
-from .training import has_pynini
 
 logger = logging.getLogger(__name__)
 

@@ -8,15 +8,17 @@ from pathlib import Path
 import numpy as np
 
 from . import lm
+from .acoustic import log_posteriors
 from .ctc.align import ctc_align
 from .ctc.tokens import CtcTokens
+from .data import Data
+from .decoding_all import decode_all
 from .errors import ModelError
 from .graph.grammar import arpa_grammar
 from .ladder import Rung
 from .model import Model, load
-from .network_directory import log_posteriors
+from .model_graphs import with_graph
 from .recipe.tasks import usable, write_json, write_pairs
-from .training import Data, decode_all, with_graph
 
 MOST_DECODED = 100  # held-out utterances: enough to see the stages apart, few enough to cost little
 

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from .brief import many
-from .corpus.core import Corpus, Problem, Utterance
+from .corpus.core import Corpus
+from .corpus.utterance import Problem, Utterance
 from .errors import CorpusError
 from .files import kind_of
 from .g2p import is_g2p

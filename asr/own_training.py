@@ -4,13 +4,15 @@ import hashlib
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from . import lm
-from .brief import brief_repr, many
+from .brief import many
 from .ctc.tokens import CtcTokens
+from .data import Data
+from .decoding_all import decode_all
 from .errors import ConfigError, CorpusError
 from .fit import Reference
 from .graph.grammar import arpa_grammar
@@ -19,27 +21,20 @@ from .lang.entries import nfc
 from .lang.letters import LetterTable
 from .lang.lexicon import Lexicon
 from .lang.subwords import JOIN, open_model, rewritten
-from .model import Model, Transcript, load
+from .model import Model, load
+from .model_graphs import has_pynini, with_graph
 from .nn.options import SpecAugmentOptions, TrainingOptions
 from .own_data import CTC, FILTERS, Plan
 from .own_evidence import gather_evidence
+from .own_outcome import LADDER_HOURS, Outcome
 from .recipe import Run
 from .recipe.networks import CtcPlan, make_network, present_gpus
 from .recipe.rungs import make_rung
 from .recipe.tasks import extract_features, read_json, usable, write_json, write_pairs
-from .scoring import read_transcripts, score
-from .training import (
-    Data,
-    TuningPoint,
-    add_tuning,
-    at_edge,
-    best_point,
-    beyond,
-    decode_all,
-    has_pynini,
-    tune_decoding,
-    with_graph,
-)
+from .scoring import score
+from .training import TuningPoint, add_tuning, at_edge, best_point, beyond, tune_decoding
+from .transcript import Transcript
+from .transcript_reading import read_transcripts
 from .transcription import told_transforms
 
 logger = logging.getLogger("asr.recipe")  # what is shown while stages are made
@@ -48,45 +43,7 @@ SCALES, PENALTIES = (0.05, 0.0667, 0.0833, 0.1, 0.125), (-2.0, 0.0, 2.0, 4.0, 7.
 CTC_SCALES, CTC_PENALTIES = (0.4, 0.6, 0.8, 1.0, 1.3), (-4.0, -2.0, -1.0, 0.0, 1.0)
 WIDENINGS = 3  # times that the grid grows by a line where the best of it is at its edge
 TWO_CORES_TIMES, GPU_TIMES = 45.0, 530.0  # real time, that CTC's network is trained at: Mboshi in 82 and 7 minutes
-LADDER_HOURS = 2.0  # of speech, below which the ladder is advised; 0.3 were tried, and 4.5
 SHORT = 300.0  # seconds of speech below which a warning says that little can be expected
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What training has left: folders, and the errors on the utterances held out.
-
-    rows: how the utterances were heard -> (WER, CER), percent; none where no decoding graph could be built.
-    words, characters: of the held-out transcripts.
-    hours: of speech that was trained on. trained: how many utterances these are of how many, in a sentence.
-    sizes: (pdfs, Gaussians) of the model.
-    adapted: how it was adapted to the held-out speakers, a line for each of the rows; none if it does not adapt.
-    to_do: how the model gets a decoding graph, where none could be built.
-    """
-
-    model: Path
-    report: Path | None
-    rows: dict[str, tuple[float, float]]
-    words: int
-    characters: int
-    hours: float
-    sizes: tuple[int, int]
-    adapted: tuple[str, ...] = ()
-    to_do: str = ""
-    trained: str = ""
-
-    def __repr__(self) -> str:
-        return brief_repr(self)
-
-    def table(self) -> str:
-        """The errors as a table for a person."""
-        if not self.rows:
-            return f"no decoding graph and no error rates yet: {self.to_do}"
-        width = max(map(len, self.rows))
-        head = f"{'held-out utterances':<{max(width, 19)}}  {'WER, %':>7}  {'CER, %':>7}"
-        lines = [f"{name:<{max(width, 19)}}  {w:7.2f}  {c:7.2f}" for name, (w, c) in self.rows.items()]
-        size = f"of {self.words} words, {self.characters} characters with blanks"
-        return "\n".join([head, *lines, size, *self.adapted])
 
 
 def train_recogniser(plan: Plan, out: Path, *, seed: int = 0, n_jobs: int = 1, device: str = "cpu") -> Outcome:

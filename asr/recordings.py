@@ -10,10 +10,12 @@ from typing import Any, Literal
 
 from .corpus.channels import channels_of
 from .corpus.commands import output_of
-from .corpus.core import Corpus, Problem, Utterance, is_unicode
-from .corpus.folder import AUDIO_SUFFIXES, files_below, recordings_among, speaker_of, speaker_pattern
+from .corpus.core import Corpus
+from .corpus.folder import files_below, recordings_among, speaker_of, speaker_pattern
 from .corpus.kaldi import read_kaldi
 from .corpus.kinds import corpus_kind
+from .corpus.lists import AUDIO_SUFFIXES
+from .corpus.utterance import Problem, Utterance, is_unicode
 from .errors import CorpusError
 from .features.archive import has_features, is_command, place_file, scp_entries
 from .files import as_system, kind_of, readable

@@ -16,7 +16,7 @@ from .lang.sources import extended
 from .lm.model import NgramModel
 from .lm.text import read_sentences
 from .model import Model
-from .training import has_pynini, with_graph
+from .model_graphs import has_pynini, with_graph
 
 if TYPE_CHECKING:
     from .graph.budget import Step

@@ -14,14 +14,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from .alternatives import best_reading, has_notation
 from .brief import brief_repr, many
 from .errors import CorpusError
-from .transcript_reading import read_pair as read_pair
-from .transcript_reading import read_transcripts as read_transcripts
-from .word_edges import CtmWord as CtmWord
-from .word_edges import EdgeScore as EdgeScore
 from .word_edges import check_ids, listed
-from .word_edges import read_ctm as read_ctm
-from .word_edges import score_edges as score_edges
-from .word_edges import share_within as share_within
 
 if TYPE_CHECKING:
     import numpy as np

@@ -16,9 +16,10 @@ from .features.affine import affine
 from .gmm.fmllr import Fmllr
 
 if TYPE_CHECKING:
+    from .acoustic import AcousticModel
     from .features.table import FeatureTable
     from .gmm.model import DiagGmms
-    from .model import AcousticModel, Model
+    from .model import Model
 
 logger = logging.getLogger(__name__)
 

@@ -66,7 +66,7 @@ class Transcript:
         return f"<Transcript: {short(self.text)!r}, {n_words}, {times}{unfinished}>"
 
     def _repr_html_(self) -> str:
-        from .notebook import transcript_html
+        from .model_html import transcript_html
 
         return transcript_html(self)
 

@@ -13,14 +13,9 @@ from .errors import AsrError, ModelError
 from .features.archive import place_file, read_matrix
 from .features.pieces import MatrixStore, finished, statistics_of
 from .features.silence import is_silent
-from .model import Model, Transcript
-from .recordings import Failure as Failure
-from .recordings import Recording as Recording
-from .recordings import find_recordings as find_recordings
-from .transcript import joined, shifted
-from .transcript_writing import as_ctm as as_ctm
-from .transcript_writing import as_json as as_json
-from .transcript_writing import as_text as as_text
+from .model import Model
+from .recordings import Failure, Recording
+from .transcript import Transcript, joined, shifted
 from .voice_activity import CutOptions, PauseCutter, Piece, cut_at_pauses
 
 

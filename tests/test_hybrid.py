@@ -7,6 +7,7 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
+from asr.data import Data
 from asr.errors import ConfigError, CorpusError, ModelError
 from asr.features.pipeline import FeaturePipeline
 from asr.features.table import FeatureTable
@@ -15,12 +16,11 @@ from asr.ladder import Rung, Sizes, train_ladder
 from asr.lang.lexicon import Lexicon
 from asr.nn import DnnConfig, RecurrentConfig, TdnnConfig, register
 from asr.nn.options import TrainingOptions
+from asr.options import from_table
 from asr.recipe import Run
-from asr.recipe.config import from_table
 from asr.recipe.network_job import NetworkJob
 from asr.recipe.networks import HybridPlan, LfmmiPlan, make_network, present_gpus, read_training
 from asr.speeds import frames_at_speed
-from asr.training import Data
 
 torch = pytest.importorskip("torch")
 

@@ -13,9 +13,10 @@ import soundfile
 
 from asr import audio
 from asr.features.pipeline import FeaturePipeline
+from asr.recordings import Failure, Recording
 from asr.scoring import score
 from asr.transcript import Transcript
-from asr.transcription import Failure, LongOptions, Recording, transcribe_all, transcribe_parts
+from asr.transcription import LongOptions, transcribe_all, transcribe_parts
 
 WHOLE = LongOptions(longer_than=1e9)
 

@@ -14,9 +14,8 @@ import pytest
 
 import asr
 from asr.features import FeatureTable, mfcc
-from asr.model import Transcript
 from asr.notebook import heat_map, table_html
-from asr.transcript import TimedWord
+from asr.transcript import TimedWord, Transcript
 
 STRANGE = '<script>alert("1")</script>&'
 

@@ -21,9 +21,11 @@ from asr.lm import read_arpa
 from asr.lm import train as train_lm
 from asr.own_data import check_place, planned
 from asr.own_training import gpus_of, score_held_out, train_recogniser
+from asr.recordings import find_recordings
 from asr.regraph import listed_words, with_language_model, with_words, words_of_graph
-from asr.scoring import read_transcripts, score
-from asr.transcription import find_recordings, transcribe_all
+from asr.scoring import score
+from asr.transcript_reading import read_transcripts
+from asr.transcription import transcribe_all
 
 DIM, NOISE, N_SPEAKERS = 6, 0.6, 3
 WORDS = ["abe", "bade", "cab", "dace", "ebb", "face", "fed", "cede"]
@@ -168,7 +170,7 @@ def test_the_same_call_goes_on_where_it_stopped(trained, corpus, tmp_path, monke
             raise KeyboardInterrupt
         return real(stage, *arguments, **how)
 
-    from asr.recipe.rungs import train_rung as real
+    from asr.ladder import train_rung as real
 
     short = replace(plan, stages=("mono", "tri"))
     monkeypatch.setattr("asr.recipe.rungs.train_rung", killed)

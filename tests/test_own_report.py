@@ -11,10 +11,12 @@ import pytest
 from asr.corpus import Corpus
 from asr.ladder import Rung
 from asr.own_data import planned
-from asr.own_training import Outcome, train_recogniser
+from asr.own_outcome import Outcome
+from asr.own_training import train_recogniser
 from asr.recipe.tasks import read_json
 from asr.report.own import doubtful, next_steps
-from asr.scoring import read_transcripts, score
+from asr.scoring import score
+from asr.transcript_reading import read_transcripts
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,8 @@
 
 import pytest
 
-from asr.corpus.core import Corpus, Utterance
+from asr.corpus.core import Corpus
+from asr.corpus.utterance import Utterance
 from asr.errors import CorpusError
 from asr.lang.lexicon import Lexicon
 from asr.own_text import readable

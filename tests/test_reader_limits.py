@@ -12,7 +12,8 @@ from asr.lang.letters import LetterTable
 from asr.lang.lexicon import Lexicon
 from asr.lang.symbols import SymbolTable
 from asr.lm import read_arpa, read_sentences
-from asr.scoring import read_ctm, read_transcripts
+from asr.transcript_reading import read_transcripts
+from asr.word_edges import read_ctm
 
 READERS = {
     "lexicon.tsv": Lexicon.load,

@@ -57,7 +57,7 @@ def test_a_network_of_ones_own(tmp_path, monkeypatch, capsys):
     pytest.importorskip("torch")
     pytest.importorskip("pynini")
     pytest.importorskip("espeakng_loader")
-    from asr.recipe.config import load_config
+    from asr.options import load_config
     from asr.recipe.networks import HybridPlan
     from asr.synth import synthesise_digits
 

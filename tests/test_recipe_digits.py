@@ -220,10 +220,12 @@ def test_a_folder_of_something_else(tmp_path):
 @pytest.fixture(scope="module")
 def trained(recipe, corpora, fsdd):
     """Settings, corpus and the model of the official split: one training, which several tests share."""
+    from asr.data import Data
     from asr.features.extract import extract
     from asr.lang.lexicon import Lexicon
+    from asr.model_graphs import with_graph
+    from asr.monophone import train_monophone
     from asr.recipe import load_config
-    from asr.training import Data, train_monophone, with_graph
 
     settings = load_config(RECIPE / "digits.toml", recipe.Settings)
     system = next(iter(recipe.all_systems(settings)))
@@ -239,7 +241,7 @@ def trained(recipe, corpora, fsdd):
 @pytest.mark.slow
 def test_official_split(trained):
     """One training on the official split: the recipe's README has the mean of five, this guards it."""
-    from asr.training import decode_all
+    from asr.decoding_all import decode_all
 
     *_, test, model = trained
     result = decode_all(model, test).score(test.references)
@@ -250,10 +252,11 @@ def test_official_split(trained):
 @pytest.mark.slow
 def test_strings_of_the_official_split(trained, tmp_path):
     """The same model on the committed strings."""
+    from asr.data import Data
+    from asr.decoding_all import decode_all
     from asr.features.extract import extract
     from asr.recipe.strings import join_strings, read_list, spoken
-    from asr.scoring import read_ctm, score_edges, share_within
-    from asr.training import Data, decode_all
+    from asr.word_edges import read_ctm, score_edges, share_within
 
     settings, corpus, _, model = trained
     strings = read_list(RECIPE / "connected-official.tsv")

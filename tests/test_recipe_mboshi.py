@@ -205,8 +205,8 @@ def test_two_rungs_on_real_recordings(parts, real_data, tmp_path):
 def test_networks_on_real_recordings(parts, real_data, tmp_path):
     """Both networks above the ladder, with features of their own and copies at another speed, in small."""
     pytest.importorskip("torch")
+    from asr.options import from_table
     from asr.recipe import Run, read_results
-    from asr.recipe.config import from_table
     from asr.recipe.ladder_ending import finish
     from asr.recipe.networks import HYBRID, LFMMI, HybridPlan, LfmmiPlan
 
@@ -239,8 +239,8 @@ def test_ctc_on_real_recordings(parts, real_data, tmp_path):
     """A network without HMMs, with an attention decoder, all ways of decoding, and that no ladder is climbed for it."""
     pytest.importorskip("torch")
     import asr
+    from asr.options import from_table
     from asr.recipe import read_results
-    from asr.recipe.config import from_table
     from asr.recipe.ctc_tests import JointGrid, PrefixGrid
     from asr.recipe.ladder_ending import finish
     from asr.recipe.networks import CTC_ATTENTION, CtcPlan, JointPlan, read_training

@@ -8,10 +8,10 @@ from asr.errors import ConfigError
 from asr.features.pipeline import FeaturePipeline
 from asr.gmm.mono import MonoOptions
 from asr.ladder import Sizes
+from asr.options import from_table
 from asr.recipe import ladder_bench
-from asr.recipe.config import from_table
 from asr.recipe.ctc_tests import JointGrid, PrefixGrid
-from asr.recipe.ending import Result, compared
+from asr.recipe.ending import compared
 from asr.recipe.grammars import Grammar
 from asr.recipe.ladder_ending import compared as compared_rows
 from asr.recipe.ladder_ending import scored
@@ -19,7 +19,7 @@ from asr.recipe.networks import CtcPlan, JointPlan
 from asr.recipe.rungs import best_setting
 from asr.recipe.systems import System, rungs_above
 from asr.recipe.tasks import write_json, write_pairs
-from asr.recipe.tested import chosen, collect
+from asr.recipe.tested import Result, chosen, collect
 from asr.scoring import score
 
 

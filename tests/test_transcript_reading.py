@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asr.errors import CorpusError
-from asr.scoring import read_pair, read_transcripts, score
+from asr.scoring import score
 from asr.transcript import TimedWord
+from asr.transcript_reading import read_pair, read_transcripts
 
 SAID = {"u-1": "i want to go home", "u-2": "it's late", "u-3": ""}
 HEARD = {"u-1": "i want to go rome", "u-2": "its so late", "u-3": ""}

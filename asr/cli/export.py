@@ -42,8 +42,8 @@ def onnx(
       asr export onnx trained exported
       asr export onnx trained small --int8
     """
+    from ..extras import require_torch
     from ..model import find_model, load
-    from ..nn import require_torch
 
     refuse_inputs(out, [find_model(model)])
     check_model_out(out)

@@ -13,8 +13,8 @@ from .features import parsed_settings, settings
 if TYPE_CHECKING:
     import numpy as np
 
-    from ..model import Transcript
     from ..report.signal import Panel, Pitch
+    from ..transcript import Transcript
 
 
 class Shown(str, Enum):

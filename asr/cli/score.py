@@ -50,8 +50,9 @@ def score(
     """
     from ..alternatives import has_notation
     from ..brief import many
-    from ..scoring import read_ctm, read_pair, score_edges
     from ..scoring import score as compare
+    from ..transcript_reading import read_pair
+    from ..word_edges import read_ctm, score_edges
 
     references, hypotheses = read_pair(reference, hypothesis, ids=ids)
     if n := sum(map(has_notation, references.values())):

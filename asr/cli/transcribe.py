@@ -174,7 +174,8 @@ def _write_transcripts(
 
     about: what the transcripts depend on beside the recordings.
     """
-    from ..transcription import Failure, transcribe_parts
+    from ..recordings import Failure
+    from ..transcription import transcribe_parts
 
     is_folder = check_form(out, form.value, len(recordings))
     failed: set[str] = set()

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from ..errors import AsrError
-from .core import Problem, Utterance
+from .utterance import Problem, Utterance
 
 Channel = int | Literal["each"] | None
 """The number of a channel from 0, each that a recording has, or None: the mean of all."""

@@ -1,73 +1,17 @@
 """Utterances and the corpus that holds them."""
 
 import logging
-import math
 import os
-import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from ..brief import many
 from ..errors import CorpusError, did_you_mean
+from .utterance import Problem, Utterance
 
 logger = logging.getLogger(__name__)
-_RESERVED = re.compile(r"(?<!\S)(?:<eps>|#\d+|</?s>)(?!\S)")
 _SHOWN = 20  # problems listed in the message of a corpus of which nothing is left
-
-
-@dataclass(frozen=True)
-class Utterance:
-    """One stretch of speech: a recording or a part of it, who speaks, and what is said.
-
-    id: without white space, unique in its corpus.
-    speaker: without white space.
-    audio: the recording's file, or None for a transcript alone.
-    text: words separated by single blanks (other white space becomes one), or None where it is not known.
-    start, end: seconds in the recording; None is its beginning or its end, and a start of 0 becomes None.
-    features: where the whole utterance's feature matrix lies, `X.npy` or `X.ark:OFFSET` (asr.features.archive), or None
-      where features are made of the audio.
-    channel: of the recording, from 0; None is the mean of all.
-    Raises CorpusError for an impossible value.
-    """
-
-    id: str
-    speaker: str
-    audio: Path | None = None
-    text: str | None = None
-    start: float | None = None
-    end: float | None = None
-    features: str | None = None
-    channel: int | None = None
-
-    def __post_init__(self) -> None:
-        for what, name in (("id", self.id), ("speaker", self.speaker)):
-            if not is_name(name):
-                raise CorpusError(f"utterance {self.id!r}: {what} {name!r} is empty, has white space or is not Unicode")
-        message = time_problem(self.start, self.end)
-        if message:
-            raise CorpusError(f"utterance {self.id!r}: {message}")
-        if self.text is not None:
-            if not is_unicode(self.text):
-                raise CorpusError(f"utterance {self.id!r}: its text {self.text!r:.60} is not Unicode")
-            object.__setattr__(self, "text", " ".join(self.text.split()))
-        if self.audio is not None:
-            object.__setattr__(self, "audio", Path(self.audio))
-        if self.features is not None:
-            object.__setattr__(self, "features", os.fspath(self.features))
-        object.__setattr__(self, "start", float(self.start) if self.start else None)
-        object.__setattr__(self, "end", float(self.end) if self.end is not None else None)
-
-
-class Problem(NamedTuple):
-    """Something in a corpus that does not fit: where (file:line, or a file), and what."""
-
-    where: str
-    message: str
-
-    def __str__(self) -> str:
-        return f"{self.where}: {self.message}"
 
 
 class Corpus:
@@ -380,41 +324,3 @@ def _checked(
         return kind(utterances, problems)
     except CorpusError as error:
         raise CorpusError(f"{source}: {error}") from None
-
-
-def is_name(name: object) -> bool:
-    """Whether something can be an id or a speaker: not empty, no white space, nor what lists cannot hold."""
-    return (
-        isinstance(name, str)
-        and name.split() == [name]
-        and is_unicode(name)
-        and "\0" not in name
-        and "\ufeff" not in name
-    )
-
-
-def reserved_word(text: str) -> str | None:
-    """A word of a transcript that stands for something else inside models (`<eps>`, `#1`, `<s>`), or None."""
-    found = _RESERVED.search(text)
-    return found[0] if found else None
-
-
-def check_words(text: str, name: str) -> None:
-    """Raise CorpusError for a transcript with a word that is reserved. name: of the utterance."""
-    if word := reserved_word(text):
-        raise CorpusError(f"the transcript of {name!r} holds {word!r}, which is reserved; write it in another way")
-
-
-def is_unicode(name: str) -> bool:
-    """Whether a name can be written as UTF-8; one of a file need not be text."""
-    return name.isascii() or not any("\ud800" <= c <= "\udfff" for c in name)
-
-
-def time_problem(start: float | None, end: float | None) -> str | None:
-    """What is wrong with a start and an end in seconds, or None."""
-    for value in (start, end):
-        if value is not None and not (math.isfinite(value) and value >= 0.0):
-            return f"time {value:g} is not a number of seconds >= 0"
-    if end is not None and end <= (start or 0.0):
-        return f"end {end:g} s is not after start {start or 0.0:g} s"
-    return None

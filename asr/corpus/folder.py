@@ -11,9 +11,9 @@ from ..errors import CorpusError
 from ..files import kind_of, readable
 from .annotations import Part, parts_of
 from .channels import Channel, channels_of, of_channel
-from .core import Problem, Utterance, check_words, is_name
 from .hints import Others
 from .lists import AUDIO_SUFFIXES, UNDECODABLE, Finder, check_audio, check_file, good_lines, nfc
+from .utterance import Problem, Utterance, check_words, is_name
 
 __all__ = ["AUDIO_SUFFIXES", "files_below", "read_folder", "recordings_among"]
 

@@ -6,8 +6,8 @@ from pathlib import Path
 from ..errors import CorpusError
 from ..files import kind_of
 from .channels import channels_of
-from .core import Problem, Utterance, check_words
 from .lists import Finder, good_lines, nfc, overlaps
+from .utterance import Problem, Utterance, check_words
 
 _Part = tuple[Path, float | None, float | None, int | None]  # a recording's file, start, end in s, channel
 _CHANNELS = {"A": 0, "a": 0, "1": 0, "B": 1, "b": 1, "2": 1}  # of reco2file_and_channel, from 0

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ..errors import CorpusError
 from ..files import kind_of, replacing
-from .core import Utterance
+from .utterance import Utterance
 
 _WRITTEN = ("wav.scp", "text", "utt2spk", "spk2utt", "segments", "reco2file_and_channel")
 

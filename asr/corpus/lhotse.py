@@ -12,8 +12,8 @@ from typing import Any
 from ..errors import CorpusError
 from ..files import kind_of
 from ..texts import text_blocks
-from .core import Problem, Utterance, check_words
 from .lists import Finder, good_lines, overlaps
+from .utterance import Problem, Utterance, check_words
 
 SUFFIXES = (".jsonl", ".jsonl.gz")
 _SLACK = 0.01  # s that rounded times may lie outside their cut

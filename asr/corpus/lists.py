@@ -10,7 +10,7 @@ from pathlib import Path
 from ..errors import AudioError, CorpusError
 from ..files import as_system, decoded_lines, kind_of, read_bytes
 from .commands import output_of
-from .core import Problem, Utterance, time_problem
+from .utterance import Problem, Utterance, time_problem
 
 UNDECODABLE = (".m4a", ".webm", ".mp4", ".aac", ".wma", ".amr", ".m4b", ".mka", ".mkv", ".mov", ".3gp", ".spx", ".wv")
 # Only PyAV or the ffmpeg program decodes these.

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 from ..errors import kind_of_message
-from .core import Problem
+from .utterance import Problem
 
 EACH = 3  # problems of a kind that are told one by one; of more, the first and their number
 

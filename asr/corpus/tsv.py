@@ -8,8 +8,8 @@ from pathlib import Path
 from ..errors import CorpusError
 from ..files import write_text
 from ..tables import BAR, FILES, IDS, SPEAKERS, TEXTS, column, described, rows_of, separator_of
-from .core import Problem, Utterance, check_words, is_name
 from .lists import Finder, good_lines, nfc, overlaps
+from .utterance import Problem, Utterance, check_words, is_name
 
 COLUMNS = ("id", "audio", "text", "speaker", "start", "end", "channel", "features")
 _COMMON_VOICE = {"path": "audio", "sentence": "text", "client_id": "speaker"}  # its tables are read as they are

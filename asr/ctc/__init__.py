@@ -7,7 +7,6 @@ column p the unit (phone, letter, word piece) with the id p. No torch is needed 
 from .align import CtcAlignment, ctc_align
 from .greedy import greedy
 from .prefix import Prefix, PrefixOptions, PrefixSearch
-from .skipping import decode_spoken_rows, rows_to_search
 from .tokens import CtcTokens
 
 __all__ = [
@@ -17,7 +16,5 @@ __all__ = [
     "PrefixOptions",
     "PrefixSearch",
     "ctc_align",
-    "decode_spoken_rows",
     "greedy",
-    "rows_to_search",
 ]

@@ -47,7 +47,7 @@ class FeatureTable:
         return f"<FeatureTable: {many(len(self), 'utterance')}, {frames}>"
 
     def _repr_html_(self) -> str:
-        from ..notebook import table_of_features_html
+        from .html import table_of_features_html
 
         return table_of_features_html(self)
 

@@ -9,14 +9,8 @@ from typing import Any, Literal
 from ..errors import AsrError
 from ..files import kind_of
 from ..options import given
+from .facts import Facts
 
-Facts = dict[str, Any]  # what json.dumps takes: numbers, texts, lists of them, tables as lists of such dictionaries
-
-KINDS = (
-    "a model (directory or shipped name), a corpus (folder, Kaldi data directory, table, Lhotse manifests), a graph "
-    "(.fst), features (.npy, .ark, .scp, .npz), a lexicon (.txt, .tsv, .dict), a language model (.arpa, .arpa.gz), "
-    "a G2P model, a tree.json, a recording, or what else training and recipes write"
-)
 _TEXTS = (".txt", ".tsv", ".dict", ".lexicon", ".lex")
 _TABLES = (".jsonl", ".jsonl.gz", ".csv")
 _ARPA = (".arpa", ".arpa.gz")

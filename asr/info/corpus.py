@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Literal
 
 from .. import audio
 from ..brief import many
-from ..corpus.core import Problem
+from ..corpus.utterance import Problem
 from ..errors import AudioError, CorpusError
-from . import Facts
+from .facts import Facts
 
 if TYPE_CHECKING:
     from ..corpus import Corpus, Utterance

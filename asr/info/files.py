@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import AsrError, CorpusError, LexiconError
-from . import KINDS, Facts
+from .facts import KINDS, Facts
 
 _BLOCK = 1 << 20  # samples at once
 _SHOWN = 10  # problems or names that are listed
@@ -19,7 +19,7 @@ _SHOWN = 10  # problems or names that are listed
 def audio_facts(path: Path) -> Facts:
     """Facts of a recording. Raises AsrError for a file that is none, naming what is known here."""
     from .. import audio
-    from ..corpus.folder import AUDIO_SUFFIXES
+    from ..corpus.lists import AUDIO_SUFFIXES
 
     try:
         samples, rate = audio.read(path)

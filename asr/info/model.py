@@ -9,7 +9,7 @@ import numpy as np
 from ..errors import ModelError
 from ..features.descriptions import in_words
 from ..json_files import read_json
-from . import Facts
+from .facts import Facts
 
 if TYPE_CHECKING:
     from ..graph.const_fst import Graph

@@ -11,7 +11,7 @@ from ..arrays import read_npz
 from ..errors import CorpusError, ModelError
 from ..files import kind_of
 from ..json_files import parse_json, read_json, taking_apart
-from . import Facts
+from .facts import Facts
 
 _SHOWN = 10  # names that are listed
 _MOST_HEADER = 100_000_000  # bytes of a safetensors header, the format's own limit
@@ -250,7 +250,7 @@ def run_facts(folder: Path) -> Facts:
 
 def transcript_facts(path: Path) -> Facts:
     """Facts of a file of transcripts, such as hypotheses. Raises AsrError for what is none."""
-    from ..scoring import read_transcripts
+    from ..transcript_reading import read_transcripts
 
     texts = read_transcripts(path)
     words = [word for text in texts.values() for word in text.split()]

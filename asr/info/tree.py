@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ..errors import ModelError
 from ..files import kind_of
 from ..json_files import read_json, taking_apart
-from . import Facts
+from .facts import Facts
 
 if TYPE_CHECKING:
     from ..hmm.tree import ContextDependency

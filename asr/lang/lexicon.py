@@ -13,17 +13,7 @@ from ..brief import many
 from ..errors import LexiconError
 from ..files import write_text
 from ..options import given, known_names
-from .entries import (
-    POSITIONS,
-    SHOWN,
-    Entry,
-    check_entries,
-    check_positions,
-    in_position,
-    is_reserved,
-    nfc,
-    shortened,
-)
+from .entries import POSITIONS, SHOWN, Entry, check_entries, check_positions, in_position, is_reserved, nfc, shortened
 from .lexicon_file import lexicon_text, parse_lexicon
 from .symbols import EPSILON, SymbolTable
 

@@ -1,5 +1,6 @@
 """N-gram language models: counts, smoothing, mixing, pruning, perplexity, and ARPA files."""
 
+from ..lang.units import unit_lexicon
 from .arpa import read_arpa, write_arpa
 from .counting import Counts, count
 from .mixing import interpolate, tuned_weight
@@ -8,7 +9,7 @@ from .perplexity import Perplexity
 from .pruning import prune
 from .smoothing import SMOOTHINGS, estimate, train
 from .text import UNITS, read_sentences
-from .units import letters, phones, unit_lexicon
+from .units import letters, phones
 from .vocabulary import Vocabulary
 
 __all__ = [

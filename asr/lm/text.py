@@ -3,17 +3,13 @@
 import os
 import unicodedata
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 from ..brief import many
 from ..errors import LanguageModelError, did_you_mean
 from ..files import as_utf8
 from ..texts import text_bytes
-from .units import letters, phones
+from .units import Pronounces, letters, phones
 from .vocabulary import END, START
-
-if TYPE_CHECKING:
-    from ..lang.lexicon import Lexicon
 
 UNITS = ("words", "letters", "phones")
 
@@ -29,7 +25,7 @@ def unpacked(path: str | os.PathLike) -> bytes:
 
 
 def read_sentences(
-    path: str | os.PathLike, *, units: str = "words", lexicon: "Lexicon | None" = None, has_ids: bool = False
+    path: str | os.PathLike, *, units: str = "words", lexicon: Pronounces | None = None, has_ids: bool = False
 ) -> list[list[str]]:
     """The sentences of a text file, one a line, UTF-8; empty lines are passed over.
 
@@ -70,7 +66,7 @@ def read_sentences(
     return [phones(" ".join(words), lexicon) for words in sentences]
 
 
-def _check_said(path, sentences: Iterable[list[str]], lexicon: "Lexicon") -> None:
+def _check_said(path, sentences: Iterable[list[str]], lexicon: Pronounces) -> None:
     """Raise LanguageModelError listing the words that have no pronunciation."""
     unknown = lexicon.oov_words(map(" ".join, sentences))
     if unknown:

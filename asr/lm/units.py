@@ -1,15 +1,21 @@
 """The units of a language model other than words: letters and phones."""
 
 import unicodedata
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
-
-from ..options import known_names
-
-if TYPE_CHECKING:
-    from ..lang.lexicon import Lexicon
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol
 
 BOUNDARY = "|"
+
+
+class Pronounces(Protocol):
+    """What phones as units take of a lexicon (asr.lang.lexicon.Lexicon)."""
+
+    @property
+    def phones(self) -> Any: ...
+
+    def pronunciations(self, word: str) -> Sequence[Sequence[int]]: ...
+
+    def oov_words(self, texts: Iterable[str]) -> Mapping[str, int]: ...
 
 
 def letters(text: str, *, boundary: str | None = BOUNDARY) -> list[str]:
@@ -33,7 +39,7 @@ def letters(text: str, *, boundary: str | None = BOUNDARY) -> list[str]:
     return found
 
 
-def phones(text: str, lexicon: "Lexicon") -> list[str]:
+def phones(text: str, lexicon: Pronounces) -> list[str]:
     """The phones of a text: the first pronunciation of each word, without silence between words.
 
     Raises LexiconError for a word without pronunciation.
@@ -43,30 +49,3 @@ def phones(text: str, lexicon: "Lexicon") -> list[str]:
     ['T', 'AH', 'T', 'UW']
     """
     return [lexicon.phones.name(phone) for word in text.split() for phone in lexicon.pronunciations(word)[0]]
-
-
-@known_names
-def unit_lexicon(
-    units: Iterable[str],
-    *,
-    silence_phone: str = "SIL",
-    silence_prob: float = 0.5,
-    oov: str = "error",
-    unk: str = "<unk>",
-    position_dependent: bool = False,
-) -> "Lexicon":
-    """The lexicon in which each unit is a word said as itself: with a language model over units, a phone loop.
-
-    units: names of phones; the silence phone among them is left out, as pauses are the lexicon's matter.
-    silence_phone and what follows: settings of the lexicon.
-    """
-    from ..lang.lexicon import Entry, Lexicon
-
-    return Lexicon(
-        tuple(Entry(unit, (unit,)) for unit in sorted(set(units) - {silence_phone})),
-        silence_phone=silence_phone,
-        silence_prob=silence_prob,
-        oov=oov,
-        unk=unk,
-        position_dependent=position_dependent,
-    )

@@ -5,11 +5,9 @@ The names below load their modules, and with them torch, when they are first use
 """
 
 import importlib
-import importlib.util
 from typing import TYPE_CHECKING, Any
 
-from ..errors import AsrError
-from ..extras import install
+from ..extras import require_torch
 from .networks import (
     AttentionConfig,
     CnnConfig,
@@ -47,12 +45,6 @@ __all__ = [
     "require_torch",
     "to_json",
 ]
-
-
-def require_torch() -> None:
-    """Raises AsrError with the command that installs torch, if it is missing; for the start of what needs networks."""
-    if importlib.util.find_spec("torch") is None:
-        raise AsrError(f"networks need torch, which is not installed; install it with: {install('nn')}")
 
 
 def __getattr__(name: str) -> Any:

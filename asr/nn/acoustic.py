@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from torch import nn
 
+from ..acoustic import TORCH_FILE, check_input, likelihoods
 from ..brief import many
 from ..errors import ModelError
 from ..files import give_usual_mode
-from ..network_directory import TORCH_FILE, check_input, likelihoods
 from .layers import Network
 from .networks import build, config_from_json, to_json
 

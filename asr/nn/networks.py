@@ -248,7 +248,7 @@ def build(config: NetworkConfig, dim: int, n_outputs: int, *, seed: int = 0) -> 
 
     Before training, `network.normalize.set_statistics(mean, std)` takes those of the training features.
     """
-    from . import require_torch
+    from ..extras import require_torch
 
     if _REGISTRY.get(config.kind, (None,))[0] is not type(config):
         raise ConfigError(f"{type(config).__name__} is not registered as a network; call asr.nn.register first")
@@ -279,7 +279,7 @@ def config_from_json(table: Mapping[str, Any], *, where: str = "network: ") -> N
     where: put before each name in messages, e.g. "model.json: network.".
     Raises ConfigError for an unknown kind or setting (with the nearest known one) or a wrong value.
     """
-    from ..recipe.config import from_table
+    from ..options import from_table
 
     settings = dict(table)
     kind = settings.pop("kind", None)

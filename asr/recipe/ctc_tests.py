@@ -10,13 +10,13 @@ import numpy as np
 from scipy.special import log_softmax
 
 from .. import lm
+from ..acoustic import log_posteriors
 from ..ctc.greedy import greedy
 from ..ctc.prefix import PrefixOptions, PrefixSearch
 from ..errors import ConfigError
 from ..features.table import FeatureTable
 from ..lang.letters import LetterTable
 from ..model import Model, load
-from ..network_directory import log_posteriors
 from ..scoring import score
 from .grammars import Grammar, with_references
 from .rungs import best_setting

@@ -17,8 +17,7 @@ from .ladder_ending import compared as compared_rows
 from .results import results_table, write_results
 from .stages import Run
 from .tasks import write_json
-from .tested import Result as Result
-from .tested import Tested, chosen
+from .tested import Result, Tested, chosen
 
 
 def finish(

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 
 from ..corpus import Corpus, Utterance
-from ..model import Transcript
 from ..report import (
     Player,
     Section,
@@ -31,6 +30,7 @@ from ..report import (
     write_report,
 )
 from ..scoring import Comparison
+from ..transcript import Transcript
 from .ladder_bench import Test
 from .networks import read_training
 from .results import ResultRow

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from .. import lm
+from ..data import Data
 from ..errors import ConfigError, GraphError
 from ..graph.grammar import arpa_grammar
 from ..lang.entries import nfc
@@ -13,7 +14,7 @@ from ..lang.letters import LetterTable, spelled
 from ..lang.lexicon import Lexicon
 from ..lang.subwords import JOIN, frequent_words, in_parts, open_model, with_parts
 from ..model import Model, load
-from ..training import Data, with_graph
+from ..model_graphs import with_graph
 
 KINDS = ("units", "words", "open")
 

@@ -27,7 +27,7 @@ from ..lang.lexicon import Lexicon
 from ..model import load
 from ..model_directory import load_arrays
 from ..nn.networks import NetworkConfig
-from .config import from_table
+from ..options import from_table
 from .stages import hash_of
 from .tasks import read_json, usable, write_json
 
@@ -153,7 +153,7 @@ def run_job(folder: Path, job: NetworkJob, gpus: str | None, progress: Progress)
     gpus: "all" or numbers such as 0,2; None for the CPU.
     What an interrupted training has reached is kept beside the stages, in OUT/.training, and gone on with, on GPUs too.
     """
-    from ..nn import require_torch
+    from ..extras import require_torch
 
     require_torch()
     with checkpoints(folder, job.key) as reached:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..ladder import Rung
-from ..training import with_graph
+from ..model_graphs import with_graph
 from .network_job import checkpoints
 from .networks import HYBRID, name_epochs
 from .stages import cpu_seconds, hash_of
@@ -41,7 +41,7 @@ def train_above(
     below: the rung, whose processor time counts too. n_jobs: threads.
     What an interrupted training has reached is kept beside the stages, in OUT/.training.
     """
-    from ..nn import require_torch
+    from ..extras import require_torch
 
     require_torch()
     import torch

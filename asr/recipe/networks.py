@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..data import Data
 from ..errors import ConfigError
 from ..features.pipeline import FeaturePipeline
 from ..hybrid import HybridOptions, train_hybrid
@@ -15,7 +16,6 @@ from ..ladder import Rung
 from ..lang.lexicon import Lexicon
 from ..nn.networks import NetworkConfig, config_from_json
 from ..nn.options import DecoderConfig, SpecAugmentOptions, TrainingOptions
-from ..training import Data
 from .network_job import NetworkJob, run_job
 from .rungs import Search
 from .stages import Progress
@@ -120,7 +120,7 @@ class LfmmiPlan(NetworkPlan):
         """The training's settings. Raises ConfigError for a wrong one; needs torch."""
         from ..nn.lfmmi import LfmmiOptions, SupervisionOptions
         from ..nn.lfmmi.training import LfmmiTrainingOptions
-        from .config import from_table
+        from ..options import from_table
 
         return LfmmiTrainingOptions(
             from_table(SupervisionOptions, self.supervision, where="supervision."),
@@ -159,7 +159,7 @@ class CtcPlan(NetworkPlan):
 
         Raises ConfigError for a wrong one.
         """
-        from .config import from_table
+        from ..options import from_table
 
         settings = from_table(TrainingOptions, self.plain, where="plain.")
         plain = {name: getattr(settings, name) for name in self.plain}
@@ -199,7 +199,7 @@ class JointPlan(CtcPlan):
     @property
     def decoder_config(self) -> DecoderConfig:
         """The decoder's settings."""
-        from .config import from_table
+        from ..options import from_table
 
         return from_table(DecoderConfig, self.decoder, where="decoder.")
 
@@ -222,7 +222,7 @@ def present_gpus(gpus: str) -> str:
 
     Raises ConfigError unless it is "all" or numbers of GPUs that are there, AsrError without torch.
     """
-    from ..nn import require_torch
+    from ..extras import require_torch
 
     require_torch()
     import torch

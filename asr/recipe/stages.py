@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .. import __version__
+from .._version import __version__
 from ..errors import AsrError, ConfigError
 from ..files import sha256, write_text
 from ..json_files import read_json

@@ -9,7 +9,7 @@ from typing import Any
 from ..features.pipeline import FeaturePipeline
 from ..gmm.mono import MonoOptions
 from ..ladder import STAGES, Sizes
-from .copies import speed_prefix
+from ..speeds import speed_prefix
 from .network_stages import train_above
 from .networks import HybridPlan, LfmmiPlan
 from .stages import Run
@@ -135,7 +135,7 @@ class Bench:
 
     data: a folder of `extract_features`, or one for each front end's name, and each name with a warp: see
         `warped_name`. lexicon: a lexicon file.
-    tuning_seed: of the models trained for tuning. fallback: see asr.training.with_graph.
+    tuning_seed: of the models trained for tuning. fallback: see asr.model_graphs.with_graph.
     truth: a CTM file of true word times, of test utterances whose word edges are scored too.
     """
 

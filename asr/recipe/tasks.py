@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 from .. import json_files
 from ..adaptation import adapted, decode_vtln, train_vtln
 from ..corpus import Corpus, Utterance
+from ..data import Data
+from ..decoding_all import decode_all
 from ..errors import CorpusError, kind_of_message
 from ..features.extract import SILENT, Failure, extract
 from ..features.pipeline import FeaturePipeline
@@ -20,19 +22,11 @@ from ..files import write_text
 from ..ladder import Rung, Sizes, train_rung, warn_of_failures
 from ..lang.lexicon import Lexicon
 from ..model import load
+from ..model_graphs import with_graph
+from ..monophone import train_monophone
 from ..synth import SynthOptions, synthesise_digits
-from ..training import (
-    Data,
-    TuningPoint,
-    add_tuning,
-    at_edge,
-    best_point,
-    decode_all,
-    train_monophone,
-    tune_decoding,
-    with_graph,
-)
-from ..transcription import as_ctm
+from ..training import TuningPoint, add_tuning, at_edge, best_point, tune_decoding
+from ..transcript_writing import as_ctm
 from .stages import cpu_seconds
 
 if TYPE_CHECKING:

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..scoring import EdgeScore, Score, read_ctm, read_transcripts, score, score_edges
+from ..scoring import Score, score
 from ..training import best_point
-from ..word_edges import share_within
+from ..transcript_reading import read_transcripts
+from ..word_edges import EdgeScore, read_ctm, score_edges, share_within
 from .results import ResultRow
 from .tasks import read_json, read_tuning
 

@@ -4,13 +4,7 @@ A page is a list of `Section`s. Those below make the usual ones from plain data;
 its own making or the plots of asr.report.plots.
 """
 
-from .curves import (
-    alignment_section,
-    network_section,
-    stages_section,
-    training_section,
-    tuning_section,
-)
+from .curves import alignment_section, network_section, stages_section, training_section, tuning_section
 from .page import Headline, Section, check_plotting, run_facts, write_report
 from .phrases import glossary_section, headline, sentence, system_in_words, test_in_words
 from .sections import (

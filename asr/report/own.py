@@ -16,11 +16,12 @@ from ..errors import AsrError, AudioError
 from ..model import load
 from ..own_data import CTC, Plan
 from ..own_evidence import NO_ALIGNMENT
-from ..own_training import LADDER_HOURS, Outcome
+from ..own_outcome import LADDER_HOURS, Outcome
 from ..recipe.networks import read_training
 from ..recipe.tasks import read_json
-from ..scoring import Score, read_transcripts, score
+from ..scoring import Score, score
 from ..training import TuningPoint
+from ..transcript_reading import read_transcripts
 from . import (
     Player,
     Section,

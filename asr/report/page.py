@@ -13,7 +13,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from .. import __version__
+from .._version import __version__
 from ..errors import AsrError
 from ..extras import install
 from ..files import write_text

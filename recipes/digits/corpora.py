@@ -11,19 +11,11 @@ from systems import Settings  # type: ignore[import-not-found]
 from asr.corpus import Corpus, Utterance
 from asr.errors import CorpusError
 from asr.recipe import Run
-from asr.recipe.copies import copied, speed_copies, speed_prefix
-from asr.recipe.strings import (
-    PADDED,
-    String,
-    join_strings,
-    listed,
-    make_strings,
-    padded_copies,
-    spoken,
-    write_list,
-)
+from asr.recipe.copies import copied, speed_copies
+from asr.recipe.strings import PADDED, String, join_strings, listed, make_strings, padded_copies, spoken, write_list
 from asr.recipe.systems import Fold, HeldOut
 from asr.recipe.tasks import speak_digits
+from asr.speeds import speed_prefix
 from asr.synth import SynthOptions
 
 HERE = Path(__file__).resolve().parent

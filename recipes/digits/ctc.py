@@ -12,13 +12,13 @@ from systems import Settings  # type: ignore[import-not-found]
 from asr.corpus import Corpus
 from asr.features.pipeline import FeaturePipeline
 from asr.recipe import Run
-from asr.recipe.copies import speed_prefix
 from asr.recipe.ladder_bench import Bench, Part, Test, pool
 from asr.recipe.ladder_ending import Scored, scored
 from asr.recipe.networks import CNN_CTC, CTC_ATTENTION, RNN_CTC
 from asr.recipe.strings import PADDED
 from asr.recipe.systems import Fold
 from asr.scoring import score
+from asr.speeds import speed_prefix
 
 UNITS = Path(__file__).resolve().parents[2] / "lang" / "digits" / "words.tsv"
 HELD_OUT_EVERY = 10  # training recordings: they tell the best epoch

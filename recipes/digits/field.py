@@ -26,6 +26,8 @@ from asr import audio
 from asr.augment import add_noise, floor_noise, noise_floor
 from asr.conditions import click, clipped, coloured_noise, gated, hum, microphone, recorded_elsewhere, room
 from asr.corpus import Corpus, Utterance
+from asr.data import Data
+from asr.decoding_all import decode_all
 from asr.errors import AsrError
 from asr.features import MfccOptions
 from asr.features.pipeline import FeaturePipeline
@@ -34,9 +36,10 @@ from asr.fit import Evidence, Reference
 from asr.ladder import Sizes, train_ladder
 from asr.lang.lexicon import Lexicon
 from asr.model import Model, load
+from asr.model_graphs import with_graph
 from asr.recipe import Run, load_config, run_recipe
 from asr.recipe.tasks import read_json, write_json
-from asr.training import Data, TuningPoint, add_tuning, best_point, decode_all, tune_decoding, with_graph
+from asr.training import TuningPoint, add_tuning, best_point, tune_decoding
 
 HERE = Path(__file__).resolve().parent
 LANG = HERE.parents[1] / "lang" / "digits"

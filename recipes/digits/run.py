@@ -31,14 +31,15 @@ from systems import (  # type: ignore[import-not-found]
 
 from asr.corpus import Corpus, Utterance
 from asr.errors import ConfigError
+from asr.model_graphs import has_pynini
 from asr.recipe import Run, load_config, run_recipe
-from asr.recipe.ending import Result, finish, with_chosen
+from asr.recipe.ending import finish, with_chosen
 from asr.recipe.ladder_bench import Test
 from asr.recipe.ladder_ending import show
 from asr.recipe.networks import CTC_SYSTEMS
 from asr.recipe.systems import Bench, System, warped_name
 from asr.recipe.tasks import extract_features
-from asr.training import has_pynini
+from asr.recipe.tested import Result
 
 HERE = Path(__file__).resolve().parent
 LEXICON = HERE.parents[1] / "lang" / "digits" / "lexicon.tsv"

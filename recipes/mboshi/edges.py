@@ -19,8 +19,8 @@ from asr.corpus import Utterance
 from asr.errors import AudioError, ModelError
 from asr.model import Model, load
 from asr.recipe import load_config, run_recipe
-from asr.scoring import EdgeScore, score_edges
 from asr.transcript import TimedWord
+from asr.word_edges import EdgeScore, score_edges
 
 HERE = Path(__file__).resolve().parent
 REFERENCE = "sat"

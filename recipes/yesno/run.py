@@ -15,11 +15,12 @@ from asr.errors import CorpusError
 from asr.features import MfccOptions
 from asr.features.pipeline import FeaturePipeline
 from asr.gmm.mono import MonoOptions
+from asr.model_graphs import require_pynini
 from asr.recipe import Run, load_config, run_recipe
-from asr.recipe.ending import Result, finish
+from asr.recipe.ending import finish
 from asr.recipe.systems import Bench, Fold, Grid, HeldOut, System
 from asr.recipe.tasks import extract_features
-from asr.training import require_pynini
+from asr.recipe.tested import Result
 
 HERE = Path(__file__).resolve().parent
 LEXICON = HERE.parents[1] / "lang" / "yesno" / "lexicon.tsv"

@@ -61,8 +61,9 @@ def test_every_format_has_all_words(run, long, said):
 @pytest.mark.parametrize("form", ["text", "lines", "json", "ctm", "srt", "vtt"])
 def test_every_format_is_written_as_words_are_found(form, digits_model, long, said):
     """What stands on stdout after two of thirteen pieces has words of the first; subtitles wait for some more words."""
+    from asr.recordings import Recording
     from asr.transcript_writing import FORMATS
-    from asr.transcription import Recording, transcribe_parts
+    from asr.transcription import transcribe_parts
 
     written, shown = FORMATS[form]("long"), []
     for part in transcribe_parts(digits_model, [Recording("long", long, "long")]):

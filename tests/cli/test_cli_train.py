@@ -12,8 +12,8 @@ import pytest
 import soundfile
 
 import asr
+from asr.data import Data
 from asr.features.archive import write_matrix
-from asr.training import Data
 
 # Arguments, in which {name} is a path of `places`, and what the line must hold.
 WRONG = [

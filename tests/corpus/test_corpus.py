@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asr.corpus import Corpus, Problem, Utterance
-from asr.corpus.folder import AUDIO_SUFFIXES
+from asr.corpus.lists import AUDIO_SUFFIXES
 from asr.errors import CorpusError
 
 REAL = os.environ.get("ASR_TEST_DATA")

@@ -184,7 +184,7 @@ def test_the_graph_needs_a_blank_between_equal_units(lexicon):
 
 def test_rows_of_blanks_are_not_searched_and_nothing_changes(lexicon):
     pytest.importorskip("pynini")
-    from asr.ctc import decode_spoken_rows, rows_to_search
+    from asr.decoding.skipping import decode_spoken_rows, rows_to_search
     from asr.decoding import SearchOptions, ViterbiDecoder
     from asr.graph.grammar import word_loop
     from asr.graph.tlg import compile_tlg
@@ -214,7 +214,7 @@ def test_rows_of_blanks_are_not_searched_and_nothing_changes(lexicon):
 
 
 def test_one_blank_stays_between_equal_units():
-    from asr.ctc import rows_to_search
+    from asr.decoding.skipping import rows_to_search
 
     blank, unit = [-0.001, -9.0], [-9.0, -0.001]
     rows = np.array([unit, blank, blank, blank, unit, unit, blank, blank], np.float32)

@@ -205,9 +205,10 @@ def test_only_mel_filters_can_be_warped():
 
 def test_a_model_trains_on_linear_prediction():
     """Two words that are two all-pole filters: after training, a word's middle is likeliest under its own phone."""
+    from asr.data import Data
     from asr.gmm.mono import MonoOptions
     from asr.lang.lexicon import Lexicon
-    from asr.training import Data, train_monophone
+    from asr.monophone import train_monophone
 
     pipeline = FeaturePipeline(8000, ({"kind": "lpcc", "options": {"order": 10}}, CAUSAL | {"window": 600}, DELTA))
     rng = np.random.default_rng(0)

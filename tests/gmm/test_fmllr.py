@@ -7,13 +7,7 @@ from scipy.optimize import minimize
 from asr.errors import ModelError
 from asr.features.affine import affine
 from asr.gmm.em import accumulate
-from asr.gmm.fmllr import (
-    FmllrStatistics,
-    accumulate_fmllr,
-    estimate_fmllr,
-    fmllr_objective,
-    identity_transform,
-)
+from asr.gmm.fmllr import FmllrStatistics, accumulate_fmllr, estimate_fmllr, fmllr_objective, identity_transform
 from asr.gmm.model import DiagGmms
 
 DIM = 3

@@ -6,16 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asr.errors import ModelError
-from asr.hmm.align import (
-    ALIGNED,
-    NO_PATH,
-    RETRIED,
-    TOO_SHORT,
-    AlignOptions,
-    align,
-    align_batch,
-    equal_alignment,
-)
+from asr.hmm.align import ALIGNED, NO_PATH, RETRIED, TOO_SHORT, AlignOptions, align, align_batch, equal_alignment
 from asr.hmm.topology import Topology
 from asr.hmm.training_graph import training_graphs
 from asr.hmm.transitions import TransitionModel

@@ -9,10 +9,10 @@ import soundfile
 import asr
 from asr.errors import AsrError
 from asr.features import FeatureTable
+from asr.features.descriptions import in_words
 from asr.features.pipeline import FeaturePipeline
 from asr.graph.const_fst import Graph
 from asr.info import as_lines, describe
-from asr.info.model import in_words
 from asr.info.tree import tree_drawing
 
 

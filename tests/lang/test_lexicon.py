@@ -10,7 +10,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from asr.errors import LexiconError
-from asr.lang.lexicon import Entry, Lexicon
+from asr.lang.entries import Entry
+from asr.lang.lexicon import Lexicon
 
 DIGITS = [("two", ("T", "UW")), ("to", ("T", "UW")), ("tool", ("T", "UW", "L")), ("a", ("AH",)), ("a", ("EY",))]
 

@@ -5,13 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from asr.data import Data
 from asr.errors import CorpusError, ModelError
 from asr.features.pipeline import FeaturePipeline
 from asr.features.table import FeatureTable
 from asr.lang.lexicon import Lexicon
+from asr.model_graphs import with_graph
 from asr.nn import CnnRecurrentConfig, RecurrentConfig, TdnnConfig
 from asr.nn.options import TrainingOptions
-from asr.training import Data, with_graph
 
 torch = pytest.importorskip("torch")
 

@@ -9,14 +9,16 @@ import pytest
 import torch
 from scipy.special import log_softmax
 
+from asr.acoustic import log_posteriors
 from asr.ctc import CtcTokens, PrefixOptions, PrefixSearch, greedy
+from asr.data import Data
 from asr.errors import ConfigError, LanguageModelError, ModelError
 from asr.features.pipeline import FeaturePipeline
 from asr.features.table import FeatureTable
 from asr.lang.lexicon import Lexicon
 from asr.lm import train as train_lm
 from asr.model import Model, load
-from asr.network_directory import log_posteriors
+from asr.model_graphs import with_graph
 from asr.nn import (
     AttentionConfig,
     CnnConfig,
@@ -38,7 +40,6 @@ from asr.nn.ctc.joint_training import JointOptions, train_joint
 from asr.nn.ctc.training import SEARCH, CtcOptions
 from asr.nn.options import DecoderConfig, SpecAugmentOptions, TrainingOptions
 from asr.nn.training import _narrow_type, train_network
-from asr.training import Data, with_graph
 
 DIM = 6
 WORDS = {"papa": ("P", "A", "P", "A"), "tata": ("T", "A", "T", "A"), "ki": ("K", "I"), "aa": ("A", "A")}

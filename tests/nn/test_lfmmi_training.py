@@ -6,6 +6,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from asr.data import Data
+from asr.decoding_all import decode_all
 from asr.errors import CorpusError, ModelError
 from asr.features.pipeline import FeaturePipeline
 from asr.features.table import FeatureTable
@@ -17,10 +19,10 @@ from asr.hmm.tree_building import TreeOptions
 from asr.ladder import Rung
 from asr.lang.lexicon import Lexicon
 from asr.model import Model
+from asr.model_graphs import with_graph
 from asr.nn.lfmmi import SupervisionOptions, lfmmi_setup, without_second_outputs
 from asr.nn.networks import TdnnConfig, build
 from asr.nn.options import TrainingOptions
-from asr.training import Data, decode_all, with_graph
 
 PHONES, DIM, N_TRAIN, N_ALL = "abcde", 5, 150, 170
 OPTIONS = SupervisionOptions(tree=TreeOptions(max_leaves=40, min_gain=20.0), lm_extra_states=10)

@@ -17,7 +17,7 @@ from ...errors import ConfigError, ModelError
 from ...files import give_usual_mode, kind_of, replacing
 from ...json_files import parse_json
 from ...model import Model
-from ...recipe.config import from_table
+from ...options import from_table
 from ..acoustic import NetworkAcoustic
 from ..layers import Network
 from ..options import DecoderConfig

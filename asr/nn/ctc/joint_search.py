@@ -7,6 +7,7 @@ from typing import Protocol
 import numpy as np
 import torch
 
+from ...acoustic import check_input
 from ...brief import brief_repr
 from ...ctc.prefix import words_of_tokens
 from ...ctc.prefix_scores import NO_UNIT, PrefixScores
@@ -15,7 +16,6 @@ from ...lm import NgramModel
 from ...lm.next_words import NextWords
 from ...lm.vocabulary import END_ID
 from ...model import Model
-from ...network_directory import check_input
 from .attention import END, AttentionDecoder, Memory
 from .decoder_file import encoder_of
 

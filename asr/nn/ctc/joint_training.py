@@ -4,12 +4,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from ...data import Data
 from ...errors import ConfigError, ModelError
 from ...features.pipeline import FeaturePipeline
 from ...ladder import Rung, warn_of_failures
 from ...lang.lexicon import Lexicon
 from ...model import Model
-from ...training import Data
 from ..networks import NetworkConfig
 from ..options import DecoderConfig
 from ..training import train_network

@@ -10,6 +10,7 @@ import numpy as np
 from ...brief import brief_repr
 from ...ctc.check import least_frames
 from ...ctc.tokens import CtcTokens
+from ...data import Data
 from ...errors import ConfigError, CorpusError
 from ...features.pipeline import FeaturePipeline
 from ...features.table import FeatureTable, joined_tables
@@ -17,7 +18,6 @@ from ...ladder import Rung, too_short_told, warn_of_failures, without_pronunciat
 from ...lang.lexicon import Lexicon
 from ...model import DecodingOptions, Model
 from ...speeds import speed_prefix
-from ...training import Data
 from ..acoustic import NetworkAcoustic
 from ..batches import Examples
 from ..layers import Network

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ...data import Data
 from ...features.pipeline import FeaturePipeline
 from ...hmm.transitions import PhoneSegment
 from ...hybrid import Prepared, prepare
 from ...ladder import Rung, warn_of_failures
 from ...model import DecodingOptions
 from ...speeds import segments_at_speed
-from ...training import Data
 from ..acoustic import NetworkAcoustic
 from ..batches import Examples
 from ..networks import NetworkConfig, build
