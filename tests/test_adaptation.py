@@ -6,17 +6,17 @@ import numpy as np
 import pytest
 
 from asr import audio, load
-from asr.adaptation import adapted, at_warps, decode_vtln, likeliest_warps, train_vtln, warp_scores
 from asr.corpus import Utterance
-from asr.data import Data
-from asr.decoding_all import decode_all
 from asr.errors import ModelError
 from asr.features.pipeline import FeaturePipeline
 from asr.features.table import FeatureTable
 from asr.gmm.mono import MonoOptions
 from asr.lang.lexicon import Lexicon
-from asr.model_graphs import with_graph
-from asr.monophone import train_monophone
+from asr.model.graphs import with_graph
+from asr.train.data import Data
+from asr.train.decoding import decode_all
+from asr.train.mono import train_monophone
+from asr.train.vtln import adapted, at_warps, decode_vtln, likeliest_warps, train_vtln, warp_scores
 
 WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 TRIED = (0.8, 0.84, 0.88, 0.92, 0.96, 1.0, 1.06)

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rapidfuzz.distance import Levenshtein
 
-from asr.alternatives import best_reading, has_notation, wrong_notation
 from asr.scoring import compare, score
+from asr.scoring.alternatives import best_reading, has_notation, wrong_notation
 
 WORD = st.sampled_from(["a", "b", "ab", "ça"])
 

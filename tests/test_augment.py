@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import signal
 
-from asr.augment import add_noise, change_speed, floor_noise, join, noise_floor, reverberate, room_response
+from asr.audio.augment import add_noise, change_speed, floor_noise, join, noise_floor, reverberate, room_response
 
 RATE = 8000
 

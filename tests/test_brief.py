@@ -11,15 +11,15 @@ import pytest
 
 import asr
 from asr import audio
-from asr.brief import brief_repr, changed_repr, in_brief, many, short
-from asr.data import Data
+from asr.display.brief import brief_repr, changed_repr, in_brief, many, short
 from asr.features import FeatureTable, MfccOptions, PitchOptions, track_pitch
 from asr.gmm.mono import MonoOptions
 from asr.hmm.decision_tree import LEAF, DecisionTree, TreeRoot
 from asr.lm import train
-from asr.monophone import train_monophone
+from asr.model.transcript import Transcript
 from asr.scoring import score
-from asr.transcript import Transcript
+from asr.train.data import Data
+from asr.train.mono import train_monophone
 
 SOURCE = Path(asr.__file__).parent
 # Fields of these types can be of any size.

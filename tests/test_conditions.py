@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from asr.conditions import (
+from asr.audio.conditions import (
     Conditions,
     breath,
     click,

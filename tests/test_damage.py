@@ -112,8 +112,8 @@ def test_a_damaged_model_works_or_is_refused(digits_model, samples, tmp_path):
 @pytest.fixture(scope="module")
 def hybrid(digits_model):
     pytest.importorskip("torch")
+    from asr.model.torch import NetworkAcoustic
     from asr.nn import DnnConfig, build
-    from asr.nn.acoustic import NetworkAcoustic
 
     config = DnnConfig(context=2, hidden=(8, 8))
     network = build(config, digits_model.features.dim, digits_model.tree.n_pdfs)
@@ -128,7 +128,7 @@ def test_a_damaged_network_works_or_is_refused(hybrid, samples, tmp_path, form):
     model = hybrid
     if form == "onnx":
         pytest.importorskip("onnxruntime")
-        from asr.nn.export import export_onnx
+        from asr.model.export import export_onnx
 
         model = export_onnx(hybrid).model
     whole = model.save(tmp_path / "whole")

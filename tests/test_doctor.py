@@ -7,9 +7,9 @@ import sysconfig
 
 import pytest
 
-from asr import doctor
 from asr.errors import ModelError
 from asr.extras import install
+from asr.info import doctor
 
 
 def by_name(checks):

@@ -15,16 +15,16 @@ from typer.testing import CliRunner
 
 import asr
 from asr.cli import app
-from asr.data import Data
-from asr.decoding_all import decode_all
+from asr.corpus.extract import extract
 from asr.features.archive import write_archive, write_matrix
-from asr.features.extract import extract
 from asr.graph.grammar import arpa_grammar
 from asr.lang.lexicon import Lexicon
 from asr.lm import read_arpa
-from asr.model_graphs import with_graph
+from asr.model.graphs import with_graph
 from asr.scoring import score
-from asr.transcript_reading import read_transcripts
+from asr.scoring.reading import read_transcripts
+from asr.train.data import Data
+from asr.train.decoding import decode_all
 
 DIM, N_WORDS, N_PHONES, N_SPEAKERS, N_UTTERANCES = 13, 100, 30, 30, 900
 NOISE, SHIFT = 2.1, 0.5  # standard deviations within a state, whose means have about 1.2, and of the speakers' means

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from asr.errors import ModelError
-from asr.fit import Evidence, Reference, evidence
+from asr.model.fit import Evidence, Reference, evidence
 
 
 def reference_of(n: int = 400) -> tuple[list[Evidence], Reference]:

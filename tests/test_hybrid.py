@@ -7,12 +7,9 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
-from asr.data import Data
 from asr.errors import ConfigError, CorpusError, ModelError
 from asr.features.pipeline import FeaturePipeline
 from asr.features.table import FeatureTable
-from asr.hybrid import HybridOptions, labelled, log_priors, prepare, realigned, train_hybrid
-from asr.ladder import Rung, Sizes, train_ladder
 from asr.lang.lexicon import Lexicon
 from asr.nn import DnnConfig, RecurrentConfig, TdnnConfig, register
 from asr.nn.options import TrainingOptions
@@ -20,7 +17,10 @@ from asr.options import from_table
 from asr.recipe import Run
 from asr.recipe.network_job import NetworkJob
 from asr.recipe.networks import HybridPlan, LfmmiPlan, make_network, present_gpus, read_training
-from asr.speeds import frames_at_speed
+from asr.train.data import Data
+from asr.train.hybrid import HybridOptions, labelled, log_priors, prepare, realigned, train_hybrid
+from asr.train.ladder import Rung, Sizes, train_ladder
+from asr.train.speeds import frames_at_speed
 
 torch = pytest.importorskip("torch")
 
@@ -92,10 +92,10 @@ def test_the_network_learns_the_frames_and_is_a_model(planted, rung, held_out, t
 def test_what_is_left_out_is_told_before_anything_is_trained(
     planted, rung, held_out, tmp_path, monkeypatch, caplog, system
 ):
-    from asr.nn.ctc import joint_training
-    from asr.nn.ctc import training as ctc_training
     from asr.nn.lfmmi import SupervisionOptions
-    from asr.nn.lfmmi import training as lfmmi_training
+    from asr.train import ctc as ctc_training
+    from asr.train import joint as joint_training
+    from asr.train import lfmmi as lfmmi_training
 
     class Begun(Exception):
         pass
@@ -256,7 +256,7 @@ def test_copies_need_a_pipeline_where_the_rung_adapts(planted, rung):
 
 def test_segments_of_a_copy_have_all_phones():
     from asr.hmm.transitions import PhoneSegment
-    from asr.speeds import segments_at_speed
+    from asr.train.speeds import segments_at_speed
 
     segments = [PhoneSegment(3, 0, 1), PhoneSegment(4, 1, 2), PhoneSegment(5, 2, 9)]
     fast = segments_at_speed(segments, 4, 2.0)

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-import asr.json_files
+import asr.files.json_files
 from asr.errors import AsrError, ConfigError, ModelError
-from asr.json_files import parse_json, read_json, taking_apart
+from asr.files.json_files import parse_json, read_json, taking_apart
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ def test_files_that_cannot_be_read_or_never_end(tmp_path, monkeypatch):
     for name in ("nothing", "lost", ".", "a\0b"):
         with pytest.raises(ModelError, match="cannot be read: "):
             read_json(tmp_path / name, error=ModelError)
-    monkeypatch.setattr(asr.json_files, "_MOST", 3_000_000)
+    monkeypatch.setattr(asr.files.json_files, "_MOST", 3_000_000)
     for path in (tmp_path / "sparse", "/dev/zero"):
         if path != "/dev/zero":
             with path.open("wb") as stream:

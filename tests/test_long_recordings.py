@@ -12,11 +12,11 @@ import pytest
 import soundfile
 
 from asr import audio
+from asr.corpus.recordings import Failure, Recording
 from asr.features.pipeline import FeaturePipeline
-from asr.recordings import Failure, Recording
+from asr.model.transcript import Transcript
+from asr.model.transcription import LongOptions, transcribe_all, transcribe_parts
 from asr.scoring import score
-from asr.transcript import Transcript
-from asr.transcription import LongOptions, transcribe_all, transcribe_parts
 
 WHOLE = LongOptions(longer_than=1e9)
 
@@ -171,7 +171,7 @@ def test_memory_does_not_grow_with_the_hour(digits_model, tmp_path, sample):
 def test_first_words_come_long_before_the_end(long):
     """On stdout as they are found: the first pieces are there while the others are not searched yet."""
     code = (
-        "import sys, asr.transcription as t\n"
+        "import sys, asr.model.transcription as t\n"
         "def three(*a, **k):\n"
         "    for part in parts(*a, **k):\n"
         "        if part.number == 3: sys.exit('enough')\n"

@@ -11,7 +11,7 @@ import soundfile
 
 import asr
 from asr.audio import resample
-from asr.augment import change_speed
+from asr.audio.augment import change_speed
 from asr.errors import AudioError, CorpusError, GraphError, LexiconError, ModelError
 from asr.features.pipeline import FeaturePipeline
 from asr.graph.const_fst import Graph

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 import asr
+from asr.display.notebook import heat_map, table_html
 from asr.features import FeatureTable, mfcc
-from asr.notebook import heat_map, table_html
-from asr.transcript import TimedWord, Transcript
+from asr.model.transcript import TimedWord, Transcript
 
 STRANGE = '<script>alert("1")</script>&'
 

@@ -16,10 +16,10 @@ from asr.extras import install
 torch = pytest.importorskip("torch")
 pytest.importorskip("onnxruntime")
 
+from asr.model.export import export_onnx  # noqa: E402
+from asr.model.onnx import OnnxAcoustic  # noqa: E402
+from asr.model.torch import NetworkAcoustic  # noqa: E402
 from asr.nn import AttentionConfig, CnnConfig, DnnConfig, RecurrentConfig, TdnnConfig, build  # noqa: E402
-from asr.nn.acoustic import NetworkAcoustic  # noqa: E402
-from asr.nn.export import export_onnx  # noqa: E402
-from asr.onnx_acoustic import OnnxAcoustic  # noqa: E402
 
 DIM, N_PDFS = 12, 20
 SIZES = {

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from asr.errors import ModelError
-from asr.onnx_acoustic import OnnxAcoustic
-from asr.onnx_file import check_onnx
+from asr.model.onnx import OnnxAcoustic
+from asr.model.onnx_file import check_onnx
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")

@@ -8,16 +8,16 @@ from pathlib import Path
 import pytest
 
 import asr
-from asr.decoding_all import DecodingResult
-from asr.g2p import G2p
+from asr.audio.synth import SynthOptions, synthesise_digits
 from asr.lang.dictionary import dictionary_lexicon
+from asr.lang.g2p import G2p
 from asr.lang.letters import letter_lexicon
 from asr.lang.lexicon import Lexicon
 from asr.lang.sources import build_lexicon
 from asr.lang.units import unit_lexicon
 from asr.model import DecodingOptions, Model
 from asr.options import given, known_names, takes_options
-from asr.synth import SynthOptions, synthesise_digits
+from asr.train.decoding import DecodingResult
 
 SOURCE = Path(asr.__file__).parent
 # What makes other pages or records of any names that it is given, and recipes' plumbing.

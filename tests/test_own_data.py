@@ -13,19 +13,19 @@ import pytest
 import asr
 from asr.cli import main
 from asr.corpus import Corpus, Utterance
+from asr.corpus.recordings import find_recordings
 from asr.errors import AsrError, ConfigError, CorpusError, GraphError, LexiconError
 from asr.features.archive import write_matrix
 from asr.hmm.decision_tree import DecisionTree
 from asr.lang.sources import extended
 from asr.lm import read_arpa
 from asr.lm import train as train_lm
-from asr.own_data import check_place, planned
-from asr.own_training import gpus_of, score_held_out, train_recogniser
-from asr.recordings import find_recordings
-from asr.regraph import listed_words, with_language_model, with_words, words_of_graph
+from asr.model.regraph import listed_words, with_language_model, with_words, words_of_graph
+from asr.model.transcription import transcribe_all
+from asr.recipe.own_data import check_place, planned
+from asr.recipe.own_training import gpus_of, score_held_out, train_recogniser
 from asr.scoring import score
-from asr.transcript_reading import read_transcripts
-from asr.transcription import transcribe_all
+from asr.scoring.reading import read_transcripts
 
 DIM, NOISE, N_SPEAKERS = 6, 0.6, 3
 WORDS = ["abe", "bade", "cab", "dace", "ebb", "face", "fed", "cede"]
@@ -170,7 +170,7 @@ def test_the_same_call_goes_on_where_it_stopped(trained, corpus, tmp_path, monke
             raise KeyboardInterrupt
         return real(stage, *arguments, **how)
 
-    from asr.ladder import train_rung as real
+    from asr.train.ladder import train_rung as real
 
     short = replace(plan, stages=("mono", "tri"))
     monkeypatch.setattr("asr.recipe.rungs.train_rung", killed)
@@ -188,13 +188,13 @@ def test_a_network_without_hmms_is_trained_transcribes_and_learns_new_words(corp
     pytest.importorskip("torch")
     pytest.importorskip("pynini")
     from asr.nn.options import TrainingOptions
-    from asr.own_training import ctc_plan
+    from asr.recipe.own_training import ctc_plan
 
     assert [ctc_plan(hours).training.max_epochs for hours in (0.1, 1.0, 4.5, 100.0)] == [60, 30, 14, 10]
     training = TrainingOptions(max_epochs=30, batch_frames=512, learning_rate=0.01, schedule="cosine", patience=0)
     network = {"kind": "recurrent", "layers": 1, "width": 32, "context": 2, "subsampling": 3, "dropout": 0.0}
     small = replace(ctc_plan(1.0), training=training, network=network)
-    monkeypatch.setattr("asr.own_training.ctc_plan", lambda hours: small)
+    monkeypatch.setattr("asr.recipe.own_training.ctc_plan", lambda hours: small)
     plan, out = planned(Corpus.read(corpus), held_out="24", stages=("ctc",)), tmp_path / "out"
     outcome = train_recogniser(plan, out)
     wer, _ = outcome.rows["each recording alone"]
@@ -220,12 +220,12 @@ def test_what_a_network_cannot_be_trained_on_is_told(tmp_path, monkeypatch, capl
     """Every second transcript is twelve times too long: these are counted on the screen, and in run.log."""
     pytest.importorskip("torch")
     from asr.nn.options import TrainingOptions
-    from asr.own_training import ctc_plan
+    from asr.recipe.own_training import ctc_plan
 
     network = {"kind": "recurrent", "layers": 1, "width": 8, "context": 2, "subsampling": 3, "dropout": 0.0}
     short = replace(ctc_plan(1.0), training=TrainingOptions(max_epochs=1, patience=0), network=network)
-    monkeypatch.setattr("asr.own_training.ctc_plan", lambda hours: short)
-    monkeypatch.setattr("asr.own_training.has_pynini", lambda: False)
+    monkeypatch.setattr("asr.recipe.own_training.ctc_plan", lambda hours: short)
+    monkeypatch.setattr("asr.recipe.own_training.has_pynini", lambda: False)
     folder = planted(tmp_path / "corpus", 60)
     for path in sorted(folder.rglob("*.txt"))[::2]:
         path.write_text(" ".join([path.read_text()] * 12))
@@ -266,7 +266,7 @@ def test_a_device_that_cannot_be_used_is_told_at_once(monkeypatch):
 def test_the_grid_grows_where_the_best_is_at_its_edge(trained, monkeypatch, tmp_path, caplog):
     """The best scale lies beyond what is tried at first."""
     _, out, _ = trained
-    monkeypatch.setattr("asr.own_training.SCALES", (0.4, 0.8))
+    monkeypatch.setattr("asr.recipe.own_training.SCALES", (0.4, 0.8))
     inputs = {"data": out / "work" / "features", "graph": out / "work" / "graph"}
     ids = list(read_transcripts(out / "work" / "held-out" / "references.tsv"))
     score_held_out(tmp_path, **inputs, ids=ids)
@@ -279,7 +279,7 @@ def test_the_grid_grows_where_the_best_is_at_its_edge(trained, monkeypatch, tmp_
 
 def test_an_open_vocabulary_recognises_words_that_nobody_trained(corpus, tmp_path, monkeypatch):
     """Every word in syllables: a new word of known ones comes out whole, with its times."""
-    monkeypatch.setattr("asr.own_data.FEWEST_WHOLE", 10**6)
+    monkeypatch.setattr("asr.recipe.own_data.FEWEST_WHOLE", 10**6)
     plan = planned(Corpus.read(corpus), held_out="24", stages=("mono",), vocabulary="open")
     assert plan.order == 4 and plan.parts.vowels == "ae" and plan.parts.words["bade"] == "ba+ +de"
     assert "0 words are whole, 8 rare ones in parts" in " ".join(plan.notes)
@@ -386,7 +386,7 @@ def test_what_cannot_work_is_said_before_anything_slow(tmp_path, monkeypatch):
     ):
         with pytest.raises((CorpusError, ConfigError, LexiconError, AsrError), match=message):
             made()
-    monkeypatch.setattr("asr.own_data.has_pynini", lambda: False)
+    monkeypatch.setattr("asr.recipe.own_data.has_pynini", lambda: False)
 
 
 def test_notes_say_what_a_person_should_know(corpus, tmp_path):

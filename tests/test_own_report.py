@@ -9,21 +9,21 @@ from dataclasses import replace
 import pytest
 
 from asr.corpus import Corpus
-from asr.ladder import Rung
-from asr.own_data import planned
-from asr.own_outcome import Outcome
-from asr.own_training import train_recogniser
+from asr.recipe.own_data import planned
+from asr.recipe.own_outcome import Outcome
+from asr.recipe.own_report import doubtful, next_steps
+from asr.recipe.own_training import train_recogniser
 from asr.recipe.tasks import read_json
-from asr.report.own import doubtful, next_steps
 from asr.scoring import score
-from asr.transcript_reading import read_transcripts
+from asr.scoring.reading import read_transcripts
+from asr.train.ladder import Rung
 
 
 @pytest.fixture(scope="module")
 def recordings(tmp_path_factory):
     """84 strings of digits, and the ids of five whose transcripts are another one's."""
     pytest.importorskip("espeakng_loader")
-    from asr.synth import synthesise_digits
+    from asr.audio.synth import synthesise_digits
 
     folder = tmp_path_factory.mktemp("speech") / "digits"
     synthesise_digits(folder, n_train_voices=6, n_test_voices=1, train_utterances=14, test_utterances=1)

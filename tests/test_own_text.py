@@ -6,7 +6,7 @@ from asr.corpus.core import Corpus
 from asr.corpus.utterance import Utterance
 from asr.errors import CorpusError
 from asr.lang.lexicon import Lexicon
-from asr.own_text import readable
+from asr.recipe.own_text import readable
 
 
 def corpus(*texts):

@@ -7,13 +7,13 @@ import pytest
 
 from asr.corpus import Corpus
 from asr.errors import AsrError
-from asr.g2p import G2p
+from asr.lang.g2p import G2p
 from asr.lang.letters import LetterTable
 from asr.lang.lexicon import Lexicon
 from asr.lang.symbols import SymbolTable
 from asr.lm import read_arpa, read_sentences
-from asr.transcript_reading import read_transcripts
-from asr.word_edges import read_ctm
+from asr.scoring.edges import read_ctm
+from asr.scoring.reading import read_transcripts
 
 READERS = {
     "lexicon.tsv": Lexicon.load,

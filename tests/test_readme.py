@@ -57,9 +57,9 @@ def test_a_network_of_ones_own(tmp_path, monkeypatch, capsys):
     pytest.importorskip("torch")
     pytest.importorskip("pynini")
     pytest.importorskip("espeakng_loader")
+    from asr.audio.synth import synthesise_digits
     from asr.options import load_config
     from asr.recipe.networks import HybridPlan
-    from asr.synth import synthesise_digits
 
     made = synthesise_digits(tmp_path / "digits", n_train_voices=6, train_utterances=20, n_test_voices=1, rate_hz=16000)
     (tmp_path / "recordings").symlink_to(made / "train")
@@ -110,7 +110,7 @@ def end_of_the_demo() -> str:
 
 def test_the_demos_table_is_as_results_are_printed():
     """From its own numbers the table comes out as it stands there."""
-    from asr.recipe.results import ResultRow, results_table
+    from asr.report.results import ResultRow, results_table
 
     table = end_of_the_demo().partition("\n\n")[0]
     model, features, variant, adaptation, test, *numbers = [c.strip() for c in table.splitlines()[2].split("|")[1:-1]]

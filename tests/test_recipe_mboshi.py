@@ -16,7 +16,7 @@ from asr.lang import LetterTable, letter_lexicon
 from asr.lang.subwords import joined
 from asr.recipe.grammars import Grammar, units_of
 from asr.recipe.rungs import Search, fewest_errors
-from asr.training import TuningPoint
+from asr.train.tuning import TuningPoint
 
 ROOT = Path(__file__).parents[1]
 RECIPE = ROOT / "recipes" / "mboshi"
@@ -89,7 +89,7 @@ def test_another_folder_is_named(parts, tmp_path):
 def test_word_edges_are_compared_with_those_of_the_first(recipe_module, monkeypatch, tmp_path):
     from asr.corpus import Corpus, Utterance
     from asr.errors import ModelError
-    from asr.transcript import TimedWord
+    from asr.model.transcript import TimedWord
 
     edges = recipe_module(RECIPE, "edges")
 
@@ -163,10 +163,10 @@ def small_bench(parts, real_data, folder):
         pytest.skip("no mboshi under ASR_TEST_DATA")
     pytest.importorskip("pynini")
     from asr.features.pipeline import FeaturePipeline
-    from asr.ladder import Sizes
     from asr.recipe import Run
     from asr.recipe.ladder_bench import Bench, Part
     from asr.recipe.tasks import extract_features
+    from asr.train.ladder import Sizes
 
     corpus = parts.read_corpus(real_data / "mboshi", "train")
     corpus = corpus.select(corpus.ids[:150])

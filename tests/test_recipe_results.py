@@ -89,6 +89,6 @@ def test_table_is_aligned_markdown():
 def test_docstring_example():
     import doctest
 
-    import asr.recipe.results as module
+    import asr.report.results as module
 
     assert doctest.testmod(module).failed == 0

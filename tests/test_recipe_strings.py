@@ -5,7 +5,6 @@ import pytest
 import soundfile
 
 from asr.corpus import Utterance
-from asr.data import Data
 from asr.errors import CorpusError
 from asr.features.pipeline import FeaturePipeline
 from asr.features.table import FeatureTable
@@ -14,8 +13,9 @@ from asr.recipe.copies import copied, speed_copies
 from asr.recipe.strings import PADDED, String, join_strings, listed, padded_copies, read_list, spoken, write_list
 from asr.recipe.systems import System
 from asr.recipe.tasks import with_copies
-from asr.speeds import speed_prefix
-from asr.word_edges import read_ctm
+from asr.scoring.edges import read_ctm
+from asr.train.data import Data
+from asr.train.speeds import speed_prefix
 
 RATE = 8000
 

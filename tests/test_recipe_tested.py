@@ -7,7 +7,6 @@ import pytest
 from asr.errors import ConfigError
 from asr.features.pipeline import FeaturePipeline
 from asr.gmm.mono import MonoOptions
-from asr.ladder import Sizes
 from asr.options import from_table
 from asr.recipe import ladder_bench
 from asr.recipe.ctc_tests import JointGrid, PrefixGrid
@@ -21,6 +20,7 @@ from asr.recipe.systems import System, rungs_above
 from asr.recipe.tasks import write_json, write_pairs
 from asr.recipe.tested import Result, chosen, collect
 from asr.scoring import score
+from asr.train.ladder import Sizes
 
 
 def finished(folder: Path, name: str, held_out: tuple[int, int], heard: tuple[str, str]):

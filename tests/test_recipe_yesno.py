@@ -40,7 +40,7 @@ def test_a_folder_of_something_else(tmp_path):
 def test_without_pynini_it_ends_before_anything_is_made(recipe, tmp_path, monkeypatch):
     for name in ("0_1_1_0_1_0_1_1", "0_0_0_0_1_1_1_1", "0_0_0_1_0_0_0_1", "1_0_0_0_0_0_0_0"):
         (tmp_path / f"{name}.wav").touch()
-    monkeypatch.setattr("asr.model_graphs.has_pynini", lambda: False)
+    monkeypatch.setattr("asr.model.graphs.has_pynini", lambda: False)
     monkeypatch.setattr(sys, "argv", ["run.py", "--corpus", str(tmp_path), "--out", str(tmp_path / "out")])
     with pytest.raises(GraphError, match="this recipe builds decoding graphs with pynini, which is not installed"):
         recipe.main()

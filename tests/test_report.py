@@ -40,8 +40,8 @@ from asr.report.sections import align_words
 from asr.report.sound import audio_element
 from asr.report.style import STYLE
 from asr.scoring import Comparison, score
-from asr.training import TuningPoint, best_point, plateau
-from asr.word_edges import EdgeDifference, EdgeScore
+from asr.scoring.edges import EdgeDifference, EdgeScore
+from asr.train.tuning import TuningPoint, best_point, plateau
 
 EVIL = "<script>alert('1 & 2')</script>"
 ESCAPED = html.escape(EVIL)

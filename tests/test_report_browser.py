@@ -27,7 +27,7 @@ from asr.report import (
 from asr.report.page import command_html
 from asr.report.sections import table
 from asr.scoring import score
-from asr.training import TuningPoint
+from asr.train.tuning import TuningPoint
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 LONG = "Ein_sehr_langer_Name_einer_Aufnahme_" * 4

@@ -14,8 +14,8 @@ from scipy import stats
 
 from asr.errors import CorpusError
 from asr.scoring import Score, compare, score
-from asr.transcript_reading import read_transcripts
-from asr.word_edges import CtmWord, edge_rows, read_ctm, score_edges, share_within
+from asr.scoring.edges import CtmWord, edge_rows, read_ctm, score_edges, share_within
+from asr.scoring.reading import read_transcripts
 
 TEXT = st.lists(st.sampled_from(["a", "b", "c", "dd"]), max_size=7).map(" ".join)
 PAIRS = st.dictionaries(st.sampled_from([f"u{i}" for i in range(6)]), st.tuples(TEXT, TEXT), min_size=1)
@@ -343,8 +343,8 @@ def test_no_correct_word_and_unknown_ids():
 
 
 def test_ctm_comes_back(tmp_path):
-    from asr.transcript import TimedWord, Transcript
-    from asr.transcript_writing import as_ctm
+    from asr.model.transcript import TimedWord, Transcript
+    from asr.transcribe.writing import as_ctm
 
     words = (TimedWord("one", 0.1, 0.4), TimedWord("caf\u00e9", 0.4, 1.25))
     path = tmp_path / "x.ctm"

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asr.subtitles import SubtitleOptions, Subtitles, cues
-from asr.transcript import TimedWord
+from asr.model.transcript import TimedWord
+from asr.transcribe.subtitles import SubtitleOptions, Subtitles, cues
 
 O = SubtitleOptions()  # noqa: E741
 

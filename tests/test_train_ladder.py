@@ -5,13 +5,13 @@ import itertools
 import numpy as np
 import pytest
 
-from asr.data import Data
 from asr.errors import ConfigError, CorpusError
 from asr.features.pipeline import FeaturePipeline
 from asr.features.table import FeatureTable
 from asr.gmm.mono import MonoOptions
-from asr.ladder import STAGES, Rung, Sizes, aligned, check_stages, monophones, shortest, train_ladder
 from asr.lang.lexicon import Lexicon
+from asr.train.data import Data
+from asr.train.ladder import STAGES, Rung, Sizes, aligned, check_stages, monophones, shortest, train_ladder
 
 LEXICON = Lexicon([("ab", ("A", "B")), ("bca", ("B", "C", "A")), ("cab", ("C", "A", "B")), ("ba", ("B", "A"))])
 PIPELINE = FeaturePipeline(0, ({"kind": "given", "dim": 3}, {"kind": "cmvn", "mode": "speaker"}))

@@ -5,17 +5,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from asr import training
-from asr.data import Data
 from asr.errors import CorpusError, GraphError, LexiconError, ModelError
 from asr.features import cmvn, cmvn_statistics
 from asr.features.pipeline import FeaturePipeline
 from asr.features.table import FeatureTable
 from asr.gmm.mono import MonoOptions
 from asr.lang.lexicon import Lexicon
-from asr.model_graphs import with_graph
-from asr.monophone import train_monophone
-from asr.training import TuningPoint, add_tuning, best_point, tune_decoding
+from asr.model.graphs import with_graph
+from asr.train import tuning as training
+from asr.train.data import Data
+from asr.train.mono import train_monophone
+from asr.train.tuning import TuningPoint, add_tuning, best_point, tune_decoding
 
 PIPELINE = FeaturePipeline(8000, ({"kind": "mfcc"}, {"kind": "cmvn", "mode": "speaker"}))
 

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asr.errors import CorpusError
+from asr.model.transcript import TimedWord
 from asr.scoring import score
-from asr.transcript import TimedWord
-from asr.transcript_reading import read_pair, read_transcripts
+from asr.scoring.reading import read_pair, read_transcripts
 
 SAID = {"u-1": "i want to go home", "u-2": "it's late", "u-3": ""}
 HEARD = {"u-1": "i want to go rome", "u-2": "its so late", "u-3": ""}
@@ -284,8 +284,8 @@ def test_ids_that_look_like_words_are_ids_where_the_other_file_says_so(tmp_path)
 
 
 def test_what_asr_transcribe_writes_is_read(tmp_path):
-    from asr.transcript import Transcript
-    from asr.transcript_writing import FORMATS, as_ctm, as_json, as_text
+    from asr.model.transcript import Transcript
+    from asr.transcribe.writing import FORMATS, as_ctm, as_json, as_text
 
     heard = Transcript("one two", (TimedWord("one", 0.0, 0.5), TimedWord("two", 0.5, 0.75)))
     pieces = FORMATS["lines"]("rec 1")

@@ -11,13 +11,13 @@ import pytest
 import soundfile
 
 from asr.cli import main
+from asr.corpus.recordings import Failure, find_recordings
 from asr.errors import CorpusError
 from asr.features.archive import write_archive, write_matrix
 from asr.features.pipeline import FeaturePipeline
-from asr.recordings import Failure, find_recordings
-from asr.transcript import TimedWord, Transcript
-from asr.transcript_writing import as_ctm, as_json, as_text
-from asr.transcription import told_transforms, transcribe_all
+from asr.model.transcript import TimedWord, Transcript
+from asr.model.transcription import told_transforms, transcribe_all
+from asr.transcribe.writing import as_ctm, as_json, as_text
 
 
 @pytest.fixture
@@ -219,7 +219,7 @@ def test_a_command_whose_end_is_cut_off_is_found_by_a_wider_search(digits_model,
     """A grammar of two sentences, of which one is the sample's; its last word is not said to the end."""
     pynini = pytest.importorskip("pynini")
     from asr.graph.grammar import sequence
-    from asr.model_graphs import with_graph
+    from asr.model.graphs import with_graph
 
     said = sample.with_suffix(".txt").read_text().split()
     phrases = [sequence(digits_model.lexicon, words) for words in (said, ["nine", "zero", "zero"])]

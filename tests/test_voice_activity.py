@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from asr.audio.voice_activity import CutOptions, VoiceActivity, VoiceOptions, cut_at_pauses, voice_activity
 from asr.errors import AudioError
-from asr.voice_activity import CutOptions, VoiceActivity, VoiceOptions, cut_at_pauses, voice_activity
 
 RATE = 8000
 

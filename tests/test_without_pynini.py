@@ -13,13 +13,14 @@ for name in ("pynini", "pywrapfst", "_pynini", "_pywrapfst"):
 
 from pathlib import Path
 from asr.corpus import Corpus
-from asr.features.extract import extract
+from asr.corpus.extract import extract
 from asr.features.pipeline import FeaturePipeline
 from asr.errors import GraphError
 from asr.gmm.mono import MonoOptions
 from asr.lang.lexicon import Lexicon
-from asr.synth import synthesise_digits
-from asr.training import Data, decode_all, train_monophone, with_graph
+from asr.audio.synth import synthesise_digits
+from asr.model import with_graph
+from asr.train import Data, decode_all, train_monophone
 import asr
 
 out = Path(sys.argv[1])
@@ -53,7 +54,7 @@ LADDER = """
 from pathlib import Path
 import asr
 from asr.cli import app
-from asr.synth import synthesise_digits
+from asr.audio.synth import synthesise_digits
 
 out = Path(sys.argv[1])
 speech = synthesise_digits(out / "speech", n_train_voices=3, n_test_voices=1, train_utterances=24, test_utterances=2)

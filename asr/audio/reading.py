@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..brief import brief_repr
+from ..display.brief import brief_repr
 from ..errors import AudioError
 from . import foreign
 from .part import Part

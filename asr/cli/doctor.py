@@ -23,7 +23,7 @@ def doctor(
     import dataclasses
     from json import dumps
 
-    from ..doctor import examine
+    from ..info.doctor import examine
 
     topic, n_broken = "", 0
     with output(None) as stream:

@@ -43,12 +43,12 @@ def onnx(
       asr export onnx trained small --int8
     """
     from ..extras import require_torch
-    from ..model import find_model, load
+    from ..model.model import find_model, load
 
     refuse_inputs(out, [find_model(model)])
     check_model_out(out)
     require_torch()
-    from ..nn.export import LENGTHS, export_onnx
+    from ..model.export import LENGTHS, export_onnx
 
     exported = export_onnx(load(model), int8=int8)
     with writing(out):

@@ -21,7 +21,7 @@ from .common import (
 )
 
 if TYPE_CHECKING:
-    from ..features.files import Source, Written
+    from ..corpus.feature_files import Source, Written
     from ..features.pipeline import FeaturePipeline
 
 
@@ -193,8 +193,8 @@ def _check_out(out: Path, inputs: list[str], form: Form) -> None:
 
 def _sources(inputs: list[str], channel: str | None, allow_commands: bool) -> tuple[list["Source"], int]:
     """What to compute features of, and how many inputs there are none of."""
-    from ..features.files import Source
-    from ..recordings import find_recordings
+    from ..corpus.feature_files import Source
+    from ..corpus.recordings import find_recordings
 
     recordings, failures = find_recordings(
         [standard_input(given) for given in inputs],
@@ -218,7 +218,7 @@ def _sources(inputs: list[str], channel: str | None, allow_commands: bool) -> tu
 def _pipeline(sources: list["Source"], rate: int | None, steps: list[dict[str, Any]]) -> "FeaturePipeline":
     """The pipeline at the given rate, or at the recordings' own. Raises AsrError for what is impossible at it."""
     from ..audio import RATES
-    from ..features.files import common_rate
+    from ..corpus.feature_files import common_rate
     from ..features.pipeline import FeaturePipeline
 
     if rate is not None and not RATES[0] <= rate <= RATES[1]:
@@ -230,7 +230,7 @@ def _pipeline(sources: list["Source"], rate: int | None, steps: list[dict[str, A
 
 def _write(sources: list["Source"], pipeline: "FeaturePipeline", out: Path, form: Form, jobs: int) -> int:
     """Write all features and say so; the number of recordings that failed."""
-    from ..features.files import write_features
+    from ..corpus.feature_files import write_features
 
     with writing(out), progress("features", len(sources)) as step:
         done = write_features(sources, pipeline, out, form=form.value, n_jobs=jobs, progress=step)

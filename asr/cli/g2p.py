@@ -48,9 +48,9 @@ def train(
       asr g2p train cmudict english-g2p
     """
     from ..files import kind_of
-    from ..g2p import is_g2p
-    from ..g2p import train as learn
     from ..lang.dictionary import CMUDICT, cmudict_entries
+    from ..lang.g2p import is_g2p
+    from ..lang.g2p import train as learn
     from ..lang.lexicon import Lexicon
 
     refuse_inputs(out, [lexicon])
@@ -106,8 +106,8 @@ def apply(
     """
     if (text is None) == (not word):
         raise typer.BadParameter("give either a file, TEXT, or words: --word WORD", param_hint="TEXT")
-    from ..g2p import G2p
     from ..lang.dictionary import look_up, read_dictionary
+    from ..lang.g2p import G2p
     from ..lang.letters import word_counts
     from ..lm import read_sentences
 

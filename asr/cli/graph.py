@@ -48,8 +48,8 @@ def graph(
         raise typer.BadParameter("give either --lm A.arpa or --words W", param_hint="--lm")
     from ..graph.budget import Step
     from ..lang.sources import check_sources
-    from ..model import find_model, load
-    from ..regraph import listed_words, need_pynini, with_language_model, with_words, words_told
+    from ..model.model import find_model, load
+    from ..model.regraph import listed_words, need_pynini, with_language_model, with_words, words_told
 
     refuse_inputs(out, [find_model(model)])
     check_model_out(out)

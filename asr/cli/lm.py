@@ -80,7 +80,7 @@ def train(
       asr lm train sentences.txt --order 3 --out lm.arpa.gz
       asr lm train data/train/text --ids --units letters --order 5 --out letters.arpa.gz
     """
-    from ..brief import many
+    from ..display.brief import many
     from ..lm import count, estimate, write_arpa
 
     refuse_inputs(out, [path for path in (text, lexicon, vocabulary) if path is not None])

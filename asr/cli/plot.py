@@ -13,8 +13,8 @@ from .features import parsed_settings, settings
 if TYPE_CHECKING:
     import numpy as np
 
+    from ..model.transcript import Transcript
     from ..report.signal import Panel, Pitch
-    from ..transcript import Transcript
 
 
 class Shown(str, Enum):
@@ -133,7 +133,7 @@ def _panel(samples: "np.ndarray", rate: int, kind: Shown, options: dict, file: P
 
 
 def _heard(name: str, samples: "np.ndarray", rate: int, text: str | None, lexicon: str | None) -> "Transcript":
-    from ..model import load
+    from ..model.model import load
 
     model = load(name)
     heard = model.transcribe(samples, rate) if text is None else model.align(samples, text, rate, lexicon=lexicon)

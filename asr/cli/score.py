@@ -48,11 +48,11 @@ def score(
       asr score data/test/reference.ctm words.ctm
       asr score segments.stm words.ctm
     """
-    from ..alternatives import has_notation
-    from ..brief import many
+    from ..display.brief import many
     from ..scoring import score as compare
-    from ..transcript_reading import read_pair
-    from ..word_edges import read_ctm, score_edges
+    from ..scoring.alternatives import has_notation
+    from ..scoring.edges import read_ctm, score_edges
+    from ..scoring.reading import read_pair
 
     references, hypotheses = read_pair(reference, hypothesis, ids=ids)
     if n := sum(map(has_notation, references.values())):
@@ -72,9 +72,9 @@ def score(
 
 def _of_spelling(references: dict[str, str], hypotheses: dict[str, str]) -> str:
     """A warning where a part of the errors are of case and punctuation alone, else nothing."""
-    from ..alternatives import has_notation
     from ..lang.normalize import Normalizer, Rules
     from ..scoring import score as compare
+    from ..scoring.alternatives import has_notation
 
     made = Normalizer(Rules(brackets="keep", numbers="keep"))
     plain = {name: text for name, text in references.items() if not has_notation(text)}

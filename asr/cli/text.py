@@ -80,7 +80,7 @@ def normalize(
       asr text normalize transcripts.txt --language en > words.txt
       zcat web.gz | asr text normalize - --out words.txt
     """
-    from ..brief import many
+    from ..display.brief import many
     from ..lang.normalize import Normalizer, Rules
 
     if file != _STDIN:
@@ -107,7 +107,7 @@ def normalize(
 
 def _blocks(file: str) -> Iterable[bytes]:
     """The bytes of a file, or of standard input, in pieces."""
-    from ..texts import text_blocks
+    from ..files.texts import text_blocks
 
     if file != _STDIN:
         return text_blocks(file, most=1 << 62)

@@ -127,8 +127,8 @@ def train(
         raise typer.BadParameter("--units letters is --lexicon letters; give one of the two", param_hint="--units")
     if jobs == 0:
         raise typer.BadParameter("give the number of processes, or -1 for one on each core", param_hint="--jobs")
-    from ..own_data import check_place, planned
-    from ..own_training import gpus_of, train_recogniser
+    from ..recipe.own_data import check_place, planned
+    from ..recipe.own_training import gpus_of, train_recogniser
     from ..recipe.stages import naming
 
     if allow_commands:

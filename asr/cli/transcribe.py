@@ -28,9 +28,9 @@ from .meter import Meter
 from .transcript_output import TranscriptOutput, check_form, journal_beside, piece_key
 
 if TYPE_CHECKING:
-    from ..model import Model
-    from ..recordings import Recording
-    from ..transcript import Transcript
+    from ..corpus.recordings import Recording
+    from ..model.model import Model
+    from ..model.transcript import Transcript
 
 _NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 _REFUSED = 50  # recordings in a row, from the first: whatever is wrong, it is not about single ones
@@ -98,8 +98,8 @@ def transcribe(
       ffmpeg -i talk.mp4 -f wav - | asr transcribe digits - --format srt > talk.srt
       asr transcribe mine/model recordings/ --speaker '^[^_]+' -v
     """
-    from ..model import load
-    from ..recordings import find_recordings
+    from ..corpus.recordings import find_recordings
+    from ..model.model import load
 
     given: list[str | Path] = [*(inputs or []), *([sample_recording()] if sample else [])]
     if not given:
@@ -127,7 +127,7 @@ def transcribe(
     for warning in heard.warnings(len(recordings), what_it_knows(model, recogniser)):
         complain_of_input(f"warning: {warning}")
     if verbose:
-        from ..transcription import told_transforms
+        from ..model.transcription import told_transforms
 
         complain(told_transforms(heard.kinds) or "the model does not adapt to speakers")
     n_failed = len(failures) + len(found) - len(recordings) + n_bad
@@ -138,7 +138,7 @@ def transcribe(
 
 def what_it_knows(name: str, recogniser: "Model") -> str:
     """What a model can recognise, in words: `digits: ten words`."""
-    from ..regraph import words_told
+    from ..model.regraph import words_told
 
     told = words_told(recogniser)
     number, _, rest = told.partition(" ")
@@ -174,8 +174,8 @@ def _write_transcripts(
 
     about: what the transcripts depend on beside the recordings.
     """
-    from ..recordings import Failure
-    from ..transcription import transcribe_parts
+    from ..corpus.recordings import Failure
+    from ..model.transcription import transcribe_parts
 
     is_folder = check_form(out, form.value, len(recordings))
     failed: set[str] = set()
@@ -270,8 +270,8 @@ def _seconds(recordings: list["Recording"]) -> float | None:
 
 def _about(model: str, recogniser: "Model", recordings: list["Recording"]) -> str:
     """What a transcript depends on beside its recording: the model, and whose other recordings it adapts to."""
-    from ..model import find_model
-    from ..transcription import LongOptions, needs_all_of_speaker
+    from ..model.model import find_model
+    from ..model.transcription import LongOptions, needs_all_of_speaker
 
     description = (find_model(model) / "model.json").read_text(encoding="utf-8")  # with the digests of all files
     together = [piece_key(r, 0, 0.0, 0.0) for r in recordings] if needs_all_of_speaker(recogniser) else []

@@ -12,16 +12,16 @@ from ..files import as_system, kind_of, replacing
 from .common import complain, output, writing
 
 if TYPE_CHECKING:
-    from ..recordings import Recording
-    from ..transcript import Transcript
-    from ..transcript_writing import Written
-    from ..transcription import Part
+    from ..corpus.recordings import Recording
+    from ..model.transcript import Transcript
+    from ..model.transcription import Part
+    from ..transcribe.writing import Written
 
 
 class TranscriptOutput:
     """One stream for all recordings, or a folder with a file for each.
 
-    out: None for stdout. form: of asr.transcript_writing.FORMATS.
+    out: None for stdout. form: of asr.transcribe.writing.FORMATS.
     """
 
     def __init__(self, out: Path | None, form: str, *, is_folder: bool) -> None:
@@ -42,8 +42,8 @@ class TranscriptOutput:
 
     def write(self, part: "Part") -> bool:
         """Write what was heard in a piece, at once; whether the output now stands within a line."""
-        from ..transcript import Transcript
-        from ..transcript_writing import FORMATS
+        from ..model.transcript import Transcript
+        from ..transcribe.writing import FORMATS
 
         name, text = part.recording.id, ""
         if isinstance(part.result, Transcript):
@@ -63,7 +63,7 @@ class TranscriptOutput:
 
     def _begin(self, name: str) -> None:
         if self._is_folder and self._out is not None:
-            from ..features.files import file_name
+            from ..corpus.feature_files import file_name
 
             path = self._out / as_system(f"{file_name(name)}.{self._form}")
             self._file.enter_context(writing(path))
@@ -73,7 +73,7 @@ class TranscriptOutput:
 
 def check_form(out: Path | None, form: str, n_recordings: int) -> bool:
     """Whether a folder is written to, with a file for each recording. Raises AsrError for what cannot be."""
-    from ..transcript_writing import OF_ONE_RECORDING
+    from ..transcribe.writing import OF_ONE_RECORDING
 
     kind = "missing" if out is None or str(out) == "-" else kind_of(out)
     if form not in OF_ONE_RECORDING:
@@ -97,13 +97,13 @@ def journal_beside(
 
     The notes lie beside `out`, and go when all is written. Nothing is noted for stdout, devices and pipes.
     """
-    from ..transcript import Transcript
+    from ..model.transcript import Transcript
 
     path = _journal_path(out, is_folder=is_folder)
     if path is None:
         yield lambda recording, number, start, end: None, lambda part: None
         return
-    from ..journal import Journal
+    from ..transcribe.journal import Journal
 
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -138,7 +138,7 @@ def _journal_path(out: Path | None, *, is_folder: bool) -> Path | None:
 
 def piece_key(recording: "Recording", number: int, start: float, end: float) -> str:
     """What a piece's transcript depends on, beside the model: the file as it is now, and where in it."""
-    from ..journal import digest
+    from ..transcribe.journal import digest
 
     path = recording.path
     try:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Literal
 
-from ..brief import many
+from ..display.brief import many
 from ..errors import CorpusError, did_you_mean
 from .utterance import Problem, Utterance
 

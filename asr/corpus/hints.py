@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from ..brief import many
+from ..display.brief import many
 from ..errors import CorpusError
 from ..files import readable
 from .annotations import parts_of

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..errors import CorpusError
 from ..files import kind_of
-from ..texts import text_blocks
+from ..files.texts import text_blocks
 from .lists import Finder, good_lines, overlaps
 from .utterance import Problem, Utterance, check_words
 
@@ -19,7 +19,7 @@ SUFFIXES = (".jsonl", ".jsonl.gz")
 _SLACK = 0.01  # s that rounded times may lie outside their cut
 _ROUNDED = 1e-3  # s that an end may lie beside the recording's to be the same
 _LARGEST = 1e12  # s; JSON has whole numbers that no float can hold
-_DAMAGED = "damaged gzip file"  # what asr.texts says of one whose beginning can be used
+_DAMAGED = "damaged gzip file"  # what asr.files.texts says of one whose beginning can be used
 _GZIP = b"\x1f\x8b"
 _HARMLESS = ("resample",)  # every recording is resampled to the rate that is asked for
 

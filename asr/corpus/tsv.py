@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..errors import CorpusError
 from ..files import write_text
-from ..tables import BAR, FILES, IDS, SPEAKERS, TEXTS, column, described, rows_of, separator_of
+from ..files.tables import BAR, FILES, IDS, SPEAKERS, TEXTS, column, described, rows_of, separator_of
 from .lists import Finder, good_lines, nfc, overlaps
 from .utterance import Problem, Utterance, check_words, is_name
 
@@ -42,8 +42,8 @@ def read_tsv(path: Path, need_text: bool) -> tuple[list[Utterance], list[Problem
 def read_csv(path: Path, need_text: bool) -> tuple[list[Utterance], list[Problem]]:
     """The usable utterances of a table whose cells are between commas, semicolons, tabs or bars, and the problems.
 
-    The first line names the columns, in any tool's names (asr.tables), or it is LJSpeech's metadata.csv. Recordings
-    are looked for beside the table, and in `clips`, `wavs` and `wav` there.
+    The first line names the columns, in any tool's names (asr.files.tables), or it is LJSpeech's metadata.csv.
+    Recordings are looked for beside the table, and in `clips`, `wavs` and `wav` there.
     """
     problems: list[Problem] = []
     lines = list(good_lines(path, problems))

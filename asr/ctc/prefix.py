@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..brief import brief_repr
+from ..display.brief import brief_repr
 from ..errors import LanguageModelError, ModelError, did_you_mean
 from ..lm import NgramModel
 from ..lm.states import StateTable

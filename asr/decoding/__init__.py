@@ -4,24 +4,6 @@ Knows neither phones nor acoustic models: a graph, a matrix of log-likelihoods a
 to the matrix' columns are all it sees.
 """
 
-import importlib
-from typing import Any
+import lazy_loader
 
-_HOME = {
-    "BestPath": "viterbi",
-    "SearchOptions": "viterbi",
-    "ViterbiDecoder": "viterbi",
-    "reference_decode": "reference",
-}
-
-__all__ = ["BestPath", "SearchOptions", "ViterbiDecoder", "reference_decode"]
-
-
-def __getattr__(name: str) -> Any:
-    if name in _HOME:
-        return getattr(importlib.import_module(f".{_HOME[name]}", __name__), name)
-    raise AttributeError(f"module 'asr.decoding' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOME})
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

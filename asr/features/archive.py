@@ -17,9 +17,9 @@ from typing import BinaryIO
 
 import numpy as np
 
-from ..arrays import read_npy
 from ..errors import AsrError, CorpusError
 from ..files import kind_of, numbered_lines, replacing
+from ..files.arrays import read_npy
 from .given import as_features
 
 _NUMPY = b"\x93NUMPY"

@@ -3,7 +3,7 @@
 import html
 from typing import TYPE_CHECKING
 
-from ..notebook import heat_map
+from ..display.notebook import heat_map
 
 if TYPE_CHECKING:
     from .table import FeatureTable

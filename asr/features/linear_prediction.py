@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..audio import as_rate
-from ..brief import brief_repr
+from ..display.brief import brief_repr
 from ..options import takes_options
 from .frames import ROWS_AT_ONCE, Arrays, Framing, checked_samples, frame_blocks, of_each, window
 from .options import LpcOptions

@@ -4,7 +4,7 @@ import dataclasses
 import math
 from dataclasses import dataclass
 
-from ..brief import changed_repr
+from ..display.brief import changed_repr
 from ..errors import did_you_mean
 
 # What lies beyond these is a slip, or a model made to take all memory and time.

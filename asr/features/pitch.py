@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..audio import as_rate
-from ..brief import brief_repr
+from ..display.brief import brief_repr
 from ..options import takes_options
 from .frames import INT16_SCALE, Arrays, Framing, checked_samples, of_each
 from .options import PitchOptions

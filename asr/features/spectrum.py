@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..brief import brief_repr
+from ..display.brief import brief_repr
 from .frames import BLOCK_ROWS, ROWS_AT_ONCE, Framing, checked_samples, frame_blocks, window
 from .mel import mel_filters
 from .options import FbankOptions, FrontEndOptions

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ..arrays import read_npz
-from ..brief import many
+from ..display.brief import many
 from ..errors import CorpusError, did_you_mean
 from ..files import replacing
+from ..files.arrays import read_npz
 
 
 class FeatureTable:

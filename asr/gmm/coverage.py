@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..brief import many
+from ..display.brief import many
 from ..hmm.transitions import TransitionModel
 
 if TYPE_CHECKING:

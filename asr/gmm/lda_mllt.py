@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..brief import brief_repr
+from ..display.brief import brief_repr
 from ..errors import ModelError
 from ..features.affine import affine
 from ..features.deltas import splice

@@ -6,7 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
-from ..brief import many
+from ..display.brief import many
 from ..errors import ModelError
 from .kernels import gaussian_scores, sum_exponentials
 

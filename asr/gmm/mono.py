@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from ..brief import brief_repr, many
+from ..display.brief import brief_repr, many
 from ..errors import ModelError
 from ..hmm.align import AlignOptions
 from ..hmm.topology import Topology

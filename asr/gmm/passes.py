@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from ..brief import brief_repr
+from ..display.brief import brief_repr
 from ..errors import ModelError
 from ..hmm.align import AlignOptions, align, equal_alignment, too_short_message
 from ..hmm.training_graph import TrainingGraphs, training_graphs

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from ..brief import brief_repr, many
+from ..display.brief import brief_repr, many
 from ..errors import ModelError
 from ..features.affine import affine
 from ..features.table import FeatureTable

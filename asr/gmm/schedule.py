@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..brief import many
+from ..display.brief import many
 from ..errors import ModelError
 from ..hmm.align import AlignOptions
 from ..hmm.transitions import TransitionModel

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from ..brief import brief_repr, many
+from ..display.brief import brief_repr, many
 from ..errors import ModelError
 from ..hmm.convert import convert_alignments
 from ..hmm.decision_tree import DecisionTree

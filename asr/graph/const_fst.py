@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..brief import many
+from ..display.brief import many
 from ..errors import GraphError
 from ..files import replacing
 

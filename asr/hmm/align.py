@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from ..brief import brief_repr
+from ..display.brief import brief_repr
 from ..errors import ModelError
 from .training_graph import GraphScores, TrainingGraphs
 from .transitions import TransitionModel

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..brief import many
+from ..display.brief import many
 from ..errors import ModelError
 
 LEAF, PDF_CLASS = -2, -1

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from ..brief import many
+from ..display.brief import many
 from ..errors import ModelError
 
 _MOST_TRANSITIONS = 2_000_000  # of all phones; ten thousand phones have a fifth of it

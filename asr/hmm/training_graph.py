@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from ..brief import brief_repr, many
+from ..display.brief import brief_repr, many
 from ..errors import GraphError, LexiconError, ModelError
 from .transitions import TransitionModel
 from .tree import ContextDependency

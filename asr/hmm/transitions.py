@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..brief import many
+from ..display.brief import many
 from ..errors import ModelError
 from .topology import Topology
 from .tree import ContextDependency

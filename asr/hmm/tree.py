@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from ..brief import many
+from ..display.brief import many
 from ..errors import ModelError
 from .topology import Topology
 

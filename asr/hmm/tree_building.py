@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..brief import brief_repr
+from ..display.brief import brief_repr
 from ..errors import ModelError
 from .decision_tree import LEAF, PDF_CLASS, DecisionTree, TreeRoot
 from .questions import Question

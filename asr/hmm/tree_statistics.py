@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..brief import brief_repr
+from ..display.brief import brief_repr
 from ..errors import ModelError
 from ..jit import kernel
 from .contexts import contexts_of, pdf_class_of_id

@@ -69,7 +69,7 @@ def describe(
 def _name(path: Path) -> Facts:
     """A shipped model."""
     from ..errors import did_you_mean
-    from ..model import shipped_models
+    from ..model.model import shipped_models
     from .model import model_facts
 
     if path.is_symlink():

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from .. import audio
-from ..brief import many
 from ..corpus.utterance import Problem
+from ..display.brief import many
 from ..errors import AudioError, CorpusError
 from .facts import Facts
 
@@ -123,7 +123,7 @@ def _of_features(utterance: "Utterance", problems: list[Problem]) -> float:
 
 def _texts(corpus: "Corpus") -> Facts:
     """Words, how often, and the characters they are written with."""
-    from ..own_text import found_in
+    from ..recipe.own_text import found_in
 
     texts = corpus.transcripts()
     words = Counter(word for text in texts.values() for word in text.split())

@@ -8,19 +8,19 @@ import numpy as np
 
 from ..errors import ModelError
 from ..features.descriptions import in_words
-from ..json_files import read_json
+from ..files.json_files import read_json
 from .facts import Facts
 
 if TYPE_CHECKING:
     from ..graph.const_fst import Graph
-    from ..model import Model
+    from ..model.model import Model
 
 _CARD_LINES = 6  # of the model's card
 
 
 def model_facts(path: Path) -> Facts:
     """Facts of a model directory or a shipped model. Raises AsrError where it cannot be loaded."""
-    from ..model import find_model, load
+    from ..model.model import find_model, load
 
     directory = find_model(path)
     model = load(path)

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import read_npz
 from ..errors import CorpusError, ModelError
 from ..files import kind_of
-from ..json_files import parse_json, read_json, taking_apart
+from ..files.arrays import read_npz
+from ..files.json_files import parse_json, read_json, taking_apart
 from .facts import Facts
 
 _SHOWN = 10  # names that are listed
@@ -205,7 +205,7 @@ def tensor_facts(path: Path) -> Facts:
 
 def onnx_facts(path: Path) -> Facts:
     """Facts of an ONNX file. Raises ModelError for one that is damaged, or would not be run here."""
-    from ..onnx_file import check_onnx
+    from ..model.onnx_file import check_onnx
 
     operators = check_onnx(path.read_bytes(), str(path))
     listed = " ".join(f"{name}:{n}" for name, n in operators.most_common())
@@ -215,7 +215,7 @@ def onnx_facts(path: Path) -> Facts:
 
 def g2p_facts(folder: Path) -> Facts:
     """Facts of a G2P model. Raises ModelError for a damaged one."""
-    from ..g2p import G2p
+    from ..lang.g2p import G2p
 
     model = G2p.load(folder)
     settings = {k: v for k, v in model.settings.items() if isinstance(v, (int, str))}
@@ -250,7 +250,7 @@ def run_facts(folder: Path) -> Facts:
 
 def transcript_facts(path: Path) -> Facts:
     """Facts of a file of transcripts, such as hypotheses. Raises AsrError for what is none."""
-    from ..transcript_reading import read_transcripts
+    from ..scoring.reading import read_transcripts
 
     texts = read_transcripts(path)
     words = [word for text in texts.values() for word in text.split()]

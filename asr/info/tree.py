@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import ModelError
 from ..files import kind_of
-from ..json_files import read_json, taking_apart
+from ..files.json_files import read_json, taking_apart
 from .facts import Facts
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def tree_drawing(place: str | os.PathLike) -> str:
     from ..hmm.decision_tree import DecisionTree
     from ..hmm.tree_drawing import draw_tree
     from ..lang.symbols import SymbolTable
-    from ..model import find_model
+    from ..model.model import find_model
 
     path = Path(place)
     path = path.with_name("tree.json") if path.suffix.lower() == ".json" else find_model(place) / "tree.json"

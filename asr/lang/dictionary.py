@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from ..brief import brief_repr
+from ..display.brief import brief_repr
 from ..errors import LexiconError
 from ..files import kind_of, numbered_lines
 from ..options import known_names

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
-from ..brief import many
+from ..display.brief import many
 from ..errors import LexiconError
 from .entries import is_decimal, is_reserved, nfc, shortened
 

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
-from ..brief import many
+from ..display.brief import many
 from ..errors import LexiconError
 from ..files import numbered_lines, write_text
 from ..options import known_names

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from ..brief import many
+from ..display.brief import many
 from ..errors import LexiconError
 from ..files import write_text
 from ..options import given, known_names

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..brief import brief_repr
+from ..display.brief import brief_repr
 from ..errors import LexiconError, did_you_mean
 from ..files import numbered_lines
 from .entries import Entry, is_decimal, nfc, shortened

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
-from ..brief import many
+from ..display.brief import many
 from ..errors import ConfigError
 from ..extras import install
 from .numbers import signs_of, speller_of

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
-from ..brief import brief_repr
+from ..display.brief import brief_repr
 from ..errors import LexiconError
 from ..files import kind_of
 from ..options import given, known_names
@@ -16,7 +16,7 @@ from .letters import LetterTable, Marks, spelled, word_counts
 from .lexicon import Lexicon
 
 if TYPE_CHECKING:
-    from ..g2p import G2p
+    from .g2p import G2p
 
 _log = logging.getLogger(__name__)
 
@@ -198,7 +198,7 @@ class _Opened:
     @classmethod
     def of(cls, source: Any, stress: bool) -> "_Opened":
         """Open a source. Raises LexiconError if it is none."""
-        from ..g2p import G2p, is_g2p
+        from .g2p import G2p, is_g2p
 
         if isinstance(source, Lexicon):
             return cls("lexicon", source.entries, source)
@@ -231,7 +231,7 @@ class _Opened:
         if self.name == G2P:
             if not known:
                 raise LexiconError(f"source {G2P!r} learns from the dictionaries before it; there are none")
-            from ..g2p import train
+            from .g2p import train
 
             return train(known).entries(words, n_best=n_best)[0]
         return spelled(words, self.table, marks=marks)[0]

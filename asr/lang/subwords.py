@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
-from ..brief import brief_repr
+from ..display.brief import brief_repr
 from ..lm.mixing import interpolate
 from ..lm.model import NgramModel
 from ..lm.smoothing import train

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterable, Iterator
 
-from ..brief import many, short
+from ..display.brief import many, short
 from ..errors import LexiconError, did_you_mean
 from ..files import numbered_lines, write_text
 

@@ -1,6 +1,5 @@
 """N-gram language models: counts, smoothing, mixing, pruning, perplexity, and ARPA files."""
 
-from ..lang.units import unit_lexicon
 from .arpa import read_arpa, write_arpa
 from .counting import Counts, count
 from .mixing import interpolate, tuned_weight
@@ -29,6 +28,5 @@ __all__ = [
     "read_sentences",
     "train",
     "tuned_weight",
-    "unit_lexicon",
     "write_arpa",
 ]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..brief import brief_repr
+from ..display.brief import brief_repr
 from ..errors import LanguageModelError
 from .trie import Trie
 from .vocabulary import START_ID, Sentence, Vocabulary, tokens_of

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..brief import many
+from ..display.brief import many
 from .perplexity import Perplexity
 from .trie import Trie
 from .vocabulary import END_ID, START_ID, UNKNOWN_ID, Sentence, Vocabulary

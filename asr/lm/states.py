@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..brief import brief_repr
+from ..display.brief import brief_repr
 from .model import NgramModel
 from .vocabulary import START_ID
 

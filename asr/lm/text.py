@@ -4,10 +4,10 @@ import os
 import unicodedata
 from collections.abc import Iterable
 
-from ..brief import many
+from ..display.brief import many
 from ..errors import LanguageModelError, did_you_mean
 from ..files import as_utf8
-from ..texts import text_bytes
+from ..files.texts import text_bytes
 from .units import Pronounces, letters, phones
 from .vocabulary import END, START
 
@@ -19,7 +19,7 @@ _SHOWN = 10  # words without pronunciation that a message lists
 def unpacked(path: str | os.PathLike) -> bytes:
     """The bytes of a text file as UTF-8, of what was compressed if it is a gzip file.
 
-    Raises LanguageModelError if it is damaged, or holds more than there may be (see asr.texts).
+    Raises LanguageModelError if it is damaged, or holds more than there may be (see asr.files.texts).
     """
     return as_utf8(text_bytes(path, error=LanguageModelError))
 

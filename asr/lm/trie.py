@@ -9,7 +9,7 @@ from functools import cached_property
 
 import numpy as np
 
-from ..brief import many
+from ..display.brief import many
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from ..brief import many, short
+from ..display.brief import many, short
 from ..errors import LanguageModelError
 
 UNKNOWN, START, END = "<unk>", "<s>", "</s>"

@@ -1,7 +1,7 @@
 """SpecAugment: parts of a batch's features are masked, by time and by frequency.
 
-What changes the sound itself is in asr.augment: speed, noise and reverberation; the vocal tract's length is the front
-end's `vtln_warp`.
+What changes the sound itself is in asr.audio.augment: speed, noise and reverberation; the vocal tract's length is the
+front end's `vtln_warp`.
 """
 
 import numpy as np

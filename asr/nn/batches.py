@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..brief import brief_repr
+from ..display.brief import brief_repr
 from ..errors import CorpusError, ModelError
 from ..features.table import FeatureTable
 from .losses import IGNORED

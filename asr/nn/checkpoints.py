@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from ..errors import ModelError
 from ..files import give_usual_mode, kind_of, replacing, sha256, write_text
-from ..json_files import read_json, taking_apart
+from ..files.json_files import read_json, taking_apart
 from .optimization import Schedule
 
 _FORMAT = 2

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..errors import AsrError, ModelError
 from ..files import write_text
-from ..json_files import read_json, taking_apart
+from ..files.json_files import read_json, taking_apart
 
 _logger = logging.getLogger(__name__)
 

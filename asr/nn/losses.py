@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ..brief import brief_repr
+from ..display.brief import brief_repr
 
 IGNORED = -1  # the target of a frame that does not count
 

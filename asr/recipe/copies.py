@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from .. import audio
-from ..augment import change_speed
+from ..audio.augment import change_speed
 from ..corpus import Utterance
 from ..errors import AsrError
-from ..speeds import speed_prefix
+from ..train.speeds import speed_prefix
 
 logger = logging.getLogger("asr.recipe")
 
@@ -20,7 +20,7 @@ __all__ = ["copied", "speed_copies", "speed_prefix", "write_copies", "write_wav"
 def speed_copies(
     folder: Path, utterances: Sequence[Utterance], speed: float, rate: int, progress: Callable[[int, int], None]
 ) -> None:
-    """The recordings at another speed (see asr.augment.change_speed), as 16-bit ID.wav; `copied` lists them."""
+    """The recordings at another speed (see asr.audio.augment.change_speed), as 16-bit ID.wav; `copied` lists them."""
     write_copies(folder, utterances, lambda u, samples: change_speed(samples, rate, speed), rate, progress)
 
 

@@ -10,13 +10,13 @@ import numpy as np
 from scipy.special import log_softmax
 
 from .. import lm
-from ..acoustic import log_posteriors
 from ..ctc.greedy import greedy
 from ..ctc.prefix import PrefixOptions, PrefixSearch
 from ..errors import ConfigError
 from ..features.table import FeatureTable
 from ..lang.letters import LetterTable
-from ..model import Model, load
+from ..model.acoustic import log_posteriors
+from ..model.model import Model, load
 from ..scoring import score
 from .grammars import Grammar, with_references
 from .rungs import best_setting
@@ -43,7 +43,7 @@ class PrefixGrid:
 
 @dataclass(frozen=True)
 class JointGrid:
-    """What joint search tries on held-out utterances, and how wide it is; see asr.nn.ctc.joint_search.
+    """What joint search tries on held-out utterances, and how wide it is; see asr.model.joint_search.
 
     Raises ConfigError where there is nothing to try, or the beam is empty.
     """
@@ -184,8 +184,8 @@ def test_joint(
 
 def _joint_search(trained: Path, language_model: Path, grid: JointGrid) -> Callable[..., dict[str, str]]:
     """(features, weights) -> what joint search says of each utterance."""
-    from ..nn.ctc.decoder_file import load_decoder
-    from ..nn.ctc.joint_search import JointSearch, JointSearchOptions
+    from ..model.decoder_file import load_decoder
+    from ..model.joint_search import JointSearch, JointSearchOptions
 
     model, units = load(trained / "model"), lm.read_arpa(language_model / "lm.arpa.gz")
     decoder, name = load_decoder(model, trained), model.lexicon.phones.name

@@ -7,14 +7,14 @@ from dataclasses import replace
 import numpy as np
 
 from ..corpus import Corpus, Utterance
-from ..model import Model, load
+from ..model.model import Model, load
+from ..report.results import results_table, write_results
 from ..report.sound import read_utterance
 from ..scoring import Comparison, compare
 from .ending_page import Near, first_of_each, spread, write_page
 from .ladder_bench import Test
 from .ladder_ending import Scored, comparison_table, described
 from .ladder_ending import compared as compared_rows
-from .results import results_table, write_results
 from .stages import Run
 from .tasks import write_json
 from .tested import Result, Tested, chosen

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from ..corpus import Corpus, Utterance
+from ..model.transcript import Transcript
 from ..report import (
     Player,
     Section,
@@ -29,11 +30,10 @@ from ..report import (
     utterance_section,
     write_report,
 )
+from ..report.results import ResultRow
 from ..scoring import Comparison
-from ..transcript import Transcript
 from .ladder_bench import Test
 from .networks import read_training
-from .results import ResultRow
 from .stages import Run
 from .tasks import read_json, read_tuning
 from .tested import Result

@@ -6,15 +6,16 @@ from pathlib import Path
 from typing import Literal
 
 from .. import lm
-from ..data import Data
 from ..errors import ConfigError, GraphError
 from ..graph.grammar import arpa_grammar
 from ..lang.entries import nfc
 from ..lang.letters import LetterTable, spelled
 from ..lang.lexicon import Lexicon
 from ..lang.subwords import JOIN, frequent_words, in_parts, open_model, with_parts
-from ..model import Model, load
-from ..model_graphs import with_graph
+from ..lang.units import unit_lexicon
+from ..model.graphs import with_graph
+from ..model.model import Model, load
+from ..train.data import Data
 
 KINDS = ("units", "words", "open")
 
@@ -61,7 +62,7 @@ class Grammar:
         """
         units = sorted(set(phones))
         if self.kind == "units":
-            return lm.unit_lexicon(units, silence_prob=self.silence_prob)
+            return unit_lexicon(units, silence_prob=self.silence_prob)
         words = {word for text in texts for word in nfc(text).split()}
         tokens: dict[str, str] = {word: word for word in words}
         if self.kind == "open":

@@ -10,9 +10,9 @@ import numpy as np
 from ..corpus import Corpus
 from ..errors import ConfigError
 from ..features.pipeline import FeaturePipeline
-from ..ladder import STAGES, Sizes
 from ..lang.letters import LetterTable, letter_lexicon
-from ..transcript_reading import read_transcripts
+from ..scoring.reading import read_transcripts
+from ..train.ladder import STAGES, Sizes
 from .ctc_tests import JointGrid, PrefixGrid, test_greedy, test_joint, test_prefix, tune_joint, tune_prefix
 from .grammars import Grammar, make_graph, make_language_model
 from .networks import CtcPlan, JointPlan, Plans, make_network

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 from ..corpus import Utterance
 from ..errors import AsrError
 from ..lang.letters import LetterTable
+from ..report.results import ResultRow, results_table, write_results
 from ..scoring import Comparison, Score, compare, score
 from .ladder_bench import Test
 from .networks import read_training
-from .results import ResultRow, results_table, write_results
 from .stages import Run
 from .tasks import read_json, write_json
 

@@ -22,17 +22,17 @@ import numpy as np
 from ..errors import AsrError, ConfigError, ModelError
 from ..features.pipeline import FeaturePipeline
 from ..files import write_text
-from ..ladder import Rung
 from ..lang.lexicon import Lexicon
-from ..model import load
-from ..model_directory import load_arrays
+from ..model.directory import load_arrays
+from ..model.model import load
 from ..nn.networks import NetworkConfig
 from ..options import from_table
+from ..train.ladder import Rung
 from .stages import hash_of
 from .tasks import read_json, usable, write_json
 
 if TYPE_CHECKING:
-    from ..nn.ctc.joint_training import JointRung
+    from ..train.joint import JointRung
 
 # Files of a job, beside the checkpoints of its networks.
 _JOB, _PIPELINE, _PROGRESS, _FAILURE = "job.json", "pipeline.npz", "progress.txt", "failure-{}.txt"
@@ -48,7 +48,7 @@ class Plan(Protocol):
         """The network's settings."""
 
     def train(self, data: Any, below: Any, **how: Any) -> "Rung | JointRung":
-        """The model above a rung, or of a lexicon; arguments as of `asr.hybrid.train_hybrid` after `options`."""
+        """The model above a rung, or of a lexicon; arguments as of `asr.train.hybrid.train_hybrid` after `options`."""
 
 
 @dataclass(frozen=True)

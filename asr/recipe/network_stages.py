@@ -9,8 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..ladder import Rung
-from ..model_graphs import with_graph
+from ..model.graphs import with_graph
+from ..train.ladder import Rung
 from .network_job import checkpoints
 from .networks import HYBRID, name_epochs
 from .stages import cpu_seconds, hash_of

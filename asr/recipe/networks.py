@@ -8,22 +8,22 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..data import Data
 from ..errors import ConfigError
 from ..features.pipeline import FeaturePipeline
-from ..hybrid import HybridOptions, train_hybrid
-from ..ladder import Rung
 from ..lang.lexicon import Lexicon
 from ..nn.networks import NetworkConfig, config_from_json
 from ..nn.options import DecoderConfig, SpecAugmentOptions, TrainingOptions
+from ..train.data import Data
+from ..train.hybrid import HybridOptions, train_hybrid
+from ..train.ladder import Rung
 from .network_job import NetworkJob, run_job
 from .rungs import Search
 from .stages import Progress
 from .tasks import read_json
 
 if TYPE_CHECKING:
-    from ..nn.ctc.joint_training import JointRung
-    from ..nn.lfmmi.training import LfmmiTrainingOptions
+    from ..train.joint import JointRung
+    from ..train.lfmmi import LfmmiTrainingOptions
 
 HYBRID, LFMMI, RNN_CTC, CNN_CTC, CTC_ATTENTION = (
     "dnn-hmm", "tdnn-lfmmi", "rnn-ctc", "cnn-lstm-ctc", "ctc-attention",
@@ -81,7 +81,7 @@ class NetworkPlan:
 class HybridPlan(NetworkPlan):
     """A network for the HMMs of the rung below.
 
-    learn_every, n_networks, realignments, prior_scale: see asr.hybrid.HybridOptions.
+    learn_every, n_networks, realignments, prior_scale: see asr.train.hybrid.HybridOptions.
     """
 
     learn_every: int = 1
@@ -119,8 +119,8 @@ class LfmmiPlan(NetworkPlan):
     def options(self) -> "LfmmiTrainingOptions":
         """The training's settings. Raises ConfigError for a wrong one; needs torch."""
         from ..nn.lfmmi import LfmmiOptions, SupervisionOptions
-        from ..nn.lfmmi.training import LfmmiTrainingOptions
         from ..options import from_table
+        from ..train.lfmmi import LfmmiTrainingOptions
 
         return LfmmiTrainingOptions(
             from_table(SupervisionOptions, self.supervision, where="supervision."),
@@ -130,7 +130,7 @@ class LfmmiPlan(NetworkPlan):
 
     def train(self, data: Data, below: Rung, **how: Any) -> Rung:
         """The network above a rung. how: as of `train_lfmmi`."""
-        from ..nn.lfmmi.training import train_lfmmi
+        from ..train.lfmmi import train_lfmmi
 
         return train_lfmmi(data, below, self.config, self.options(), **how)
 
@@ -139,7 +139,7 @@ class LfmmiPlan(NetworkPlan):
 class CtcPlan(NetworkPlan):
     """A network without HMMs, on features of its own.
 
-    prior_scale: see asr.nn.ctc.training.CtcOptions. plain: what else is set for training without augmentation.
+    prior_scale: see asr.train.ctc.CtcOptions. plain: what else is set for training without augmentation.
     """
 
     prior_scale: float = 0.0
@@ -171,7 +171,7 @@ class CtcPlan(NetworkPlan):
 
     def train(self, data: Data, below: Lexicon, **how: Any) -> Rung:
         """The model of the lexicon's phones. how: as of `train_ctc`; inputs, if given, are taken in place of data."""
-        from ..nn.ctc.training import CtcOptions, train_ctc
+        from ..train.ctc import CtcOptions, train_ctc
 
         options = CtcOptions(self.training, self.prior_scale)
         inputs = how.pop("inputs", None)
@@ -205,8 +205,8 @@ class JointPlan(CtcPlan):
 
     def train(self, data: Data, below: Lexicon, **how: Any) -> "JointRung":  # type: ignore[override]
         """The model of the lexicon's phones, and its decoder. how: as of `train_joint`, and as of CtcPlan's."""
-        from ..nn.ctc.joint_training import JointOptions, train_joint
-        from ..nn.ctc.training import CtcOptions
+        from ..train.ctc import CtcOptions
+        from ..train.joint import JointOptions, train_joint
 
         ctc = CtcOptions(self.training, self.prior_scale)
         options = JointOptions(ctc, self.decoder_config, self.ctc_weight)

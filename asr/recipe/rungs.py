@@ -11,13 +11,13 @@ import numpy as np
 
 from ..features.pipeline import FeaturePipeline
 from ..hmm.questions import read_questions
-from ..ladder import Rung, Sizes, train_rung, warn_of_failures
 from ..lang.letters import LetterTable
 from ..lang.lexicon import Lexicon
-from ..model import Model, load
+from ..model.model import Model, load
+from ..model.passes import scores
 from ..scoring import score
-from ..speaker_passes import scores
-from ..training import TuningPoint, at_edge
+from ..train.ladder import Rung, Sizes, train_rung, warn_of_failures
+from ..train.tuning import TuningPoint, at_edge
 from .grammars import Grammar, with_references
 from .tasks import read_json, usable, write_json, write_pairs
 
@@ -54,7 +54,7 @@ def make_rung(
     progress: Callable[[int, int], None],
     questions: Path | None = None,
 ) -> None:
-    """A rung of the ladder (asr.ladder) trained on some utterances, from the one before.
+    """A rung of the ladder (asr.train.ladder) trained on some utterances, from the one before.
 
     questions: a file of sets of phones that the trees may ask about, besides those found by clustering.
     """

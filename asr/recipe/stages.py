@@ -21,7 +21,7 @@ import numpy as np
 from .._version import __version__
 from ..errors import AsrError, ConfigError
 from ..files import sha256, write_text
-from ..json_files import read_json
+from ..files.json_files import read_json
 
 try:
     import fcntl

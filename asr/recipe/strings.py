@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from .. import audio
-from ..augment import join, noise_floor
+from ..audio.augment import join, noise_floor
 from ..corpus import Utterance
 from ..errors import AsrError, CorpusError
 from ..files import write_text

@@ -8,8 +8,8 @@ from typing import Any
 
 from ..features.pipeline import FeaturePipeline
 from ..gmm.mono import MonoOptions
-from ..ladder import STAGES, Sizes
-from ..speeds import speed_prefix
+from ..train.ladder import STAGES, Sizes
+from ..train.speeds import speed_prefix
 from .network_stages import train_above
 from .networks import HybridPlan, LfmmiPlan
 from .stages import Run
@@ -32,12 +32,12 @@ class System:
 
     features: the pipeline, as in model.json; without what training adds to it, where the model is not "mono".
     options: of monophones, or the sizes of a model above them. adaptation: see ResultRow.
-    model: a stage of asr.ladder. below: the system whose model and alignment a model above "mono" starts from.
+    model: a stage of asr.train.ladder. below: the system whose model and alignment a model above "mono" starts from.
     tuned_as: the system whose errors on held-out data choose the decoding options, so that of this one only the models
         that are tested are trained; None: its own.
     speeds: of the training recordings, 1.0 is as they are; see `speed_copies`. Without any, only copies are trained on.
     copies: prefixes of the ids of further copies of the training recordings, which must be among the data.
-    warps: of the mel filters, to choose each speaker's from (see asr.adaptation); empty where none is chosen.
+    warps: of the mel filters, to choose each speaker's from (see asr.train.vtln); empty where none is chosen.
     """
 
     features: FeaturePipeline
@@ -83,7 +83,8 @@ class NetworkSystem(System):
 def rungs_above(mono: System, sizes: Sizes) -> list[System]:
     """The models above monophones, each trained from the one below.
 
-    mono: its features end with derivatives, which are left out for the others: asr.ladder adds what each of them needs.
+    mono: its features end with derivatives, which are left out for the others: asr.train.ladder adds what
+        each of them needs.
     """
     found = [mono]
     features = replace(mono.features, steps=mono.features.steps[:-1])
@@ -135,7 +136,7 @@ class Bench:
 
     data: a folder of `extract_features`, or one for each front end's name, and each name with a warp: see
         `warped_name`. lexicon: a lexicon file.
-    tuning_seed: of the models trained for tuning. fallback: see asr.model_graphs.with_graph.
+    tuning_seed: of the models trained for tuning. fallback: see asr.model.graphs.with_graph.
     truth: a CTM file of true word times, of test utterances whose word edges are scored too.
     """
 

@@ -10,23 +10,22 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .. import json_files
-from ..adaptation import adapted, decode_vtln, train_vtln
+from ..audio.synth import SynthOptions, synthesise_digits
 from ..corpus import Corpus, Utterance
-from ..data import Data
-from ..decoding_all import decode_all
+from ..corpus.extract import SILENT, Failure, extract
 from ..errors import CorpusError, kind_of_message
-from ..features.extract import SILENT, Failure, extract
 from ..features.pipeline import FeaturePipeline
-from ..files import write_text
-from ..ladder import Rung, Sizes, train_rung, warn_of_failures
+from ..files import json_files, write_text
 from ..lang.lexicon import Lexicon
-from ..model import load
-from ..model_graphs import with_graph
-from ..monophone import train_monophone
-from ..synth import SynthOptions, synthesise_digits
-from ..training import TuningPoint, add_tuning, at_edge, best_point, tune_decoding
-from ..transcript_writing import as_ctm
+from ..model.graphs import with_graph
+from ..model.model import load
+from ..train.data import Data
+from ..train.decoding import decode_all
+from ..train.ladder import Rung, Sizes, train_rung, warn_of_failures
+from ..train.mono import train_monophone
+from ..train.tuning import TuningPoint, add_tuning, at_edge, best_point, tune_decoding
+from ..train.vtln import adapted, decode_vtln, train_vtln
+from ..transcribe.writing import as_ctm
 from .stages import cpu_seconds
 
 if TYPE_CHECKING:

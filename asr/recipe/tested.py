@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..report.results import ResultRow
 from ..scoring import Score, score
-from ..training import best_point
-from ..transcript_reading import read_transcripts
-from ..word_edges import EdgeScore, read_ctm, score_edges, share_within
-from .results import ResultRow
+from ..scoring.edges import EdgeScore, read_ctm, score_edges, share_within
+from ..scoring.reading import read_transcripts
+from ..train.tuning import best_point
 from .tasks import read_json, read_tuning
 
 if TYPE_CHECKING:

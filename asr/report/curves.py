@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from ..brief import many
+from ..display.brief import many
 from ..errors import AsrError
 from ..features.pitch import track_pitch
 from ..scoring import Score, compare
-from ..training import TuningPoint, at_edge, best_point, plateau
+from ..train.tuning import TuningPoint, at_edge, best_point, plateau
 from .page import Section
 from .phrases import MODELS, sentence
 from .plots import Plateau, error_limits, line_plot, stages_plot

@@ -3,10 +3,10 @@
 import html
 from collections.abc import Iterable, Mapping
 
-from ..brief import many
-from ..recipe.results import ResultRow
+from ..display.brief import many
 from ..scoring import Score
 from .page import Headline, Section
+from .results import ResultRow
 
 MODELS = {
     "mono": "monophones",

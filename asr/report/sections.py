@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from ..brief import many
-from ..recipe.results import ResultRow, table_columns
+from ..display.brief import many
 from ..scoring import Comparison
-from ..word_edges import TOLERANCES_MS, EdgeScore, edge_rows
+from ..scoring.edges import TOLERANCES_MS, EdgeScore, edge_rows
 from .page import Section
 from .phrases import percent
 from .plots import histogram_plot, matrix_plot
+from .results import ResultRow, table_columns
 
 NOTHING = "—"  # stands for the missing word of an insertion or deletion
 MOST_PAIRS = 10  # listed

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..audio import check_samples
-from ..brief import brief_repr
+from ..display.brief import brief_repr
 from ..errors import AsrError, did_you_mean
 from ..files import replacing
 from .page import check_plotting

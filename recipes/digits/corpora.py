@@ -8,6 +8,7 @@ from typing import Any
 
 from systems import Settings  # type: ignore[import-not-found]
 
+from asr.audio.synth import SynthOptions
 from asr.corpus import Corpus, Utterance
 from asr.errors import CorpusError
 from asr.recipe import Run
@@ -15,8 +16,7 @@ from asr.recipe.copies import copied, speed_copies
 from asr.recipe.strings import PADDED, String, join_strings, listed, make_strings, padded_copies, spoken, write_list
 from asr.recipe.systems import Fold, HeldOut
 from asr.recipe.tasks import speak_digits
-from asr.speeds import speed_prefix
-from asr.synth import SynthOptions
+from asr.train.speeds import speed_prefix
 
 HERE = Path(__file__).resolve().parent
 WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")

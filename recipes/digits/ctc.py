@@ -18,7 +18,7 @@ from asr.recipe.networks import CNN_CTC, CTC_ATTENTION, RNN_CTC
 from asr.recipe.strings import PADDED
 from asr.recipe.systems import Fold
 from asr.scoring import score
-from asr.speeds import speed_prefix
+from asr.train.speeds import speed_prefix
 
 UNITS = Path(__file__).resolve().parents[2] / "lang" / "digits" / "words.tsv"
 HELD_OUT_EVERY = 10  # training recordings: they tell the best epoch

@@ -7,13 +7,13 @@ import argparse
 import sys
 from pathlib import Path
 
-from asr.data import Data
-from asr.decoding_all import decode_all
 from asr.model import Model, load
-from asr.nn.export import export_onnx
+from asr.model.export import export_onnx
 from asr.recipe.networks import HYBRID
 from asr.scoring import score
-from asr.transcript_reading import read_transcripts
+from asr.scoring.reading import read_transcripts
+from asr.train.data import Data
+from asr.train.decoding import decode_all
 
 
 def main() -> None:

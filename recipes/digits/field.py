@@ -3,9 +3,9 @@
     python recipes/digits/field.py --corpus DIR --english TABLE... --out build/field [--ship DIR]
 
 DIR holds the Free Spoken Digit Dataset; each TABLE (id, audio, speaker, text) sentences of other speakers, whose digits
-are trained on, too. All are heard as they are and as other rooms and microphones would have made them
-(asr.conditions). For each of the dataset's speakers a model is trained without him: these models choose the decoding
-options, say what a new speaker may expect, and what recordings look like that suit the model. The same command goes on
+are trained on, too. All are trained on as they are and as other rooms and microphones would have made them
+(asr.audio.conditions). For each of the dataset's speakers a model is trained without him: these models choose the
+decoding options, say what a new speaker may expect, and what recordings look like that suit the model. The same command goes on
 where an interrupted run stopped.
 """
 
@@ -23,23 +23,23 @@ from corpora import WORDS, read_fsdd, take  # type: ignore[import-not-found]
 from pieces import cut_digits, train_cutter  # type: ignore[import-not-found]
 
 from asr import audio
-from asr.augment import add_noise, floor_noise, noise_floor
-from asr.conditions import click, clipped, coloured_noise, gated, hum, microphone, recorded_elsewhere, room
+from asr.audio.augment import add_noise, floor_noise, noise_floor
+from asr.audio.conditions import click, clipped, coloured_noise, gated, hum, microphone, recorded_elsewhere, room
 from asr.corpus import Corpus, Utterance
-from asr.data import Data
-from asr.decoding_all import decode_all
 from asr.errors import AsrError
 from asr.features import MfccOptions
 from asr.features.pipeline import FeaturePipeline
 from asr.features.table import FeatureTable
-from asr.fit import Evidence, Reference
-from asr.ladder import Sizes, train_ladder
 from asr.lang.lexicon import Lexicon
 from asr.model import Model, load
-from asr.model_graphs import with_graph
+from asr.model.fit import Evidence, Reference
+from asr.model.graphs import with_graph
 from asr.recipe import Run, load_config, run_recipe
 from asr.recipe.tasks import read_json, write_json
-from asr.training import TuningPoint, add_tuning, best_point, tune_decoding
+from asr.train.data import Data
+from asr.train.decoding import decode_all
+from asr.train.ladder import Sizes, train_ladder
+from asr.train.tuning import TuningPoint, add_tuning, best_point, tune_decoding
 
 HERE = Path(__file__).resolve().parent
 LANG = HERE.parents[1] / "lang" / "digits"

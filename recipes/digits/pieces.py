@@ -8,15 +8,15 @@ import numpy as np
 
 from asr import audio
 from asr.corpus import Utterance
-from asr.data import Data
+from asr.corpus.extract import extract
 from asr.errors import AsrError
-from asr.features.extract import extract
 from asr.features.pipeline import FeaturePipeline
 from asr.files import write_text
-from asr.ladder import Sizes, train_ladder
 from asr.lang.dictionary import dictionary_lexicon
 from asr.model import load
 from asr.recipe.copies import write_wav
+from asr.train.data import Data
+from asr.train.ladder import Sizes, train_ladder
 
 EDGE = 0.01  # s kept on either side of a piece
 SHORTEST = 0.12  # s of a word; a shorter one was not found where it is

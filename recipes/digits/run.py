@@ -31,7 +31,7 @@ from systems import (  # type: ignore[import-not-found]
 
 from asr.corpus import Corpus, Utterance
 from asr.errors import ConfigError
-from asr.model_graphs import has_pynini
+from asr.model.graphs import has_pynini
 from asr.recipe import Run, load_config, run_recipe
 from asr.recipe.ending import finish, with_chosen
 from asr.recipe.ladder_bench import Test

@@ -5,18 +5,18 @@ import logging
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from asr.adaptation import WARPS
 from asr.extras import install
 from asr.features import LpcOptions, MfccOptions
 from asr.features.pipeline import FeaturePipeline
 from asr.gmm.mono import MonoOptions
-from asr.ladder import STAGES, Sizes
 from asr.recipe.ctc_tests import JointGrid, PrefixGrid
 from asr.recipe.grammars import Grammar
 from asr.recipe.networks import CTC_SYSTEMS, HYBRID, LFMMI, CtcPlan, HybridPlan, JointPlan, LfmmiPlan
 from asr.recipe.rungs import Search
 from asr.recipe.strings import PADDED
 from asr.recipe.systems import Grid, NetworkSystem, System, rungs_above
+from asr.train.ladder import STAGES, Sizes
+from asr.train.vtln import WARPS
 
 SINGLE, CONNECTED = ("official", "loso"), ("connected-official", "connected-loso")
 CAUSAL_ROBUST = "causal-robust"

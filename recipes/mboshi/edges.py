@@ -18,9 +18,9 @@ from parts import Settings, all_data, read_corpus  # type: ignore[import-not-fou
 from asr.corpus import Utterance
 from asr.errors import AudioError, ModelError
 from asr.model import Model, load
+from asr.model.transcript import TimedWord
 from asr.recipe import load_config, run_recipe
-from asr.transcript import TimedWord
-from asr.word_edges import EdgeScore, score_edges
+from asr.scoring.edges import EdgeScore, score_edges
 
 HERE = Path(__file__).resolve().parent
 REFERENCE = "sat"

@@ -9,7 +9,6 @@ import numpy as np
 from asr.corpus import Corpus
 from asr.errors import CorpusError
 from asr.features import MfccOptions
-from asr.ladder import Sizes
 from asr.recipe.ctc_tests import JointGrid, PrefixGrid
 from asr.recipe.grammars import Grammar
 from asr.recipe.ladder_bench import Bench, Part
@@ -25,6 +24,7 @@ from asr.recipe.networks import (
     LfmmiPlan,
 )
 from asr.recipe.rungs import Search
+from asr.train.ladder import Sizes
 
 SECONDS = {"1-hour": 3600.0, "10-minutes": 600.0}
 

@@ -22,13 +22,13 @@ from parts import (  # type: ignore[import-not-found]
 from asr.corpus import Corpus
 from asr.extras import require_torch
 from asr.features.pipeline import FeaturePipeline
-from asr.ladder import STAGES
-from asr.model_graphs import require_pynini
+from asr.model.graphs import require_pynini
 from asr.recipe import Run, load_config, run_recipe
 from asr.recipe.ladder_bench import Bench, Part, Test
 from asr.recipe.ladder_ending import finish
 from asr.recipe.networks import CTC_SYSTEMS, HYBRID, LFMMI, present_gpus
 from asr.recipe.tasks import extract_features
+from asr.train.ladder import STAGES
 
 HERE = Path(__file__).resolve().parent
 LANG = HERE.parents[1] / "lang" / "mboshi"

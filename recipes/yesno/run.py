@@ -15,7 +15,7 @@ from asr.errors import CorpusError
 from asr.features import MfccOptions
 from asr.features.pipeline import FeaturePipeline
 from asr.gmm.mono import MonoOptions
-from asr.model_graphs import require_pynini
+from asr.model.graphs import require_pynini
 from asr.recipe import Run, load_config, run_recipe
 from asr.recipe.ending import finish
 from asr.recipe.systems import Bench, Fold, Grid, HeldOut, System

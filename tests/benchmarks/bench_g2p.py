@@ -25,9 +25,9 @@ from pathlib import Path
 import numpy as np
 from rapidfuzz.distance import Levenshtein
 
-from asr.g2p import train
 from asr.lang.dictionary import cmudict_entries
 from asr.lang.entries import Entry
+from asr.lang.g2p import train
 
 Said = dict[str, list[tuple[str, ...]]]
 

@@ -43,7 +43,6 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import numpy as np
 from bench_training import kaldi_python
 
-from asr.data import Data
 from asr.errors import ModelError
 from asr.gmm.model import DiagGmms
 from asr.model import load
@@ -52,8 +51,9 @@ from asr.recipe.grammars import make_graph
 from asr.recipe.rungs import fewest_errors, make_rung, test_rung, tune_rung
 from asr.recipe.tasks import read_json, usable
 from asr.scoring import Comparison, Score, compare, score
-from asr.training import TuningPoint
-from asr.transcript_reading import read_transcripts
+from asr.scoring.reading import read_transcripts
+from asr.train.data import Data
+from asr.train.tuning import TuningPoint
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]

@@ -15,8 +15,8 @@ pytest.importorskip("onnxruntime")
 @pytest.fixture
 def hybrid(digits_model, tmp_path):
     """A model directory with a small untrained network."""
+    from asr.model.torch import NetworkAcoustic
     from asr.nn import DnnConfig, build
-    from asr.nn.acoustic import NetworkAcoustic
 
     config = DnnConfig(context=1, hidden=(16,), zero_output=False)
     network = build(config, digits_model.features.dim, digits_model.tree.n_pdfs)
@@ -29,7 +29,7 @@ def test_export_transcribe_info(run, hybrid, sample, tmp_path, option):
     done = run("export", "onnx", hybrid, tmp_path / "out", *option)
     assert (done.status, done.out) == (0, "")
     assert "the best pdf is the same in" in done.err and str(tmp_path / "out") in done.err
-    assert isinstance(asr.load(tmp_path / "out").acoustic, asr.onnx_acoustic.OnnxAcoustic)
+    assert isinstance(asr.load(tmp_path / "out").acoustic, asr.model.onnx.OnnxAcoustic)
     heard = run("transcribe", tmp_path / "out", sample)
     assert heard.status == 0
     if not option:

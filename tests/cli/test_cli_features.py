@@ -6,8 +6,8 @@ import pytest
 import soundfile
 
 import asr
+from asr.corpus.feature_files import file_name
 from asr.features import cmvn, delta
-from asr.features.files import file_name
 
 
 def load(folder):

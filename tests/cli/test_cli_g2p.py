@@ -2,8 +2,8 @@
 
 import pytest
 
-from asr.g2p import G2p, train
 from asr.lang import Lexicon
+from asr.lang.g2p import G2p, train
 
 WORDS = [(f"{a}{v}{b}", (a.upper(), v.upper(), b.upper())) for a in "btmk" for v in "aio" for b in "tkm"]
 

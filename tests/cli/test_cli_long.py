@@ -16,8 +16,8 @@ import soundfile
 
 from asr import audio
 from asr.cli.meter import Meter, clock
-from asr.journal import Journal
-from asr.transcript import TimedWord, Transcript
+from asr.model.transcript import TimedWord, Transcript
+from asr.transcribe.journal import Journal
 
 ASR = [sys.executable, "-m", "asr"]
 
@@ -61,9 +61,9 @@ def test_every_format_has_all_words(run, long, said):
 @pytest.mark.parametrize("form", ["text", "lines", "json", "ctm", "srt", "vtt"])
 def test_every_format_is_written_as_words_are_found(form, digits_model, long, said):
     """What stands on stdout after two of thirteen pieces has words of the first; subtitles wait for some more words."""
-    from asr.recordings import Recording
-    from asr.transcript_writing import FORMATS
-    from asr.transcription import transcribe_parts
+    from asr.corpus.recordings import Recording
+    from asr.model.transcription import transcribe_parts
+    from asr.transcribe.writing import FORMATS
 
     written, shown = FORMATS[form]("long"), []
     for part in transcribe_parts(digits_model, [Recording("long", long, "long")]):
@@ -204,7 +204,7 @@ def test_a_journal_of_another_job_is_begun_anew(tmp_path):
 
 def test_a_changed_recording_is_heard_again(run, tmp_path, sample):
     from asr.cli.transcript_output import piece_key
-    from asr.recordings import Recording
+    from asr.corpus.recordings import Recording
 
     path = tmp_path / "a.wav"
     path.write_bytes(sample.read_bytes())

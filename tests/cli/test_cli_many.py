@@ -9,7 +9,7 @@ import soundfile
 from asr.cli.common import Complaints
 from asr.corpus import Corpus, Utterance
 from asr.errors import CorpusError
-from asr.own_data import planned
+from asr.recipe.own_data import planned
 
 
 def test_complaints_of_a_kind_are_counted(capsys):
@@ -70,7 +70,7 @@ def test_training_tries_some_recordings_before_all_else(run, broken, tmp_path):
         shutil.copy(tmp_path / "whole.wav", path)
     corpus = Corpus([Utterance(path.stem, "s", path, "a b c") for path in paths])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("asr.own_data.has_pynini", lambda: True)
+        patch.setattr("asr.recipe.own_data.has_pynini", lambda: True)
         notes = planned(corpus, stages=["mono"]).notes
     assert any("recordings from all over the corpus cannot be used" in note for note in notes)
     with pytest.raises(CorpusError, match="cannot be used"):

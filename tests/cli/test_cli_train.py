@@ -12,8 +12,8 @@ import pytest
 import soundfile
 
 import asr
-from asr.data import Data
 from asr.features.archive import write_matrix
+from asr.train.data import Data
 
 # Arguments, in which {name} is a path of `places`, and what the line must hold.
 WRONG = [
@@ -97,7 +97,7 @@ def test_wrong_use_is_one_line(run, places, digits_model, line, complaint):
 
 
 def test_without_pynini_no_graph_can_be_made(run, places, monkeypatch):
-    monkeypatch.setattr("asr.regraph.has_pynini", lambda: False)
+    monkeypatch.setattr("asr.model.regraph.has_pynini", lambda: False)
     done = run("graph", "digits", "--words", places["good"], "--out", places["new"])
     assert "pynini, which is not installed" in done.complaint and "run asr graph there" in done.complaint
 

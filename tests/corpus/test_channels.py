@@ -8,8 +8,8 @@ import pytest
 import soundfile
 
 from asr.corpus import Corpus
+from asr.corpus.extract import extract
 from asr.errors import CorpusError
-from asr.features.extract import extract
 from asr.features.pipeline import FeaturePipeline
 
 MFCC = FeaturePipeline(8000, ({"kind": "mfcc"},))

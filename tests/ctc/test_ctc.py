@@ -184,8 +184,8 @@ def test_the_graph_needs_a_blank_between_equal_units(lexicon):
 
 def test_rows_of_blanks_are_not_searched_and_nothing_changes(lexicon):
     pytest.importorskip("pynini")
-    from asr.decoding.skipping import decode_spoken_rows, rows_to_search
     from asr.decoding import SearchOptions, ViterbiDecoder
+    from asr.decoding.skipping import decode_spoken_rows, rows_to_search
     from asr.graph.grammar import word_loop
     from asr.graph.tlg import compile_tlg
 

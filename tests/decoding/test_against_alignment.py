@@ -32,7 +32,7 @@ def joined_recordings(folder, n_strings, seed=0):
 def synthesised(n_strings):
     """The same from espeak-ng's voices."""
     pytest.importorskip("espeakng_loader")
-    from asr.synth import speak
+    from asr.audio.synth import speak
 
     rng = np.random.default_rng(0)
     strings = []

@@ -12,8 +12,8 @@ import asr.features
 MODULES = [
     *sorted(f"asr.features.{m.name}" for m in pkgutil.iter_modules(asr.features.__path__)),
     "asr.options",
-    "asr.brief",
-    "asr.notebook",
+    "asr.display.brief",
+    "asr.display.notebook",
 ]
 
 

@@ -9,10 +9,10 @@ import scipy.signal
 import soundfile
 
 from asr.corpus import Utterance
+from asr.corpus.extract import extract
 from asr.errors import AudioError, ConfigError, CorpusError, ModelError
 from asr.features import cmvn, cmvn_statistics, delta, fbank, lpc, lpcc, mfcc, reflection_coefficients, splice
 from asr.features.archive import write_archive, write_matrix
-from asr.features.extract import extract
 from asr.features.pipeline import FeaturePipeline
 from asr.features.table import FeatureTable
 
@@ -205,10 +205,10 @@ def test_only_mel_filters_can_be_warped():
 
 def test_a_model_trains_on_linear_prediction():
     """Two words that are two all-pole filters: after training, a word's middle is likeliest under its own phone."""
-    from asr.data import Data
     from asr.gmm.mono import MonoOptions
     from asr.lang.lexicon import Lexicon
-    from asr.monophone import train_monophone
+    from asr.train.data import Data
+    from asr.train.mono import train_monophone
 
     pipeline = FeaturePipeline(8000, ({"kind": "lpcc", "options": {"order": 10}}, CAUSAL | {"window": 600}, DELTA))
     rng = np.random.default_rng(0)

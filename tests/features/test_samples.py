@@ -7,7 +7,8 @@ import pytest
 
 import asr
 from asr import audio
-from asr.augment import change_speed
+from asr.audio.augment import change_speed
+from asr.audio.voice_activity import voice_activity
 from asr.errors import AudioError
 from asr.features import (
     StreamingFrontEnd,
@@ -21,7 +22,6 @@ from asr.features import (
     track_pitch,
 )
 from asr.features.pipeline import FeaturePipeline
-from asr.voice_activity import voice_activity
 
 SAMPLE = Path(asr.__file__).parent / "data" / "sample.wav"
 RATE = 8000

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asr.errors import LanguageModelError, LexiconError, ModelError
-from asr.g2p import G2p, Graphone, is_g2p, train
 from asr.lang import Lexicon
 from asr.lang.entries import Entry
+from asr.lang.g2p import G2p, Graphone, is_g2p, train
 
 # Vowels that a final e makes long, digraphs, an x, and words that are said in two ways: enough to need context.
 TOY = Lexicon(
@@ -177,7 +177,7 @@ def test_impossible_settings(toy):
 
 @pytest.mark.parametrize("module", ["graphones", "search"])
 def test_examples_in_the_documentation(module):
-    done = doctest.testmod(importlib.import_module(f"asr.g2p.{module}"))
+    done = doctest.testmod(importlib.import_module(f"asr.lang.g2p.{module}"))
     assert done.attempted and not done.failed
 
 

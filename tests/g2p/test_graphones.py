@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asr.errors import LexiconError
-from asr.g2p import Graphone, cut_lexicon
-from asr.g2p.graphones import CHUNKS, letters_of
 from asr.lang.entries import Entry
+from asr.lang.g2p import Graphone, cut_lexicon
+from asr.lang.g2p.graphones import CHUNKS, letters_of
 
 
 def all_cuts(entry, chunks=CHUNKS):
@@ -155,7 +155,7 @@ def test_names_go_there_and_back(parts):
 def test_large_lexicons_are_looked_at_in_blocks(monkeypatch):
     entries = [Entry(a + b, (a.upper(), b.upper())) for a in "abcdef" for b in "abcdef"]
     whole = cut_lexicon(entries)
-    monkeypatch.setattr("asr.g2p.graphones._BLOCK", 50)
+    monkeypatch.setattr("asr.lang.g2p.graphones._BLOCK", 50)
     blocks = cut_lexicon(entries)
     assert blocks.graphones == whole.graphones and blocks.log_likelihoods == whole.log_likelihoods
     assert all((a == b).all() for a, b in zip(blocks.sequences, whole.sequences, strict=True))

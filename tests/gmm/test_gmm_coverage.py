@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from asr import audio
-from asr.brief import many
+from asr.display.brief import many
 from asr.features import cmvn, cmvn_statistics, delta, mfcc
 from asr.features.table import FeatureTable
 from asr.gmm.coverage import warn_of_retried

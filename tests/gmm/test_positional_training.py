@@ -8,16 +8,16 @@ import pytest
 
 import asr
 from asr import audio
-from asr.data import Data
-from asr.decoding_all import decode_all
 from asr.features.pipeline import FeaturePipeline
 from asr.features.table import FeatureTable
 from asr.gmm.mono import MonoOptions, train_mono
 from asr.lang.lexicon import Lexicon
-from asr.lang.word_times import count_pronunciations
 from asr.model import Model
-from asr.model_graphs import with_graph
-from asr.monophone import train_monophone
+from asr.model.graphs import with_graph
+from asr.model.word_times import count_pronunciations
+from asr.train.data import Data
+from asr.train.decoding import decode_all
+from asr.train.mono import train_monophone
 
 ENTRIES = (("ab", ("A", "B")), ("ab", ("A", "C")), ("ba", ("B", "A")), ("d", ("D",)))
 SHORT = MonoOptions(num_iters=12, total_gaussians=30, max_iter_inc=8)

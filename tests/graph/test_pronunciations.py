@@ -15,7 +15,7 @@ from asr.hmm.training_graph import training_graphs
 from asr.hmm.transitions import TransitionModel
 from asr.hmm.tree import MonophoneTree
 from asr.lang.lexicon import Lexicon
-from asr.lang.word_times import count_pronunciations, word_segments
+from asr.model.word_times import count_pronunciations, word_segments
 
 
 def units(lexicon, seed):

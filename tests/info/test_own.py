@@ -10,11 +10,11 @@ import pytest
 from asr.errors import AsrError
 from asr.features import FeatureTable
 from asr.info import as_lines, describe
-from asr.ladder import Rung
 from asr.nn.curves import Point, write_curves
 from asr.recipe import Run
-from asr.recipe.results import ResultRow, write_results
 from asr.recipe.tasks import write_json, write_pairs
+from asr.report.results import ResultRow, write_results
+from asr.train.ladder import Rung
 
 
 @pytest.fixture(scope="module")
@@ -99,8 +99,8 @@ def test_the_folder_of_a_run_and_of_a_stage(out, tmp_path):
 
 
 def test_a_g2p_model(tmp_path):
-    from asr.g2p import train
     from asr.lang.entries import Entry
+    from asr.lang.g2p import train
 
     train([Entry(a + b, (a, b)) for a in "abc" for b in "abc"], order=2).save(tmp_path / "g2p")
     for place in (tmp_path / "g2p", tmp_path / "g2p" / "g2p.json"):

@@ -7,8 +7,8 @@ import logging
 import pytest
 
 from asr.errors import LexiconError
-from asr.g2p import train
 from asr.lang import BuiltLexicon, LetterTable, Lexicon, build_lexicon
+from asr.lang.g2p import train
 
 WORDS = [(f"{a}{v}{b}", (a.upper(), v.upper(), b.upper())) for a in "btmk" for v in "aio" for b in "tkm"]
 OWN = Lexicon([("!SIL", ("PAU",)), ("<unk>", ("SPN",)), *WORDS], silence_phone="PAU", oov="unk", silence_prob=0.3)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from asr.errors import GraphError
 from asr.hmm.transitions import PhoneSegment
 from asr.lang.lexicon import Lexicon
-from asr.lang.word_times import WordSegment, count_pronunciations, word_segments
+from asr.model.word_times import WordSegment, count_pronunciations, word_segments
 
 LEXICON = Lexicon(
     [

@@ -4,7 +4,8 @@ import pytest
 
 from asr.errors import LexiconError
 from asr.lang.lexicon import Lexicon
-from asr.lm import letters, phones, train, unit_lexicon
+from asr.lang.units import unit_lexicon
+from asr.lm import letters, phones, train
 
 
 def test_letters_keep_their_accents_and_words_their_boundaries():

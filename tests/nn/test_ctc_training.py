@@ -5,14 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from asr.data import Data
 from asr.errors import CorpusError, ModelError
 from asr.features.pipeline import FeaturePipeline
 from asr.features.table import FeatureTable
 from asr.lang.lexicon import Lexicon
-from asr.model_graphs import with_graph
+from asr.model.graphs import with_graph
 from asr.nn import CnnRecurrentConfig, RecurrentConfig, TdnnConfig
 from asr.nn.options import TrainingOptions
+from asr.train.data import Data
 
 torch = pytest.importorskip("torch")
 
@@ -97,7 +97,7 @@ NETWORKS = {
 
 
 def trained(planted, kind, folder, **changes):
-    from asr.nn.ctc.training import CtcOptions, train_ctc
+    from asr.train.ctc import CtcOptions, train_ctc
 
     training = TrainingOptions(max_epochs=25, batch_frames=500, learning_rate=0.01, schedule="cosine", patience=0)
     return train_ctc(
@@ -141,7 +141,7 @@ def test_words_are_where_they_were_planted(planted, tmp_path):
 
 
 def test_copies_are_trained_on_and_short_ones_told(planted, tmp_path):
-    from asr.nn.ctc.training import CtcOptions, train_ctc
+    from asr.train.ctc import CtcOptions, train_ctc
 
     fast = Data(
         FeatureTable.from_dict({u: planted.raw[u][::2] for u in planted.raw if u not in HELD_OUT}),
@@ -161,7 +161,7 @@ def test_copies_are_trained_on_and_short_ones_told(planted, tmp_path):
 
 
 def test_hmms_are_not_asked_of_a_ctc_model(planted, tmp_path):
-    from asr.hybrid import train_hybrid
+    from asr.train.hybrid import train_hybrid
 
     made = trained(planted, "tdnn", tmp_path)
     with pytest.raises(ModelError, match="this is a model of CTC, which has no HMMs"):
@@ -173,7 +173,7 @@ def test_a_ctc_model_is_exported_and_says_the_same(planted, kind, tmp_path):
     pytest.importorskip("pynini")
     pytest.importorskip("onnxruntime")
     import asr
-    from asr.nn.export import export_onnx
+    from asr.model.export import export_onnx
 
     model = with_graph(trained(planted, kind, tmp_path / "work").model)
     exported = export_onnx(model, features=[planted.raw[HELD_OUT[0]]])
@@ -187,7 +187,7 @@ def test_a_ctc_model_is_exported_and_says_the_same(planted, kind, tmp_path):
 
 
 def test_a_training_does_not_go_on_with_other_transcripts(planted, tmp_path):
-    from asr.nn.ctc.training import CtcOptions, train_ctc
+    from asr.train.ctc import CtcOptions, train_ctc
 
     how = {"pipeline": PIPELINE, "held_out": HELD_OUT, "folder": tmp_path}
     train_ctc(planted, LEXICON, NETWORKS["tdnn"], CtcOptions(TrainingOptions(max_epochs=1)), **how)
@@ -206,7 +206,7 @@ def test_scores_that_are_no_numbers_are_the_trainings_matter():
 
 
 def test_ids_that_look_like_copies_are_utterances(planted, tmp_path):
-    from asr.nn.ctc.training import prepare
+    from asr.train.ctc import prepare
 
     names = {u: f"sp2-{u}" if u == "u00" else u for u in planted.raw}
     raw = FeatureTable.from_dict({names[u]: planted.raw[u] for u in planted.raw})

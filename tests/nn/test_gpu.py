@@ -12,8 +12,8 @@ import pytest
 import torch
 
 from asr.features.table import FeatureTable
+from asr.model.torch import NetworkAcoustic
 from asr.nn import AttentionConfig, CnnConfig, DnnConfig, RecurrentConfig, TdnnConfig, build
-from asr.nn.acoustic import NetworkAcoustic
 from asr.nn.batches import Examples
 from asr.nn.checkpoints import read_state
 from asr.nn.ctc.loss import CtcLoss

@@ -9,16 +9,18 @@ import pytest
 import torch
 from scipy.special import log_softmax
 
-from asr.acoustic import log_posteriors
 from asr.ctc import CtcTokens, PrefixOptions, PrefixSearch, greedy
-from asr.data import Data
 from asr.errors import ConfigError, LanguageModelError, ModelError
 from asr.features.pipeline import FeaturePipeline
 from asr.features.table import FeatureTable
 from asr.lang.lexicon import Lexicon
 from asr.lm import train as train_lm
 from asr.model import Model, load
-from asr.model_graphs import with_graph
+from asr.model.acoustic import log_posteriors
+from asr.model.decoder_file import DECODER_FILE, load_decoder, save_decoder
+from asr.model.graphs import with_graph
+from asr.model.joint_search import JointSearch, JointSearchOptions
+from asr.model.torch import NetworkAcoustic
 from asr.nn import (
     AttentionConfig,
     CnnConfig,
@@ -29,17 +31,15 @@ from asr.nn import (
     TdnnConfig,
     build,
 )
-from asr.nn.acoustic import NetworkAcoustic
 from asr.nn.batches import Examples
 from asr.nn.checkpoints import read_state
 from asr.nn.ctc.attention import END, AttentionDecoder, cross_entropy, said_before
-from asr.nn.ctc.decoder_file import DECODER_FILE, load_decoder, save_decoder
 from asr.nn.ctc.joint import JointLoss, JointNetwork
-from asr.nn.ctc.joint_search import JointSearch, JointSearchOptions
-from asr.nn.ctc.joint_training import JointOptions, train_joint
-from asr.nn.ctc.training import SEARCH, CtcOptions
 from asr.nn.options import DecoderConfig, SpecAugmentOptions, TrainingOptions
 from asr.nn.training import _narrow_type, train_network
+from asr.train.ctc import SEARCH, CtcOptions
+from asr.train.data import Data
+from asr.train.joint import JointOptions, train_joint
 
 DIM = 6
 WORDS = {"papa": ("P", "A", "P", "A"), "tata": ("T", "A", "T", "A"), "ki": ("K", "I"), "aa": ("A", "A")}

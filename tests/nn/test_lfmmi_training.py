@@ -6,8 +6,6 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from asr.data import Data
-from asr.decoding_all import decode_all
 from asr.errors import CorpusError, ModelError
 from asr.features.pipeline import FeaturePipeline
 from asr.features.table import FeatureTable
@@ -16,13 +14,15 @@ from asr.hmm.topology import Topology, left_to_right
 from asr.hmm.transitions import TransitionModel
 from asr.hmm.tree import MonophoneTree
 from asr.hmm.tree_building import TreeOptions
-from asr.ladder import Rung
 from asr.lang.lexicon import Lexicon
 from asr.model import Model
-from asr.model_graphs import with_graph
+from asr.model.graphs import with_graph
 from asr.nn.lfmmi import SupervisionOptions, lfmmi_setup, without_second_outputs
 from asr.nn.networks import TdnnConfig, build
 from asr.nn.options import TrainingOptions
+from asr.train.data import Data
+from asr.train.decoding import decode_all
+from asr.train.ladder import Rung
 
 PHONES, DIM, N_TRAIN, N_ALL = "abcde", 5, 150, 170
 OPTIONS = SupervisionOptions(tree=TreeOptions(max_leaves=40, min_gain=20.0), lm_extra_states=10)
@@ -103,7 +103,7 @@ def test_the_second_outputs_are_dropped():
 
 def test_a_small_network_learns_the_phones(planted, tmp_path):
     pytest.importorskip("pynini")
-    from asr.nn.lfmmi.training import LfmmiTrainingOptions, train_lfmmi
+    from asr.train.lfmmi import LfmmiTrainingOptions, train_lfmmi
 
     held_out = list(planted.data.raw)[N_TRAIN:]
     training = TrainingOptions(learning_rate=0.01, max_epochs=8, batch_frames=400)

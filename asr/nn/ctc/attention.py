@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ...brief import brief_repr
+from ...display.brief import brief_repr
 from ..layers import frame_mask, zero_padding
 from ..losses import IGNORED
 from ..options import DecoderConfig

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ...brief import brief_repr
+from ...display.brief import brief_repr
 from ...errors import ModelError
 from ...hmm.transitions import TransitionModel
 from ...hmm.tree import ContextDependency

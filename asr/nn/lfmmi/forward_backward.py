@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ...brief import brief_repr
+from ...display.brief import brief_repr
 from ...errors import ModelError
 from .denominator import Denominator
 from .numerator import Numerator

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from ...brief import brief_repr
+from ...display.brief import brief_repr
 from ...errors import ModelError
 from ...hmm.transitions import PhoneSegment
 from .denominator import Denominator

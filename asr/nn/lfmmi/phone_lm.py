@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ...brief import brief_repr
+from ...display.brief import brief_repr
 from ...errors import LanguageModelError
 
 History = tuple[int, ...]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...brief import brief_repr
+from ...display.brief import brief_repr
 from ...errors import ModelError
 from ...features.table import FeatureTable
 from ...gmm.triphone import Aligned, TriphoneOptions, context_tree

@@ -1,0 +1,8 @@
+"""Trained models: from samples to words and times, and the directory that holds one.
+
+The names in __init__.pyi are loaded when they are first used.
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,9 @@
+from .graphs import with_graph as with_graph
+from .model import DecodingOptions as DecodingOptions
+from .model import Model as Model
+from .model import load as load
+from .regraph import with_language_model as with_language_model
+from .regraph import with_words as with_words
+from .transcript import TimedPhone as TimedPhone
+from .transcript import TimedWord as TimedWord
+from .transcript import Transcript as Transcript

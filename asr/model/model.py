@@ -1,0 +1,484 @@
+"""A trained model: one directory that holds everything needed to turn samples into words.
+
+    model.json       what it is: format, kind, sample rate, feature pipeline, scales, conventions, versions, hashes
+    phones.txt words.txt lexicon.tsv
+    transitions.npz  topology and transition model      tree.json  phone context -> pdf    (neither with CTC)
+    transforms.npz   what the feature pipeline learned  am.npz     the acoustic model
+    HCLG.fst         the decoding graph                 README.md  the model's card
+    letters.tsv      how new words are spelled, where the lexicon came from letters
+    aligner.npz      of a model that adapts to speakers: the acoustic model of the first pass
+    am.safetensors or am.onnx instead, with priors in am.npz, where the acoustic model is a network, and adapter.npz
+        where GMMs adapt its features
+
+Nothing in it is code, and nothing is unpickled: loading a stranger's model runs nothing of the stranger's.
+"""
+
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from importlib import resources
+from numbers import Number
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..ctc.tokens import CtcTokens
+from ..display.brief import many
+from ..errors import GraphError, LexiconError, ModelError, did_you_mean
+from ..features.pipeline import FeaturePipeline
+from ..files import kind_of, replacing, sha256
+from ..hmm.transitions import PhoneSegment, TransitionModel
+from ..hmm.tree import ContextDependency
+from ..lang.letters import LetterTable
+from ..lang.lexicon import Lexicon
+from ..lang.sources import extended
+from ..lang.subwords import whole_words
+from ..options import given, known_names
+from .acoustic import AcousticModel
+from .directory import kind_of_model, read_directory, write_parts
+from .fit import Reference, evidence
+from .transcript import TimedPhone, TimedWord, Transcript
+from .word_times import word_segments
+
+if TYPE_CHECKING:
+    from ..decoding import BestPath, ViterbiDecoder
+    from ..features.table import FeatureTable
+    from ..graph.const_fst import Graph
+    from .streaming import RecognitionStream
+
+_SHOWN_WORDS = 8  # in a message
+
+
+@dataclass(frozen=True)
+class DecodingOptions:
+    """How a model's graph is searched; what was tuned on held-out data is stored with the model.
+
+    acoustic_scale: factor on the log-likelihoods before they meet the graph's costs.
+    insertion_penalty: natural-log cost added for every word.
+    beam: natural-log distance from the best token at which others are dropped.
+    max_active: tokens kept in a frame at most.
+    """
+
+    acoustic_scale: float = 0.1
+    insertion_penalty: float = 0.0
+    beam: float = 13.0
+    max_active: int = 7000
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A trained recogniser. Make one with `asr.load`, or from its parts after training.
+
+    features: from samples to the acoustic model's input.
+    lexicon, transitions, tree: what the graph was built from. With CTC there are no HMMs: its labels stand for
+        transitions, and tree is None.
+    acoustic: log-likelihoods of pdfs.
+    aligner: of speaker-adaptive training, where `acoustic` is for features after a speaker's fMLLR transform: the model
+        for features as they are. Decoding is then in several passes (asr.model.passes).
+    adapter: where `acoustic` is a network for such features: the GMMs that the transforms are estimated with.
+    graph: HCLG, or None for a model that only aligns.
+    decoding: scales and beams.
+    seed: of the training run.
+    card: the text of README.md: data, results, limits.
+    joiner: the sign at the ends of words of the graph where they join (asr.lang.subwords); empty where all are whole.
+    letters: how its words are spelled, where the lexicon says them so; new words are then said by the same rule.
+    reference: how recordings of its kind look to it, which tells others from them; None where nothing is told.
+    """
+
+    features: FeaturePipeline
+    lexicon: Lexicon
+    transitions: TransitionModel | CtcTokens
+    tree: ContextDependency | None
+    acoustic: AcousticModel
+    graph: "Graph | None"
+    decoding: DecodingOptions = DecodingOptions()
+    seed: int = 0
+    card: str = ""
+    aligner: AcousticModel | None = None
+    adapter: AcousticModel | None = None
+    joiner: str = ""
+    letters: LetterTable | None = None
+    reference: Reference | None = None
+
+    def __repr__(self) -> str:
+        lexicon = f"{many(self.lexicon.n_words, 'word')}, {many(self.lexicon.n_phones, 'phone')}"
+        rate = f"{self.sample_rate} Hz" if self.sample_rate else "of given features"
+        graph = "no graph" if self.graph is None else repr(self.graph)[1:-1]
+        return f"<Model: {self.kind}, {lexicon}, {rate}, {repr(self.acoustic)[1:-1]}, {graph}>"
+
+    def _repr_html_(self) -> str:
+        from .html import model_html
+
+        return model_html(self)
+
+    @property
+    def hmms(self) -> tuple[TransitionModel, ContextDependency]:
+        """The transitions and the tree of a model of HMMs. Raises ModelError for a model of CTC, which has neither."""
+        if isinstance(self.transitions, CtcTokens) or self.tree is None:
+            raise ModelError("this is a model of CTC, which has no HMMs: nothing that needs them can be done")
+        return self.transitions, self.tree
+
+    @property
+    def kind(self) -> str:
+        """What it is, as model.json has it: "gmm-hmm", "dnn-hmm", either with "-fmllr" behind it, or "ctc"."""
+        return kind_of_model(self)
+
+    @property
+    def sample_rate(self) -> int:
+        """Hz; 0 for a model that takes features."""
+        return self.features.sample_rate
+
+    @property
+    def streaming(self) -> bool:
+        """Whether nothing of a recording's future is needed: not by the features, nor to adapt to the speaker."""
+        is_network = hasattr(self.acoustic, "subsampling")
+        return self.features.streaming and self.aligner is None and not is_network
+
+    @property
+    def frame_shift(self) -> float:
+        """Seconds from one frame of features to the next."""
+        return self.features.frame_shift
+
+    @property
+    def subsampling(self) -> int:
+        """Frames of features to one of log-likelihoods."""
+        return getattr(self.acoustic, "subsampling", 1)
+
+    @cached_property
+    def decoder(self) -> "ViterbiDecoder":
+        """The search over this model's graph. Raises ModelError where the model has none."""
+        return self.new_decoder()
+
+    @cached_property
+    def wider(self) -> "Model":
+        """The same model, searched with four times the beam, as forced alignment does where it finds no end."""
+        return self.with_decoding(beam=4 * self.decoding.beam)
+
+    def new_decoder(self) -> "ViterbiDecoder":
+        """The same for oneself, so that several can run side by side."""
+        from ..decoding import SearchOptions, ViterbiDecoder
+
+        if self.graph is None:
+            raise ModelError(
+                "this model has no decoding graph (HCLG.fst); build one: asr.model.graphs.with_graph, asr graph"
+            )
+        return ViterbiDecoder(self.graph, self.transitions.pdf_of_id, SearchOptions(**asdict(self.decoding)))
+
+    @known_names
+    def with_decoding(
+        self,
+        *,
+        acoustic_scale: float | None = None,
+        insertion_penalty: float | None = None,
+        beam: float | None = None,
+        max_active: int | None = None,
+    ) -> "Model":
+        """The same model, searched with other scales or beams; None is what it has. See `DecodingOptions`."""
+        changes = given(
+            acoustic_scale=acoustic_scale, insertion_penalty=insertion_penalty, beam=beam, max_active=max_active
+        )
+        return replace(self, decoding=replace(self.decoding, **changes))
+
+    def transcribe(self, audio: str | os.PathLike | np.ndarray, rate: int | None = None) -> Transcript:
+        """The words of one recording.
+
+        audio: a path, or samples: floats in [-1, 1] or 8-, 16- or 32-bit integers; (n_samples,), or
+            (n_samples, n_channels), which are mixed.
+        rate: the samples' rate in Hz; the model's own rate if not given. A file knows its own.
+        One of more than a minute is cut at its pauses, as `asr transcribe` does.
+        Raises AudioError for a recording that cannot be used, ModelError if this model takes features; silence gives an
+        empty transcript.
+        """
+        from .transcription import transcribe_samples
+
+        samples = self.read(audio, rate)
+        return transcribe_samples(self, samples).of(samples, self.sample_rate)
+
+    def stream(self, rate: int | None = None) -> "RecognitionStream":
+        """For a signal that is still arriving, as from a microphone: feed it pieces, get the words so far.
+
+        rate: the samples' in Hz; the model's own if not given.
+        Raises ModelError for a model that needs a recording's end (see `streaming`).
+
+        >>> stream = asr.load("digits").stream(16000)                # doctest: +SKIP
+        >>> for piece in microphone: print(stream.accept(piece))     # doctest: +SKIP
+        >>> stream.finish().words                                    # doctest: +SKIP
+        """
+        from .streaming import RecognitionStream
+
+        return RecognitionStream(self, rate)
+
+    def transcribe_features(self, raw: np.ndarray) -> Transcript:
+        """The words of one recording whose features are given.
+
+        raw: numbers (n_frames, raw_dim), as the corpus of a model of given features had them, or as the front-end of
+            another model would give them: before normalisation, derivatives and whatever else the pipeline does.
+        Raises CorpusError for another shape or values that are not finite.
+        """
+        finished = self.features.finish([self.features.raw(raw)], ["speaker"])[0]
+        return dict(self.decode_together({"recording": finished}, {"recording": "speaker"}))["recording"]
+
+    def read(self, audio: str | os.PathLike | np.ndarray, rate: int | None = None) -> np.ndarray:
+        """Samples at the model's rate, float32 in [-1, 1], from a path or from samples. Errors: `transcribe`'s."""
+        from .. import audio as audio_room
+
+        self.features.need_audio()
+        if isinstance(audio, (str, os.PathLike)):
+            return audio_room.read(audio, self.sample_rate).samples
+        samples = audio_room.check_samples(audio)
+        rate = self.sample_rate if rate is None else rate
+        audio_room.check_rate(rate)
+        return audio_room.resample(samples, rate, self.sample_rate)
+
+    def decode(self, features: np.ndarray) -> Transcript:
+        """The words of one utterance's features, in one pass.
+
+        features: float32 (n_frames, dim), after the whole pipeline; and after the speaker's transform, where the model
+            adapts to speakers (see `decode_together`).
+        """
+        return self._recognised(self.acoustic.log_likelihoods(features), features)
+
+    def decode_together(
+        self, features: "Mapping[str, np.ndarray] | FeatureTable", speakers: Mapping[str, str]
+    ) -> Iterator[tuple[str, Transcript]]:
+        """The ids and words of several utterances, which tell of their speakers where the model adapts to them.
+
+        features: id -> float32 (n_frames, dim), after the whole pipeline. speakers: id -> speaker.
+        """
+        from .passes import scores
+
+        kinds: dict[str, str] = {}
+        for name, loglikes in scores(self, features, speakers, told=kinds.update):
+            found = self._recognised(loglikes, features[name])
+            yield name, replace(found, transform=kinds.get(speakers[name], ""))
+
+    def _recognised(self, loglikes: np.ndarray, features: np.ndarray) -> Transcript:
+        """The best words for some log-likelihoods, and how well these suit the model."""
+        path = self.decoder.decode(loglikes)
+        silence = self.lexicon.phones[self.lexicon.silence_phone]
+        is_speech = ~self.transitions.is_silence(path.labels, silence)
+        found = evidence(loglikes, self.transitions.pdf_of_id[path.labels], is_speech)
+        fits = self.reference is None or self.reference.fits(found)
+        return replace(self.transcript(path, features), evidence=found, fits=fits)
+
+    def align(
+        self,
+        audio: str | os.PathLike | np.ndarray,
+        text: str,
+        rate: int | None = None,
+        *,
+        lexicon: "str | os.PathLike | Lexicon | None" = None,
+    ) -> Transcript:
+        """Where the given words were said: forced alignment of one recording.
+
+        audio, rate: as for `transcribe`. text: the words, separated by blanks.
+        lexicon: how words are said that the model's own lexicon lacks: a lexicon or its file, "cmudict", "g2p:FOLDER",
+            or another source of `asr.lang.sources.build_lexicon`. Words of models that were trained on spellings need
+            none: new ones are spelled in the same way.
+        Raises LexiconError that names the words for which there is no pronunciation, ModelError where no alignment is
+        found.
+        """
+        _check_text(text)
+        samples = self.read(audio, rate)
+        found = self.align_features(self.features.front_end(samples), text, lexicon=lexicon)
+        return found.of(samples, self.sample_rate)
+
+    def align_features(
+        self, raw: np.ndarray, text: str, *, lexicon: "str | os.PathLike | Lexicon | None" = None
+    ) -> Transcript:
+        """Forced alignment of one recording whose features are given.
+
+        raw: as for `transcribe_features`; text, lexicon: as for `align`.
+        """
+        _check_text(text)
+        finished = self.features.finish([self.features.raw(raw)], ["speaker"])[0]
+        return self.saying(text, lexicon).align_finished(finished, text)
+
+    def saying(self, text: str, lexicon: "str | os.PathLike | Lexicon | None" = None) -> "Model":
+        """The model that can say each word of a text: itself, or one without graph, which has more words.
+
+        Arguments and errors: as of `align`.
+        """
+        new = list(self.lexicon.oov_words([text]))
+        if not new or self.lexicon.oov == "unk":
+            return self
+        longer, lost = extended(self.lexicon, new, [] if lexicon is None else [lexicon], self.letters)
+        if not lost:
+            return replace(self, lexicon=longer, graph=None)
+        shown = "; ".join(f"{word!r}: {why}" for word, why in list(lost.items())[:_SHOWN_WORDS])
+        more = f"; and {len(lost) - _SHOWN_WORDS} more" if len(lost) > _SHOWN_WORDS else ""
+        advice = (
+            "give a lexicon that has them (lexicon=FILE; --lexicon FILE), cmudict or g2p:FOLDER, or correct the text"
+        )
+        raise LexiconError(f"words without pronunciation: {shown}{more}; {advice}")
+
+    def align_finished(self, features: np.ndarray, text: str) -> Transcript:
+        """Forced alignment of one utterance's features, float32 (n_frames, dim), after the whole pipeline."""
+        from ..hmm.align import AlignOptions, align, align_scored
+        from ..hmm.training_graph import training_graphs
+
+        if text and self.lexicon.oov_words([text]):
+            return self.saying(text).align_finished(features, text)
+        words = self.lexicon.encode(text)
+        assert words is not None  # none of them is unknown
+        if isinstance(self.transitions, CtcTokens):
+            return self._aligned_by_ctc(features, words)
+        transitions, tree = self.hmms
+        graphs = training_graphs({"utterance": words}, self.lexicon, tree, transitions)
+        scale = self.decoding.acoustic_scale
+        options = AlignOptions(beam=200.0, retry_beam=1000.0, acoustic_scale=scale)
+        if self.aligner is not None:
+            likelihoods = self.aligner.log_likelihoods
+            first = align(graphs, {"utterance": features}, transitions, likelihoods, options)
+            features = self._adapted(features, first.transition_ids.get("utterance", np.zeros(0, np.int32)))
+        scores = {"utterance": self.acoustic.log_likelihoods(features)}
+        found = align_scored(graphs, scores, transitions, options)
+        if found.failures:
+            raise ModelError(f"{text!r} cannot be aligned: {found.failures['utterance']}")
+        score = scale * found.acoustic + found.graph
+        return self._timed(found.transition_ids["utterance"], words, score, features)
+
+    def _aligned_by_ctc(self, features: np.ndarray, words: list[int]) -> Transcript:
+        """The same of a model without HMMs: each word as its first pronunciation has it."""
+        from ..ctc.align import ctc_align
+        from .acoustic import log_posteriors
+
+        units = [phone for word in words for phone in self.lexicon.pronunciations(word)[0]]
+        try:
+            found = ctc_align(log_posteriors(self.acoustic, features), units)
+        except ModelError as error:
+            said = " ".join(self.lexicon.words.name(word) for word in words)
+            raise ModelError(f"{said!r} cannot be aligned: {error}") from None
+        return self._timed(found.labels, words, found.score, features)
+
+    def _adapted(self, features: np.ndarray, alignment: np.ndarray) -> np.ndarray:
+        """Features after the transform that an alignment of them suggests."""
+        from ..features.affine import affine
+        from .passes import estimated
+
+        alone = {"utterance": "speaker"}
+        found = estimated(self, {"utterance": features}, {"utterance": alignment}, alone)
+        return affine(features, found["speaker"].matrix) if found else features
+
+    def transcript(self, path: "BestPath", features: np.ndarray | None = None) -> Transcript:
+        """A decoder's best path with names and times. Raises GraphError for a label that is no word of the lexicon.
+
+        features: float32 (n_frames, dim) of the utterance, which tell a model of CTC where the pauses are.
+        """
+        if len(path.words) and path.words.max() > self.lexicon.n_words:
+            raise GraphError(f"the graph has the word {path.words.max()}; the lexicon has {self.lexicon.n_words}")
+        words = [int(w) for w in path.words]
+        return self._timed(path.labels, words, path.score, features, reached_final=path.reached_final)
+
+    def _timed(
+        self,
+        alignment: np.ndarray,
+        word_ids: list[int],
+        score: float,
+        features: np.ndarray | None,
+        *,
+        reached_final: bool = True,
+    ) -> Transcript:
+        """An alignment and its words with names and times. features: as of `transcript`."""
+        segments = self._segments(alignment, features)
+        tokens = word_segments(segments, word_ids, self.lexicon)
+        words, phone, seconds = self._words(word_ids), self.lexicon.phones.name, self._seconds
+        return Transcript(
+            text=" ".join(word for word, _, _ in words),
+            words=tuple(TimedWord(w, *seconds(tokens[a].start, tokens[b - 1].end)) for w, a, b in words),
+            phones=tuple(TimedPhone(phone(s.phone), *seconds(s.start, s.end)) for s in segments),
+            score=float(score),
+            reached_final=reached_final,
+            alignment=alignment,
+        )
+
+    def _segments(self, alignment: np.ndarray, features: np.ndarray | None) -> list[PhoneSegment]:
+        """Phones with their frames, or rows of output; those of CTC end where pauses begin, if features tell them."""
+        if not isinstance(self.transitions, CtcTokens):
+            return self.transitions.phone_segments(alignment)
+        from ..ctc.pauses import rows_of_pauses, rows_of_reach
+
+        loudness = None if features is None else self.features.loudness(features)
+        if loudness is None:
+            return self.transitions.phone_segments(alignment)
+        frames = self.frame_shift, self.subsampling
+        return self.transitions.phone_segments(alignment, rows_of_pauses(loudness, *frames), rows_of_reach(*frames))
+
+    def text(self, word_ids: Iterable[int]) -> str:
+        """What the labels of a path say, with parts of words put together."""
+        return " ".join(word for word, _, _ in self._words(word_ids))
+
+    def _words(self, word_ids: Iterable[int]) -> list[tuple[str, int, int]]:
+        return whole_words([self.lexicon.words.name(int(w)) for w in word_ids], self.joiner)
+
+    def _seconds(self, start: int, end: int) -> tuple[float, float]:
+        """Times of the boundaries before two frames; what begins with the first frame begins with the recording."""
+        # With subsampling by 3, frame t stands for the frames 3 t - 1 to 3 t + 1 of the features.
+        first = self.features.first_boundary - (self.subsampling - 1) // 2 * self.frame_shift
+        shift = self.frame_shift * self.subsampling
+        return round(start * shift + first, 4) if start else 0.0, round(end * shift + first, 4)
+
+    def save(self, directory: str | os.PathLike) -> Path:
+        """Write the model directory, whole or not at all; an older one of that name is replaced.
+
+        Raises OSError where nothing can be written, and for a folder of other files.
+        """
+        with replacing(directory, mark="model.json") as temporary:
+            temporary.mkdir()
+            description = write_parts(self, temporary)
+            files = {p.name: {"bytes": p.stat().st_size, "sha256": sha256(p)} for p in sorted(temporary.iterdir())}
+            text = json.dumps({**description, "files": files}, indent=2, ensure_ascii=False)
+            (temporary / "model.json").write_text(text + "\n", encoding="utf-8")
+        return Path(directory)
+
+
+def _check_text(text: str) -> None:
+    """Raise ModelError for what is no text, such as the rate that `transcribe` takes in its place."""
+    if not isinstance(text, str):
+        value = repr(text) if isinstance(text, Number) else f"of type {type(text).__name__}"
+        raise ModelError(f"text is {value}; need the words in one str: align(audio, text, rate)")
+
+
+def load(model: str | os.PathLike) -> Model:
+    """A model from its directory, or a shipped one by name.
+
+    Raises ModelError where the directory is incomplete, damaged, or of a newer format.
+
+    >>> asr.load("digits").transcribe("seven.wav").text          # doctest: +SKIP
+    'seven'
+    """
+    from ..decoding import SearchOptions
+
+    directory = find_model(model)
+    parts = read_directory(directory)
+    try:
+        decoding = DecodingOptions(**parts.pop("decoding"))
+        SearchOptions(**asdict(decoding))
+    except (TypeError, ValueError) as error:
+        raise ModelError(f"{directory / 'model.json'}: decoding: {error}; train or tune the model anew") from None
+    return Model(**parts, decoding=decoding)
+
+
+def shipped_models() -> list[str]:
+    """The names of the models inside the package."""
+    folder = resources.files("asr") / "data" / "models"
+    return sorted(entry.name for entry in folder.iterdir() if entry.is_dir()) if folder.is_dir() else []
+
+
+def find_model(model: str | os.PathLike) -> Path:
+    """The directory of a model given by path or by a shipped model's name. Raises ModelError where there is none."""
+    path = Path(model)
+    if os.fspath(model) and kind_of(path / "model.json") == "file":
+        return path
+    if str(model) in shipped_models():
+        return Path(str(resources.files("asr") / "data" / "models" / str(model)))
+    if os.fspath(model) and kind_of(path) != "missing":
+        raise ModelError(f"{path}: not a model directory, model.json is missing or may not be read")
+    known = shipped_models()
+    raise ModelError(
+        f"no model {str(model)!r}: neither a directory nor a shipped model"
+        f"{did_you_mean(str(model), known)}; shipped: {', '.join(known) or 'none'}"
+    )

@@ -1,0 +1,119 @@
+"""Other words for a trained model: its lexicon and decoding graph are made anew, its acoustic model stays."""
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..display.brief import many
+from ..errors import GraphError
+from ..graph.grammar import arpa_grammar, word_loop
+from ..lang.entries import nfc
+from ..lang.lexicon import Lexicon
+from ..lang.sources import extended
+from ..lm.model import NgramModel
+from ..lm.text import read_sentences
+from .graphs import has_pynini, with_graph
+from .model import Model
+
+if TYPE_CHECKING:
+    from ..graph.budget import Step
+
+_NAMED = 3  # the first names of a language model's vocabulary stand for no words
+
+
+def with_language_model(
+    model: Model,
+    lm: NgramModel,
+    sources: Sequence[str] = (),
+    *,
+    max_states: int | None = None,
+    told: "Callable[[Step], None] | None" = None,
+) -> tuple[Model, dict[str, str]]:
+    """The model with a graph of a language model's words; and the words that are left out, each with the reason.
+
+    sources: of pronunciations for words that the model's lexicon lacks, see build_lexicon. None: models that were
+        trained on spellings spell them by the same rule, others leave them out. Those with phones that the acoustic
+        model does not have are left out in any case.
+    max_states, told: see `compile_hclg`.
+    Raises GraphError without pynini, where no word is left, or the graph has too many states.
+    """
+    need_pynini()
+    lexicon, lost = extended(model.lexicon, lm.vocabulary.names[_NAMED:], sources, model.letters)
+    compiling = {"max_states": max_states, "told": told}
+    return _with_graph(model, lexicon, arpa_grammar(lm, lexicon), f"an n-gram of order {lm.order}", compiling), lost
+
+
+def with_words(
+    model: Model,
+    words: Iterable[str],
+    sources: Sequence[str] = (),
+    *,
+    max_states: int | None = None,
+    told: "Callable[[Step], None] | None" = None,
+) -> tuple[Model, dict[str, str]]:
+    """The model with a graph in which any of some words may follow any; and the words that are left out, and why.
+
+    sources, max_states, told, errors: as of `with_language_model`.
+    """
+    need_pynini()
+    wanted = list(dict.fromkeys(map(nfc, words)))
+    lexicon, lost = extended(model.lexicon, wanted, sources, model.letters)
+    left = [word for word in wanted if word in lexicon]
+    if not left:
+        word, why = next(iter(lost.items()))
+        raise GraphError(
+            f"none of the {many(len(wanted), 'word')} can be said: {word!r}: {why}; give --lexicon for them"
+        )
+    compiling = {"max_states": max_states, "told": told}
+    return _with_graph(
+        model, lexicon, word_loop(lexicon, left), "a list of words, any of which may follow any", compiling
+    ), lost
+
+
+def _with_graph(model: Model, lexicon: Lexicon, grammar: Any, kind: str, compiling: dict[str, Any]) -> Model:
+    """The model with another graph, and a card that says what holds of it."""
+    made = with_graph(replace(model, lexicon=lexicon), grammar, **compiling)
+    return replace(made, card=_card(made, kind, model.card))
+
+
+def words_of_graph(model: Model) -> tuple[int, int]:
+    """How many words can come out of a model's graph, and how many parts of words that join to others."""
+    labels = () if model.graph is None else np.unique(model.graph.arcs["olabel"]).tolist()
+    names = [model.lexicon.words.name(label) for label in labels if label]
+    n_parts = sum(bool(model.joiner) and name.strip(model.joiner) != name for name in names)
+    return len(names) - n_parts, n_parts
+
+
+def words_told(model: Model) -> str:
+    """The words that can come out of a model's graph, for a person."""
+    n_words, n_parts = words_of_graph(model)
+    return many(n_words, "word") + (f", and new ones of {n_parts} parts" if n_parts else "")
+
+
+def _card(made: Model, kind: str, card: str) -> str:
+    """README.md of a model with another graph: that of the model before is quoted, for its data and licence."""
+    quoted = "\n".join(f"> {line}".rstrip() for line in card.splitlines())
+    return (
+        f"# A recogniser of {words_told(made)}\n\n"
+        f"Made by `asr graph` from the model whose card is quoted below, with another grammar: {kind}. Nothing was "
+        "trained anew. How many errors it makes with these words was not measured; scales are still those that were "
+        "tuned with the other words.\n\n"
+        f"The card of the model before, whose words and error rates are not those of this one:\n\n{quoted}\n"
+    )
+
+
+def listed_words(path: str | os.PathLike) -> list[str]:
+    """The words of a file, separated by white space, each once. Raises LanguageModelError where there are none."""
+    return list(dict.fromkeys(word for line in read_sentences(path) for word in line))
+
+
+def need_pynini() -> None:
+    """Raise GraphError without pynini."""
+    if not has_pynini():
+        raise GraphError(
+            "a decoding graph is built with pynini, which is not installed (pip install pynini; it has wheels for "
+            "Linux x86-64 alone); copy the model to a machine that has it, and run asr graph there"
+        )

@@ -1,0 +1,8 @@
+"""Training, each step with its own function: monophones, the ladder above them, networks, tuning, held-out errors.
+
+The names in __init__.pyi are loaded when they are first used.
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

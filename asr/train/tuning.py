@@ -1,0 +1,131 @@
+"""From raw features and transcripts to a model that decodes, and its error on held-out data.
+
+The recipes and the command line are thin above these functions: train, build the graph, tune the decoding options on
+held-out utterances, score.
+"""
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..errors import ModelError
+from ..model.model import Model
+from ..model.passes import scores
+from ..scoring import Unit, score
+from .data import Data
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class TuningPoint:
+    """What one setting reached on held-out utterances."""
+
+    acoustic_scale: float
+    insertion_penalty: float
+    errors: int
+    total: int
+
+    @property
+    def rate(self) -> float:
+        """Error rate, percent."""
+        return 100.0 * self.errors / max(self.total, 1)
+
+
+def tune_decoding(
+    model: Model,
+    held_out: Data,
+    *,
+    acoustic_scales: Sequence[float],
+    insertion_penalties: Sequence[float],
+    unit: Unit = "word",
+    told: Callable[[], object] | None = None,
+) -> list[TuningPoint]:
+    """The errors on held-out utterances for every pair of acoustic scale and insertion penalty.
+
+    unit: whose errors: "word", or "char", of which there are more, so that a small held-out set tells more.
+    told: called after each pair.
+
+    Log-likelihoods are computed once; those of a model that adapts to speakers after a first pass as the model has it.
+    The utterances must not be part of the training data nor of a scored test set.
+    """
+    table = held_out.normalised(model.features)
+    loglikes = dict(scores(model, table, held_out.speakers))
+    points = []
+    for scale in acoustic_scales:
+        for penalty in insertion_penalties:
+            decoder = model.with_decoding(acoustic_scale=scale, insertion_penalty=penalty).decoder
+            hypotheses = {i: model.text(decoder.decode(x).words) for i, x in loglikes.items()}
+            result = score(held_out.references, hypotheses, unit=unit)
+            points.append(TuningPoint(scale, penalty, result.errors, result.total))
+            if told is not None:
+                told()
+    return points
+
+
+def plateau(points: Sequence[TuningPoint]) -> list[TuningPoint]:
+    """The settings that are as good as the best, as far as the held-out set can tell.
+
+    Held-out sets are small, so many settings tie, and differences of about the square root of the number of errors (its
+    standard deviation) mean nothing.
+    """
+    if not points:
+        raise ModelError("nothing was tuned; give at least one acoustic scale and one insertion penalty")
+    fewest = min(p.errors for p in points)
+    return [p for p in points if p.errors <= fewest + fewest**0.5]
+
+
+def best_point(points: Sequence[TuningPoint]) -> TuningPoint:
+    """The setting to use: in the middle of the plateau, which carries over to new data better than its edge."""
+    good = plateau(points)
+    scales = sorted({p.acoustic_scale for p in points})
+    penalties = sorted({p.insertion_penalty for p in points})
+    places = np.array([(scales.index(p.acoustic_scale), penalties.index(p.insertion_penalty)) for p in good])
+    distances = np.square(places - places.mean(axis=0)).sum(axis=1)
+    return min(zip(good, distances, strict=True), key=lambda pair: (pair[1], pair[0].errors))[0]
+
+
+def at_edge(points: Sequence[TuningPoint], best: TuningPoint) -> str:
+    """In words, which of a setting's numbers are the smallest or largest that were tried; empty where none is.
+
+    >>> tried = [TuningPoint(scale, 0.0, int(100 * scale), 100) for scale in (0.1, 0.2, 0.4)]
+    >>> at_edge(tried, best_point(tried)), at_edge(tried, tried[1])
+    ('the acoustic scale, 0.1, is the smallest that was tried', '')
+    """
+    told = []
+    for name in ("acoustic_scale", "insertion_penalty"):
+        tried, chosen = sorted({getattr(p, name) for p in points}), getattr(best, name)
+        if len(tried) > 1 and chosen in (tried[0], tried[-1]):
+            which = "smallest" if chosen == tried[0] else "largest"
+            told.append(f"the {name.replace('_', ' ')}, {chosen:g}, is the {which} that was tried")
+    return " and ".join(told)
+
+
+def beyond(points: Sequence[TuningPoint]) -> dict[str, list[float]] | None:
+    """What to try next where the best of a grid is at its edge, as arguments of `tune_decoding`; None elsewhere.
+
+    The next acoustic scale is in the same ratio as the last two, the next insertion penalty at the same distance.
+    """
+    best = best_point(points)
+    scales = sorted({p.acoustic_scale for p in points})
+    penalties = sorted({p.insertion_penalty for p in points})
+    ends: list[tuple[float, float]] = [(scales[i], scales[j]) for i, j in ((0, 1), (-1, -2)) if len(scales) > 1]
+    for edge, before in ends:
+        if best.acoustic_scale == edge:
+            return {"acoustic_scales": [edge * edge / before], "insertion_penalties": penalties}
+    for edge, before in [(penalties[i], penalties[j]) for i, j in ((0, 1), (-1, -2)) if len(penalties) > 1]:
+        if best.insertion_penalty == edge:
+            return {"acoustic_scales": scales, "insertion_penalties": [2 * edge - before]}
+    return None
+
+
+def add_tuning(tables: Iterable[Sequence[TuningPoint]]) -> list[TuningPoint]:
+    """The sum of several tuning tables over the same settings, e.g. of one per held-out speaker."""
+    totals: dict[tuple[float, float], list[int]] = {}
+    for p in (p for table in tables for p in table):
+        entry = totals.setdefault((p.acoustic_scale, p.insertion_penalty), [0, 0])
+        entry[0] += p.errors
+        entry[1] += p.total
+    return [TuningPoint(scale, penalty, e, n) for (scale, penalty), (e, n) in totals.items()]

@@ -1,0 +1,141 @@
+"""How transcripts are written: lines of words, JSON, CTM, subtitles; piece by piece, as they are found.
+
+text   `id<TAB>words`, a line for each recording, as other tools and `asr score` read it
+lines  `id<TAB>start<TAB>end<TAB>words`, a line for each piece of a long recording, cut at a pause
+json   an object a line: words and phones with their times
+ctm    NIST's: a line for each word
+srt, vtt  subtitles, a file for each recording
+"""
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Protocol
+
+from ..model.transcript import Transcript
+from .subtitles import Subtitles
+
+_BREAKS = r"[\t\n\v\f\r\x1c-\x1e\x85\u2028\u2029]"  # what str.splitlines cuts at, and the tab
+
+
+class Written(Protocol):
+    """One recording's transcript in a format, as text that is written piece after piece."""
+
+    def add(self, piece: Transcript, start: float, end: float) -> str:
+        """What the next piece adds. Its times are those of the whole recording; start, end: of the piece, s."""
+        ...
+
+    def end(self) -> str:
+        """What is left when there are no more pieces."""
+        ...
+
+
+class _Text:
+    def __init__(self, recording_id: str) -> None:
+        self._before, self._any = f"{_line_safe(recording_id)}\t", False
+
+    def add(self, piece: Transcript, start: float, end: float) -> str:
+        words = piece.text
+        text = self._before + (" " + words if self._any and words else words)
+        self._before, self._any = "", self._any or bool(words)
+        return text
+
+    def end(self) -> str:
+        return "\n"
+
+
+class _Lines:
+    def __init__(self, recording_id: str) -> None:
+        self._id = _line_safe(recording_id)
+
+    def add(self, piece: Transcript, start: float, end: float) -> str:
+        return f"{self._id}\t{start:.2f}\t{end:.2f}\t{piece.text}\n"
+
+    def end(self) -> str:
+        return ""
+
+
+class _Json:
+    """The words come first, as they are found; what is known when all is over follows them."""
+
+    def __init__(self, recording_id: str) -> None:
+        self._before, self._any = f'{{"id": {_json(recording_id)}, "words": [', False
+        self._texts, self._phones = list[str](), list[str]()
+        self._score, self._reached_final = 0.0, True
+
+    def add(self, piece: Transcript, start: float, end: float) -> str:
+        words = ", ".join(_json(asdict(word)) for word in piece.words)
+        written = self._before + (", " + words if self._any and words else words)
+        self._before, self._any = "", self._any or bool(words)
+        self._texts += [piece.text] if piece.text else []
+        self._phones += [_json(asdict(phone)) for phone in piece.phones]
+        self._score, self._reached_final = self._score + piece.score, piece.reached_final
+        return written
+
+    def end(self) -> str:
+        rest = {"score": round(self._score, 4), "reached_final": self._reached_final}
+        phones, text = ", ".join(self._phones), _json(" ".join(self._texts))
+        return f'], "text": {text}, "phones": [{phones}], {_json(rest)[1:-1]}}}\n'
+
+
+class _Ctm:
+    def __init__(self, recording_id: str) -> None:
+        self._id = recording_id
+
+    def add(self, piece: Transcript, start: float, end: float) -> str:
+        return as_ctm(self._id, piece)
+
+    def end(self) -> str:
+        return ""
+
+
+class _Subtitled:
+    def __init__(self, form: str) -> None:
+        self._subtitles = Subtitles(form)
+
+    def add(self, piece: Transcript, start: float, end: float) -> str:
+        return self._subtitles.add(piece.words)
+
+    def end(self) -> str:
+        return self._subtitles.end()
+
+
+FORMATS: dict[str, Callable[[str], Written]] = {
+    "text": _Text,
+    "lines": _Lines,
+    "json": _Json,
+    "ctm": _Ctm,
+    "srt": lambda recording_id: _Subtitled("srt"),
+    "vtt": lambda recording_id: _Subtitled("vtt"),
+}
+"""Format -> what makes a recording's `Written`, of its id."""
+
+OF_ONE_RECORDING = ("srt", "vtt")
+"""Formats of which a file holds one recording."""
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _line_safe(recording_id: str) -> str:
+    """An id without what would break the line; a file name may have it."""
+    return re.sub(_BREAKS, "_", recording_id)
+
+
+def as_text(recording_id: str, transcript: Transcript) -> str:
+    """`id<TAB>words`; a tab or line break in the id, which a file name may have, becomes `_`."""
+    return f"{_line_safe(recording_id)}\t{transcript.text}\n"
+
+
+def as_json(recording_id: str, transcript: Transcript) -> str:
+    """One JSON object: id, words and phones with start and end in seconds, text, score, whether an end was reached."""
+    written = _Json(recording_id)
+    return written.add(transcript, 0.0, transcript.seconds) + written.end()
+
+
+def as_ctm(recording_id: str, transcript: Transcript) -> str:
+    """NIST's CTM: `id channel start duration word`, one line a word; blanks in the id become `_`."""
+    name = "_".join(recording_id.split())
+    return "".join(f"{name} 1 {word.start:.3f} {word.end - word.start:.3f} {word.word}\n" for word in transcript.words)
