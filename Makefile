@@ -35,11 +35,12 @@ test-fast: $(VENV)/.test
 test-kaldi: $(VENV)/.test $(VENV)-kaldi/.installed
 	KALDI_PYTHON=$(VENV)-kaldi/bin/python $(BIN)/python -m pytest tests/references
 
-## make lint        style and types
+## make lint        style, types, and that imports go one way
 lint: $(VENV)/.test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 ## make bench       speed beside the peers, as ratios in one run; CORPUS=DIR adds training (Free Spoken Digit Dataset)
 bench: $(VENV)/.bench $(VENV)-kaldi/.installed

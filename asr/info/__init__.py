@@ -99,7 +99,7 @@ def _folder(path: Path, corpus: Mapping[str, Any], **settings: Any) -> Facts:
 
 def _file(path: Path, corpus: Mapping[str, Any]) -> Facts:
     """A file, by its ending or its first bytes."""
-    from . import files, own
+    from . import features, files, own
 
     suffix = path.suffix.lower()
     with path.open("rb") as stream:
@@ -117,7 +117,7 @@ def _file(path: Path, corpus: Mapping[str, Any]) -> Facts:
 
         return tree_facts(path)
     of_suffix = {
-        **dict.fromkeys((".npy", ".ark", ".scp"), files.feature_facts),
+        **dict.fromkeys((".npy", ".ark", ".scp"), features.feature_facts),
         **dict.fromkeys(_TRANSCRIPTS, own.transcript_facts),
         ".npz": own.npz_facts,
         ".json": own.json_facts,

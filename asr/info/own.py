@@ -12,6 +12,7 @@ from ..files import kind_of
 from ..files.arrays import read_npz
 from ..files.json_files import parse_json, read_json, taking_apart
 from .facts import Facts
+from .features import feature_facts
 
 _SHOWN = 10  # names that are listed
 _MOST_HEADER = 100_000_000  # bytes of a safetensors header, the format's own limit
@@ -24,8 +25,6 @@ def npz_facts(path: Path) -> Facts:
     arrays = read_npz(path, error=CorpusError)
     names = frozenset(arrays)
     if names == {"ids", "frames", "offsets"}:
-        from .files import feature_facts
-
         return feature_facts(path)
     is_pipeline = names and all(name.startswith(("cmvn_prior_", "affine_", "pauses")) for name in names)
     what = "prior statistics and matrices of a feature pipeline" if is_pipeline else "arrays"

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, groupby
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -15,8 +15,10 @@ from ..errors import AsrError, ModelError
 from ..features.archive import place_file, read_matrix
 from ..features.pieces import MatrixStore, finished, statistics_of
 from ..features.silence import is_silent
-from .model import Model
 from .transcript import Transcript, joined, shifted
+
+if TYPE_CHECKING:
+    from .model import Model
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ Told = Callable[[Recording, float], object]
 
 
 def transcribe_all(
-    model: Model, recordings: Sequence[Recording], *, progress: Callable[[int, int], None] | None = None
+    model: "Model", recordings: Sequence[Recording], *, progress: Callable[[int, int], None] | None = None
 ) -> Iterator[tuple[Recording, Transcript | Failure]]:
     """Each recording with its transcript or the reason why there is none; a bad one does not stop the rest.
 
@@ -77,7 +79,7 @@ def transcribe_all(
 
 
 def transcribe_parts(
-    model: Model,
+    model: "Model",
     recordings: Sequence[Recording],
     *,
     options: LongOptions | None = None,
@@ -109,7 +111,7 @@ def transcribe_parts(
             yield from _in_one_pass(model, recording, sound, options, known, told)
 
 
-def transcribe_samples(model: Model, samples: np.ndarray, *, options: LongOptions | None = None) -> Transcript:
+def transcribe_samples(model: "Model", samples: np.ndarray, *, options: LongOptions | None = None) -> Transcript:
     """The words of one recording by itself, as `transcribe_parts` finds them, in one piece.
 
     samples: float32 (n_samples,) in [-1, 1] at the model's rate.
@@ -157,12 +159,12 @@ def told_transforms(kinds: Mapping[str, str]) -> str:
     return f"adapted to {counts.total()} speakers: {told}" if told else ""
 
 
-def needs_all_of_speaker(model: Model) -> bool:
+def needs_all_of_speaker(model: "Model") -> bool:
     """Whether a recording's transcript depends on what else its speaker says."""
     return model.aligner is not None or any(step.get("mode") == "speaker" for step in model.features.steps)
 
 
-def _groups(model: Model, recordings: Sequence[Recording]) -> Iterator[list[Recording]]:
+def _groups(model: "Model", recordings: Sequence[Recording]) -> Iterator[list[Recording]]:
     """The recordings that must be heard together."""
     if not needs_all_of_speaker(model):
         yield from ([recording] for recording in recordings)
@@ -170,16 +172,16 @@ def _groups(model: Model, recordings: Sequence[Recording]) -> Iterator[list[Reco
     yield from (list(group) for _, group in groupby(sorted(recordings, key=lambda r: r.speaker), lambda r: r.speaker))
 
 
-def _is_one_pass(model: Model) -> bool:
+def _is_one_pass(model: "Model") -> bool:
     """Whether what is known of a recording up to a frame is all that the frame needs, but for the network's context."""
     return model.features.streaming and model.aligner is None
 
 
-def _takes_matrix(model: Model, recording: Recording) -> bool:
+def _takes_matrix(model: "Model", recording: Recording) -> bool:
     return model.features.given is not None and recording.features is not None
 
 
-def _opened(model: Model, recording: Recording, options: LongOptions) -> "np.ndarray | Iterator[np.ndarray]":
+def _opened(model: "Model", recording: Recording, options: LongOptions) -> "np.ndarray | Iterator[np.ndarray]":
     """All samples of a recording at the model's rate, or the blocks of a long one."""
     if recording.audio is None:
         raise ModelError(f"holds features, and this model takes audio at {model.sample_rate} Hz: give it the recording")
@@ -201,7 +203,7 @@ def _opened(model: Model, recording: Recording, options: LongOptions) -> "np.nda
 
 
 def _in_one_pass(
-    model: Model,
+    model: "Model",
     recording: Recording,
     blocks: Iterator[np.ndarray],
     options: LongOptions,
@@ -242,19 +244,19 @@ def _in_one_pass(
         yield Part(recording, number, at, at, True, Failure(recording.id, _named(recording, error)))
 
 
-def _frame_at(model: Model, seconds: float) -> int:
+def _frame_at(model: "Model", seconds: float) -> int:
     """The frame whose stretch begins nearest to a time."""
     return max(0, round((seconds - model.features.first_boundary) / model.frame_shift))
 
 
-def _heard(model: Model, samples: np.ndarray, features: np.ndarray) -> Transcript:
+def _heard(model: "Model", samples: np.ndarray, features: np.ndarray) -> Transcript:
     """The words of a piece; none in silence."""
     if not len(features) or is_silent(samples):
         return Transcript("", is_silent=is_silent(samples))
     return _with_an_end(model, features)
 
 
-def _with_an_end(model: Model, features: np.ndarray) -> Transcript:
+def _with_an_end(model: "Model", features: np.ndarray) -> Transcript:
     """The words of a piece; where the grammar allows no end there, those that a wider search finds, if it finds one.
 
     The last word of a command that is cut off, or swallowed, leaves what the grammar demands outside of the beam: of 40
@@ -280,7 +282,7 @@ class _Entry(NamedTuple):
 
 
 def _in_two_passes(
-    model: Model,
+    model: "Model",
     group: list[Recording],
     options: LongOptions,
     known: Known | None,
@@ -308,7 +310,7 @@ def _in_two_passes(
 
 
 def _read(
-    model: Model,
+    model: "Model",
     recording: Recording,
     store: MatrixStore,
     options: LongOptions,
@@ -343,7 +345,7 @@ class _Finished(Mapping[str, np.ndarray]):
     Where all recordings are whole they are made together, as for a corpus that is tested.
     """
 
-    def __init__(self, model: Model, store: MatrixStore, entries: Sequence[_Entry]) -> None:
+    def __init__(self, model: "Model", store: MatrixStore, entries: Sequence[_Entry]) -> None:
         self._pipeline, self._store = model.features, store
         self._entries = {str(i): entry for i, entry in enumerate(entries) if entry.place is not None}
         self.speakers = {name: entry.recording.speaker for name, entry in self._entries.items()}
@@ -380,7 +382,7 @@ def _known(entries: Sequence[_Entry], known: Known | None) -> list[Part] | None:
     return [_part(entry, result) for entry, result in zip(entries, found, strict=True) if result is not None]
 
 
-def _decoded(model: Model, entries: Sequence[_Entry], features: _Finished) -> Iterator[Part]:
+def _decoded(model: "Model", entries: Sequence[_Entry], features: _Finished) -> Iterator[Part]:
     """The transcripts of pieces, in order."""
     together: Iterator[tuple[str, Transcript]] | None = None
     if model.aligner is not None:
