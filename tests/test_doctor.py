@@ -53,7 +53,7 @@ def test_a_model_that_fails_or_mishears_is_broken(monkeypatch, heard, complaint)
             raise ModelError("am.npz is damaged")
         return Deaf()
 
-    monkeypatch.setattr("asr.model.load", load)
+    monkeypatch.setattr("asr.model.model.load", load)
     check = by_name(doctor._models())["model digits"]
     assert check.state == "broken" and complaint in check.detail and check.remedy
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asr.files import (
+from asr.files.whole import (
     _remove_left_overs,
     decoded_lines,
     give_usual_mode,

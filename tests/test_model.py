@@ -104,7 +104,7 @@ def test_a_card_may_be_edited(copy):
 
 
 def test_interrupted_save_leaves_the_old_model(digits_model, copy, monkeypatch):
-    monkeypatch.setattr("asr.model.write_parts", lambda model, directory: 1 / 0)
+    monkeypatch.setattr("asr.model.model.write_parts", lambda model, directory: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         digits_model.save(copy)
     asr.load(copy)

@@ -234,6 +234,6 @@ def test_a_command_whose_end_is_cut_off_is_found_by_a_wider_search(digits_model,
     ((_, found),) = transcribe_all(narrow, find_recordings([tmp_path / "cut.wav"])[0])
     assert found == narrow.transcribe(tmp_path / "cut.wav") and not found.reached_final
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("asr.model.load", lambda name: narrow)
+        patch.setattr("asr.model.model.load", lambda name: narrow)
         done = run("transcribe", "digits", tmp_path / "cut.wav")
     assert "it ends where the model's grammar allows no end" in done.err and "cut off" in done.err

@@ -5,8 +5,8 @@
 DIR holds the Free Spoken Digit Dataset; each TABLE (id, audio, speaker, text) sentences of other speakers, whose digits
 are trained on, too. All are trained on as they are and as other rooms and microphones would have made them
 (asr.audio.conditions). For each of the dataset's speakers a model is trained without him: these models choose the
-decoding options, say what a new speaker may expect, and what recordings look like that suit the model. The same command goes
-on where an interrupted run stopped.
+decoding options, say what a new speaker may expect, and what recordings look like that suit the model. The same
+command goes on where an interrupted run stopped.
 """
 
 import argparse
