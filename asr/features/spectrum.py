@@ -131,7 +131,7 @@ def log_of(values: np.ndarray) -> np.ndarray:
 def block_product(rows: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     """`rows @ matrix` with BLOCK_ROWS rows at a time, so that a row's result does not depend on what follows.
 
-    rows: float32 (k * BLOCK_ROWS, n); matrix: float32 (n, m). Returns float32 (k * BLOCK_ROWS, m).
+    rows: (k * BLOCK_ROWS, n); matrix: (n, m); both float32, or both float64. Returns such (k * BLOCK_ROWS, m).
     """
     blocks = rows.reshape(-1, BLOCK_ROWS, rows.shape[1])
     return np.matmul(blocks, matrix).reshape(len(rows), matrix.shape[1])

@@ -90,7 +90,7 @@ def low_passed(sample):
 
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize(
-    ("module", "function", "names"), [(*PAIRS[0], {}), (*PAIRS[1], {}), (*PAIRS[1], {"num_mel_bins": 80})]
+    ("module", "function", "names"), [(*pair, names) for pair in PAIRS for names in ({}, {"num_mel_bins": 80})]
 )
 def test_empty_bands_have_the_same_values(module, function, names, device, low_passed):
     """The rounding of float32, other in every FFT, would be all that is in them: up to 0.5 apart."""
