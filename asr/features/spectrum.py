@@ -65,8 +65,10 @@ class Scratch:
 def mel_plan(options: FrontEndOptions, rate: float, vtln_warp: float) -> MelPlan:
     """The plan for options that are possible at this rate. Raises ValueError for others."""
     framing = Framing.of(options, rate)
-    shape = window(framing, options.window_type, options.blackman_coeff)
-    return MelPlan(options, rate, framing, shape.astype(np.float64), mel_filters(options, rate, framing.fft_size, vtln_warp))
+    shape = window(framing, options.window_type, options.blackman_coeff)  # in float32, as Kaldi has it
+    return MelPlan(
+        options, rate, framing, shape.astype(np.float64), mel_filters(options, rate, framing.fft_size, vtln_warp)
+    )
 
 
 def mel_energies(samples: np.ndarray, plan: MelPlan, seed: int) -> Iterator[tuple[int, np.ndarray, np.ndarray | None]]:
