@@ -17,8 +17,8 @@ _TAPS = 101  # taps of filters
 class Conditions:
     """How often each thing happens to a recording, 0 to 1, in the order in which it does.
 
-    speed: it is played 0.85 to 1.15 times as fast. pauses: background before and behind it, 0.25 s each on average,
-    1.2 s at most: its own, or another one that is 25 to 75 dB below its peak.
+    speed: it is played 0.85 to 1.15 times as fast. pauses: background before and behind it, 0.35 s each on average,
+    1.5 s at most: its own, or another one that is 25 to 75 dB below its peak.
     click: of a switch or a mouth before it. breath: before it. response: another microphone's. room: its echoes.
     noise: 8 to 20 dB below it. hum: of the mains, 10 to 30 dB below its peak. zeros: up to 0.8 s before and behind it.
     gate: its quiet stretches are zeros. clipped: it is 6 to 24 dB too loud. level: its peak is 0 to 70 dB below full
@@ -175,7 +175,7 @@ def coded(samples: np.ndarray, rate: int, kept: float = 0.1, band: float = 0.75)
 
 def _background(samples: np.ndarray, rate: int, rng: np.random.Generator) -> np.ndarray:
     """A piece of a recording's background, or of another one, as what was cut off before or behind it."""
-    n_samples = int(min(rng.exponential(0.25), 1.2) * rate)
+    n_samples = int(min(rng.exponential(0.35), 1.5) * rate)
     if rng.random() < 0.5:
         return floor_noise(noise_floor([samples], rate), n_samples, rng)
     noise = coloured_noise(2 * rate, rng)

@@ -20,7 +20,7 @@ from .features.pipeline import FeaturePipeline
 from .features.table import FeatureTable, joined_tables
 from .hmm.align import Alignments, AlignOptions, align, align_scored
 from .hmm.training_graph import training_graphs
-from .ladder import Rung
+from .ladder import Rung, warn_of_failures, without_pronunciation
 from .model import AcousticModel, Model
 from .nn.networks import AttentionConfig, NetworkConfig, RecurrentConfig
 from .nn.options import TrainingOptions
@@ -150,6 +150,7 @@ def train_hybrid(
             f"learn_every={options.learn_every}; a {config.kind} network would see fewer frames too: need 1"
         )
     found = prepare(data, rung, inputs=inputs, pipeline=pipeline, copies=copies)
+    warn_of_failures("hybrid", found.failures, len(data.raw))
     acoustic: NetworkAcoustic | None = None
     for number in range(options.realignments + 1):
         if acoustic is not None:
@@ -195,6 +196,7 @@ def prepare(
         raise CorpusError("no utterance can be used for training: each has a word that the lexicon lacks")
     plain = data.select(transcripts).normalised(rung.model.features)
     alignments, failures, transforms = _aligned_by(rung, plain, data.speakers, transcripts)
+    failures |= without_pronunciation(data, transcripts)
     if pipeline is None:
         table, pipeline = _transformed(plain, data.speakers, transforms), rung.model.features
     else:

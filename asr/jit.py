@@ -30,6 +30,8 @@ def kernel(signature: str) -> Callable[[Callable], Callable]:
         try:
             compiled: Any = numba.njit(cache=True, nogil=True, error_model="numpy")(function)
             compiled._cache._cache_file.__class__ = _checked_cache_file()
+            if not Path(compiled._cache._cache_file._index_path).is_file():
+                _tell_once()
             compiled.compile(signature)
             compiled.disable_compile()
             return compiled
@@ -41,6 +43,11 @@ def kernel(signature: str) -> Callable[[Callable], Callable]:
             return compiled
 
     return compile_kernel
+
+
+@functools.cache
+def _tell_once() -> None:
+    log.info("compiling machine code, which the first run does: half a minute or more; it is kept for the next ones")
 
 
 @functools.cache

@@ -10,7 +10,7 @@ Options are Kaldi's but for the sizes, which grow with the hours of speech (`Siz
 
 import json
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -342,6 +342,39 @@ def shortest(table: FeatureTable, n_frames: float) -> list[str]:
     order = np.argsort(lengths, kind="stable")
     n_chosen = max(1, int(np.searchsorted(np.cumsum(lengths[order]), n_frames, side="right")))
     return [table.ids[i] for i in sorted(order[:n_chosen].tolist())]
+
+
+def warn_of_failures(stage: str, failures: Mapping[str, str], n_utterances: int) -> None:
+    """Warn of utterances that a model is not trained on, in one line with an example. failures: id -> why."""
+    if failures:
+        first, why = next(iter(failures.items()))
+        logger.warning(
+            "%s: %d of %d utterances are of no use and left out, such as %s: %s",
+            stage, len(failures), n_utterances, first, why,
+        )  # fmt: skip
+
+
+def without_pronunciation(data: Data, known: Container[str]) -> dict[str, str]:
+    """Why utterances are left out that are not among those whose words the lexicon knows."""
+    return {u: f"its words are not all in the lexicon: {data.transcripts[u]}" for u in data.raw if u not in known}
+
+
+def too_short(data: Data, lexicon: Lexicon, frame_shift: float) -> dict[str, str]:
+    """Why utterances cannot be aligned that have fewer frames than the HMMs of their words have states.
+
+    frame_shift: s. Utterances with words that the lexicon lacks are not looked at.
+    """
+    found: dict[str, str] = {}
+    for u, words in lexicon.encode_all(data.references).items():
+        least = MonoOptions.n_states * sum(min(map(len, lexicon.pronunciations(word))) for word in words)
+        if len(data.raw[u]) < least:
+            found[u] = too_short_told(len(data.raw[u]) * frame_shift, least * frame_shift)
+    return found
+
+
+def too_short_told(seconds: float, needed: float) -> str:
+    """Why a recording of so many seconds is of no use, where its transcript needs others."""
+    return f"its {seconds:.2f} s are too short for its transcript, which needs {needed:.2f} s or more"
 
 
 def hours_of(data: Data, pipeline: FeaturePipeline) -> float:

@@ -19,6 +19,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from importlib import resources
+from numbers import Number
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -28,7 +29,6 @@ from .brief import many
 from .ctc.tokens import CtcTokens
 from .errors import GraphError, LexiconError, ModelError, did_you_mean
 from .features.pipeline import FeaturePipeline
-from .features.silence import is_silent
 from .files import kind_of, replacing, sha256
 from .fit import Reference, evidence
 from .hmm.transitions import PhoneSegment, TransitionModel
@@ -201,13 +201,14 @@ class Model:
         audio: a path, or samples: floats in [-1, 1] or 8-, 16- or 32-bit integers; (n_samples,), or
             (n_samples, n_channels), which are mixed.
         rate: the samples' rate in Hz; the model's own rate if not given. A file knows its own.
+        One of more than a minute is cut at its pauses, as `asr transcribe` does.
         Raises AudioError for a recording that cannot be used, ModelError if this model takes features; silence gives an
         empty transcript.
         """
+        from .transcription import transcribe_samples
+
         samples = self.read(audio, rate)
-        raw = self.features.front_end(samples)
-        found = Transcript("", is_silent=True) if is_silent(samples) else self._alone(raw)
-        return found.of(samples, self.sample_rate)
+        return transcribe_samples(self, samples).of(samples, self.sample_rate)
 
     def stream(self, rate: int | None = None) -> "RecognitionStream":
         """For a signal that is still arriving, as from a microphone: feed it pieces, get the words so far.
@@ -230,11 +231,7 @@ class Model:
             another model would give them: before normalisation, derivatives and whatever else the pipeline does.
         Raises CorpusError for another shape or values that are not finite.
         """
-        return self._alone(self.features.raw(raw))
-
-    def _alone(self, raw: np.ndarray) -> Transcript:
-        """The words of one recording, all that is known of its speaker."""
-        finished = self.features.finish([raw], ["speaker"])[0]
+        finished = self.features.finish([self.features.raw(raw)], ["speaker"])[0]
         return dict(self.decode_together({"recording": finished}, {"recording": "speaker"}))["recording"]
 
     def read(self, audio: str | os.PathLike | np.ndarray, rate: int | None = None) -> np.ndarray:
@@ -297,6 +294,7 @@ class Model:
         Raises LexiconError that names the words for which there is no pronunciation, ModelError where no alignment is
         found.
         """
+        _check_text(text)
         samples = self.read(audio, rate)
         found = self.align_features(self.features.front_end(samples), text, lexicon=lexicon)
         return found.of(samples, self.sample_rate)
@@ -308,6 +306,7 @@ class Model:
 
         raw: as for `transcribe_features`; text, lexicon: as for `align`.
         """
+        _check_text(text)
         finished = self.features.finish([self.features.raw(raw)], ["speaker"])[0]
         return self.saying(text, lexicon).align_finished(finished, text)
 
@@ -447,6 +446,13 @@ class Model:
             text = json.dumps({**description, "files": files}, indent=2, ensure_ascii=False)
             (temporary / "model.json").write_text(text + "\n", encoding="utf-8")
         return Path(directory)
+
+
+def _check_text(text: str) -> None:
+    """Raise ModelError for what is no text, such as the rate that `transcribe` takes in its place."""
+    if not isinstance(text, str):
+        value = repr(text) if isinstance(text, Number) else f"of type {type(text).__name__}"
+        raise ModelError(f"text is {value}; need the words in one str: align(audio, text, rate)")
 
 
 def load(model: str | os.PathLike) -> Model:

@@ -265,7 +265,7 @@ def _of_corpus(corpus: Corpus, train: Corpus, kept: Corpus, by_speaker: bool) ->
     """Lines about the corpus and its parts."""
     how = "by speaker: none of theirs is trained on" if by_speaker else "by utterance: their speakers are heard, too"
     size = f"{many(len(corpus), 'utterance')} of {many(len(corpus.speakers), 'speaker')}"
-    lines = [size, f"{len(train)} to train on, {len(kept)} held out ({how})"]
+    lines = [size, f"{len(train)} for training, {len(kept)} held out ({how})"]
     if len(corpus.speakers) == len(corpus):
         hint = speaker_hint([u.audio for u in corpus if u.audio is not None]) or "see --speaker"
         lines = [f"{size}: every recording counts as a speaker of its own ({hint})", lines[1].partition(" (")[0]]

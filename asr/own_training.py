@@ -3,7 +3,7 @@
 import hashlib
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from .ctc.tokens import CtcTokens
 from .errors import ConfigError, CorpusError
 from .fit import Reference
 from .graph.grammar import arpa_grammar
-from .ladder import Sizes, hours_of
+from .ladder import Sizes, hours_of, too_short, without_pronunciation
 from .lang.entries import nfc
 from .lang.letters import LetterTable
 from .lang.lexicon import Lexicon
@@ -58,7 +58,8 @@ class Outcome:
 
     rows: how the utterances were heard -> (WER, CER), percent; none where no decoding graph could be built.
     words, characters: of the held-out transcripts.
-    hours: of speech that was trained on. sizes: (pdfs, Gaussians) of the model.
+    hours: of speech that was trained on. trained: how many utterances these are of how many, in a sentence.
+    sizes: (pdfs, Gaussians) of the model.
     adapted: how it was adapted to the held-out speakers, a line for each of the rows; none if it does not adapt.
     to_do: how the model gets a decoding graph, where none could be built.
     """
@@ -72,6 +73,7 @@ class Outcome:
     sizes: tuple[int, int]
     adapted: tuple[str, ...] = ()
     to_do: str = ""
+    trained: str = ""
 
     def __repr__(self) -> str:
         return brief_repr(self)
@@ -97,19 +99,20 @@ def train_recogniser(plan: Plan, out: Path, *, seed: int = 0, n_jobs: int = 1, d
     Raises AsrError where something cannot be trained.
     """
     gpus = gpus_of(device, plan.stages)
-    run = Run(out / "work", n_stages=len(plan.stages) + (5 if has_pynini() else 2))
+    run = Run(out / "work", n_stages=len(plan.stages) + (6 if has_pynini() else 2))
     inputs = {"utterances": [*plan.train, *plan.held_out], "pipeline": plan.pipeline, "n_jobs": n_jobs}
     data = run.stage("features", extract_features, inputs)
     ids = _with_features(plan, data)
-    hours = hours_of(usable(data, ids["train"]), plan.pipeline)
-    _say_hours(hours)
+    known, trained = _trained_on(plan, usable(data, ids["train"]))
+    hours = hours_of(known, plan.pipeline)
+    _say_hours(trained, hours)
     lexicon, vocabulary = out / "work" / "lexicon.tsv", out / "work" / "vocabulary.tsv"
     plan.lexicon.save(lexicon)
     plan.vocabulary.save(vocabulary)
     common = {"data": data, "ids": ids["train"], "lexicon": lexicon, "pipeline": plan.pipeline, "seed": seed}
     common |= {"n_jobs": n_jobs}
     if plan.stages == (CTC,):
-        last = _ctc_stage(run, common, hours, gpus)
+        last = _ctc_stage(run, common, list(known.raw), hours, gpus)
     else:
         last = _ladder_stages(run, common | {"sizes": Sizes.of_hours(hours)}, plan.stages)
     spoken = {"lexicon": vocabulary, "said": list(plan.train.transcripts().values()), "order": plan.order}
@@ -117,14 +120,15 @@ def train_recogniser(plan: Plan, out: Path, *, seed: int = 0, n_jobs: int = 1, d
     spoken |= {"text": [list(words) for words in plan.text], "held_out": list(plan.held_out.transcripts().values())}
     grammar = run.stage("language-model", make_lm, spoken)
     if not has_pynini():
-        return _without_graph(plan, out, last, grammar, hours)
+        return _without_graph(plan, out, last, grammar, hours, trained)
     compiled = {"rung": last, "grammar": grammar, "lexicon": vocabulary, "letters": plan.letters}
     graph = run.stage("graph", make_graph, compiled | {"joiner": JOIN if plan.parts else ""})
     held_out = run.stage("held-out", score_held_out, {"data": data, "ids": ids["held"], "graph": graph})
     rungs = {stage: run.folders[stage] for stage in plan.stages}
     seen = {"data": data, "ids": ids["train"], "held_out": ids["held"], "rungs": rungs, "tuned": held_out}
     evidence = run.stage("evidence", gather_evidence, {**seen, "grammar": grammar})
-    return _finished(plan, out, held_out, evidence, rungs, hours, seed)
+    with run.last("report"):
+        return _finished(plan, out, held_out, evidence, rungs, hours, trained, seed)
 
 
 def _with_features(plan: Plan, data: Path) -> dict[str, list[str]]:
@@ -135,6 +139,44 @@ def _with_features(plan: Plan, data: Path) -> dict[str, list[str]]:
     if not found["train"] or not found["held"]:
         raise CorpusError("no recording of one of the two parts gave features; the warnings say why")
     return found
+
+
+def _trained_on(plan: Plan, heard: Data) -> tuple[Data, str]:
+    """The utterances that a model can be trained on, and how many these are of how many, in a sentence.
+
+    heard: the training part, as far as it gave features. Raises CorpusError where not one is long enough for its words.
+    """
+    shift, n_given = plan.pipeline.frame_shift, len(plan.train)
+    if plan.stages == (CTC,):
+        short = _too_short_for_ctc(heard, plan.lexicon, shift)
+    else:
+        short = too_short(heard, plan.lexicon, shift)
+    whole = plan.lexicon.encode_all(heard.references)
+    reasons = {**short, **without_pronunciation(heard, whole)}
+    left = [u for u in heard.raw if u not in reasons]
+    if not left:
+        first, why = next(iter(reasons.items()))
+        raise CorpusError(
+            f"not one of {n_given} recordings can be trained on: {len(short)} are too short for what is said in them, "
+            f"such as {first} ({plan.train[first].text!r}): {why}. Are they cut off, or the transcripts of others?"
+        )
+    told = f"{len(left)} of {n_given} utterances of the training part are trained on"
+    if plan.stages == (CTC,):
+        told = f"{len(left) - _n_apart(len(left))} {told.partition(' ')[2]}, {_n_apart(len(left))} tell the best epoch"
+    counts = {
+        "gave no features": n_given - len(heard.raw),
+        "have words without pronunciation": len(reasons.keys() - short.keys()),
+        "are too short for what is said in them": len(short),
+    }
+    return heard.select(left), ", ".join([told, *(f"{n} {what}" for what, n in counts.items() if n)])
+
+
+def _too_short_for_ctc(heard: Data, lexicon: Lexicon, frame_shift: float) -> dict[str, str]:
+    """Why utterances cannot be trained on with CTC that have too few frames for their letters or phones."""
+    from .nn.ctc.training import too_few_rows, units_of
+
+    subsampling = ctc_plan(1.0).config.subsampling
+    return too_few_rows(heard, units_of(heard.references, lexicon), subsampling, frame_shift)
 
 
 def _ladder_stages(run: Run, common: Mapping[str, Any], stages: Sequence[str]) -> Path:
@@ -181,20 +223,25 @@ def ctc_plan(hours: float) -> CtcPlan:
     return CtcPlan(network=network, training=training, front_end=FILTERS, prior_scale=0.3)
 
 
-def _ctc_stage(run: Run, common: Mapping[str, Any], hours: float, gpus: str | None) -> Path:
+def _ctc_stage(run: Run, common: Mapping[str, Any], known: Sequence[str], hours: float, gpus: str | None) -> Path:
     """A network without HMMs. A twentieth of the training utterances, by their ids, tells the best epoch: those that
-    are held out from training stay new to it."""
-    n_jobs, lexicon, plan = common["n_jobs"], Lexicon.load(common["lexicon"]), ctc_plan(hours)
+    are held out from training stay new to it.
+
+    known: the utterances that can be trained on."""
+    n_jobs, plan = common["n_jobs"], ctc_plan(hours)
     _say_ctc(hours, plan.training.max_epochs, gpus)
-    heard = usable(common["data"], common["ids"])
-    known = [u for u, words in heard.references.items() if not lexicon.oov_words([words])]
     order = sorted(known, key=lambda u: hashlib.sha256(f"early stopping {u}".encode()).digest())
-    apart = set(order[: max(2, len(order) // 20)])
+    apart = set(order[: _n_apart(len(order))])
     inputs = {name: common[name] for name in ("data", "pipeline", "seed")}
     inputs |= {"ids": [u for u in common["ids"] if u not in apart], "held_out": [u for u in known if u in apart]}
     inputs |= {"below": common["lexicon"], "plan": plan, "gpus": gpus}
     inputs["n_jobs"] = n_jobs if n_jobs > 0 else os.cpu_count() or 1
     return run.stage(CTC, make_network, inputs)
+
+
+def _n_apart(n_utterances: int) -> int:
+    """How many of the utterances for CTC tell the best epoch."""
+    return max(2, n_utterances // 20)
 
 
 def _say_ctc(hours: float, epochs: int, gpus: str | None) -> None:
@@ -259,7 +306,13 @@ def make_graph(
     with_graph(model, arpa_grammar(lm.read_arpa(grammar / "lm.arpa.gz"), words)).save(folder / "model")
 
 
-def score_held_out(folder: Path, data: Path, ids: Sequence[str], graph: Path) -> None:
+def score_held_out(
+    folder: Path,
+    data: Path,
+    ids: Sequence[str],
+    graph: Path,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> None:
     """The tuned model, and what it recognises in each half of the held-out utterances when tuned on the other half.
 
     So each utterance is new to the options that it is decoded with; the model itself is tuned on all. What is made few
@@ -271,12 +324,32 @@ def score_held_out(folder: Path, data: Path, ids: Sequence[str], graph: Path) ->
     if isinstance(model.transitions, CtcTokens):
         scales, penalties = CTC_SCALES, CTC_PENALTIES
     grid = {"acoustic_scales": scales, "insertion_penalties": penalties}
-    tables = [tune_decoding(model, half, **grid, unit="char") for half in halves]
+    done = 0
+
+    def tried() -> None:
+        nonlocal done
+        done += 1
+        progress(min(done, n_settings), n_settings)
+
+    def tuned_on(
+        half: Data, acoustic_scales: Sequence[float], insertion_penalties: Sequence[float]
+    ) -> list[TuningPoint]:
+        return tune_decoding(
+            model,
+            half,
+            acoustic_scales=acoustic_scales,
+            insertion_penalties=insertion_penalties,
+            unit="char",
+            told=tried,
+        )
+
+    n_settings = len(halves) * len(scales) * len(penalties)  # and more where the grid grows
+    tables = [tuned_on(half, **grid) for half in halves]
     for _ in range(WIDENINGS):
         wider = beyond(add_tuning(tables))
         if wider is None:
             break
-        tables = [t + tune_decoding(model, h, **wider, unit="char") for t, h in zip(tables, halves, strict=True)]
+        tables = [t + tuned_on(h, **wider) for t, h in zip(tables, halves, strict=True)]
     together: dict[str, Transcript] = {}
     alone: dict[str, Transcript] = {}
     for half, table in zip(halves, reversed(tables), strict=True):
@@ -307,15 +380,22 @@ def _strangers(data: Data) -> Data:
     return replace(data, speakers={u: u for u in data.raw})
 
 
-def _say_hours(hours: float) -> None:
+def _say_hours(trained: str, hours: float) -> None:
     if hours * 3600 < SHORT:
-        logger.warning("only %.0f s of speech to train on; 20 minutes is where recognition begins", hours * 3600)
+        logger.warning("%s: only %.0f s of speech; 20 minutes is where recognition begins", trained, hours * 3600)
     else:
-        logger.info("%.1f minutes of speech to train on", hours * 60)
+        logger.info("%s: %.1f minutes of speech", trained, hours * 60)
 
 
 def _finished(
-    plan: Plan, out: Path, tested: Path, evidence: Path, rungs: Mapping[str, Path], hours: float, seed: int
+    plan: Plan,
+    out: Path,
+    tested: Path,
+    evidence: Path,
+    rungs: Mapping[str, Path],
+    hours: float,
+    trained: str,
+    seed: int,
 ) -> Outcome:
     """The model with its card, the report, and what is to be told."""
     references, together, alone = (read_transcripts(tested / f"{n}.tsv") for n in ("references", "together", "alone"))
@@ -331,7 +411,7 @@ def _finished(
     model = load(tested / "model")
     sizes = model.transitions.n_pdfs, getattr(model.acoustic, "n_gauss", 0)
     told = tuple(f"{name}: {adapted[name]}" for name in heard if adapted[name])
-    outcome = Outcome(out / "model", None, rates, n_words, n_characters, hours, sizes, told)
+    outcome = Outcome(out / "model", None, rates, n_words, n_characters, hours, sizes, told, trained=trained)
     replace(model, card=_card(plan, outcome)).save(outcome.model)
     from .report.own import Left, write_own_report
 
@@ -339,7 +419,7 @@ def _finished(
     return replace(outcome, report=write_own_report(plan, out, outcome, left, seed))
 
 
-def _without_graph(plan: Plan, out: Path, rung: Path, grammar: Path, hours: float) -> Outcome:
+def _without_graph(plan: Plan, out: Path, rung: Path, grammar: Path, hours: float, trained: str) -> Outcome:
     """The model as it is where no decoding graph can be built: it aligns."""
     parts = JOIN if plan.parts else ""
     model = replace(load(rung / "model"), lexicon=plan.vocabulary, joiner=parts, letters=plan.letters)
@@ -348,14 +428,14 @@ def _without_graph(plan: Plan, out: Path, rung: Path, grammar: Path, hours: floa
         f"alone: asr graph {out / 'model'} --lm {grammar / 'lm.arpa.gz'} --out NEW"
     )
     sizes = model.transitions.n_pdfs, getattr(model.acoustic, "n_gauss", 0)
-    outcome = Outcome(out / "model", None, {}, 0, 0, hours, sizes, to_do=to_do)
+    outcome = Outcome(out / "model", None, {}, 0, 0, hours, sizes, to_do=to_do, trained=trained)
     replace(model, card=_card(plan, outcome)).save(outcome.model)
     return outcome
 
 
 def _card(plan: Plan, outcome: Outcome) -> str:
     """README.md of the model."""
-    notes = "\n".join(f"- {note}" for note in plan.notes)
+    notes = "\n".join(f"- {note}" for note in [*plan.notes, outcome.trained])
     n_outputs, n_gauss = outcome.sizes
     size = f"{n_outputs} pdfs, {n_gauss} Gaussians" if n_gauss else f"a network of {n_outputs} outputs"
     return (

@@ -268,10 +268,12 @@ def tune_decoding(
     acoustic_scales: Sequence[float],
     insertion_penalties: Sequence[float],
     unit: Unit = "word",
+    told: Callable[[], object] | None = None,
 ) -> list[TuningPoint]:
     """The errors on held-out utterances for every pair of acoustic scale and insertion penalty.
 
     unit: whose errors: "word", or "char", of which there are more, so that a small held-out set tells more.
+    told: called after each pair.
 
     Log-likelihoods are computed once; those of a model that adapts to speakers after a first pass as the model has it.
     The utterances must not be part of the training data nor of a scored test set.
@@ -285,6 +287,8 @@ def tune_decoding(
             hypotheses = {i: model.text(decoder.decode(x).words) for i, x in loglikes.items()}
             result = score(held_out.references, hypotheses, unit=unit)
             points.append(TuningPoint(scale, penalty, result.errors, result.total))
+            if told is not None:
+                told()
     return points
 
 

@@ -14,7 +14,7 @@ from dataclasses import asdict
 from typing import Protocol
 
 from .subtitles import Subtitles
-from .transcript import Transcript, joined
+from .transcript import Transcript
 
 _BREAKS = r"[\t\n\v\f\r\x1c-\x1e\x85\u2028\u2029]"  # what str.splitlines cuts at, and the tab
 
@@ -57,15 +57,26 @@ class _Lines:
 
 
 class _Json:
+    """The words come first, as they are found; what is known when all is over follows them."""
+
     def __init__(self, recording_id: str) -> None:
-        self._id, self._pieces = recording_id, list[Transcript]()
+        self._before, self._any = f'{{"id": {_json(recording_id)}, "words": [', False
+        self._texts, self._phones = list[str](), list[str]()
+        self._score, self._reached_final = 0.0, True
 
     def add(self, piece: Transcript, start: float, end: float) -> str:
-        self._pieces.append(piece)
-        return ""
+        words = ", ".join(_json(asdict(word)) for word in piece.words)
+        written = self._before + (", " + words if self._any and words else words)
+        self._before, self._any = "", self._any or bool(words)
+        self._texts += [piece.text] if piece.text else []
+        self._phones += [_json(asdict(phone)) for phone in piece.phones]
+        self._score, self._reached_final = self._score + piece.score, piece.reached_final
+        return written
 
     def end(self) -> str:
-        return as_json(self._id, joined(self._pieces))
+        rest = {"score": round(self._score, 4), "reached_final": self._reached_final}
+        phones, text = ", ".join(self._phones), _json(" ".join(self._texts))
+        return f'], "text": {text}, "phones": [{phones}], {_json(rest)[1:-1]}}}\n'
 
 
 class _Ctm:
@@ -104,6 +115,10 @@ OF_ONE_RECORDING = ("srt", "vtt")
 """Formats of which a file holds one recording."""
 
 
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
 def _line_safe(recording_id: str) -> str:
     """An id without what would break the line; a file name may have it."""
     return re.sub(_BREAKS, "_", recording_id)
@@ -115,21 +130,9 @@ def as_text(recording_id: str, transcript: Transcript) -> str:
 
 
 def as_json(recording_id: str, transcript: Transcript) -> str:
-    """One JSON object: id, text, words and phones with start and end in seconds, score, whether an end was reached."""
-    return (
-        json.dumps(
-            {
-                "id": recording_id,
-                "text": transcript.text,
-                "words": [asdict(w) for w in transcript.words],
-                "phones": [asdict(p) for p in transcript.phones],
-                "score": round(transcript.score, 4),
-                "reached_final": transcript.reached_final,
-            },
-            ensure_ascii=False,
-        )
-        + "\n"
-    )
+    """One JSON object: id, words and phones with start and end in seconds, text, score, whether an end was reached."""
+    written = _Json(recording_id)
+    return written.add(transcript, 0.0, transcript.seconds) + written.end()
 
 
 def as_ctm(recording_id: str, transcript: Transcript) -> str:

@@ -114,6 +114,35 @@ def transcribe_parts(
             yield from _in_one_pass(model, recording, sound, options, known, told)
 
 
+def transcribe_samples(model: Model, samples: np.ndarray, *, options: LongOptions | None = None) -> Transcript:
+    """The words of one recording by itself, as `transcribe_parts` finds them, in one piece.
+
+    samples: float32 (n_samples,) in [-1, 1] at the model's rate.
+    Raises AudioError for fewer than a frame needs.
+    """
+    options, rate = options or LongOptions(), model.sample_rate
+    if len(samples) <= options.longer_than * rate:
+        raw = model.features.front_end(samples)
+        if is_silent(samples):
+            return Transcript("", is_silent=True)
+        features = model.features.finish([raw], ["speaker"])[0]
+        if model.aligner is None:
+            return _with_an_end(model, features)
+        return next(model.decode_together({"recording": features}, {"recording": "speaker"}))[1]
+    recording, step = Recording("recording", None, "speaker"), round(options.block * rate)
+    blocks = (samples[i : i + step] for i in range(0, len(samples), step))
+    if _is_one_pass(model):
+        parts = _in_one_pass(model, recording, blocks, options, None, None)
+    else:
+        parts = _in_two_passes(model, [recording], options, None, None, sound=blocks)
+    pieces = []
+    for part in parts:
+        if isinstance(part.result, Failure):
+            raise ModelError(part.result.message)
+        pieces.append(part.result)
+    return joined(pieces)
+
+
 def told_transforms(kinds: Mapping[str, str]) -> str:
     """A line about how a model adapted to speakers; empty where it did not.
 
@@ -262,9 +291,12 @@ def _in_two_passes(
     known: Known | None,
     told: Told | None,
     *,
-    sound: np.ndarray | None = None,
+    sound: np.ndarray | Iterator[np.ndarray] | None = None,
 ) -> Iterator[Part]:
-    """Recordings of which all is read before the first is transcribed. sound: of the only one, if it has been read."""
+    """Recordings of which all is read before the first is transcribed.
+
+    sound: of the only one, if it has been read, or the blocks of a long one.
+    """
     store, entries = MatrixStore(), list[_Entry]()
     for recording in group:
         try:
@@ -286,7 +318,7 @@ def _read(
     store: MatrixStore,
     options: LongOptions,
     told: Told | None,
-    sound: np.ndarray | None,
+    sound: np.ndarray | Iterator[np.ndarray] | None,
 ) -> list[_Entry]:
     """A recording's pieces, their features before normalisation in the store. Raises AsrError, ValueError."""
     if _takes_matrix(model, recording):
@@ -381,6 +413,8 @@ def _part(entry: _Entry, result: Transcript | Failure) -> Part:
 def _named(recording: Recording, error: Exception) -> str:
     """The error's message, with the file in front where it lacks it, and the utterance where that is a part of it."""
     message = str(error)
+    if recording.audio is None and recording.features is None:  # samples without a file
+        return message
     if str(recording.path) not in message:
         message = f"{recording.audio or recording.features}: {message}"
     in_archive = recording.features is not None and str(place_file(recording.features)) != recording.features

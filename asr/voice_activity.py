@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .audio import check_rate
 from .brief import brief_repr
 
 _FLOOR_DB = -140.0  # of the energy in a bin, re full scale; the rounding to 16 bits lies at about -120
@@ -77,8 +78,7 @@ class VoiceActivity:
 
     def __init__(self, rate: float, options: VoiceOptions | None = None) -> None:
         self.options = o = options or VoiceOptions()
-        if not rate >= 1000:
-            raise ValueError(f"rate={rate!r}; need 1000 Hz or more")
+        check_rate(rate)
         self.shift = max(1, round(o.frame_shift * rate))
         self._size = max(self.shift, round(o.frame_length * rate))
         n_fft = 1 << (self._size - 1).bit_length()

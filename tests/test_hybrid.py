@@ -88,6 +88,44 @@ def test_the_network_learns_the_frames_and_is_a_model(planted, rung, held_out, t
     assert np.mean(aligned.alignment == made.alignments[u]) > 0.85
 
 
+@pytest.mark.parametrize("system", ["hybrid", "LF-MMI", "CTC", "CTC and attention"])
+def test_what_is_left_out_is_told_before_anything_is_trained(
+    planted, rung, held_out, tmp_path, monkeypatch, caplog, system
+):
+    from asr.nn.ctc import joint_training
+    from asr.nn.ctc import training as ctc_training
+    from asr.nn.lfmmi import SupervisionOptions
+    from asr.nn.lfmmi import training as lfmmi_training
+
+    class Begun(Exception):
+        pass
+
+    def begun(*arguments, **options):
+        raise Begun
+
+    for module in ("nn.training", "nn.ctc.training", "nn.ctc.joint_training", "nn.lfmmi.training"):
+        monkeypatch.setattr(f"asr.{module}.train_network", begun)
+    texts = {**planted.transcripts, "u07": " ".join(["papa"] * 40), "u08": "ki nobody"}
+    data = replace(planted, transcripts=texts)
+    lexicon = replace(rung.model.lexicon, oov="skip")
+    known = {u: ids for u, ids in rung.alignments.items() if u not in ("u07", "u08")}
+    below = replace(rung, model=replace(rung.model, lexicon=lexicon), alignments=known)
+    how = {"held_out": held_out, "folder": tmp_path}
+    without = {**how, "pipeline": rung.model.features}
+    options = lfmmi_training.LfmmiTrainingOptions(SupervisionOptions(context_width=1, lm_order=3))
+    network = TdnnConfig(width=8, offsets=((-1, 0, 1),), subsampling=3)
+    train = {
+        "hybrid": lambda: train_hybrid(data, below, CONFIG, OPTIONS, **how),
+        "LF-MMI": lambda: lfmmi_training.train_lfmmi(data, below, network, options, **how),
+        "CTC": lambda: ctc_training.train_ctc(data, lexicon, network, **without),
+        "CTC and attention": lambda: joint_training.train_joint(data, lexicon, network, **without),
+    }[system]
+    with pytest.raises(Begun):
+        train()
+    (line,) = [r.getMessage() for r in caplog.records if "left out" in r.getMessage()]
+    assert line.startswith(f"{system}: 2 of 60 utterances are of no use and left out, such as u0")
+
+
 def test_all_may_be_aligned_already(planted, rung):
     known = planted.select(rung.alignments)
     assert prepare(known, rung).alignments.keys() == rung.alignments.keys()

@@ -146,3 +146,29 @@ def test_a_subkernel_is_plain_python_outside_kernels_and_compiled_inside():
     assert twice(1.0, 0.0) == float("inf")  # numpy's arithmetic, not an exception
     with pytest.raises(ZeroDivisionError):
         ratio(1, 0)
+
+
+TOLD = """
+import logging
+logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
+from asr.jit import kernel
+
+@kernel("int64(int64)")
+def double(x):
+    return 2 * x
+
+@kernel("int64(int64)")
+def triple(x):
+    return 3 * x
+
+print(double(triple(7)))
+"""
+
+
+def test_the_first_run_says_that_it_compiles(tmp_path):
+    """At its beginning, once for all kernels; the next run finds them compiled."""
+    for count in (1, 0):
+        done = run(TOLD, tmp_path, NUMBA_CACHE_DIR=str(tmp_path / "cache"))
+        assert (
+            done.stdout == "42\n" and done.stderr.count("asr.jit: compiling machine code, which the first run") == count
+        )

@@ -97,6 +97,31 @@ def test_statistics_are_those_of_all_of_it(digits_model, long, sample, mode, ada
     assert len(lengths) >= 6  # in pieces it was
 
 
+@pytest.mark.parametrize("mode", ["causal", "speaker"])
+def test_python_hears_what_the_command_hears(digits_model, long, mode, monkeypatch):
+    """A long recording is cut at pauses, however it is given; nothing is searched for longer than a piece may be."""
+    model = digits_model
+    if mode == "speaker":
+        steps = ({"kind": "mfcc"}, {"kind": "cmvn", "mode": mode}, {"kind": "delta"})
+        model = dataclasses.replace(model, features=FeaturePipeline(8000, steps))
+    ((_, expected),) = transcribe_all(model, [long])
+    searched, decode = [], type(model).decode
+    monkeypatch.setattr(type(model), "decode", lambda self, x: searched.append(len(x)) or decode(self, x))
+    samples, _ = audio.read(long.path)
+    assert model.transcribe(samples) == model.transcribe(long.path) == expected and len(expected.words) > 200
+    assert len(searched) > 12 and max(searched) < 2600
+    found = model.transcribe(samples)
+    assert found.seconds == pytest.approx(len(samples) / 8000) and len(found.outline) == 2000
+
+
+def test_options_of_features_are_read_once(digits_model):
+    """Each time of a word asks for them: made anew they took half of the time of a long recording."""
+    features = digits_model.features
+    assert features.options is features.options and features.pitch_options is features.pitch_options
+    given = FeaturePipeline(0, ({"kind": "given", "dim": 3},))
+    assert given.given is given.given and given.given.dim == 3
+
+
 def test_silent_pieces_and_pieces_that_fail(digits_model, tmp_path, sample, monkeypatch):
     signal = np.concatenate([spoken(sample, 12), np.zeros(70 * 8000, np.float32), spoken(sample, 12, seed=1)])
     soundfile.write(tmp_path / "gap.wav", signal, 8000, subtype="FLOAT")

@@ -177,8 +177,18 @@ def test_a_rate_that_is_none_is_an_error_wherever_one_is_taken(digits_model, rat
 
 @pytest.mark.parametrize("rate", ["8000", None, float("nan"), float("inf"), 0])
 def test_resampling_takes_numbers_alone(rate):
-    with pytest.raises(ValueError, match="need both in Hz and more than 0"):
+    with pytest.raises(AudioError, match=r"samples: rate=.*; need a number of Hz, 1000 to 1000000"):
         resample(np.zeros(100, np.float32), rate, 8000)
+
+
+def test_arguments_of_align_in_the_order_of_transcribe_are_told(digits_model):
+    samples = np.zeros(8000, np.float32)
+    with pytest.raises(ModelError, match=r"text is 8000; need the words in one str: align\(audio, text, rate\)"):
+        digits_model.align(samples, 8000, "two")
+    with pytest.raises(ModelError, match="text is of type list; need the words in one str"):
+        digits_model.align(samples, ["two"], 8000)
+    with pytest.raises(AudioError, match="samples: rate='two'; need a number of Hz"):
+        digits_model.align(samples, "two", "two")
 
 
 def test_alignment_takes_words_of_another_lexicon(digits_model, sample, tmp_path):

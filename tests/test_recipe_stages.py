@@ -281,11 +281,27 @@ def test_without_a_terminal_lines_tell_the_part_and_the_time_left(tmp_path, monk
     assert "ctc, epoch 2 of 3: 33 %, about 0." in caplog.text
 
 
+def test_before_there_is_a_pace_the_part_alone_is_told(tmp_path, monkeypatch, caplog):
+    caplog.set_level(logging.INFO, logger="asr")
+    monkeypatch.setattr("asr.recipe.stages._SAY_EVERY", 0.0)
+    run = Run(tmp_path, n_stages=2)
+    run.stage("ctc", count_slowly)
+    assert "stage 1 of 2, ctc, epoch 2 of 3: 33 %\n" in caplog.text and "left" not in caplog.text
+    with run.last("report"):
+        assert caplog.messages[-1] == "stage 2 of 2, report ..."
+    assert caplog.messages[-1].startswith("report: done in 0.")
+
+
 def test_the_time_left_is_that_of_the_pace_of_this_run():
     """Half was done by an earlier run, and the minute before the first report was for reading and compiling."""
     left = TimeLeft()
     assert left(500, 1000, 60.0) is None and left(501, 1000, 70.0) is None
+    assert left(520, 1000, 75.0) is None  # a single pass or file of many
     assert left(600, 1000, 80.0) == 80.0
+    slow = TimeLeft()
+    assert [slow(*x) for x in ((0, 1000, 0.0), (1, 1000, 90.0), (20, 1000, 59.0), (20, 1000, 100.0))] == [
+        None, None, None, 4900.0
+    ]  # fmt: skip
     assert left(900, 1000, 140.0) == 20.0
 
 

@@ -15,7 +15,7 @@ from ..errors import AudioError
 from . import foreign
 from .part import Part
 from .parts import parts_of
-from .samples import LOUDEST, RATES, Mixer, peak, resample, resampled
+from .samples import LOUDEST, RATES, Mixer, check_rate, peak, resample, resampled
 from .source import Sound, Source, opened
 
 logger = logging.getLogger(__name__)
@@ -77,6 +77,8 @@ def read(
     Traceback (most recent call last):
     asr.errors.AudioError: no-such-file.wav: no such file
     """
+    if rate is not None:
+        check_rate(rate, where="resampled samples")
     with _recording(source) as recording:
         name, own_rate = recording.name, recording.rate
         pieces = list(recording.mono(channel, start, end))
@@ -108,6 +110,8 @@ def blocks(
     """
     if not seconds > 0:
         raise ValueError(f"seconds={seconds!r}; need more than 0")
+    if rate is not None:
+        check_rate(rate, where="resampled samples")
     with _recording(source) as recording:
         own_rate, at = recording.rate, start or 0.0
 
@@ -118,7 +122,7 @@ def blocks(
                 yield piece
                 at += len(piece) / own_rate
 
-        new_rate = rate or own_rate
+        new_rate = own_rate if rate is None else rate
         yield from _of_size(resampled(checked(), own_rate, new_rate), max(round(seconds * new_rate), 1))
 
 

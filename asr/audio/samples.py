@@ -23,14 +23,20 @@ def check_rate(rate: Any, *, where: str = "samples") -> None:
         raise AudioError(f"{where}: rate={rate!r}; need a number of Hz, {RATES[0]} to {RATES[1]}")
 
 
+def as_rate(rate: Any, *, where: str = "samples") -> float:
+    """A sampling rate in Hz as a float, after `check_rate`: the one rule for all that take a rate."""
+    check_rate(rate, where=where)
+    return float(rate)
+
+
 def resample(samples: np.ndarray, rate: float, new_rate: float) -> np.ndarray:
     """The signal at another sampling rate, float32 (about n_samples * new_rate / rate,).
 
-    samples: float32 (n_samples,); rate, new_rate: Hz, more than 0.
-    Raises ValueError for an impossible rate.
+    samples: float32 (n_samples,); rate, new_rate: Hz.
+    Raises AudioError for an impossible rate.
     """
-    if not all(isinstance(r, Real) and r > 0 and np.isfinite(r) for r in (rate, new_rate)):
-        raise ValueError(f"rate={rate!r}, new_rate={new_rate!r}; need both in Hz and more than 0")
+    check_rate(rate)
+    check_rate(new_rate, where="resampled samples")
     samples = np.ascontiguousarray(samples, dtype=np.float32)
     if rate == new_rate or len(samples) == 0:
         return samples

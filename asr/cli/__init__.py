@@ -60,6 +60,7 @@ def main() -> None:
     """Run the command; an error that the user can mend is one line on stderr and exit status 1, wrong use 2."""
     # What the library warns of is said by the commands. Being told to stop leaves nothing half-written behind.
     logging.basicConfig(level=logging.ERROR, format="asr: %(message)s")
+    _tell_of_compiling()
     for name in ("SIGTERM", "SIGHUP"):
         if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) is signal.SIG_DFL:  # nohup ignores it
             signal.signal(getattr(signal, name), lambda number, _: sys.exit(128 + number))
@@ -84,6 +85,16 @@ def main() -> None:
         sys.stdout = None  # else Python would try to write what is left, and complain again
         complain(f"{error.filename or 'stdout'}: {error.strerror or error}")
         sys.exit(1)
+
+
+def _tell_of_compiling() -> None:
+    """Let a person at a terminal know why nothing happens in the first run."""
+    if sys.stderr is not None and sys.stderr.isatty():
+        log = logging.getLogger("asr.jit")
+        log.setLevel(logging.INFO)
+        handler = logging.StreamHandler(sys.stderr)
+        handler.setFormatter(logging.Formatter("asr: %(message)s"))
+        log.handlers = [handler]
 
 
 def _version(wanted: bool) -> None:

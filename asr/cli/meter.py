@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import TextIO
 
 _OFTEN = 0.2  # s between two drawings: faster nobody reads
+_LEAST_SECONDS, _LEAST_PART = 5.0, 0.01  # of the work, that the time left is guessed from
 
 
 class Meter:
@@ -62,7 +63,7 @@ class Meter:
             parts.append(f"{elapsed / fresh:.2g} x real time")
             share = (self._done / self._total) if self._total else self._n_done / self._n
             before = self._skipped / self._total if self._total else 0.0
-            if before < share <= 1:
+            if elapsed >= _LEAST_SECONDS and before + _LEAST_PART <= share <= 1:
                 parts.append(f"{clock(elapsed * (1 - share) / (share - before))} left")
         elif self._read > self._done:
             parts.append(f"{clock(self._read)} read")

@@ -183,7 +183,9 @@ def _told() -> Iterator[None]:
     """Stages and warnings on stderr, with the time."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", datefmt="%H:%M:%S"))
-    handler.addFilter(lambda record: record.name == "asr.recipe" or record.levelno >= logging.WARNING)
+    shown = ("asr.recipe", "asr.jit")
+    handler.addFilter(lambda record: record.name in shown or record.levelno >= logging.WARNING)
+    logging.getLogger("asr.jit").handlers.clear()  # it is told here, with the time
     room = logging.getLogger("asr")
     level = room.level
     room.addHandler(handler)

@@ -59,7 +59,7 @@ class TranscriptOutput:
         if part.is_last:
             self._current = None
             self._file.close()
-        return self._current is not None and self._form == "text"
+        return self._current is not None and self._form in ("text", "json")
 
     def _begin(self, name: str) -> None:
         if self._is_folder and self._out is not None:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ..audio import as_rate
 from ..options import takes_options
 from .frames import Arrays, of_each
 from .options import MfccOptions
@@ -75,7 +76,7 @@ def mfcc(
     (98, 13)
     """
     options = options or MfccOptions()
-    plan = mel_plan(options, float(rate), float(vtln_warp))
+    plan = mel_plan(options, as_rate(rate), float(vtln_warp))
     return of_each(functools.partial(_mfcc, plan=plan, options=options, seed=seed), samples, lengths)
 
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ..audio import as_rate
 from ..options import takes_options
 from .frames import Arrays, of_each
 from .options import FbankOptions
@@ -52,7 +53,7 @@ def fbank(
     (98, 40)
     """
     options = options or FbankOptions()
-    plan = mel_plan(options, float(rate), float(vtln_warp))
+    plan = mel_plan(options, as_rate(rate), float(vtln_warp))
     return of_each(functools.partial(_fbank, plan=plan, options=options, seed=seed), samples, lengths)
 
 

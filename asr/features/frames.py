@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from ..audio import check_samples
+from ..audio import as_rate, check_rate, check_samples
 from ..errors import AudioError
 from .options import FramePositions, FrontEndOptions
 
@@ -41,10 +41,10 @@ class Framing:
     def of(cls, options: FramePositions, rate: float) -> "Framing":
         """The framing for a sampling rate in Hz; milliseconds are cut down to whole samples in float32, as Kaldi does.
 
-        Raises ValueError if a frame is shorter than 2 samples, a shift shorter than 1, or the FFT size odd.
+        Raises AudioError for a rate that no recording has, ValueError if a frame is shorter than 2 samples, a shift
+        shorter than 1, or the FFT size odd.
         """
-        if not rate > 0 or not np.isfinite(rate):
-            raise ValueError(f"rate={rate!r}; need a sampling rate in Hz, more than 0")
+        check_rate(rate)
         per_ms = np.float32(rate) * np.float32(0.001)
         size = int(per_ms * np.float32(options.frame_length))
         shift = int(per_ms * np.float32(options.frame_shift))
@@ -104,12 +104,13 @@ def n_frames(
 ) -> np.ndarray:
     """How many frames recordings of so many samples have, int64 of the same shape; 0 where they are too short.
 
-    rate: Hz; frame_length, frame_shift, snip_edges: as of `mfcc`. Raises ValueError for an impossible value.
+    rate: Hz; frame_length, frame_shift, snip_edges: as of `mfcc`.
+    Raises AudioError for an impossible rate, ValueError for another impossible value.
     >>> n_frames([399, 400, 16000], 16000)
     array([ 0,  1, 98])
     """
     positions = FramePositions(frame_length=frame_length, frame_shift=frame_shift, snip_edges=snip_edges)
-    framing = Framing.of(positions, float(rate))
+    framing = Framing.of(positions, as_rate(rate))
     counted = [framing.n_frames(int(n)) for n in np.ravel(n_samples)]
     return np.array(counted, dtype=np.int64).reshape(np.shape(n_samples))
 

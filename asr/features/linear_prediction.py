@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..audio import as_rate
 from ..brief import brief_repr
 from ..options import takes_options
 from .frames import ROWS_AT_ONCE, Arrays, Framing, checked_samples, frame_blocks, of_each, window
@@ -170,7 +171,7 @@ def predictions(
 
     Raises AudioError for samples that are not usable, ValueError for options that are impossible at this rate.
     """
-    framing = Framing.of(options, float(rate))
+    framing = Framing.of(options, as_rate(rate))
     if options.order >= framing.size:
         raise ValueError(f"order={options.order}; need less than the {framing.size} samples of a frame")
     checked = checked_samples(samples, framing, rate)

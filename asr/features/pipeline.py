@@ -99,7 +99,7 @@ class FeaturePipeline:
     def __repr__(self) -> str:
         return f"<FeaturePipeline: {in_words(self)}>"
 
-    @property
+    @cached_property
     def given(self) -> Given | None:
         """What the given features are; None for a pipeline that takes audio."""
         if self.steps[0]["kind"] != "given":
@@ -108,14 +108,14 @@ class FeaturePipeline:
             raise ConfigError('feature pipeline step 0: given features need "dim", their values per frame')
         return Given(**{key: value for key, value in self.steps[0].items() if key != "kind"})
 
-    @property
+    @cached_property
     def options(self) -> FramePositions:
         """The front-end's options. Raises ModelError where features are given."""
         self.need_audio()
         kind = self.steps[0]["kind"]
         return with_keywords(FRONT_ENDS[kind].options(), self.steps[0].get("options", {}), f"feature kind {kind!r}")
 
-    @property
+    @cached_property
     def pitch_options(self) -> PitchOptions | None:
         """How pitch is found, in the front-end's frames; None for features without pitch."""
         given = self.steps[0].get("pitch")

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..audio import as_rate
 from ..brief import brief_repr
 from ..options import takes_options
 from .frames import INT16_SCALE, Arrays, Framing, checked_samples, of_each
@@ -87,10 +88,10 @@ def track_pitch(
     from .pitch_kernels import advance, correlate, trace_back  # numba takes a while, which importing mfcc should not
 
     options = options or PitchOptions()
-    framing = Framing.of(options, float(rate))
-    checked = checked_samples(samples, framing, float(rate))
-    ratio = Fraction(options.resample_freq / float(rate)).limit_denominator(1000)
-    signal = _low_passed((checked * INT16_SCALE).astype(np.float64), float(rate), ratio, options)
+    framing = Framing.of(options, as_rate(rate))
+    checked = checked_samples(samples, framing, as_rate(rate))
+    ratio = Fraction(options.resample_freq / as_rate(rate)).limit_denominator(1000)
+    signal = _low_passed((checked * INT16_SCALE).astype(np.float64), as_rate(rate), ratio, options)
     n_frames = framing.n_frames(len(checked))
     middles = framing.first_sample(0) + framing.size / 2 + framing.shift * np.arange(n_frames)
     search = _search(options)

@@ -11,6 +11,7 @@ from typing import Protocol
 
 import numpy as np
 
+from ..audio import as_rate
 from ..options import field_names, known_names, with_keywords
 from .deltas import as_matrix, delta, splice
 from .frames import BLOCK_ROWS, INT16_SCALE, Framing, mirrored, one_channel
@@ -88,7 +89,7 @@ class StreamingFrontEnd:
         chosen = options or self._compute.options()
         assert isinstance(chosen, FrameOptions)  # of what streams
         options = with_keywords(chosen, names, f"{kind} stream")
-        self._rate, self._warp, self._dither = float(rate), vtln_warp, np.float32(options.dither)
+        self._rate, self._warp, self._dither = as_rate(rate), vtln_warp, np.float32(options.dither)
         self._framing = Framing.of(options, self._rate)
         self._options = dataclasses.replace(options, dither=0.0, snip_edges=True)  # the edges are made here
         self._noise = np.random.default_rng(seed)

@@ -72,7 +72,10 @@ def estimate_lda(statistics: ClassStatistics, dim: int) -> np.ndarray:
     if not 1 <= dim <= full:
         raise ModelError(f"LDA to {dim} dimensions; need 1 to {full}, the size of the spliced features")
     if n <= full:
-        raise ModelError(f"LDA of {full} features from {n:g} frames; need many more")
+        raise ModelError(
+            f"LDA of {full} features needs many more frames than the {n:g} that are aligned; give it more recordings, "
+            "or longer ones, or leave LDA out"
+        )
     mean = statistics.first.sum(axis=0) / n
     seen = statistics.counts > 0
     means = statistics.first[seen] / statistics.counts[seen, None]
@@ -82,7 +85,8 @@ def estimate_lda(statistics: ClassStatistics, dim: int) -> np.ndarray:
     if basis.shape[1] < dim:
         raise ModelError(
             f"LDA to {dim} dimensions: only {basis.shape[1]} of the {full} spliced features vary on their own within "
-            "classes, the others are constant or combinations of them; give another front end, or more recordings"
+            f"classes in {n:g} frames, the others are constant or combinations of them; give another front end, or "
+            "more recordings"
         )
     if basis.shape[1] < full:
         _logger.warning(

@@ -18,7 +18,7 @@ from .em import MStepOptions
 from .model import DiagGmms
 from .passes import PART_FRAMES, Workers, equal_alignments, make_parts
 from .pauses import pause_alignments
-from .schedule import PassRecord, Run, Schedule, usable_utterances
+from .schedule import PassRecord, Run, Schedule, examples, usable_utterances
 
 if TYPE_CHECKING:
     from ..features.table import FeatureTable
@@ -118,6 +118,14 @@ def train_mono(
     transitions = TransitionModel.from_tree(topology, tree)
     chosen = {u: transcripts[u] for u in usable}
     parts = make_parts(table, chosen, lexicon, tree, transitions, part_frames=PART_FRAMES)
+    if options.start == "pauses":
+        start = pause_alignments(parts, chosen, lexicon, tree, transitions, rng)
+    else:
+        start = equal_alignments(parts, rng)
+    if len(start[1]) == len(usable):
+        raise ModelError(
+            f"no utterance can be aligned with its transcript, all {len(usable)} are too short{examples(start[1])}"
+        )
     gmms = flat_start(table, usable, tree.n_pdfs)
     _logger.info(
         "monophone training: %s in %s, %d pdfs, %d features a frame",
@@ -125,10 +133,6 @@ def train_mono(
     )  # fmt: skip
     warn_of_unheard(lexicon, chosen)
     boosts = silence_boosts(tree, lexicon.silence_id, options.boost_silence)
-    if options.start == "pauses":
-        start = pause_alignments(parts, chosen, lexicon, tree, transitions, rng)
-    else:
-        start = equal_alignments(parts, rng)
     with Workers(parts, n_jobs) as workers:
         run = Run(options, workers, gmms, transitions, boosts, rng, start, n_unusable=len(unusable))
         for iteration in range(options.num_iters):
@@ -151,7 +155,11 @@ def flat_start(table: "FeatureTable", utterances: Sequence[str], n_pdfs: int) ->
     mean = sum(table[u].sum(axis=0, dtype=np.float64) for u in utterances) / n_frames
     variance = sum(((table[u] - mean) ** 2).sum(axis=0) for u in utterances) / n_frames
     if not (variance > 0).all():
-        raise ModelError(f"feature {int(np.argmin(variance > 0))} is {mean[np.argmin(variance > 0)]:g} in every frame")
+        constant, where = int(np.argmin(variance > 0)), f"{n_frames} of {many(len(utterances), 'utterance')}"
+        raise ModelError(
+            f"feature {constant} is {mean[constant]:g} in every frame ({where}); are the recordings silent, or a frame "
+            "long each?"
+        )
     return DiagGmms(np.ones(n_pdfs), np.tile(mean, (n_pdfs, 1)), np.tile(variance, (n_pdfs, 1)), np.arange(n_pdfs + 1))
 
 

@@ -20,6 +20,7 @@ from typing import overload
 import torch
 from torch import Tensor, nn
 
+from ..audio import as_rate
 from ..errors import AudioError
 from ..features.cepstra import cosine_transform
 from ..features.options import FbankOptions, FrontEndOptions, MfccOptions
@@ -41,7 +42,7 @@ class MelFrontEnd(nn.Module, abc.ABC):
 
     def __init__(self, rate: float, options: FrontEndOptions, vtln_warp: float, dim: int) -> None:
         super().__init__()
-        self.rate, self.options, self.vtln_warp, self.dim = float(rate), options, float(vtln_warp), dim
+        self.rate, self.options, self.vtln_warp, self.dim = as_rate(rate), options, float(vtln_warp), dim
         plan = mel_plan(options, self.rate, self.vtln_warp)
         self.framing = plan.framing
         # They follow from the options, so checkpoints need not have them.

@@ -14,7 +14,7 @@ from ..training import with_graph
 from .network_job import checkpoints
 from .networks import HYBRID, name_epochs
 from .stages import cpu_seconds, hash_of
-from .tasks import read_json, tell_failures, usable, with_copies, write_json
+from .tasks import read_json, usable, with_copies, write_json
 
 if TYPE_CHECKING:
     from .systems import NetworkSystem
@@ -59,7 +59,6 @@ def train_above(
     with checkpoints(folder, key) as reached:
         made = system.plan.train(heard, Rung.load(below), folder=reached, **how)
         replace(made, model=with_graph(made.model)).save(folder)
-    tell_failures(folder.name, made.failures, len(heard.raw))
     seconds = cpu_seconds() - begin + read_json(below / "training.json")["train_cpu_seconds"]
     known = read_json(folder / "training.json")
     write_json(folder / "training.json", known | {"train_cpu_seconds": seconds, "warps": {}})

@@ -19,7 +19,7 @@ from ..training import Data
 from .network_job import NetworkJob, run_job
 from .rungs import Search
 from .stages import Progress
-from .tasks import read_json, tell_failures
+from .tasks import read_json
 
 if TYPE_CHECKING:
     from ..nn.ctc.joint_training import JointRung
@@ -262,7 +262,6 @@ def make_network(
     name_epochs(progress, plan)
     job = NetworkJob(data, ids, held_out, below, plan, seed, n_jobs, inputs, pipeline, copies or {}, start)
     run_job(folder, job, gpus, progress)
-    tell_failures(folder.name, read_json(folder / "training.json")["failures"], len(ids) + len(held_out))
 
 
 def name_epochs(progress: Callable[[int, int], None], plan: NetworkPlan) -> None:

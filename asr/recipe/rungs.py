@@ -11,7 +11,7 @@ import numpy as np
 
 from ..features.pipeline import FeaturePipeline
 from ..hmm.questions import read_questions
-from ..ladder import Rung, Sizes, train_rung
+from ..ladder import Rung, Sizes, train_rung, warn_of_failures
 from ..lang.letters import LetterTable
 from ..lang.lexicon import Lexicon
 from ..model import Model, load
@@ -19,7 +19,7 @@ from ..scoring import score
 from ..speaker_passes import scores
 from ..training import TuningPoint, at_edge
 from .grammars import Grammar, with_references
-from .tasks import read_json, tell_failures, usable, write_json, write_pairs
+from .tasks import read_json, usable, write_json, write_pairs
 
 logger = logging.getLogger("asr.recipe")
 
@@ -65,7 +65,7 @@ def make_rung(
         stage, heard, words, None if previous is None else Rung.load(previous),
         pipeline=pipeline, sizes=sizes, questions=asked, seed=seed, n_jobs=n_jobs, progress=progress,
     )  # fmt: skip
-    tell_failures(stage, rung.failures, len(heard.raw))
+    warn_of_failures(stage, rung.failures, len(heard.raw))
     rung.save(folder)
 
 

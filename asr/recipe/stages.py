@@ -35,7 +35,8 @@ logger = logging.getLogger("asr.recipe")
 
 _PROCESSES = ("n_jobs", "gpus")  # inputs that change no stage's output: by how many processes it is made, and where
 
-_SAY_EVERY, _LEAST_SECONDS = 10.0, 5.0  # between lines on progress; that an estimate is made from
+_SAY_EVERY = 10.0  # s between lines on progress
+_LEAST_SECONDS, _LEAST_PART = 5.0, 0.05  # of the work, that an estimate is made from
 
 # Parts of asr/ that do not either.
 _PRESENTATION = ("cli", "doctor.py", "info", "report", "__main__.py", "recipe")
@@ -107,6 +108,14 @@ class Run:
         self._known[folder] = record.output
         self.folders[name] = folder
         return folder
+
+    @contextlib.contextmanager
+    def last(self, name: str) -> Iterator[None]:
+        """Tell of work after the stages, such as a report, which is done in every run: when it begins and ends."""
+        logger.info("%s ...", self._place(name))
+        begin = time.perf_counter()
+        yield
+        logger.info("%s: done in %s", name, _seconds(time.perf_counter() - begin))
 
     def record(self, name: str) -> StageRecord | None:
         """What is known of a stage that was finished in this or an earlier run, or None."""
@@ -329,20 +338,22 @@ class Progress:
         if self._bar is not None and self._task is not None:
             shown = "" if left is None else f"about {_seconds(left)} left"
             self._bar.update(self._task, completed=done, total=total, description=name, left=shown)
-        elif time.monotonic() - self._said >= _SAY_EVERY and left is not None and 0 < done < total:
+        elif time.monotonic() - self._said >= _SAY_EVERY and 0 < done < total:
             self._said = time.monotonic()
-            logger.info("%s: %d %%, about %s left", name, 100 * done // total, _seconds(left))
+            told = "" if left is None else f", about {_seconds(left)} left"
+            logger.info("%s: %d %%%s", name, 100 * done // total, told)
 
 
 class TimeLeft:
     """An estimate from the pace since the first report.
 
-    What comes before that, such as loading and compiling, or what an earlier run has reached, does not count; and
-    nothing is estimated before a hundredth is done and some seconds are over.
+    What comes before that, such as loading and compiling, or what an earlier run has reached, does not count. Nothing
+    is estimated before some seconds are over, and a twentieth of the rest is done: the first epochs, passes and files
+    are seldom like the others. After a minute a hundredth is enough, as a person wants to know then.
 
     >>> left = TimeLeft()
-    >>> left(600, 1000, 50.0), left(601, 1000, 53.0), left(700, 1000, 60.0)
-    (None, None, 30.0)
+    >>> left(600, 1000, 50.0), left(605, 1000, 53.0), left(610, 1000, 60.0), left(700, 1000, 70.0)
+    (None, None, None, 60.0)
     """
 
     def __init__(self) -> None:
@@ -353,7 +364,8 @@ class TimeLeft:
         if self._first is None:
             self._first = done, now
         begun, start = self._first
-        if now - start < _LEAST_SECONDS or done - begun < total / 100:
+        seconds, part = now - start, (done - begun) / max(total - begun, 1)
+        if seconds < _LEAST_SECONDS or part < (_LEAST_PART if seconds < 60 else _LEAST_PART / 5):
             return None
         return (now - start) * (total - done) / (done - begun)
 

@@ -17,7 +17,7 @@ from ..errors import CorpusError, kind_of_message
 from ..features.extract import SILENT, Failure, extract
 from ..features.pipeline import FeaturePipeline
 from ..files import write_text
-from ..ladder import Rung, Sizes, train_rung
+from ..ladder import Rung, Sizes, train_rung, warn_of_failures
 from ..lang.lexicon import Lexicon
 from ..model import load
 from ..synth import SynthOptions, synthesise_digits
@@ -70,7 +70,9 @@ def extract_features(
     )
     _tell_unusable(corpus, failures)
     if not len(table):
-        raise CorpusError("not one recording of the corpus could be used; see the warnings above")
+        first = failures[0]
+        why = first.message if first.message != SILENT else f"{corpus[first.id].audio}: {SILENT}"
+        raise CorpusError(f"not one of {len(corpus)} recordings can be used, such as {first.id}: {why}")
     Data(table, corpus.speaker_of, corpus.transcripts()).save(folder)
 
 
@@ -147,7 +149,7 @@ def train(
             model, result, warps = train_vtln(heard, words, system.features, system.options, **settings)
         rung = Rung(model, result.alignments, result.failures, result.log)
     seconds = cpu_seconds() - begin
-    tell_failures(folder.name, rung.failures, len(one.raw))
+    warn_of_failures(folder.name, rung.failures, len(one.raw))
     replace(rung, model=with_graph(rung.model, fallback=fallback)).save(folder)
     seconds += 0.0 if below is None else read_json(below / "training.json")["train_cpu_seconds"]
     told = {"train_cpu_seconds": seconds, "warps": warps}
@@ -193,15 +195,6 @@ def test(folder: Path, data: Features, trained: Path, ids: Sequence[str], tuned:
     unfinished = sum(not t.reached_final for t in decoded.transcripts.values())
     write_json(folder / "test.json", {"decode_rtf": decoded.rtf, "unfinished": unfinished, "tuned": asdict(best)})
     model.save(folder / "model")
-
-
-def tell_failures(stage: str, failures: Mapping[str, str], n_utterances: int) -> None:
-    """Warn of utterances that a model could not be trained on, in one line with an example. failures: id -> why."""
-    if failures:
-        first, why = next(iter(failures.items()))
-        logger.warning(
-            "%s: %d of %d utterances were of no use, such as %s: %s", stage, len(failures), n_utterances, first, why
-        )
 
 
 def write_pairs(path: Path, texts: dict[str, str]) -> None:

@@ -111,7 +111,10 @@ def _sections(plan: Plan, outcome: Outcome, left: Left, words: Score) -> list[Se
         _steps_section(next_steps(plan, outcome, len(doubts))),
         _results(outcome),
         *_stages(left, plan.stages),
-        Section("The data", "<ul>" + "".join(f"<li>{html.escape(note)}</li>" for note in plan.notes) + "</ul>"),
+        Section(
+            "The data",
+            "<ul>" + "".join(f"<li>{html.escape(note)}</li>" for note in [*plan.notes, outcome.trained]) + "</ul>",
+        ),
         worst,
         *_near(plan, outcome, left, player),
         _doubtful_section(plan.train, doubts, evidence["fit"], player),
@@ -247,7 +250,7 @@ def _doubtful_section(train: Corpus, doubts: Sequence[Doubt], fit: Mapping[str, 
     shown = list(doubts[:SHOWN])
     if shown:
         lead = (
-            f"{many(len(doubts), 'transcript')} of the {len(train):,} that were trained on may not be what was said"
+            f"{many(len(doubts), 'transcript')} of the {len(train):,} of the training part may not be what was said"
             f"{f'; here are the {SHOWN} worst' if len(doubts) > SHOWN else ''}."
         )
     else:

@@ -220,7 +220,32 @@ def test_muted_recordings_are_counted_and_left_out(run, tmp_path):
         soundfile.write(path, np.zeros(4000), 8000)
     done = run("train", tmp_path / "corpus", tmp_path / "all", "--stages", "mono", "--jobs", "1")
     assert done.status == 1 and "16 of 16 recordings are silent" in done.err
-    assert done.err.splitlines()[-1] == "asr: not one recording of the corpus could be used; see the warnings above"
+    last = done.err.splitlines()[-1]
+    assert last.startswith("asr: not one of 16 recordings can be used, such as u") and "nothing was recorded" in last
+
+
+@pytest.mark.parametrize("stages", ["mono", "mono,tri,lda-mllt,sat", "ctc"])
+@pytest.mark.parametrize("seconds", [0.02, 0.025, 0.07])
+def test_a_corpus_of_recordings_that_are_too_short_says_so(run, tmp_path, stages, seconds):
+    """Shorter than a frame, of a frame, and of five: none is long enough for its seven letters."""
+    if stages == "ctc":
+        pytest.importorskip("torch")
+    rng = np.random.default_rng(0)
+    (tmp_path / "corpus").mkdir()
+    for i in range(14):
+        soundfile.write(tmp_path / "corpus" / f"u{i:02}.wav", 0.1 * rng.standard_normal(round(16000 * seconds)), 16000)
+        (tmp_path / "corpus" / f"u{i:02}.txt").write_text("abba cad")
+    done = run("train", tmp_path / "corpus", tmp_path / "out", "--stages", stages, "--jobs", "1")
+    last = done.err.splitlines()[-1]
+    if seconds == 0.02:
+        wanted = r"asr: not one of 14 recordings can be used, such as u\d\d: .*: too short: 320 samples .*needs 400"
+    else:
+        needed = "0.22" if stages == "ctc" else "0.21"
+        wanted = (
+            r"asr: not one of 12 recordings can be trained on: 12 are too short for what is said in them, such as "
+            rf"u\d\d \('abba cad'\): its 0.0[15] s are too short for its transcript, which needs {needed} s or more\."
+        )
+    assert done.status == 1 and re.match(wanted, last), last
 
 
 def test_from_a_folder_to_a_transcript(run, tmp_path):

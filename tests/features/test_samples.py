@@ -1,10 +1,13 @@
 """Samples of any type: one rule for every function and class that takes them, that of `asr.audio.check_samples`."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 import asr
 from asr import audio
+from asr.augment import change_speed
 from asr.errors import AudioError
 from asr.features import (
     StreamingFrontEnd,
@@ -18,7 +21,9 @@ from asr.features import (
     track_pitch,
 )
 from asr.features.pipeline import FeaturePipeline
+from asr.voice_activity import voice_activity
 
+SAMPLE = Path(asr.__file__).parent / "data" / "sample.wav"
 RATE = 8000
 FULL_SCALE = {np.int8: 2**7, np.int16: 2**15, np.int32: 2**31, np.uint8: 2**7}
 PIPELINE = FeaturePipeline(RATE, ({"kind": "fbank", "pitch": {}},))
@@ -47,11 +52,41 @@ ENTRIES = {
     "a model": lambda samples, rate: asr.load("digits").read(samples, rate),
     "check_samples": lambda samples, rate: audio.check_samples(samples),
 }
+TAKE_A_RATE = {
+    **{name: ENTRIES[name] for name in ENTRIES if "pipeline" not in name and name != "check_samples"},
+    "n_frames": lambda samples, rate: n_frames(len(samples), rate),
+    "resample": lambda samples, rate: audio.resample(samples, rate, 8000),
+    "resample to": lambda samples, rate: audio.resample(samples, 8000, rate),
+    "read": lambda samples, rate: audio.read(SAMPLE, rate),
+    "blocks": lambda samples, rate: list(audio.blocks(SAMPLE, rate)),
+    "transcribe": lambda samples, rate: asr.load("digits").transcribe(samples, rate),
+    "align": lambda samples, rate: asr.load("digits").align(samples, "two", rate),
+    "stream": lambda samples, rate: asr.load("digits").stream(rate),
+    "voice_activity": voice_activity,
+    "change_speed": lambda samples, rate: change_speed(samples, rate, 1.1),
+}
 one_rule = pytest.mark.parametrize("compute", ENTRIES.values(), ids=ENTRIES)
 
 
 def noise(n_samples: int = 4000, seed: int = 0) -> np.ndarray:
     return (0.1 * np.random.default_rng(seed).standard_normal(n_samples)).clip(-0.9, 0.9).astype(np.float32)
+
+
+@pytest.mark.parametrize("rate", ["8000", [8000], True, 0, -8000, float("nan"), 10, 1e9, 8000j], ids=str)
+@pytest.mark.parametrize("use", TAKE_A_RATE.values(), ids=TAKE_A_RATE)
+def test_rates_are_numbers_that_recordings_have(use, rate):
+    """One rule for everything that takes one: a text, or a rate that would fill the memory, is refused by its value."""
+    with pytest.raises(AudioError, match=r"samples: rate=.*; need a number of Hz, 1000 to 1000000"):
+        use(noise(), rate)
+
+
+def test_torch_features_have_the_same_rule():
+    pytest.importorskip("torch")
+    from asr.nn.features import Fbank, Mfcc
+
+    for module in (Fbank, Mfcc):
+        with pytest.raises(AudioError, match=r"rate='8000'; need a number of Hz"):
+            module("8000")
 
 
 @one_rule

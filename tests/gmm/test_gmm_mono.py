@@ -149,6 +149,9 @@ def test_nothing_usable_is_an_error():
     short = FeatureTable.from_dict({f"u{i}": np.random.default_rng(i).normal(size=(3, 2)) for i in range(5)})
     with pytest.raises(ModelError, match=r"no utterance can be aligned.*u0: 3 frames.*and 2 more"):
         train_mono(short, {u: [1] for u in short}, LEXICON, SHORT)
+    one = FeatureTable.from_dict(dict.fromkeys(short, np.zeros((1, 2), np.float32)))  # as a mean of one frame leaves it
+    with pytest.raises(ModelError, match=r"no utterance can be aligned.*all 5 are too short: u0: 1 frames"):
+        train_mono(one, {u: [1] for u in one}, LEXICON, SHORT)
     with pytest.raises(ModelError, match="no utterance has both features and a transcript: x: it has a transcript"):
         usable_utterances(short, {"x": [1]})
     with pytest.raises(ModelError, match="no utterance has both"):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ...errors import ConfigError, ModelError
 from ...features.pipeline import FeaturePipeline
-from ...ladder import Rung
+from ...ladder import Rung, warn_of_failures
 from ...lang.lexicon import Lexicon
 from ...model import Model
 from ...training import Data
@@ -77,6 +77,7 @@ def train_joint(
     """
     options = options or JointOptions()
     ready = prepare(data, lexicon, config, pipeline=pipeline, held_out=held_out, copies=copies, seed=seed)
+    warn_of_failures("CTC and attention", ready.failures, ready.n_given)
     if start is not None:
         _begin_as(ready, start, lexicon)
     begun = "" if start is None else digest_of(ready.network.state_dict())

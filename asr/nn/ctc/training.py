@@ -13,7 +13,7 @@ from ...ctc.tokens import CtcTokens
 from ...errors import ConfigError, CorpusError
 from ...features.pipeline import FeaturePipeline
 from ...features.table import FeatureTable, joined_tables
-from ...ladder import Rung
+from ...ladder import Rung, too_short_told, warn_of_failures, without_pronunciation
 from ...lang.lexicon import Lexicon
 from ...model import DecodingOptions, Model
 from ...speeds import speed_prefix
@@ -80,6 +80,7 @@ def train_ctc(
     """
     options = options or CtcOptions()
     ready = prepare(data, lexicon, config, pipeline=pipeline, held_out=held_out, copies=copies, seed=seed)
+    warn_of_failures("CTC", ready.failures, ready.n_given)
     result = train_network(
         ready.network, CtcLoss(ready.tokens.n_pdfs), ready.examples, ready.held_out,
         replace(options.training, seed=seed), folder=folder / "network", device=device, progress=progress,
@@ -92,7 +93,7 @@ class Ready:
     """What `prepare` made: all that a training needs besides its loss.
 
     pipeline: with the prior of the data. network: with the statistics of its input. examples, held_out: utterances with
-    their units. failures: utterance id -> why it is in neither.
+    their units. failures: utterance id -> why it is in neither. n_given: utterances and copies in all.
     """
 
     pipeline: FeaturePipeline
@@ -101,6 +102,7 @@ class Ready:
     examples: Examples
     held_out: Examples
     failures: dict[str, str]
+    n_given: int
 
     def __repr__(self) -> str:
         return brief_repr(self)
@@ -121,7 +123,6 @@ def prepare(
     pipeline = pipeline.with_prior([data.raw[u] for u in data.raw])
     units = units_of(data.references, lexicon)
     table, original, failures = _trainable(data, pipeline, copies, units, config.subsampling)
-    unknown = {u: f"its words are not all in the lexicon: {data.transcripts[u]}" for u in data.raw if u not in units}
     apart = set(held_out)
     train = [u for u in table if original[u] not in apart]
     rest = [u for u in table if u in apart and original[u] == u]
@@ -133,7 +134,8 @@ def prepare(
     network = build(config, table.dim, tokens.n_pdfs, seed=seed)
     frames = examples.features.frames
     network.normalize.set_statistics(frames.mean(axis=0, dtype=np.float64), frames.std(axis=0, dtype=np.float64))
-    return Ready(pipeline, tokens, network, examples, others, unknown | failures)
+    n_given = len(data.raw) + sum(len(copied.raw) for copied in copies.values())
+    return Ready(pipeline, tokens, network, examples, others, failures, n_given)
 
 
 def finish(
@@ -163,6 +165,22 @@ def units_of(transcripts: Mapping[str, str], lexicon: Lexicon) -> dict[str, tupl
     return {u: tuple(p for word in ids for p in lexicon.pronunciations(word)[0]) for u, ids in words.items()}
 
 
+def too_few_rows(
+    data: Data, units: Mapping[str, tuple[int, ...]], subsampling: int, frame_shift: float
+) -> dict[str, str]:
+    """Why utterances cannot be trained on that give fewer rows of output than their units need.
+
+    units: as of `units_of`; utterances without are not looked at. subsampling: frames to a row. frame_shift: s.
+    """
+    found: dict[str, str] = {}
+    for u in (u for u in data.raw if u in units):
+        n_frames, least = len(data.raw[u]), max(1, least_frames(np.array(units[u])))
+        if -(-n_frames // subsampling) < least:
+            needed = (least - 1) * subsampling + 1
+            found[u] = too_short_told(n_frames * frame_shift, needed * frame_shift)
+    return found
+
+
 def mean_log_probs(acoustic: NetworkAcoustic, features: Sequence[np.ndarray]) -> np.ndarray:
     """float32 (n_columns,): logarithms of the columns' probabilities, averaged over all rows of some utterances."""
     total, n_rows = np.zeros(acoustic.n_pdfs), 0
@@ -182,24 +200,18 @@ def _trainable(
 ) -> tuple[FeatureTable, dict[str, str], dict[str, str]]:
     """The finished features of utterances and copies that are long enough for their units; of each the utterance that
     it is, or is a copy of; and why others are not there."""
-    failures, original = dict[str, str](), dict[str, str]()
+    failures, original = without_pronunciation(data, units), dict[str, str]()
     tables = []
     for speed, heard in ((1.0, data), *copies.items()):
         prefix = "" if speed == 1.0 else speed_prefix(speed)
-        ids = []
-        for u in (u for u in heard.raw if u in units):
-            rows, least = -(-len(heard.raw[u]) // subsampling), max(1, least_frames(np.array(units[u])))
-            if rows >= least:
-                ids.append(u)
-            else:
-                failures[prefix + u] = (
-                    f"{rows} rows of output for {len(units[u])} units, which need {least}: the recording is too short "
-                    "for its transcript"
-                )
+        short = too_few_rows(heard, units, subsampling, pipeline.frame_shift)
+        failures |= {prefix + u: why for u, why in short.items()}
+        ids = [u for u in heard.raw if u in units and u not in short]
         if ids:
             finished = heard.select(ids).normalised(pipeline)
             original |= {prefix + u: u for u in finished}
             tables.append(FeatureTable([prefix + u for u in finished], finished.frames, finished.offsets))
     if not tables:
-        raise CorpusError("no utterance can be used: each is too short, or has a word that the lexicon lacks")
+        first, why = next(iter(failures.items()))
+        raise CorpusError(f"not one of {len(data.raw)} utterances can be trained on, such as {first}: {why}")
     return joined_tables(tables), original, failures

@@ -11,7 +11,7 @@ import numpy as np
 from ...features.pipeline import FeaturePipeline
 from ...hmm.transitions import PhoneSegment
 from ...hybrid import Prepared, prepare
-from ...ladder import Rung
+from ...ladder import Rung, warn_of_failures
 from ...model import DecodingOptions
 from ...speeds import segments_at_speed
 from ...training import Data
@@ -79,12 +79,13 @@ def train_lfmmi(
     plain = data.select(known).normalised(rung.model.features)
     made = lfmmi_setup(replace(rung, alignments=known), plain, rung.model.lexicon, options.supervision, seed=seed)
     train, rest, unusable = _examples(found, rung, made, held_out, options.supervision)
+    failures = {**found.failures, **made.failures, **unusable}
+    warn_of_failures("LF-MMI", failures, sum(len(heard.raw) for heard in (data, *(copies or {}).values())))
     network = _trained(train, rest, made, config, options, seed, folder / "network", device, progress)
     heard = [u for u in (*train.features, *rest.features) if u in found.alignments]
     segments = {u: rung.transitions.phone_segments(found.alignments[u]) for u in heard}
     thinned = {u: thinned_segments(s, len(found.alignments[u]), unit) or [] for u, s in segments.items()}
     alignments = chain_alignments(thinned, made.tree, made.transitions)
-    failures = {**found.failures, **made.failures, **unusable}
     model = replace(
         rung.model, features=found.pipeline, tree=made.tree, transitions=made.transitions, decoding=SEARCH,
         acoustic=NetworkAcoustic(network, config), graph=None, seed=seed, card="", aligner=None, adapter=None,
