@@ -214,11 +214,23 @@ def checked_samples(samples: Any, framing: Framing, rate: float) -> np.ndarray:
 def frame_blocks(samples: np.ndarray, framing: Framing, dither: float, seed: int) -> Iterator[tuple[int, np.ndarray]]:
     """The frames of a signal, some at a time.
 
+    samples, dither, seed: as of `signal_blocks`.
+    Yields the number of valid frames and a view of overlapping rows, float32 (k * BLOCK_ROWS, size) on the int16 scale;
+    the rows past the valid ones hold zeros or the rest of the signal.
+    """
+    for count, piece in signal_blocks(samples, framing, dither, seed):
+        n_rows, step = (len(piece) - framing.size) // framing.shift + 1, piece.itemsize
+        yield count, np.ndarray((n_rows, framing.size), np.float32, piece, strides=(framing.shift * step, step))
+
+
+def signal_blocks(samples: np.ndarray, framing: Framing, dither: float, seed: int) -> Iterator[tuple[int, np.ndarray]]:
+    """Pieces of a signal that hold some frames each, and overlap.
+
     samples: one channel, float32 in [-1, 1].
     dither: standard deviation of Gaussian noise, int16 scale. It is added to the signal, not to each frame anew as in
         Kaldi, so that what overlapping frames share stays the same.
-    Yields the number of valid frames and a view of overlapping rows, float32 (k * BLOCK_ROWS, size) on the int16 scale;
-    the rows past the valid ones hold zeros or the rest of the signal.
+    Yields the number of valid frames and the samples of these and of further rows, k * BLOCK_ROWS together, float32 on
+    the int16 scale, zero behind the valid ones.
     """
     if dither:
         noise = np.random.default_rng(seed).standard_normal(len(samples), dtype=np.float32)
@@ -235,5 +247,4 @@ def frame_blocks(samples: np.ndarray, framing: Framing, dither: float, seed: int
             part = samples[mirrored(np.arange(begin, begin + used), n_samples)]
         piece = np.zeros((rows - 1) * framing.shift + framing.size, dtype=np.float32)
         np.multiply(part, np.float32(1) if dither else INT16_SCALE, out=piece[:used])
-        step = piece.itemsize
-        yield count, np.ndarray((rows, framing.size), np.float32, piece, strides=(framing.shift * step, step))
+        yield count, piece

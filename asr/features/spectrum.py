@@ -1,4 +1,9 @@
-"""From frames to mel energies: offset, energy, pre-emphasis, window, FFT, filters. MFCC and filterbanks share it."""
+"""From frames to mel energies: offset, energy, pre-emphasis, window, FFT, filters. MFCC and filterbanks share it.
+
+Up to the power spectrum everything is float64. In float32 the rounding of a loud frame lies 140 dB below it, and where
+a filter hears little of it, as above 4 kHz after a telephone, the logarithm would be of that: another number with every
+FFT.
+"""
 
 import functools
 from collections.abc import Iterator
@@ -7,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..display.brief import brief_repr
-from .frames import BLOCK_ROWS, ROWS_AT_ONCE, Framing, checked_samples, frame_blocks, window
+from .frames import BLOCK_ROWS, ROWS_AT_ONCE, Framing, checked_samples, signal_blocks, window
 from .mel import mel_filters
 from .options import FbankOptions, FrontEndOptions
 
@@ -18,7 +23,7 @@ SMALLEST = np.finfo(np.float32).eps  # floor of what a logarithm is taken of, as
 class MelPlan:
     """What is computed once for a set of options and a sampling rate.
 
-    window: float32 (size,); filters: float32 (fft_size // 2, num_mel_bins).
+    window: float64 (size,), float32's values; filters: float32 (fft_size // 2, num_mel_bins).
     """
 
     options: FrontEndOptions
@@ -35,12 +40,12 @@ class MelPlan:
 class Scratch:
     """Arrays that are filled anew for each block: taking fresh memory would cost a tenth of the time.
 
-    centred: float32 (ROWS_AT_ONCE, size); padded: (ROWS_AT_ONCE, fft_size), zero right of `size`;
-    power: (ROWS_AT_ONCE, fft_size // 2).
+    padded: float64 (ROWS_AT_ONCE, fft_size), zero right of `size`; energy: float64 (ROWS_AT_ONCE,);
+    power: float32 (ROWS_AT_ONCE, fft_size // 2).
     """
 
-    centred: np.ndarray
     padded: np.ndarray
+    energy: np.ndarray
     power: np.ndarray
 
     def __repr__(self) -> str:
@@ -50,8 +55,8 @@ class Scratch:
     def of(cls, framing: Framing) -> "Scratch":
         """Scratch arrays for a framing."""
         return cls(
-            np.empty((ROWS_AT_ONCE, framing.size), dtype=np.float32),
-            np.zeros((ROWS_AT_ONCE, framing.fft_size), dtype=np.float32),
+            np.zeros((ROWS_AT_ONCE, framing.fft_size)),
+            np.empty(ROWS_AT_ONCE),
             np.empty((ROWS_AT_ONCE, framing.fft_size // 2), dtype=np.float32),
         )
 
@@ -60,8 +65,10 @@ class Scratch:
 def mel_plan(options: FrontEndOptions, rate: float, vtln_warp: float) -> MelPlan:
     """The plan for options that are possible at this rate. Raises ValueError for others."""
     framing = Framing.of(options, rate)
-    shape = window(framing, options.window_type, options.blackman_coeff)
-    return MelPlan(options, rate, framing, shape, mel_filters(options, rate, framing.fft_size, vtln_warp))
+    shape = window(framing, options.window_type, options.blackman_coeff)  # in float32, as Kaldi has it
+    return MelPlan(
+        options, rate, framing, shape.astype(np.float64), mel_filters(options, rate, framing.fft_size, vtln_warp)
+    )
 
 
 def mel_energies(samples: np.ndarray, plan: MelPlan, seed: int) -> Iterator[tuple[int, np.ndarray, np.ndarray | None]]:
@@ -73,53 +80,46 @@ def mel_energies(samples: np.ndarray, plan: MelPlan, seed: int) -> Iterator[tupl
     """
     checked = checked_samples(samples, plan.framing, plan.rate)
     scratch = Scratch.of(plan.framing)
-    for count, frames in frame_blocks(checked, plan.framing, plan.options.dither, seed):
-        windowed, log_energy = windowed_frames(frames, plan, scratch)
+    for count, piece in signal_blocks(checked, plan.framing, plan.options.dither, seed):
+        windowed, log_energy = windowed_frames(piece, plan, scratch)
         yield count, block_product(spectrum(windowed, plan.options, scratch), plan.filters), log_energy
 
 
 def spectrum(windowed: np.ndarray, options: FrontEndOptions, scratch: Scratch) -> np.ndarray:
     """Power spectrum (or magnitude, if the options say so), without the bin at half the sampling rate.
 
-    windowed: float32 (n_rows, fft_size). Returns float32 (n_rows, fft_size // 2), a part of `scratch`.
+    windowed: float64 (n_rows, fft_size). Returns float32 (n_rows, fft_size // 2), a part of `scratch`.
     """
     from scipy.fft import rfft
 
-    fft_size = windowed.shape[1]
-    parts = rfft(windowed, axis=1).view(np.float32)  # real and imaginary parts in turn
-    np.multiply(parts, parts, out=parts)
-    power = np.add(parts[:, 0:fft_size:2], parts[:, 1:fft_size:2], out=scratch.power[: len(parts)])
+    from .mel_kernels import power_of
+
+    power = scratch.power[: len(windowed)]
+    power_of(rfft(windowed, axis=1), power)
     if isinstance(options, FbankOptions) and not options.use_power:
         np.sqrt(power, out=power)
     return power
 
 
-def windowed_frames(frames: np.ndarray, plan: MelPlan, scratch: Scratch) -> tuple[np.ndarray, np.ndarray | None]:
+def windowed_frames(piece: np.ndarray, plan: MelPlan, scratch: Scratch) -> tuple[np.ndarray, np.ndarray | None]:
     """Frames ready for the FFT and their log energies (None where not asked for).
 
-    frames: float32 (n_rows, size), int16 scale.
-    Returns float32 (n_rows, fft_size), zero-padded on the right and a part of `scratch`, and float32 (n_rows,).
+    piece: float32, the samples of n_rows frames, int16 scale.
+    Returns float64 (n_rows, fft_size), zero-padded on the right and a part of `scratch`, and float32 (n_rows,).
     """
-    options, size = plan.options, plan.framing.size
-    padded = scratch.padded[: len(frames)]
-    if options.remove_dc_offset:
-        mean = frames.sum(axis=1) / np.float32(size)
-        frames = np.subtract(frames, mean[:, None], out=scratch.centred[: len(frames)])
-    log_energy = None
-    if options.use_energy and options.raw_energy:
-        log_energy = log_of(np.einsum("ij,ij->i", frames, frames))
-    shaped = padded[:, :size]
-    if options.preemphasis_coefficient:
-        coefficient = np.float32(options.preemphasis_coefficient)
-        np.multiply(frames[:, :-1], coefficient, out=shaped[:, 1:])
-        np.multiply(frames[:, 0], coefficient, out=shaped[:, 0])
-        np.subtract(frames, shaped, out=shaped)
-        np.multiply(shaped, plan.window, out=shaped)
-    else:
-        np.multiply(frames, plan.window, out=shaped)
-    if options.use_energy and not options.raw_energy:
-        log_energy = log_of(np.einsum("ij,ij->i", shaped, shaped))
-    if log_energy is not None and options.energy_floor > 0:
+    from .mel_kernels import shape_frames  # numba takes a while, which importing mfcc should not
+
+    options, framing = plan.options, plan.framing
+    n_rows = (len(piece) - framing.size) // framing.shift + 1
+    padded, energy = scratch.padded[:n_rows], scratch.energy[:n_rows]
+    coefficient, remove_offset = float(options.preemphasis_coefficient), bool(options.remove_dc_offset)
+    shape_frames(piece, framing.shift, coefficient, remove_offset, plan.window, padded, energy)
+    if not options.use_energy:
+        return padded, None
+    if not options.raw_energy:
+        energy = np.einsum("ij,ij->i", padded, padded)
+    log_energy = log_of(energy.astype(np.float32))
+    if options.energy_floor > 0:
         np.maximum(log_energy, np.log(np.float32(options.energy_floor)), out=log_energy)
     return padded, log_energy
 
@@ -133,7 +133,7 @@ def log_of(values: np.ndarray) -> np.ndarray:
 def block_product(rows: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     """`rows @ matrix` with BLOCK_ROWS rows at a time, so that a row's result does not depend on what follows.
 
-    rows: float32 (k * BLOCK_ROWS, n); matrix: float32 (n, m). Returns float32 (k * BLOCK_ROWS, m).
+    rows: (k * BLOCK_ROWS, n); matrix: (n, m); both float32, or both float64. Returns such (k * BLOCK_ROWS, m).
     """
     blocks = rows.reshape(-1, BLOCK_ROWS, rows.shape[1])
     return np.matmul(blocks, matrix).reshape(len(rows), matrix.shape[1])

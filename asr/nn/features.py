@@ -46,7 +46,7 @@ class MelFrontEnd(nn.Module, abc.ABC):
         plan = mel_plan(options, self.rate, self.vtln_warp)
         self.framing = plan.framing
         # They follow from the options, so checkpoints need not have them.
-        self.register_buffer("window", torch.tensor(plan.window), persistent=False)
+        self.register_buffer("window", torch.tensor(plan.window).float(), persistent=False)
         self.register_buffer("filters", torch.tensor(plan.filters), persistent=False)
 
     def extra_repr(self) -> str:
@@ -78,7 +78,7 @@ class MelFrontEnd(nn.Module, abc.ABC):
             lengths = self._checked_lengths(lengths, samples)
             counts = self.n_frames(lengths)
         with torch.autocast(batch.device.type, enabled=False):  # logarithms of half precision are of no use
-            found = self._features(self._frames(batch, lengths))
+            found = self._features(self._frames(batch, lengths)).to(batch.dtype)
         if counts is None:
             return found if samples.ndim == 2 else found[0]
         behind = torch.arange(found.shape[1], device=found.device) >= counts[:, None]
@@ -147,8 +147,12 @@ class MelFrontEnd(nn.Module, abc.ABC):
         return signal.unfold(1, size, shift)
 
     def _mel_energies(self, frames: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Mel filter outputs (batch, n_frames, num_mel_bins), and log energies (batch, n_frames, 1) if asked for."""
+        """Mel filter outputs (batch, n_frames, num_mel_bins), and log energies (batch, n_frames, 1) if asked for.
+
+        In float64, where the device has it: see asr.features.spectrum.
+        """
         options = self.options
+        frames = frames if frames.device.type == "mps" else frames.double()
         if options.remove_dc_offset:
             frames = frames - frames.mean(dim=2, keepdim=True)
         log_energy = None

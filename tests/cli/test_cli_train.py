@@ -106,7 +106,7 @@ def test_without_pynini_everything_is_trained_but_the_graph(run, tmp_path, monke
     """It is said at the start, the model aligns, and its graph is made elsewhere by the command that is told."""
     pynini = importlib.util.find_spec("pynini") is not None
     with monkeypatch.context() as without:
-        for module in ("own_data", "own_training", "regraph"):
+        for module in ("recipe.own_data", "recipe.own_training", "model.regraph"):
             without.setattr(f"asr.{module}.has_pynini", lambda: False)
         folder = letters_corpus(tmp_path / "corpus")
         command = ("train", folder, tmp_path / "out", "--stages", "mono,tri", "--jobs", "1")

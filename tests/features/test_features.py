@@ -8,6 +8,7 @@ import pytest
 
 from asr.errors import AudioError
 from asr.features import FbankOptions, MfccOptions, fbank, mfcc
+from asr.features.spectrum import mel_plan
 
 
 def noise(n_samples: int, seed: int = 0) -> np.ndarray:
@@ -87,6 +88,21 @@ def test_unusable_samples():
 
 def test_silence_is_not_an_error():
     assert np.isfinite(mfcc(np.zeros(8000, dtype=np.float32), 8000)).all()
+
+
+def test_what_empty_bands_hold_is_not_rounding():
+    """A tone of 1 kHz at full scale and noise 120 dB below it: the filters above 2 kHz are those of the noise alone."""
+    rng, time = np.random.default_rng(0), np.arange(8000) / 16000
+    loud = np.sin(2 * np.pi * 1000 * time) * 0.9
+    options = FbankOptions(preemphasis_coefficient=0.0, window_type="blackman")
+    plan = mel_plan(options, 16000.0, 1.0)
+    samples = (loud + 1e-6 * rng.standard_normal(8000)).astype(np.float32)
+    found = fbank(samples, 16000, options=options)
+    heard = samples.astype(np.float64) * 32768
+    for row in range(len(found)):
+        frame = heard[row * 160 : row * 160 + 400]
+        power = np.abs(np.fft.rfft((frame - frame.mean()) * plan.window, 512)[:256]) ** 2
+        assert np.abs(found[row] - np.log(power @ plan.filters.astype(np.float64))).max() < 1e-5
 
 
 def test_dither_is_seeded():
