@@ -4,6 +4,7 @@ import atexit
 import contextlib
 import functools
 import io
+import logging
 import os
 import shutil
 import sys
@@ -86,6 +87,52 @@ class Complaints:
                 complain_of_input(
                     f"and {count - self._shown} more of this kind{self._how}; the last: {self._last[kind]}"
                 )
+
+
+def _nothing() -> None:
+    pass
+
+
+class RecordingWarnings(logging.Handler):
+    """What the reader of audio warns of, on stderr: each thing once, however often a recording is read.
+
+    before: called before a line, to make room for it.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.before: Callable[[], None] = _nothing
+        self._said: set[str] = set()
+        self._complaints = Complaints()
+
+    def show_all(self) -> None:
+        """Say all, not the first ones of each kind."""
+        self._complaints = Complaints(verbose=True)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        message = f"warning: {record.getMessage()}"
+        if message not in self._said:
+            self._said.add(message)
+            self.before()
+            self._complaints.add(message, str(record.args[0]) if isinstance(record.args, tuple) and record.args else "")
+
+    @contextlib.contextmanager
+    def told(self) -> Iterator[None]:
+        """Warnings are printed in here; at the end, how many were not."""
+        self.before, self._said, self._complaints = _nothing, set(), Complaints()
+        room = logging.getLogger("asr.audio")
+        level = room.level
+        room.setLevel(logging.WARNING)
+        room.addHandler(self)
+        try:
+            yield
+        finally:
+            room.removeHandler(self)
+            room.setLevel(level)
+            self._complaints.end()
+
+
+recording_warnings = RecordingWarnings()
 
 
 def channel_of(text: str | None) -> int | Literal["each"] | None:
