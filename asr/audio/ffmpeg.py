@@ -29,6 +29,7 @@ _CHECKED = ("wavpack", "tta", "flac", "ape", "tak")  # codecs whose checksums ar
 _JUMP = 0.25  # s that the times of what follows each other may leave out: files in parts, and browsers', are rough
 _BLOCK = 1 << 16  # samples per channel that come from the program at once
 _LACK = (0.3, 0.005)  # s, and part of the length, that may lack for the encoder's delay and rough headers
+_ALAC_PACKET = 4096  # samples
 _FLOAT = {"s16": 2.0**15, "s32": 2.0**31, "s64": 2.0**63}  # PyAV's names of integers, and their full scale
 _DURATION = re.compile(rb"Duration: (\d+):(\d+):(\d+\.\d+)")
 _INPUT = re.compile(rb"Input #0, ([^\n]*?), from")
@@ -69,6 +70,8 @@ def ffmpeg_part(whole: Source) -> tuple[Part, int]:
     with open_it(source) as sound:
         first, rate = next(sound.blocks, None), sound.rate
         words, promised = sound.words, sound.seconds
+    if promised is not None and words == "caf, alac":  # whose last packet is counted as a whole one
+        promised -= _ALAC_PACKET / rate
     if first is None:
         raise DamagedError(f"truncated or damaged: FFmpeg decodes no samples of it{AGAIN}")
 

@@ -22,6 +22,8 @@ _AC3_RATES = (48000, 44100, 32000, 48000)
 _ADTS_RATES = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350)
 _ADTS_HEAD = 7  # bytes
 _SEGMENT = b"\x18\x53\x80\x67"
+_REAL_MEDIA = b".RMF\0\0\0"
+_ROUGH = 16  # bytes by which FFmpeg's RealMedia files are shorter than they say
 _ASF = b"0&\xb2u\x8ef\xcf\x11"
 _ASF_FACTS = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")  # the object that holds the file's size
 
@@ -80,6 +82,10 @@ def _end(source: Source, head: bytes) -> int | None:
         return _wavpack_end(source)
     if head[:5] == b"#!AMR":
         return _amr_end(source, head)
+    if head[:4] == b"FLV\x01":
+        return _flash_end(source, head)
+    if head[:4] == b".RMF":
+        return _real_media_end(source)
     if head[:4] == b"TTA1":
         return _true_audio_end(source, head)
     if all(byte >> 4 == 13 for byte in head[: 5 * 33 : 33]):
@@ -153,6 +159,33 @@ def _amr_end(source: Source, head: bytes) -> int:
             break
         position += sizes[byte >> 3 & 15]
     return position
+
+
+def _flash_end(source: Source, head: bytes) -> int:
+    """Where the tags of a Flash video end: a head of 11 bytes with the size of what follows, that, and the whole size.
+
+    Behind the file's header such a size stands, too.
+    """
+    position = int.from_bytes(head[5:9], "big") + 4
+    while (tag := source.bytes_at(position, 4)) and tag[0] & 0xDF in (8, 9, 18):
+        position += 11 + int.from_bytes(tag[1:].ljust(3, b"\0"), "big") + 4
+    return position
+
+
+def _real_media_end(source: Source) -> int:
+    """Where a RealMedia file ends: at the header of another, as its chunks' sizes are rough; that of data may be 0."""
+    position = 0
+    while position < source.size:
+        head = source.bytes_at(position, 8)
+        length = int.from_bytes(head[4:], "big")
+        if head[:4] == b"DATA":
+            following = source.find(_REAL_MEDIA, position)
+            is_cut = following == source.size and position + length > source.size + _ROUGH
+            return position + length if is_cut else following
+        if length < 8:
+            break
+        position += length
+    return source.size
 
 
 def _true_audio_end(source: Source, head: bytes) -> int:

@@ -46,18 +46,18 @@ SECONDS = 3
 
 
 @functools.cache
-def encoded(form: str, codec: str, sample_format: str | None = None) -> bytes:
+def encoded(form: str, codec: str, sample_format: str | None = None, rate: int = RATE) -> bytes:
     """Noise, which takes many bytes, as a file."""
     av = pytest.importorskip("av")
-    noise = np.random.default_rng(5).integers(-9000, 9000, (1, RATE * SECONDS * 2)).astype(np.int16)
+    noise = np.random.default_rng(5).integers(-9000, 9000, (1, rate * SECONDS * 2)).astype(np.int16)
     file = io.BytesIO()
     with av.open(file, "w", format=form) as container:
-        stream = container.add_stream(codec, rate=RATE, layout="stereo")
+        stream = container.add_stream(codec, rate=rate, layout="stereo")
         stream.bit_rate = 192000
         if sample_format:
             stream.format = sample_format
         frame = av.AudioFrame.from_ndarray(noise, format="s16", layout="stereo")
-        frame.sample_rate, frame.pts, frame.time_base = RATE, 0, Fraction(1, RATE)
+        frame.sample_rate, frame.pts, frame.time_base = rate, 0, Fraction(1, rate)
         for packet in (*stream.encode(frame), *stream.encode(None)):
             if packet.size:
                 container.mux(packet)
@@ -126,3 +126,35 @@ def test_integers_of_64_bits(which, tmp_path):
     (tmp_path / "x.wav").write_bytes(encoded("wav", "pcm_s16le"))
     read = audio.read(tmp_path / "x64.wav")
     assert read.rate == RATE and np.array_equal(read.samples, audio.read(tmp_path / "x.wav").samples)
+
+
+def test_a_caf_file_whose_last_packet_is_short(which, tmp_path):
+    """FFmpeg, which writes it, counts the last packet as a whole one."""
+    content = encoded("caf", "alac", "s16p")
+    (tmp_path / "x.caf").write_bytes(content)
+    assert len(audio.read(tmp_path / "x.caf").samples) == RATE * SECONDS
+    (tmp_path / "x.caf").write_bytes(content[: len(content) // 2])
+    with pytest.raises(AudioError, match="truncated"):
+        audio.read(tmp_path / "x.caf")
+
+
+@pytest.mark.parametrize(("form", "codec"), [("flv", "adpcm_swf"), ("rm", "ac3")])
+def test_joined_and_cut_videos(which, tmp_path, form, codec):
+    path = tmp_path / f"x.{form}"
+    content = encoded(form, codec, rate=22050 if form == "flv" else RATE)
+    path.write_bytes(content)
+    n = len(audio.read(path).samples)
+    path.write_bytes(content + content)
+    assert len(audio.read(path).samples) == 2 * n
+    path.write_bytes(content[: len(content) // 2])
+    with pytest.raises(AudioError, match="truncated: its header promises"):
+        audio.read(path)
+
+
+def test_a_cut_voc_file(tmp_path):
+    content = encoded("voc", "pcm_s16le", rate=22050)
+    (tmp_path / "x.voc").write_bytes(content)
+    assert len(audio.read(tmp_path / "x.voc").samples) >= 22050 * SECONDS
+    (tmp_path / "x.voc").write_bytes(content[: len(content) // 2])
+    with pytest.raises(AudioError, match="truncated: its blocks promise"):
+        audio.read(tmp_path / "x.voc")
