@@ -6,6 +6,7 @@ import functools
 import io
 import logging
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -42,6 +43,7 @@ AllowCommands = Annotated[
     bool,
     typer.Option("--allow-commands", help="Run the commands in a wav.scp (sph2pipe ... |), with all your rights."),
 ]
+_STDIN = "stdin"  # the name of the file that keeps what comes on standard input
 _SHOWN = 3  # complaints of a kind, before they are counted alone
 
 
@@ -49,6 +51,7 @@ def complain(message: str) -> None:
     """An error on stderr."""
     from ..files import readable
 
+    message = named_as_given(message)
     # The name of a file need not be Unicode, and a stderr that was replaced need not take what is none.
     typer.echo(readable(f"asr: {message}").encode("utf-8", "backslashreplace").decode("utf-8"), err=True)
 
@@ -157,12 +160,23 @@ def standard_input(given: str | os.PathLike) -> str | os.PathLike:
         return given
     if sys.stdin is None or sys.stdin.closed or sys.stdin.isatty():
         raise AsrError("- is standard input, and nothing is piped into it; give a file, or pipe something into asr")
-    path = _temporary_folder() / "stdin"
+    path = _temporary_folder() / _STDIN
     if path.exists():
         raise AsrError("- is standard input, which can be read once, and is given twice")
     with path.open("wb") as kept:
         shutil.copyfileobj(sys.stdin.buffer, kept, 1 << 20)
     return path
+
+
+def named_as_given(text: str) -> str:
+    """A text in which what came on standard input is called so, and commands that convert it read it there, too."""
+    if not _temporary_folder.cache_info().currsize:
+        return text
+    path = str(_temporary_folder() / _STDIN)
+    if path not in text:
+        return text
+    text = re.sub(rf"ffmpeg (.*?)-i {re.escape(path)} (.*?) ?{re.escape(path)}\.wav", r"ffmpeg \1-i - \2 -f wav -", text)
+    return text.replace(f"{path} {path}.wav", "- -").replace(path, "standard input")
 
 
 def piped(given: Path | None) -> Path | None:

@@ -1,5 +1,8 @@
 """What the reader of audio warns of is printed by the commands, once for each recording."""
 
+import subprocess
+import sys
+
 import pytest
 
 
@@ -27,3 +30,17 @@ def test_transcribe_names_the_first_ones_and_all_with_v(run, with_junk, tmp_path
     assert all(line.startswith("asr: warning: ") for line in told[:3]) and "4 more of this kind" in told[3]
     done = run("transcribe", "digits", with_junk, "-v")
     assert done.status == 0 and done.err.count("1200 bytes behind") == 7
+
+
+@pytest.mark.parametrize("command", [["transcribe", "digits", "-"], ["info", "-"]])
+def test_what_is_piped_is_called_standard_input(with_junk, command):
+    for content in (b"no sound at all, " * 9, (with_junk / "one.wav").read_bytes()):
+        done = subprocess.run(
+            [sys.executable, "-m", "asr", *command],
+            input=content,
+            capture_output=True,
+            timeout=120,
+        )
+        told = (done.stderr + done.stdout).decode()
+        assert "asr: " in told and "standard input" in told and "asr-" not in told and "stdin:" not in told
+        assert "ffmpeg" not in told or "ffmpeg -i - -ar 16000 -ac 1 -f wav -\n" in told
