@@ -8,7 +8,9 @@ import jiwer
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
+from asr.cli import app
 from asr.errors import CorpusError
 from asr.model.transcript import TimedWord
 from asr.scoring import score
@@ -54,6 +56,11 @@ LAYOUTS = {
     ),
     "ljspeech": ("metadata.csv", lambda texts: "".join(f"{i}|Raw 1!|{text}\n" for i, text in texts.items())),
     "trn": ("x.trn", lambda texts: "".join(f"{text} ({i})\n" for i, text in texts.items())),
+    "trn of sphinx": ("x.match", lambda texts: "".join(f"<s> {text} </s> ({i} -12345)\n" for i, text in texts.items())),
+    "files and texts between bars": (
+        "x.lst",
+        lambda texts: "".join(f"wav/{i}.wav|{text}\n" for i, text in texts.items()),
+    ),
     "trn in another name": ("hyp.txt", lambda texts: "".join(f"{text} ({i})\n" for i, text in texts.items())),
     "trn of espnet": ("hyp", lambda texts: "".join(f"{text}\t({i})\n" for i, text in texts.items())),
     "json lines": ("x.jsonl", as_json),
@@ -219,12 +226,36 @@ RTTM = "SPEAKER f 1 0.00 2.00 <NA> <NA> ann <NA> <NA>\n" * 2
         ("per_utt", "u-1 ref i go\nu-1 hyp i go\nu-1 op C C\n", "per_utt: alignments, as Kaldi's per_utt"),
         ("x.stm", "f A 0.10 0.40 5 0.9\nf A 0.60 0.70 6 0.8\n", "x.stm: looks like NIST's ctm"),
         ("x.html", "<!doctype html>\n", "x.html: HTML"),
+        ("x.txt", "a.wav|i want home|ann\nb.wav|yes it is|ann\n", "x.txt: a table of 3 cells between bars, of which"),
+        ("metadata.csv", "u1|i want home|ann\n", "metadata.csv: a table of 3 cells between bars, of which no line"),
+        ("x.txt", "0.0 2.1 i want home\n2.1 3 yes\n", "x.txt: labels with their times (Audacity)"),
+        ("x.txt", "0.000\t2.100\ti want\n", "x.txt: labels with their times (Audacity)"),
+        ("x.txt", "[00:01.00] i want\n[00:02.50] yes\n", "x.txt: lines that begin with times, not ids"),
+        ("x.txt", "REF: i want home\nHYP: i went home\n", "x.txt: alignments, with lines REF: and HYP: of both sides"),
+        ("x.txt", "utt: u1\nREF: i WANT\nHYP: i WENT\n", "x.txt: alignments, with lines REF: and HYP: of both sides"),
+        ("recogs.txt", "u1-0:\tref=['i']\nu1-0:\thyp=['a']\n", "recogs.txt: icefall's recogs, which hold references"),
+        ("x.txt", "T-0\ti go\nH-0\t-0.3\ti go\n", "x.txt: fairseq's output, of references (T-)"),
+        ("x.txt", "*CHI:\tmore .\n", "x.txt: CHAT"),
     ],
 )  # fmt: skip
 def test_what_would_give_a_wrong_rate_is_refused_by_name(tmp_path, name, text, message):
     (tmp_path / name).write_text(text, encoding="utf-8")
     with pytest.raises(CorpusError, match=re.escape(message)):
         read_transcripts(tmp_path / name)
+
+
+@pytest.mark.parametrize("layout", [name for name in LAYOUTS if name not in ("kaldi text", "utf-16")])
+def test_lines_with_ids_are_no_utterances_as_they_are(tmp_path, layout):
+    path = saved(tmp_path, layout, SAID, "ref")
+    with pytest.raises(CorpusError, match="leave --no-ids out"):
+        read_transcripts(path, ids=False)
+
+
+def test_the_command_warns_where_lines_without_ids_seem_to_have_them(tmp_path):
+    for name, text, warns in (("a", "u-1 i go\nu-2 yes\n", True), ("b", "3 dogs\n4 cats b2\n", False)):
+        (tmp_path / name).write_text(text)
+        shown = CliRunner().invoke(app, ["score", "--no-ids", str(tmp_path / name), str(tmp_path / name)])
+        assert shown.exit_code == 0 and ("seem to begin with ids" in shown.stderr) == warns
 
 
 SEVERAL = {"u-1": "i {um/uh} go", "u-2": "{ it is / it's / @ } (uh) late", "u-3": "%hesitation"}

@@ -52,9 +52,11 @@ def score(
     from ..scoring import score as compare
     from ..scoring.alternatives import has_notation
     from ..scoring.edges import read_ctm, score_edges
-    from ..scoring.reading import read_pair
+    from ..scoring.reading import read_pair, seem_to_have_ids
 
     references, hypotheses = read_pair(reference, hypothesis, ids=ids)
+    if ids is False and any(seem_to_have_ids(side.values()) for side in (references, hypotheses)):
+        complain("warning: the lines seem to begin with ids, which count as words with --no-ids; leave it out")
     if n := sum(map(has_notation, references.values())):
         complain(
             f"{many(n, 'reference')} can be said in several ways, {{ um / uh }} or (uh): the one with the fewest "
