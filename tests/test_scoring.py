@@ -364,7 +364,7 @@ def test_ctm_comes_back(tmp_path):
         (b"u 1 0.0 0.1 a\nu 1 zero 0.1 b\n", "x.ctm:2: start and duration are 'zero' and '0.1'; need seconds"),
         (b"u 1 -0.5 0.1 a\n", "x.ctm:1: start -0.5 and duration 0.1; need 0 or more"),
         (b"u 1 nan 0.1 a\n", "x.ctm:1: start nan"),
-        (b"u A 0 1 a\nu B 0 1 a\n", "x.ctm: id 'u' has channels 'A' and 'B'; give each an id of its own"),
+        (b"u A 0 1 a\nu B 0 1 a\nu-2 1 0 1 a\n", "x.ctm: 'u-2' is channel '1' of 'u-2' and another recording"),
         (b"u 1 0 1 \xff\n", "x.ctm:1: not valid UTF-8"),
         (b";; nothing\n", "x.ctm: holds no words"),
     ],

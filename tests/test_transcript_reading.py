@@ -160,6 +160,22 @@ def test_one_channel_needs_no_name_but_a_strange_recording_is_refused(tmp_path):
         read_pair(tmp_path / "r.stm", tmp_path / "h.ctm")
 
 
+def test_channels_of_a_call_are_recordings_of_their_own(tmp_path):
+    for name, channels in (("r.ctm", "12"), ("h.ctm", "12"), ("ab.ctm", "AB")):
+        said = [("call", channels[0], 0.1, 0.2, "one"), ("call", channels[1], 0.5, 0.2, "two")]
+        (tmp_path / name).write_text(words(*said))
+    (tmp_path / "right.ctm").write_text(words(("call", "2", 0.5, 0.2, "two")))
+    (tmp_path / "call.stm").write_text("call A ann 0.0 1.0 one\ncall B bob 0.0 1.0 two\n")
+    (tmp_path / "h.txt").write_text("call-1\tone\ncall-2\ttwo\n")
+    for reference in ("r.ctm", "ab.ctm", "call.stm"):
+        for hypothesis, errors in (("h.ctm", 0), ("ab.ctm", 0), ("right.ctm", 1)):
+            assert score(*read_pair(tmp_path / reference, tmp_path / hypothesis)).errors == errors
+    assert score(*read_pair(tmp_path / "r.ctm", tmp_path / "h.txt")).errors == 0
+    (tmp_path / "both.ctm").write_text(words(("call", "1", 0.1, 0.2, "one"), ("call", "A", 0.5, 0.2, "two")))
+    with pytest.raises(CorpusError, match="under two names"):
+        read_pair(tmp_path / "call.stm", tmp_path / "both.ctm")
+
+
 @settings(max_examples=50, deadline=None)
 @given(st.data())
 def test_segments_with_their_own_words_are_right_whatever_the_times(folder, data):

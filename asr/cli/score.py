@@ -51,7 +51,7 @@ def score(
     from ..display.brief import many
     from ..scoring import score as compare
     from ..scoring.alternatives import has_notation
-    from ..scoring.edges import read_ctm, score_edges
+    from ..scoring.edges import read_ctm_pair, score_edges
     from ..scoring.reading import read_pair, seem_to_have_ids
 
     references, hypotheses = read_pair(reference, hypothesis, ids=ids)
@@ -69,7 +69,7 @@ def score(
             result = compare(references, hypotheses, unit=each.value)
             stream.write(result.report(confusions=confusions if each is Unit.word or unit else 0) + "\n")
         if all(path.suffix.lower() == ".ctm" for path in (reference, hypothesis)):
-            stream.write("\n" + score_edges(read_ctm(reference), read_ctm(hypothesis)).report() + "\n")
+            stream.write("\n" + score_edges(*read_ctm_pair(reference, hypothesis)).report() + "\n")
 
 
 def _of_spelling(references: dict[str, str], hypotheses: dict[str, str]) -> str:

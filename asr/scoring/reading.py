@@ -6,7 +6,7 @@ import json
 import os
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,7 +15,7 @@ from ..errors import CorpusError, first_of
 from ..files import numbered_lines
 from ..files.tables import BAR, FILES, IDS, TEXTS, column, described, rows_of, separator_of
 from .alternatives import has_notation, wrong_notation
-from .edges import read_ctm, read_ctm_channels
+from .edges import CtmWord, read_ctm, read_ctm_channels, read_ctm_pair
 from .layouts import Lines, is_barred, is_object, other_layout
 from .stm import read_stm, texts_of, texts_of_recordings, words_in_segments
 
@@ -53,7 +53,7 @@ def read_transcripts(path: str | os.PathLike, *, ids: bool | None = None) -> dic
     if ids is False and suffix in (".ctm", ".stm"):
         raise _has_ids(file, f"a file {suffix}")
     if suffix == ".ctm":
-        return {name: " ".join(timed.word for timed in words) for name, words in read_ctm(file).items()}
+        return _texts(read_ctm(file))
     if suffix == ".stm":
         return texts_of(read_stm(file))
     lines = _lines(file)
@@ -76,6 +76,9 @@ def read_pair(
     if is_stm and is_ctm:
         segments = read_stm(reference)
         return texts_of(segments), words_in_segments(segments, read_ctm_channels(hypothesis))
+    if is_ctm and ids is not False and Path(reference).suffix.lower() == ".ctm":
+        references, hypotheses = map(_texts, read_ctm_pair(reference, hypothesis))
+        return references, hypotheses
     references, hypotheses = _read_both(reference, hypothesis, ids)
     if several := next((name for name, text in hypotheses.items() if "{" in text and has_notation(text)), None):
         raise CorpusError(f"{hypothesis}: {several!r} has alternatives, {{ a / b }}; only references may have them")
@@ -88,6 +91,11 @@ def read_pair(
         if {s.channel[0] for s in segments} & set(hypotheses):
             return texts_of_recordings(segments), hypotheses
     return references, hypotheses
+
+
+def _texts(words: Mapping[str, Sequence[CtmWord]]) -> dict[str, str]:
+    """Id -> what is said there."""
+    return {name: " ".join(timed.word for timed in heard) for name, heard in words.items()}
 
 
 class _IdsInDoubt(CorpusError):
