@@ -5,7 +5,9 @@ import re
 from dataclasses import replace
 
 import jiwer
+import numpy as np
 import pytest
+import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
@@ -272,6 +274,29 @@ def test_the_command_warns_where_lines_without_ids_seem_to_have_them(tmp_path):
         (tmp_path / name).write_text(text)
         shown = CliRunner().invoke(app, ["score", "--no-ids", str(tmp_path / name), str(tmp_path / name)])
         assert shown.exit_code == 0 and ("seem to begin with ids" in shown.stderr) == warns
+
+
+def test_references_may_be_those_of_a_corpus(tmp_path):
+    soundfile.write(tmp_path / "u1.wav", np.zeros(8000), 8000)
+    (tmp_path / "u1.txt").write_text("i want  home\n")
+    (tmp_path / "kaldi").mkdir()
+    (tmp_path / "kaldi" / "text").write_text("u1 i want home\n")
+    (tmp_path / "heard").write_text("u1\ti want rome\n")
+    for folder in (tmp_path, tmp_path / "kaldi"):
+        assert read_pair(folder, tmp_path / "heard") == ({"u1": "i want home"}, {"u1": "i want rome"})
+
+
+def test_ids_that_one_side_lacks_can_be_left_out(tmp_path):
+    (tmp_path / "ref").write_text("u1\ta b\nu2\tc\n")
+    (tmp_path / "hyp").write_text("u1\ta x\nu3\tc\nu4\td\n")
+    asked = ["score", "--unit", "word", str(tmp_path / "ref"), str(tmp_path / "hyp")]
+    with pytest.raises(CorpusError, match=r"2 of 3 hypotheses have an id without reference: u3, u4; .*--common"):
+        score(*read_pair(tmp_path / "ref", tmp_path / "hyp"))
+    shown = CliRunner().invoke(app, [*asked, "--common"])
+    assert shown.exit_code == 0 and "[ 1 / 2," in shown.stdout
+    assert "left out: 1 reference and 2 hypotheses without the other" in shown.stderr
+    (tmp_path / "hyp").write_text("u3\tc\n")
+    assert "no id is in both" in str(CliRunner().invoke(app, [*asked, "--common"]).exception)
 
 
 SEVERAL = {"u-1": "i {um/uh} go", "u-2": "{ it is / it's / @ } (uh) late", "u-3": "%hesitation"}

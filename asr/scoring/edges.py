@@ -259,7 +259,8 @@ def check_ids(
     if unknown and not may_be_unknown:
         raise CorpusError(
             f"{len(unknown)} of {len(hypotheses)} hypotheses have an id without reference: {listed(unknown)}; "
-            f"references have ids like {next(iter(references))!r}: remove them, or add their references"
+            f"references have ids like {next(iter(references))!r}: remove them, add their references, or score "
+            "what both have: asr score --common, unknown_ids='ignore'"
         )
 
 

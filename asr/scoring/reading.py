@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from ..corpus.lists import AUDIO_SUFFIXES
 from ..errors import CorpusError, first_of
-from ..files import numbered_lines
+from ..files import kind_of, numbered_lines
 from ..files.tables import BAR, FILES, IDS, TEXTS, column, described, rows_of, separator_of
 from .alternatives import has_notation, wrong_notation
 from .edges import CtmWord, read_ctm, read_ctm_channels, read_ctm_pair
@@ -39,7 +39,8 @@ def read_transcripts(path: str | os.PathLike, *, ids: bool | None = None) -> dic
     Kaldi's text (`id words`); tables with two columns (`id<TAB>words`), or with names in the first line (.tsv, .csv);
     LJSpeech's metadata.csv; NIST's .trn (`words (id)`), .stm (an id is made of recording, channel and times) and .ctm
     (words in order of time, see `read_ctm`); HTK's master label file; JSON lines with an id, or an audio file, and a
-    text; all that `asr transcribe` writes but subtitles, the pieces of a recording joined.
+    text; all that `asr transcribe` writes but subtitles, the pieces of a recording joined. Or from a folder: the `text`
+    of a Kaldi data directory, or the transcripts of another corpus.
 
     ids: whether the first words of lines are ids where nothing else separates them from the text; False: a line is
         an utterance, whose id is its number. None: they are, if they look like ids: most are not mere words.
@@ -50,6 +51,10 @@ def read_transcripts(path: str | os.PathLike, *, ids: bool | None = None) -> dic
     """
     file = Path(path)
     suffix = file.suffix.lower()
+    if kind_of(file) == "folder":
+        if kind_of(file / "text") != "file":
+            return _of_corpus(file)
+        file, suffix = file / "text", ""
     if ids is False and suffix in (".ctm", ".stm"):
         raise _has_ids(file, f"a file {suffix}")
     if suffix == ".ctm":
@@ -91,6 +96,13 @@ def read_pair(
         if {s.channel[0] for s in segments} & set(hypotheses):
             return texts_of_recordings(segments), hypotheses
     return references, hypotheses
+
+
+def _of_corpus(folder: Path) -> dict[str, str]:
+    """The transcripts of a corpus, of the utterances that can be used."""
+    from ..corpus import Corpus
+
+    return {unicodedata.normalize("NFC", name): text for name, text in Corpus.read(folder).transcripts().items()}
 
 
 def _texts(words: Mapping[str, Sequence[CtmWord]]) -> dict[str, str]:
