@@ -53,7 +53,7 @@ def test_numbers_need_a_language():
     found = readable(corpus("25! rooms"), ["letters"])
     assert texts(found) == ["25 rooms"]
     assert found.notes[-1] == (
-        "transcripts: 1 word with digits left as they are (the language is not known: --language en writes them out): "
+        "transcripts: 1 word with digits not written out (the language is not known: --language en writes them out): "
         "25!"
     )
     assert texts(readable(corpus("25! rooms"), ["letters"], language="en")) == ["twenty five rooms"]

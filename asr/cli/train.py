@@ -19,6 +19,7 @@ from .common import (
     TierName,
     channel_of,
     complain_of_input,
+    language_given,
     output,
     piped,
 )
@@ -90,7 +91,13 @@ def train(
         TextAs, typer.Option("--text", help="Transcripts as words (case, punctuation, numbers), or as they are.")
     ] = TextAs.words,
     language: Annotated[
-        str, typer.Option("--language", metavar="L", help="Of the transcripts: en, fr, tr ...; for their numbers.")
+        str,
+        typer.Option(
+            "--language",
+            metavar="L",
+            callback=language_given,
+            help="Of the transcripts: en, fr, tr ...; for their numbers.",
+        ),
     ] = "",
     held_out: Annotated[
         str,

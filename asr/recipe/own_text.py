@@ -80,7 +80,7 @@ def readable(corpus: Corpus, sources: Sequence[str], *, language: str = "") -> R
 def _notes(normalizer: Normalizer, kept: list[Utterance], corpus: Corpus, problems: list[Problem]) -> list[str]:
     """One line of what was changed and how to keep it, one for each thing that only a person can mend."""
     _, *found = normalizer.report()
-    open_ends = [line for line in found if "left as they are" in line or "two scripts" in line or "several" in line]
+    open_ends = [line for line in found if "not written out" in line or "two scripts" in line or "several" in line]
     done = [line for line in found if line not in open_ends]
     by_id = {u.id: u for u in corpus}
     n_changed = sum(u is not by_id[u.id] for u in kept)
