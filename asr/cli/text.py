@@ -78,7 +78,7 @@ def normalize(
 ) -> None:
     """Write text as words: small letters, no punctuation, numbers in words.
 
-    Any size, a line at a time. What was found and changed is told on stderr: words in two spellings by case, signs,
+    Any size, a line at a time. What was found and changed is told on stderr: words in several spellings by case, signs,
     numbers, brackets, invisible characters, several scripts.
 
     \b

@@ -192,6 +192,7 @@ def _told() -> Iterator[None]:
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", datefmt="%H:%M:%S"))
     shown = ("asr.recipe", "asr.jit")
     handler.addFilter(lambda record: record.name in shown or record.levelno >= logging.WARNING)
+    handler.addFilter(lambda record: record.name != "asr.gmm.schedule.left_out")  # the recipe tells it, once a stage
     logging.getLogger("asr.jit").handlers.clear()  # it is told here, with the time
     room = logging.getLogger("asr")
     level = room.level

@@ -9,6 +9,15 @@ _JOINING = (
 )
 _INNER = re.compile(r"(?:--+|[\u2012-\u2015\u2026/\\_|]|\.\.+)")  # between words, not in them
 _LETTER_DOTS = re.compile(r"(?:[^\W\d_]\.){2,}[^\W\d_]?")  # U.S.A.
+EVENTS = {  # what (...) and *...* name that is heard, but not said
+    *("laughs", "laughter", "laughing", "laugh", "coughs", "cough", "coughing", "noise", "inaudible", "unintelligible"),
+    *("unclear", "music", "applause", "silence", "pause", "breath", "breathes", "breathing", "sigh", "sighs", "unk"),
+    *("crosstalk", "indistinct", "sneeze", "sneezes", "sniffs", "clears", "throat", "background", "speech", "foreign"),
+}
+BRACKETS = re.compile(
+    r"\[[^\[\]]*\]|<[^<>\s]*>|\{[^{}]*\}|\(([^()]*)\)|\*(\w+(?: \w+)?)\*"
+    r"|(?<!\S)(?:!(?:SIL|ENTER|EXIT|NULL|UNK|NOISE)|\+\+\w+\+\+)(?!\S)"  # HTK's marks, and Sphinx's
+)
 WIDE = re.compile(  # full-width letters, digits and signs of money, half-width kana, ligatures, Arabic as it is drawn
     "[\uff04-\uff06\uff0b\uff10-\uff19\uff21-\uff3a\uff41-\uff5a\uff65-\uff9f\uffe0-\uffe6\ufb00-\ufb17\ufb50-\ufbb1\ufbd3-\ufdc7"
     "\ufe70-\ufefc]+|(?<=[\uff10-\uff19])[\uff0c\uff0e\uff1a](?=[\uff10-\uff19])"

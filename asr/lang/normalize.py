@@ -26,16 +26,7 @@ _EXAMPLES = 3  # of each kind of change
 _DOTLESS = ("tr", "az")  # languages in which I is the capital of ı, and İ that of i
 _APOSTROPHES = dict.fromkeys(map(ord, "\u2018\u2019\u201b\u02bb\uff07\u2032"), "'")
 _JOINERS = "\u200c\u200d"  # they shape letters of Persian and Indic scripts, and nothing in Latin ones
-_EVENTS = {  # what (...) and *...* name that is heard, but not said
-    *("laughs", "laughter", "laughing", "laugh", "coughs", "cough", "coughing", "noise", "inaudible", "unintelligible"),
-    *("unclear", "music", "applause", "silence", "pause", "breath", "breathes", "breathing", "sigh", "sighs", "unk"),
-    *("crosstalk", "indistinct", "sneeze", "sneezes", "sniffs", "clears", "throat", "background", "speech", "foreign"),
-}
 _ELIDED = frozenset({"tis", "twas", "twere", "em", "til", "till", "cause", "bout", "cos", "cuz", "neath", "gainst"})
-_BRACKETS = re.compile(
-    r"\[[^\[\]]*\]|<[^<>\s]*>|\{[^{}]*\}|\(([^()]*)\)|\*(\w+(?: \w+)?)\*"
-    r"|(?<!\S)(?:!(?:SIL|ENTER|EXIT|NULL|UNK|NOISE)|\+\+\w+\+\+)(?!\S)"  # HTK's marks, and Sphinx's
-)
 _OPEN = frozenset("[<{(*!+")
 _MAYBE_ORDINAL = re.compile(r"[(\"'\u201e\u201c\u00bb\u00ab]*(\d{1,3}\.)")
 
@@ -102,6 +93,7 @@ class Normalizer:
         self._kinds: Counter[tuple[str, ...]] = Counter()
         self._scripts_of: dict[str, str] = {}
         self._spelled: dict[str, str] = {}
+        self._times: Counter[str] = Counter()  # of tokens, as they are written
 
     def __call__(self, line: str) -> str:
         """The words of a line, with single blanks between them."""
@@ -109,11 +101,13 @@ class Normalizer:
         if not line.isascii():
             line = self._composed(line)
         if self.rules.brackets == "strip" and not _OPEN.isdisjoint(line):
-            line = _BRACKETS.sub(self._bracket, line)
+            line = edges.BRACKETS.sub(self._bracket, line)
         if self._speller is not None and any(map(str.isdigit, line)):
             line = self._with_plain_numbers(line)
         made = []
         tokens = line.split()
+        if len(self._times) < _MOST_TOKENS:
+            self._times.update(tokens)
         for i, token in enumerate(tokens):
             if self._has_dots and token[-1] == "." and _MAYBE_ORDINAL.fullmatch(token) and edges.goes_on(tokens, i):
                 each = self._maybe_ordinal(token)
@@ -175,7 +169,7 @@ class Normalizer:
         if self._known is not None and self._known(whole) is not None:
             return f" {self._known(whole)} "
         inner = match[1] if match[1] is not None else match[2]
-        if inner is not None and not (inner.split() and _EVENTS.issuperset(inner.lower().split())):
+        if inner is not None and not (inner.split() and edges.EVENTS.issuperset(inner.lower().split())):
             return f" {inner} "
         self._count("brackets", whole)
         return " "
@@ -265,7 +259,7 @@ class Normalizer:
                 self.scripts[script] += 1
         elif before not in (word, ""):
             self.spellings += 1
-            self._note("spellings", f"{before}/{word}")
+            self._note("spellings", small)
             self._spelled[small] = ""
 
     def _count(self, kind: str, example: str) -> None:
@@ -290,7 +284,7 @@ class Normalizer:
         total, rules = self.total(), self.rules
         lines = [f"{many(self.n_lines, 'line')}, {many(self.n_words, 'word')}"]
         if self.spellings:
-            lines.append(f"{many(self.spellings, 'word')} in two spellings by case{self._shown('spellings')}")
+            lines.append(f"{many(self.spellings, 'word')} in several spellings by case: {self._all_spellings()}")
         done = {
             "case": "of other case now",
             "punctuation": "without their punctuation",
@@ -334,6 +328,15 @@ class Normalizer:
         if total["mixed"]:
             lines.append(f"{many(total['mixed'], 'word')} with letters of two scripts{self._shown('mixed')}")
         return lines
+
+    def _all_spellings(self) -> str:
+        """A few words of several spellings, each with all of these, the most frequent first."""
+        found: dict[str, Counter[str]] = {small: Counter() for small in self.examples["spellings"]}
+        for token, count in self._times.items():
+            word = edges.stripped(token)
+            if (times := found.get(lower(word, self.rules.language))) is not None:
+                times[word] += count
+        return ", ".join("/".join(word for word, _ in times.most_common()) for times in found.values())
 
     def _no_rule(self) -> str:
         """Why words with digits are left."""

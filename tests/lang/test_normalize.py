@@ -193,7 +193,7 @@ def test_the_report_tells_what_was_found():
         normalizer(line)
     assert normalizer.report() == [
         "6 lines, 9 words",
-        "1 word in two spellings by case: WA/wa",
+        "1 word in several spellings by case: WA/wa",
         "2 words of other case now: WA,, Nyinga",
         "1 word without their punctuation: WA,",
         "1 word with digits written out: 25",
@@ -228,6 +228,13 @@ def test_plain_words_are_not_changed(text):
 @given(PLAIN, st.sampled_from(["{}.", "“{}”", "{},", "({})", "¿{}?", "{}…", "'{}'", "- {} -"]))
 def test_punctuation_around_words_is_all_that_goes(text, around):
     assert normalized(around.format(text).upper()) == normalized(text.upper())
+
+
+def test_all_spellings_are_shown_the_most_frequent_first():
+    normalizer = Normalizer()
+    for line in ("ZERO, zero Zero one", "zero ONE! zero Zero."):
+        normalizer(line)
+    assert "2 words in several spellings by case: zero/Zero/ZERO, one/ONE" in normalizer.report()
 
 
 def test_memory_does_not_grow_with_the_text(monkeypatch):
