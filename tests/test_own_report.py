@@ -102,7 +102,7 @@ def test_doubtful_are_those_far_below_the_others():
 
 def test_an_earlier_stage_that_is_better_is_told_with_how_sure_that_is():
     said = {f"u{k}": "one two three" for k in range(20)}
-    wrong = {u: "one two" for u in said}
+    wrong = dict.fromkeys(said, "one two")
     few = {**said, "u0": "one two"}
     assert earlier_told(said, {"mono": wrong, "tri": few, "sat": few}) == ""
     told = earlier_told(said, {"mono": wrong, "tri": said, "sat": few})

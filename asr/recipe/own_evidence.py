@@ -85,8 +85,8 @@ def earlier_told(references: Mapping[str, str], heard: Mapping[str, Mapping[str,
     sure = "which may be chance" if found.low <= 0 <= found.high else "more than chance makes"
     fewer = ",".join(stages[: stages.index(best) + 1])
     return (
-        f"Fewer stages may be better here: after {best} {scores[best].rate:.1f} % of the held-out characters were wrong, "
-        f"after {stages[-1]} {last.rate:.1f} %, {sure}: `--stages {fewer}` stops there."
+        f"Fewer stages may be better here: after {best} {scores[best].rate:.1f} % of the held-out characters were "
+        f"wrong, after {stages[-1]} {last.rate:.1f} %, {sure}: `--stages {fewer}` stops there."
     )
 
 

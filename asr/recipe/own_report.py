@@ -110,8 +110,8 @@ def _sections(plan: Plan, outcome: Outcome, left: Left, words: Score) -> list[Se
     points = [TuningPoint(**p) for p in read_json(left.tested / "tuning.json")]
     halves = (
         "These errors are of the very utterances that the settings were chosen on, each speaker's recordings together, "
-        "so they come out too low. The error rates at the top are not: each half of the utterances was decoded with what "
-        "suits the other half."
+        "so they come out too low. The error rates at the top are not: each half of the utterances was decoded with "
+        "what suits the other half."
     )
     return [
         _steps_section(next_steps(plan, outcome, len(doubts))),
