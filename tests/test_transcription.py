@@ -83,8 +83,7 @@ def test_speakers_in_names(tree):
 def test_transforms_are_told_in_one_line():
     kinds = {"ann": "full", "bob": "diagonal", "eve": "identity", "kim": "full"}
     assert told_transforms(kinds) == (
-        "adapted to 4 speakers: 2 full transforms, 1 diagonal (below 500 frames of speech), 1 none, as nothing was "
-        "heard"
+        "adapted to 4 speakers: 2 in full, 1 roughly (less than 5 s of speech), 1 not, as nothing was heard"
     )
     assert told_transforms({}) == told_transforms({"ann": ""}) == ""
 

@@ -186,6 +186,18 @@ def piped(given: Path | None) -> Path | None:
     return None if given is None else Path(standard_input(given))
 
 
+def language_given(given: str) -> str:
+    """The code of a language, once it is one; a callback of options."""
+    from ..errors import ConfigError
+    from ..lang.languages import check_language
+
+    try:
+        check_language(given)
+    except ConfigError as error:
+        raise typer.BadParameter(str(error)) from None
+    return given
+
+
 @functools.cache
 def _temporary_folder() -> Path:
     folder = Path(tempfile.mkdtemp(prefix="asr-"))

@@ -45,13 +45,13 @@ class TranscriptOutput:
     def write(self, part: "Part") -> bool:
         """Write what was heard in a piece, at once; whether the output now stands within a line."""
         from ..model.transcript import Transcript
-        from ..transcribe.writing import FORMATS
+        from ..transcribe.writing import written_of
 
         name, text = part.recording.id, ""
         if isinstance(part.result, Transcript):
             if self._current is None:
                 self._begin(name)
-                self._current = name, FORMATS[self._form](name)
+                self._current = name, written_of(self._form, part.recording)
             text = self._current[1].add(part.result, part.start, part.end)
         if part.is_last and self._current is not None:
             text += self._current[1].end()

@@ -134,7 +134,7 @@ def _orphans(stems: set[str], texts: dict[str, Path]) -> Iterator[Problem]:
         if stem not in stems:
             folder = next((f"{stem}{s}" for s in AUDIO_SUFFIXES if kind_of(f"{stem}{s}") == "folder"), None)
             hint = f"; {Path(folder).name} is a folder" if folder else ""
-            yield Problem(str(path), f"no recording of that name ({', '.join(AUDIO_SUFFIXES)}) beside it{hint}")
+            yield Problem(str(path), f"no recording of that name beside it (.wav, .flac, .mp3 ...){hint}")
 
 
 def _same_but_for_case(main: list[Path], directory: Path) -> Iterator[Problem]:

@@ -30,6 +30,7 @@ class Recording:
     audio: a file, or STANDARD_INPUT; start, end: the stretch of it, seconds. channel: the one of its channels, from 0;
         None: the mean of all.
     features: where its feature matrix lies (see asr.features.archive), for models that take features.
+    whole: the id of the file, where a channel of it was asked for: call, of call-2.
     One of audio and features is there, or both.
     """
 
@@ -40,6 +41,7 @@ class Recording:
     end: float | None = None
     features: str | None = None
     channel: int | None = None
+    whole: str | None = None
 
     @property
     def path(self) -> Path:
@@ -110,13 +112,13 @@ def _channels(recording: Recording, channel: int | Literal["each"] | None) -> li
     if channel is None or recording.audio is None or recording.channel is not None:
         return [recording]
     if channel != "each":
-        return [replace(recording, channel=channel)]
+        return [replace(recording, channel=channel, whole=recording.id)]
     found = []
     for n in channels_of(recording.audio):
         names: dict[str, Any] = (
             {} if n is None else {what: f"{getattr(recording, what)}-{n + 1}" for what in ("id", "speaker")}
         )
-        found.append(replace(recording, channel=n, **names))
+        found.append(replace(recording, channel=n, whole=None if n is None else recording.id, **names))
     return found
 
 

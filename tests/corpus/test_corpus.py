@@ -13,7 +13,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asr.corpus import Corpus, Problem, Utterance
-from asr.corpus.lists import AUDIO_SUFFIXES
 from asr.errors import CorpusError
 
 REAL = os.environ.get("ASR_TEST_DATA")
@@ -161,7 +160,7 @@ def test_every_fault_of_a_folder_is_listed_and_the_rest_is_used(folder):
         "bob/empty.wav: the file is empty",
         "bob/latin.txt:2: not valid UTF-8; save the file as UTF-8",
         f"gone.wav: the link leads to no file ({folder / 'nowhere.wav'})",
-        f"bob/orphan.txt: no recording of that name ({', '.join(AUDIO_SUFFIXES)}) beside it",
+        "bob/orphan.txt: no recording of that name beside it (.wav, .flac, .mp3 ...)",
     ]
     with pytest.raises(CorpusError, match="7 problems") as caught:
         Corpus.from_folder(folder, strict=True)
