@@ -186,7 +186,7 @@ def kind_of(path: str | os.PathLike) -> Literal["file", "folder", "other", "miss
 def dead_link(path: str | os.PathLike) -> str:
     """What to say of a link to nothing, with where it points; an empty string for all else. Never raises."""
     try:
-        target = os.readlink(path)  # noqa: PTH115  as os.fspath gives it
+        target = os.readlink(os.fspath(path))  # noqa: PTH115
     except (OSError, ValueError):
         return ""
     return "" if kind_of(path) in ("file", "folder", "other") else f"the link leads to no file ({readable(target)})"
