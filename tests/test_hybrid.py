@@ -103,7 +103,7 @@ def test_what_is_left_out_is_told_before_anything_is_trained(
     def begun(*arguments, **options):
         raise Begun
 
-    for module in ("nn.training", "nn.ctc.training", "nn.ctc.joint_training", "nn.lfmmi.training"):
+    for module in ("nn.training", "train.ctc", "train.joint", "train.lfmmi"):
         monkeypatch.setattr(f"asr.{module}.train_network", begun)
     texts = {**planted.transcripts, "u07": " ".join(["papa"] * 40), "u08": "ki nobody"}
     data = replace(planted, transcripts=texts)

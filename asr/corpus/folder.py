@@ -288,9 +288,12 @@ def speaker_of(inner: Path, utterance_id: str, speaker: Speaker) -> str:
 
     Raises CorpusError where that is no name.
     """
-    if speaker is None:
-        return "_".join(readable(inner.parent.name).split()) or utterance_id
     name: object
+    if speaker is None:
+        name = "_".join(readable(inner.parent.name).split()) or utterance_id
+        if not is_name(name):
+            raise CorpusError(f"its speaker would be {name!r}, the folder's name, which is not Unicode; rename the folder")
+        return str(name)
     if callable(speaker):
         name = speaker(inner)
     else:

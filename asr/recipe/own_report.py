@@ -221,7 +221,7 @@ def _near(plan: Plan, outcome: Outcome, left: Left, player: Player) -> list[Sect
     except (AudioError, OSError) as error:  # it is not there any more, which is no reason to have no page
         logger.warning("no picture of a recording in report.html: %s", error)
         return []
-    heard = model.transcribe(samples)
+    heard = model.transcribe(samples, model.sample_rate)
     return [
         alignment_section(
             samples,
