@@ -397,7 +397,7 @@ def test_the_command_scores_segments_against_words_with_times(tmp_path):
 def test_what_holds_of_words_and_characters_alike_is_told_once(tmp_path, monkeypatch, capsys):
     from asr.cli import main
 
-    (tmp_path / "text").write_text("a one two\n")
+    (tmp_path / "text").write_text("a\tone two\n")
     monkeypatch.setattr("sys.argv", ["asr", "score", str(tmp_path / "text"), str(tmp_path / "text")])
     with pytest.raises(SystemExit):
         main()
