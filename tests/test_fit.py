@@ -7,6 +7,7 @@ import pytest
 
 from asr.errors import ModelError
 from asr.model.fit import Evidence, Reference, evidence
+from asr.model.transcript import TimedWord, Transcript, joined, shifted
 
 
 def reference_of(n: int = 400) -> tuple[list[Evidence], Reference]:
@@ -48,3 +49,26 @@ def test_a_reference_is_kept_in_json_and_damage_is_said():
     ):
         with pytest.raises(ModelError, match="reference"):
             Reference.from_json(bad)
+
+
+def test_a_room_that_shifts_all_of_a_long_recording_is_no_other_kind_of_speech():
+    """Of 2000 frames the mean hardly strays by itself; what a room does to it stays, the words' margins are right."""
+    _, reference = reference_of()
+    a_room = Evidence(reference.likelihood - 0.9 * reference.likelihood_deviation, reference.margin, 2000)
+    other_words = a_room._replace(margin=reference.margin - 1.5 * reference.margin_deviation)
+    assert reference.fits(a_room) and not reference.fits(other_words)
+    assert reference.clearly_differs(Evidence(-110, -4, 400)) and not reference.clearly_differs(a_room)
+
+
+def piece(start: float, n_frames: int, *, fits: bool) -> Transcript:
+    unlike = () if fits else ((0.0, 0.4),)
+    words = (TimedWord("one", 0.0, 0.4),)
+    found = Transcript("one", words, evidence=Evidence(-90, -1, n_frames), fits=fits, unlike=unlike)
+    return shifted(found, start)
+
+
+def test_a_long_recording_fits_where_most_of_what_is_spoken_does():
+    pieces = [piece(0, 300, fits=True), piece(20, 40, fits=False), Transcript(""), piece(50, 40, fits=False)]
+    assert joined(pieces).fits and joined(pieces).unlike == ((20.0, 20.4), (50.0, 50.4))
+    assert not joined([piece(0, 300, fits=False), piece(20, 40, fits=True), piece(30, 40, fits=True)]).fits
+    assert joined([Transcript(""), Transcript("")]).fits

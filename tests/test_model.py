@@ -1,6 +1,7 @@
 """A model directory: saved, loaded, and complained about."""
 
 import dataclasses
+import io
 import json
 import shutil
 from pathlib import Path
@@ -57,7 +58,7 @@ def test_word_times_equal_a_forced_alignment(digits_model, sample):
 
 
 def test_silence_gives_no_words(digits_model):
-    assert digits_model.transcribe(np.zeros(8000, np.float32)).text == ""
+    assert digits_model.transcribe(np.zeros(8000, np.float32), 8000).text == ""
 
 
 def test_every_file_is_guarded(copy):
@@ -120,7 +121,7 @@ def test_odd_samples_are_audio_errors(digits_model):
 
 
 def test_a_constant_offset_is_silence(digits_model):
-    assert digits_model.transcribe(np.full(16000, 0.9, np.float32)).text == ""
+    assert digits_model.transcribe(np.full(16000, 0.9, np.float32), 8000).text == ""
 
 
 def test_a_word_outside_the_lexicon_is_an_error(digits_model, sample):
@@ -202,3 +203,41 @@ def test_alignment_takes_words_of_another_lexicon(digits_model, sample, tmp_path
         digits_model.align(sample, "too late", lexicon=tmp_path / "lexicon.txt")
     with pytest.raises(LexiconError, match=r"'hello': it has no .* 'world': it has no pronunciation"):
         digits_model.align(sample, "hello world")
+
+
+def test_an_array_needs_its_rate_and_a_file_has_its_own(digits_model, sample):
+    samples, _ = soundfile.read(sample, dtype="int16")
+    for use in (digits_model.transcribe, lambda x: digits_model.align(x, "two"), lambda x: digits_model.stream()):
+        with pytest.raises(AudioError, match=r"give rate=\.\.\., in Hz \(8000 is the model's own\)"):
+            use(samples)
+    with pytest.raises(AudioError, match="rate=16000 was given with a file, which knows its own"):
+        digits_model.transcribe(sample, 16000)
+    with pytest.raises(AudioError, match="rate=16000 was given with a file"):
+        digits_model.align(sample, "two", 16000)
+
+
+def test_a_channel_can_be_asked_for(digits_model, sample, tmp_path):
+    samples, rate = soundfile.read(sample, dtype="float32")
+    other = samples[::-1]
+    stereo = np.stack([samples, other], axis=1)
+    soundfile.write(tmp_path / "stereo.flac", stereo, rate, subtype="PCM_16")
+    said = digits_model.transcribe(samples, rate)
+    assert digits_model.transcribe(stereo, rate, channel=0) == said
+    assert digits_model.transcribe(tmp_path / "stereo.flac", channel=0).text == said.text
+    assert digits_model.transcribe(stereo, rate, channel=1) == digits_model.transcribe(other, rate)
+    assert digits_model.align(stereo, said.text, rate, channel=0) == digits_model.align(samples, said.text, rate)
+    with pytest.raises(AudioError, match="has no channel 3"):
+        digits_model.transcribe(stereo, rate, channel=2)
+
+
+def test_open_files_and_bytes_are_recordings_too(digits_model, sample):
+    whole = digits_model.transcribe(sample)
+    assert digits_model.transcribe(io.BytesIO(sample.read_bytes())) == whole
+    with sample.open("rb") as file:
+        assert digits_model.transcribe(file) == whole
+
+
+def test_a_tensor_with_gradients_is_told_how_to_be_an_array(digits_model):
+    torch = pytest.importorskip("torch")
+    with pytest.raises(AudioError, match=r"not an array of numbers .*detach"):
+        digits_model.transcribe(torch.zeros(8000, requires_grad=True), 8000)

@@ -104,7 +104,7 @@ def test_long_recordings_have_rows_and_an_end():
 
 
 def test_silence_and_unfinished_sentences(digits_model):
-    silent = digits_model.transcribe(np.zeros(8000, np.float32))
+    silent = digits_model.transcribe(np.zeros(8000, np.float32), 8000)
     assert "<i>no words</i>" in silent._repr_html_() and "polygon" in silent._repr_html_()
     assert Transcript("")._repr_html_() == "<p><i>no words</i></p>"
     assert "no sentence end was reached" in Transcript("one", reached_final=False)._repr_html_()

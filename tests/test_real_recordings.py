@@ -102,7 +102,7 @@ def official(fsdd) -> list[tuple[np.ndarray, str]]:
 
 def errors_and_misfits(model: "asr.Model", recordings: list[tuple[np.ndarray, str]], how: str) -> tuple[float, float]:
     """The word error rate and the part of the recordings that are said to be unlike the model's kind, percent."""
-    found = [model.transcribe(changed(x, 8000, how)) for x, _ in recordings]
+    found = [model.transcribe(changed(x, 8000, how), 8000) for x, _ in recordings]
     hypotheses = {str(i): t.text for i, t in enumerate(found)}
     result = score({str(i): word for i, (_, word) in enumerate(recordings)}, hypotheses)
     return result.rate, 100 * np.mean([not t.fits for t in found])
@@ -118,9 +118,46 @@ def test_official_recordings_whatever_is_done_to_them(official, digits_model):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("place", ["mboshi/dev/*.ogg", "english/clips/cv-*.opus"])
-def test_most_of_other_languages_and_sentences_do_not_fit(real_data, digits_model, place):
-    paths = sorted(real_data.glob(place))[::10]
+@pytest.mark.parametrize("noise", [0.0, 1e-3])
+def test_minutes_of_digits_fit_and_what_else_is_said_between_is_named(official, real_data, tmp_path, noise):
+    rng = np.random.default_rng(5)
+    pieces = []
+    for i in rng.integers(0, len(official), 250):
+        pieces += [official[i][0], noise * rng.standard_normal(rng.integers(1600, 8000))]
+    asides = [audio.read(p, 8000).samples for p in sorted(real_data.glob("mboshi/dev/*.ogg"))[:5]]
+    pause = np.zeros(8000)
+    soundfile.write(tmp_path / "digits.wav", np.concatenate(pieces), 8000)
+    soundfile.write(tmp_path / "mixed.wav", np.concatenate([*pieces[:200], pause, *asides, pause, *pieces[200:]]), 8000)
+
+    def notices(name: str) -> str:
+        command = [sys.executable, "-m", "asr", "transcribe", "digits", str(tmp_path / name)]
+        return subprocess.run(command, capture_output=True, text=True, timeout=120).stderr
+
+    assert notices("digits.wav") == ""
+    if asides and not noise:
+        start = sum(map(len, pieces[:200])) / 8000
+        said = notices("mixed.wav")
+        assert "hardly" not in said and "has pieces that are unlike" in said
+        assert f"{round(start) // 60}:" in said.partition("mixed.wav, ")[2]
+
+
+def test_sound_without_words_is_not_passed_over(tmp_path, sample):
+    x, rate = soundfile.read(sample, dtype="float32")
+    noise = 1e-3 * np.random.default_rng(0).standard_normal(rate)
+    soundfile.write(tmp_path / "noise.wav", noise, rate, subtype="FLOAT")
+    soundfile.write(tmp_path / "words.wav", x, rate)
+    command = [sys.executable, "-m", "asr", "transcribe", "digits", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.stdout == f"noise\t\nwords\t{SAID}\n"
+    assert (
+        "no words were found in 1 of 2 recordings, though there is sound" in done.stderr and "noise.wav" in done.stderr
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("place", "step"), [("mboshi/dev/*.ogg", 4), ("english/clips/cv-*.opus", 20)])
+def test_most_of_other_languages_and_sentences_do_not_fit(real_data, digits_model, place, step):
+    paths = sorted(real_data.glob(place))[::step]
     if not paths:
         pytest.skip(f"no {place} under ASR_TEST_DATA")
     assert np.mean([not digits_model.transcribe(p).fits for p in paths]) >= 0.95

@@ -52,7 +52,7 @@ def test_other_rates_and_channels(digits_model, sample, rate):
 
 def test_words_come_while_somebody_is_speaking_and_streams_do_not_disturb_each_other(digits_model, sample):
     samples = digits_model.read(sample)
-    one, other = digits_model.stream(), digits_model.stream()
+    one, other = digits_model.stream(8000), digits_model.stream(8000)
     said = []
     for piece in pieces_of(samples, [800]):
         said.append(one.accept(piece))
@@ -63,23 +63,23 @@ def test_words_come_while_somebody_is_speaking_and_streams_do_not_disturb_each_o
 
 
 def test_silence_too_little_and_too_late(digits_model):
-    stream = digits_model.stream()
+    stream = digits_model.stream(8000)
     assert stream.accept(np.zeros(0, np.float32)) == ""
     stream.accept(np.zeros(4000, np.float32))
-    assert stream.finish() == digits_model.transcribe(np.zeros(4000, np.float32))
+    assert stream.finish() == digits_model.transcribe(np.zeros(4000, np.float32), 8000)
     for late in (lambda: stream.accept(np.zeros(8)), stream.finish):
-        with pytest.raises(ModelError, match=r"finished.*model\.stream\(\)"):
+        with pytest.raises(ModelError, match=r"finished.*model\.stream\(rate\)"):
             late()
-    for samples in ([], [np.zeros(20, np.float32)]):
-        stream = digits_model.stream()
-        for piece in samples:
-            stream.accept(piece)
-        with pytest.raises(AudioError, match="less than a frame"):
-            stream.finish()
+    stream = digits_model.stream(8000)
+    stream.accept(np.zeros(20, np.float32))
+    with pytest.raises(AudioError, match="less than a frame"):
+        stream.finish()
+    nothing = digits_model.stream(8000).finish()
+    assert nothing.text == "" and nothing.is_silent
     with pytest.raises(AudioError, match="rate=12"):
         digits_model.stream(12)
     with pytest.raises(AudioError, match="NaN"):
-        digits_model.stream().accept(np.full(100, np.nan, np.float32))
+        digits_model.stream(8000).accept(np.full(100, np.nan, np.float32))
 
 
 def test_a_model_that_needs_the_end_says_so(digits_model):

@@ -293,7 +293,8 @@ def _part(source: Source, stream: _Stream) -> Part:
             raise DamagedError(f"truncated or damaged: the MPEG frames end at {at / header.rate:.4g} s{AGAIN}")
 
     unread = tuple((n_frames * spf / header.rate, n_bytes) for n_frames, n_bytes in stream.unread)
-    return Part(header.rate, header.n_channels, n_samples, words, decode, unread=unread)
+    seconds = len(stream.starts) * spf / header.rate
+    return Part(header.rate, header.n_channels, n_samples, words, decode, None, unread, sum(stream.lengths) / seconds)
 
 
 def _has_long_tail(stream: _Stream, size: int) -> bool:

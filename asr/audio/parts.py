@@ -89,7 +89,7 @@ def _foreign_parts(source: Source, found: foreign.Foreign) -> tuple[list[Part], 
         return _by_ffmpeg(source)
     except (UnknownFormatError, DamagedError) as error:
         cause = str(error).removesuffix(AGAIN)
-        cause = cause if cause.startswith("truncated") else f"damaged, or without sound: {cause}"
+        cause = cause if cause.startswith(("truncated", "damaged")) else f"damaged, or without sound: {cause}"
         raise DamagedError(f"{found.what}, {cause}{AGAIN}") from None
 
 

@@ -23,6 +23,13 @@ def check_rate(rate: Any, *, where: str = "samples") -> None:
         raise AudioError(f"{where}: rate={rate!r}; need a number of Hz, {RATES[0]} to {RATES[1]}")
 
 
+def need_rate(rate: Any, own: int) -> float:
+    """The rate that came with samples for a model of `own` Hz. Raises AudioError for None, and as `check_rate`."""
+    if rate is None:
+        raise AudioError(f"samples: an array does not tell its rate: give rate=..., in Hz ({own} is the model's own)")
+    return as_rate(rate)
+
+
 def as_rate(rate: Any, *, where: str = "samples") -> float:
     """A sampling rate in Hz as a float, after `check_rate`: the one rule for all that take a rate."""
     check_rate(rate, where=where)
@@ -86,7 +93,7 @@ def check_samples(array: Any, *, channel: str | int = "mix", where: str = "sampl
     """
     try:
         samples = np.asarray(array)
-    except ValueError as error:
+    except (ValueError, TypeError, RuntimeError) as error:  # the last: torch's, of a tensor with gradients
         raise AudioError(f"{where}: not an array of numbers ({error})") from None
     if samples.ndim not in (1, 2):
         raise AudioError(f"{where}: shape {samples.shape}; need (n_samples,) or (n_samples, n_channels)")
@@ -152,7 +159,8 @@ class Mixer:
 
     def finish(self) -> None:
         if self.mean_power < CANCELLED * self.power:
-            logger.warning("%s: its channels cancel each other out (opposite phase); take one: channel=0", self.where)
+            advice = "take one of them: --channel 1 (in Python channel=0)"
+            logger.warning("%s: its channels cancel each other out (opposite phase); %s", self.where, advice)
 
 
 def peak(samples: np.ndarray) -> float:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ..errors import AudioError
+from ..files import dead_link
 
 STANDARD_INPUT = "standard input"
 IN_MEMORY = 1 << 26  # bytes of a stream that are kept in memory; a longer one goes into a temporary file
@@ -107,9 +108,7 @@ def _file(path: str | os.PathLike) -> BinaryIO:
             raise AudioError(f"{path}: empty (0 bytes)")
         return Path(path).open("rb")
     except FileNotFoundError:
-        if Path(path).is_symlink():
-            raise AudioError(f"{path}: the link leads to no file") from None
-        raise AudioError(f"{path}: no such file") from None
+        raise AudioError(f"{path}: {dead_link(path) or 'no such file'}") from None
     except PermissionError:
         raise AudioError(f"{path}: no permission to read it") from None
     except (OSError, ValueError) as error:

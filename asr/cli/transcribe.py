@@ -20,11 +20,12 @@ from .common import (
     complain,
     complain_of_input,
     model_names,
+    recording_warnings,
     refuse_inputs,
     sample_recording,
     standard_input,
 )
-from .meter import Meter
+from .meter import Meter, clock
 from .transcript_output import TranscriptOutput, check_form, journal_beside, piece_key
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 _NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 _REFUSED = 50  # recordings in a row, from the first: whatever is wrong, it is not about single ones
+_SHOWN_PIECES = 3  # in a notice
 _MANY = 5000  # recordings whose headers nobody waits for
 
 
@@ -109,6 +111,8 @@ def transcribe(
     if beam is not None:
         recogniser = recogniser.with_decoding(beam=beam)
     problems = Complaints(verbose=verbose, how="all with -v")
+    if verbose:
+        recording_warnings.show_all()
     found, failures = find_recordings(
         [standard_input(name) for name in given],
         speaker=speaker,
@@ -185,6 +189,7 @@ def _write_transcripts(
         journal_beside(out, about, is_folder=is_folder) as (known, note),
         TranscriptOutput(out, form.value, is_folder=is_folder) as written,
     ):
+        recording_warnings.before = meter.hide
         parts = transcribe_parts(recogniser, recordings, known=known, told=lambda _, seconds: meter.read(seconds))
         for part in parts:
             meter.hide()
@@ -210,6 +215,33 @@ def _counted(some: Sequence[Path], n_recordings: int) -> str:
     return f"{len(some)} of {n_recordings} recordings {'is' if len(some) == 1 else 'are'}"
 
 
+class _Fit:
+    """How a recording fits the model, from its pieces."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.unlike: list[tuple[float, float]] = []  # s from and to, of pieces that are clearly unlike
+        self._n_frames = self._n_unlike = 0
+
+    def add(self, piece: "Transcript") -> None:
+        """Take note of a piece, whose times are the recording's."""
+        if piece.evidence is not None:
+            self._n_frames += piece.evidence.n_frames
+            self._n_unlike += 0 if piece.fits else piece.evidence.n_frames
+            self.unlike += piece.unlike
+
+    @property
+    def share(self) -> float:
+        """The part of what is spoken that is in pieces which do not fit, 0 to 1."""
+        return self._n_unlike / self._n_frames if self._n_frames else 0.0
+
+    def told(self) -> str:
+        """When the pieces are that are unlike, a few of them."""
+        shown = ", ".join(f"{clock(start)} to {clock(end)}" for start, end in self.unlike[:_SHOWN_PIECES])
+        more = len(self.unlike) - _SHOWN_PIECES
+        return f"{shown} and {more} more" if more > 0 else shown
+
+
 class _Heard:
     """What is said of all recordings together when they are transcribed."""
 
@@ -217,8 +249,9 @@ class _Heard:
         self.kinds: dict[str, str] = {}  # speaker -> how the model adapted
         self.any = False
         self._unfinished: list[Path] = []
-        self._unlike: list[Path] = []
+        self._fit: dict[str, _Fit] = {}  # of each recording
         self._silent: dict[Path, bool] = {}
+        self._wordless: dict[Path, bool] = {}
 
     def add(self, recording: "Recording", result: "Transcript") -> None:
         """Take note of what was heard in a recording, or in a piece of one."""
@@ -227,18 +260,31 @@ class _Heard:
         if not result.reached_final and recording.path not in self._unfinished[-1:]:
             self._unfinished.append(recording.path)
         self._silent[recording.path] = self._silent.get(recording.path, True) and result.is_silent
-        if not result.fits and recording.path not in self._unlike[-1:]:
-            self._unlike.append(recording.path)
+        self._wordless[recording.path] = self._wordless.get(recording.path, True) and not result.text
+        self._fit.setdefault(recording.id, _Fit(recording.path)).add(result)
 
     def warnings(self, n_recordings: int, knows: str) -> Iterator[str]:
         """A line for each kind of thing that a person should know. knows: what the model does."""
         if silent := [path for path, is_silent in self._silent.items() if is_silent]:
             what = _counted(silent, n_recordings)
             yield f"{what} silent all through (the first: {silent[0]}); was a microphone muted?"
-        if self._unlike:
+        if wordless := [path for path, has_none in self._wordless.items() if has_none and not self._silent[path]]:
+            what = f"{len(wordless)} of {n_recordings} recordings" if n_recordings > 1 else "the recording"
             yield (
-                f"{_counted(self._unlike, n_recordings)} unlike what this model is for, and the words are hardly those "
-                f"that were said (the first: {self._unlike[0]}). What it knows is {knows}"
+                f"no words were found in {what}, though there is sound (the first: {wordless[0]}); is it "
+                "speech, and loud enough?"
+            )
+        if unlike := [fit for fit in self._fit.values() if fit.share >= 0.5]:
+            part = f", {unlike[0].share:.0%} of what is spoken in it" if unlike[0].share < 1 else ""
+            yield (
+                f"{_counted([fit.path for fit in unlike], n_recordings)} unlike what this model is for, and the words "
+                f"are hardly those that were said (the first: {unlike[0].path}{part}). What it knows is {knows}"
+            )
+        if partly := [fit for fit in self._fit.values() if fit.share < 0.5 and fit.unlike]:
+            what = f"{len(partly)} of {n_recordings} recordings have" if n_recordings > 1 else "the recording has"
+            yield (
+                f"{what} pieces that are unlike what this model is for (the first: {partly[0].path}, "
+                f"{partly[0].told()}). What it knows is {knows}"
             )
         if self._unfinished:
             what = f"{len(self._unfinished)} of {n_recordings} recordings end" if n_recordings > 1 else "it ends"

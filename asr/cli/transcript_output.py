@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from ..model.transcription import Part
     from ..transcribe.writing import Written
 
+_SUBTITLES = (".srt", ".vtt")  # a name that ends so is a file's
+
 
 class TranscriptOutput:
     """One stream for all recordings, or a folder with a file for each.
@@ -72,7 +74,10 @@ class TranscriptOutput:
 
 
 def check_form(out: Path | None, form: str, n_recordings: int) -> bool:
-    """Whether a folder is written to, with a file for each recording. Raises AsrError for what cannot be."""
+    """Whether a folder is written to, with a file for each recording; a new one is made where there are several.
+
+    Raises AsrError for what cannot be.
+    """
     from ..transcribe.writing import OF_ONE_RECORDING
 
     kind = "missing" if out is None or str(out) == "-" else kind_of(out)
@@ -82,11 +87,15 @@ def check_form(out: Path | None, form: str, n_recordings: int) -> bool:
         return False
     if kind == "folder":
         return True
-    if n_recordings > 1:
+    if n_recordings < 2:
+        return False
+    if out is None or kind != "missing" or str(out) == "-" or out.suffix.lower() in _SUBTITLES:
         raise AsrError(
-            f"a file of subtitles is of one recording, and these are {n_recordings}: make a folder and give it as --out"
+            f"a file of subtitles is of one recording, and these are {n_recordings}: give a folder for them as --out"
         )
-    return False
+    with writing(out):
+        out.mkdir(parents=True)
+    return True
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..errors import CorpusError
-from ..files import as_utf8, kind_of, read_bytes
+from ..files import as_utf8, dead_link, kind_of, read_bytes
 from ..files.tables import FILES, IDS, TEXTS
 from .elan import read_elan
 from .textgrid import read_textgrid
@@ -97,7 +97,7 @@ def _bytes(path: Path) -> bytes:
     try:
         return read_bytes(path)
     except (OSError, ValueError) as error:
-        raise CorpusError(f"cannot be read: {getattr(error, 'strerror', error)}") from None
+        raise CorpusError(dead_link(path) or f"cannot be read: {getattr(error, 'strerror', error)}") from None
 
 
 def _tiers(path: Path, raw: bytes) -> list[Tier] | None:

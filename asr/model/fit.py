@@ -16,10 +16,13 @@ from ..errors import ModelError
 
 # The likelihood tells other sounds and microphones, the margin other words. All three were chosen on digits, of which
 # recordings of unseen speakers made the reference, beside Mboshi and English sentences.
-_MARGIN_WEIGHT = 0.5
+_MARGIN_WEIGHT = 0.6
 _DEVIATIONS = 2.25  # below the mean of the reference: one recording in eighty, were they normal
-# Part of the variance that is between speakers and microphones, and stays however long a recording is.
-_STAYS = 0.1
+# Parts of the variance that stay however long a recording is. Rooms and microphones shift the likelihood of all of it;
+# the margin is of the words, and a long recording of right ones hardly strays. Chosen on strings of up to 30 digits
+# with pauses of zeros or noise between them: with 0.1 for both, 3 in 100 were taken for something else, so 1 in 200.
+_LIKELIHOOD_STAYS, _MARGIN_STAYS = 0.2, 0.02
+_CLEARLY = 1.5  # times the least score: of many pieces, that is what single ones are named for
 _FEWEST = 20  # recordings; a reference of fewer tells nothing
 
 
@@ -78,12 +81,19 @@ class Reference:
         """How well a recording fits: about 0 for one like the reference's, below `least` for others."""
         likelihood = (found.likelihood - self.likelihood) / self.likelihood_deviation
         margin = (found.margin - self.margin) / self.margin_deviation
-        spread = np.sqrt(_STAYS + (1 - _STAYS) * self.n_frames / found.n_frames)
-        return float((likelihood + _MARGIN_WEIGHT * margin) / spread)
+        shorter = self.n_frames / found.n_frames
+        return float(
+            likelihood / np.sqrt(_LIKELIHOOD_STAYS + (1 - _LIKELIHOOD_STAYS) * shorter)
+            + _MARGIN_WEIGHT * margin / np.sqrt(_MARGIN_STAYS + (1 - _MARGIN_STAYS) * shorter)
+        )
 
     def fits(self, found: Evidence | None) -> bool:
         """Whether a recording is of the model's kind, as far as that can be told."""
         return found is None or self.score(found) >= self.least
+
+    def clearly_differs(self, found: Evidence | None) -> bool:
+        """Whether a piece of a recording is so unlike the model's kind that it is to be named, were it the only one."""
+        return found is not None and self.score(found) < self.least - (_CLEARLY - 1) * abs(self.least)
 
     def to_json(self) -> dict[str, float]:
         """What model.json holds of it."""

@@ -27,7 +27,7 @@ import numpy as np
 
 from ..ctc.tokens import CtcTokens
 from ..display.brief import many
-from ..errors import GraphError, LexiconError, ModelError, did_you_mean
+from ..errors import AudioError, GraphError, LexiconError, ModelError, did_you_mean
 from ..features.pipeline import FeaturePipeline
 from ..files import kind_of, replacing, sha256
 from ..hmm.transitions import PhoneSegment, TransitionModel
@@ -44,6 +44,7 @@ from .transcript import TimedPhone, TimedWord, Transcript
 from .word_times import word_segments
 
 if TYPE_CHECKING:
+    from ..audio.source import Sound
     from ..decoding import BestPath, ViterbiDecoder
     from ..features.table import FeatureTable
     from ..graph.const_fst import Graph
@@ -182,26 +183,29 @@ class Model:
         )
         return replace(self, decoding=replace(self.decoding, **changes))
 
-    def transcribe(self, audio: str | os.PathLike | np.ndarray, rate: int | None = None) -> Transcript:
+    def transcribe(
+        self, audio: "Sound | np.ndarray", rate: int | None = None, *, channel: str | int = "mix"
+    ) -> Transcript:
         """The words of one recording.
 
-        audio: a path, or samples: floats in [-1, 1] or 8-, 16- or 32-bit integers; (n_samples,), or
-            (n_samples, n_channels), which are mixed.
-        rate: the samples' rate in Hz; the model's own rate if not given. A file knows its own.
+        audio: a path, the bytes of a file or an open one; or samples: floats in [-1, 1] or 8-, 16- or 32-bit integers,
+            (n_samples,) or (n_samples, n_channels).
+        rate: the samples' rate in Hz, needed with them. A file knows its own.
+        channel: "mix" for the mean of all channels, or the number of one, from 0.
         One of more than a minute is cut at its pauses, as `asr transcribe` does.
         Raises AudioError for a recording that cannot be used, ModelError if this model takes features; silence gives an
         empty transcript.
         """
         from .transcription import transcribe_samples
 
-        samples = self.read(audio, rate)
+        samples = self.read(audio, rate, channel=channel)
         return transcribe_samples(self, samples).of(samples, self.sample_rate)
 
     def stream(self, rate: int | None = None) -> "RecognitionStream":
         """For a signal that is still arriving, as from a microphone: feed it pieces, get the words so far.
 
-        rate: the samples' in Hz; the model's own if not given.
-        Raises ModelError for a model that needs a recording's end (see `streaming`).
+        rate: the samples' in Hz; None for a model that takes features.
+        Raises ModelError for a model that needs a recording's end (see `streaming`), AudioError without a rate.
 
         >>> stream = asr.load("digits").stream(16000)                # doctest: +SKIP
         >>> for piece in microphone: print(stream.accept(piece))     # doctest: +SKIP
@@ -221,17 +225,17 @@ class Model:
         finished = self.features.finish([self.features.raw(raw)], ["speaker"])[0]
         return dict(self.decode_together({"recording": finished}, {"recording": "speaker"}))["recording"]
 
-    def read(self, audio: str | os.PathLike | np.ndarray, rate: int | None = None) -> np.ndarray:
-        """Samples at the model's rate, float32 in [-1, 1], from a path or from samples. Errors: `transcribe`'s."""
+    def read(self, audio: "Sound | np.ndarray", rate: int | None = None, *, channel: str | int = "mix") -> np.ndarray:
+        """Samples at the model's rate, float32 in [-1, 1], from a file or from samples. As for `transcribe`."""
         from .. import audio as audio_room
 
         self.features.need_audio()
-        if isinstance(audio, (str, os.PathLike)):
-            return audio_room.read(audio, self.sample_rate).samples
-        samples = audio_room.check_samples(audio)
-        rate = self.sample_rate if rate is None else rate
-        audio_room.check_rate(rate)
-        return audio_room.resample(samples, rate, self.sample_rate)
+        if isinstance(audio, (str, os.PathLike, bytes)) or hasattr(audio, "read"):
+            if rate is not None:
+                raise AudioError(f"rate={rate!r} was given with a file, which knows its own; leave it out")
+            return audio_room.read(audio, self.sample_rate, channel=channel).samples
+        samples = audio_room.check_samples(audio, channel=channel)
+        return audio_room.resample(samples, audio_room.need_rate(rate, self.sample_rate), self.sample_rate)
 
     def decode(self, features: np.ndarray) -> Transcript:
         """The words of one utterance's features, in one pass.
@@ -261,20 +265,25 @@ class Model:
         silence = self.lexicon.phones[self.lexicon.silence_phone]
         is_speech = ~self.transitions.is_silence(path.labels, silence)
         found = evidence(loglikes, self.transitions.pdf_of_id[path.labels], is_speech)
-        fits = self.reference is None or self.reference.fits(found)
-        return replace(self.transcript(path, features), evidence=found, fits=fits)
+        heard = self.transcript(path, features)
+        if self.reference is None:
+            return replace(heard, evidence=found)
+        differs = self.reference.clearly_differs(found) and heard.words
+        unlike = ((heard.words[0].start, heard.words[-1].end),) if differs else ()
+        return replace(heard, evidence=found, fits=self.reference.fits(found), unlike=unlike)
 
     def align(
         self,
-        audio: str | os.PathLike | np.ndarray,
+        audio: "Sound | np.ndarray",
         text: str,
         rate: int | None = None,
         *,
+        channel: str | int = "mix",
         lexicon: "str | os.PathLike | Lexicon | None" = None,
     ) -> Transcript:
         """Where the given words were said: forced alignment of one recording.
 
-        audio, rate: as for `transcribe`. text: the words, separated by blanks.
+        audio, rate, channel: as for `transcribe`. text: the words, separated by blanks.
         lexicon: how words are said that the model's own lexicon lacks: a lexicon or its file, "cmudict", "g2p:FOLDER",
             or another source of `asr.lang.sources.build_lexicon`. Words of models that were trained on spellings need
             none: new ones are spelled in the same way.
@@ -282,7 +291,7 @@ class Model:
         found.
         """
         _check_text(text)
-        samples = self.read(audio, rate)
+        samples = self.read(audio, rate, channel=channel)
         found = self.align_features(self.features.front_end(samples), text, lexicon=lexicon)
         return found.of(samples, self.sample_rate)
 

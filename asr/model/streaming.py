@@ -23,8 +23,8 @@ class RecognitionStream:
     0.1 s or more cost the least. Several streams of one model run side by side; each keeps some ten bytes a frame.
 
     model: a streaming one (`Model.streaming`).
-    rate: Hz of the samples; None: the model's own.
-    Raises ModelError for a model that needs a recording's end, AudioError for an impossible rate.
+    rate: Hz of the samples; None for a model that takes features.
+    Raises ModelError for a model that needs a recording's end, AudioError for an impossible rate or none.
     """
 
     def __init__(self, model: "Model", rate: int | None = None) -> None:
@@ -33,6 +33,8 @@ class RecognitionStream:
                 "this model needs a recording's end (its normalisation, network or adaptation to the speaker does), so "
                 "it cannot stream; transcribe whole recordings, or train a model with causal normalisation"
             )
+        if not model.features.given:
+            audio.need_rate(rate, model.sample_rate)
         self._model, self._decoder = model, model.new_decoder()
         self._features = model.features.stream()
         self._resampler = None if model.features.given else _resampler(rate, model.sample_rate)
@@ -48,7 +50,7 @@ class RecognitionStream:
         Raises AudioError for samples that cannot be used, ModelError after `finish`.
         """
         if self._finished:
-            raise ModelError("this stream is finished; start another one: model.stream()")
+            raise ModelError("this stream is finished; start another one: model.stream(rate)")
         if self._model.features.given:
             self._n_samples += len(samples)
             self._search(self._features.accept(self._model.features.raw(samples)))
@@ -72,15 +74,17 @@ class RecognitionStream:
     def finish(self) -> Transcript:
         """The transcript of the whole signal, now that it has ended.
 
+        Without any samples it is empty, as for silence.
         Raises AudioError for a signal shorter than a frame, ModelError the second time.
         """
         if self._finished:
-            raise ModelError("this stream is finished already; start another one: model.stream()")
+            raise ModelError("this stream is finished already; start another one: model.stream(rate)")
         self._finished = True
         if self._resampler is not None:
             self._hear(self._resampler.resample_chunk(np.zeros(0, np.float32), last=True))
-        if self._n_samples:
-            self._search(self._features.flush())
+        if not self._n_samples:
+            return Transcript("", is_silent=True)
+        self._search(self._features.flush())
         if not self._decoder.n_frames:
             raise AudioError(f"samples: {self._n_samples} are less than a frame; need more")
 

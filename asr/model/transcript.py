@@ -1,6 +1,6 @@
 """What was recognised in a recording: words, phones and their times."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -39,8 +39,9 @@ class Transcript:
     alignment: int32 (n_frames,) transition ids; of a model of CTC one label for each row of output.
     transform: of the speaker, where the model adapts: "full", "diagonal", "offset" or "identity".
     evidence: how well the sound suits the model; None where that was not measured. fits: False where the recording is
-        unlike those that the model is for, so that its words are hardly those that were said. is_silent: True where no
-        sample of it is louder than rounding is (asr.features.silence).
+        unlike those that the model is for, so that its words are hardly those that were said; of a long one, half of
+        what is spoken or more. unlike: s from and to, the pieces of it for which that is clear. is_silent: True where
+        no sample of it is louder than rounding is (asr.features.silence).
     seconds: length of the recording; 0 where it is not known.
     outline: float32 (n, 2): the least and the greatest sample of n equal stretches of it, for pictures; n may be 0.
     """
@@ -54,6 +55,7 @@ class Transcript:
     transform: str = ""
     evidence: Evidence | None = field(default=None, repr=False, compare=False)
     fits: bool = True
+    unlike: tuple[tuple[float, float], ...] = field(default=(), repr=False, compare=False)
     is_silent: bool = field(default=False, compare=False)
     seconds: float = field(default=0.0, compare=False)
     outline: np.ndarray = field(default_factory=lambda: np.zeros((0, 2), np.float32), repr=False, compare=False)
@@ -93,13 +95,15 @@ def shifted(transcript: Transcript, seconds: float) -> Transcript:
         transcript,
         words=tuple(replace(w, start=later(w.start), end=later(w.end)) for w in transcript.words),
         phones=tuple(replace(p, start=later(p.start), end=later(p.end)) for p in transcript.phones),
+        unlike=tuple((later(start), later(end)) for start, end in transcript.unlike),
     )
 
 
 def joined(pieces: Sequence[Transcript]) -> Transcript:
     """The transcript of a whole recording from those of its pieces, whose times are the recording's; one at least.
 
-    `reached_final` is that of the last piece, and so is `transform`; scores are summed; it fits if half of them do.
+    `reached_final` is that of the last piece, and so is `transform`; scores are summed; it fits if more than half of
+    the frames with speech are in pieces that do.
     """
     if len(pieces) == 1:
         return pieces[0]
@@ -111,6 +115,14 @@ def joined(pieces: Sequence[Transcript]) -> Transcript:
         reached_final=pieces[-1].reached_final,
         alignment=np.concatenate([piece.alignment for piece in pieces]),
         transform=pieces[-1].transform,
-        fits=2 * sum(piece.fits for piece in pieces) >= len(pieces),
+        fits=share_unlike(pieces) < 0.5,
+        unlike=tuple(stretch for piece in pieces for stretch in piece.unlike),
         is_silent=all(piece.is_silent for piece in pieces),
     )
+
+
+def share_unlike(pieces: Iterable[Transcript]) -> float:
+    """The part of a recording's frames with speech that are in pieces which do not fit the model, 0 to 1."""
+    n_frames = [(piece.evidence.n_frames, piece.fits) for piece in pieces if piece.evidence is not None]
+    total = sum(n for n, _ in n_frames)
+    return sum(n for n, fits in n_frames if not fits) / total if total else 0.0

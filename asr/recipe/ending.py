@@ -44,7 +44,7 @@ def finish(
     model = load(folder)
     shown = _typical(alone.tested, corpus)
     samples = _samples(shown, model)
-    transcript = model.transcribe(samples)
+    transcript = model.transcribe(samples, model.sample_rate)
     near = Near(shown, samples, model.sample_rate, transcript, alone)
     report = write_page(run, title, results, rows, pairs, corpus, tests, near, folder)
     _say("")

@@ -11,8 +11,8 @@ from typing import Any
 from ..model.fit import Evidence
 from ..model.transcript import TimedPhone, TimedWord, Transcript
 
-_FORM = 1
-_KEPT = ("text", "score", "reached_final", "transform", "evidence", "fits")  # beside words and phones
+_FORM = 2
+_KEPT = ("text", "score", "reached_final", "transform", "evidence", "fits", "unlike")  # beside words and phones
 
 
 class Journal:
@@ -94,4 +94,5 @@ def _transcript(value: dict[str, Any]) -> Transcript:
     words = tuple(TimedWord(**word) for word in value.pop("words"))
     phones = tuple(TimedPhone(**phone) for phone in value.pop("phones"))
     evidence = value.pop("evidence")
-    return Transcript(**value, words=words, phones=phones, evidence=evidence and Evidence(*evidence))
+    unlike = tuple((start, end) for start, end in value.pop("unlike"))
+    return Transcript(**value, words=words, phones=phones, evidence=evidence and Evidence(*evidence), unlike=unlike)

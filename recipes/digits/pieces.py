@@ -75,7 +75,7 @@ def _pieces(model, samples: np.ndarray, text: str, words: set[str]) -> list[tupl
     if set(text.split()) <= words:
         return [(samples, text)]
     try:
-        aligned = model.align(samples, text).words
+        aligned = model.align(samples, text, model.sample_rate).words
     except AsrError:
         return []
     rows: list[list] = [[]]

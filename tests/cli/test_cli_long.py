@@ -88,8 +88,9 @@ def test_every_format_is_written_as_words_are_found(form, digits_model, long, sa
 
 def test_subtitles_of_several_recordings_are_files_in_a_folder(run, tmp_path, sample, long):
     done = run("transcribe", "digits", sample, long, "--format", "vtt")
-    assert done.status == 1 and "make a folder and give it as --out" in done.complaint
-    (tmp_path / "subs").mkdir()
+    assert done.status == 1 and "give a folder for them as --out" in done.complaint
+    done = run("transcribe", "digits", sample, long, "--format", "vtt", "--out", tmp_path / "all.vtt")
+    assert done.status == 1 and "give a folder" in done.complaint and not (tmp_path / "all.vtt").exists()
     done = run("transcribe", "digits", sample, long, "--format", "vtt", "--out", tmp_path / "subs")
     assert done.status == 0 and sorted(p.name for p in (tmp_path / "subs").iterdir()) == ["long.vtt", "sample.vtt"]
     assert all(p.read_text().startswith("WEBVTT\n") for p in (tmp_path / "subs").iterdir())

@@ -102,7 +102,7 @@ class SpikesAtTheEdges:
 def test_words_end_where_the_sound_does():
     lexicon = Lexicon((("no", ("A",)), ("way", ("B",))), silence_prob=0.0)
     model = Model(pipeline_of("fbank"), lexicon, CtcTokens(3), None, SpikesAtTheEdges(), None)
-    no, way = model.align(sound_between_pauses(), "no way").words
+    no, way = model.align(sound_between_pauses(), "no way", model.sample_rate).words
     assert (no.start, way.end) == (pytest.approx(0.5, abs=0.04), pytest.approx(1.5, abs=0.04))
     assert 0.55 < no.end <= way.start < 1.45
 

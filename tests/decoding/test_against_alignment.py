@@ -58,8 +58,8 @@ def test_decoded_frames_are_those_of_a_forced_alignment(digits_model, speech, pe
     model = digits_model.with_decoding(beam=1000.0, max_active=10**5, insertion_penalty=penalty)
     n_words = 0
     for _, samples in speech:
-        decoded = model.transcribe(samples)
-        forced = model.align(samples, decoded.text)
+        decoded = model.transcribe(samples, 8000)
+        forced = model.align(samples, decoded.text, 8000)
         np.testing.assert_array_equal(decoded.alignment, forced.alignment)
         assert decoded.words == forced.words and decoded.phones == forced.phones
         grammar = (len(decoded.words) + 1) * math.log(len(DIGITS) + 1) + penalty * len(decoded.words)
@@ -76,7 +76,7 @@ def test_the_graph_of_one_sentence_aligns_it(digits_model, speech):
         m = digits_model
         graph = compile_hclg(m.lexicon, sequence(m.lexicon, text.split()), m.tree, m.transitions)
         model = replace(m, graph=graph).with_decoding(beam=1000.0, insertion_penalty=0.0)
-        decoded, forced = model.transcribe(samples), m.align(samples, text)
+        decoded, forced = model.transcribe(samples, 8000), m.align(samples, text, 8000)
         assert decoded.text == text and decoded.reached_final
         np.testing.assert_array_equal(decoded.alignment, forced.alignment)
         assert decoded.words == forced.words
@@ -110,7 +110,7 @@ def test_a_new_graph_decodes_the_same_from_memory_and_from_its_file(digits_model
     loaded = asr.load(built.save(tmp_path / "model"))
     assert isinstance(loaded.graph, Graph) and not loaded.graph.arcs.flags.writeable  # mapped, not read
     for _, samples in speech[:10]:
-        first, second = built.transcribe(samples), loaded.transcribe(samples)
+        first, second = built.transcribe(samples, 8000), loaded.transcribe(samples, 8000)
         assert first == second
         np.testing.assert_array_equal(first.alignment, second.alignment)
 
