@@ -121,7 +121,7 @@ def test_the_command_tells_how_it_adapted(trained, tmp_path, monkeypatch, capsys
         told = capsys.readouterr()
         lines.append(told.err.strip())
         assert len(told.out.splitlines()) == 9
-    assert lines[0].startswith("asr: adapted to 9 speakers: ") and "frames of speech" in lines[0]
+    assert lines[0].startswith("asr: adapted to 9 speakers: ") and "less than 2 s of speech" in lines[0]
     assert lines[1].startswith("asr: adapted to 3 speakers: ") and "3 offset" not in lines[1]
 
 

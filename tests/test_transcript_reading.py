@@ -392,3 +392,14 @@ def test_the_command_scores_segments_against_words_with_times(tmp_path):
     assert done.returncode == 1 and "--no-ids" in done.stderr
     done = subprocess.run([*command, "--no-ids"], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert "[ 0 / 3," in done.stdout
+
+
+def test_what_holds_of_words_and_characters_alike_is_told_once(tmp_path, monkeypatch, capsys):
+    from asr.cli import main
+
+    (tmp_path / "text").write_text("a\tone two\n")
+    monkeypatch.setattr("sys.argv", ["asr", "score", str(tmp_path / "text"), str(tmp_path / "text")])
+    with pytest.raises(SystemExit):
+        main()
+    told = capsys.readouterr().out
+    assert told.count("%SER") == told.count("not known") == told.count("%CER") == 1

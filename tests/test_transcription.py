@@ -95,7 +95,10 @@ def test_hidden_files_are_passed_over_and_lost_links_are_not(tree, digits_model)
     recordings, failures = find_recordings(["rec"])
     assert [r.id for r in recordings] == ["lost", "one", "x-same", "y-same"] and not failures
     results = [result for _, result in transcribe_all(digits_model, recordings)]
-    assert isinstance(results[0], Failure) and results[0].message == "rec/lost.wav: the link leads to no file (nowhere.wav)"
+    assert (
+        isinstance(results[0], Failure)
+        and results[0].message == "rec/lost.wav: the link leads to no file (nowhere.wav)"
+    )
     assert all(isinstance(r, Transcript) for r in results[1:])
 
 

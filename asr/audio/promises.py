@@ -13,7 +13,7 @@ from .containers import check_chunks
 from .mpeg import JOINED, id3_length
 from .ogg import check_whole
 from .part import AGAIN, DamagedError
-from .source import Source
+from .source import MOST_UNREAD, Source
 
 _AMR_SIZES = (13, 14, 16, 18, 20, 21, 27, 32, 6, *[1] * 7)  # bytes of a frame, by its kind
 _AMR_WB_SIZES = (18, 24, 33, 37, 41, 47, 51, 59, 61, 6, *[1] * 6)
@@ -110,7 +110,7 @@ def _framed(source: Source, start: int, mark: bytes, length_of: Callable[[bytes]
                 lost.append((n_frames * seconds, position - end))
             n_frames += 1
             position = end = position + length
-        elif position == end and head.startswith(JOINED):
+        elif (position == end and head.startswith(JOINED)) or position - end > MOST_UNREAD:
             break
         else:
             position = source.find(mark, position + 1)

@@ -175,7 +175,9 @@ def named_as_given(text: str) -> str:
     path = str(_temporary_folder() / _STDIN)
     if path not in text:
         return text
-    text = re.sub(rf"ffmpeg (.*?)-i {re.escape(path)} (.*?) ?{re.escape(path)}\.wav", r"ffmpeg \1-i - \2 -f wav -", text)
+    text = re.sub(
+        rf"ffmpeg (.*?)-i {re.escape(path)} (.*?) ?{re.escape(path)}\.wav", r"ffmpeg \1-i - \2 -f wav -", text
+    )
     return text.replace(f"{path} {path}.wav", "- -").replace(path, "standard input")
 
 

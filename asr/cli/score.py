@@ -16,6 +16,9 @@ class Unit(str, Enum):
     char = "char"
 
 
+_OF_ALL = ("%SER", "95 % interval not known")  # lines that say the same of words and characters, once
+
+
 def score(
     reference: Annotated[
         Path,
@@ -72,9 +75,12 @@ def score(
     if told := _of_spelling(references, hypotheses):
         complain(f"warning: {told}")
     with output(None) as stream:
+        shown: set[str] = set()
         for each in [unit] if unit else list(Unit):
             result = compare(references, hypotheses, unit=each.value)
-            stream.write(result.report(confusions=confusions if each is Unit.word or unit else 0) + "\n")
+            lines = result.report(confusions=confusions if each is Unit.word or unit else 0).splitlines()
+            stream.write("".join(f"{line}\n" for line in lines if line not in shown or not line.startswith(_OF_ALL)))
+            shown.update(lines)
         if all(path.suffix.lower() == ".ctm" for path in (reference, hypothesis)):
             timed = (
                 {name: words for name, words in side.items() if name in references}

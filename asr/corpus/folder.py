@@ -292,7 +292,9 @@ def speaker_of(inner: Path, utterance_id: str, speaker: Speaker) -> str:
     if speaker is None:
         name = "_".join(readable(inner.parent.name).split()) or utterance_id
         if not is_name(name):
-            raise CorpusError(f"its speaker would be {name!r}, the folder's name, which is not Unicode; rename the folder")
+            raise CorpusError(
+                f"its speaker would be {name!r}, the folder's name, which is not Unicode; rename the folder"
+            )
         return str(name)
     if callable(speaker):
         name = speaker(inner)

@@ -139,7 +139,11 @@ def _of_input(given: str | os.PathLike, commands: Path | None) -> tuple[list[_Fo
         message = f"{path}: an archive is read by its list; give the .scp that belongs to it"
         return [], [Failure(str(path), message)]
     if kind == "missing":
-        what = dead_link(given) or "no such file or folder" if os.fspath(given) else "an empty name is given; need a file or folder"
+        what = (
+            dead_link(given) or "no such file or folder"
+            if os.fspath(given)
+            else "an empty name is given; need a file or folder"
+        )
         return [], [Failure(str(given), f"{given}: {what}".removeprefix(": "))]
     # What is wrong with pipes, devices and names out of reach is said when they are read.
     return [(_of_file(path), path)], []

@@ -86,7 +86,7 @@ def _word_list_facts(path: Path) -> Facts | None:
 
     words: dict[str, None] = {}
     for _, line in numbered_lines(path):
-        if len(line.split()) > 1 or not re.match(r"['<\[]?\w", line.strip() or "_"):
+        if line is None or len(line.split()) > 1 or not re.match(r"['<\[]?\w", line.strip() or "_"):
             return None
         words |= dict.fromkeys(line.split())
     if not words:

@@ -2,6 +2,7 @@
 
 import functools
 import io
+import os
 import re
 import shutil
 from fractions import Fraction
@@ -12,6 +13,7 @@ import pytest
 
 from asr import audio
 from asr.audio import ffmpeg
+from asr.audio.source import Source
 from asr.errors import AudioError
 
 RATE = 48000
@@ -158,3 +160,34 @@ def test_a_cut_voc_file(tmp_path):
     (tmp_path / "x.voc").write_bytes(content[: len(content) // 2])
     with pytest.raises(AudioError, match="truncated: its blocks promise"):
         audio.read(tmp_path / "x.voc")
+
+
+@pytest.mark.parametrize("kind", ["wav", "mp3", "aac", "nothing.mp3"])
+def test_gigabytes_of_nothing_are_not_read(tmp_path, caplog, kind, monkeypatch):
+    """Sparse files, which take no room on the disk."""
+    monkeypatch.setattr(ffmpeg, "decoder", lambda: "PyAV")
+    n_read = 0
+    bytes_at = Source.bytes_at
+
+    def counted(self, position, count):
+        nonlocal n_read
+        found = bytes_at(self, position, count)
+        n_read += len(found)
+        return found
+
+    monkeypatch.setattr(Source, "bytes_at", counted)
+    path, size = tmp_path / f"x.{kind}", 1 << 34
+    path.write_bytes(encoded("wav", "pcm_s16le") if kind == "wav" else encoded(*KINDS[kind]) if kind in KINDS else b"")
+    try:
+        os.truncate(path, size)
+    except OSError:
+        pytest.skip("no sparse files here")
+    if path.stat().st_blocks * 512 > size / 2:
+        pytest.skip("no sparse files here")
+    if kind in ("wav", *KINDS):
+        assert abs(len(audio.read(path).samples) / RATE - SECONDS) < 0.2
+        assert int(re.search(r"(\d+) bytes behind [\d.]+ s are not read", caplog.text)[1]) > size - (1 << 28)
+    else:
+        with pytest.raises(AudioError, match="not audio"):
+            audio.read(path)
+    assert n_read < 1 << 28
