@@ -131,6 +131,8 @@ def _file(path: Path, corpus: Mapping[str, Any]) -> Facts:
     if path.name.lower().endswith(_TABLES):
         from .corpus import corpus_facts
 
+        if suffix == ".csv" and files.is_lexicon_of_cells(path):
+            raise AsrError(f"{path}: words and phones with commas between; a lexicon has blanks or a tab: word W ER D")
         return corpus_facts(path, **corpus)
     if suffix in _TEXTS or path.name in ("text", "lexicon"):
         return files.text_facts(path, corpus)

@@ -3,7 +3,7 @@
 import contextlib
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -14,6 +14,7 @@ from ..errors import AsrError, LexiconError
 from .facts import KINDS, Facts
 
 _BLOCK = 1 << 20  # samples at once
+_PHONE = 2.5  # letters of a phone's name on average, at most; words of speech have more
 _SHOWN = 10  # problems or names that are listed
 
 
@@ -106,7 +107,29 @@ def _first_line(path: Path) -> str:
 
 
 def _begins_as_lexicon(path: Path) -> bool:
-    return _first_line(path).startswith(";;") or path.stem.lower().startswith("lexicon")
+    """Whether a .tsv is a lexicon, not transcripts: by its name, its comments, its header or words with phones."""
+    from ..files import numbered_lines
+    from ..lang.foreign_lexicon import is_header
+
+    first = _first_line(path)
+    if first.startswith(";;") or path.stem.lower().startswith("lexicon") or is_header(first.split()):
+        return True
+    rows = [line.split("\t") for _, line in numbered_lines(path) if line and line.strip()]
+    return all(len(row) == 2 for row in rows) and _are_words_with_phones([(row[0], row[1]) for row in rows])
+
+
+def _are_words_with_phones(rows: Sequence[tuple[str, str]]) -> bool:
+    phones = [phone for _, said in rows for phone in said.split()]
+    n_words = sum(word.isalpha() for word, _ in rows)  # ids of utterances have digits or signs
+    return 2 * n_words > len(rows) and len(phones) > len(rows) and sum(map(len, phones)) <= _PHONE * len(phones)
+
+
+def is_lexicon_of_cells(path: Path) -> bool:
+    """Whether each line of a .csv is a word, a comma, and phones between blanks."""
+    from ..files import numbered_lines
+
+    rows = [line.split(",") for _, line in numbered_lines(path) if line and line.strip()]
+    return all(len(row) == 2 for row in rows) and _are_words_with_phones([(row[0], row[1]) for row in rows])
 
 
 def lexicon_facts(path: Path) -> Facts:

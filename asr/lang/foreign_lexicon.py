@@ -61,7 +61,7 @@ def understood(lines: Sequence[Line], *, has_comments: bool) -> Understood:
     """
     _refuse_other_layouts(lines)
     kept, notes = _without_comments(lines)
-    if kept and kept[0].word.lower() in _NAMES[0] and [f.lower() in _NAMES[1] for f in kept[0].fields] == [True]:
+    if kept and is_header([kept[0].word, *kept[0].fields]):
         del kept[0]
     refuse_other_syntax([Said(line.place, line.word, line.fields) for line in kept], has_comments=has_comments)
     is_cmu = has_comments or bool(notes)
@@ -83,6 +83,12 @@ def understood(lines: Sequence[Line], *, has_comments: bool) -> Understood:
     if doubtful := doubt([Said(line.place, line.word, line.fields) for line in once]):
         notes.append(doubtful)
     return Understood(once, settings, format, notes)
+
+
+def is_header(fields: Sequence[str]) -> bool:
+    """Whether a first line names the columns: word and phones, or other such names."""
+    names = [field.lower() for field in fields]
+    return len(names) == 2 and names[0] in _NAMES[0] and names[1] in _NAMES[1]
 
 
 def silence_numbers(lines: Sequence[Line]) -> bool:

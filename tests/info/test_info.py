@@ -242,3 +242,23 @@ def test_the_tree_of_a_monophone_model(monophones):
     assert describe(path)["what"] == "monophone tree" and describe(path)["phones"] == 20
     with pytest.raises(AsrError, match="asks nothing"):
         tree_drawing(monophones)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "what"),
+    [
+        ("x.tsv", "word\tphones\none\tW AH N\n", "lexicon"),
+        ("x.tsv", "one\tw ʌ n\nnine\tn a ɪ n\n", "lexicon"),
+        ("x.tsv", "u1\ti go home\nu2\tso\n", "transcripts"),
+        ("x.tsv", "ann\twe went home\nbob\twhat about you\n", "transcripts"),
+    ],
+)
+def test_two_columns_are_words_with_phones_or_transcripts(tmp_path, name, text, what):
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    assert describe(tmp_path / name)["what"] == what
+
+
+def test_a_lexicon_with_commas_is_no_table_of_recordings(tmp_path):
+    (tmp_path / "x.csv").write_text("one,W AH N\nnine,N AY N\n")
+    with pytest.raises(AsrError, match="words and phones with commas between; a lexicon has blanks"):
+        describe(tmp_path / "x.csv")
