@@ -32,7 +32,7 @@ def test_words_that_differ_by_case_or_punctuation_become_one_and_it_is_told_in_a
     assert texts(found) == ["wa nyinga", "wa nyinga", "wa"] and found.words_of("WA?") == "wa"
     (note,) = found.notes
     assert note.startswith(
-        "2 transcripts were made into words (--text as-is keeps them as they are): 1 word in two spel"
+        "2 transcripts were made into words (--text as-is keeps them as they are): 1 word in several spel"
     )
     assert "WA/wa" in note and "2 words without their punctuation: nyinga,, Wa!" in note and "[noise]" in note
 
@@ -53,8 +53,8 @@ def test_numbers_need_a_language():
     found = readable(corpus("25! rooms"), ["letters"])
     assert texts(found) == ["25 rooms"]
     assert found.notes[-1] == (
-        "transcripts: 1 word with digits left as they are (the language is not known: --language en writes them out): "
-        "25!"
+        "transcripts: 1 word with digits not written out (25!): 7 and seven are two different words until --language "
+        "tells how numbers are read (--language en, de, fr ...)"
     )
     assert texts(readable(corpus("25! rooms"), ["letters"], language="en")) == ["twenty five rooms"]
 

@@ -364,7 +364,7 @@ def test_ctm_comes_back(tmp_path):
         (b"u 1 0.0 0.1 a\nu 1 zero 0.1 b\n", "x.ctm:2: start and duration are 'zero' and '0.1'; need seconds"),
         (b"u 1 -0.5 0.1 a\n", "x.ctm:1: start -0.5 and duration 0.1; need 0 or more"),
         (b"u 1 nan 0.1 a\n", "x.ctm:1: start nan"),
-        (b"u A 0 1 a\nu B 0 1 a\n", "x.ctm: id 'u' has channels 'A' and 'B'; give each an id of its own"),
+        (b"u A 0 1 a\nu B 0 1 a\nu-2 1 0 1 a\n", "x.ctm: 'u-2' is channel '1' of 'u-2' and another recording"),
         (b"u 1 0 1 \xff\n", "x.ctm:1: not valid UTF-8"),
         (b";; nothing\n", "x.ctm: holds no words"),
     ],
@@ -376,3 +376,30 @@ def test_ctm_files_that_cannot_be_used(tmp_path, content, message):
         read_ctm(path)
     with pytest.raises(CorpusError, match="cannot be read"):
         read_ctm(tmp_path / "nowhere")
+
+
+def test_texts_and_lists_of_texts_are_scored_by_their_places():
+    assert str(score("a b", "a c")) == str(score({"u": "a b"}, {"u": "a c"}))
+    listed = score(["a b", "c"], ("a c", "c d"))
+    assert (listed.errors, listed.total, [u.id for u in listed.utterances]) == (2, 3, ["1", "2"])
+    with pytest.raises(CorpusError, match="2 references and 1 hypotheses; lists need one for one"):
+        score(["a b", "c"], ["a b"])
+
+
+@pytest.mark.parametrize(
+    ("references", "hypotheses", "message"),
+    [
+        (
+            {"a": "x y"},
+            {"a": ["x", "z"]},
+            r"the hypothesis of 'a' is \['x', 'z'\], of type list; need a text, its words",
+        ),
+        ({"a": None}, {"a": "x"}, "the reference of 'a' is None, of type NoneType; need a text"),
+        ({"a": "x"}, "x", "references have ids and hypotheses none, or the other way round"),
+        ([["x", "y"]], [["x", "z"]], "the reference of '1' is .*; need a text"),
+        (3, 4, "a reference is of type int; need a dict of id to text, a list, or a text"),
+    ],
+)
+def test_what_is_no_text_is_refused_with_what_to_do(references, hypotheses, message):
+    with pytest.raises(TypeError, match=message):
+        score(references, hypotheses)

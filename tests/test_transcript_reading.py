@@ -5,10 +5,14 @@ import re
 from dataclasses import replace
 
 import jiwer
+import numpy as np
 import pytest
+import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
+from asr.cli import app
 from asr.errors import CorpusError
 from asr.model.transcript import TimedWord
 from asr.scoring import score
@@ -54,6 +58,11 @@ LAYOUTS = {
     ),
     "ljspeech": ("metadata.csv", lambda texts: "".join(f"{i}|Raw 1!|{text}\n" for i, text in texts.items())),
     "trn": ("x.trn", lambda texts: "".join(f"{text} ({i})\n" for i, text in texts.items())),
+    "trn of sphinx": ("x.match", lambda texts: "".join(f"<s> {text} </s> ({i} -12345)\n" for i, text in texts.items())),
+    "files and texts between bars": (
+        "x.lst",
+        lambda texts: "".join(f"wav/{i}.wav|{text}\n" for i, text in texts.items()),
+    ),
     "trn in another name": ("hyp.txt", lambda texts: "".join(f"{text} ({i})\n" for i, text in texts.items())),
     "trn of espnet": ("hyp", lambda texts: "".join(f"{text}\t({i})\n" for i, text in texts.items())),
     "json lines": ("x.jsonl", as_json),
@@ -153,6 +162,22 @@ def test_one_channel_needs_no_name_but_a_strange_recording_is_refused(tmp_path):
         read_pair(tmp_path / "r.stm", tmp_path / "h.ctm")
 
 
+def test_channels_of_a_call_are_recordings_of_their_own(tmp_path):
+    for name, channels in (("r.ctm", "12"), ("h.ctm", "12"), ("ab.ctm", "AB")):
+        said = [("call", channels[0], 0.1, 0.2, "one"), ("call", channels[1], 0.5, 0.2, "two")]
+        (tmp_path / name).write_text(words(*said))
+    (tmp_path / "right.ctm").write_text(words(("call", "2", 0.5, 0.2, "two")))
+    (tmp_path / "call.stm").write_text("call A ann 0.0 1.0 one\ncall B bob 0.0 1.0 two\n")
+    (tmp_path / "h.txt").write_text("call-1\tone\ncall-2\ttwo\n")
+    for reference in ("r.ctm", "ab.ctm", "call.stm"):
+        for hypothesis, errors in (("h.ctm", 0), ("ab.ctm", 0), ("right.ctm", 1)):
+            assert score(*read_pair(tmp_path / reference, tmp_path / hypothesis)).errors == errors
+    assert score(*read_pair(tmp_path / "r.ctm", tmp_path / "h.txt")).errors == 0
+    (tmp_path / "both.ctm").write_text(words(("call", "1", 0.1, 0.2, "one"), ("call", "A", 0.5, 0.2, "two")))
+    with pytest.raises(CorpusError, match="under two names"):
+        read_pair(tmp_path / "call.stm", tmp_path / "both.ctm")
+
+
 @settings(max_examples=50, deadline=None)
 @given(st.data())
 def test_segments_with_their_own_words_are_right_whatever_the_times(folder, data):
@@ -219,12 +244,59 @@ RTTM = "SPEAKER f 1 0.00 2.00 <NA> <NA> ann <NA> <NA>\n" * 2
         ("per_utt", "u-1 ref i go\nu-1 hyp i go\nu-1 op C C\n", "per_utt: alignments, as Kaldi's per_utt"),
         ("x.stm", "f A 0.10 0.40 5 0.9\nf A 0.60 0.70 6 0.8\n", "x.stm: looks like NIST's ctm"),
         ("x.html", "<!doctype html>\n", "x.html: HTML"),
+        ("x.txt", "a.wav|i want home|ann\nb.wav|yes it is|ann\n", "x.txt: a table of 3 cells between bars, of which"),
+        ("metadata.csv", "u1|i want home|ann\n", "metadata.csv: a table of 3 cells between bars, of which no line"),
+        ("x.txt", "0.0 2.1 i want home\n2.1 3 yes\n", "x.txt: labels with their times (Audacity)"),
+        ("x.txt", "0.000\t2.100\ti want\n", "x.txt: labels with their times (Audacity)"),
+        ("x.txt", "[00:01.00] i want\n[00:02.50] yes\n", "x.txt: lines that begin with times, not ids"),
+        ("x.txt", "REF: i want home\nHYP: i went home\n", "x.txt: alignments, with lines REF: and HYP: of both sides"),
+        ("x.txt", "utt: u1\nREF: i WANT\nHYP: i WENT\n", "x.txt: alignments, with lines REF: and HYP: of both sides"),
+        ("recogs.txt", "u1-0:\tref=['i']\nu1-0:\thyp=['a']\n", "recogs.txt: icefall's recogs, which hold references"),
+        ("x.txt", "T-0\ti go\nH-0\t-0.3\ti go\n", "x.txt: fairseq's output, of references (T-)"),
+        ("x.txt", "*CHI:\tmore .\n", "x.txt: CHAT"),
     ],
 )  # fmt: skip
 def test_what_would_give_a_wrong_rate_is_refused_by_name(tmp_path, name, text, message):
     (tmp_path / name).write_text(text, encoding="utf-8")
     with pytest.raises(CorpusError, match=re.escape(message)):
         read_transcripts(tmp_path / name)
+
+
+@pytest.mark.parametrize("layout", [name for name in LAYOUTS if name not in ("kaldi text", "utf-16")])
+def test_lines_with_ids_are_no_utterances_as_they_are(tmp_path, layout):
+    path = saved(tmp_path, layout, SAID, "ref")
+    with pytest.raises(CorpusError, match="leave --no-ids out"):
+        read_transcripts(path, ids=False)
+
+
+def test_the_command_warns_where_lines_without_ids_seem_to_have_them(tmp_path):
+    for name, text, warns in (("a", "u-1 i go\nu-2 yes\n", True), ("b", "3 dogs\n4 cats b2\n", False)):
+        (tmp_path / name).write_text(text)
+        shown = CliRunner().invoke(app, ["score", "--no-ids", str(tmp_path / name), str(tmp_path / name)])
+        assert shown.exit_code == 0 and ("seem to begin with ids" in shown.stderr) == warns
+
+
+def test_references_may_be_those_of_a_corpus(tmp_path):
+    soundfile.write(tmp_path / "u1.wav", np.zeros(8000), 8000)
+    (tmp_path / "u1.txt").write_text("i want  home\n")
+    (tmp_path / "kaldi").mkdir()
+    (tmp_path / "kaldi" / "text").write_text("u1 i want home\n")
+    (tmp_path / "heard").write_text("u1\ti want rome\n")
+    for folder in (tmp_path, tmp_path / "kaldi"):
+        assert read_pair(folder, tmp_path / "heard") == ({"u1": "i want home"}, {"u1": "i want rome"})
+
+
+def test_ids_that_one_side_lacks_can_be_left_out(tmp_path):
+    (tmp_path / "ref").write_text("u1\ta b\nu2\tc\n")
+    (tmp_path / "hyp").write_text("u1\ta x\nu3\tc\nu4\td\n")
+    asked = ["score", "--unit", "word", str(tmp_path / "ref"), str(tmp_path / "hyp")]
+    with pytest.raises(CorpusError, match=r"2 of 3 hypotheses have an id without reference: u3, u4; .*--common"):
+        score(*read_pair(tmp_path / "ref", tmp_path / "hyp"))
+    shown = CliRunner().invoke(app, [*asked, "--common"])
+    assert shown.exit_code == 0 and "[ 1 / 2," in shown.stdout
+    assert "left out: 1 reference and 2 hypotheses without the other" in shown.stderr
+    (tmp_path / "hyp").write_text("u3\tc\n")
+    assert "no id is in both" in str(CliRunner().invoke(app, [*asked, "--common"]).exception)
 
 
 SEVERAL = {"u-1": "i {um/uh} go", "u-2": "{ it is / it's / @ } (uh) late", "u-3": "%hesitation"}
@@ -320,3 +392,14 @@ def test_the_command_scores_segments_against_words_with_times(tmp_path):
     assert done.returncode == 1 and "--no-ids" in done.stderr
     done = subprocess.run([*command, "--no-ids"], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert "[ 0 / 3," in done.stdout
+
+
+def test_what_holds_of_words_and_characters_alike_is_told_once(tmp_path, monkeypatch, capsys):
+    from asr.cli import main
+
+    (tmp_path / "text").write_text("a\tone two\n")
+    monkeypatch.setattr("sys.argv", ["asr", "score", str(tmp_path / "text"), str(tmp_path / "text")])
+    with pytest.raises(SystemExit):
+        main()
+    told = capsys.readouterr().out
+    assert told.count("%SER") == told.count("not known") == told.count("%CER") == 1

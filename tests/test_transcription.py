@@ -83,8 +83,7 @@ def test_speakers_in_names(tree):
 def test_transforms_are_told_in_one_line():
     kinds = {"ann": "full", "bob": "diagonal", "eve": "identity", "kim": "full"}
     assert told_transforms(kinds) == (
-        "adapted to 4 speakers: 2 full transforms, 1 diagonal (below 500 frames of speech), 1 none, as nothing was "
-        "heard"
+        "adapted to 4 speakers: 2 in full, 1 roughly (less than 5 s of speech), 1 not, as nothing was heard"
     )
     assert told_transforms({}) == told_transforms({"ann": ""}) == ""
 
@@ -96,7 +95,10 @@ def test_hidden_files_are_passed_over_and_lost_links_are_not(tree, digits_model)
     recordings, failures = find_recordings(["rec"])
     assert [r.id for r in recordings] == ["lost", "one", "x-same", "y-same"] and not failures
     results = [result for _, result in transcribe_all(digits_model, recordings)]
-    assert isinstance(results[0], Failure) and results[0].message == "rec/lost.wav: the link leads to no file"
+    assert (
+        isinstance(results[0], Failure)
+        and results[0].message == "rec/lost.wav: the link leads to no file (nowhere.wav)"
+    )
     assert all(isinstance(r, Transcript) for r in results[1:])
 
 

@@ -295,6 +295,8 @@ def _voc(source: Source, start: int) -> tuple[Part, int]:
         if kind > b"\x09":
             break
         end += 4 + length
+    if end > source.size:
+        raise DamagedError(f"truncated: its blocks promise {end} bytes, the file has {source.size}{AGAIN}")
     for last in range(end, end + 16):  # SoX's sizes are some bytes too small
         if source.bytes_at(last, 1) == b"\0" and (last + 1 == source.size or _is_first(source, last + 1)):
             end = last

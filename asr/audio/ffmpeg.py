@@ -11,22 +11,25 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import IO, Any
 
 import numpy as np
 
 from .part import AGAIN, DamagedError, Part, UnknownFormatError, cut_short
-from .promises import checked_end
+from .promises import extent
 from .source import Source
 
 logger = logging.getLogger(__name__)
 
 INSTALL = "pip install av"
 _TELLING = ("mov", "matroska", "asf", "flv", "wv", "ape", "tta", "caf")  # formats whose headers tell their length
+_CHECKED = ("wavpack", "tta", "flac", "ape", "tak")  # codecs whose checksums are looked at: all or nothing is right
+_JUMP = 0.25  # s that the times of what follows each other may leave out: files in parts, and browsers', are rough
 _BLOCK = 1 << 16  # samples per channel that come from the program at once
 _LACK = (0.3, 0.005)  # s, and part of the length, that may lack for the encoder's delay and rough headers
+_ALAC_PACKET = 4096  # samples
 _FLOAT = {"s16": 2.0**15, "s32": 2.0**31, "s64": 2.0**63}  # PyAV's names of integers, and their full scale
 _DURATION = re.compile(rb"Duration: (\d+):(\d+):(\d+\.\d+)")
 _INPUT = re.compile(rb"Input #0, ([^\n]*?), from")
@@ -61,12 +64,14 @@ def ffmpeg_part(whole: Source) -> tuple[Part, int]:
     which = decoder()
     if which is None or is_text(whole.bytes_at(0, 4096)):
         raise UnknownFormatError("no decoder")
-    end = checked_end(whole)
+    end, unread, bytes_per_second = extent(whole)
     source = whole.between(0, end)
     open_it = _open_av if which == "PyAV" else _open_program
     with open_it(source) as sound:
         first, rate = next(sound.blocks, None), sound.rate
         words, promised = sound.words, sound.seconds
+    if promised is not None and words == "caf, alac":  # whose last packet is counted as a whole one
+        promised -= _ALAC_PACKET / rate
     if first is None:
         raise DamagedError(f"truncated or damaged: FFmpeg decodes no samples of it{AGAIN}")
 
@@ -78,17 +83,62 @@ def ffmpeg_part(whole: Source) -> tuple[Part, int]:
                 at += len(block)
                 if last is not None and at >= last:
                     return
+            sound.check(source.name, sum(n_bytes for _, n_bytes in unread))
         if promised is not None and at / rate < promised * (1 - _LACK[1]) - _LACK[0]:
             raise DamagedError(cut_short(promised, at / rate))
 
-    return Part(rate, first.shape[1], None, words, decode, promised), end
+    part = Part(rate, first.shape[1], None, words, decode, promised, unread, bytes_per_second)
+    return part, end
+
+
+class _Damage:
+    """What a decoder had to leave out. It is found while blocks are decoded.
+
+    n_bytes: in packets of which no sound came, and of how many; missing: seconds that the times leave out; where:
+    seconds of sound before the first of both. said: what the decoder complains of, of which it does not say how much.
+    """
+
+    def __init__(self) -> None:
+        self.n_bytes = self.n_of = 0
+        self.missing = 0.0
+        self.where: float | None = None
+        self.said = ""
+
+    def lose(self, where: float, *, n_bytes: int = 0, missing: float = 0.0) -> None:
+        self.n_bytes += n_bytes
+        self.missing += missing
+        self.where = where if self.where is None else self.where
+
+    def tell(self, name: str, n_known: int) -> None:
+        """Log it as a warning. n_known: bytes that were named by another.
+
+        Raises DamagedError where most cannot be decoded.
+        """
+        if self.n_bytes > self.n_of / 2:
+            raise DamagedError(f"damaged: {self.n_bytes} of {self.n_of} bytes cannot be decoded{AGAIN}")
+        what = [f"{self.n_bytes} bytes cannot be decoded, and are left out"] if self.n_bytes > n_known else []
+        what += [f"{self.missing:.4g} s of sound are missing by its times"] if self.missing and not n_known else []
+        if what:
+            logger.warning("%s: damaged: %s, behind %.4g s%s", name, "; ".join(what), self.where or 0.0, AGAIN)
+        elif self.said:
+            logger.warning("%s: damaged, and some of it may be left out (FFmpeg: %s)%s", name, self.said, AGAIN)
 
 
 class _Sound:
-    """A file that is being decoded. blocks: float32 (n, n_channels); seconds: its length, where the header tells it."""
+    """A file that is being decoded. blocks: float32 (n, n_channels); seconds: its length, where the header tells it.
 
-    def __init__(self, rate: int, blocks: Iterator[np.ndarray], words: str, seconds: float | None):
-        self.rate, self.blocks, self.words, self.seconds = rate, blocks, words, seconds
+    check: to be called at the end of the blocks; see `_Damage.tell`.
+    """
+
+    def __init__(
+        self,
+        rate: int,
+        blocks: Iterator[np.ndarray],
+        words: str,
+        seconds: float | None,
+        check: Callable[[str, int], None],
+    ):
+        self.rate, self.blocks, self.words, self.seconds, self.check = rate, blocks, words, seconds, check
 
 
 @contextmanager
@@ -110,10 +160,13 @@ def _open_av(source: Source) -> Iterator[_Sound]:
         length = getattr(container, "duration", None) or 0
         is_told = form in _TELLING and len(container.streams) == 1 and length
         seconds = length / 1e6 if is_told else None
-        frames = _without_lead(_av_frames(container, stream, source.name), _forgotten(stream))
+        if stream.codec_context.codec.canonical_name in _CHECKED:
+            stream.codec_context.options = {"err_detect": "crccheck+explode"}
+        damage = _Damage()
+        frames = _without_lead(_av_frames(container, stream, damage), _forgotten(stream))
         rate, first = next(frames, (stream.rate or 1, None))
         words = f"{form}, {stream.codec_context.codec.canonical_name}"
-        yield _Sound(rate, _of_one_rate(rate, first, frames), words, seconds)
+        yield _Sound(rate, _of_one_rate(rate, first, frames), words, seconds, damage.tell)
 
 
 def _of_one_rate(rate: int, first: np.ndarray | None, frames: Iterator[tuple[int, np.ndarray]]) -> Iterator[np.ndarray]:
@@ -125,29 +178,44 @@ def _of_one_rate(rate: int, first: np.ndarray | None, frames: Iterator[tuple[int
         yield block
 
 
-def _av_frames(container: Any, stream: Any, name: str) -> Iterator[tuple[int, np.ndarray]]:
-    """Rate and samples of each frame; a packet that cannot be decoded is passed over, as by the program, and named."""
+def _av_frames(container: Any, stream: Any, damage: _Damage) -> Iterator[tuple[int, np.ndarray]]:
+    """Rate and samples of each frame; a packet that cannot be decoded is passed over, as by the program, and noted."""
     import av
 
-    packets, n_lost = container.demux(stream), 0
+    packets, at, expected = container.demux(stream), 0.0, None
     while True:
         try:
             packet = next(packets, None)
         except av.error.InvalidDataError:
+            damage.lose(at)
             continue
         except (av.error.FFmpegError, ValueError) as error:
             raise DamagedError(f"truncated or damaged: {_plain(error)}{AGAIN}") from None
         if packet is None:
-            break
+            return
+        damage.n_of += packet.size
         try:
             frames = packet.decode()
         except (av.error.FFmpegError, ValueError):
-            n_lost += packet.size
+            if (pause := _pause(packet, stream)) is not None:
+                at, expected = at + 0.02, None if expected is None else expected + 0.02
+                yield stream.rate, pause
+            else:
+                damage.lose(at, n_bytes=packet.size)
             continue
         for frame in frames:
+            time = None if frame.pts is None or frame.time_base is None else float(frame.pts * frame.time_base)
+            if time is not None and expected is not None and time - expected > _JUMP:
+                damage.lose(at, missing=time - expected)
+            seconds = frame.samples / frame.sample_rate
+            at, expected = at + seconds, None if time is None else time + seconds
             yield frame.sample_rate, _as_floats(frame)
-    if n_lost:
-        logger.warning("%s: %d bytes cannot be decoded, and are left out", name, n_lost)
+
+
+def _pause(packet: Any, stream: Any) -> np.ndarray | None:
+    """The silence that an AMR packet of the kind "comfort noise" stands for, which FFmpeg does not decode."""
+    is_pause = stream.codec_context.codec.canonical_name in ("amr_nb", "amr_wb") and packet.size < 8
+    return np.zeros((stream.rate // 50, 1), np.float32) if is_pause else None
 
 
 def _forgotten(stream: Any) -> int:
@@ -171,7 +239,12 @@ def _without_lead(frames: Iterator[tuple[int, np.ndarray]], lead: int) -> Iterat
 
 def _as_floats(frame: Any) -> np.ndarray:
     """A frame's samples, float32 (n, n_channels)."""
-    samples, n_channels = frame.to_ndarray(), frame.layout.nb_channels
+    n_channels = frame.layout.nb_channels
+    if frame.format.name.startswith("s64"):  # which PyAV does not turn into arrays
+        planes = [np.frombuffer(plane, "<i8") for plane in frame.planes]
+        samples = np.stack([plane[: frame.samples * (n_channels if len(planes) == 1 else 1)] for plane in planes])
+    else:
+        samples = frame.to_ndarray()
     samples = samples.T if frame.format.is_planar else samples.reshape(-1, n_channels)
     name = frame.format.name.rstrip("p")
     if name == "u8":
@@ -186,8 +259,9 @@ def _plain(error: Exception) -> str:
 @contextmanager
 def _open_program(source: Source) -> Iterator[_Sound]:
     with _path_of(source) as path, tempfile.TemporaryFile() as log:
-        command = [shutil.which("ffmpeg") or "ffmpeg", "-hide_banner", "-nostats", "-nostdin", "-protocol_whitelist"]
-        command += ["file", "-i", f"file:{path}", "-map", "0:a:0", "-c:a", "pcm_f32le", "-f", "wav", "pipe:1"]
+        command = [shutil.which("ffmpeg") or "ffmpeg", "-hide_banner", "-nostats", "-nostdin", "-loglevel"]
+        command += ["level+info", "-err_detect", "crccheck", "-protocol_whitelist", "file"]
+        command += ["-i", f"file:{path}", "-map", "0:a:0", "-c:a", "pcm_f32le", "-f", "wav", "pipe:1"]
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log)
         try:
             assert process.stdout is not None
@@ -198,7 +272,14 @@ def _open_program(source: Source) -> Iterator[_Sound]:
             rate, n_channels = header
             log.seek(0)
             told = log.read()
-            yield _Sound(rate, _floats_of(process.stdout, n_channels), _said(told), _seconds(told))
+
+            def check(name: str, n_known: int) -> None:
+                damage = _Damage()
+                process.wait()
+                damage.said = "" if n_known else _complaint(log)
+                damage.tell(name, n_known)
+
+            yield _Sound(rate, _floats_of(process.stdout, n_channels), _said(told), _seconds(told), check)
         finally:
             process.kill()
             process.communicate()
@@ -252,6 +333,13 @@ def _seconds(told: bytes) -> float | None:
 def _said(told: bytes) -> str:
     form, codec = _INPUT.search(told), _CODEC.search(told)
     return ", ".join(found[1].split(b",")[0].decode() for found in (form, codec) if found)
+
+
+def _complaint(log: io.BufferedRandom) -> str:
+    """The first error that the program logged, or an empty string."""
+    log.seek(0)
+    lines = (line.decode("utf-8", "replace") for line in log)
+    return next((line.partition("[error] ")[2].strip() for line in lines if "[error] " in line), "")
 
 
 def _last_line(log: io.BufferedRandom) -> str:

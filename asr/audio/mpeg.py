@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .part import AGAIN, DamagedError, Part, UnknownFormatError, open_sndfile, sndfile_blocks, sndfile_errors
-from .source import Source, Spliced
+from .source import MOST_UNREAD, Source, Spliced
 
 _SEARCH = 1 << 16  # bytes in which the first frame must begin
 _WINDOW = 1 << 20  # bytes read at once
@@ -127,12 +127,15 @@ class _Window:
         return self._bytes[offset : offset + count]
 
     def find(self, pattern: re.Pattern, position: int) -> int:
-        """Where a pattern of one byte first occurs from `position` on; the file's size for nowhere."""
+        """Where a pattern of one byte first occurs from `position` on, or the file's size; MOST_UNREAD are searched."""
+        last = position + MOST_UNREAD
         while position < self._source.size:
             piece = self.at(position, min(_WINDOW // 2, self._source.size - position))
             if found := pattern.search(piece):
                 return position + found.start()
             position += max(len(piece), 1)
+            if position > last:
+                break
         return self._source.size
 
 
@@ -196,6 +199,8 @@ def _streams(source: Source) -> tuple[list[_Stream], int]:
                 raise DamagedError(f"truncated: the last MPEG frame has {len(head)} bytes{AGAIN}")
             if not streams and position - expected > _SEARCH:
                 return [], 0
+            if position - expected > MOST_UNREAD:
+                break
             if streams and position == expected and head.startswith(JOINED):
                 break
             position = window.find(_START, position + 1)
@@ -293,7 +298,8 @@ def _part(source: Source, stream: _Stream) -> Part:
             raise DamagedError(f"truncated or damaged: the MPEG frames end at {at / header.rate:.4g} s{AGAIN}")
 
     unread = tuple((n_frames * spf / header.rate, n_bytes) for n_frames, n_bytes in stream.unread)
-    return Part(header.rate, header.n_channels, n_samples, words, decode, unread=unread)
+    seconds = len(stream.starts) * spf / header.rate
+    return Part(header.rate, header.n_channels, n_samples, words, decode, None, unread, sum(stream.lengths) / seconds)
 
 
 def _has_long_tail(stream: _Stream, size: int) -> bool:

@@ -81,9 +81,16 @@ def ogg_part(source: Source) -> tuple[Part, int]:
     return _part(source, stream)._replace(unread=((None, gaps),) if gaps else ()), end
 
 
-def check_whole(source: Source) -> int:
-    """Where the recording that begins an Ogg file ends. Raises DamagedError where it was cut."""
-    return _stream(source)[1]
+def check_whole(source: Source) -> tuple[int, int]:
+    """Where the recording that begins an Ogg file ends, and the bytes in it that are no page.
+
+    Raises DamagedError where it was cut, or is damaged: of a page with a wrong checksum FFmpeg says nothing, and leaves
+    out all that it does not understand.
+    """
+    _, end, gaps = _stream(source)
+    for position, page in _pages(source.between(0, end)):
+        _check_page(source, position, position + page.length)
+    return end, gaps
 
 
 def _pages(source: Source) -> Iterator[tuple[int, _Page]]:
@@ -221,9 +228,13 @@ def _runs(stream: _Stream, begin: int, end: int) -> list[bytes | tuple[int, int]
 def _check_pages(source: Source, stream: _Stream, begin: int, end: int) -> None:
     """Raise DamagedError for a page whose checksum is wrong; a decoder would pass it over, and all behind lie early."""
     for k in range(begin, end):
-        page = source.bytes_at(stream.starts[k], stream.ends[k] - stream.starts[k])
-        if page[22:26] != _checksum(page):
-            raise DamagedError(f"damaged: the Ogg page at byte {stream.starts[k]} has a wrong checksum{AGAIN}")
+        _check_page(source, stream.starts[k], stream.ends[k])
+
+
+def _check_page(source: Source, start: int, end: int) -> None:
+    page = source.bytes_at(start, end - start)
+    if page[22:26] != _checksum(page):
+        raise DamagedError(f"damaged: the Ogg page at byte {start} has a wrong checksum{AGAIN}")
 
 
 def _checksum(page: bytes) -> bytes:

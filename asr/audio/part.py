@@ -35,6 +35,7 @@ class Part(NamedTuple):
         Raises AudioError for what is damaged; where n_samples is told, exactly as many come.
     seconds: about how long it is by its header, where n_samples is None.
     unread: what lies in it that is no sound of any kind known: seconds from its start (None: its end), and bytes.
+    bytes_per_second: that the sound takes, to tell how much is missing where there are unread bytes; None: not known.
     """
 
     rate: int
@@ -44,6 +45,7 @@ class Part(NamedTuple):
     decode: Callable[[int, int | None], Iterator[np.ndarray]]
     seconds: float | None = None
     unread: tuple[tuple[float | None, int], ...] = ()
+    bytes_per_second: float | None = None
 
 
 def sndfile_part(stream: Spliced) -> Part:

@@ -6,7 +6,7 @@ from .flac import flac_part
 from .mpeg import JOINED, frame_header, id3_length, mpeg_parts, tag_length
 from .ogg import ogg_part
 from .part import AGAIN, DamagedError, Part, UnknownFormatError, sndfile_part
-from .source import Source, Spliced
+from .source import MOST_UNREAD, Source, Spliced
 
 _LEAST = 16  # bytes that count as something unread; fewer are a writer's rounding
 _SEARCHED = 1 << 16  # bytes looked at at once
@@ -31,8 +31,9 @@ def parts_of(source: Source) -> list[Part]:
 
 
 def _behind_tags(source: Source, position: int) -> int:
-    """Where the tags and zeros from byte `position` on end."""
-    while position < source.size:
+    """Where the tags and zeros from byte `position` on end, or amid the zeros where there are too many to read."""
+    last = position + MOST_UNREAD
+    while position < min(source.size, last):
         if length := tag_length(source.bytes_at(position, 192)):
             position += length
             continue
@@ -89,7 +90,7 @@ def _foreign_parts(source: Source, found: foreign.Foreign) -> tuple[list[Part], 
         return _by_ffmpeg(source)
     except (UnknownFormatError, DamagedError) as error:
         cause = str(error).removesuffix(AGAIN)
-        cause = cause if cause.startswith("truncated") else f"damaged, or without sound: {cause}"
+        cause = cause if cause.startswith(("truncated", "damaged")) else f"damaged, or without sound: {cause}"
         raise DamagedError(f"{found.what}, {cause}{AGAIN}") from None
 
 

@@ -6,52 +6,116 @@ Ref: RFC 8794 (EBML), Microsoft's ASF specification, ISO/IEC 13818-7 (ADTS), 144
 4867 (AMR).
 """
 
+from collections.abc import Callable
+from typing import NamedTuple
+
 from .containers import check_chunks
-from .mpeg import id3_length
+from .mpeg import JOINED, id3_length
 from .ogg import check_whole
 from .part import AGAIN, DamagedError
-from .source import Source
+from .source import MOST_UNREAD, Source
 
 _AMR_SIZES = (13, 14, 16, 18, 20, 21, 27, 32, 6, *[1] * 7)  # bytes of a frame, by its kind
 _AMR_WB_SIZES = (18, 24, 33, 37, 41, 47, 51, 59, 61, 6, *[1] * 6)
 _AC3_KBITS = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512, 576, 640)
+_AC3_RATES = (48000, 44100, 32000, 48000)
+_ADTS_RATES = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350)
+_ADTS_HEAD = 7  # bytes
 _SEGMENT = b"\x18\x53\x80\x67"
+_REAL_MEDIA = b".RMF\0\0\0"
+_ROUGH = 16  # bytes by which FFmpeg's RealMedia files are shorter than they say
 _ASF = b"0&\xb2u\x8ef\xcf\x11"
 _ASF_FACTS = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")  # the object that holds the file's size
 
 
-def checked_end(source: Source) -> int:
-    """Where the recording that begins a file ends, by its container; the file's size where that does not tell.
+class Extent(NamedTuple):
+    """Where a recording ends, and what in it is no sound.
+
+    unread: seconds from its start, and bytes, as of Part; bytes_per_second: of its frames, where they were counted.
+    """
+
+    end: int
+    unread: tuple[tuple[float | None, int], ...] = ()
+    bytes_per_second: float | None = None
+
+
+def extent(source: Source) -> Extent:
+    """How far the recording that begins a file reaches, by its container: to the file's end where that does not tell.
 
     Raises DamagedError for one that was cut.
     """
+    found = _extent(source)
+    if found.end > source.size:
+        raise DamagedError(f"truncated: its header promises {found.end} bytes, the file has {source.size}{AGAIN}")
+    return found if found.end else Extent(source.size)
+
+
+def _extent(source: Source) -> Extent:
     head = source.bytes_at(0, 4096)
-    end = None
     if head[:4] == b"OggS":
-        end = check_whole(source)
-    elif head[:4] in (b"RIFF", b"RIFX", b"caff"):
-        end = check_chunks(source)
-    elif head[:4] == b"\x1aE\xdf\xa3":
-        end = _matroska_size(head)
-    elif head[:8] == _ASF:
-        end = _asf_size(head)
-    elif head[4:8] == b"ftyp":
-        end = _boxes_end(source)
-    elif head[:4] == b"wvpk":
-        end = _wavpack_end(source)
-    elif head[:5] == b"#!AMR":
-        end = _amr_end(source, head)
-    elif head[:4] == b"TTA1":
-        end = _true_audio_end(source, head)
-    elif head[:2] == b"\x0bw":
-        end = _ac3_end(source)
-    elif all(byte >> 4 == 13 for byte in head[: 5 * 33 : 33]):
-        end = _gsm_end(source)
-    elif head[:1] == b"\xff" or head[:3] == b"ID3":
-        end = _adts_end(source)
-    if end is not None and end > source.size:
-        raise DamagedError(f"truncated: its header promises {end} bytes, the file has {source.size}{AGAIN}")
-    return end or source.size
+        end, gaps = check_whole(source)
+        return Extent(end, ((None, gaps),) if gaps else ())
+    if head[:2] == b"\x0bw":
+        rate = _AC3_RATES[head[4] >> 6 if len(head) > 4 else 0]
+        return _framed(source, 0, b"\x0bw", _ac3_length, 1536 / rate)
+    start = id3_length(head[:10])
+    if head[:1] == b"\xff" or start:
+        head = source.bytes_at(start, _ADTS_HEAD)
+        if length := _adts_length(head):
+            index = head[2] >> 2 & 15 if length > _ADTS_HEAD else 0
+            return _framed(source, start, b"\xff", _adts_length, 1024 / _ADTS_RATES[min(index, 12)])
+        return Extent(source.size)
+    return Extent(_end(source, head) or 0)
+
+
+def _end(source: Source, head: bytes) -> int | None:
+    """Where a recording ends by sizes that its container tells; None where it does not."""
+    if head[:4] in (b"RIFF", b"RIFX", b"caff"):
+        return check_chunks(source)
+    if head[:4] == b"\x1aE\xdf\xa3":
+        return _matroska_size(head)
+    if head[:8] == _ASF:
+        return _asf_size(head)
+    if head[4:8] == b"ftyp":
+        return _boxes_end(source)
+    if head[:4] == b"wvpk":
+        return _wavpack_end(source)
+    if head[:5] == b"#!AMR":
+        return _amr_end(source, head)
+    if head[:4] == b"FLV\x01":
+        return _flash_end(source, head)
+    if head[:4] == b".RMF":
+        return _real_media_end(source)
+    if head[:4] == b"TTA1":
+        return _true_audio_end(source, head)
+    if all(byte >> 4 == 13 for byte in head[: 5 * 33 : 33]):
+        return _gsm_end(source)
+    return None
+
+
+def _framed(source: Source, start: int, mark: bytes, length_of: Callable[[bytes], int], seconds: float) -> Extent:
+    """How far frames reach that begin at byte `start`, each telling its own size, and the bytes that are none.
+
+    mark: what a frame begins with. length_of: its bytes, by its first seven; 0 for what is no frame. seconds: that one
+    lasts. Behind bytes that are no frame, two must follow each other: a few bytes look like one by chance.
+    """
+    position = end = start
+    n_frames = 0
+    lost: list[tuple[float | None, int]] = []
+    while position < source.size:
+        head = source.bytes_at(position, 20)
+        length = length_of(head)
+        if length and (position == end or length_of(source.bytes_at(position + length, 7))):
+            if position > end:
+                lost.append((n_frames * seconds, position - end))
+            n_frames += 1
+            position = end = position + length
+        elif (position == end and head.startswith(JOINED)) or position - end > MOST_UNREAD:
+            break
+        else:
+            position = source.find(mark, position + 1)
+    n_lost = sum(n_bytes for _, n_bytes in lost)
+    return Extent(end, tuple(lost), (end - start - n_lost) / (n_frames * seconds) if n_frames else None)
 
 
 def _boxes_end(source: Source) -> int:
@@ -97,6 +161,33 @@ def _amr_end(source: Source, head: bytes) -> int:
     return position
 
 
+def _flash_end(source: Source, head: bytes) -> int:
+    """Where the tags of a Flash video end: a head of 11 bytes with the size of what follows, that, and the whole size.
+
+    Behind the file's header such a size stands, too.
+    """
+    position = int.from_bytes(head[5:9], "big") + 4
+    while (tag := source.bytes_at(position, 4)) and tag[0] & 0xDF in (8, 9, 18):
+        position += 11 + int.from_bytes(tag[1:].ljust(3, b"\0"), "big") + 4
+    return position
+
+
+def _real_media_end(source: Source) -> int:
+    """Where a RealMedia file ends: at the header of another, as its chunks' sizes are rough; that of data may be 0."""
+    position = 0
+    while position < source.size:
+        head = source.bytes_at(position, 8)
+        length = int.from_bytes(head[4:], "big")
+        if head[:4] == b"DATA":
+            following = source.find(_REAL_MEDIA, position)
+            is_cut = following == source.size and position + length > source.size + _ROUGH
+            return position + length if is_cut else following
+        if length < 8:
+            break
+        position += length
+    return source.size
+
+
 def _true_audio_end(source: Source, head: bytes) -> int:
     """Where a True Audio file ends: a header, a table of the frames' sizes, a checksum of each, and the frames."""
     rate, n_samples = int.from_bytes(head[10:14], "little"), int.from_bytes(head[14:18], "little")
@@ -105,19 +196,16 @@ def _true_audio_end(source: Source, head: bytes) -> int:
     return 26 + len(table) + sum(int.from_bytes(table[k : k + 4], "little") for k in range(0, len(table), 4))
 
 
-def _ac3_end(source: Source) -> int:
-    """Where the frames of an AC-3 or E-AC-3 file end."""
-    position = 0
-    while (head := source.bytes_at(position, 6))[:2] == b"\x0bw" and len(head) == 6:
-        if head[5] >> 3 > 10:  # E-AC-3
-            n_words = ((head[2] & 7) << 8 | head[3]) + 1
-        elif head[4] >> 6 == 3 or (head[4] & 63) >> 1 >= len(_AC3_KBITS):
-            break
-        else:
-            kbits = _AC3_KBITS[(head[4] & 63) >> 1]
-            n_words = (2 * kbits, 320 * kbits // 147 + (head[4] & 1), 3 * kbits)[head[4] >> 6]
-        position += 2 * n_words
-    return min(position, source.size) or source.size
+def _ac3_length(head: bytes) -> int:
+    """Bytes of an AC-3 or E-AC-3 frame, by its first six; 0 for what is none."""
+    if head[:2] != b"\x0bw" or len(head) < 6:
+        return 0
+    if head[5] >> 3 > 10:  # E-AC-3
+        return 2 * (((head[2] & 7) << 8 | head[3]) + 1)
+    if head[4] >> 6 == 3 or (head[4] & 63) >> 1 >= len(_AC3_KBITS):
+        return 0
+    kbits = _AC3_KBITS[(head[4] & 63) >> 1]
+    return 2 * (2 * kbits, 320 * kbits // 147 + (head[4] & 1), 3 * kbits)[head[4] >> 6]
 
 
 def _gsm_end(source: Source) -> int:
@@ -146,23 +234,11 @@ def _asf_size(head: bytes) -> int | None:
     return int.from_bytes(head[at + 40 : at + 48], "little")
 
 
-def _adts_end(source: Source) -> int | None:
-    """Where the last of the AAC frames ends; None for another format."""
-    position = end = id3_length(source.bytes_at(0, 10))
-    while position < source.size:
-        head = source.bytes_at(position, 7)
-        is_start = head[:1] == b"\xff" and (len(head) < 2 or head[1] & 0xF6 == 0xF0)
-        length = ((head[3] & 3) << 11 | head[4] << 3 | head[5] >> 5) if len(head) == 7 else 7
-        if is_start and length >= 7 and (position == end or _adts_leads_on(source, position, length)):
-            position = end = position + length
-        elif position == 0:
-            return None
-        else:
-            position = source.find(b"\xff", position + 1)
-    return end
-
-
-def _adts_leads_on(source: Source, position: int, length: int) -> bool:
-    """Whether another frame follows: else two bytes look like one by chance."""
-    following = source.bytes_at(position + length, 2)
-    return len(following) == 2 and following[0] == 0xFF and following[1] & 0xF6 == 0xF0
+def _adts_length(head: bytes) -> int:
+    """Bytes of an AAC frame, by its first seven; of one whose head was cut, more than are there; 0 for what is none."""
+    if head[:1] != b"\xff" or (len(head) > 1 and head[1] & 0xF6 != 0xF0):
+        return 0
+    if len(head) < _ADTS_HEAD:
+        return _ADTS_HEAD
+    length = (head[3] & 3) << 11 | head[4] << 3 | head[5] >> 5
+    return length if length >= _ADTS_HEAD else 0

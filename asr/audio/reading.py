@@ -20,6 +20,7 @@ from .source import Sound, Source, opened
 
 logger = logging.getLogger(__name__)
 
+_TOLD = 0.05  # s: where bytes were cut out, what is left of them does not tell how long they were
 END_SLACK = 0.5  # s that a segment may reach past the end of its recording, as in Kaldi's extract-segments
 
 
@@ -207,15 +208,19 @@ class _Recording:
     def _warn(self) -> None:
         """Say what lies in the file and is not read."""
         gaps: list[tuple[float, int]] = []
-        begin = 0
+        begin, missing = 0, 0.0
         for part, end in zip(self.parts, self._ends, strict=False):
             for seconds, n_bytes in part.unread:
                 gaps.append((end / self.rate if seconds is None else begin / self.rate + seconds, n_bytes))
+                if seconds is not None and part.bytes_per_second:
+                    missing += n_bytes / part.bytes_per_second
             begin = end
         if gaps:
             n_bytes = sum(n_bytes for _, n_bytes in gaps)
             where = ", ".join(f"{seconds:.4g} s" for seconds, _ in gaps[:3]) + " and so on" * (len(gaps) > 3)
-            logger.warning("%s: %d bytes behind %s are not read: no sound that is known", self.name, n_bytes, where)
+            lost = f"; about {missing:.2g} s are missing there" if missing >= _TOLD else ""
+            logger.warning("%s: %d bytes behind %s are not read: no sound that is known%s", self.name, n_bytes, where,
+                           lost)  # fmt: skip
 
 
 def _stretch_of(pieces: Iterable[np.ndarray], first: int, last: int | None) -> Iterator[np.ndarray]:

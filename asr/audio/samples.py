@@ -159,7 +159,8 @@ class Mixer:
 
     def finish(self) -> None:
         if self.mean_power < CANCELLED * self.power:
-            logger.warning("%s: its channels cancel each other out (opposite phase); take one: channel=0", self.where)
+            advice = "take one of them: --channel 1 (in Python channel=0)"
+            logger.warning("%s: its channels cancel each other out (opposite phase); %s", self.where, advice)
 
 
 def peak(samples: np.ndarray) -> float:

@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ..errors import AudioError
+from ..files import dead_link
 
 STANDARD_INPUT = "standard input"
 IN_MEMORY = 1 << 26  # bytes of a stream that are kept in memory; a longer one goes into a temporary file
+MOST_UNREAD = 1 << 26  # bytes in a row that are searched for more sound; what lies behind so many is not
 _SEARCHED = 1 << 20  # bytes searched at once
 
 Sound = str | os.PathLike | bytes | BinaryIO
@@ -36,8 +38,9 @@ class Source:
         return self.stream.read(count)
 
     def find(self, mark: bytes, position: int) -> int:
-        """Where `mark` first occurs from `position` on, or the file's size."""
-        while position < self.size:
+        """Where `mark` first occurs from `position` on, or the file's size; MOST_UNREAD are searched."""
+        last = position + MOST_UNREAD
+        while position < min(self.size, last):
             piece = self.bytes_at(position, _SEARCHED)
             if (at := piece.find(mark)) >= 0:
                 return position + at
@@ -107,9 +110,7 @@ def _file(path: str | os.PathLike) -> BinaryIO:
             raise AudioError(f"{path}: empty (0 bytes)")
         return Path(path).open("rb")
     except FileNotFoundError:
-        if Path(path).is_symlink():
-            raise AudioError(f"{path}: the link leads to no file") from None
-        raise AudioError(f"{path}: no such file") from None
+        raise AudioError(f"{path}: {dead_link(path) or 'no such file'}") from None
     except PermissionError:
         raise AudioError(f"{path}: no permission to read it") from None
     except (OSError, ValueError) as error:

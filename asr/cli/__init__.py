@@ -14,7 +14,7 @@ import typer
 
 from .._version import __version__
 from ..errors import AsrError
-from .common import complain
+from .common import complain, recording_warnings
 from .doctor import doctor
 from .export import export
 from .features import features
@@ -58,8 +58,10 @@ app.command(cls=Command, rich_help_panel=_HELP)(doctor)
 
 def main() -> None:
     """Run the command; an error that the user can mend is one line on stderr and exit status 1, wrong use 2."""
-    # What the library warns of is said by the commands. Being told to stop leaves nothing half-written behind.
-    logging.basicConfig(level=logging.ERROR, format="asr: %(message)s")
+    # What the library warns of is said by the commands, but for recordings. Being told to stop leaves nothing half-written behind.
+    errors = logging.StreamHandler()
+    errors.setLevel(logging.ERROR)
+    logging.basicConfig(level=logging.ERROR, format="asr: %(message)s", handlers=[errors])
     _tell_of_compiling()
     for name in ("SIGTERM", "SIGHUP"):
         if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) is signal.SIG_DFL:  # nohup ignores it
@@ -69,7 +71,9 @@ def main() -> None:
 
         completion_init()
     try:
-        sys.exit(app(prog_name="asr", standalone_mode=False))
+        with recording_warnings.told():
+            status = app(prog_name="asr", standalone_mode=False)
+        sys.exit(status)
     except ClickError as error:
         explain(error)
         sys.exit(2)

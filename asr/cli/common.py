@@ -4,7 +4,9 @@ import atexit
 import contextlib
 import functools
 import io
+import logging
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -41,6 +43,7 @@ AllowCommands = Annotated[
     bool,
     typer.Option("--allow-commands", help="Run the commands in a wav.scp (sph2pipe ... |), with all your rights."),
 ]
+_STDIN = "stdin"  # the name of the file that keeps what comes on standard input
 _SHOWN = 3  # complaints of a kind, before they are counted alone
 
 
@@ -48,6 +51,7 @@ def complain(message: str) -> None:
     """An error on stderr."""
     from ..files import readable
 
+    message = named_as_given(message)
     # The name of a file need not be Unicode, and a stderr that was replaced need not take what is none.
     typer.echo(readable(f"asr: {message}").encode("utf-8", "backslashreplace").decode("utf-8"), err=True)
 
@@ -88,6 +92,52 @@ class Complaints:
                 )
 
 
+def _nothing() -> None:
+    pass
+
+
+class RecordingWarnings(logging.Handler):
+    """What the reader of audio warns of, on stderr: each thing once, however often a recording is read.
+
+    before: called before a line, to make room for it.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.before: Callable[[], None] = _nothing
+        self._said: set[str] = set()
+        self._complaints = Complaints()
+
+    def show_all(self) -> None:
+        """Say all, not the first ones of each kind."""
+        self._complaints = Complaints(verbose=True)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        message = f"warning: {record.getMessage()}"
+        if message not in self._said:
+            self._said.add(message)
+            self.before()
+            self._complaints.add(message, str(record.args[0]) if isinstance(record.args, tuple) and record.args else "")
+
+    @contextlib.contextmanager
+    def told(self) -> Iterator[None]:
+        """Warnings are printed in here; at the end, how many were not."""
+        self.before, self._said, self._complaints = _nothing, set(), Complaints()
+        room = logging.getLogger("asr.audio")
+        level = room.level
+        room.setLevel(logging.WARNING)
+        room.addHandler(self)
+        try:
+            yield
+        finally:
+            room.removeHandler(self)
+            room.setLevel(level)
+            self._complaints.end()
+
+
+recording_warnings = RecordingWarnings()
+
+
 def channel_of(text: str | None) -> int | Literal["each"] | None:
     """The channel that is asked for: counted from 0, each, or None. Raises BadParameter for another text."""
     if text is None:
@@ -110,7 +160,7 @@ def standard_input(given: str | os.PathLike) -> str | os.PathLike:
         return given
     if sys.stdin is None or sys.stdin.closed or sys.stdin.isatty():
         raise AsrError("- is standard input, and nothing is piped into it; give a file, or pipe something into asr")
-    path = _temporary_folder() / "stdin"
+    path = _temporary_folder() / _STDIN
     if path.exists():
         raise AsrError("- is standard input, which can be read once, and is given twice")
     with path.open("wb") as kept:
@@ -118,9 +168,34 @@ def standard_input(given: str | os.PathLike) -> str | os.PathLike:
     return path
 
 
+def named_as_given(text: str) -> str:
+    """A text in which what came on standard input is called so, and commands that convert it read it there, too."""
+    if not _temporary_folder.cache_info().currsize:
+        return text
+    path = str(_temporary_folder() / _STDIN)
+    if path not in text:
+        return text
+    text = re.sub(
+        rf"ffmpeg (.*?)-i {re.escape(path)} (.*?) ?{re.escape(path)}\.wav", r"ffmpeg \1-i - \2 -f wav -", text
+    )
+    return text.replace(f"{path} {path}.wav", "- -").replace(path, "standard input")
+
+
 def piped(given: Path | None) -> Path | None:
     """What an argument names, or what is piped into the command where that is `-`; a callback of arguments."""
     return None if given is None else Path(standard_input(given))
+
+
+def language_given(given: str) -> str:
+    """The code of a language, once it is one; a callback of options."""
+    from ..errors import ConfigError
+    from ..lang.languages import check_language
+
+    try:
+        check_language(given)
+    except ConfigError as error:
+        raise typer.BadParameter(str(error)) from None
+    return given
 
 
 @functools.cache

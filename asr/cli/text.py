@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from ..errors import AsrError
-from .common import complain_of_input, output, refuse_inputs
+from .common import complain_of_input, language_given, output, refuse_inputs
 from .usage import Command, Commands
 
 _LONGEST = 64 << 20  # bytes of a line
@@ -59,7 +59,13 @@ def _about() -> None:
 def normalize(
     file: Annotated[str, typer.Argument(metavar="FILE", help="Text, a sentence a line, plain or gzip; - is stdin.")],
     language: Annotated[
-        str, typer.Option("--language", metavar="L", help="en, fr, tr ...: how numbers are read, and I is small.")
+        str,
+        typer.Option(
+            "--language",
+            metavar="L",
+            callback=language_given,
+            help="en, fr, tr ...: how numbers are read, and I is small.",
+        ),
     ] = "",
     case: Annotated[Case, typer.Option("--case", help="Small letters, capitals, or as they are.")] = Case.small,
     punctuation: Annotated[
@@ -72,7 +78,7 @@ def normalize(
 ) -> None:
     """Write text as words: small letters, no punctuation, numbers in words.
 
-    Any size, a line at a time. What was found and changed is told on stderr: words in two spellings by case, signs,
+    Any size, a line at a time. What was found and changed is told on stderr: words in several spellings by case, signs,
     numbers, brackets, invisible characters, several scripts.
 
     \b

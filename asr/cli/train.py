@@ -19,6 +19,7 @@ from .common import (
     TierName,
     channel_of,
     complain_of_input,
+    language_given,
     output,
     piped,
 )
@@ -90,7 +91,13 @@ def train(
         TextAs, typer.Option("--text", help="Transcripts as words (case, punctuation, numbers), or as they are.")
     ] = TextAs.words,
     language: Annotated[
-        str, typer.Option("--language", metavar="L", help="Of the transcripts: en, fr, tr ...; for their numbers.")
+        str,
+        typer.Option(
+            "--language",
+            metavar="L",
+            callback=language_given,
+            help="Of the transcripts: en, fr, tr ...; for their numbers.",
+        ),
     ] = "",
     held_out: Annotated[
         str,
@@ -178,13 +185,19 @@ def _read(
     return found
 
 
+def _is_warning(record: logging.LogRecord) -> bool:
+    """Whether a log is a warning that is to be printed here; those of recordings are by all commands."""
+    return record.levelno >= logging.WARNING and not record.name.startswith("asr.audio.")
+
+
 @contextlib.contextmanager
 def _told() -> Iterator[None]:
     """Stages and warnings on stderr, with the time."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", datefmt="%H:%M:%S"))
     shown = ("asr.recipe", "asr.jit")
-    handler.addFilter(lambda record: record.name in shown or record.levelno >= logging.WARNING)
+    handler.addFilter(lambda record: record.name in shown or _is_warning(record))
+    handler.addFilter(lambda record: record.name != "asr.gmm.schedule.left_out")  # the recipe tells it, once a stage
     logging.getLogger("asr.jit").handlers.clear()  # it is told here, with the time
     room = logging.getLogger("asr")
     level = room.level

@@ -20,6 +20,7 @@ from .common import (
     complain,
     complain_of_input,
     model_names,
+    recording_warnings,
     refuse_inputs,
     sample_recording,
     standard_input,
@@ -110,6 +111,8 @@ def transcribe(
     if beam is not None:
         recogniser = recogniser.with_decoding(beam=beam)
     problems = Complaints(verbose=verbose, how="all with -v")
+    if verbose:
+        recording_warnings.show_all()
     found, failures = find_recordings(
         [standard_input(name) for name in given],
         speaker=speaker,
@@ -186,6 +189,7 @@ def _write_transcripts(
         journal_beside(out, about, is_folder=is_folder) as (known, note),
         TranscriptOutput(out, form.value, is_folder=is_folder) as written,
     ):
+        recording_warnings.before = meter.hide
         parts = transcribe_parts(recogniser, recordings, known=known, told=lambda _, seconds: meter.read(seconds))
         for part in parts:
             meter.hide()

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from ..model.transcription import Part
     from ..transcribe.writing import Written
 
+_SUBTITLES = (".srt", ".vtt")  # a name that ends so is a file's
+
 
 class TranscriptOutput:
     """One stream for all recordings, or a folder with a file for each.
@@ -45,13 +47,13 @@ class TranscriptOutput:
     def write(self, part: "Part") -> bool:
         """Write what was heard in a piece, at once; whether the output now stands within a line."""
         from ..model.transcript import Transcript
-        from ..transcribe.writing import FORMATS
+        from ..transcribe.writing import written_of
 
         name, text = part.recording.id, ""
         if isinstance(part.result, Transcript):
             if self._current is None:
                 self._begin(name)
-                self._current = name, FORMATS[self._form](name)
+                self._current = name, written_of(self._form, part.recording)
             text = self._current[1].add(part.result, part.start, part.end)
         if part.is_last and self._current is not None:
             text += self._current[1].end()
@@ -74,7 +76,10 @@ class TranscriptOutput:
 
 
 def check_form(out: Path | None, form: str, n_recordings: int) -> bool:
-    """Whether a folder is written to, with a file for each recording. Raises AsrError for what cannot be."""
+    """Whether a folder is written to, with a file for each recording; a new one is made where there are several.
+
+    Raises AsrError for what cannot be.
+    """
     from ..transcribe.writing import OF_ONE_RECORDING
 
     kind = "missing" if out is None or str(out) == "-" else kind_of(out)
@@ -84,11 +89,15 @@ def check_form(out: Path | None, form: str, n_recordings: int) -> bool:
         return False
     if kind == "folder":
         return True
-    if n_recordings > 1:
+    if n_recordings < 2:
+        return False
+    if out is None or kind != "missing" or str(out) == "-" or out.suffix.lower() in _SUBTITLES:
         raise AsrError(
-            f"a file of subtitles is of one recording, and these are {n_recordings}: make a folder and give it as --out"
+            f"a file of subtitles is of one recording, and these are {n_recordings}: give a folder for them as --out"
         )
-    return False
+    with writing(out):
+        out.mkdir(parents=True)
+    return True
 
 
 @contextlib.contextmanager

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..errors import CorpusError
-from ..files import as_utf8, kind_of, read_bytes
+from ..files import as_utf8, dead_link, kind_of, read_bytes
+from ..files.tables import FILES, IDS, TEXTS
 from .elan import read_elan
 from .textgrid import read_textgrid
 from .tiers import Interval, Tier
@@ -40,6 +41,21 @@ _OTHERS = {
     "<!doctype": "HTML", "<html": "HTML", "<?xml": "XML", "{\\rtf": "RTF", "%pdf": "PDF", "pk\x03\x04": "a document",
     "@utf8": "CHAT", "@begin": "CHAT", "oobinaryfile": "a binary file of Praat (save it as a text file there)",
 }  # fmt: skip
+_FORMS = (  # how lines of other layouts look, of which the first line, or each, tells; and their names
+    (r"\[script info\].*", "subtitles of SubStation Alpha (.ass); save them as .srt"),
+    (r"\d+:\d\d:\d\d\.\d+,\d+:\d\d:\d\d\.\d+", "YouTube's subtitles (.sbv); save them as .srt"),
+    (r"\[(\d+:\d\d([.:]\d+)?|(ar|ti|al|by|offset|length|re|ve|au): ?.*)\].*", "lyrics with times (.lrc)"),
+    (r"\*[a-z0-9]{2,4}:.*", "CHAT, not a transcript"),
+)
+_LINES = (
+    (r"\S+\s+\S+\s+\d+\.\d+\s+\d+\.\d+\s+\S+(\s+-?\d*\.?\d+)?", "NIST's .ctm; asr score reads it"),
+    (r"\S+\s+\S+\s+\S+\s+\d+\.\d+\s+\d+\.\d+\s.*", "NIST's .stm; asr score reads it"),
+    (
+        r"\d+(\.\d+)?\t\d+(\.\d+)?\t.*",
+        "a table of times in a unit that nothing tells; name its columns as a corpus .tsv",
+    ),
+)
+_STARTS = ("start", "start_time", "begin", "from", "onset")
 _TIMING = re.compile(r"((?:\d+:)?\d+:\d+[.,]\d+)\s+-->\s+((?:\d+:)?\d+:\d+[.,]\d+).*")
 _TAG = re.compile(r"<[^<>]*>|\{\\[^{}]*\}")
 _LABEL = re.compile(r"(\d+)\s+(\d+)\s+(\S.*)")
@@ -81,7 +97,7 @@ def _bytes(path: Path) -> bytes:
     try:
         return read_bytes(path)
     except (OSError, ValueError) as error:
-        raise CorpusError(f"cannot be read: {getattr(error, 'strerror', error)}") from None
+        raise CorpusError(dead_link(path) or f"cannot be read: {getattr(error, 'strerror', error)}") from None
 
 
 def _tiers(path: Path, raw: bytes) -> list[Tier] | None:
@@ -100,9 +116,25 @@ def _tiers(path: Path, raw: bytes) -> list[Tier] | None:
         return [Tier("subtitles", list(_cues(_text(raw).split("\n"))))]
     if start[:1].isdigit() and (labels := _labels([line for line in _text(raw).splitlines() if line.strip()])):
         return [Tier("labels", labels)]
+    if other := _other_layout(raw.decode("utf-8", "replace")):
+        raise CorpusError(f"is {other}; write what is said into a text file")
     if path.suffix.lower() in (".textgrid", ".eaf"):
         raise CorpusError(f"is no {path.suffix} file, or damaged: it begins with {head[:30]!r}")
     return None
+
+
+def _other_layout(text: str) -> str | None:
+    """The name of a layout with times or columns that would be taken for words, or None."""
+    lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith(";;")]
+    if not lines:
+        return None
+    first = lines[0].lower()
+    if what := next((what for form, what in _FORMS if re.fullmatch(form, first)), None):
+        return what
+    names = {cell.strip().strip('"') for cell in re.split(r"[,;\t|]", first)}
+    if names & set(TEXTS) and names & {*_STARTS, *IDS, *FILES}:
+        return "a table with names of its columns, not a transcript"
+    return next((what for form, what in _LINES if all(re.fullmatch(form, line) for line in lines)), None)
 
 
 def _text(raw: bytes) -> str:

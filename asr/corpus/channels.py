@@ -11,6 +11,9 @@ from .utterance import Problem, Utterance
 Channel = int | Literal["each"] | None
 """The number of a channel from 0, each that a recording has, or None: the mean of all."""
 
+CHANNELS = {"A": 0, "a": 0, "1": 0, "B": 1, "b": 1, "2": 1}
+"""The two channels of a call as tables and lists name them, from 0."""
+
 
 def channels_of(path: Path) -> list[int | None]:
     """The channels of a file, from 0; of one that has a single channel, or that cannot be read, None alone.

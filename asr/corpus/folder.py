@@ -134,7 +134,7 @@ def _orphans(stems: set[str], texts: dict[str, Path]) -> Iterator[Problem]:
         if stem not in stems:
             folder = next((f"{stem}{s}" for s in AUDIO_SUFFIXES if kind_of(f"{stem}{s}") == "folder"), None)
             hint = f"; {Path(folder).name} is a folder" if folder else ""
-            yield Problem(str(path), f"no recording of that name ({', '.join(AUDIO_SUFFIXES)}) beside it{hint}")
+            yield Problem(str(path), f"no recording of that name beside it (.wav, .flac, .mp3 ...){hint}")
 
 
 def _same_but_for_case(main: list[Path], directory: Path) -> Iterator[Problem]:
@@ -288,9 +288,14 @@ def speaker_of(inner: Path, utterance_id: str, speaker: Speaker) -> str:
 
     Raises CorpusError where that is no name.
     """
-    if speaker is None:
-        return "_".join(readable(inner.parent.name).split()) or utterance_id
     name: object
+    if speaker is None:
+        name = "_".join(readable(inner.parent.name).split()) or utterance_id
+        if not is_name(name):
+            raise CorpusError(
+                f"its speaker would be {name!r}, the folder's name, which is not Unicode; rename the folder"
+            )
+        return str(name)
     if callable(speaker):
         name = speaker(inner)
     else:

@@ -5,12 +5,11 @@ from pathlib import Path
 
 from ..errors import CorpusError
 from ..files import kind_of
-from .channels import channels_of
+from .channels import CHANNELS, channels_of
 from .lists import Finder, good_lines, nfc, overlaps
 from .utterance import Problem, Utterance, check_words
 
 _Part = tuple[Path, float | None, float | None, int | None]  # a recording's file, start, end in s, channel
-_CHANNELS = {"A": 0, "a": 0, "1": 0, "B": 1, "b": 1, "2": 1}  # of reco2file_and_channel, from 0
 
 
 @dataclass
@@ -89,8 +88,8 @@ def _channels(directory: Path, problems: list[Problem]) -> dict[str, int]:
     table, found = _read_table(path, problems), dict[str, int]()
     for name, value in table.values.items():
         channel = value.split()[-1:] or [""]
-        if channel[0] in _CHANNELS:
-            found[name] = _CHANNELS[channel[0]]
+        if channel[0] in CHANNELS:
+            found[name] = CHANNELS[channel[0]]
         else:
             message = f"channel {channel[0]!r} of {name!r}; need A, B, 1 or 2: the mean of its channels is taken"
             problems.append(Problem(table.place(name), message))

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from ..errors import AudioError, CorpusError
-from ..files import as_system, decoded_lines, kind_of, read_bytes
+from ..files import as_system, dead_link, decoded_lines, kind_of, read_bytes
 from .commands import output_of
 from .utterance import Problem, Utterance, time_problem
 
@@ -39,7 +39,8 @@ def good_lines(path: Path, problems: list[Problem], raw: bytes | None = None) ->
     try:
         raw = read_bytes(path) if raw is None else raw
     except (OSError, ValueError) as error:
-        raise CorpusError(f"{path}: cannot be read: {getattr(error, 'strerror', error)}") from None
+        reason = dead_link(path) or f"cannot be read: {getattr(error, 'strerror', error)}"
+        raise CorpusError(f"{path}: {reason}") from None
     for number, line in decoded_lines(raw):
         if line is None:
             message = "not valid UTF-8; save the file as UTF-8"
@@ -147,7 +148,7 @@ class Finder:
             kind = kind_of(path)
             if kind == "file":
                 return path
-            if kind != "missing":
+            if kind != "missing" or dead_link(path):
                 other = other or path
         if other is None:
             raise CorpusError(f"no such file: {given}{self._like(paths)}")
@@ -172,8 +173,8 @@ def check_file(path: Path, *, shown: str = "") -> None:
         raise CorpusError(f"is a folder, not a file{after}")
     if kind == "other":
         raise CorpusError(f"is a pipe or device, not a file{after}")
-    if kind != "file" and os.path.islink(path):  # never raises  # noqa: PTH114
-        raise CorpusError(f"the link leads to no file{after}")
+    if link := dead_link(path):
+        raise CorpusError(f"{link}{after}")
     if kind != "file":
         raise CorpusError(f"{'no such file' if kind == 'missing' else 'may not or cannot be opened'}{after}")
     if path.stat().st_size == 0:

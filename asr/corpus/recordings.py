@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from ..errors import CorpusError
 from ..features.archive import has_features, is_command, place_file, scp_entries
-from ..files import as_system, kind_of, readable
+from ..files import as_system, dead_link, kind_of, readable
 from .channels import channels_of
 from .commands import output_of
 from .core import Corpus
@@ -30,6 +30,7 @@ class Recording:
     audio: a file, or STANDARD_INPUT; start, end: the stretch of it, seconds. channel: the one of its channels, from 0;
         None: the mean of all.
     features: where its feature matrix lies (see asr.features.archive), for models that take features.
+    whole: the id of the file, where a channel of it was asked for: call, of call-2.
     One of audio and features is there, or both.
     """
 
@@ -40,6 +41,7 @@ class Recording:
     end: float | None = None
     features: str | None = None
     channel: int | None = None
+    whole: str | None = None
 
     @property
     def path(self) -> Path:
@@ -110,13 +112,13 @@ def _channels(recording: Recording, channel: int | Literal["each"] | None) -> li
     if channel is None or recording.audio is None or recording.channel is not None:
         return [recording]
     if channel != "each":
-        return [replace(recording, channel=channel)]
+        return [replace(recording, channel=channel, whole=recording.id)]
     found = []
     for n in channels_of(recording.audio):
         names: dict[str, Any] = (
             {} if n is None else {what: f"{getattr(recording, what)}-{n + 1}" for what in ("id", "speaker")}
         )
-        found.append(replace(recording, channel=n, **names))
+        found.append(replace(recording, channel=n, whole=None if n is None else recording.id, **names))
     return found
 
 
@@ -137,7 +139,11 @@ def _of_input(given: str | os.PathLike, commands: Path | None) -> tuple[list[_Fo
         message = f"{path}: an archive is read by its list; give the .scp that belongs to it"
         return [], [Failure(str(path), message)]
     if kind == "missing":
-        what = "no such file or folder" if os.fspath(given) else "an empty name is given; need a file or folder"
+        what = (
+            dead_link(given) or "no such file or folder"
+            if os.fspath(given)
+            else "an empty name is given; need a file or folder"
+        )
         return [], [Failure(str(given), f"{given}: {what}".removeprefix(": "))]
     # What is wrong with pipes, devices and names out of reach is said when they are read.
     return [(_of_file(path), path)], []

@@ -21,7 +21,7 @@ def read_textgrid(text: str) -> list[Tier]:
     """
     values = (match for match in _VALUE.finditer(text))
     try:
-        if (_string(values), _string(values)) != ("ooTextFile", "TextGrid"):
+        if _string(values) not in ("ooTextFile", "ooTextFile short") or _string(values) != "TextGrid":
             raise CorpusError("is a file of Praat, but no TextGrid")
         _number(values), _number(values)
         if next(values)[2] != "<exists>":

@@ -8,6 +8,7 @@ from pathlib import Path
 from ..errors import CorpusError
 from ..files import write_text
 from ..files.tables import BAR, FILES, IDS, SPEAKERS, TEXTS, column, described, rows_of, separator_of
+from .channels import CHANNELS
 from .lists import Finder, good_lines, nfc, overlaps
 from .utterance import Problem, Utterance, check_words, is_name
 
@@ -170,9 +171,11 @@ def _utterance(cells: dict[str, str], finder: Finder, need_text: bool) -> Uttera
 
 
 def _channel(cell: str) -> int | None:
-    """A channel from 0, of a cell that counts them from 1; None for an empty one."""
+    """A channel from 0, of a cell that counts them from 1, or says A or B; None for an empty one."""
+    if cell in CHANNELS:
+        return CHANNELS[cell]
     if cell and not (cell.isascii() and cell.isdigit() and int(cell) > 0):
-        raise CorpusError(f"channel {cell!r} is not the number of one, from 1")
+        raise CorpusError(f"channel {cell!r} is not the number of one, from 1, nor A or B")
     return int(cell) - 1 if cell else None
 
 

@@ -183,6 +183,15 @@ def kind_of(path: str | os.PathLike) -> Literal["file", "folder", "other", "miss
     return "folder" if stat.S_ISDIR(mode) else "file" if stat.S_ISREG(mode) else "other"
 
 
+def dead_link(path: str | os.PathLike) -> str:
+    """What to say of a link to nothing, with where it points; an empty string for all else. Never raises."""
+    try:
+        target = os.readlink(path)  # noqa: PTH115  as os.fspath gives it
+    except (OSError, ValueError):
+        return ""
+    return "" if kind_of(path) in ("file", "folder", "other") else f"the link leads to no file ({readable(target)})"
+
+
 def readable(name: str) -> str:
     """A name of the file system as text, where its bytes are UTF-8 although the system's locale is another (LC_ALL=C).
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from ..features.table import FeatureTable
 
 _logger = logging.getLogger(__name__)
+_left_out = logging.getLogger(f"{__name__}.left_out")
+"""What is said of utterances that cannot be used; a recipe that tells it of its stages itself does not show it."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,7 @@ def usable_utterances(
         raise ModelError(f"no utterance has both features and a transcript{examples(unusable)}")
     if unusable:
         left_out = many(len(unusable), "utterance")
-        _logger.warning("unusable, left out: %s%s", left_out, examples(unusable))
+        _left_out.warning("unusable, left out: %s%s", left_out, examples(unusable))
     return usable, unusable
 
 
@@ -126,7 +128,7 @@ def examples(reasons: Mapping[str, str], count: int = 3) -> str:
 
 def log_failures(failures: Mapping[str, str], level: int) -> None:
     if failures:
-        _logger.log(level, "no alignment, left out: %s%s", many(len(failures), "utterance"), examples(failures))
+        _left_out.log(level, "no alignment, left out: %s%s", many(len(failures), "utterance"), examples(failures))
 
 
 class Run:

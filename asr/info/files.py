@@ -1,6 +1,7 @@
 """Facts of recordings, feature files, lexica, symbol tables and language models."""
 
 import contextlib
+import re
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -75,7 +76,26 @@ def text_facts(path: Path, of_corpus: Mapping[str, Any] = MappingProxyType({})) 
         names = list(table)
         return {"what": "symbol table", "where": str(path), "symbols": len(names), "first": " ".join(names[:_SHOWN])}
     except AsrError:
-        return lexicon_facts(path)
+        return _word_list_facts(path) or lexicon_facts(path)
+
+
+def _word_list_facts(path: Path) -> Facts | None:
+    """Facts of a file with a word on each line; None for another."""
+    from ..files import numbered_lines
+
+    words: dict[str, None] = {}
+    for _, line in numbered_lines(path):
+        if line is None or len(line.split()) > 1 or not re.match(r"['<\[]?\w", line.strip() or "_"):
+            return None
+        words |= dict.fromkeys(line.split())
+    if not words:
+        return None
+    return {
+        "what": "a list of words, for asr graph --words",
+        "where": str(path),
+        "words": len(words),
+        "first": " ".join(list(words)[:_SHOWN]),
+    }
 
 
 def _first_line(path: Path) -> str:

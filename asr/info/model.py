@@ -89,6 +89,7 @@ def _graph(graph: "Graph") -> Facts:
     while base is not None and not isinstance(base, np.memmap):
         base = getattr(base, "base", None)
     return {
+        "words": None if not len(labels.get("olabel", ())) else len(np.unique(labels["olabel"])),
         "states": graph.n_states,
         "arcs": graph.n_arcs,
         "start": graph.start,

@@ -1,5 +1,6 @@
 """Facts of the files that training, recipes and networks write beside models: arrays, JSON, tensors, whole runs."""
 
+import re
 import struct
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -240,11 +241,65 @@ def run_facts(folder: Path) -> Facts:
             record = json_facts(path)
             records.append({name: record.get(name, "?") for name in ("name", "finished", "wall_seconds")})
     facts: Facts = {"what": "output of a training" if records else "stage of a training", "where": str(folder)}
+    facts |= _tested(folder)
     for name, place in (("model", "model"), ("report", "report.html"), ("results", "results.json"), ("log", "run.log")):
         if kind_of(folder / place) != "missing":
             facts[name] = str(folder / place)
     others = sorted(p.name for p in folder.iterdir() if p.suffix in (".json", ".npz", ".tsv", ".safetensors", ".ctm"))
     return {**facts, "files": " ".join(others) or None, "stages": sorted(records, key=lambda r: str(r["finished"]))}
+
+
+def _tested(folder: Path) -> Facts:
+    """The hours and error rates of a finished `asr train`; nothing of another folder, or one that is not finished."""
+    from ..errors import AsrError
+    from ..scoring import score
+    from ..scoring.reading import read_transcripts
+
+    told: Facts = {}
+    tested = folder / "work" / "held-out"
+    try:
+        card = (folder / "model" / "README.md").read_text(encoding="utf-8", errors="replace")
+        if length := re.search(r"\) on ([\d.]+) minutes of speech", card):
+            told["hours_of_speech"] = round(float(length[1]) / 60, 3)
+        said = read_transcripts(tested / "references.tsv")
+        told["held_out_utterances"] = len(said)
+        for name in ("together", "alone"):
+            heard = read_transcripts(tested / f"{name}.tsv")
+            rates = [score(said, heard, unit=unit).rate for unit in ("word", "char")]
+            what = "each_recording_alone" if name == "alone" else "speakers_recordings_together"
+            told[f"errors_of_{what}"] = f"{rates[0]:.2f} % of words, {rates[1]:.2f} % of characters"
+    except (OSError, AsrError):
+        return told
+    return told
+
+
+def is_transcribed(path: Path) -> bool:
+    """Whether a file begins as what `asr transcribe --format json` writes, an object a line."""
+    with path.open("rb") as stream:
+        return re.match(rb'\{"id": ".{0,2000}?", "words": \[', stream.read(4000), re.DOTALL) is not None
+
+
+def transcribed_facts(path: Path) -> Facts:
+    """Facts of what `asr transcribe --format json` wrote. Raises CorpusError for a damaged line."""
+    n_recordings = n_words = n_phones = 0
+    end = 0.0
+    with path.open(encoding="utf-8", errors="replace") as stream:
+        for number, line in enumerate(stream, 1):
+            content = parse_json(line, f"{path}:{number}", error=CorpusError)
+            with taking_apart(path, what="transcripts of asr transcribe", error=CorpusError):
+                n_recordings += 1
+                n_words += len(content["words"])
+                n_phones += len(content["phones"])
+                end += max((float(phone["end"]) for phone in content["phones"]), default=0.0)
+    return {
+        "what": "transcripts with times, of asr transcribe --format json",
+        "where": str(path),
+        "recordings": n_recordings,
+        "words": n_words,
+        "phones": n_phones,
+        "seconds": round(end, 2),
+        "bytes": path.stat().st_size,
+    }
 
 
 def transcript_facts(path: Path) -> Facts:

@@ -13,13 +13,14 @@ from typing import Any, NamedTuple
 from ..display.brief import many
 from ..errors import LexiconError
 from .entries import is_decimal, is_reserved, nfc, shortened
+from .lexicon_signs import Said, doubt, refuse_other_syntax
 
 OWN, PLAIN = "ours", "words and phones (as Kaldi's lexicon.txt)"
 WITH_PROBABILITIES = "words, probabilities and phones (as Kaldi's lexiconp.txt, MFA)"
 WITH_SILENCE = "words, four numbers and phones (as MFA, Kaldi's lexiconp_silprob.txt)"
 CMU, HTK, JULIUS = "CMU dictionary (as Sphinx)", "HTK dictionary", "Julius dictionary"
 
-_VARIANT = re.compile(r"(.+)\(\d+\)")
+_VARIANT = re.compile(r"(.+)(?:\(\d+\)|\[\d+\])")
 _OUTPUT = re.compile(r"\[((?:\\.|[^\]\\])*)\]")
 _NO_PHONE = re.compile(r"[-+]?\d*\.\d+%?|\d+%|[-+]\d+|.+,")  # logarithms, percent, lists
 _NAMES = (("word", "words"), ("pronunciation", "pronunciations", "phones", "phonemes", "transcription"))
@@ -62,6 +63,7 @@ def understood(lines: Sequence[Line], *, has_comments: bool) -> Understood:
     kept, notes = _without_comments(lines)
     if kept and kept[0].word.lower() in _NAMES[0] and [f.lower() in _NAMES[1] for f in kept[0].fields] == [True]:
         del kept[0]
+    refuse_other_syntax([Said(line.place, line.word, line.fields) for line in kept], has_comments=has_comments)
     is_cmu = has_comments or bool(notes)
     kept, n_variants = _named_alike(kept)
     format, settings = (CMU, {}) if is_cmu or n_variants else (PLAIN, {})
@@ -75,7 +77,12 @@ def understood(lines: Sequence[Line], *, has_comments: bool) -> Understood:
         settings["silence_phone"] = "sil"
     kept = _without_sentence_ends(kept, notes)
     _refuse_what_is_no_phone(kept)
-    return Understood(kept if format == PLAIN and not notes else _once(kept), settings, format, notes)
+    once = _once(kept)
+    if len(once) < len(kept) and format == PLAIN:
+        notes.append(f"{many(len(kept) - len(once), 'line')} with the word and phones of another left out")
+    if doubtful := doubt([Said(line.place, line.word, line.fields) for line in once]):
+        notes.append(doubtful)
+    return Understood(once, settings, format, notes)
 
 
 def silence_numbers(lines: Sequence[Line]) -> bool:
@@ -108,6 +115,8 @@ def _refuse_other_layouts(lines: Sequence[Line]) -> None:
     for begin, what in (
         ("<?xml", "XML"),
         ("<lexicon", "XML"),
+        ("<!--", "XML"),
+        ("<!DOCTYPE", "XML"),
         ('{"', "JSON"),
         ('["', "JSON"),
         ('("', "Festival's"),

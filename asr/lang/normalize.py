@@ -9,13 +9,16 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from ..display.brief import many
 from ..errors import ConfigError
 from ..extras import install
-from .numbers import signs_of, speller_of
+from . import edges
+from .edges import scripts_of
+from .foreign_numbers import DOTTED_ORDINALS, KNOWN, base, german_ordinals, joined
+from .languages import check_language
+from .numbers import plain_english, signs_of, speller_of
 
 _MOST_TOKENS = 1 << 18  # that are remembered; texts have few frequent ones
 _MOST_SPELLINGS = 1 << 20  # different words of which both spellings by case are looked for
@@ -23,19 +26,9 @@ _EXAMPLES = 3  # of each kind of change
 _DOTLESS = ("tr", "az")  # languages in which I is the capital of ı, and İ that of i
 _APOSTROPHES = dict.fromkeys(map(ord, "\u2018\u2019\u201b\u02bb\uff07\u2032"), "'")
 _JOINERS = "\u200c\u200d"  # they shape letters of Persian and Indic scripts, and nothing in Latin ones
-_EVENTS = {  # what (...) and *...* name that is heard, but not said
-    *("laughs", "laughter", "laughing", "laugh", "coughs", "cough", "coughing", "noise", "inaudible", "unintelligible"),
-    *("unclear", "music", "applause", "silence", "pause", "breath", "breathes", "breathing", "sigh", "sighs", "unk"),
-    *("crosstalk", "indistinct", "sneeze", "sneezes", "sniffs", "clears", "throat", "background", "speech", "foreign"),
-}
-_BRACKETS = re.compile(r"\[[^\[\]]*\]|<[^<>\s]*>|\{[^{}]*\}|\(([^()]*)\)|\*(\w+(?: \w+)?)\*")
-_JOINING = (
-    "'-:\u00b7\u2010\u2011\u05f3\u05f4\u0f0b"  # inside words: Swedish s:t, Catalan l·l, Hebrew geresh, Tibetan tsheg
-)
-_MINUS = ("-", "\u2212")
-_OPEN = frozenset("[<{(*")
-_INNER = re.compile(r"(?:--+|[\u2012-\u2015\u2026/\\_|]|\.\.+)")  # between words, not in them
-_LETTER_DOTS = re.compile(r"(?:[^\W\d_]\.){2,}[^\W\d_]?")  # U.S.A.
+_ELIDED = frozenset({"tis", "twas", "twere", "em", "til", "till", "cause", "bout", "cos", "cuz", "neath", "gainst"})
+_OPEN = frozenset("[<{(*!+")
+_MAYBE_ORDINAL = re.compile(r"[(\"'\u201e\u201c\u00bb\u00ab]*(\d{1,3}\.)")
 
 
 @dataclass(frozen=True)
@@ -62,6 +55,7 @@ class Rules:
                               ("brackets", ("strip", "keep")), ("numbers", ("words", "keep"))):  # fmt: skip
             if getattr(self, name) not in allowed:
                 raise ConfigError(f"{name}={getattr(self, name)!r}; need {' or '.join(allowed)}")
+        check_language(self.language)
 
 
 class _Made(NamedTuple):
@@ -93,11 +87,13 @@ class Normalizer:
         self.scripts: Counter[str] = Counter()
         self.spellings = 0  # words that come in two spellings, which differ by case
         self._speller = speller_of(self.rules.language) if self.rules.numbers == "words" else None
+        self._has_dots = self._speller is not None and base(self.rules.language) in DOTTED_ORDINALS
         self._signs = signs_of(self.rules.language) if self.rules.numbers == "words" else {}
         self._made: dict[str, _Made] = {}
         self._kinds: Counter[tuple[str, ...]] = Counter()
         self._scripts_of: dict[str, str] = {}
         self._spelled: dict[str, str] = {}
+        self._times: Counter[str] = Counter()  # of tokens, as they are written
 
     def __call__(self, line: str) -> str:
         """The words of a line, with single blanks between them."""
@@ -105,10 +101,18 @@ class Normalizer:
         if not line.isascii():
             line = self._composed(line)
         if self.rules.brackets == "strip" and not _OPEN.isdisjoint(line):
-            line = _BRACKETS.sub(self._bracket, line)
+            line = edges.BRACKETS.sub(self._bracket, line)
+        if self._speller is not None and any(map(str.isdigit, line)):
+            line = self._with_plain_numbers(line)
         made = []
-        for token in line.split():
-            each = self._made.get(token) or self._remembered(token)
+        tokens = line.split()
+        if len(self._times) < _MOST_TOKENS:
+            self._times.update(tokens)
+        for i, token in enumerate(tokens):
+            if self._has_dots and token[-1] == "." and _MAYBE_ORDINAL.fullmatch(token) and edges.goes_on(tokens, i):
+                each = self._maybe_ordinal(token)
+            else:
+                each = self._made.get(token) or self._remembered(token)
             if each.kinds:
                 self._kinds[each.kinds] += 1
             made.append(each)
@@ -118,11 +122,29 @@ class Normalizer:
         self.n_words += len(words)
         return " ".join(words)
 
+    def _with_plain_numbers(self, line: str) -> str:
+        """The line with numbers that are more than a token made one, or words."""
+        language = base(self.rules.language)
+        line = joined(line, language, lambda number: self._count("joined", number))
+        if language == "en":
+            return plain_english(line)
+        if language == "de" and self.rules.punctuation == "strip":
+            return german_ordinals(line, lambda number: self._count("numbers", number))
+        return line
+
+    def _maybe_ordinal(self, token: str) -> _Made:
+        """A number with a dot amid a line, which may be an ordinal, and nothing tells its ending: it stays."""
+        self._note("ordinals", token)
+        return _Made((_MAYBE_ORDINAL.sub(r"\1", token),), ("ordinals",))
+
     def _composed(self, line: str) -> str:
         """The line in composed form (NFC), without signs that are not seen, with plain apostrophes."""
         if not unicodedata.is_normalized("NFC", line):
             line = unicodedata.normalize("NFC", line)
             self._count("composed", line[:20])
+        if wide := edges.WIDE.search(line):
+            self._count("wide", wide[0])
+            line = edges.WIDE.sub(lambda m: unicodedata.normalize("NFKC", m[0]), line)
         if not line.isprintable():
             line = "".join(map(self._visible, line))
         if "\u200c" in line or "\u200d" in line:
@@ -147,7 +169,7 @@ class Normalizer:
         if self._known is not None and self._known(whole) is not None:
             return f" {self._known(whole)} "
         inner = match[1] if match[1] is not None else match[2]
-        if inner is not None and not (inner.split() and _EVENTS.issuperset(inner.lower().split())):
+        if inner is not None and not (inner.split() and edges.EVENTS.issuperset(inner.lower().split())):
             return f" {inner} "
         self._count("brackets", whole)
         return " "
@@ -170,14 +192,20 @@ class Normalizer:
             return _Made((token,), ())
         if self.rules.punctuation == "keep":
             return self._cased([token], [], False, False)
+        if edges.EAST_ASIAN.search(token):
+            parts = [self._token(part) for part in edges.EAST_ASIAN.split(token) if part]
+            found = dict.fromkeys(["punctuation", *(kind for part in parts for kind in part.kinds)])
+            return _Made(tuple(word for part in parts for word in part.words), tuple(found))
+        if address := edges.ADDRESS.fullmatch(edges.stripped(token, inside=False).strip("'")):
+            return self._cased([address[0]], ["addresses"], False, False)
         kinds: list[str] = []
         body = self._number(token, kinds)
         if body is not None:
             stripped = body.split()
         elif "digits" in kinds:
-            stripped = [_stripped(token, self.rules.letters, inside=False)]
+            stripped = [edges.with_its_signs(token, self.rules.letters)]
         else:
-            stripped = [_stripped(p, self.rules.letters) for p in _INNER.sub(" ", _undotted(token)).split()]
+            stripped = [edges.stripped(piece, self.rules.letters) for piece in edges.pieces(token)]
         words = [said for piece in stripped for word in piece.split() if (said := self._said(word))]
         has_quotes = bool(words) and "'" not in self.rules.letters
         opens, closes = has_quotes and words[0][0] == "'", has_quotes and words[-1][-1] == "'"
@@ -187,11 +215,9 @@ class Normalizer:
 
     def _number(self, token: str, kinds: list[str]) -> str | None:
         """A token with digits in words, None where it has none, or no rule fits."""
-        if not any(sign.isdigit() for sign in token):
+        if not any(unicodedata.category(sign) in ("Nd", "No") for sign in token):
             return None
-        bare = _stripped(token, inside=False).strip("'")
-        before = token[: token.find(bare)]
-        said = self._speller(f"-{bare}" if before.endswith(_MINUS) else bare) if self._speller is not None else None
+        said = self._speller(edges.with_its_signs(token)) if self._speller is not None else None
         kinds.append("numbers" if said is not None else "digits")
         return said
 
@@ -233,7 +259,7 @@ class Normalizer:
                 self.scripts[script] += 1
         elif before not in (word, ""):
             self.spellings += 1
-            self._note("spellings", f"{before}/{word}")
+            self._note("spellings", small)
             self._spelled[small] = ""
 
     def _count(self, kind: str, example: str) -> None:
@@ -258,19 +284,32 @@ class Normalizer:
         total, rules = self.total(), self.rules
         lines = [f"{many(self.n_lines, 'line')}, {many(self.n_words, 'word')}"]
         if self.spellings:
-            lines.append(f"{many(self.spellings, 'word')} in two spellings by case{self._shown('spellings')}")
+            lines.append(f"{many(self.spellings, 'word')} in several spellings by case: {self._all_spellings()}")
         done = {
             "case": "of other case now",
             "punctuation": "without their punctuation",
             "numbers": "with digits written out",
-            "brackets": "in brackets left out",
+            "brackets": "in brackets, or other marks, left out",
+            "addresses": "left whole, as e-mail and web addresses are",
         }
         for kind, what in done.items():
             if total[kind]:
                 lines.append(f"{many(total[kind], 'word')} {what}{self._shown(kind)}")
         if total["digits"]:
             why = "" if rules.numbers == "keep" else f" ({self._no_rule()})"
-            lines.append(f"{many(total['digits'], 'word')} with digits left as they are{why}{self._shown('digits')}")
+            lines.append(f"{many(total['digits'], 'word')} with digits not written out{why}{self._shown('digits')}")
+        if total["ordinals"]:
+            lines.append(
+                f"{many(total['ordinals'], 'number')} with a dot not written out, which may be ordinals (their endings "
+                f"are not known; write them out by hand){self._shown('ordinals')}"
+            )
+        if total["joined"]:
+            lines.append(f"{many(total['joined'], 'number')} with blanks in it, taken for one{self._shown('joined')}")
+        if total["wide"]:
+            lines.append(
+                f"{many(total['wide'], 'line')} with full-width letters or ligatures, now plain ones (NFKC)"
+                f"{self._shown('wide')}"
+            )
         if total["invisible"]:
             lines.append(f"{many(total['invisible'], 'invisible sign')} left out{self._shown('invisible')}")
         if total["apostrophes"]:
@@ -290,13 +329,24 @@ class Normalizer:
             lines.append(f"{many(total['mixed'], 'word')} with letters of two scripts{self._shown('mixed')}")
         return lines
 
+    def _all_spellings(self) -> str:
+        """A few words of several spellings, each with all of these, the most frequent first."""
+        found: dict[str, Counter[str]] = {small: Counter() for small in self.examples["spellings"]}
+        for token, count in self._times.items():
+            word = edges.stripped(token)
+            if (times := found.get(lower(word, self.rules.language))) is not None:
+                times[word] += count
+        return ", ".join("/".join(word for word, _ in times.most_common()) for times in found.values())
+
     def _no_rule(self) -> str:
         """Why words with digits are left."""
         if self._speller is not None:
             return "no numbers that are read in one way"
         if not self.rules.language:
             return "the language is not known: --language en writes them out"
-        return f"no rule for {self.rules.language!r} here; num2words has more: {install('text')}"
+        if base(self.rules.language) not in KNOWN:
+            return f"no rule for {self.rules.language!r}, and num2words knows none; write them out by hand"
+        return f"num2words has rules for {self.rules.language!r}: {install('text')}"
 
     def _shown(self, kind: str) -> str:
         found = self.examples.get(kind)
@@ -330,68 +380,18 @@ def upper(word: str, language: str = "") -> str:
     return (word.replace("i", "İ") if language.partition("-")[0].lower() in _DOTLESS else word).upper()
 
 
-@lru_cache(maxsize=1 << 16)
-def _script(letter: str) -> str:
-    """The script of a letter, by the first word of its name in Unicode; "" for what belongs to all."""
-    if not letter.isalpha():
-        return ""
-    name = unicodedata.name(letter, "").partition(" ")[0]
-    return {"": "", "MODIFIER": "", "FULLWIDTH": "LATIN", "HALFWIDTH": "KATAKANA"}.get(name, name).capitalize()
-
-
-def scripts_of(word: str) -> set[str]:
-    """The scripts of a word's letters; those that Japanese writes together count as one.
-
-    >>> sorted(scripts_of("café")), sorted(scripts_of("cаfe")), scripts_of("25")
-    (['Latin'], ['Cyrillic', 'Latin'], set())
-    """
-    if word.isascii():
-        return {"Latin"} if any(map(str.isalpha, word)) else set()
-    found = {script for script in map(_script, word) if script}
-    return {"Japanese" if script in ("Cjk", "Hiragana", "Katakana") else script for script in found}
-
-
-def _undotted(token: str) -> str:
-    """`U.S.A.` without dots."""
-    return _LETTER_DOTS.sub(lambda m: m[0].replace(".", ""), token) if token.count(".") > 1 else token
-
-
-def _stripped(piece: str, letters: str = "", *, inside: bool = True) -> str:
-    """A word without the signs at its edges; one apostrophe may stay, as it may belong to the word.
-
-    letters: signs that are no signs. inside: whether those amid the word part it, but for those that join (`it's`).
-    """
-    start, end = 0, len(piece)
-    while start < end and _is_sign(piece[start]) and piece[start] not in letters:
-        start += 1
-    while end > start and _is_sign(piece[end - 1]) and piece[end - 1] not in letters:
-        end -= 1
-    before = "'" if start and piece[start - 1] == "'" and piece[:start].count("'") == 1 else ""
-    after = "'" if end < len(piece) and piece[end] == "'" and piece[end:].count("'") == 1 else ""
-    core = piece[start:end]
-    if inside and not core.isalnum():
-        core = "".join(c if c in _JOINING or c in letters or not _is_punctuation(c) else " " for c in core)
-        if " " in core:
-            core = " ".join(_stripped(part, letters) for part in core.split())
-    return f"{before}{core}{after}" if core else ""
-
-
-@lru_cache(maxsize=1 << 14)
-def _is_sign(sign: str) -> bool:
-    """Whether a character at the edge of a word is no part of it: punctuation; symbols that are read aloud stay."""
-    return _is_punctuation(sign) or unicodedata.category(sign) in ("Sk", "So")
-
-
-@lru_cache(maxsize=1 << 14)
-def _is_punctuation(sign: str) -> bool:
-    return unicodedata.category(sign)[0] == "P" and sign not in "%&@\u2030"
-
-
 def _without_quotes(made: Iterable[_Made]) -> Iterator[_Made]:
     """The words of a line without apostrophes that are quotes: one opens a word, and one closes that or a later one."""
     line = list(made)
     opened = None
     for i, each in enumerate(line):
+        if each.opens and len(each.words) == 1:
+            word = each.words[0]
+            if each.closes and len(word) > 2:  # 'quoted', whatever came before
+                line[i] = each._replace(words=(word[1:-1],))
+                continue
+            if word[1:].lower() in _ELIDED:
+                continue
         if each.opens:
             opened = i if opened is None else opened
         if each.closes and opened is not None:

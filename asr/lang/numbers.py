@@ -3,6 +3,8 @@
 import re
 from collections.abc import Callable
 
+from .foreign_numbers import foreign_speller
+
 _UNITS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
 _UNITS += ["thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"]
 _TENS = ["", "", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
@@ -10,14 +12,22 @@ _POWERS = ["", "thousand", "million", "billion", "trillion"]
 _MOST_DIGITS = 15  # longer ones are told digit by digit, as are those that begin with a zero
 _ORDINALS = {"one": "first", "two": "second", "three": "third", "five": "fifth", "eight": "eighth", "nine": "ninth"}
 _ORDINALS |= {"twelve": "twelfth"}
-_MONEY = {"$": ("dollar", "cent"), "€": ("euro", "cent"), "£": ("pound", "penny")}
+_MONEY = {"$": ("dollar", "cent"), "€": ("euro", "cent"), "£": ("pound", "penny"), "¥": ("yen", "sen")}
+_UNITS_SAID = {"kg": "kilogram", "km": "kilometer", "cm": "centimeter", "mm": "millimeter", "°": "degree"}
+_UNITS_SAID |= {"lb": "pound", "lbs": "pound", "ml": "milliliter"}
+_HALVES = {"½": ("one half", "a half"), "¼": ("one quarter", "a quarter"), "¾": ("three quarters", "three quarters")}
+_MILLIONS = re.compile(r"([$€£¥])(\d[\d,]*(?:\.\d+)?)\s(hundred|thousand|million|billion|trillion)\b", re.IGNORECASE)
+_UNIT_APART = re.compile(r"(?<=\d)\s(?=(?:kg|km|cm|mm|ml|lbs?)\b)")
 
 _SIGNS = {"&": "and", "%": "percent", "@": "at", "+": "plus", "=": "equals"}
 
 _NUMBER = re.compile(
-    r"(?P<sign>[-\u2212]?)(?P<money>[$€£]?)(?P<whole>\d{1,3}(?:,\d{3})+|\d+)(?:\.(?P<part>\d+))?(?P<end>%|st|nd|rd|th|s)?"
+    r"(?P<sign>[-\u2212+#]?)(?P<money>[$€£¥]?)(?P<whole>\d{1,3}(?:,\d{3})+|\d+)(?:\.(?P<part>\d+))?"
+    r"(?P<end>%|st|nd|rd|th|s|am|pm|kg|km|cm|mm|ml|lbs?|°|[$€£¥])?"
 )
-_CLOCK = re.compile(r"(\d{1,2}):([0-5]\d)")
+_CLOCK = re.compile(r"(\d{1,2}):([0-5]\d)(am|pm)?")
+_HALF = re.compile("(\\d{0,3})([½¼¾])")
+_BEFORE = {"": "", "-": "minus ", "\u2212": "minus ", "+": "plus ", "#": "number "}
 
 Speller = Callable[[str], str | None]
 
@@ -29,23 +39,7 @@ def speller_of(language: str) -> Speller | None:
     """
     if language.partition("-")[0].lower() == "en":
         return english
-    if not language:
-        return None
-    try:
-        import num2words
-    except ImportError:
-        return None
-
-    def spelled(token: str) -> str | None:
-        if not re.fullmatch(r"\d{1,15}", token):
-            return None
-        return num2words.num2words(int(token), lang=language).replace("-", " ")
-
-    try:
-        spelled("1")
-    except NotImplementedError:  # what num2words says of a language that it does not know
-        return None
-    return spelled
+    return foreign_speller(language) if language else None
 
 
 def signs_of(language: str) -> dict[str, str]:
@@ -67,23 +61,43 @@ def english(token: str) -> str | None:
 'nineteen eighty four', 'seven thirty')
     """
     if clock := _CLOCK.fullmatch(token):
-        return _clock(int(clock[1]), int(clock[2]))
+        return f"{_clock(int(clock[1]), int(clock[2]))} {clock[3] or ''}".strip()
+    if half := _HALF.fullmatch(token):
+        alone, after = _HALVES[half[2]]
+        return f"{cardinal(int(half[1]))} and {after}" if half[1] else alone
     match = _NUMBER.fullmatch(token)
     if match is None:
         return None
-    whole, part, end = match["whole"], match["part"], match["end"]
-    if end in ("st", "nd", "rd", "th", "s") and (part or match["money"] or match["sign"]):
+    whole, part, end, money = match["whole"], match["part"], match["end"], match["money"]
+    if end in ("st", "nd", "rd", "th", "s", "am", "pm") and (part or money or match["sign"]):
         return None
-    sign = "minus " if match["sign"] else ""
-    if match["money"]:
-        said = None if end else _money(match["money"], whole.replace(",", ""), part)
+    sign = _BEFORE[match["sign"]]
+    if money or end in _MONEY:
+        said = None if money and end else _money(money or end, whole.replace(",", ""), part)
         return None if said is None else sign + said
-    read = _whole(whole)
+    if end in _UNITS_SAID:
+        return f"{sign}{_amount(whole, part)} {_UNITS_SAID[end]}{'' if whole == '1' and not part else 's'}"
     if end == "s":
-        return _plural(read)
+        return _plural(_whole(whole))
     if end in ("st", "nd", "rd", "th"):
         return _ordinal(cardinal(int(whole.replace(",", ""))))
-    return f"{sign}{read}{f' point {_digits(part)}' if part else ''}{' percent' if end == '%' else ''}"
+    after = {"%": " percent", "am": " am", "pm": " pm"}.get(end or "", "")
+    return f"{sign}{_amount(whole, part)}{after}"
+
+
+def plain_english(line: str) -> str:
+    """A line in which sums and units stand in the order in which they are said, for `english` to read the numbers.
+
+    >>> plain_english("$1.2 million and 5 kg")
+    '1.2 million dollars and 5kg'
+    """
+    if not _MONEY.keys().isdisjoint(line):
+        line = _MILLIONS.sub(lambda m: f"{m[2]} {m[3]} {_MONEY[m[1]][0]}{'' if m[1] == '¥' else 's'}", line)
+    return _UNIT_APART.sub("", line)
+
+
+def _amount(whole: str, part: str | None) -> str:
+    return f"{_whole(whole)}{f' point {_digits(part)}' if part else ''}"
 
 
 def cardinal(number: int) -> str:
@@ -153,7 +167,7 @@ def _money(sign: str, whole: str, part: str | None) -> str | None:
     if len(whole) > _MOST_DIGITS:
         return None
     unit, small = _MONEY[sign]
-    units = f"{unit}s"
+    units = unit if unit == "yen" else f"{unit}s"
     if part is not None and len(part) != 2:
         return f"{cardinal(int(whole))} point {_digits(part)} {units}"
     smalls = "pence" if small == "penny" else f"{small}s"

@@ -70,16 +70,17 @@ def read_arpa(path: str | os.PathLike) -> NgramModel:
     Text before `\\data\\` and empty lines are passed over; n-grams, and sections, may come in any order; tabs or blanks
     separate fields; a missing back-off weight is 0, and those of the highest order have no meaning; a logarithm of -99
     or below is a probability of 0. Without `<unk>` the vocabulary is closed; `<UNK>` means the same. An n-gram whose
-    beginning is missing is kept, and the beginning added with the probability that it has by backing off. Sizes that
-    differ from those of the header are logged as a warning.
-    Raises LanguageModelError with file:line for a line that cannot be used, and for a file that is cut short.
+    beginning is missing is kept, and the beginning added with the probability that it has by backing off.
+    Raises LanguageModelError with file:line for a line that cannot be used, for sizes that differ from those of the
+    header, for a file that is cut short, and for one in which no sentence ends.
     """
     sections, sizes = _sections(path, unpacked(path).split(b"\n"))
     if 1 not in sections:
         raise LanguageModelError(f"{path}: no section \\1-grams:, so no words; is it an ARPA file?")
-    for order, found in sections.items():
-        if sizes.get(order, 0) != len(found[0]):
-            _log.warning("%s: header says %d %d-grams; there are %d", path, sizes.get(order, 0), order, len(found[0]))
+    _check_sizes(path, sections, sizes)
+    if not any(END.encode() in line.split()[1:2] for line in sections[1][0]):
+        at = f"{path}:{sections[1][1][0] + 1}" if sections[1][0] else path
+        raise LanguageModelError(f"{at}: the 1-grams lack {END}, so no sentence ends; add it with its probability")
     order = max(o for o, found in sections.items() if found[0] or o == 1)
     names, ids = _words(path, *sections[1])
     tables = [_table(path, k, *sections.get(k, ([], [])), ids) for k in range(1, order + 1)]
@@ -96,15 +97,28 @@ def read_arpa(path: str | os.PathLike) -> NgramModel:
     return _with_beginnings(NgramModel(names, trie, log_probs, back_offs), path)
 
 
-def _sections(path, lines: list[bytes]) -> tuple[dict[int, tuple[list[bytes], list[int]]], dict[int, int]]:
-    """The lines of each section with their numbers, and the sizes that the header gives."""
+def _check_sizes(path, sections: dict[int, tuple[list[bytes], list[int]]], sizes: dict[int, tuple[int, int]]) -> None:
+    """Raise LanguageModelError where a section has more or fewer lines than the header says."""
+    for order in sorted({*sections, *sizes}):
+        n_found = len(sections.get(order, ([], []))[0])
+        size, index = sizes.get(order, (0, None))
+        if size != n_found:
+            at = path if index is None else f"{path}:{index + 1}"
+            raise LanguageModelError(
+                f"{at}: the header says {size} {order}-grams; there are {n_found}: is the file cut short, or was it "
+                "changed by hand? Make it again, or correct the number"
+            )
+
+
+def _sections(path, lines: list[bytes]) -> tuple[dict[int, tuple[list[bytes], list[int]]], dict[int, tuple[int, int]]]:
+    """The lines of each section with their numbers, and of each order the size that the header gives, and where."""
     marks = [i for i, line in enumerate(lines) if line.startswith(b"\\")]
     heads = [(i, lines[i].strip()) for i in marks]
     start = next((i for i, head in heads if head == b"\\data\\"), None)
     if start is None:
         raise LanguageModelError(f"{path}: no line \\data\\; an ARPA file has one")
     sections: dict[int, tuple[list[bytes], list[int]]] = {}
-    sizes: dict[int, int] = {}
+    sizes: dict[int, tuple[int, int]] = {}
     heads = [(i, head) for i, head in heads if i > start]
     ends = [i for i, head in heads if head == b"\\end\\"]
     if not ends:
@@ -115,7 +129,7 @@ def _sections(path, lines: list[bytes]) -> tuple[dict[int, tuple[list[bytes], li
             found = _SIZE.fullmatch(lines[i].strip())
             if not found:
                 _refuse(path, i, lines[i], "expected 'ngram ORDER=NUMBER'")
-            sizes[int(found[1])] = int(found[2])
+            sizes[int(found[1])] = int(found[2]), i
     for (i, head), (following, _) in itertools.pairwise(heads):
         found = _SECTION.fullmatch(head)
         if not found or found[1].strip(b"0") == b"":
@@ -223,5 +237,5 @@ def _with_beginnings(model: NgramModel, path) -> NgramModel:
         below = lower_log_probs(model, nodes)
         model.log_probs[nodes] = model.back_offs[model.trie.parent[nodes]] + below
     if np.isneginf(model.log_probs[1 + model.vocabulary.id(END)]):
-        _log.warning("%s: no %s, so no sentence ever ends", path, END)
+        _log.warning("%s: %s has no probability, so no sentence ever ends", path, END)
     return model

@@ -59,7 +59,7 @@ def with_words(
     sources, max_states, told, errors: as of `with_language_model`.
     """
     need_pynini()
-    wanted = list(dict.fromkeys(map(nfc, words)))
+    wanted = spelled_as_in(model.lexicon, map(nfc, words))
     lexicon, lost = extended(model.lexicon, wanted, sources, model.letters)
     left = [word for word in wanted if word in lexicon]
     if not left:
@@ -71,6 +71,22 @@ def with_words(
     return _with_graph(
         model, lexicon, word_loop(lexicon, left), "a list of words, any of which may follow any", compiling
     ), lost
+
+
+def spelled_as_in(lexicon: Lexicon, words: Iterable[str]) -> list[str]:
+    """Words, each once, in the case of the lexicon's: as it spells them, or as all of its words are written.
+
+    >>> spelled_as_in(Lexicon([("seven", ("S",)), ("one", ("W",))]), ["Seven", "Twenty-one", "one"])
+    ['seven', 'twenty-one', 'one']
+    """
+    known = list(dict.fromkeys(entry.word for entry in lexicon.entries if any(map(str.isalpha, entry.word))))
+    of_small: dict[str, str] = {}
+    for word in known:
+        of_small.setdefault(word.lower(), word)
+    has_small, has_capitals = (any(word != case(word) for word in known) for case in (str.upper, str.lower))
+    style = str.lower if not has_capitals else str.upper if not has_small else str
+    has = set(known)
+    return list(dict.fromkeys(w if w in has else of_small.get(w.lower(), style(w)) for w in words))
 
 
 def _with_graph(model: Model, lexicon: Lexicon, grammar: Any, kind: str, compiling: dict[str, Any]) -> Model:

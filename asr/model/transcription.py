@@ -11,6 +11,7 @@ import numpy as np
 from .. import audio
 from ..audio.voice_activity import CutOptions, PauseCutter, Piece, cut_at_pauses
 from ..corpus.recordings import Failure, Recording
+from ..display.brief import many
 from ..errors import AsrError, ModelError
 from ..features.archive import place_file, read_matrix
 from ..features.pieces import MatrixStore, finished, statistics_of
@@ -146,17 +147,17 @@ def told_transforms(kinds: Mapping[str, str]) -> str:
     kinds: speaker -> `Transcript.transform` of one of his or her recordings.
 
     >>> told_transforms({"ann": "full", "bob": "full", "eve": "offset"})
-    'adapted to 3 speakers: 2 full transforms, 1 offset alone (below 200 frames of speech)'
+    'adapted to 3 speakers: 2 in full, 1 by a shift alone (less than 2 s of speech)'
     """
     names = {
-        "full": "full transforms",
-        "diagonal": "diagonal (below 500 frames of speech)",
-        "offset": "offset alone (below 200 frames of speech)",
-        "identity": "none, as nothing was heard",
+        "full": "in full",
+        "diagonal": "roughly (less than 5 s of speech)",
+        "offset": "by a shift alone (less than 2 s of speech)",
+        "identity": "not, as nothing was heard",
     }
     counts = Counter(kind for kind in kinds.values() if kind)
     told = ", ".join(f"{counts[kind]} {name}" for kind, name in names.items() if counts[kind])
-    return f"adapted to {counts.total()} speakers: {told}" if told else ""
+    return f"adapted to {many(counts.total(), 'speaker')}: {told}" if told else ""
 
 
 def needs_all_of_speaker(model: "Model") -> bool:

@@ -272,7 +272,10 @@ def _of_corpus(corpus: Corpus, train: Corpus, kept: Corpus, by_speaker: bool) ->
     known = set(train.transcripts().values())
     n_same = sum(text in known for text in kept.transcripts().values())
     if n_same:
-        lines.append(f"{n_same} of the {len(kept)} held-out sentences are in the training part, too, word by word")
+        lines.append(
+            f"{n_same} of the {len(kept)} held-out sentences are in the training part, too, word by word: the error "
+            f"rates tell {'' if n_same == len(kept) else 'partly '}of new recordings of these, not of new sentences"
+        )
     return lines
 
 

@@ -15,6 +15,8 @@ from ..graph.grammar import arpa_grammar
 from ..model.acoustic import log_posteriors
 from ..model.graphs import with_graph
 from ..model.model import Model, load
+from ..scoring import compare, score
+from ..scoring.reading import read_transcripts
 from ..train.data import Data
 from ..train.decoding import decode_all
 from ..train.ladder import Rung
@@ -58,6 +60,34 @@ def gather_evidence(
         fit = transcript_fit(Rung.load(next(iter(rungs.values()))), of_last, trained_on)
     write_json(folder / "evidence.json", {"fit": fit, NO_ALIGNMENT: of_last.failures})
     progress(len(rungs), len(rungs))
+
+
+def heard_after(evidence: Path, stages: Sequence[str], last: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    """Stage -> utterance id -> the words that were recognised after it. last: those of the last one."""
+    heard = {stage: read_transcripts(evidence / f"heard-{stage}.tsv") for stage in stages[:-1]}
+    return {**heard, stages[-1]: dict(last)}
+
+
+def earlier_told(references: Mapping[str, str], heard: Mapping[str, Mapping[str, str]]) -> str:
+    """A sentence where an earlier stage makes fewer errors of characters than the last, a command between backticks.
+
+    heard: stage -> utterance id -> words, the stages in order; those that all have are counted.
+    """
+    same = {u: text for u, text in references.items() if all(u in found for found in heard.values())}
+    if len(heard) < 2 or not same:
+        return ""
+    scores = {s: score(same, found, unit="char", unknown_ids="ignore") for s, found in heard.items()}
+    stages, last = list(scores), scores[list(scores)[-1]]
+    best = min(stages, key=lambda stage: scores[stage].errors)  # the first of equal ones
+    if scores[best].errors >= last.errors:
+        return ""
+    found = compare(last, scores[best])
+    sure = "which may be chance" if found.low <= 0 <= found.high else "more than chance makes"
+    fewer = ",".join(stages[: stages.index(best) + 1])
+    return (
+        f"Fewer stages may be better here: after {best} {scores[best].rate:.1f} % of the held-out characters were "
+        f"wrong, after {stages[-1]} {last.rate:.1f} %, {sure}: `--stages {fewer}` stops there."
+    )
 
 
 def transcript_fit(first: Rung, last: Rung, data: Data) -> dict[str, float]:

@@ -17,6 +17,7 @@ class Outcome:
     hours: of speech that was trained on. trained: how many utterances these are of how many, in a sentence.
     sizes: (pdfs, Gaussians) of the model.
     adapted: how it was adapted to the held-out speakers, a line for each of the rows; none if it does not adapt.
+    earlier: whether an earlier stage of the ladder made fewer errors than the last one, in a sentence; else nothing.
     to_do: how the model gets a decoding graph, where none could be built.
     """
 
@@ -30,6 +31,7 @@ class Outcome:
     adapted: tuple[str, ...] = ()
     to_do: str = ""
     trained: str = ""
+    earlier: str = ""
 
     def __repr__(self) -> str:
         return brief_repr(self)
@@ -42,4 +44,5 @@ class Outcome:
         head = f"{'held-out utterances':<{max(width, 19)}}  {'WER, %':>7}  {'CER, %':>7}"
         lines = [f"{name:<{max(width, 19)}}  {w:7.2f}  {c:7.2f}" for name, (w, c) in self.rows.items()]
         size = f"of {self.words} words, {self.characters} characters with blanks"
-        return "\n".join([head, *lines, size, *self.adapted])
+        told = [self.earlier.replace("`", "")] if self.earlier else []
+        return "\n".join([head, *lines, size, *self.adapted, *told])

@@ -37,11 +37,10 @@ from ..report.phrases import MODELS
 from ..report.sections import note_html, table
 from ..report.sound import read_utterance
 from ..scoring import Score, score
-from ..scoring.reading import read_transcripts
 from ..train.tuning import TuningPoint
 from .networks import read_training
 from .own_data import CTC, Plan
-from .own_evidence import NO_ALIGNMENT
+from .own_evidence import NO_ALIGNMENT, heard_after
 from .own_outcome import LADDER_HOURS, Outcome
 from .tasks import read_json
 
@@ -87,6 +86,8 @@ def write_own_report(plan: Plan, out: Path, outcome: Outcome, left: Left, seed: 
     where = f"{many(len(left.references), 'recording')} that it was not trained on"
     if not plan.by_speaker:
         where += ", of people that it has heard in training"
+    if len(left.references) > 1:
+        where += " (each half decoded with the settings that suit the other half)"
     return write_report(
         out / "report.html",
         title=f"A recogniser of {many(plan.lexicon.n_words, 'word')}{' and new ones' if plan.parts else ''}",
@@ -107,7 +108,11 @@ def _sections(plan: Plan, outcome: Outcome, left: Left, words: Score) -> list[Se
     )
     by_speaker = {s: (x.errors, x.total) for s, x in words.by_speaker(plan.held_out.speaker_of).items()}
     points = [TuningPoint(**p) for p in read_json(left.tested / "tuning.json")]
-    halves = "Each half of the held-out utterances was decoded with what suits the other half."
+    halves = (
+        "These errors are of the very utterances that the settings were chosen on, each speaker's recordings together, "
+        "so they come out too low. The error rates at the top are not: each half of the utterances was decoded with "
+        "what suits the other half."
+    )
     return [
         _steps_section(next_steps(plan, outcome, len(doubts))),
         _results(outcome),
@@ -159,6 +164,8 @@ def next_steps(plan: Plan, outcome: Outcome, n_doubtful: int) -> list[str]:
         )
     if plan.stages == (CTC,) and outcome.hours < LADDER_HOURS:
         steps.append("Leave out `--stages ctc`: with so little speech the Gaussian models have fewer errors.")
+    if outcome.earlier:
+        steps.append(outcome.earlier)
     people = {u.speaker for part in (plan.train, plan.held_out) for u in part}
     if len(people) == len(plan.train) + len(plan.held_out):
         steps.append(
@@ -181,8 +188,7 @@ def _stages(left: Left, stages: Sequence[str]) -> list[Section]:
     """The errors after each stage, where there are several."""
     if len(stages) < 2:
         return []
-    heard = {stage: read_transcripts(left.evidence / f"heard-{stage}.tsv") for stage in stages[:-1]}
-    heard[stages[-1]] = left.hypotheses
+    heard = heard_after(left.evidence, stages, left.hypotheses)
     same = {u: left.references[u] for u in left.references if all(u in found for found in heard.values())}
     lines = {
         name: {s: score(same, found, unit=unit, unknown_ids="ignore") for s, found in heard.items()}  # type: ignore[arg-type]

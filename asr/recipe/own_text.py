@@ -72,15 +72,25 @@ def readable(corpus: Corpus, sources: Sequence[str], *, language: str = "") -> R
             problems.append(Problem(utterance.id, f"no words are left of its transcript {utterance.text!r:.60}"))
     if not kept:
         raise CorpusError(f"{problems[0]}; nor are any of another: leave them as they are with --text as-is")
-    notes = _notes(normalizer, kept, corpus, problems)
+    notes = _notes(normalizer, kept, corpus, problems, language)
     same = len(kept) == len(corpus) and all(a is b for a, b in zip(kept, corpus, strict=True))
     return Readable(corpus if same else Corpus(kept, [*corpus.problems, *problems]), normalizer, notes)
 
 
-def _notes(normalizer: Normalizer, kept: list[Utterance], corpus: Corpus, problems: list[Problem]) -> list[str]:
+def _notes(
+    normalizer: Normalizer, kept: list[Utterance], corpus: Corpus, problems: list[Problem], language: str
+) -> list[str]:
     """One line of what was changed and how to keep it, one for each thing that only a person can mend."""
     _, *found = normalizer.report()
-    open_ends = [line for line in found if "left as they are" in line or "two scripts" in line or "several" in line]
+    if not language and normalizer.total()["digits"]:
+        found = [line for line in found if "digits not written out" not in line]
+        n = normalizer.total()["digits"]
+        found.append(
+            f"{many(n, 'word')} with digits not written out ({', '.join(normalizer.examples['digits'])}): 7 and seven "
+            "are two different words until --language tells how numbers are read (--language en, de, fr ...)"
+        )
+    mendable = ("not written out", "two scripts", "several scripts")
+    open_ends = [line for line in found if any(what in line for what in mendable)]
     done = [line for line in found if line not in open_ends]
     by_id = {u.id: u for u in corpus}
     n_changed = sum(u is not by_id[u.id] for u in kept)

@@ -32,7 +32,7 @@ from ..train.tuning import TuningPoint, add_tuning, at_edge, best_point, beyond,
 from . import Run
 from .networks import CtcPlan, make_network, present_gpus
 from .own_data import CTC, FILTERS, Plan
-from .own_evidence import gather_evidence
+from .own_evidence import earlier_told, gather_evidence, heard_after
 from .own_outcome import LADDER_HOURS, Outcome
 from .rungs import make_rung
 from .tasks import extract_features, read_json, usable, write_json, write_pairs
@@ -121,11 +121,14 @@ def _trained_on(plan: Plan, heard: Data) -> tuple[Data, str]:
     if plan.stages == (CTC,):
         told = f"{len(left) - _n_apart(len(left))} {told.partition(' ')[2]}, {_n_apart(len(left))} tell the best epoch"
     counts = {
-        "gave no features": n_given - len(heard.raw),
-        "have words without pronunciation": len(reasons.keys() - short.keys()),
-        "are too short for what is said in them": len(short),
+        "without features": n_given - len(heard.raw),
+        "with words without pronunciation": len(reasons.keys() - short.keys()),
+        "too short for what is said in them": len(short),
     }
-    return heard.select(left), ", ".join([told, *(f"{n} {what}" for what, n in counts.items() if n)])
+    parts = [f"{n} {what}" for what, n in counts.items() if n]
+    if short:
+        parts[-1] += f" (such as {next(iter(short))}: {next(iter(short.values()))})"
+    return heard.select(left), ", ".join([told, *parts])
 
 
 def _too_short_for_ctc(heard: Data, lexicon: Lexicon, frame_shift: float) -> dict[str, str]:
@@ -368,7 +371,10 @@ def _finished(
     model = load(tested / "model")
     sizes = model.transitions.n_pdfs, getattr(model.acoustic, "n_gauss", 0)
     told = tuple(f"{name}: {adapted[name]}" for name in heard if adapted[name])
-    outcome = Outcome(out / "model", None, rates, n_words, n_characters, hours, sizes, told, trained=trained)
+    earlier = earlier_told(references, heard_after(evidence, plan.stages, next(iter(heard.values()))))
+    outcome = Outcome(
+        out / "model", None, rates, n_words, n_characters, hours, sizes, told, trained=trained, earlier=earlier
+    )
     replace(model, card=_card(plan, outcome)).save(outcome.model)
     from .own_report import Left, write_own_report
 

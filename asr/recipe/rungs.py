@@ -16,7 +16,7 @@ from ..lang.lexicon import Lexicon
 from ..model.model import Model, load
 from ..model.passes import scores
 from ..scoring import score
-from ..train.ladder import Rung, Sizes, train_rung, warn_of_failures
+from ..train.ladder import Rung, Sizes, too_short, train_rung, warn_of_failures
 from ..train.tuning import TuningPoint, at_edge
 from .grammars import Grammar, with_references
 from .tasks import read_json, usable, write_json, write_pairs
@@ -56,16 +56,20 @@ def make_rung(
 ) -> None:
     """A rung of the ladder (asr.train.ladder) trained on some utterances, from the one before.
 
+    It tells of utterances that cannot be aligned, but not of those of which the rung before did, nor of those that are
+    too short, which are counted before the first one.
     questions: a file of sets of phones that the trees may ask about, besides those found by clustering.
     """
     words = Lexicon.load(lexicon)
     asked = () if questions is None else read_questions(questions, words.phones)
     heard = usable(data, ids)
+    before = None if previous is None else Rung.load(previous)
     rung = train_rung(
-        stage, heard, words, None if previous is None else Rung.load(previous),
+        stage, heard, words, before,
         pipeline=pipeline, sizes=sizes, questions=asked, seed=seed, n_jobs=n_jobs, progress=progress,
     )  # fmt: skip
-    warn_of_failures(stage, rung.failures, len(heard.raw))
+    known = too_short(heard, words, pipeline.frame_shift) if before is None else before.failures
+    warn_of_failures(stage, {u: why for u, why in rung.failures.items() if u not in known}, len(heard.raw))
     rung.save(folder)
 
 

@@ -39,7 +39,7 @@ _SAY_EVERY = 10.0  # s between lines on progress
 _LEAST_SECONDS, _LEAST_PART = 5.0, 0.05  # of the work, that an estimate is made from
 
 # Parts of asr/ that do not either.
-_PRESENTATION = ("cli", "doctor.py", "info", "report", "__main__.py", "recipe")
+_PRESENTATION = ("cli", "display", "info", "report", "transcribe", "__main__.py", "recipe")
 
 
 @dataclasses.dataclass(frozen=True)

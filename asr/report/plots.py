@@ -85,10 +85,11 @@ def stages_plot(lines: Mapping[str, Mapping[str, tuple[float, float, float]]], *
         else:
             turned = {"rotation": 30, "ha": "right", "rotation_mode": "anchor", "fontsize": 8}
             axes.set_xticks(range(len(stages)), [_short(stage, 34) for stage in stages], **turned)
-        axes.set_ylim(0, max(1.0, 1.1 * max(high for points in lines.values() for _, _, high in points.values())))
+        highest = max(high for points in lines.values() for _, _, high in points.values())
+        axes.set_ylim(0, max(1.0, (1.1 if len(lines) == 1 else 1.3) * highest))  # the legend is above all of it
         axes.grid(False, axis="x")
         if len(lines) > 1:
-            axes.legend(frameon=False)
+            axes.legend(frameon=False, loc="upper right", ncols=len(lines))
         _label(axes, title, "", y_label)
         told = "; ".join(
             f"{name}: " + ", ".join(f"{stage} {rate:.1f}" for stage, (rate, _, _) in points.items())

@@ -3,7 +3,8 @@
 import math
 import os
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -149,17 +150,47 @@ def read_ctm(path: str | os.PathLike) -> dict[str, list[CtmWord]]:
     """Utterance id -> its words in order of time, from NIST's CTM: lines `id channel start duration word [confidence]`.
 
     Lines that begin with `;;` are comments. An utterance without words has no line.
-    Raises CorpusError with file:line for lines of another kind and for an id with two channels, or if there is no word.
+    Where an id has several channels, each is a recording of its own: call-1 and call-2 (A is 1, B is 2).
+    Raises CorpusError with file:line for lines of another kind, or if there is no word.
     """
-    channels = read_ctm_channels(path)
-    channel_of: dict[str, str] = {}
-    for name, channel in channels:
-        if channel_of.setdefault(name, channel) != channel:
-            raise CorpusError(
-                f"{path}: id {name!r} has channels {channel_of[name]!r} and {channel!r}; give each an id of its own, "
-                "or score it against a .stm"
-            )
-    return {name: words for (name, _), words in channels.items()}
+    return _of_channels(read_ctm_channels(path), path)
+
+
+def read_ctm_pair(
+    reference: str | os.PathLike, hypothesis: str | os.PathLike
+) -> tuple[dict[str, list[CtmWord]], dict[str, list[CtmWord]]]:
+    """References and hypotheses, see `read_ctm`; an id that has several channels in one has them in both."""
+    sides = [read_ctm_channels(path) for path in (reference, hypothesis)]
+    several = frozenset().union(*map(_of_several_channels, sides))
+    references, hypotheses = (
+        _of_channels(side, path, several) for side, path in zip(sides, (reference, hypothesis), strict=True)
+    )
+    return references, hypotheses
+
+
+def _of_several_channels(channels: Iterable[tuple[str, str]]) -> frozenset[str]:
+    """The recordings that have several channels."""
+    n_channels = Counter(name for name, _ in channels)
+    return frozenset(name for name, n in n_channels.items() if n > 1)
+
+
+def _of_channels(
+    channels: Mapping[tuple[str, str], list[CtmWord]], path: str | os.PathLike, several: Container[str] | None = None
+) -> dict[str, list[CtmWord]]:
+    """Id -> words; several: the recordings of which each channel has an id; None: those with several channels here."""
+    several = _of_several_channels(channels) if several is None else several
+    found: dict[str, list[CtmWord]] = {}
+    for (name, channel), words in channels.items():
+        key = f"{name}-{channel_number(channel)}" if name in several else name
+        if key in found:
+            raise CorpusError(f"{path}: {key!r} is channel {channel!r} of {name!r} and another recording; rename one")
+        found[key] = words
+    return found
+
+
+def channel_number(channel: str) -> str:
+    """The same name for a channel whichever of NIST's it has: 1 for A, 2 for B."""
+    return {"A": "1", "a": "1", "B": "2", "b": "2"}.get(channel, channel)
 
 
 def read_ctm_channels(path: str | os.PathLike) -> dict[tuple[str, str], list[CtmWord]]:
@@ -228,7 +259,8 @@ def check_ids(
     if unknown and not may_be_unknown:
         raise CorpusError(
             f"{len(unknown)} of {len(hypotheses)} hypotheses have an id without reference: {listed(unknown)}; "
-            f"references have ids like {next(iter(references))!r}: remove them, or add their references"
+            f"references have ids like {next(iter(references))!r}: remove them, add their references, or score "
+            "what both have: asr score --common, unknown_ids='ignore'"
         )
 
 

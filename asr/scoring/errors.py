@@ -188,8 +188,8 @@ class Score:
 
 
 def score(
-    references: Mapping[str, str],
-    hypotheses: Mapping[str, str],
+    references: Mapping[str, str] | Sequence[str],
+    hypotheses: Mapping[str, str] | Sequence[str],
     *,
     unit: Unit = "word",
     unknown_ids: Literal["error", "ignore"] = "error",
@@ -207,10 +207,12 @@ def score(
     asr.scoring.alternatives.
 
     references, hypotheses: utterance id -> text. An id without hypothesis counts as one that is empty. An empty
-      reference adds no tokens, and what was recognised in it counts as insertions.
+      reference adds no tokens, and what was recognised in it counts as insertions. Or both are lists of texts in the
+      same order, or one text each; ids are then their numbers from 1.
     unit: "word" for WER, "char" for CER.
     unknown_ids: "ignore" passes over hypotheses whose id has no reference, else they are an error.
-    Raises CorpusError for such ids, or if there are no references.
+    Raises CorpusError for such ids, for lists of different lengths, or if there are no references; TypeError for what
+    is no text.
 
     >>> print(score({"u1": "one two three"}, {"u1": "one too three four"}))
     %WER 66.67 [ 2 / 3, 1 ins, 0 del, 1 sub ]
@@ -221,9 +223,33 @@ def score(
         raise ValueError(f"unit={unit!r}; need 'word' or 'char'")
     if unknown_ids not in ("error", "ignore"):
         raise ValueError(f"unknown_ids={unknown_ids!r}; need 'error' or 'ignore'")
+    is_listed = not isinstance(references, Mapping)
+    if is_listed == isinstance(hypotheses, Mapping):
+        raise TypeError(
+            "references have ids and hypotheses none, or the other way round; need dicts, or lists, of both"
+        )
+    references, hypotheses = _by_id(references, "reference"), _by_id(hypotheses, "hypothesis")
+    if is_listed and len(references) != len(hypotheses):
+        raise CorpusError(f"{len(references)} references and {len(hypotheses)} hypotheses; lists need one for one")
     check_ids(references, hypotheses, may_be_unknown=unknown_ids == "ignore")
     found = tuple(_scored(name, text, hypotheses.get(name, ""), unit) for name, text in references.items())
     return Score(found, unit, tuple(name for name in references if name not in hypotheses))
+
+
+def _by_id(texts: Mapping[str, str] | Sequence[str], what: str) -> Mapping[str, str]:
+    """Id -> text, of a dict, a list or one text. Raises TypeError for others."""
+    if isinstance(texts, str):
+        texts = [texts]
+    if not isinstance(texts, (Mapping, Sequence)):
+        raise TypeError(f"a {what} is of type {type(texts).__name__}; need a dict of id to text, a list, or a text")
+    by_id = texts if isinstance(texts, Mapping) else {str(number): text for number, text in enumerate(texts, 1)}
+    for name, text in by_id.items():
+        if not isinstance(text, str):
+            raise TypeError(
+                f"the {what} of {name!r} is {text!r:.60}, of type {type(text).__name__}; need a text, its words "
+                "separated by blanks: ' '.join(words)"
+            )
+    return by_id
 
 
 def _scored(name: str, text: str, heard: str, unit: Unit) -> UtteranceScore:

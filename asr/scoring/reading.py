@@ -6,24 +6,23 @@ import json
 import os
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from ..corpus.lists import AUDIO_SUFFIXES
 from ..errors import CorpusError, first_of
-from ..files import numbered_lines
+from ..files import kind_of, numbered_lines
 from ..files.tables import BAR, FILES, IDS, TEXTS, column, described, rows_of, separator_of
 from .alternatives import has_notation, wrong_notation
-from .edges import read_ctm, read_ctm_channels
-from .stm import is_rttm, read_stm, texts_of, texts_of_recordings, words_in_segments
+from .edges import CtmWord, read_ctm, read_ctm_channels, read_ctm_pair
+from .layouts import Lines, is_barred, is_object, other_layout
+from .stm import read_stm, texts_of, texts_of_recordings, words_in_segments
 
-_TRN = re.compile(r"(?P<text>.*)\((?P<id>[^()\s]+)\)\s*")
+_TRN = re.compile(r"(?P<text>.*)\((?P<id>[^()\s]+)(?: -?\d+(?:\.\d+)?)?\)\s*")  # Sphinx adds a score
 _ID_AFTER_TAB = re.compile(r"\t\([^()\s]+\)\s*$")  # how ESPnet writes .trn
-_NUMBER = re.compile(r"\d+\.\d+")
 _PIECE = re.compile(r"[^\t]+\t\d+\.\d\d\t\d+\.\d\d\t[^\t]*")
 _MLF_LABEL = re.compile(r'"(?:\*/|.*/)?(?P<id>[^/"]+?)(?:\.[^./"]*)?"')
-
-Lines = Sequence[tuple[int, str]]
 
 
 class _Item(NamedTuple):
@@ -40,7 +39,8 @@ def read_transcripts(path: str | os.PathLike, *, ids: bool | None = None) -> dic
     Kaldi's text (`id words`); tables with two columns (`id<TAB>words`), or with names in the first line (.tsv, .csv);
     LJSpeech's metadata.csv; NIST's .trn (`words (id)`), .stm (an id is made of recording, channel and times) and .ctm
     (words in order of time, see `read_ctm`); HTK's master label file; JSON lines with an id, or an audio file, and a
-    text; all that `asr transcribe` writes but subtitles, the pieces of a recording joined.
+    text; all that `asr transcribe` writes but subtitles, the pieces of a recording joined. Or from a folder: the `text`
+    of a Kaldi data directory, or the transcripts of another corpus.
 
     ids: whether the first words of lines are ids where nothing else separates them from the text; False: a line is
         an utterance, whose id is its number. None: they are, if they look like ids: most are not mere words.
@@ -51,13 +51,20 @@ def read_transcripts(path: str | os.PathLike, *, ids: bool | None = None) -> dic
     """
     file = Path(path)
     suffix = file.suffix.lower()
-    if ids is not False and suffix == ".ctm":
-        return {name: " ".join(timed.word for timed in words) for name, words in read_ctm(file).items()}
-    if ids is not False and suffix == ".stm":
+    if kind_of(file) == "folder":
+        if kind_of(file / "text") != "file":
+            return _of_corpus(file)
+        file, suffix = file / "text", ""
+    if ids is False and suffix in (".ctm", ".stm"):
+        raise _has_ids(file, f"a file {suffix}")
+    if suffix == ".ctm":
+        return _texts(read_ctm(file))
+    if suffix == ".stm":
         return texts_of(read_stm(file))
     lines = _lines(file)
     if ids is False:
-        return {f"line {number}": " ".join(line.split()) for number, line in lines}
+        _check_has_no_ids(file, [(n, line) for n, line in lines if line.strip()])
+        return {f"line {number}": " ".join(_said(line)) for number, line in lines}
     return _checked(file, _reader(file, [(n, line) for n, line in lines if line.strip()], ids))
 
 
@@ -74,6 +81,9 @@ def read_pair(
     if is_stm and is_ctm:
         segments = read_stm(reference)
         return texts_of(segments), words_in_segments(segments, read_ctm_channels(hypothesis))
+    if is_ctm and ids is not False and Path(reference).suffix.lower() == ".ctm":
+        references, hypotheses = map(_texts, read_ctm_pair(reference, hypothesis))
+        return references, hypotheses
     references, hypotheses = _read_both(reference, hypothesis, ids)
     if several := next((name for name, text in hypotheses.items() if "{" in text and has_notation(text)), None):
         raise CorpusError(f"{hypothesis}: {several!r} has alternatives, {{ a / b }}; only references may have them")
@@ -86,6 +96,18 @@ def read_pair(
         if {s.channel[0] for s in segments} & set(hypotheses):
             return texts_of_recordings(segments), hypotheses
     return references, hypotheses
+
+
+def _of_corpus(folder: Path) -> dict[str, str]:
+    """The transcripts of a corpus, of the utterances that can be used."""
+    from ..corpus import Corpus
+
+    return {unicodedata.normalize("NFC", name): text for name, text in Corpus.read(folder).transcripts().items()}
+
+
+def _texts(words: Mapping[str, Sequence[CtmWord]]) -> dict[str, str]:
+    """Id -> what is said there."""
+    return {name: " ".join(timed.word for timed in heard) for name, heard in words.items()}
 
 
 class _IdsInDoubt(CorpusError):
@@ -128,15 +150,17 @@ def _reader(file: Path, lines: Lines, ids: bool | None) -> Iterable[_Item]:
     first, suffix = lines[0][1].lstrip(), file.suffix.lower()
     if all(_PIECE.fullmatch(line) for _, line in lines):
         return _of_pieces(lines)
-    if message := _other_layout(first, suffix, lines):
+    if message := other_layout(first, suffix, lines):
         raise CorpusError(f"{file}: {message}")
     if first.startswith("#!MLF!#"):
         return _of_mlf(file, lines)
-    if first.startswith("{") and _is_object(first):
+    if first.startswith("{") and is_object(first):
         return _of_json(file, lines)
     if suffix == ".trn" or (ids is None and _is_trn(lines)):
         return _of_trn(file, lines)
     separator = separator_of(lines[0][1])
+    if is_barred([line for _, line in lines]):
+        return _of_table(file, lines, BAR)
     if suffix == ".csv" or (separator != "\t" and _has_names(lines[0][1].split(separator))):
         return _of_table(file, lines, separator)
     if all("\t" in line for _, line in lines):
@@ -144,68 +168,6 @@ def _reader(file: Path, lines: Lines, ids: bool | None) -> Iterable[_Item]:
     if ids is None:
         _check_ids_look_so(file, lines)
     return [_Item(number, *_first_word(line)) for number, line in lines]
-
-
-_BEGINS = {
-    "File type": "a TextGrid of Praat", '"ooTextFile': "a TextGrid of Praat", "WEBVTT": "WebVTT subtitles",
-    "<?xml": "XML", "<!DOCTYPE": "HTML", "<html": "HTML", "<system": "SGML", "[{": "one JSON array, not JSON lines",
-    "@UTF8": "CHAT", "@Begin": "CHAT", "{\\rtf": "RTF", "PK\x03\x04": "a document or archive", "%PDF": "PDF",
-}  # fmt: skip
-_SUFFIXES = (".srt", ".vtt", ".textgrid", ".eaf", ".trs", ".xml", ".html", ".rttm", ".uem", ".lab", ".phn", ".wrd")
-_FIELDS = (  # what every line of a file is; and the name of that
-    (r"\d+ +\d+ +[^\d\s].*", "labels with their times (HTK, TIMIT)"),
-    (
-        r"(?=.*\d\.\d)\S+ +\S+ +\d+(\.\d+)? +\d+(\.\d+)?",
-        "stretches of recordings without words (Kaldi's segments, NIST's UEM)",
-    ),
-    (r"\S+ +(ref|hyp|op|#csid) .*", "alignments, as Kaldi's per_utt has them"),
-)
-
-
-def _other_layout(first: str, suffix: str, lines: Lines) -> str | None:
-    """What is said of a file that is of a layout which is not read, or None."""
-    what = next((name for begin, name in _BEGINS.items() if first.lower().startswith(begin.lower())), None)
-    told = [line for _, line in lines if not line.startswith(";;")]
-    if what is None and len(lines) > 1 and " --> " in lines[1][1]:
-        what = "subtitles (SRT)"
-    if what is None and "\0" in first:
-        what = "no text: it has bytes of value 0"
-    if what is None and told:
-        what = next((name for form, name in _FIELDS if all(re.fullmatch(form, line.strip()) for line in told)), None)
-        what = "NIST's RTTM, which tells who speaks when" if all(map(is_rttm, told)) else what
-    if what is None and suffix in (".json", ".jsonl"):
-        what = _other_json(first)
-    if what is None and suffix in _SUFFIXES:
-        what = f"a file {suffix}"
-    if what:
-        return f"{what}; need lines of an utterance id and its words, a .trn, .stm, .ctm, .csv, .tsv or JSON lines"
-    for name, places in (("stm", (3, 4)), ("ctm", (2, 3))):
-        if all(_has_times(line.split(), places, name) for line in told):
-            return f"looks like NIST's {name}; give the file the ending .{name}"
-    return None
-
-
-def _other_json(first: str) -> str | None:
-    """What a JSON file is, of its first line, if it is not of JSON lines with ids."""
-    if not _is_object(first):
-        return "one JSON array, not JSON lines" if first.startswith("[") else "JSON over several lines"
-    of = {"segments": "Whisper's JSON", "result": "Vosk's JSON"}
-    has_id = any(key in json.loads(first) for key in (*IDS, *FILES))
-    return (
-        None if has_id else next((f"{what}, which has no id" for key, what in of.items() if f'"{key}"' in first), None)
-    )
-
-
-def _has_times(fields: Sequence[str], places: Sequence[int], name: str) -> bool:
-    """Whether the fields at some places are times; a ctm has five or six fields."""
-    return len(fields) > max(places) + (name == "ctm") and all(_NUMBER.fullmatch(fields[i]) for i in places)
-
-
-def _is_object(line: str) -> bool:
-    try:
-        return isinstance(json.loads(line), dict)
-    except (ValueError, RecursionError):
-        return False
 
 
 def _is_trn(lines: Lines) -> bool:
@@ -261,7 +223,9 @@ def _of_table(file: Path, lines: Lines, separator: str) -> Iterator[_Item]:
     try:
         header = next(rows)
         if separator == BAR and not _has_names(header.cells) and len(header.cells) in (2, 3):
-            yield from (_Item(row.number, row.cells[0], row.cells[-1]) for row in (header, *rows))
+            for row in (header, *rows):
+                name = _stem(row.cells[0]) if row.cells[0].lower().endswith(AUDIO_SUFFIXES) else row.cells[0]
+                yield _Item(row.number, name, row.cells[-1])
             return
         yield from _of_named(file, header.cells, rows, separator)
     except CorpusError as error:
@@ -347,6 +311,36 @@ def _check_ids_look_so(file: Path, lines: Lines) -> None:
         )
 
 
+def _check_has_no_ids(file: Path, lines: Lines) -> None:
+    """Raise CorpusError for a file whose lines have more than words, so that none of them is an utterance as it is."""
+    if not lines:
+        return
+    first = lines[0][1].lstrip()
+    if message := other_layout(first, "", lines):  # a name may end in anything here
+        raise CorpusError(f"{file}: {message}")
+    for is_so, what in (
+        (first.startswith("#!MLF!#"), "HTK's label file"),
+        (first.startswith("{") and is_object(first), "JSON lines"),
+        (file.suffix.lower() == ".trn" or _is_trn(lines), "NIST's .trn"),
+        (_has_names(lines[0][1].split(separator_of(lines[0][1]))), "a table with names of its columns"),
+        (is_barred([line for _, line in lines]), "a table with bars between its cells"),
+        (all("\t" in line for _, line in lines), "a table with tabs between its cells"),
+    ):
+        if is_so:
+            raise _has_ids(file, what)
+
+
+def seem_to_have_ids(texts: Iterable[str]) -> bool:
+    """Whether each of some texts begins with a name that is no word, has a digit, and is in no other text."""
+    names = [_first_word(text)[0] for text in texts if text]
+    is_name = [not name.isdecimal() and re.search(r"\d", name) is not None for name in names]
+    return bool(names) and all(is_name) and len(set(names)) == len(names)
+
+
+def _has_ids(file: Path, what: str) -> CorpusError:
+    return CorpusError(f"{file}: {what} has ids; leave --no-ids out, or give lines of nothing but words")
+
+
 def _are_mere_words(names: Sequence[str]) -> bool:
     """Whether most of some names have letters alone; ids of utterances have digits or signs."""
     return 2 * sum(name.replace("'", "").isalpha() for name in names) > len(names)
@@ -371,11 +365,17 @@ def _checked(file: Path, items: Iterable[_Item]) -> dict[str, str]:
         elif message := wrong_notation(text):
             problems.append(f"{file}:{number}: {message}")
         else:
-            texts[name], line_of[name] = " ".join(text.split()), number
+            texts[name], line_of[name] = " ".join(_said(text)), number
     _raise(problems)
     if not texts:
         raise CorpusError(f"{file}: holds no transcripts; expected lines of an utterance id and its words")
     return texts
+
+
+def _said(text: str) -> list[str]:
+    """The words of a text, without the ends of the sentence, <s> and </s>, that Sphinx writes around them."""
+    words = text.split()
+    return words[1:-1] if len(words) > 1 and (words[0], words[-1]) == ("<s>", "</s>") else words
 
 
 def _raise(problems: Sequence[str]) -> None:

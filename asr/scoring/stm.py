@@ -11,7 +11,7 @@ from typing import NamedTuple
 from ..display.brief import many
 from ..errors import CorpusError, first_of
 from .alternatives import wrong_notation
-from .edges import CtmWord, listed, nist_lines
+from .edges import CtmWord, channel_number, listed, nist_lines
 
 IGNORED = "ignore_time_segment_in_scoring"
 _CTM_SPEAKER = re.compile(r"\d+\.\d+")  # where a .stm has the speaker a .ctm has a time
@@ -162,16 +162,21 @@ def words_in_segments(segments: Sequence[Segment], words: Mapping[Channel, Seque
 
 
 def _same_channels(groups: Mapping[Channel, object], words: Mapping[Channel, Sequence[CtmWord]]) -> dict:
-    """The words under the references' names of channels, where a recording has but one on each side (`1` and `A`)."""
+    """The words under the references' names of channels: `A` is `1`, and where a recording has but one on each side
+    its name does not count."""
     of_reference: dict[str, list[str]] = {}
     for name, channel in groups:
         of_reference.setdefault(name, []).append(channel)
     n_channels: dict[str, int] = {}
     for name, _ in words:
         n_channels[name] = n_channels.get(name, 0) + 1
-    return {
-        (name, of_reference[name][0])
-        if n_channels[name] == 1 and len(of_reference.get(name, ())) == 1
-        else (name, channel): heard
-        for (name, channel), heard in words.items()
-    }
+    found = {}
+    for (name, channel), heard in words.items():
+        named = of_reference.get(name, [])
+        is_alone = n_channels[name] == 1 and len(named) == 1
+        alike = named if is_alone else [c for c in named if channel_number(c) == channel_number(channel)]
+        key = (name, channel if channel in named or len(alike) != 1 else alike[0])
+        if key in found:
+            raise CorpusError(f"recording {name!r} has words of channel {channel!r} under two names; need one")
+        found[key] = heard
+    return found

@@ -349,8 +349,8 @@ def warn_of_failures(stage: str, failures: Mapping[str, str], n_utterances: int)
     if failures:
         first, why = next(iter(failures.items()))
         logger.warning(
-            "%s: %d of %d utterances are of no use and left out, such as %s: %s",
-            stage, len(failures), n_utterances, first, why,
+            "%s: %d of %d utterances %s left out, such as %s: %s",
+            stage, len(failures), n_utterances, "is" if len(failures) == 1 else "are", first, why,
         )  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Protocol
 
+from ..corpus.recordings import Recording
 from ..model.transcript import Transcript
 from .subtitles import Subtitles
 
@@ -80,11 +81,11 @@ class _Json:
 
 
 class _Ctm:
-    def __init__(self, recording_id: str) -> None:
-        self._id = recording_id
+    def __init__(self, recording_id: str, channel: int = 1) -> None:
+        self._id, self._channel = recording_id, channel
 
     def add(self, piece: Transcript, start: float, end: float) -> str:
-        return as_ctm(self._id, piece)
+        return as_ctm(self._id, piece, channel=self._channel)
 
     def end(self) -> str:
         return ""
@@ -115,6 +116,13 @@ OF_ONE_RECORDING = ("srt", "vtt")
 """Formats of which a file holds one recording."""
 
 
+def written_of(form: str, recording: Recording) -> Written:
+    """A recording's `Written` in a format; a CTM names the file and its channel, from 1, not the channel's own id."""
+    if form == "ctm" and recording.whole is not None and recording.channel is not None:
+        return _Ctm(recording.whole, recording.channel + 1)
+    return FORMATS[form](recording.id)
+
+
 def _json(value: object) -> str:
     return json.dumps(value, ensure_ascii=False)
 
@@ -135,7 +143,9 @@ def as_json(recording_id: str, transcript: Transcript) -> str:
     return written.add(transcript, 0.0, transcript.seconds) + written.end()
 
 
-def as_ctm(recording_id: str, transcript: Transcript) -> str:
-    """NIST's CTM: `id channel start duration word`, one line a word; blanks in the id become `_`."""
+def as_ctm(recording_id: str, transcript: Transcript, *, channel: int = 1) -> str:
+    """NIST's CTM: `id channel start duration word`, one line a word; blanks in the id become `_`. channel: from 1."""
     name = "_".join(recording_id.split())
-    return "".join(f"{name} 1 {word.start:.3f} {word.end - word.start:.3f} {word.word}\n" for word in transcript.words)
+    return "".join(
+        f"{name} {channel} {word.start:.3f} {word.end - word.start:.3f} {word.word}\n" for word in transcript.words
+    )

@@ -193,7 +193,10 @@ def test_channels_of_opposite_phase_are_reported(tmp_path, caplog):
     soundfile.write(tmp_path / "x.wav", np.column_stack([left, -left]), 8000)
     with caplog.at_level(logging.WARNING, logger="asr"):
         assert np.abs(audio.read(tmp_path / "x.wav").samples).max() < 1e-4
-    assert f"{tmp_path / 'x.wav'}: its channels cancel each other out" in caplog.text
+    assert (
+        f"{tmp_path / 'x.wav'}: its channels cancel each other out (opposite phase); take one of them: --channel 1"
+        in caplog.text
+    )
     caplog.clear()
     assert np.abs(audio.read(tmp_path / "x.wav", channel=0).samples).max() > 0.2
     soundfile.write(tmp_path / "y.wav", np.column_stack([left, np.roll(left, 700)]), 8000)

@@ -88,8 +88,9 @@ def test_every_format_is_written_as_words_are_found(form, digits_model, long, sa
 
 def test_subtitles_of_several_recordings_are_files_in_a_folder(run, tmp_path, sample, long):
     done = run("transcribe", "digits", sample, long, "--format", "vtt")
-    assert done.status == 1 and "make a folder and give it as --out" in done.complaint
-    (tmp_path / "subs").mkdir()
+    assert done.status == 1 and "give a folder for them as --out" in done.complaint
+    done = run("transcribe", "digits", sample, long, "--format", "vtt", "--out", tmp_path / "all.vtt")
+    assert done.status == 1 and "give a folder" in done.complaint and not (tmp_path / "all.vtt").exists()
     done = run("transcribe", "digits", sample, long, "--format", "vtt", "--out", tmp_path / "subs")
     assert done.status == 0 and sorted(p.name for p in (tmp_path / "subs").iterdir()) == ["long.vtt", "sample.vtt"]
     assert all(p.read_text().startswith("WEBVTT\n") for p in (tmp_path / "subs").iterdir())
@@ -133,6 +134,13 @@ def test_channels(run, tmp_path, sample, said):
     each = run("transcribe", "digits", tmp_path, "--channel", "each")
     assert [line.split("\t")[0] for line in each.out.splitlines()] == ["call-1", "call-2", "mono"]
     assert each.out.splitlines()[1].endswith(" ".join(said[-3:]))
+    timed = run("transcribe", "digits", tmp_path, "--channel", "each", "--format", "ctm", "--out", tmp_path / "h.ctm")
+    assert timed.status == 0
+    fields = [line.split() for line in (tmp_path / "h.ctm").read_text().splitlines()]
+    assert {(f[0], f[1]) for f in fields} == {("call", "1"), ("call", "2"), ("mono", "1")}
+    (tmp_path / "r.stm").write_text("".join(f"call {c} s 0 9 {words}\n" for c in "AB") + f"mono 1 s 0 9 {words}\n")
+    right = run("score", tmp_path / "r.stm", tmp_path / "h.ctm", "--unit", "word").out
+    assert f"/ {3 * len(said)}," in right and int(right.split()[3]) <= 2
     assert "has no channel 3; it has 1 to 2" in run("transcribe", "digits", tmp_path / "call.wav", "--channel", "3").err
     assert run("transcribe", "digits", tmp_path / "call.wav", "--channel", "0").status == 2
     done = run("features", "mfcc", tmp_path / "call.wav", "--channel", "each", "--out", tmp_path / "feats")

@@ -71,3 +71,10 @@ def test_names_with_accents_where_the_locale_is_not_utf_8(tmp_path, sample):
     assert done.stdout == b"caf\xc3\xa9\t" + said + b"\nu1\t" + said + b"\n"
     done = asr("features", "mfcc", "café.wav", "--out", "feats")
     assert done.returncode == 0 and [p.name for p in (tmp_path / "feats").iterdir()] == ["café.npy"], done
+
+
+def test_a_link_to_nothing_is_told_with_where_it_points(run, tmp_path):
+    (tmp_path / "x.wav").symlink_to("nowhere.wav")
+    (tmp_path / "wav.scp").write_text(f"x {tmp_path}/x.wav\n")
+    for given in ("x.wav", "wav.scp"):
+        assert "x.wav: the link leads to no file (nowhere.wav)" in run("transcribe", "digits", tmp_path / given).err

@@ -11,7 +11,7 @@ def test_a_file_becomes_words_and_the_changes_are_told(run, tmp_path):
     (tmp_path / "a.txt").write_text("Nyinga, WA.\r\n\r\nwa 25!\n", encoding="utf-8")
     done = run("text", "normalize", tmp_path / "a.txt", "--language", "en")
     assert done.status == 0 and done.out == "nyinga wa\n\nwa twenty five\n"
-    assert "1 word in two spellings by case: WA/wa" in done.err.splitlines()
+    assert "1 word in several spellings by case: WA/wa" in done.err.splitlines()
     done = run(
         "text", "normalize", tmp_path / "a.txt", "--out", tmp_path / "b", "--case", "keep", "--punctuation", "keep"
     )
@@ -38,3 +38,9 @@ def test_lines_that_are_no_text_are_named_and_left_out(run, tmp_path):
     assert done.status == 1 and done.out == "one\ntwo\n" and "a:2: not UTF-8 text; left out" in done.err
     assert "nowhere" in run("text", "normalize", tmp_path / "nowhere").complaint
     assert "is an input too" in run("text", "normalize", tmp_path / "a", "--out", tmp_path / "a").complaint
+
+
+def test_a_language_that_does_not_exist_is_refused(run, tmp_path):
+    (tmp_path / "a").write_text("one\n")
+    done = run("text", "normalize", tmp_path / "a", "--language", "english")
+    assert done.status != 0 and "nearest: en" in done.complaint and not done.out

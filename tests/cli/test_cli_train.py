@@ -277,3 +277,42 @@ def test_from_a_folder_to_a_transcript(run, tmp_path):
     assert "dacca" in asr.load(tmp_path / "other").lexicon
     heard = run("transcribe", tmp_path / "other", folder / "u07.npy")
     assert set(heard.out.split()[1:]) <= {"dacca"}
+
+
+def test_what_a_recipe_tells_of_its_stages_is_not_told_by_the_training_too(capsys):
+    import logging
+
+    from asr.cli.train import _told
+    from asr.gmm.schedule import log_failures
+
+    with _told():
+        log_failures({"u1": "too short"}, logging.WARNING)
+        logging.getLogger("asr.gmm.schedule").warning("another thing")
+    told = capsys.readouterr().err
+    assert "another thing" in told and "u1" not in told
+
+
+def test_an_utterance_that_is_left_out_is_told_by_the_first_stage_that_cannot_use_it(monkeypatch, tmp_path, caplog):
+    from types import SimpleNamespace
+
+    from asr.lang.lexicon import Lexicon
+    from asr.recipe import rungs
+
+    failures = {
+        "mono": {"short": "too short", "odd": "no path"},
+        "tri": {"short": "s", "odd": "no path", "new": "lost"},
+    }
+    made = {s: SimpleNamespace(failures=f, save=lambda folder: None) for s, f in failures.items()}
+    Lexicon([("a", ("A",))]).save(tmp_path / "lexicon.tsv")
+    monkeypatch.setattr(rungs, "usable", lambda data, ids: SimpleNamespace(raw=range(9)))
+    monkeypatch.setattr(rungs, "too_short", lambda heard, words, shift: {"short": "told before"})
+    monkeypatch.setattr(rungs, "train_rung", lambda stage, *rest, **options: made[stage])
+    monkeypatch.setattr(rungs.Rung, "load", lambda folder: made[folder.name])
+    common = {"data": tmp_path, "ids": [], "lexicon": tmp_path / "lexicon.tsv", "sizes": None, "seed": 0, "n_jobs": 1}
+    common |= {"pipeline": SimpleNamespace(frame_shift=0.01), "progress": lambda done, total: None}
+    rungs.make_rung(tmp_path, stage="mono", previous=None, **common)
+    rungs.make_rung(tmp_path, stage="tri", previous=tmp_path / "mono", **common)
+    assert [record.getMessage() for record in caplog.records] == [
+        "mono: 1 of 9 utterances is left out, such as odd: no path",
+        "tri: 1 of 9 utterances is left out, such as new: lost",
+    ]

@@ -111,7 +111,12 @@ def read(folder, suffix, tier=None):
     return [(u.id, u.speaker, u.start, u.end, u.text) for u in corpus], [p.message for p in corpus.problems]
 
 
-@pytest.mark.parametrize("form", [long_form, short_form])
+def old_short_form(tiers, end=3.0):
+    """As older versions of Praat name it."""
+    return short_form(tiers, end).replace('"ooTextFile"', '"ooTextFile short"')
+
+
+@pytest.mark.parametrize("form", [long_form, short_form, old_short_form])
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
 def test_the_words_of_a_textgrid_are_one_text(recording, form, encoding):
     folder = recording("rec.TextGrid", form([PHONES, WORDS]), encoding)
@@ -194,6 +199,16 @@ def test_an_elan_document(recording):
         ("rec.txt", "{\\rtf1 hello}", "is RTF, not a transcript"),
         ("rec.txt", "%PDF-1.4", "is PDF, not a transcript"),
         ("rec.cha", "@UTF8\n@Begin\n*CHI: go home\n", "is CHAT, not a transcript"),
+        ("rec.txt", "*CHI:\tgo home .\n", "is CHAT, not a transcript"),
+        ("rec.ass", "[Script Info]\n[Events]\nDialogue: 0,0:00:00.00,0:00:02.00,go\n", "is subtitles of SubStation"),
+        ("rec.ctm", "rec 1 0.1 0.3 go\nrec 1 0.5 0.3 home 0.9\n", "is NIST's .ctm"),
+        ("rec.txt", ";; a\nrec 1 ann 0.0 2.0 <o> go home\n", "is NIST's .stm"),
+        ("rec.csv", "start,end,text\n0,2,go home\n", "is a table with names of its columns"),
+        ("rec.tsv", "start\tend\ttext\n0\t2000\tgo home\n", "is a table with names of its columns"),
+        ("rec.tsv", "0\t2\tgo home\n", "is a table of times in a unit that nothing tells"),
+        ("rec.sbv", "0:00:00.000,0:00:02.000\ngo home\n", "is YouTube's subtitles (.sbv)"),
+        ("rec.lrc", "[ar:ann]\n[00:01.00]go home\n", "is lyrics with times (.lrc)"),
+        ("rec.txt", "[00:01.00]go home\n", "is lyrics with times (.lrc)"),
         ("rec.json", '{"words": []}', "is JSON of no layout that is known"),
         ("rec.json", '{"text": ', "is damaged JSON"),
         ("rec.json", "[" * 100_000, "is damaged JSON"),

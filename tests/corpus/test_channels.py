@@ -85,16 +85,24 @@ def test_a_kaldi_directory_says_the_channel(folder):
     assert any("channel 2 (from 0) is not in the recording" in p.message for p in corpus.problems)
 
 
+def test_a_table_may_name_the_channels_of_a_call_a_and_b(folder):
+    (folder / "ab.tsv").write_text(
+        "id\taudio\ttext\tchannel\tspeaker\na\tcall.wav\tx\tA\tann\nb\tcall.wav\ty\tB\tbob\n"
+    )
+    corpus = Corpus.read(folder / "ab.tsv")
+    assert {u.id: u.channel for u in corpus} == {"a": 0, "b": 1} and not corpus.problems
+
+
 def test_tables_and_manifests_say_the_channel_and_all_of_it_is_written(folder):
     left, right, both = heard(folder)
     table = folder / "t.tsv"
     table.write_text(
-        "id\taudio\ttext\tchannel\na\tcall.wav\tx\t1\nb\tcall.wav\ty\t2\nc\tcall.wav\tz\t\nd\tcall.wav\tz\tA\n"
+        "id\taudio\ttext\tchannel\na\tcall.wav\tx\t1\nb\tcall.wav\ty\t2\nc\tcall.wav\tz\t\nd\tcall.wav\tz\tC\n"
     )
     corpus = Corpus.read(table)
     found = features(corpus)
     assert same(found["a"], left) and same(found["b"], right) and same(found["c"], both)
-    assert [p.message for p in corpus.problems] == ["channel 'A' is not the number of one, from 1"]
+    assert [p.message for p in corpus.problems] == ["channel 'C' is not the number of one, from 1, nor A or B"]
     corpus.to_tsv(folder / "again.tsv")
     assert Corpus.read(folder / "again.tsv") == corpus
     corpus.to_kaldi(folder / "kaldi")

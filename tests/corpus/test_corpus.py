@@ -13,7 +13,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asr.corpus import Corpus, Problem, Utterance
-from asr.corpus.lists import AUDIO_SUFFIXES
 from asr.errors import CorpusError
 
 REAL = os.environ.get("ASR_TEST_DATA")
@@ -160,8 +159,8 @@ def test_every_fault_of_a_folder_is_listed_and_the_rest_is_used(folder):
         "bob/blank.txt: the transcript is blank; write what is said, or remove the recording",
         "bob/empty.wav: the file is empty",
         "bob/latin.txt:2: not valid UTF-8; save the file as UTF-8",
-        "gone.wav: the link leads to no file",
-        f"bob/orphan.txt: no recording of that name ({', '.join(AUDIO_SUFFIXES)}) beside it",
+        f"gone.wav: the link leads to no file ({folder / 'nowhere.wav'})",
+        "bob/orphan.txt: no recording of that name beside it (.wav, .flac, .mp3 ...)",
     ]
     with pytest.raises(CorpusError, match="7 problems") as caught:
         Corpus.from_folder(folder, strict=True)
@@ -405,7 +404,7 @@ def test_damage_in_a_folder_is_named_and_the_rest_is_used(folder):
     corpus = Corpus.from_folder(folder)
     assert corpus.ids == ["two", "three"]
     assert sorted(shown(corpus, folder)) == [
-        "ann/gone.wav: the link leads to no file",
+        "ann/gone.wav: the link leads to no file (nowhere.wav)",
         "ann/one.txt:1: not valid UTF-8; save the file as UTF-8",
         "ann/pipe.wav: is a pipe or device, not a file",
     ]
@@ -424,3 +423,22 @@ def test_paths_that_cannot_be_are_named_and_the_rest_is_used(kaldi):
     ]
     with pytest.raises(CorpusError, match="is there and not a directory"):
         corpus.to_kaldi(kaldi / "text")
+
+
+def test_a_folder_whose_name_is_not_unicode_costs_its_own_recordings_alone(tmp_path):
+    for folder in (b"ann", b"d\xe9r"):
+        place = os.fsencode(tmp_path) + b"/" + folder
+        try:
+            os.mkdir(place)  # noqa: PTH102
+        except OSError:
+            pytest.skip("this file system takes Unicode alone")
+        Path(os.fsdecode(place + b"/" + folder[:1] + b".txt")).write_text("two")
+        with Path(os.fsdecode(place + b"/" + folder[:1] + b".wav")).open("wb") as file:
+            soundfile.write(file, np.zeros(800), 8000, format="WAV")
+    (tmp_path / "ann" / "b.txt").symlink_to("nowhere.txt")
+    soundfile.write(tmp_path / "ann" / "b.wav", np.zeros(800), 8000)
+    corpus = Corpus.from_folder(tmp_path)
+    assert corpus.ids == ["a"]
+    told = [str(problem) for problem in corpus.problems]
+    assert any(line.endswith("ann/b.txt: the link leads to no file (nowhere.txt)") for line in told)
+    assert any("r/d.wav: its speaker would be" in line and "rename the folder" in line for line in told)

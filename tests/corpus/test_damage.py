@@ -161,7 +161,7 @@ ENTRIES = {
     "empty file": (as_file(b""), "wav.scp", "the file is empty"),
     "folder named x.wav": (with_folder, "wav.scp", "is a folder, not a file"),
     "pipe or device": (with_pipe, "wav.scp", "is a pipe or device"),
-    "link to nowhere": (with_link("nowhere.wav"), "wav.scp", "no such file"),
+    "link to nowhere": (with_link("nowhere.wav"), "wav.scp", "the link leads to no file (nowhere.wav): audio/link.wav"),
     "link to itself": (with_link("link.wav"), "wav.scp", "the link leads to no file"),
     "name too long": (of(audio="a" * 5000), "wav.scp", "may not or cannot be opened"),
     "unreadable file": (unreadable, "wav.scp", "no permission to read the file"),

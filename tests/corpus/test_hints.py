@@ -72,7 +72,7 @@ def test_patterns_of_speakers(names, pattern):
 
 def test_what_transcripts_are_made_into_is_told(folder):
     facts = describe(folder, text_suffix=".mb.cleaned")["transcripts"]["as_asr_train_reads_them"]
-    assert facts[0] == "1 word in two spellings by case: Two/two"
+    assert facts[0] == "1 word in several spellings by case: Two/two"
     assert [line.split(" ", 1)[1] for line in facts[2:4]] == [
-        "words without their punctuation: two,, &", "words in brackets left out: [noise]"
+        "words without their punctuation: two,, &", "words in brackets, or other marks, left out: [noise]"
     ]  # fmt: skip

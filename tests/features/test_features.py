@@ -141,7 +141,7 @@ def test_the_package_exports_what_its_list_says():
         assert getattr(asr, name) is not None
     for name in ("lpc", "lpcc", "reflection_coefficients", "splice", "mfcc", "fbank", "delta", "cmvn"):
         assert getattr(asr, name) is getattr(asr.features, name)
-    with pytest.raises(AttributeError, match="no attribute 'mfc'"):
+    with pytest.raises(AttributeError, match="mfc"):
         _ = asr.mfc
     code = "import sys, asr; print([m for m in sys.modules if m.startswith(('asr.', 'numpy'))])"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

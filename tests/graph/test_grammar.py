@@ -281,7 +281,7 @@ def test_models_that_make_no_grammar_are_refused(tmp_path):
     with pytest.raises(GraphError, match=r"no word in common; the model has 2 words such as 'a', 'b'.*'nein'|'ja'"):
         arpa_grammar(model, LEXICON)
     path = tmp_path / "lm.arpa"
-    path.write_text("\\data\\\nngram 1=1\n\\1-grams:\n-0.3 ja\n\\end\\\n")
+    path.write_text("\\data\\\nngram 1=2\n\\1-grams:\n-0.3 ja\n-99 </s>\n\\end\\\n")
     with pytest.raises(GraphError, match="no sentence can end"):
         arpa_grammar(read_arpa(path), LEXICON)
 

@@ -46,6 +46,43 @@ def out(made, tmp_path):
     return shutil.copytree(made, tmp_path / "out")
 
 
+def test_what_transcribe_wrote_is_known(tmp_path, digits_model, sample):
+    from asr.transcribe.writing import as_json
+
+    heard = digits_model.transcribe(sample)
+    for name in ("a.json", "a.jsonl"):
+        (tmp_path / name).write_text(as_json("one", heard) + as_json("two", heard), encoding="utf-8")
+        facts = describe(tmp_path / name)
+        assert facts["what"] == "transcripts with times, of asr transcribe --format json"
+        assert facts["recordings"] == 2 and facts["words"] == 2 * len(heard.words)
+    (tmp_path / "a.json").write_text(as_json("one", heard)[:-20], encoding="utf-8")
+    with pytest.raises(AsrError, match=r"a\.json:1"):
+        describe(tmp_path / "a.json")
+
+
+def test_a_list_of_words_and_the_words_of_a_graph(tmp_path):
+    (tmp_path / "list.txt").write_text("Seven\nTwenty-one\n\nseven\n")
+    facts = describe(tmp_path / "list.txt")
+    assert facts["what"] == "a list of words, for asr graph --words" and facts["words"] == 3
+    assert describe("digits")["graph"]["words"] == 10
+
+
+def test_a_finished_training_tells_its_errors_and_hours(tmp_path):
+    work = tmp_path / "work" / "held-out"
+    for folder in (work, tmp_path / "model"):
+        folder.mkdir(parents=True)
+    (tmp_path / "model" / "model.json").write_text("{}")
+    (tmp_path / "model" / "README.md").write_text("Trained by `asr train` (mono) on 90.0 minutes of speech; 3 pdfs.")
+    write_pairs(work / "references.tsv", {"a": "one two", "b": "one two"})
+    write_pairs(work / "alone.tsv", {"a": "one two", "b": "one one"})
+    write_pairs(work / "together.tsv", {"a": "one two", "b": "one two"})
+    from asr.info.own import run_facts
+
+    facts = run_facts(tmp_path)
+    assert facts["hours_of_speech"] == 1.5 and facts["held_out_utterances"] == 2
+    assert facts["errors_of_each_recording_alone"].startswith("25.00 % of words")
+
+
 FACTS = {
     "alignments.npz": ("alignments of a training", {"utterances": 2, "frames": 5, "transition_ids": 4}),
     "features.npz": ("features", {"utterances": 2, "dim": 2}),

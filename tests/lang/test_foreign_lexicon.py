@@ -171,12 +171,59 @@ def test_mfa_kaldi_and_plain_files(tmp_path, text, form, first):
         ("a\tAH, EY\nb\tB\n", r":1: word 'a': AH, amid the phones"),
         ("a | AH\nb | B IY\n", r":1: .*cells between bars"),
         ("aback:1:rb:{a.b * a k}:{aback}:12\n", r":1: .*as Unisyn has them"),
+        ('ONE "W AH N"\nNINE "N AY N"\n', r":1: .*phones in quotes"),
+        ("one;W AH N\nnine;N AY N\n", r":1: .*';' between the word and its phones"),
+        ("one|W AH N\nnine|N AY N\n", r":1: .*'\|' between the word and its phones"),
+        ("one/W AH N/\nnine/N AY N/\n", r":1: .*'/' between the word and its phones"),
+        ("one=W AH N\nnine=N AY N\n", r":1: .*'=' between the word and its phones"),
+        ("one: W AH N\nnine: N AY N\n", r":1: .*':' between the word and its phones"),
+        ("one -> W AH N\nnine -> N AY N\n", r":1: .*a sign between the word and its phones"),
+        ("one W AH N\nten T EH N // comment\n", r":2: word 'ten': // amid the phones: a comment"),
+        ("one W AH N -- foo\n", r":1: word 'one': -- amid the phones: a comment"),
+        ("%% of sequitur\none\tW AH N\n", r":1: a line that begins with %%: a comment"),
+        ("one W AH N @en\ntwo T UW\n", r":1: word 'one': @en amid the phones: a tag"),
+        ("one 1 W AH N\ntwo 2 T UW\nten 3 T EH N\n", r":1: .*a number after the word, which is no probability"),
+        ("one (1) W AH N\none HH W AH N\n", r":1: word 'one': \(1\) before the phones"),
+        ("one{noun} W AH N\ntwo T UW\n", r":1: word 'one\{noun\}' with a tag"),
+        ("one:1 W AH N\ntwo T UW\n", r":1: word 'one:1' with a tag"),
+        ("one_1 W AH N\none_2 HH W AH N\n", r":1: .*a numbered word"),
+        ("one W.AH.N\nnine N.AY.N\n", r":1: .*phones without blanks between them"),
+        ("one w=ah=n\nnine n=ay=n\n", r":1: .*phones without blanks between them"),
+        ("<!-- x -->\n<lexicon></lexicon>\n", r":1: XML, not a lexicon"),
         ("A [\\377] ey\n", r":1: .*octal codes are no UTF-8"),
     ],
 )
 def test_other_layouts_are_refused_with_the_line(tmp_path, text, message):
     with pytest.raises(LexiconError, match=message):
         read(tmp_path, text)
+
+
+def test_a_line_given_twice_is_read_once_and_told(tmp_path):
+    """As dictionaries of MFA and CMU have them; another spelling, or other phones, are entries of their own."""
+    entries, form, _ = read(tmp_path, "one W AH N\none W AH N\nOne W AH N\none HH W AH N\n")
+    assert form == PLAIN and [e[:2] for e in entries] == [("one", "W AH N"), ("One", "W AH N"), ("one", "HH W AH N")]
+    assert file_format(tmp_path / "lexicon.dict")[1] == ["1 line with the word and phones of another left out"]
+
+
+def test_brackets_may_number_pronunciations(tmp_path):
+    entries, _, _ = read(tmp_path, "one[1] W AH N\none[2] HH W AH N\nten T EH N\n")
+    assert [e[:2] for e in entries] == [("one", "W AH N"), ("one", "HH W AH N"), ("ten", "T EH N")]
+
+
+@pytest.mark.parametrize(
+    ("text", "doubtful"),
+    [
+        ("one wʌn\nnine naɪn\n", True),  # as espeak writes words
+        ("".join(f"w{i} p{i}x q{i}\n" for i in range(30)), True),
+        ("one W AH N\ntwo T UW\n", False),
+        ("one one\nnine nine\n", False),  # models of whole words
+        ("a a\nb b\n", False),
+        ("一 i1\n二 er4\n", False),
+    ],
+)
+def test_words_that_stand_for_phones_are_told(tmp_path, text, doubtful):
+    read(tmp_path, text)
+    assert any("are blanks missing between phones?" in n for n in file_format(tmp_path / "lexicon.dict")[1]) == doubtful
 
 
 @pytest.fixture(scope="module")

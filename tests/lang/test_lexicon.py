@@ -146,7 +146,7 @@ def test_settings_in_the_file_and_their_replacement(tmp_path):
     ("content", "message"),
     [
         ("a A\nb\n", r"lexicon.tsv:2: word 'b' has no phones"),
-        ("a A B\nb B\na A B\n", r"lexicon.tsv:3: word 'a' with phones 'A B' was given before, .*lexicon.tsv:1"),
+        (";; oov=skip\na A B\na A B\n", r"lexicon.tsv:3: word 'a' with phones 'A B' was given before, .*lexicon.tsv:2"),
         ("a #1\n", r"lexicon.tsv:1: word 'a': phone '#1' is reserved"),
         ("#0 A\n", r"lexicon.tsv:1: word '#0' is reserved"),
         ("<s> A\n", "reserved"),

@@ -21,7 +21,13 @@ ENGLISH = Rules("en")
         ("Nyinga, nyinga. WA wa", "nyinga nyinga wa wa"),
         ("“Don’t wait,” said Ann — it's O'Clock!", "don't wait said ann it's o'clock"),
         ("'hello world' he said", "hello world he said"),
-        ("'tis ma' 'n' pa", "tis ma n pa"),  # taken for quotes
+        ("'tis ma' 'n' pa", "'tis ma' n pa"),
+        ("\u2019tis 'quoted' and 'so is this'", "'tis quoted and so is this"),
+        ("mail bob@x.com, see https://a.b/c?x=1.", "mail bob@x.com see https://a.b/c?x=1"),
+        ("!SIL one !ENTER ++noise++ Wow!", "one wow"),
+        ('צה"ל "שלום"', "צה״ל שלום"),
+        ("こんにちは、世界！「はい」カフェ２５", "こんにちは 世界 はい カフェ25"),
+        ("Ｈｅｌｌｏ ﬁne ﾊﾞｽ １，０００", "hello fine バス 1,000"),
         ("the dogs' bones", "the dogs' bones"),
         ("well-known, two-fold - three", "well-known two-fold three"),
         ("wait,what?!  this...that", "wait what this that"),
@@ -53,7 +59,15 @@ def test_numbers_in_english():
     assert normalized("007 at 7:30 in the 1990s or 2005", ENGLISH) == (
         "zero zero seven at seven thirty in the nineteen nineties or two thousand five"
     )
-    assert normalized("-5 to +3") == "-5 to +3".replace("-5", "5")
+    assert normalized("-5 to +3, #3 or 20°") == "-5 to +3 #3 or 20°"
+    assert normalized("-5 to +3, #3 --5", ENGLISH) == "minus five to plus three number three five"
+    assert normalized("$1.2 million, $1,000 and 3€ ¥100", ENGLISH) == (
+        "one point two million dollars one thousand dollars and three euros one hundred yen"
+    )
+    assert normalized("½ cup, 2½ cups, 5kg or 1 kg at 10am, 7:30pm, 20°", ENGLISH) == (
+        "one half cup two and a half cups five kilograms or one kilogram at ten am seven thirty pm twenty degrees"
+    )
+    assert normalized("on 9/11 at pages 10-12", ENGLISH) == "on 9/11 at pages 10-12"
 
 
 def test_signs_by_themselves_are_read_where_it_is_known_how_and_else_left_out():
@@ -86,7 +100,7 @@ def test_words_with_digits_are_left_and_told_where_no_rule_exists():
     normalizer = Normalizer(Rules())
     assert normalizer("25! is b2b") == "25 is b2b"
     told = [line for line in normalizer.report() if "digits" in line]
-    assert told == ["2 words with digits left as they are (the language is not known: --language en writes them out): "
+    assert told == ["2 words with digits not written out (the language is not known: --language en writes them out): "
                     "25!, b2b"]  # fmt: skip
     assert Normalizer(Rules("en", numbers="keep"))("25!") == "25"
 
@@ -112,6 +126,45 @@ def test_other_languages_through_num2words():
     pytest.importorskip("num2words")
     assert normalized("25 ans", Rules("fr")) == "vingt cinq ans"
     assert speller_of("xx") is None
+
+
+@pytest.mark.parametrize(
+    ("language", "written", "said"),
+    [
+        ("fr", "1 000 euros, 12 500 000 ans", "mille euros douze millions cinq cent mille ans"),
+        ("fr", "1\u202f000,5 et 06 12 34", "mille virgule cinq et zéro six douze trente quatre"),
+        ("ru", "1 000 рублей", "одна тысяча рублей"),
+        ("en", "1 000 or 2\u00a0250 but 7 50", "one thousand or two thousand two hundred fifty but seven fifty"),
+        ("de", "am 3. Oktober, der 3. Mai, 2. Platz, Nummer 3.", "am dritten oktober der 3. mai 2. platz nummer drei"),
+        ("de", "3,5 und 1.000 um 14:30 3,50", "drei komma fünf und eintausend um 14:30 3,50"),
+        ("de", "-5, 007 #3", "minus fünf null null sieben #3"),
+        ("es", "3,5", "tres coma cinco"),
+        ("vi", "-5", "-5"),  # num2words says fifteen
+    ],
+)  # fmt: skip
+def test_numbers_are_read_as_the_language_writes_them_or_stay(language, written, said):
+    pytest.importorskip("num2words")
+    assert normalized(written, Rules(language)) == said
+
+
+def test_what_stays_and_what_is_taken_for_one_is_told():
+    pytest.importorskip("num2words")
+    normalizer = Normalizer(Rules("de"))
+    normalizer("1 250 Leute, der 3. Mai, 14:30")
+    told = "\n".join(normalizer.report())
+    assert "1 word with digits not written out (no numbers that are read in one way): 14:30" in told
+    assert "1 number with a dot not written out, which may be ordinals" in told and ": 3." in told
+    assert "1 number with blanks in it, taken for one: 1 250" in told
+
+
+def test_codes_that_are_no_language_are_refused_and_those_without_rules_are_not_told_to_install():
+    with pytest.raises(ConfigError, match=r"'english' is no code of a language.*nearest: en"):
+        Rules("english")
+    with pytest.raises(ConfigError, match="'xx' is no code"):
+        Rules("xx")
+    normalizer = Normalizer(Rules("sw"))
+    normalizer("25")
+    assert "no rule for 'sw', and num2words knows none" in normalizer.report()[1]
 
 
 def test_small_letters_by_language():
@@ -140,11 +193,11 @@ def test_the_report_tells_what_was_found():
         normalizer(line)
     assert normalizer.report() == [
         "6 lines, 9 words",
-        "1 word in two spellings by case: WA/wa",
+        "1 word in several spellings by case: WA/wa",
         "2 words of other case now: WA,, Nyinga",
         "1 word without their punctuation: WA,",
         "1 word with digits written out: 25",
-        "1 word in brackets left out: [noise]",
+        "1 word in brackets, or other marks, left out: [noise]",
         "1 invisible sign left out: U+200B",
         "1 line with curly apostrophes, now ': ’",
         "1 line with accents apart from their letters, now in one piece (NFC)",
@@ -177,6 +230,13 @@ def test_punctuation_around_words_is_all_that_goes(text, around):
     assert normalized(around.format(text).upper()) == normalized(text.upper())
 
 
+def test_all_spellings_are_shown_the_most_frequent_first():
+    normalizer = Normalizer()
+    for line in ("ZERO, zero Zero one", "zero ONE! zero Zero."):
+        normalizer(line)
+    assert "2 words in several spellings by case: zero/Zero/ZERO, one/ONE" in normalizer.report()
+
+
 def test_memory_does_not_grow_with_the_text(monkeypatch):
     monkeypatch.setattr("asr.lang.normalize._MOST_TOKENS", 1000)
     monkeypatch.setattr("asr.lang.normalize._MOST_SPELLINGS", 1000)
@@ -191,7 +251,9 @@ def test_memory_does_not_grow_with_the_text(monkeypatch):
     assert grown < 2_000_000 and normalizer.n_words == 40000
 
 
-@pytest.mark.parametrize("name", ["asr.lang.normalize", "asr.lang.numbers"])
+@pytest.mark.parametrize(
+    "name", ["asr.lang.normalize", "asr.lang.numbers", "asr.lang.foreign_numbers", "asr.lang.edges"]
+)
 def test_examples_in_the_documentation(name):
     result = doctest.testmod(importlib.import_module(name))
     assert result.attempted and not result.failed

@@ -67,15 +67,14 @@ def test_sections_and_lines_may_come_in_any_order_and_windows_line_ends_do_not_m
         assert slow.table_of(read_arpa(saved(tmp_path, text))) == expected
 
 
-def test_without_unk_the_vocabulary_is_closed_and_capitals_mean_the_same(tmp_path, caplog):
-    with caplog.at_level(logging.WARNING):
-        closed = read_arpa(saved(tmp_path, SMALL.replace("-1.0\t<unk>\n", "")))
-    assert closed.is_closed and "header says 5 1-grams; there are 4" in caplog.text
+def test_without_unk_the_vocabulary_is_closed_and_capitals_mean_the_same(tmp_path):
+    assert read_arpa(saved(tmp_path, SMALL.replace("-1.0\t<unk>\n", "").replace("1=5", "1=4"))).is_closed
     assert not read_arpa(saved(tmp_path, SMALL.replace("<unk>", "<UNK>"))).is_closed
 
 
 def test_missing_beginnings_are_added_as_backing_off_has_them(tmp_path, caplog):
     text = SMALL.replace("-0.4\t<s> a\t-0.2\n", "").replace("-0.1\t<s> a b", "-0.1\t<s> a b\n-0.15\tb b a")
+    text = text.replace("2=3", "2=2").replace("3=1", "3=2")
     with caplog.at_level(logging.WARNING):
         model = read_arpa(saved(tmp_path, text))
     assert "2 beginnings of n-grams are missing" in caplog.text
@@ -97,14 +96,14 @@ def test_words_may_hold_any_character_but_blanks(tmp_path):
 def test_back_off_weights_of_the_highest_order_have_no_meaning(tmp_path, slow):
     longest = slow.table_of(read_arpa(saved(tmp_path, SMALL.replace("-0.1\t<s> a b", "-0.1\t<s> a b\t-0.7"))))
     assert longest == slow.table_of(read_arpa(saved(tmp_path, SMALL)))
-    single = read_arpa(saved(tmp_path, "\\data\\\nngram 1=2\n\\1-grams:\n-0.3 x\n-0.3 <s> -0.4\n\\end\\\n"))
+    single = read_arpa(saved(tmp_path, "\\data\\\nngram 1=3\n\\1-grams:\n-0.3 x\n-0.3 </s>\n-0.3 <s> -0.4\n\\end\\\n"))
     assert single.log_prob(["<s>"], "x") == pytest.approx(-0.3 * math.log(10)) and not single.back_offs.any()
 
 
-def test_a_model_without_end_or_start_is_read(tmp_path, caplog):
-    model = read_arpa(saved(tmp_path, "\\data\\\nngram 1=2\n\\1-grams:\n-0.3 x\n-0.3 y\n\\end\\\n"))
+def test_a_model_without_start_or_whose_end_is_impossible_is_read(tmp_path, caplog):
+    model = read_arpa(saved(tmp_path, "\\data\\\nngram 1=2\n\\1-grams:\n-0.3 x\n-99 </s>\n\\end\\\n"))
     assert model.order == 1 and model.log_prob([], "x") == pytest.approx(-0.3 * math.log(10))
-    assert "no </s>, so no sentence ever ends" in caplog.text
+    assert "</s> has no probability, so no sentence ever ends" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -112,6 +111,11 @@ def test_a_model_without_end_or_start_is_read(tmp_path, caplog):
     [
         ("\\data\\", "data", r"lm.arpa: no line \\data\\"),
         ("ngram 2=3", "ngram 2:3", r"lm.arpa:5: expected 'ngram ORDER=NUMBER'; found 'ngram 2:3'"),
+        ("ngram 1=5", "ngram 1=99999999999", r"lm.arpa:4: the header says 99999999999 1-grams; there are 5"),
+        ("ngram 3=1", "ngram 999999999=3", r"lm.arpa: the header says 0 3-grams; there are 1"),
+        ("ngram 3=1", "ngram 3=1\nngram 999999999=3", r"lm.arpa:7: the header says 3 999999999-grams; there are 0"),
+        ("-0.3\tb </s>\n", "", r"lm.arpa:5: the header says 3 2-grams; there are 2: is the file cut short"),
+        ("-0.7 </s>", "-0.7 c", r"lm.arpa:9: the 1-grams lack </s>, so no sentence ends"),
         ("-0.2\ta b", "-0.2\ta", r"lm.arpa:16: word '-0.1' is not among the 1-grams"),
         ("-0.3\tb </s>", "-0.3\tb", r"lm.arpa:18: expected a logarithm, 2 words and .* 3 or 4 fields, not 2"),
         ("-0.2\ta b\t-0.1", "-0.2\ta b\t-0.1 c d", r"lm.arpa:16: .* 3 or 4 fields, not 6"),
