@@ -58,7 +58,8 @@ app.command(cls=Command, rich_help_panel=_HELP)(doctor)
 
 def main() -> None:
     """Run the command; an error that the user can mend is one line on stderr and exit status 1, wrong use 2."""
-    # What the library warns of is said by the commands, but for recordings. Being told to stop leaves nothing half-written behind.
+    # What the library warns of is said by the commands, but for recordings. Being told to stop leaves nothing
+    # half-written behind.
     errors = logging.StreamHandler()
     errors.setLevel(logging.ERROR)
     logging.basicConfig(level=logging.ERROR, format="asr: %(message)s", handlers=[errors])

@@ -1,6 +1,7 @@
 """Features with their surroundings: derivatives over time, and neighbouring frames side by side."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -24,9 +25,9 @@ def is_batch(features: object) -> bool:
     return isinstance(features, (list, tuple)) and all(np.ndim(one) == 2 for one in features)
 
 
-def of_batch(compute: Callable[[np.ndarray], np.ndarray], batch: Any) -> Any:
-    """What is computed of the features of each of several recordings, as a list."""
-    return [compute(one) for one in batch]
+def of_each_matrix(compute: Callable[[np.ndarray], np.ndarray], features: Any) -> Any:
+    """What is computed of the features of a recording, or of each of several, as a list."""
+    return [compute(one) for one in features] if is_batch(features) else compute(features)
 
 
 def delta(features: Arrays, *, order: int = 2, window: int = 2) -> Arrays:
@@ -43,8 +44,11 @@ def delta(features: Arrays, *, order: int = 2, window: int = 2) -> Arrays:
     >>> delta(np.arange(5.0)[:, None], order=1)[2]
     array([2., 1.], dtype=float32)
     """
-    if is_batch(features):
-        return of_batch(lambda one: delta(one, order=order, window=window), features)
+    return of_each_matrix(partial(_delta, order=order, window=window), features)
+
+
+def _delta(features: np.ndarray, order: int, window: int) -> np.ndarray:
+    """The same of one recording."""
     features = as_matrix(features)
     if not 0 <= order <= _MOST_ORDER or not 1 <= window <= _MOST_FRAMES:
         raise ValueError(f"order={order}, window={window}; need order 0 to {_MOST_ORDER}, window 1 to {_MOST_FRAMES}")

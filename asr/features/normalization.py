@@ -5,7 +5,7 @@ from functools import partial
 
 import numpy as np
 
-from .deltas import as_matrix, is_batch, of_batch
+from .deltas import as_matrix, is_batch, of_each_matrix
 from .frames import Arrays
 
 MODES = ("utterance", "speaker", "sliding", "causal")
@@ -47,12 +47,27 @@ def cmvn(
     >>> cmvn(np.array([[1.0], [3.0]], dtype=np.float32)).ravel()
     array([-1.,  1.], dtype=float32)
     """
-    if is_batch(features):
-        if counted is not None:
-            raise ValueError("counted is of the frames of one recording; give a list's one after the other")
-        alone = partial(cmvn, mode=mode, norm_vars=norm_vars, statistics=statistics, prior=prior)
-        windows = {"window": window, "global_frames": global_frames, "speaker_frames": speaker_frames}
-        return of_batch(partial(alone, **windows), features)
+    if is_batch(features) and counted is not None:
+        raise ValueError("counted is of the frames of one recording; give a list's one after the other")
+    alone = partial(_cmvn, mode=mode, norm_vars=norm_vars, statistics=statistics, prior=prior, window=window)
+    return of_each_matrix(
+        partial(alone, global_frames=global_frames, speaker_frames=speaker_frames, counted=counted), features
+    )
+
+
+def _cmvn(
+    features: np.ndarray,
+    *,
+    mode: str,
+    norm_vars: bool,
+    statistics: np.ndarray | None,
+    prior: np.ndarray | None,
+    window: int,
+    global_frames: int,
+    speaker_frames: int,
+    counted: np.ndarray | None,
+) -> np.ndarray:
+    """The same of one recording."""
     features = as_matrix(features)
     for name, sums in (("statistics", statistics), ("prior", prior)):
         _check_statistics(name, sums, features.shape[1])

@@ -21,7 +21,7 @@ from functools import cached_property
 from importlib import resources
 from numbers import Number
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -234,7 +234,7 @@ class Model:
         if isinstance(audio, (str, os.PathLike, bytes)) or hasattr(audio, "read"):
             if rate is not None:
                 raise AudioError(f"rate={rate!r} was given with a file, which knows its own; leave it out")
-            return audio_room.read(audio, self.sample_rate, channel=channel).samples
+            return audio_room.read(cast("Sound", audio), self.sample_rate, channel=channel).samples
         samples = audio_room.check_samples(audio, channel=channel)
         return audio_room.resample(samples, audio_room.need_rate(rate, self.sample_rate), self.sample_rate)
 

@@ -78,8 +78,9 @@ class MelFrontEnd(nn.Module, abc.ABC):
         than a frame, ValueError for lengths that do not fit.
         """
         if isinstance(samples, (list, tuple)) and lengths is None:
-            samples, lengths = self._padded(samples)
+            return self.forward(*self._padded(samples))
         batch = self._checked(samples)
+        assert isinstance(samples, Tensor)
         counts = None
         if lengths is not None:
             lengths = self._checked_lengths(lengths, samples)
