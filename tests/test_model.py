@@ -241,3 +241,18 @@ def test_a_tensor_with_gradients_is_told_how_to_be_an_array(digits_model):
     torch = pytest.importorskip("torch")
     with pytest.raises(AudioError, match=r"not an array of numbers .*detach"):
         digits_model.transcribe(torch.zeros(8000, requires_grad=True), 8000)
+
+
+def test_words_of_another_spelling_are_told_how_the_model_writes_them(digits_model, sample):
+    with pytest.raises(LexiconError, match=r"lower case without punctuation .asr text normalize"):
+        digits_model.align(sample, "Two seven, one")
+    with pytest.raises(LexiconError) as found:
+        digits_model.align(sample, "hello")
+    assert "lower case" not in str(found.value)
+
+
+@pytest.mark.parametrize("value", [None, 3, ["a"]])
+def test_what_is_no_path_is_told_by_its_type(value):
+    for use in (asr.load, asr.Lexicon.load, asr.Corpus.read):
+        with pytest.raises(TypeError, match=rf"is of type {type(value).__name__}; need"):
+            use(value)

@@ -79,6 +79,7 @@ def main() -> None:
         explain(error)
         sys.exit(2)
     except (typer.Abort, KeyboardInterrupt):
+        complain("stopped; nothing was finished yet")
         sys.exit(130)
     except AsrError as error:
         complain(str(error))

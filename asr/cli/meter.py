@@ -6,6 +6,7 @@ import time
 from types import TracebackType
 from typing import TextIO
 
+_ALL = 0.9  # of the audio counts as all: headers tell lengths that are about right
 _OFTEN = 0.2  # s between two drawings: faster nobody reads
 _LEAST_SECONDS, _LEAST_PART = 5.0, 0.01  # of the work, that the time left is guessed from
 
@@ -15,7 +16,9 @@ class Meter:
 
     what: what is being done. total: seconds of audio in all, None where that is not known. n: recordings in all.
 
-    12:30 of 30:00 is the audio; 0.05 x real time how long a second of it took.
+    12:30 of 30:00 is the audio; 0.05 x real time how long a second of it took. Where all was read, and heard in earlier
+    passes, before the first word was found, the time left is that of the last pass, and the speed is not told before
+    the end: what was done so far took the time of all of it.
     """
 
     def __init__(self, what: str, n: int, total: float | None = None, *, stream: TextIO | None = None) -> None:
@@ -24,6 +27,7 @@ class Meter:
         self._what, self._n, self._total = what, n, total
         self._read = self._done = self._skipped = 0.0
         self._n_done = 0
+        self._last_pass: tuple[float, float] | None = None  # s of work and of audio when its first words were there
         self._begin, self._drawn_at, self._is_drawn = time.monotonic(), -1.0, False
         self.is_mid_line = False  # whether stdout, on the same terminal, stands within a line
 
@@ -42,6 +46,9 @@ class Meter:
         """So much audio more was transcribed, which may end a recording; known: an earlier run had done it."""
         self._done += seconds
         self._skipped += seconds if known else 0.0
+        is_first = self._done == seconds and not known
+        if is_first and self._total and self._read >= _ALL * self._total and self._done < (1 - _ALL) * self._total:
+            self._last_pass = time.monotonic() - self._begin, self._done
         self._n_done += is_last
         self._draw()
 
@@ -59,14 +66,20 @@ class Meter:
         if self._n > 1:
             parts.append(f"{self._n_done} of {self._n} recordings")
         fresh = self._done - self._skipped
-        if fresh > 0 and elapsed > 0:
+        if self._last_pass is not None and self._total and self._done < self._total:
+            parts.append("last pass")
+            began, before = self._last_pass
+            if self._done - before >= _LEAST_PART * self._total:
+                parts.append(f"{clock((elapsed - began) * (self._total - self._done) / (self._done - before))} left")
+        elif fresh > 0 and elapsed > 0:
             parts.append(f"{elapsed / fresh:.2g} x real time")
             share = (self._done / self._total) if self._total else self._n_done / self._n
             before = self._skipped / self._total if self._total else 0.0
             if elapsed >= _LEAST_SECONDS and before + _LEAST_PART <= share <= 1:
                 parts.append(f"{clock(elapsed * (1 - share) / (share - before))} left")
         elif self._read > self._done:
-            parts.append(f"{clock(self._read)} read")
+            is_all = self._total is not None and self._read >= _ALL * self._total
+            parts.append("all of it read, words come with the last pass" if is_all else f"{clock(self._read)} read")
         return ", ".join(parts)
 
     def _draw(self) -> None:

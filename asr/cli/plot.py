@@ -65,6 +65,9 @@ def plot(
             "--lexicon", metavar="L", help="With --text: how words are said that MODEL lacks; cmudict, a file."
         ),
     ] = None,
+    channel: Annotated[
+        int | None, typer.Option("--channel", metavar="N", min=1, help="One channel, counted from 1; else their mean.")
+    ] = None,
     start: Annotated[float | None, typer.Option("--start", metavar="S", min=0.0, help="Seconds; from there.")] = None,
     end: Annotated[float | None, typer.Option("--end", metavar="S", min=0.0, help="Seconds; up to there.")] = None,
 ) -> None:
@@ -94,7 +97,7 @@ def plot(
     check_picture(out)
     if kind_of(out) == "folder":
         raise AsrError(f"{out}: is a folder; give --out the name of a file")
-    samples, rate = audio.read(file, start=start, end=end)
+    samples, rate = audio.read(file, channel="mix" if channel is None else channel - 1, start=start, end=end)
     panel = _panel(samples, rate, features, options, file)
     heard = _heard(model, samples, rate, text, lexicon) if model is not None else None
     figure = draw_signal(
@@ -134,11 +137,17 @@ def _panel(samples: "np.ndarray", rate: int, kind: Shown, options: dict, file: P
 
 def _heard(name: str, samples: "np.ndarray", rate: int, text: str | None, lexicon: str | None) -> "Transcript":
     from ..model.model import load
+    from .transcribe import what_it_knows
 
     model = load(name)
     heard = model.transcribe(samples, rate) if text is None else model.align(samples, text, rate, lexicon=lexicon)
     if not heard.words:
         complain_of_input("warning: no words were recognised")
+    if not heard.fits:
+        complain_of_input(
+            "warning: the recording is unlike what this model is for, and the words are hardly those that were said. "
+            f"What it knows is {what_it_knows(name, model)}"
+        )
     return heard
 
 

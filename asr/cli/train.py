@@ -208,7 +208,7 @@ def _told() -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         typer.echo("\ninterrupted; the same command goes on with the stage that was not finished", err=True)
-        raise
+        raise typer.Exit(130) from None
     finally:
         room.removeHandler(handler)
         room.setLevel(level)

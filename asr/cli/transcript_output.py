@@ -7,6 +7,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, TextIO
 
+import typer
+
 from ..errors import AsrError
 from ..files import as_system, kind_of, replacing
 from .common import complain, output, writing
@@ -110,7 +112,19 @@ def journal_beside(
 
     path = _journal_path(out, is_folder=is_folder)
     if path is None:
-        yield lambda recording, number, start, end: None, lambda part: None
+        finished = False
+
+        def notice(part: "Part") -> None:
+            nonlocal finished
+            finished = True
+
+        try:
+            yield lambda recording, number, start, end: None, notice
+        except KeyboardInterrupt:
+            complain(
+                f"stopped; {'what is written is all that was finished' if finished else 'nothing was finished yet'}"
+            )
+            raise typer.Exit(130) from None
         return
     from ..transcribe.journal import Journal
 
@@ -130,8 +144,11 @@ def journal_beside(
         yield lambda r, number, start, end: journal.get(piece_key(r, number, start, end)), note
     except BaseException as error:
         journal.close(remove=not len(journal))
-        if len(journal) and isinstance(error, (KeyboardInterrupt, SystemExit)):
-            complain(f"stopped; the same command goes on where it was: {path} keeps what is done")
+        if isinstance(error, (KeyboardInterrupt, SystemExit)):
+            kept = f"the same command goes on where it was: {path} keeps what is done"
+            complain(f"stopped; {kept if len(journal) else 'nothing was finished yet'}")
+        if isinstance(error, KeyboardInterrupt):
+            raise typer.Exit(130) from None
         raise
     journal.close(remove=True)
 

@@ -26,6 +26,14 @@ class Command(typer.core.TyperCommand):
         """Read the arguments into the context; gives back what is left over."""
         return _split(self, ctx, args) if ctx.resilient_parsing else super().parse_args(ctx, args)
 
+    def invoke(self, ctx: Any) -> Any:
+        """Run it; who stops it with Ctrl-C hears so, unless the command has told more, and raised Exit."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            complain("stopped; nothing was finished yet")
+            raise typer.Exit(130) from None
+
 
 class Commands(typer.core.TyperGroup):
     """A group of commands, listed under headings, their `rich_help_panel`, without importing rich."""

@@ -133,6 +133,8 @@ class Corpus:
         """
         from .kinds import corpus_kind
 
+        if not isinstance(path, (str, os.PathLike)):
+            raise TypeError(f"path is of type {type(path).__name__}; need the corpus' folder or list")
         kind = corpus_kind(Path(path))
         if kind == "kaldi":
             return cls.from_kaldi(

@@ -1,6 +1,12 @@
 """Features with their surroundings: derivatives over time, and neighbouring frames side by side."""
 
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
 import numpy as np
+
+from .frames import Arrays
 
 # More is a slip, or a model made to take all memory and time.
 _MOST_ORDER, _MOST_FRAMES = 20, 1000
@@ -14,13 +20,23 @@ def as_matrix(features: np.ndarray, dim: int | None = None) -> np.ndarray:
     return features
 
 
-def delta(features: np.ndarray, *, order: int = 2, window: int = 2) -> np.ndarray:
+def is_batch(features: object) -> bool:
+    """Whether these are the features of several recordings, as front-ends give them for a list."""
+    return isinstance(features, (list, tuple)) and all(np.ndim(one) == 2 for one in features)
+
+
+def of_each_matrix(compute: Callable[[np.ndarray], np.ndarray], features: Any) -> Any:
+    """What is computed of the features of a recording, or of each of several, as a list."""
+    return [compute(one) for one in features] if is_batch(features) else compute(features)
+
+
+def delta(features: Arrays, *, order: int = 2, window: int = 2) -> Arrays:
     """The features and their time derivatives, float32 (n_frames, dim * (order + 1)).
 
     The first derivative is the slope of the line fitted to the 2 * window + 1 frames around; each higher one is the
     slope of the one before. Before the first frame and after the last, the first and the last frame are repeated.
 
-    features: float32 (n_frames, dim).
+    features: float32 (n_frames, dim); or a list of such arrays, which gives a list.
     order: highest derivative, 0 to 20; window: frames on each side, 1 to 1000.
     Raises ValueError for another shape, order or window.
 
@@ -28,6 +44,11 @@ def delta(features: np.ndarray, *, order: int = 2, window: int = 2) -> np.ndarra
     >>> delta(np.arange(5.0)[:, None], order=1)[2]
     array([2., 1.], dtype=float32)
     """
+    return of_each_matrix(partial(_delta, order=order, window=window), features)
+
+
+def _delta(features: np.ndarray, order: int, window: int) -> np.ndarray:
+    """The same of one recording."""
     features = as_matrix(features)
     if not 0 <= order <= _MOST_ORDER or not 1 <= window <= _MOST_FRAMES:
         raise ValueError(f"order={order}, window={window}; need order 0 to {_MOST_ORDER}, window 1 to {_MOST_FRAMES}")

@@ -1,5 +1,6 @@
 """Frames: where they start, how the signal is mirrored at its ends, and the window functions."""
 
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -202,6 +203,11 @@ def checked_samples(samples: Any, framing: Framing, rate: float) -> np.ndarray:
 
     Raises AudioError for anything else.
     """
+    if isinstance(samples, (str, bytes, os.PathLike)):
+        raise AudioError(
+            f"samples are of type {type(samples).__name__}; a file is not taken here, read it first: "
+            "samples, rate = asr.audio.read(path)"
+        )
     samples = one_channel(samples, may_be_empty=True)  # which is too short
     if framing.n_frames(len(samples)) == 0:
         need = framing.size if framing.snip_edges else framing.shift - framing.shift // 2

@@ -5,6 +5,7 @@ import numpy as np
 from .options import FrontEndOptions
 
 F = np.float32
+_WARPS = (0.5, 2.0)  # beyond is no speaker, but a slip
 
 
 def mel_filters(options: FrontEndOptions, rate: float, fft_size: int, vtln_warp: float = 1.0) -> np.ndarray:
@@ -62,8 +63,8 @@ def _warped(freq: np.ndarray, options: FrontEndOptions, rate: float, warp: float
     vtln_low = F(options.vtln_low)
     vtln_high = F(options.vtln_high) + (F(0.5) * F(rate) if options.vtln_high < 0 else F(0))
     factor = F(warp)
-    if not factor > 0:
-        raise ValueError(f"vtln_warp={warp:g}; need more than 0, e.g. 0.8 to 1.2")
+    if not _WARPS[0] <= factor <= _WARPS[1]:
+        raise ValueError(f"vtln_warp={warp:g}; need {_WARPS[0]} to {_WARPS[1]}, of people 0.8 to 1.2")
     lower, upper = vtln_low * max(F(1), factor), vtln_high * min(F(1), factor)
     if not (low < vtln_low < vtln_high < high and low < lower < upper < high):
         raise ValueError(

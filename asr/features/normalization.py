@@ -1,10 +1,12 @@
 """Cepstral mean and variance normalisation: over an utterance or a window in it, with given statistics, or causal."""
 
 from collections.abc import Iterable
+from functools import partial
 
 import numpy as np
 
-from .deltas import as_matrix
+from .deltas import as_matrix, is_batch, of_each_matrix
+from .frames import Arrays
 
 MODES = ("utterance", "speaker", "sliding", "causal")
 _CAUSAL_BLOCK = 4096  # frames at once, to bound the memory
@@ -13,7 +15,7 @@ _SMALLEST_SLIDING_VARIANCE = 1e-10  # as in Kaldi, too
 
 
 def cmvn(
-    features: np.ndarray,
+    features: Arrays,
     *,
     mode: str = "utterance",
     norm_vars: bool = False,
@@ -23,8 +25,10 @@ def cmvn(
     global_frames: int = 200,
     speaker_frames: int = 600,
     counted: np.ndarray | None = None,
-) -> np.ndarray:
+) -> Arrays:
     """Features whose mean (and variance) is taken away, float32 (n_frames, dim).
+
+    features: float32 (n_frames, dim); or a list of such arrays, each of which is normalised as if it were alone.
 
     mode: "utterance": statistics of these frames; "speaker": the given `statistics`, e.g. of all of a speaker's frames;
         "causal": frame t is normalised with the last `window` frames up to t, with `statistics` and then `prior` in
@@ -43,6 +47,27 @@ def cmvn(
     >>> cmvn(np.array([[1.0], [3.0]], dtype=np.float32)).ravel()
     array([-1.,  1.], dtype=float32)
     """
+    if is_batch(features) and counted is not None:
+        raise ValueError("counted is of the frames of one recording; give a list's one after the other")
+    alone = partial(_cmvn, mode=mode, norm_vars=norm_vars, statistics=statistics, prior=prior, window=window)
+    return of_each_matrix(
+        partial(alone, global_frames=global_frames, speaker_frames=speaker_frames, counted=counted), features
+    )
+
+
+def _cmvn(
+    features: np.ndarray,
+    *,
+    mode: str,
+    norm_vars: bool,
+    statistics: np.ndarray | None,
+    prior: np.ndarray | None,
+    window: int,
+    global_frames: int,
+    speaker_frames: int,
+    counted: np.ndarray | None,
+) -> np.ndarray:
+    """The same of one recording."""
     features = as_matrix(features)
     for name, sums in (("statistics", statistics), ("prior", prior)):
         _check_statistics(name, sums, features.shape[1])

@@ -318,6 +318,8 @@ class Lexicon:
         silence_phone and what follows: replace the file's settings; None is what the file says, or else the default.
         Raises LexiconError with file:line for every line that cannot be used.
         """
+        if not isinstance(path, (str, os.PathLike)):
+            raise TypeError(f"path is of type {type(path).__name__}; need the lexicon's file")
         entries, places, found, *_ = parse_lexicon(Path(path), _default_settings())
         found.update(
             given(

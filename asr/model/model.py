@@ -21,7 +21,7 @@ from functools import cached_property
 from importlib import resources
 from numbers import Number
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from .streaming import RecognitionStream
 
 _SHOWN_WORDS = 8  # in a message
+_PUNCTUATION = '.,;:!?"()'
 
 
 @dataclass(frozen=True)
@@ -233,7 +234,7 @@ class Model:
         if isinstance(audio, (str, os.PathLike, bytes)) or hasattr(audio, "read"):
             if rate is not None:
                 raise AudioError(f"rate={rate!r} was given with a file, which knows its own; leave it out")
-            return audio_room.read(audio, self.sample_rate, channel=channel).samples
+            return audio_room.read(cast("Sound", audio), self.sample_rate, channel=channel).samples
         samples = audio_room.check_samples(audio, channel=channel)
         return audio_room.resample(samples, audio_room.need_rate(rate, self.sample_rate), self.sample_rate)
 
@@ -322,6 +323,8 @@ class Model:
         advice = (
             "give a lexicon that has them (lexicon=FILE; --lexicon FILE), cmudict or g2p:FOLDER, or correct the text"
         )
+        if any(word.casefold().strip(_PUNCTUATION) in self.lexicon.words for word in lost):
+            advice = f"the model writes its words in lower case without punctuation (asr text normalize); or {advice}"
         raise LexiconError(f"words without pronunciation: {shown}{more}; {advice}")
 
     def align_finished(self, features: np.ndarray, text: str) -> Transcript:
@@ -479,6 +482,8 @@ def shipped_models() -> list[str]:
 
 def find_model(model: str | os.PathLike) -> Path:
     """The directory of a model given by path or by a shipped model's name. Raises ModelError where there is none."""
+    if not isinstance(model, (str, os.PathLike)):
+        raise TypeError(f"model is of type {type(model).__name__}; need a directory, or a shipped model's name: digits")
     path = Path(model)
     if os.fspath(model) and kind_of(path / "model.json") == "file":
         return path

@@ -60,19 +60,27 @@ class MelFrontEnd(nn.Module, abc.ABC):
     def forward(self, samples: Tensor, lengths: None = None) -> Tensor: ...
     @overload
     def forward(self, samples: Tensor, lengths: Tensor | Sequence[int]) -> tuple[Tensor, Tensor]: ...
+    @overload
+    def forward(self, samples: Sequence[Tensor], lengths: None = None) -> tuple[Tensor, Tensor]: ...
 
-    def forward(self, samples: Tensor, lengths: Tensor | Sequence[int] | None = None) -> Tensor | tuple[Tensor, Tensor]:
+    def forward(
+        self, samples: Tensor | Sequence[Tensor], lengths: Tensor | Sequence[int] | None = None
+    ) -> Tensor | tuple[Tensor, Tensor]:
         """Features (n_frames, dim) of one recording, (batch, n_frames, dim) of several; float32, of float64 float64.
 
-        samples: (n_samples,) or (batch, n_samples) on the device of the module; floats in [-1, 1], or integers of 8, 16
+        samples: (n_samples,) or (batch, n_samples) on the device of the module, or a list of (n_samples,), which are
+            padded to the longest, with their lengths; floats in [-1, 1], or integers of 8, 16
             or 32 bits, which are divided by their full scale. Their values are not looked at: what is not finite gives
             features that are not.
         lengths: (batch,), how many samples of each row are the recording's. Then the features come with their numbers
             of frames, int64 (batch,), 0 where a recording is too short, and zeros behind them.
-        Raises AudioError for another type or shape, and for samples shorter than a frame, ValueError for lengths that
-        do not fit.
+        Raises TypeError for what is no tensor, AudioError for another type of numbers or shape, and for samples shorter
+        than a frame, ValueError for lengths that do not fit.
         """
+        if isinstance(samples, (list, tuple)) and lengths is None:
+            return self.forward(*self._padded(samples))
         batch = self._checked(samples)
+        assert isinstance(samples, Tensor)
         counts = None
         if lengths is not None:
             lengths = self._checked_lengths(lengths, samples)
@@ -94,8 +102,20 @@ class MelFrontEnd(nn.Module, abc.ABC):
     def _features(self, frames: Tensor) -> Tensor:
         """The front-end's own part: features (batch, n_frames, dim) of frames (batch, n_frames, size), int16 scale."""
 
-    def _checked(self, samples: Tensor) -> Tensor:
+    def _padded(self, recordings: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """Several recordings as one batch with zeros behind, and their lengths."""
+        if not recordings or not all(isinstance(one, Tensor) and one.ndim == 1 for one in recordings):
+            raise TypeError("a list must hold one recording or more, each a tensor (n_samples,)")
+        lengths = torch.tensor([len(one) for one in recordings])
+        return torch.nn.utils.rnn.pad_sequence(list(recordings), batch_first=True), lengths
+
+    def _checked(self, samples: Tensor | Sequence[Tensor]) -> Tensor:
         """The samples as floats in [-1, 1], (batch, n_samples)."""
+        if not isinstance(samples, Tensor):
+            raise TypeError(
+                f"samples are of type {type(samples).__name__}; need a tensor, (n_samples,) or (batch, n_samples): "
+                "torch.as_tensor(samples); for arrays there is asr.features"
+            )
         if samples.ndim not in (1, 2):
             raise AudioError(f"samples have shape {tuple(samples.shape)}; need (n_samples,) or (batch, n_samples)")
         if samples.is_floating_point():

@@ -243,6 +243,16 @@ def test_the_meter_says_how_far_it_is_and_what_is_left():
     begun = Meter("transcribed", 1, 36000.0, stream=Terminal())
     begun.done(30.0, is_last=False)
     assert "left" not in begun.text(20.0) and "x real time" in begun.text(20.0)
+    passes = Meter("transcribed", 1, 600.0, stream=Terminal())
+    passes.read(600.0)
+    assert passes.text(3.0) == "transcribed 0:00 of 10:00, all of it read, words come with the last pass"
+    passes._begin -= 15.0  # s of work before the first words
+    passes.done(10.0, is_last=False)
+    assert passes.text(15.0) == "transcribed 0:10 of 10:00, last pass"  # no speed: 15 s were for all of it
+    passes.done(290.0, is_last=False)
+    assert passes.text(20.0) == "transcribed 5:00 of 10:00, last pass, 0:05 left"
+    passes.done(300.0, is_last=True)
+    assert passes.text(25.0) == "transcribed 10:00 of 10:00, 0.042 x real time, 0:00 left"
     assert (clock(0), clock(59.6), clock(7322)) == ("0:00", "1:00", "2:02:02")
 
 
