@@ -16,12 +16,11 @@ from ..errors import ModelError
 
 # The likelihood tells other sounds and microphones, the margin other words. All three were chosen on digits, of which
 # recordings of unseen speakers made the reference, beside Mboshi and English sentences.
-_MARGIN_WEIGHT = 0.6
-_DEVIATIONS = 2.25  # below the mean of the reference: one recording in eighty, were they normal
+_MARGIN_WEIGHT = 0.4
+_DEVIATIONS = 1.75  # below the mean of the reference: one recording in twenty-five, were they normal
 # Parts of the variance that stay however long a recording is. Rooms and microphones shift the likelihood of all of it;
-# the margin is of the words, and a long recording of right ones hardly strays. Chosen on strings of up to 30 digits
-# with pauses of zeros or noise between them: with 0.1 for both, 3 in 100 were taken for something else, so 1 in 200.
-_LIKELIHOOD_STAYS, _MARGIN_STAYS = 0.2, 0.02
+# the margin is of the words, and a long recording of right ones hardly strays.
+_LIKELIHOOD_STAYS, _MARGIN_STAYS = 0.04, 0.02
 _CLEARLY = 1.5  # times the least score: of many pieces, that is what single ones are named for
 _FEWEST = 20  # recordings; a reference of fewer tells nothing
 
