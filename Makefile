@@ -14,7 +14,7 @@ PARALLEL ?= --numprocesses auto --dist loadfile
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: help demo test test-fast test-kaldi lint bench digits yesno mboshi clean
+.PHONY: help demo test test-fast test-kaldi lint docs bench digits yesno mboshi clean
 
 help:
 	@grep -E '^## ' Makefile | sed 's/^## //'
@@ -41,6 +41,10 @@ lint: $(VENV)/.test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+## make docs        the pages of docs/ as a site in build/docs, every warning an error
+docs: $(VENV)/.docs
+	$(BIN)/mkdocs build --strict --quiet --config-file docs/mkdocs.yml
 
 ## make bench       speed beside the peers, as ratios in one run; CORPUS=DIR adds training (Free Spoken Digit Dataset)
 bench: $(VENV)/.bench $(VENV)-kaldi/.installed
@@ -81,6 +85,10 @@ $(VENV)/.test: $(VENV)/bin/python pyproject.toml $(CONSTRAINTS)
 	@echo "Installing the toolkit and what the tests need (package index only) ..."
 	@$(INSTALL) --editable '.[test]'
 	@touch $@ $(VENV)/.demo $(VENV)/.nn
+
+$(VENV)/.docs: $(VENV)/.test
+	@$(INSTALL) --editable '.[docs]'
+	@touch $@
 
 $(VENV)/.bench: $(VENV)/.test
 	@$(INSTALL) --editable '.[bench]'

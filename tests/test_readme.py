@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PAGES = ("README.md", "asr/features/README.md")
-FEATURES = "asr/features/README.md"
+PAGES = ("README.md", *(f"docs/pages/{name}.md" for name in ("features", "python", "ctc")))  # with Python to run
+FEATURES = "docs/pages/features.md"
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -67,8 +67,8 @@ def test_a_network_of_ones_own(tmp_path, monkeypatch, capsys):
     shutil.copy(first, tmp_path / "new.wav")
     shutil.copy(ROOT / "lang" / "digits" / "lexicon.tsv", tmp_path)
     monkeypatch.chdir(tmp_path)
-    (_, code), names = (block[1] for block in blocks("README.md", "py")), {"__name__": "readme"}
-    exec(compile(code, "README.md", "exec"), names)
+    ((_, code),), names = blocks("docs/pages/networks.md", "py"), {"__name__": "readme"}
+    exec(compile(code, "networks.md", "exec"), names)
     assert names["best"].rate < 10
     said = first.with_suffix(".txt").read_text(encoding="utf-8").strip()
     assert capsys.readouterr().out.endswith(f"held-out words wrong; {said}\n")
@@ -76,7 +76,7 @@ def test_a_network_of_ones_own(tmp_path, monkeypatch, capsys):
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     assert done.stdout == f"new\t{said}\n", done.stderr
-    ((_, table),) = blocks("README.md", "toml")
+    ((_, table),) = blocks("docs/pages/networks.md", "toml")
     (tmp_path / "recipe.toml").write_text(table, encoding="utf-8")
 
     @dataclass(frozen=True)
@@ -104,7 +104,7 @@ def test_commands_of_the_features_page(checkout):
 
 
 def end_of_the_demo() -> str:
-    (found,) = [code for _, code in blocks("README.md", "console") if code.startswith("| model | features")]
+    (found,) = [code for _, code in blocks("docs/pages/recipes.md", "console") if code.startswith("| model | features")]
     return found
 
 
@@ -177,7 +177,9 @@ def test_the_features_page_has_librosas_names_and_defaults():
             assert (f"{known[name]:g}" if number else str(known[name])) == default, name
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize(
+    "page", ["README.md", *sorted(f"docs/pages/{p.name}" for p in (ROOT / "docs/pages").glob("*.md"))]
+)
 def test_links_lead_somewhere(page):
     text = (ROOT / page).read_text(encoding="utf-8")
     for target in re.findall(r"\]\((?!https?://|#)([^)#]+)", text):

@@ -14,7 +14,7 @@ import soundfile
 import asr
 from asr.extras import install
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 RECIPE = ROOT / "recipes" / "digits"
 WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 KEY = ("model", "features", "variant", "adaptation", "test", "metric", "seed")

@@ -18,7 +18,7 @@ from asr.recipe.grammars import Grammar, units_of
 from asr.recipe.rungs import Search, fewest_errors
 from asr.train.tuning import TuningPoint
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 RECIPE = ROOT / "recipes" / "mboshi"
 LETTERS = ROOT / "lang" / "mboshi" / "letters.tsv"
 QUESTIONS = ROOT / "lang" / "mboshi" / "questions.txt"

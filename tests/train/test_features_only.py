@@ -114,13 +114,13 @@ def arpa(planted):
 
 
 def train_and_save(folder, monkeypatch):
-    """The lines of the README, in a folder that is as they say."""
-    page = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    """The lines of the page on corpora, in a folder that is as they say."""
+    page = (Path(__file__).parents[2] / "docs" / "pages" / "corpora.md").read_text(encoding="utf-8")
     code = re.findall(r"^```py\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)[0]
     assert len([line for line in code.splitlines() if line.strip()]) <= 20
     (folder / "data").symlink_to(folder)
     monkeypatch.chdir(folder)
-    exec(compile(code, "README.md", "exec"), {})
+    exec(compile(code, "corpora.md", "exec"), {})
 
 
 @pytest.fixture(scope="module")

@@ -39,7 +39,7 @@ def test_each_speaker_gets_the_features_of_his_warp():
 
 @pytest.fixture(scope="module")
 def lexicon() -> Lexicon:
-    return Lexicon.load(Path(__file__).parents[1] / "lang" / "digits" / "lexicon.tsv")
+    return Lexicon.load(Path(__file__).parents[2] / "lang" / "digits" / "lexicon.tsv")
 
 
 PIPELINE = FeaturePipeline(

@@ -8,7 +8,7 @@ import pytest
 
 from asr.errors import GraphError
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 RECIPE = ROOT / "recipes" / "yesno"
 
 
