@@ -19,8 +19,7 @@ class Conditions:
 
     speed: it is played 0.85 to 1.15 times as fast. pauses: background before and behind it, 0.35 s each on average,
     1.5 s at most: its own, or another one that is 25 to 75 dB below its peak.
-    click, breath, beep: of a switch or a mouth, of a person, of a telephone or recorder, before or behind it, with
-    silence in between, digital or not. response: another microphone's. room: its echoes.
+    click: of a switch or a mouth before it. breath: before it. response: another microphone's. room: its echoes.
     noise: 8 to 20 dB below it. hum: of the mains, 10 to 30 dB below its peak. zeros: up to 0.8 s before and behind it.
     gate: its quiet stretches are zeros. clipped: it is 6 to 24 dB too loud. level: its peak is 0 to 70 dB below full
     scale, whatever it was.
@@ -31,7 +30,6 @@ class Conditions:
     pauses: float = 0.6
     click: float = 0.2
     breath: float = 0.2
-    beep: float = 0.1
     response: float = 0.6
     room: float = 0.3
     noise: float = 0.35
@@ -56,14 +54,15 @@ def recorded_elsewhere(
 
     if happens(conditions.speed):
         x = change_speed(x, rate, float(rng.uniform(0.85, 1.15)))
+    floor = noise_floor([x], rate)
     if happens(conditions.pauses):
         x = np.concatenate([_background(x, rate, rng), x, _background(x, rate, rng)])
     if happens(conditions.click):
-        x = _beside(x, click(rate, rng), (-14, 0), rate, rng)
+        gap = floor_noise(floor, int(rng.uniform(0, 0.2) * rate), rng)
+        x = np.concatenate([_at_level(click(rate, rng), x, rng.uniform(-14, 0)), gap, x])
     elif happens(conditions.breath):
-        x = _beside(x, breath(rate, rng), (-28, -8), rate, rng)
-    elif happens(conditions.beep):
-        x = _beside(x, beep(rate, rng), (-20, 0), rate, rng)
+        gap = floor_noise(floor, int(rng.uniform(0.05, 0.3) * rate), rng)
+        x = np.concatenate([_at_level(breath(rate, rng), x, rng.uniform(-28, -8)), gap, x])
     if happens(conditions.response):
         x = microphone(x, rng)
     if happens(conditions.room):
@@ -105,21 +104,12 @@ def click(rate: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def breath(rate: int, rng: np.random.Generator) -> np.ndarray:
-    """A breath of 0.15 to 0.7 s with a peak of 1: noise of a mouth's band that swells and fades."""
-    n = int(rng.uniform(0.15, 0.7) * rate)
+    """A breath of 0.15 to 0.5 s with a peak of 1: noise of a mouth's band that swells and fades."""
+    n = int(rng.uniform(0.15, 0.5) * rate)
     low, high = rng.uniform(200, 500), min(rng.uniform(1500, 3500), 0.45 * rate)
     sound = _filtered(rng.standard_normal(n), [0.0, low / 2, low, high, rate / 2], [-10, -10, 0, -3, -14], rate)
     sound *= np.hanning(n) ** 0.7
     return (sound / np.abs(sound).max()).astype(np.float32)
-
-
-def beep(rate: int, rng: np.random.Generator) -> np.ndarray:
-    """A tone of 0.05 to 0.4 s with a peak of 1, as telephones and recorders give; sometimes with overtones."""
-    times = np.arange(int(rng.uniform(0.05, 0.4) * rate)) / rate
-    frequency, overtone = rng.uniform(250, min(2500, 0.4 * rate)), rng.choice([0.0, 0.3])
-    tone = np.sin(2 * np.pi * frequency * times) + overtone * np.sin(4 * np.pi * frequency * times)
-    ramp = np.minimum(1, np.minimum(times, times[::-1]) / 0.004)
-    return (tone * ramp / np.abs(tone).max()).astype(np.float32)
 
 
 def microphone(samples: np.ndarray, rng: np.random.Generator, *, decibels: float = 12.0) -> np.ndarray:
@@ -181,21 +171,6 @@ def coded(samples: np.ndarray, rate: int, kept: float = 0.1, band: float = 0.75)
     strong = np.where(np.abs(bands) >= weakest, bands, 0).reshape(lines.shape)
     sound = istft(np.concatenate([strong, np.zeros_like(strong[:1])]), nperseg=size)[1]
     return np.pad(sound, (0, max(0, len(samples) - len(sound))))[: len(samples)].astype(np.float32)
-
-
-def _beside(
-    x: np.ndarray, sound: np.ndarray, levels: tuple[float, float], rate: int, rng: np.random.Generator
-) -> np.ndarray:
-    """A recording with a sound before or behind it, whose peak is at a level drawn in dB to the recording's.
-
-    Two times in three it comes before, where a model knows least of the recording. Between them is silence, digital or
-    the recording's own.
-    """
-    sound = _at_level(sound, x, rng.uniform(*levels))
-    floor = noise_floor([x], rate) * rng.choice([0, 1], p=[0.3, 0.7])
-    gap, end = (floor_noise(floor, int(rng.uniform(0, most) * rate), rng) for most in (0.4, 0.5))
-    parts = [end, sound, gap, x] if rng.random() < 2 / 3 else [x, gap, sound, end]
-    return np.concatenate(parts).astype(np.float32)
 
 
 def _background(samples: np.ndarray, rate: int, rng: np.random.Generator) -> np.ndarray:

@@ -21,7 +21,19 @@ from ..extras import install
 
 State = Literal["ok", "note", "missing", "broken"]
 DISTRIBUTION = "hclg"
-_NEEDED = ("numpy", "scipy", "numba", "soundfile", "soxr", "joblib", "kaldiio", "rapidfuzz", "typer", "rich")
+_NEEDED = (
+    "numpy",
+    "scipy",
+    "numba",
+    "soundfile",
+    "soxr",
+    "joblib",
+    "kaldiio",
+    "lazy_loader",
+    "rapidfuzz",
+    "typer",
+    "rich",
+)
 _OPTIONAL = {  # distribution: (module, what for)
     "pynini": ("pynini", "building decoding graphs; everything else works without it"),
     "matplotlib": ("matplotlib", "asr plot, and the plots of recipes' reports"),
@@ -198,7 +210,7 @@ def _cache() -> Check:
     """Whether numba's compiled code is kept; else every process compiles anew, for many seconds."""
     started = time.perf_counter()
     try:
-        modules = [importlib.import_module(f".{room}.kernels", __package__) for room in ("decoding", "gmm", "hmm")]
+        modules = [importlib.import_module(f"asr.{room}.kernels") for room in ("decoding", "gmm", "hmm")]
     except Exception as error:  # as above
         return Check("Speed", "compiled code", "broken", _cause(error), "pip install --upgrade numba")
     seconds = time.perf_counter() - started
@@ -218,7 +230,7 @@ def _cache() -> Check:
 def _models() -> Iterator[Check]:
     from ..model.model import load, shipped_models
 
-    data = Path(__file__).parent / "data"
+    data = Path(__file__).parent.parent / "data"
     if not shipped_models():
         yield Check("It works", "models", "broken", "none is in the package", _again(DISTRIBUTION))
     for name in shipped_models():

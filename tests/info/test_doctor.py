@@ -91,7 +91,7 @@ def test_code_that_cannot_be_kept_is_a_note_with_the_way_out(tmp_path):
     code = (
         "from numba.core import caching\n"
         "caching.CacheImpl._locator_classes = caching.CodeLibraryCacheImpl._locator_classes = []\n"
-        "from asr import doctor, jit\n"
+        "from asr import jit\nfrom asr.info import doctor\n"
         # Stands for our kernels, which take half a minute to compile.
         "jit.kernel = lambda signature: lambda f: __import__('numba').njit('void()')(lambda: None)\n"
         "print(doctor._cache())\n"

@@ -12,7 +12,6 @@ from asr.features.table import FeatureTable
 from asr.gmm.mono import MonoOptions
 from asr.lang.lexicon import Lexicon
 from asr.model.graphs import with_graph
-from asr.train import tuning as training
 from asr.train.data import Data
 from asr.train.mono import train_monophone
 from asr.train.tuning import TuningPoint, add_tuning, best_point, tune_decoding
@@ -100,7 +99,7 @@ def test_tuning_decodes_every_setting(digits_model, sample):
 
 
 def test_without_pynini_a_saved_graph_is_borrowed_if_it_fits(digits_model, monkeypatch):
-    monkeypatch.setattr(training, "has_pynini", lambda: False)
+    monkeypatch.setattr("asr.model.graphs.has_pynini", lambda: False)
     bare = replace(digits_model, graph=None)
     borrowed = with_graph(bare, fallback="digits").graph
     np.testing.assert_array_equal(borrowed.arcs, digits_model.graph.arcs)
