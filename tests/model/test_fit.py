@@ -27,10 +27,10 @@ def test_evidence_is_of_the_frames_in_which_something_is_said():
 
 def test_recordings_of_its_kind_fit_and_others_do_not():
     found, reference = reference_of()
-    assert np.mean([reference.fits(e) for e in found]) >= 0.98
+    assert np.mean([reference.fits(e) for e in found]) >= 0.95
     assert not reference.fits(Evidence(-110, -1, 40)) and not reference.fits(Evidence(-96, -4, 40))
     assert reference.fits(Evidence(-80, 0, 40)) and reference.fits(None)
-    assert reference.fits(Evidence(-96, -2, 20)) and not reference.fits(Evidence(-96, -2, 400))  # a long one tells more
+    assert reference.fits(Evidence(-93.5, -1.5, 20)) and not reference.fits(Evidence(-93.5, -1.5, 400))  # a long one tells more
     assert Reference.of(found[:19]) is None
 
 
@@ -54,7 +54,7 @@ def test_a_reference_is_kept_in_json_and_damage_is_said():
 def test_a_room_that_shifts_all_of_a_long_recording_is_no_other_kind_of_speech():
     """Of 2000 frames the mean hardly strays by itself; what a room does to it stays, the words' margins are right."""
     _, reference = reference_of()
-    a_room = Evidence(reference.likelihood - 0.9 * reference.likelihood_deviation, reference.margin, 2000)
+    a_room = Evidence(reference.likelihood - 0.4 * reference.likelihood_deviation, reference.margin, 2000)
     other_words = a_room._replace(margin=reference.margin - 1.5 * reference.margin_deviation)
     assert reference.fits(a_room) and not reference.fits(other_words)
     assert reference.clearly_differs(Evidence(-110, -4, 400)) and not reference.clearly_differs(a_room)
