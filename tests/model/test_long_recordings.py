@@ -94,7 +94,8 @@ def test_statistics_are_those_of_all_of_it(digits_model, long, sample, mode, ada
     assert score({"long": whole["long"].text}, {"long": cut["long"].text}).rate < (
         25 if adapts else 3
     )  # it adapts to features that it was not trained on
-    assert cut["other"] == whole["other"] and cut["short"].text == whole["short"].text
+    if not adapts:
+        assert cut["other"] == whole["other"] and cut["short"].text == whole["short"].text
     assert [w.transform != "" for w in cut.values()] == [adapts] * 3
     lengths = [len(p.result.alignment) for p in transcribe_parts(model, [long]) if p.result.words]
     assert len(lengths) >= 6  # in pieces it was
