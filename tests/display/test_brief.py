@@ -94,7 +94,7 @@ def shown(digits_model, sample, trained):
             score(references, {"u": "one too three"}),
             r"<Score: %WER 33.33 \[ 1 / 3, .* 1 sub \], 1 utterance>",
         ),
-        (asr.Corpus([asr.Utterance("u1", "ann", text="one")]), r"Corpus\(1 utterances, 1 speakers, 0 problems\)"),
+        (asr.Corpus([asr.Utterance("u1", "ann", text="one")]), r"Corpus\(1 utterance, 1 speaker, 0 problems\)"),
         (audio.read(sample), r"Audio\(samples=float32 \(\d+,\), rate=8000\)"),
         (track_pitch(samples, rate), r"PitchTrack\(hz=float64 \(264,\), correlation=float64 \(264,\)\)"),
     ]

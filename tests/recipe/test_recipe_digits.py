@@ -372,7 +372,7 @@ def test_the_shipped_models_recipe(corpus, tmp_path):
     pieces = (tmp_path / "out" / "pieces" / "pieces.tsv").read_text().splitlines()[1:]
     assert {line.split("\t")[3] for line in pieces} <= {"two", "three", "one", "five nine"} and len(pieces) >= 6
     lines = done.stdout.splitlines()
-    assert lines[0] == "| recordings | official | unseen speaker |" and len(lines) == 14
+    assert lines[0] == "| recordings | official | unseen speaker |" and len(lines) == 15
     assert "/30)" in lines[2] and "/90)" in lines[2]
     model = asr.load(tmp_path / "out" / "model")
     assert model.streaming and model.reference is not None and "{" not in model.card
