@@ -30,7 +30,9 @@ def test_recordings_of_its_kind_fit_and_others_do_not():
     assert np.mean([reference.fits(e) for e in found]) >= 0.95
     assert not reference.fits(Evidence(-110, -1, 40)) and not reference.fits(Evidence(-96, -4, 40))
     assert reference.fits(Evidence(-80, 0, 40)) and reference.fits(None)
-    assert reference.fits(Evidence(-93.5, -1.5, 20)) and not reference.fits(Evidence(-93.5, -1.5, 400))  # a long one tells more
+    assert reference.fits(Evidence(-93.5, -1.5, 20)) and not reference.fits(
+        Evidence(-93.5, -1.5, 400)
+    )  # a long one tells more
     assert Reference.of(found[:19]) is None
 
 
