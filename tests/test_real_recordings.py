@@ -42,7 +42,7 @@ def changed(x: np.ndarray, rate: int, how: str) -> np.ndarray:
 
 KINDS = [
     "as it is", "50 ms of zeros before", "zeros before", "zeros at both ends", "zeros between words",
-    "a constant before", "noise of one step at both ends", "a click before", "hum", "an offset",
+    "a constant before", "noise of one step at both ends", "gated", "a click before", "hum", "an offset",
     "40 dB weaker", "another microphone",
 ]  # fmt: skip
 
