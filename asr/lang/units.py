@@ -1,12 +1,10 @@
 """Phones or letters as the words of a language model."""
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 from ..options import known_names
-
-if TYPE_CHECKING:
-    from .lexicon import Lexicon
+from .entries import Entry
+from .lexicon import Lexicon
 
 
 @known_names
@@ -18,15 +16,12 @@ def unit_lexicon(
     oov: str = "error",
     unk: str = "<unk>",
     position_dependent: bool = False,
-) -> "Lexicon":
+) -> Lexicon:
     """The lexicon in which each unit is a word said as itself: with a language model over units, a phone loop.
 
     units: names of phones; the silence phone among them is left out, as pauses are the lexicon's matter.
     silence_phone and what follows: settings of the lexicon.
     """
-    from .entries import Entry
-    from .lexicon import Lexicon
-
     return Lexicon(
         tuple(Entry(unit, (unit,)) for unit in sorted(set(units) - {silence_phone})),
         silence_phone=silence_phone,

@@ -4,7 +4,6 @@ import functools
 import io
 import os
 import re
-import shutil
 from fractions import Fraction
 from pathlib import Path
 
@@ -31,17 +30,6 @@ KINDS = {  # file's ending: container's name in FFmpeg, codec, type of the sampl
     "mp3": ("mp3", "libmp3lame"),
     "mp2": ("mp2", "mp2"),
 }
-
-
-@pytest.fixture(params=["PyAV", "ffmpeg"])
-def which(request, monkeypatch):
-    """The decoder that is used."""
-    if request.param == "PyAV":
-        pytest.importorskip("av")
-    elif shutil.which("ffmpeg") is None:
-        pytest.skip("no ffmpeg program")
-    monkeypatch.setattr(ffmpeg, "decoder", lambda: request.param)
-    return request.param
 
 
 SECONDS = 3

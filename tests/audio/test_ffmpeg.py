@@ -27,17 +27,6 @@ KINDS = {  # file's ending: container's name in FFmpeg, codec
 EXACT = ("flac", "pcm_s16le", "wavpack")
 
 
-@pytest.fixture(params=["PyAV", "ffmpeg"])
-def which(request, monkeypatch):
-    """The decoder that is used."""
-    if request.param == "PyAV":
-        pytest.importorskip("av")
-    elif shutil.which("ffmpeg") is None:
-        pytest.skip("no ffmpeg program")
-    monkeypatch.setattr(ffmpeg, "decoder", lambda: request.param)
-    return request.param
-
-
 def signal(seconds: float = 1.0) -> np.ndarray:
     """Two channels, whose mean is neither."""
     time = np.arange(int(RATE * seconds)) / RATE
