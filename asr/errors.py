@@ -47,7 +47,8 @@ def kind_of_message(message: str, place: str = "") -> str:
     """
     text = message.replace(place, "") if place else message
     stem = re.split(r"[/\\]", place)[-1].rpartition(".")[0]
-    text = re.sub(rf"(?<!\w){re.escape(stem)}(?!\w)", "'", text) if stem else text
+    if stem and not stem.isdigit():  # 571.mp3 is a number already, and is part of others: 81.571 s
+        text = re.sub(rf"(?<!\w){re.escape(stem)}(?!\w)", "'", text)
     text = re.sub(r"'[^']*'|\"[^\"]*\"|\S*[/\\]\S*", "'", text)
     return re.sub(r"\d+(\.\d+)?", "0", text)
 
