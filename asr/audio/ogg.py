@@ -31,7 +31,10 @@ _REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 class _Page(NamedTuple):
     """One page's header.
 
-    flags: 1 continues a packet, 2 begins a stream, 4 ends it; tick: granule position; n_packets: that end on it.
+    Attributes:
+        flags: 1 continues a packet, 2 begins a stream, 4 ends it.
+        tick: granule position.
+        n_packets: that end on it.
     """
 
     flags: int
@@ -46,8 +49,12 @@ class _Page(NamedTuple):
 class _Stream:
     """The pages of one recording.
 
-    starts, ends: of all pages, bytes; ticks: position of the last sample that ends on a page, -1 for none; n_heads:
-    pages at the start that hold headers alone; continued: whether a page goes on with a packet of the one before.
+    Attributes:
+        starts: of all pages, bytes.
+        ends: of all pages, bytes.
+        ticks: position of the last sample that ends on a page, -1 for none.
+        n_heads: pages at the start that hold headers alone.
+        continued: whether a page goes on with a packet of the one before.
     """
 
     serial: bytes
@@ -73,7 +80,8 @@ class _Stream:
 def ogg_part(source: Source) -> tuple[Part, int]:
     """The recording that begins an Ogg file, and where it ends.
 
-    Raises AudioError for one that was cut or damaged, or holds neither Vorbis nor Opus.
+    Raises:
+        AudioError: for one that was cut or damaged, or holds neither Vorbis nor Opus.
     """
     stream, end, gaps = _stream(source)
     if stream is None:
@@ -84,8 +92,9 @@ def ogg_part(source: Source) -> tuple[Part, int]:
 def check_whole(source: Source) -> tuple[int, int]:
     """Where the recording that begins an Ogg file ends, and the bytes in it that are no page.
 
-    Raises DamagedError where it was cut, or is damaged: of a page with a wrong checksum FFmpeg says nothing, and leaves
-    out all that it does not understand.
+    Raises:
+        DamagedError: where it was cut, or is damaged: of a page with a wrong checksum FFmpeg says nothing, and leaves
+            out all that it does not understand.
     """
     _, end, gaps = _stream(source)
     for position, page in _pages(source.between(0, end)):
