@@ -116,8 +116,8 @@ def hybrid(digits_model):
     from asr.nn import DnnConfig, build
 
     config = DnnConfig(context=2, hidden=(8, 8))
-    network = build(config, digits_model.features.dim, digits_model.tree.n_pdfs)
-    return replace(digits_model, acoustic=NetworkAcoustic(network.eval(), config, np.zeros(digits_model.tree.n_pdfs)))
+    network = build(config, digits_model.features.dim, digits_model.units.n_pdfs)
+    return replace(digits_model, acoustic=NetworkAcoustic(network.eval(), config, np.zeros(digits_model.units.n_pdfs)))
 
 
 NETWORK_FILES = ("model.json", "am.npz", "am.safetensors", "am.onnx")

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import ClassVar
 
 import numpy as np
 
@@ -32,6 +33,14 @@ class DiagGmms:
     variances: np.ndarray
     offsets: np.ndarray
 
+    # What is asked of any acoustic model (asr.model.acoustic).
+    family: ClassVar[str] = "gmm"
+    runs_on: ClassVar[str] = "numpy"
+    is_framewise: ClassVar[bool] = True
+    subsampling: ClassVar[int] = 1
+    log_priors: ClassVar[None] = None
+    prior_scale: ClassVar[float] = 0.0
+
     def __repr__(self) -> str:
         return f"<DiagGmms: {many(self.n_gauss, 'Gaussian')} of {self.dim} dimensions, {many(self.n_pdfs, 'pdf')}>"
 
@@ -55,6 +64,11 @@ class DiagGmms:
     def dim(self) -> int:
         """The number of features a frame."""
         return self.means.shape[1]
+
+    @property
+    def n_parameters(self) -> int:
+        """Weights, means and variances."""
+        return self.weights.size + self.means.size + self.variances.size
 
     @property
     def pdf_of_gauss(self) -> np.ndarray:

@@ -13,7 +13,6 @@ from .facts import Facts
 
 if TYPE_CHECKING:
     from ..graph.const_fst import Graph
-    from ..model.model import Model
 
 _CARD_LINES = 6  # of the model's card
 
@@ -25,6 +24,7 @@ def model_facts(path: Path) -> Facts:
     directory = find_model(path)
     model = load(path)
     description = read_json(directory / "model.json", error=ModelError)
+    units = model.units.facts()
     facts: Facts = {
         "what": "model",
         "where": str(directory),
@@ -32,19 +32,17 @@ def model_facts(path: Path) -> Facts:
         "features": in_words(model.features),
         "sample_rate": model.sample_rate,
         "streaming": model.streaming,
-        "adaptation": None if model.aligner is None else "fMLLR: to each speaker, from a first pass",
+        "adaptation": None if model.adaptation is None else "fMLLR: to each speaker, from a first pass",
         "phones": model.lexicon.n_phones,
         "words": model.lexicon.n_words,
         "new_words": None if model.letters is None else f"spelled, by {len(model.letters.spellings)} letters",
         "pronunciations": len(model.lexicon.entries),
-        "context_width": None if model.tree is None else model.tree.context_width,
-        "pdfs": None if model.tree is None else model.tree.n_pdfs,
-        "outputs": f"{model.transitions.n_pdfs}: the blank and each phone" if model.tree is None else None,
-        "gaussians": getattr(model.acoustic, "n_gauss", None),
+        **{name: units.get(name) for name in ("context_width", "pdfs", "outputs")},
+        "gaussians": model.acoustic.n_gauss or None,
         "network": _network(description),
         "subsampling": model.subsampling if model.subsampling > 1 else None,
-        "parameters": _n_parameters(model),
-        "transition_ids": None if model.tree is None else model.transitions.n_transition_ids,
+        "parameters": model.acoustic.n_parameters,
+        "transition_ids": units.get("transition_ids"),
         "graph": None if model.graph is None else _graph(model.graph),
         "decoding": asdict(model.decoding),
         "seed": model.seed,
@@ -55,13 +53,6 @@ def model_facts(path: Path) -> Facts:
     card = [line for line in model.card.splitlines() if line.strip()]
     facts["card"] = card[:_CARD_LINES]
     return facts
-
-
-def _n_parameters(model: "Model") -> int:
-    """How many numbers the acoustic model has learned; an ONNX file is one array of bytes, and is asked."""
-    known = getattr(model.acoustic, "n_parameters", None)
-    arrays = model.acoustic.arrays().values()
-    return int(sum(a.size for a in arrays if a.dtype.kind == "f") if known is None else known)
 
 
 def _network(description: dict[str, Any]) -> str | None:

@@ -1,7 +1,7 @@
 """What an acoustic model is, whatever computes it: likelihoods of frames under pdfs."""
 
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -10,26 +10,71 @@ from ..errors import ModelError
 TORCH_FILE, ONNX_FILE = "am.safetensors", "am.onnx"
 
 
-@runtime_checkable
-class NetworkModel(Protocol):
-    """What a model directory asks of a network, whatever runs it.
+class AcousticModel(Protocol):
+    """What a model asks of its acoustic model, Gaussians or a network.
 
-    file: its file's name in the directory. dim: values a frame. n_pdfs: columns of log-likelihoods.
-    subsampling: frames of features to one of log-likelihoods.
-    log_priors: float32 (n_pdfs,), subtracted times prior_scale from log-posteriors; None: the network's own scores are
-        log-likelihoods already.
+    Attributes:
+        family: "gmm" or "dnn", as the kind in model.json has it.
+        runs_on: what computes it: "numpy", "torch" or "onnxruntime".
+        is_framewise: whether a frame's scores depend on that frame alone, so that it need not wait for others.
+        subsampling: frames of features to a row of log-likelihoods.
+        dim: values per frame.
+        n_pdfs: columns of log-likelihoods.
+        n_gauss: Gaussians of all pdfs; a network has none.
+        n_parameters: numbers that were learned.
+        log_priors: float32 (n_pdfs,), subtracted times prior_scale from log-posteriors; None: its own scores are
+            log-likelihoods already.
+        prior_scale: factor on them.
     """
 
-    file: str
-    dim: int
-    n_pdfs: int
-    subsampling: int
-    log_priors: np.ndarray | None
-    prior_scale: float
+    @property
+    def family(self) -> str: ...
 
-    def log_likelihoods(self, features: np.ndarray, pdfs: np.ndarray | None = None) -> np.ndarray: ...
+    @property
+    def runs_on(self) -> str: ...
 
-    def arrays(self) -> dict[str, np.ndarray]: ...
+    @property
+    def is_framewise(self) -> bool: ...
+
+    @property
+    def subsampling(self) -> int: ...
+
+    @property
+    def dim(self) -> int: ...
+
+    @property
+    def n_pdfs(self) -> int: ...
+
+    @property
+    def n_gauss(self) -> int: ...
+
+    @property
+    def n_parameters(self) -> int: ...
+
+    @property
+    def log_priors(self) -> np.ndarray | None: ...
+
+    @property
+    def prior_scale(self) -> float: ...
+
+    def log_likelihoods(self, features: np.ndarray, pdfs: np.ndarray | None = None) -> np.ndarray:
+        """float32 (n_rows, n_pdfs) for float32 (n_frames, dim); of some pdfs only, if they are given."""
+        ...
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Its parameters, by name."""
+        ...
+
+
+class NetworkModel(AcousticModel, Protocol):
+    """What a model directory asks of a network, whatever runs it.
+
+    Attributes:
+        file: its file's name in the directory.
+    """
+
+    @property
+    def file(self) -> str: ...
 
     def write(self, path: Path) -> None: ...
 
@@ -49,14 +94,15 @@ def likelihoods(
     return np.ascontiguousarray(scores, np.float32)
 
 
-def log_posteriors(acoustic: "AcousticModel", features: np.ndarray) -> np.ndarray:
+def log_posteriors(acoustic: AcousticModel, features: np.ndarray) -> np.ndarray:
     """float32 (n_rows, n_columns): log-probabilities of a network, without what its priors take from them.
 
     features: float32 (n_frames, dim) of one utterance, after the whole pipeline.
     """
     scores = acoustic.log_likelihoods(features)
-    log_priors, scale = getattr(acoustic, "log_priors", None), getattr(acoustic, "prior_scale", 0.0)
-    return scores if log_priors is None or not scale else scores + np.float32(scale) * log_priors
+    if acoustic.log_priors is None or not acoustic.prior_scale:
+        return scores
+    return scores + np.float32(acoustic.prior_scale) * acoustic.log_priors
 
 
 def check_input(features: np.ndarray, dim: int) -> np.ndarray:
@@ -65,15 +111,3 @@ def check_input(features: np.ndarray, dim: int) -> np.ndarray:
     if features.ndim != 2 or features.shape[1] != dim:
         raise ModelError(f"features of shape {features.shape}; the acoustic model needs (n_frames, {dim})")
     return features
-
-
-class AcousticModel(Protocol):
-    """What decoding asks of an acoustic model, GMM or network."""
-
-    def log_likelihoods(self, features: np.ndarray, pdfs: np.ndarray | None = None) -> np.ndarray:
-        """float32 (n_frames, n_pdfs) for float32 (n_frames, dim); of some pdfs only, if they are given."""
-        ...
-
-    def arrays(self) -> dict[str, np.ndarray]:
-        """Its parameters, by name."""
-        ...

@@ -21,7 +21,7 @@ from ..nn.layers import Network
 from ..nn.options import DecoderConfig
 from ..options import from_table
 from .model import Model
-from .torch import NetworkAcoustic
+from .torch import of_torch
 
 DECODER_FILE = "decoder.safetensors"
 """Its name in a folder, beside the model's directory, which is replaced as a whole whenever the model is saved."""
@@ -80,10 +80,10 @@ def load_decoder(model: Model, path: str | os.PathLike) -> AttentionDecoder:
 
 def encoder_of(model: Model) -> Network:
     """The network of a model that a decoder can look into. Raises ModelError where there is none, or are several."""
-    acoustic = model.acoustic
-    if not isinstance(acoustic, NetworkAcoustic) or len(acoustic.networks) != 1:
-        raise ModelError("a decoder needs a model with one network of torch's, as train_joint made it")
-    return acoustic.networks[0]
+    networks = of_torch(model.acoustic).networks
+    if len(networks) != 1:
+        raise ModelError(f"a decoder needs a model with one network, as train_joint made it; this has {len(networks)}")
+    return networks[0]
 
 
 def _file(path: str | os.PathLike) -> Path:

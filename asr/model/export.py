@@ -16,7 +16,7 @@ from ..extras import install
 from .model import Model
 from .networks import check_runnable
 from .onnx import OnnxAcoustic
-from .torch import NetworkAcoustic
+from .torch import NetworkAcoustic, of_torch
 
 OPSET = 17  # of ONNX: onnxruntime 1.13 and later know it
 LENGTHS = (1, 2, 7, 50, 333, 1001)  # frames on which both are compared
@@ -47,10 +47,7 @@ def export_onnx(model: Model, *, int8: bool = False, features: Sequence[np.ndarr
     Raises ModelError for a model without a network of torch's, for int8 with another kind of network, and where the
         exported network differs from torch by more than 1e-4 nats (plus 1e-5 of a value); int8 may differ.
     """
-    acoustic = model.acoustic
-    if not isinstance(acoustic, NetworkAcoustic):
-        what = "is exported already" if isinstance(acoustic, OnnxAcoustic) else "are Gaussians, not a network"
-        raise ModelError(f"the model's acoustics {what}; give a model with a network as training left it")
+    acoustic = of_torch(model.acoustic)
     check_runnable(Path("the exported model"), {"network_file": OnnxAcoustic.file})
     kinds = sorted({config.kind for config in acoustic.configs})
     if int8 and not set(kinds) <= set(_INT8_KINDS):

@@ -3,11 +3,8 @@
 import logging
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from ..ctc.tokens import CtcTokens
 from ..errors import GraphError
 from ..lang.lexicon import Lexicon
 from .model import Model, load
@@ -39,8 +36,6 @@ def with_graph(
     Raises GraphError where there is neither pynini nor a fitting fallback, or the graph has too many states.
     """
     from ..graph.grammar import finished_words, word_loop
-    from ..graph.hclg import compile_hclg
-    from ..graph.tlg import compile_tlg
 
     if fallback is not None and not has_pynini():
         return replace(model, graph=_borrowed_graph(model, fallback))
@@ -48,12 +43,9 @@ def with_graph(
         grammar = word_loop(model.lexicon)
     if model.joiner:
         grammar = finished_words(grammar, model.lexicon, model.joiner)
-    limits: dict[str, Any] = {"max_states": max_states, "told": told}
-    if isinstance(model.transitions, CtcTokens):
-        silent = replace(model.lexicon, silence_prob=0.0)
-        return replace(model, lexicon=silent, graph=compile_tlg(silent, grammar, model.transitions, **limits))
-    transitions, tree = model.hmms
-    return replace(model, graph=compile_hclg(model.lexicon, grammar, tree, transitions, **limits))
+    lexicon = model.units.of_graph(model.lexicon)
+    graph = model.units.compile(lexicon, grammar, max_states=max_states, told=told)
+    return replace(model, lexicon=lexicon, graph=graph)
 
 
 def has_pynini() -> bool:
@@ -79,8 +71,7 @@ def _borrowed_graph(model: Model, fallback: str) -> "Graph | None":
     same = (
         other.graph is not None
         and _in_graph(other.lexicon) == _in_graph(model.lexicon)
-        and np.array_equal(other.hmms[0].tuples, model.hmms[0].tuples)
-        and other.transitions.n_transition_ids == model.transitions.n_transition_ids
+        and model.units.same_labels(other.units)
     )
     if not same:
         raise GraphError(

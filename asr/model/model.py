@@ -2,7 +2,7 @@
 
     model.json       what it is: format, kind, sample rate, feature pipeline, scales, conventions, versions, hashes
     phones.txt words.txt lexicon.tsv
-    transitions.npz  topology and transition model      tree.json  phone context -> pdf    (neither with CTC)
+    transitions.npz  topology and transition model      tree.json  phone context -> pdf    (of HMMs, not with CTC)
     transforms.npz   what the feature pipeline learned  am.npz     the acoustic model
     HCLG.fst         the decoding graph                 README.md  the model's card
     letters.tsv      how new words are spelled, where the lexicon came from letters
@@ -13,9 +13,10 @@
 Nothing in it is code, and nothing is unpickled: loading a stranger's model runs nothing of the stranger's.
 """
 
+import contextlib
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from importlib import resources
@@ -25,22 +26,21 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from ..ctc.tokens import CtcTokens
 from ..display.brief import many
 from ..errors import AudioError, GraphError, LexiconError, ModelError, did_you_mean
 from ..features.pipeline import FeaturePipeline
 from ..files import kind_of, replacing, sha256
-from ..hmm.transitions import PhoneSegment, TransitionModel
-from ..hmm.tree import ContextDependency
 from ..lang.letters import LetterTable
 from ..lang.lexicon import Lexicon
 from ..lang.sources import extended
 from ..lang.subwords import whole_words
 from ..options import given, known_names
 from .acoustic import AcousticModel
+from .adaptation import SpeakerAdaptation
 from .directory import kind_of_model, read_directory, write_parts
 from .fit import Reference, evidence
 from .transcript import TimedPhone, TimedWord, Transcript
+from .units import HmmUnits, Units
 from .word_times import word_segments
 
 if TYPE_CHECKING:
@@ -75,16 +75,15 @@ class Model:
     """A trained recogniser. Make one with `asr.load`, or from its parts after training.
 
     features: from samples to the acoustic model's input.
-    lexicon, transitions, tree: what the graph was built from. With CTC there are no HMMs: its labels stand for
-        transitions, and tree is None.
+    lexicon: words and their phones.
+    units: what the labels of graph and alignments stand for, HMMs or the phones of CTC (asr.model.units).
     acoustic: log-likelihoods of pdfs.
-    aligner: of speaker-adaptive training, where `acoustic` is for features after a speaker's fMLLR transform: the model
-        for features as they are. Decoding is then in several passes (asr.model.passes).
-    adapter: where `acoustic` is a network for such features: the GMMs that the transforms are estimated with.
     graph: HCLG, or None for a model that only aligns.
     decoding: scales and beams.
     seed: of the training run.
     card: the text of README.md: data, results, limits.
+    adaptation: of speaker-adaptive training, where `acoustic` is for features after a speaker's fMLLR transform.
+        Decoding is then in several passes (asr.model.passes).
     joiner: the sign at the ends of words of the graph where they join (asr.lang.subwords); empty where all are whole.
     letters: how its words are spelled, where the lexicon says them so; new words are then said by the same rule.
     reference: how recordings of its kind look to it, which tells others from them; None where nothing is told.
@@ -92,15 +91,13 @@ class Model:
 
     features: FeaturePipeline
     lexicon: Lexicon
-    transitions: TransitionModel | CtcTokens
-    tree: ContextDependency | None
+    units: Units
     acoustic: AcousticModel
     graph: "Graph | None"
     decoding: DecodingOptions = DecodingOptions()
     seed: int = 0
     card: str = ""
-    aligner: AcousticModel | None = None
-    adapter: AcousticModel | None = None
+    adaptation: SpeakerAdaptation | None = None
     joiner: str = ""
     letters: LetterTable | None = None
     reference: Reference | None = None
@@ -117,11 +114,9 @@ class Model:
         return model_html(self)
 
     @property
-    def hmms(self) -> tuple[TransitionModel, ContextDependency]:
+    def hmms(self) -> HmmUnits:
         """The transitions and the tree of a model of HMMs. Raises ModelError for a model of CTC, which has neither."""
-        if isinstance(self.transitions, CtcTokens) or self.tree is None:
-            raise ModelError("this is a model of CTC, which has no HMMs: nothing that needs them can be done")
-        return self.transitions, self.tree
+        return self.units.hmms
 
     @property
     def kind(self) -> str:
@@ -136,8 +131,7 @@ class Model:
     @property
     def streaming(self) -> bool:
         """Whether nothing of a recording's future is needed: not by the features, nor to adapt to the speaker."""
-        is_network = hasattr(self.acoustic, "subsampling")
-        return self.features.streaming and self.aligner is None and not is_network
+        return self.features.streaming and self.acoustic.is_framewise and self.adaptation is None
 
     @property
     def frame_shift(self) -> float:
@@ -147,7 +141,12 @@ class Model:
     @property
     def subsampling(self) -> int:
         """Frames of features to one of log-likelihoods."""
-        return getattr(self.acoustic, "subsampling", 1)
+        return self.acoustic.subsampling
+
+    @property
+    def first_pass(self) -> AcousticModel:
+        """The acoustic model for features as they are, before any adaptation to their speaker."""
+        return self.acoustic if self.adaptation is None else self.adaptation.first_pass
 
     @cached_property
     def decoder(self) -> "ViterbiDecoder":
@@ -167,7 +166,7 @@ class Model:
             raise ModelError(
                 "this model has no decoding graph (HCLG.fst); build one: asr.model.graphs.with_graph, asr graph"
             )
-        return ViterbiDecoder(self.graph, self.transitions.pdf_of_id, SearchOptions(**asdict(self.decoding)))
+        return ViterbiDecoder(self.graph, self.units.pdf_of_label, SearchOptions(**asdict(self.decoding)))
 
     @known_names
     def with_decoding(
@@ -253,19 +252,18 @@ class Model:
 
         features: id -> float32 (n_frames, dim), after the whole pipeline. speakers: id -> speaker.
         """
-        from .passes import scores
+        from .passes import adapt, scores
 
-        kinds: dict[str, str] = {}
-        for name, loglikes in scores(self, features, speakers, told=kinds.update):
+        transforms = adapt(self, features, speakers)
+        for name, loglikes in scores(self, features, transforms):
             found = self._recognised(loglikes, features[name])
-            yield name, replace(found, transform=kinds.get(speakers[name], ""))
+            yield name, replace(found, transform=transforms[name].kind if name in transforms else "")
 
     def _recognised(self, loglikes: np.ndarray, features: np.ndarray) -> Transcript:
         """The best words for some log-likelihoods, and how well these suit the model."""
         path = self.decoder.decode(loglikes)
-        silence = self.lexicon.phones[self.lexicon.silence_phone]
-        is_speech = ~self.transitions.is_silence(path.labels, silence)
-        found = evidence(loglikes, self.transitions.pdf_of_id[path.labels], is_speech)
+        is_speech = ~self.units.is_silence(path.labels, self.lexicon.silence_id)
+        found = evidence(loglikes, self.units.pdf_of_label[path.labels], is_speech)
         heard = self.transcript(path, features)
         if self.reference is None:
             return replace(heard, evidence=found)
@@ -329,51 +327,32 @@ class Model:
 
     def align_finished(self, features: np.ndarray, text: str) -> Transcript:
         """Forced alignment of one utterance's features, float32 (n_frames, dim), after the whole pipeline."""
-        from ..hmm.align import AlignOptions, align, align_scored
-        from ..hmm.training_graph import training_graphs
-
         if text and self.lexicon.oov_words([text]):
             return self.saying(text).align_finished(features, text)
         words = self.lexicon.encode(text)
         assert words is not None  # none of them is unknown
-        if isinstance(self.transitions, CtcTokens):
-            return self._aligned_by_ctc(features, words)
-        transitions, tree = self.hmms
-        graphs = training_graphs({"utterance": words}, self.lexicon, tree, transitions)
-        scale = self.decoding.acoustic_scale
-        options = AlignOptions(beam=200.0, retry_beam=1000.0, acoustic_scale=scale)
-        if self.aligner is not None:
-            likelihoods = self.aligner.log_likelihoods
-            first = align(graphs, {"utterance": features}, transitions, likelihoods, options)
-            features = self._adapted(features, first.transition_ids.get("utterance", np.zeros(0, np.int32)))
-        scores = {"utterance": self.acoustic.log_likelihoods(features)}
-        found = align_scored(graphs, scores, transitions, options)
-        if found.failures:
-            raise ModelError(f"{text!r} cannot be aligned: {found.failures['utterance']}")
-        score = scale * found.acoustic + found.graph
-        return self._timed(found.transition_ids["utterance"], words, score, features)
-
-    def _aligned_by_ctc(self, features: np.ndarray, words: list[int]) -> Transcript:
-        """The same of a model without HMMs: each word as its first pronunciation has it."""
-        from ..ctc.align import ctc_align
-        from .acoustic import log_posteriors
-
-        units = [phone for word in words for phone in self.lexicon.pronunciations(word)[0]]
+        acoustic, features = self._adapted(features, words)
         try:
-            found = ctc_align(log_posteriors(self.acoustic, features), units)
+            found = self.units.align(acoustic, features, words, self.lexicon, self.decoding.acoustic_scale)
         except ModelError as error:
-            said = " ".join(self.lexicon.words.name(word) for word in words)
-            raise ModelError(f"{said!r} cannot be aligned: {error}") from None
+            raise ModelError(f"{text!r} cannot be aligned: {error}") from None
         return self._timed(found.labels, words, found.score, features)
 
-    def _adapted(self, features: np.ndarray, alignment: np.ndarray) -> np.ndarray:
-        """Features after the transform that an alignment of them suggests."""
-        from ..features.affine import affine
+    def _adapted(self, features: np.ndarray, words: Sequence[int]) -> tuple[AcousticModel, np.ndarray]:
+        """The acoustic model to align words with, and the features after the transform that a first alignment suggests.
+
+        features: of one utterance, as they are.
+        """
         from .passes import estimated
 
-        alone = {"utterance": "speaker"}
-        found = estimated(self, {"utterance": features}, {"utterance": alignment}, alone)
-        return affine(features, found["speaker"].matrix) if found else features
+        if self.adaptation is None:
+            return self.acoustic, features
+        scale, alignments = self.decoding.acoustic_scale, dict[str, np.ndarray]()
+        with contextlib.suppress(ModelError):  # without an alignment there is no transform
+            first = self.units.align(self.adaptation.first_pass, features, words, self.lexicon, scale)
+            alignments["utterance"] = first.labels
+        found = estimated(self, {"utterance": features}, alignments, {"utterance": "speaker"})
+        return self.adaptation.suited(self.acoustic, features, found.get("speaker"))
 
     def transcript(self, path: "BestPath", features: np.ndarray | None = None) -> Transcript:
         """A decoder's best path with names and times. Raises GraphError for a label that is no word of the lexicon.
@@ -395,7 +374,7 @@ class Model:
         reached_final: bool = True,
     ) -> Transcript:
         """An alignment and its words with names and times. features: as of `transcript`."""
-        segments = self._segments(alignment, features)
+        segments = self.units.segments(alignment, features, self.features, self.subsampling)
         tokens = word_segments(segments, word_ids, self.lexicon)
         words, phone, seconds = self._words(word_ids), self.lexicon.phones.name, self._seconds
         return Transcript(
@@ -406,18 +385,6 @@ class Model:
             reached_final=reached_final,
             alignment=alignment,
         )
-
-    def _segments(self, alignment: np.ndarray, features: np.ndarray | None) -> list[PhoneSegment]:
-        """Phones with their frames, or rows of output; those of CTC end where pauses begin, if features tell them."""
-        if not isinstance(self.transitions, CtcTokens):
-            return self.transitions.phone_segments(alignment)
-        from ..ctc.pauses import rows_of_pauses, rows_of_reach
-
-        loudness = None if features is None else self.features.loudness(features)
-        if loudness is None:
-            return self.transitions.phone_segments(alignment)
-        frames = self.frame_shift, self.subsampling
-        return self.transitions.phone_segments(alignment, rows_of_pauses(loudness, *frames), rows_of_reach(*frames))
 
     def text(self, word_ids: Iterable[int]) -> str:
         """What the labels of a path say, with parts of words put together."""

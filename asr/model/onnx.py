@@ -26,6 +26,7 @@ class OnnxAcoustic:
     """
 
     file = ONNX_FILE
+    family, runs_on, is_framewise, n_gauss = "dnn", "onnxruntime", False, 0
 
     def __init__(
         self,

@@ -6,74 +6,75 @@ which gives a better transform, and the last pass decodes what that one makes of
 for such features, the last pass is the network's.
 """
 
-import logging
-from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, cast
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..features.affine import affine
-from ..gmm.fmllr import Fmllr
+from .acoustic import AcousticModel
 
 if TYPE_CHECKING:
     from ..features.table import FeatureTable
-    from ..gmm.model import DiagGmms
-    from .acoustic import AcousticModel
+    from ..gmm.fmllr import Fmllr
     from .model import Model
-
-logger = logging.getLogger(__name__)
 
 ESTIMATES = 2
 """How often each speaker's transform is estimated, as in Kaldi's decode_fmllr.sh."""
 
 
-def scores(
+def adapt(
     model: "Model",
     features: "Mapping[str, np.ndarray] | FeatureTable",
     speakers: Mapping[str, str],
     *,
     estimates: int = ESTIMATES,
-    told: Callable[[dict[str, str]], object] | None = None,
+) -> dict[str, "Fmllr"]:
+    """The transform of each utterance, that of its speaker; none of a model without adaptation.
+
+    Utterances of a speaker of whom nothing at all was recognised have none.
+
+    Args:
+        features: utterance id -> float32 (n_frames, dim), after the pipeline; of a speaker all that are there count.
+        speakers: utterance id -> speaker.
+        estimates: of each speaker's transform, 1 or more; a pass of decoding goes before each.
+    """
+    found: dict[str, Fmllr] = {}
+    if model.adaptation is None:
+        return found
+    for _ in range(estimates):
+        transforms = {u: found[speakers[u]] for u in features if speakers[u] in found}
+        loglikes = _scores(model, model.adaptation.gmms, features, transforms)
+        labels = {u: model.decoder.decode(x).labels for u, x in loglikes}
+        found = estimated(model, features, labels, speakers, earlier=found)
+    return {u: found[speakers[u]] for u in features if speakers[u] in found}
+
+
+def scores(
+    model: "Model",
+    features: "Mapping[str, np.ndarray] | FeatureTable",
+    transforms: Mapping[str, "Fmllr"] | None = None,
 ) -> Iterator[tuple[str, np.ndarray]]:
     """Each utterance's id and log-likelihoods, float32 (n_frames, n_pdfs), for the last pass of decoding.
 
-    features: utterance id -> float32 (n_frames, dim), after the pipeline; of a speaker all that are there count.
-    speakers: utterance id -> speaker.
-    estimates: of each speaker's transform, 1 or more; a pass of decoding goes before each.
-    told: called with the kind of each speaker's last transform: "full", "diagonal", "offset" or "identity".
-    Of a model without adaptation they are simply those of its features.
+    Args:
+        features: utterance id -> float32 (n_frames, dim), after the pipeline.
+        transforms: of the utterances, from `adapt`.
     """
-    if model.aligner is None:
-        for u in features:
-            yield u, model.acoustic.log_likelihoods(features[u])
-        return
-    transforms: dict[str, Fmllr] = {}
-    adapter = model.acoustic if model.adapter is None else model.adapter
-    for _ in range(estimates):
-        loglikes = ((u, _adapted(model, u, features, speakers, transforms, adapter)) for u in features)
-        heard = {u: model.decoder.decode(found).labels for u, found in loglikes}
-        transforms = estimated(model, features, heard, speakers, earlier=transforms)
-    if told is not None:
-        told({speaker: transform.kind for speaker, transform in transforms.items()})
-    for u in features:
-        yield u, _adapted(model, u, features, speakers, transforms, model.acoustic)
+    return _scores(model, model.acoustic, features, transforms or {})
 
 
-def _adapted(
+def _scores(
     model: "Model",
-    utterance: str,
+    acoustic: AcousticModel,
     features: "Mapping[str, np.ndarray] | FeatureTable",
-    speakers: Mapping[str, str],
-    transforms: Mapping[str, Fmllr],
-    acoustic: "AcousticModel",
-) -> np.ndarray:
-    """An utterance's log-likelihoods of a model for transformed features; without a transform, those of the aligner."""
-    transform = transforms.get(speakers[utterance])
-    if transform is None or transform.kind == "identity":
-        # Nothing was heard to adapt to: the adapted model does not fit, the one of the first pass does.
-        assert model.aligner is not None
-        return model.aligner.log_likelihoods(features[utterance])
-    return acoustic.log_likelihoods(affine(features[utterance], transform.matrix))
+    transforms: Mapping[str, "Fmllr"],
+) -> Iterator[tuple[str, np.ndarray]]:
+    """The same with another acoustic model for transformed features."""
+    for u in features:
+        suited, matrix = acoustic, features[u]
+        if model.adaptation is not None:
+            suited, matrix = model.adaptation.suited(acoustic, matrix, transforms.get(u))
+        yield u, suited.log_likelihoods(matrix)
 
 
 def estimated(
@@ -82,8 +83,8 @@ def estimated(
     alignments: Mapping[str, np.ndarray],
     speakers: Mapping[str, str],
     *,
-    earlier: Mapping[str, Fmllr] | None = None,
-) -> dict[str, Fmllr]:
+    earlier: "Mapping[str, Fmllr] | None" = None,
+) -> dict[str, "Fmllr"]:
     """The transform of each speaker, from what a pass recognised; none where nothing is aligned.
 
     alignments: utterance id -> int32 (n_frames,) transition ids; silence does not count.
@@ -94,14 +95,8 @@ def estimated(
     Same as Kaldi's decode_fmllr.sh: posteriors are those of the model for features as they are in the first estimate,
     and of the adapted model, for features after the earlier transform, in those that follow.
     """
-    from ..gmm.sat import estimate_transforms
-
-    used = {u: ids for u, ids in alignments.items() if len(ids)}
-    if not used or model.aligner is None:
+    if model.adaptation is None:
         return {}
-    adapter = model.acoustic if model.adapter is None else model.adapter
-    return estimate_transforms(
-        cast("DiagGmms", adapter), model.hmms[0], features, used, {u: speakers[u] for u in used},
-        silence=[model.lexicon.silence_id], earlier=earlier or None,
-        posterior_gmms=None if earlier else cast("DiagGmms", model.aligner),
-    )  # fmt: skip
+    return model.adaptation.estimate(
+        model.hmms.transitions, model.lexicon.silence_id, features, alignments, speakers, earlier=earlier
+    )

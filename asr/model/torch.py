@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -13,7 +13,7 @@ from ..errors import ModelError
 from ..files import give_usual_mode
 from ..nn.layers import Network
 from ..nn.networks import build, config_from_json, to_json
-from .acoustic import TORCH_FILE, check_input, likelihoods
+from .acoustic import TORCH_FILE, AcousticModel, check_input, likelihoods
 
 
 class Scores(nn.Module):
@@ -47,6 +47,7 @@ class NetworkAcoustic:
     """
 
     file = TORCH_FILE
+    family, runs_on, is_framewise, n_gauss = "dnn", "torch", False, 0
 
     def __init__(
         self,
@@ -95,6 +96,11 @@ class NetworkAcoustic:
         found = {name: tensor.detach().cpu().numpy() for name, tensor in self._tensors().items()}
         return found if self.log_priors is None else {**found, "log_priors": self.log_priors}
 
+    @property
+    def n_parameters(self) -> int:
+        """The networks' numbers, and the priors."""
+        return sum(a.size for a in self.arrays().values() if a.dtype.kind == "f")
+
     def write(self, path: Path) -> None:
         """The networks' numbers as safetensors."""
         from safetensors.torch import save_file
@@ -108,6 +114,14 @@ class NetworkAcoustic:
 
     def _tensors(self) -> dict[str, torch.Tensor]:
         return {f"{i}.{name}": t for i, n in enumerate(self.networks) for name, t in n.state_dict().items()}
+
+
+def of_torch(acoustic: AcousticModel) -> NetworkAcoustic:
+    """An acoustic model that is a network of torch's, as such. Raises ModelError for another."""
+    if acoustic.runs_on != "torch":
+        what = "are Gaussians, not a network" if acoustic.runs_on == "numpy" else "is exported already"
+        raise ModelError(f"the model's acoustics {what}; give a model with a network as training left it")
+    return cast(NetworkAcoustic, acoustic)
 
 
 def read_acoustic(

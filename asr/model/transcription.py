@@ -124,7 +124,7 @@ def transcribe_samples(model: "Model", samples: np.ndarray, *, options: LongOpti
         if is_silent(samples):
             return Transcript("", is_silent=True)
         features = model.features.finish([raw], ["speaker"])[0]
-        if model.aligner is None:
+        if model.adaptation is None:
             return _with_an_end(model, features)
         return next(model.decode_together({"recording": features}, {"recording": "speaker"}))[1]
     recording, step = Recording("recording", None, "speaker"), round(options.block * rate)
@@ -162,7 +162,7 @@ def told_transforms(kinds: Mapping[str, str]) -> str:
 
 def needs_all_of_speaker(model: "Model") -> bool:
     """Whether a recording's transcript depends on what else its speaker says."""
-    return model.aligner is not None or any(step.get("mode") == "speaker" for step in model.features.steps)
+    return model.adaptation is not None or any(step.get("mode") == "speaker" for step in model.features.steps)
 
 
 def _groups(model: "Model", recordings: Sequence[Recording]) -> Iterator[list[Recording]]:
@@ -175,7 +175,7 @@ def _groups(model: "Model", recordings: Sequence[Recording]) -> Iterator[list[Re
 
 def _is_one_pass(model: "Model") -> bool:
     """Whether what is known of a recording up to a frame is all that the frame needs, but for the network's context."""
-    return model.features.streaming and model.aligner is None
+    return model.features.streaming and model.adaptation is None
 
 
 def _takes_matrix(model: "Model", recording: Recording) -> bool:
@@ -386,7 +386,7 @@ def _known(entries: Sequence[_Entry], known: Known | None) -> list[Part] | None:
 def _decoded(model: "Model", entries: Sequence[_Entry], features: _Finished) -> Iterator[Part]:
     """The transcripts of pieces, in order."""
     together: Iterator[tuple[str, Transcript]] | None = None
-    if model.aligner is not None:
+    if model.adaptation is not None:
         together = model.decode_together(features, features.speakers)
     failure: AsrError | None = None  # of adapting, for all that is left
     for i, entry in enumerate(entries):

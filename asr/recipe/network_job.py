@@ -23,8 +23,8 @@ from ..errors import AsrError, ConfigError, ModelError
 from ..features.pipeline import FeaturePipeline
 from ..files import write_text
 from ..lang.lexicon import Lexicon
-from ..model.directory import load_arrays
 from ..model.model import load
+from ..model.parts import load_arrays
 from ..nn.networks import NetworkConfig
 from ..options import from_table
 from ..train.ladder import Rung

@@ -9,7 +9,6 @@ import numpy as np
 
 from .. import lm
 from ..ctc.align import ctc_align
-from ..ctc.tokens import CtcTokens
 from ..errors import ModelError
 from ..graph.grammar import arpa_grammar
 from ..model.acoustic import log_posteriors
@@ -54,10 +53,10 @@ def gather_evidence(
         write_pairs(folder / f"heard-{stage}.tsv", decode_all(model, some).hypotheses)
     progress(len(earlier), len(rungs))
     of_last, trained_on = Rung.load(rungs[last]), usable(data, ids)
-    if isinstance(of_last.model.transitions, CtcTokens):
-        fit = ctc_fit(of_last.model, trained_on)
-    else:
+    if of_last.model.units.aligns_frames:
         fit = transcript_fit(Rung.load(next(iter(rungs.values()))), of_last, trained_on)
+    else:
+        fit = ctc_fit(of_last.model, trained_on)
     write_json(folder / "evidence.json", {"fit": fit, NO_ALIGNMENT: of_last.failures})
     progress(len(rungs), len(rungs))
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from .. import lm
-from ..ctc.tokens import CtcTokens
 from ..display.brief import many
 from ..errors import ConfigError, CorpusError
 from ..graph.grammar import arpa_grammar
@@ -39,8 +38,6 @@ from .tasks import extract_features, read_json, usable, write_json, write_pairs
 
 logger = logging.getLogger("asr.recipe")  # what is shown while stages are made
 
-SCALES, PENALTIES = (0.05, 0.0667, 0.0833, 0.1, 0.125), (-2.0, 0.0, 2.0, 4.0, 7.0)
-CTC_SCALES, CTC_PENALTIES = (0.4, 0.6, 0.8, 1.0, 1.3), (-4.0, -2.0, -1.0, 0.0, 1.0)
 WIDENINGS = 3  # times that the grid grows by a line where the best of it is at its edge
 TWO_CORES_TIMES, GPU_TIMES = 45.0, 530.0  # real time, that CTC's network is trained at: Mboshi in 82 and 7 minutes
 SHORT = 300.0  # seconds of speech below which a warning says that little can be expected
@@ -280,9 +277,7 @@ def score_held_out(
     """
     model, whole = load(graph / "model"), usable(data, ids)
     halves = [whole.select(ids[k::2]) for k in range(2)] if len(ids) > 1 else [whole]
-    scales, penalties = SCALES, PENALTIES
-    if isinstance(model.transitions, CtcTokens):
-        scales, penalties = CTC_SCALES, CTC_PENALTIES
+    scales, penalties = model.units.acoustic_scales, model.units.insertion_penalties
     grid = {"acoustic_scales": scales, "insertion_penalties": penalties}
     done = 0
 
@@ -369,7 +364,7 @@ def _finished(
     }
     n_words, n_characters = (score(references, references, unit=unit).total for unit in ("word", "char"))
     model = load(tested / "model")
-    sizes = model.transitions.n_pdfs, getattr(model.acoustic, "n_gauss", 0)
+    sizes = model.units.n_pdfs, model.acoustic.n_gauss
     told = tuple(f"{name}: {adapted[name]}" for name in heard if adapted[name])
     earlier = earlier_told(references, heard_after(evidence, plan.stages, next(iter(heard.values()))))
     outcome = Outcome(
@@ -390,7 +385,7 @@ def _without_graph(plan: Plan, out: Path, rung: Path, grammar: Path, hours: floa
         "where pynini is (Linux x86-64), the same command goes on in a copy of OUT, tunes and tests; or the graph "
         f"alone: asr graph {out / 'model'} --lm {grammar / 'lm.arpa.gz'} --out NEW"
     )
-    sizes = model.transitions.n_pdfs, getattr(model.acoustic, "n_gauss", 0)
+    sizes = model.units.n_pdfs, model.acoustic.n_gauss
     outcome = Outcome(out / "model", None, {}, 0, 0, hours, sizes, to_do=to_do, trained=trained)
     replace(model, card=_card(plan, outcome)).save(outcome.model)
     return outcome

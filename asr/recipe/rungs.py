@@ -14,7 +14,7 @@ from ..hmm.questions import read_questions
 from ..lang.letters import LetterTable
 from ..lang.lexicon import Lexicon
 from ..model.model import Model, load
-from ..model.passes import scores
+from ..model.passes import adapt, scores
 from ..scoring import score
 from ..train.ladder import Rung, Sizes, too_short, train_rung, warn_of_failures
 from ..train.tuning import TuningPoint, at_edge
@@ -87,7 +87,8 @@ def tune_rung(
     """tuning.json: the errors on held-out utterances, of each acoustic scale and then of each insertion penalty."""
     model = load(graph / "model").with_decoding(beam=search.beam, max_active=search.max_active)
     held_out = with_references(usable(data, ids), grammar, LetterTable.load(letters))
-    loglikes = dict(scores(model, held_out.normalised(model.features), held_out.speakers))
+    table = held_out.normalised(model.features)
+    loglikes = dict(scores(model, table, adapt(model, table, held_out.speakers)))
     penalties = search.insertion_penalties
     points: list[TuningPoint] = []
 
@@ -155,7 +156,7 @@ def test_rung(
     part, table = usable(data, ids), LetterTable.load(letters)
     begin = time.process_time()
     features = part.normalised(model.features)
-    hypotheses = recognised(model, dict(scores(model, features, part.speakers)), n_jobs)
+    hypotheses = recognised(model, dict(scores(model, features, adapt(model, features, part.speakers))), n_jobs)
     seconds = time.process_time() - begin
     write_pairs(folder / "hypotheses.tsv", {u: hypotheses.get(u, "") for u in ids})
     write_pairs(folder / "references.tsv", {u: grammar.reference(part.transcripts[u], table) for u in ids})

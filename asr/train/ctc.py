@@ -16,6 +16,7 @@ from ..features.table import FeatureTable, joined_tables
 from ..lang.lexicon import Lexicon
 from ..model.model import DecodingOptions, Model
 from ..model.torch import NetworkAcoustic
+from ..model.units import CtcUnits
 from ..nn.batches import Examples
 from ..nn.ctc.loss import CtcLoss
 from ..nn.layers import Network
@@ -152,7 +153,7 @@ def finish(
     plain = NetworkAcoustic(network, config, np.zeros(n_columns, np.float32), 0.0)
     acoustic = NetworkAcoustic(network, config, mean_log_probs(plain, some), options.prior_scale)
     silent = replace(lexicon, silence_prob=0.0)
-    model = Model(ready.pipeline, silent, ready.tokens, None, acoustic, None, SEARCH, seed)
+    model = Model(ready.pipeline, silent, CtcUnits(ready.tokens), acoustic, None, SEARCH, seed)
     return Rung(model, {}, ready.failures, [])
 
 

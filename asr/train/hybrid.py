@@ -170,11 +170,10 @@ def train_hybrid(
         acoustic = NetworkAcoustic(networks, [config] * len(networks), priors, options.prior_scale)
     assert acoustic is not None
     acoustic.scores.cpu()
-    adapts = rung.model.aligner is not None and pipeline is None
+    adaptation = rung.model.adaptation if pipeline is None else None  # else the features are others
     model = replace(
-        rung.model, features=found.pipeline, acoustic=acoustic, graph=None, seed=seed, card="",
-        aligner=rung.model.aligner if adapts else None, adapter=rung.model.acoustic if adapts else None,
-    )  # fmt: skip
+        rung.model, features=found.pipeline, acoustic=acoustic, graph=None, seed=seed, card="", adaptation=adaptation
+    )
     return Rung(model, found.alignments, found.failures, [])
 
 
@@ -190,7 +189,7 @@ def prepare(
 
     Arguments and errors: as of `train_hybrid`.
     """
-    if copies and pipeline is None and rung.model.aligner is not None:
+    if copies and pipeline is None and rung.model.adaptation is not None:
         raise ConfigError("copies at other speeds have no fMLLR transforms; give the network a pipeline of its own")
     transcripts = rung.model.lexicon.encode_all(data.references)
     if not transcripts:
@@ -238,9 +237,8 @@ def _aligned_by(
 
     transforms: dict[str, Fmllr] = {}
     if missing:
-        first = model.acoustic if model.aligner is None else model.aligner
-        found = align_missing(plain.select(missing), first)
-    if model.aligner is not None:
+        found = align_missing(plain.select(missing), model.first_pass)
+    if model.adaptation is not None:
         heard = {**known, **(found.transition_ids if missing else {})}
         for _ in range(ESTIMATES):
             transforms = estimated(model, plain, heard, speakers, earlier=transforms)
@@ -270,7 +268,7 @@ def labelled(
     """
     from ..nn.batches import Examples
 
-    targets = {u: model.transitions.pdf_of_id[ids].astype(np.int64) for u, ids in found.alignments.items()}
+    targets = {u: model.units.pdf_of_label[ids].astype(np.int64) for u, ids in found.alignments.items()}
     for copy, (u, speed) in found.copy_of.items():
         targets[copy] = frames_at_speed(targets[u], len(found.table[copy]), speed)
     parts = found.parts(targets, held_out)
@@ -294,7 +292,6 @@ def realigned(
     found: Prepared, model: Model, acoustic: "NetworkAcoustic", options: AlignOptions | None = None
 ) -> Prepared:
     """The same utterances as a network aligns them; where it cannot, the alignment before stays."""
-    transitions, tree = model.hmms
     ids = [u for u in found.table if u in found.alignments]
     lengths = np.cumsum([len(found.table[u]) for u in ids])
     alignments, kept = dict(found.alignments), 0
@@ -302,9 +299,9 @@ def realigned(
     for chunk in np.split(np.arange(len(ids)), np.flatnonzero(np.diff(lengths // _ALIGNED_FRAMES)) + 1):
         chosen = [ids[i] for i in chunk]
         texts = {u: found.transcripts[u] for u in chosen}
-        graphs = training_graphs(texts, model.lexicon, tree, transitions)
+        graphs = training_graphs(texts, model.lexicon, model.hmms.tree, model.hmms.transitions)
         scores = {u: acoustic.log_likelihoods(found.table[u]) for u in chosen}
-        new = align_scored(graphs, scores, transitions, options)
+        new = align_scored(graphs, scores, model.hmms.transitions, options)
         kept += len(new.failures)
         for u, transition_ids in new.transition_ids.items():
             n_changed += int((transition_ids != alignments[u]).sum())

@@ -35,8 +35,10 @@ from ..hmm.transitions import TransitionModel
 from ..hmm.tree import ContextDependency
 from ..hmm.tree_building import TreeOptions
 from ..lang.lexicon import Lexicon
-from ..model.directory import load_arrays
+from ..model.adaptation import SpeakerAdaptation
 from ..model.model import Model, load
+from ..model.parts import load_arrays
+from ..model.units import HmmUnits
 from .data import Data
 
 logger = logging.getLogger(__name__)
@@ -100,12 +102,12 @@ class Rung:
     @property
     def transitions(self) -> TransitionModel:
         """The model's transitions."""
-        return self.model.hmms[0]
+        return self.model.hmms.transitions
 
     @property
     def tree(self) -> ContextDependency:
         """The model's tree."""
-        return self.model.hmms[1]
+        return self.model.hmms.tree
 
     @property
     def gmms(self) -> DiagGmms:
@@ -240,7 +242,8 @@ def monophones(
     result = train_mono(
         table.select(chosen), short, lexicon, options, seed=seed, n_jobs=n_jobs, progress=progress
     )  # fmt: skip
-    model = Model(pipeline, lexicon, result.transitions, result.tree, result.gmms, graph=None, seed=seed)
+    units = HmmUnits(result.transitions, result.tree)
+    model = Model(pipeline, lexicon, units, result.gmms, graph=None, seed=seed)
     rung = Rung(model, result.alignments, result.failures, result.log)
     others = [u for u in table if u not in short]
     if not others:
@@ -308,7 +311,7 @@ def sat(
     pipeline = previous.model.features
     table, transcripts = _usable(data, lexicon, pipeline)
     result = train_sat(table, transcripts, lexicon, previous, data.speakers, options, **how)
-    return _rung(result, pipeline, lexicon, how, aligner=result.alignment_gmms)
+    return _rung(result, pipeline, lexicon, how, SpeakerAdaptation(result.alignment_gmms, result.gmms))
 
 
 def aligned(
@@ -395,10 +398,8 @@ def _rung(
     pipeline: FeaturePipeline,
     lexicon: Lexicon,
     how: Mapping[str, Any],
-    aligner: DiagGmms | None = None,
+    adaptation: SpeakerAdaptation | None = None,
 ) -> Rung:
-    model = Model(
-        pipeline, lexicon, result.transitions, result.tree, result.gmms, graph=None,
-        seed=how.get("seed", 0), aligner=aligner,
-    )  # fmt: skip
+    units = HmmUnits(result.transitions, result.tree)
+    model = Model(pipeline, lexicon, units, result.gmms, graph=None, seed=how.get("seed", 0), adaptation=adaptation)
     return Rung(model, result.alignments, result.failures, result.log)

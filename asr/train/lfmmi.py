@@ -12,6 +12,7 @@ from ..features.pipeline import FeaturePipeline
 from ..hmm.transitions import PhoneSegment
 from ..model.model import DecodingOptions
 from ..model.torch import NetworkAcoustic
+from ..model.units import HmmUnits
 from ..nn.batches import Examples
 from ..nn.lfmmi.loss import LfmmiLoss, LfmmiOptions, without_second_outputs
 from ..nn.lfmmi.supervision import Supervision, SupervisionOptions, lfmmi_setup, numerators_of
@@ -87,8 +88,8 @@ def train_lfmmi(
     thinned = {u: thinned_segments(s, len(found.alignments[u]), unit) or [] for u, s in segments.items()}
     alignments = chain_alignments(thinned, made.tree, made.transitions)
     model = replace(
-        rung.model, features=found.pipeline, tree=made.tree, transitions=made.transitions, decoding=SEARCH,
-        acoustic=NetworkAcoustic(network, config), graph=None, seed=seed, card="", aligner=None, adapter=None,
+        rung.model, features=found.pipeline, units=HmmUnits(made.transitions, made.tree), decoding=SEARCH,
+        acoustic=NetworkAcoustic(network, config), graph=None, seed=seed, card="", adaptation=None,
     )  # fmt: skip
     return Rung(model, alignments, failures, [])
 

@@ -7,6 +7,7 @@ from ..features.pipeline import FeaturePipeline
 from ..gmm.mono import MonoOptions, MonoResult, train_mono
 from ..lang.lexicon import Lexicon
 from ..model.model import Model
+from ..model.units import HmmUnits
 from .data import Data
 
 
@@ -34,5 +35,5 @@ def train_monophone(
     result = train_mono(
         table, transcripts, lexicon, options or MonoOptions(), seed=seed, n_jobs=n_jobs, progress=progress
     )
-    model = Model(pipeline, lexicon, result.transitions, result.tree, result.gmms, graph=None, seed=seed)
+    model = Model(pipeline, lexicon, HmmUnits(result.transitions, result.tree), result.gmms, graph=None, seed=seed)
     return model, result

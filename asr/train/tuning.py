@@ -12,7 +12,7 @@ import numpy as np
 
 from ..errors import ModelError
 from ..model.model import Model
-from ..model.passes import scores
+from ..model.passes import adapt, scores
 from ..scoring import Unit, score
 from .data import Data
 
@@ -52,7 +52,7 @@ def tune_decoding(
     The utterances must not be part of the training data nor of a scored test set.
     """
     table = held_out.normalised(model.features)
-    loglikes = dict(scores(model, table, held_out.speakers))
+    loglikes = dict(scores(model, table, adapt(model, table, held_out.speakers)))
     points = []
     for scale in acoustic_scales:
         for penalty in insertion_penalties:
@@ -125,8 +125,8 @@ def tuned(
     model: Model,
     held_out: Data,
     *,
-    acoustic_scales: Sequence[float],
-    insertion_penalties: Sequence[float],
+    acoustic_scales: Sequence[float] | None = None,
+    insertion_penalties: Sequence[float] | None = None,
     unit: Unit = "word",
     told: Callable[[], object] | None = None,
 ) -> tuple[Model, list[TuningPoint]]:
@@ -136,8 +136,10 @@ def tuned(
     of what was tried.
     """
     points = tune_decoding(
-        model, held_out, acoustic_scales=acoustic_scales, insertion_penalties=insertion_penalties, unit=unit, told=told
-    )
+        model, held_out, unit=unit, told=told,
+        acoustic_scales=acoustic_scales or model.units.acoustic_scales,
+        insertion_penalties=insertion_penalties or model.units.insertion_penalties,
+    )  # fmt: skip
     if edge := at_edge(points, best_point(points)):
         logger.warning("tuning: %s; beyond it may be better", edge)
     return with_tuning(model, points), points

@@ -48,7 +48,7 @@ def warp_scores(
             raise ModelError("no utterance has an alignment, so no warp can be chosen; check transcripts and beams")
         table = data.select(heard).normalised(model.features)
         for i in heard:
-            pdfs = model.transitions.pdf_of_id[alignments[i]]
+            pdfs = model.units.pdf_of_label[alignments[i]]
             likelihoods = model.acoustic.log_likelihoods(table[i])[np.arange(len(pdfs)), pdfs]
             of_speaker = totals.setdefault(data.speakers[i], {})
             of_speaker[warp] = of_speaker.get(warp, 0.0) + float(likelihoods.sum(dtype=np.float64))

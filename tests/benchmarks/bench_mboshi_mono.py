@@ -193,11 +193,11 @@ def as_our_model(folder: Path, ours: Path, trained: Path) -> None:
     """
     model = load(ours)
     with np.load(trained / "model.npz") as arrays:
-        if not np.array_equal(arrays["tuples"], model.transitions.tuples):
+        if not np.array_equal(arrays["tuples"], model.hmms.transitions.tuples):
             raise ModelError(f"{trained}: the peer's transition ids stand for other states than ours")
         acoustic = DiagGmms.from_arrays(arrays)
-        transitions = replace(model.transitions, log_probs=arrays["log_probs"])
-    replace(model, acoustic=acoustic, transitions=transitions).save(folder / "model")
+        transitions = replace(model.hmms.transitions, log_probs=arrays["log_probs"])
+    replace(model, acoustic=acoustic, units=replace(model.hmms, transitions=transitions)).save(folder / "model")
 
 
 def row_of(bench: Bench, system: str, seed: int, rung: Path, log_likelihood: float, seconds: float) -> Row:

@@ -19,8 +19,8 @@ def hybrid(digits_model, tmp_path):
     from asr.nn import DnnConfig, build
 
     config = DnnConfig(context=1, hidden=(16,), zero_output=False)
-    network = build(config, digits_model.features.dim, digits_model.tree.n_pdfs)
-    acoustic = NetworkAcoustic(network, config, np.zeros(digits_model.tree.n_pdfs))
+    network = build(config, digits_model.features.dim, digits_model.units.n_pdfs)
+    acoustic = NetworkAcoustic(network, config, np.zeros(digits_model.units.n_pdfs))
     return replace(digits_model, acoustic=acoustic).save(tmp_path / "hybrid")
 
 

@@ -116,7 +116,7 @@ def test_without_pynini_everything_is_trained_but_the_graph(run, tmp_path, monke
         assert "tri: done" in done.err and "stage 4 of 4, language-model" in done.err
         assert "WER, %" not in done.out and "aligns; has no decoding graph" in done.out
         model = asr.load(tmp_path / "out" / "model")
-        assert model.graph is None and model.tree.n_pdfs > 13
+        assert model.graph is None and model.units.n_pdfs > 13
         text = (folder / "u07.txt").read_text()
         assert model.align_features(np.load(folder / "u07.npy"), text).text == text
         refused = run("transcribe", tmp_path / "out" / "model", folder / "u07.npy")

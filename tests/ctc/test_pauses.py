@@ -10,6 +10,7 @@ from asr.ctc.pauses import find_pauses, rows_of_pauses, rows_of_reach
 from asr.features.pipeline import FeaturePipeline
 from asr.lang.lexicon import Lexicon
 from asr.model import Model
+from asr.model.units import CtcUnits
 
 
 def levels(*stretches, noise=0.3, gain=1.0, offset=0.0):
@@ -88,7 +89,7 @@ def test_features_that_do_not_tell_how_loud_they_are():
 class SpikesAtTheEdges:
     """Says the first unit in the first row, the second in the last, as recurrent networks do; column 1 is silence."""
 
-    subsampling = 3
+    subsampling, log_priors = 3, None
 
     def log_likelihoods(self, features, pdfs=None):
         rows = np.tile(np.log(np.array([0.97, 0.01, 0.01, 0.01], np.float32)), (-(-len(features) // 3), 1))
@@ -101,7 +102,7 @@ class SpikesAtTheEdges:
 
 def test_words_end_where_the_sound_does():
     lexicon = Lexicon((("no", ("A",)), ("way", ("B",))), silence_prob=0.0)
-    model = Model(pipeline_of("fbank"), lexicon, CtcTokens(3), None, SpikesAtTheEdges(), None)
+    model = Model(pipeline_of("fbank"), lexicon, CtcUnits(CtcTokens(3)), SpikesAtTheEdges(), None)
     no, way = model.align(sound_between_pauses(), "no way", model.sample_rate).words
     assert (no.start, way.end) == (pytest.approx(0.5, abs=0.04), pytest.approx(1.5, abs=0.04))
     assert 0.55 < no.end <= way.start < 1.45

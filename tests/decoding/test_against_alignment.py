@@ -74,7 +74,7 @@ def test_the_graph_of_one_sentence_aligns_it(digits_model, speech):
 
     for text, samples in speech[:10]:
         m = digits_model
-        graph = compile_hclg(m.lexicon, sequence(m.lexicon, text.split()), m.tree, m.transitions)
+        graph = compile_hclg(m.lexicon, sequence(m.lexicon, text.split()), m.hmms.tree, m.hmms.transitions)
         model = replace(m, graph=graph).with_decoding(beam=1000.0, insertion_penalty=0.0)
         decoded, forced = model.transcribe(samples, 8000), m.align(samples, text, 8000)
         assert decoded.text == text and decoded.reached_final
@@ -106,7 +106,7 @@ def test_a_new_graph_decodes_the_same_from_memory_and_from_its_file(digits_model
     from asr.graph import compile_hclg, word_loop
 
     m = digits_model
-    built = replace(m, graph=compile_hclg(m.lexicon, word_loop(m.lexicon), m.tree, m.transitions))
+    built = replace(m, graph=compile_hclg(m.lexicon, word_loop(m.lexicon), m.hmms.tree, m.hmms.transitions))
     loaded = asr.load(built.save(tmp_path / "model"))
     assert isinstance(loaded.graph, Graph) and not loaded.graph.arcs.flags.writeable  # mapped, not read
     for _, samples in speech[:10]:

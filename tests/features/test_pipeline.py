@@ -224,7 +224,7 @@ def test_a_model_trains_on_linear_prediction():
     model, result = train_monophone(data, lexicon, pipeline, MonoOptions(num_iters=8, total_gaussians=18))
     assert model.streaming and model.features.dim == 39 and len(result.alignments) == 24
     features = model.features.finish(list(raw.values()), ["s"] * 24)
-    pdfs, phones = model.transitions.pdf_of_id[1:], model.transitions.phone_of_id[1:]
+    pdfs, phones = model.units.pdf_of_label[1:], model.hmms.transitions.phone_of_id[1:]
     for word, matrix in zip(words.values(), features, strict=True):
         likelihood = model.acoustic.log_likelihoods(matrix[35:55]).mean(axis=0)
         (phone,) = set(phones[pdfs == likelihood.argmax()])

@@ -14,6 +14,7 @@ from asr.gmm.mono import MonoOptions, train_mono
 from asr.lang.lexicon import Lexicon
 from asr.model import Model
 from asr.model.graphs import with_graph
+from asr.model.units import HmmUnits
 from asr.model.word_times import count_pronunciations
 from asr.train.data import Data
 from asr.train.decoding import decode_all
@@ -61,7 +62,7 @@ def test_learnt_probabilities_are_those_of_the_planted_pronunciations(task, tmp_
 
     pytest.importorskip("pynini", reason="pynini has no wheel here")
     pipeline = FeaturePipeline(8000, ({"kind": "mfcc"},))
-    model = with_graph(Model(pipeline, learnt, second.transitions, second.tree, second.gmms, graph=None))
+    model = with_graph(Model(pipeline, learnt, HmmUnits(second.transitions, second.tree), second.gmms, graph=None))
     model = model.with_decoding(beam=1000.0)
     loaded = asr.load(model.save(tmp_path / "model"))
     assert loaded.lexicon == learnt and list(loaded.lexicon.phones)[2:6] == ["A_B", "A_E", "A_I", "A_S"]

@@ -14,6 +14,7 @@ from asr.hmm.training_graph import training_graphs
 from asr.hmm.tree_building import TreeOptions
 from asr.lang.lexicon import Lexicon
 from asr.model import Model, load
+from asr.model.units import HmmUnits
 
 LEXICON = Lexicon((("ab", ("A", "B")), ("bca", ("B", "C", "A")), ("cab", ("C", "A", "B")), ("acb", ("A", "C", "B"))))
 MEANS = {"SIL": (0.0, 0.0), "A": (8.0, 0.0), "B": (0.0, 8.0), "C": (-8.0, -8.0)}
@@ -168,10 +169,10 @@ def test_impossible_options_are_refused(data, mono):
 
 def test_a_model_directory_keeps_the_tree(triphone, tmp_path):
     pipeline = FeaturePipeline(0, ({"kind": "given", "dim": 2, "frame_shift": 10.0},))
-    saved = Model(pipeline, LEXICON, triphone.transitions, triphone.tree, triphone.gmms, graph=None)
+    saved = Model(pipeline, LEXICON, HmmUnits(triphone.transitions, triphone.tree), triphone.gmms, graph=None)
     loaded = load(saved.save(tmp_path / "model"))
-    assert loaded.tree.to_json() == triphone.tree.to_json()
-    np.testing.assert_array_equal(loaded.transitions.tuples, triphone.transitions.tuples)
+    assert loaded.hmms.tree.to_json() == triphone.tree.to_json()
+    np.testing.assert_array_equal(loaded.hmms.transitions.tuples, triphone.transitions.tuples)
     np.testing.assert_array_equal(loaded.acoustic.means, triphone.gmms.means)
 
 

@@ -14,6 +14,7 @@ import soundfile
 from asr import audio
 from asr.corpus.recordings import Failure, Recording
 from asr.features.pipeline import FeaturePipeline
+from asr.model.adaptation import SpeakerAdaptation
 from asr.model.transcript import Transcript
 from asr.model.transcription import LongOptions, transcribe_all, transcribe_parts
 from asr.scoring import score
@@ -83,8 +84,7 @@ def test_statistics_are_those_of_all_of_it(digits_model, long, sample, mode, ada
     model = dataclasses.replace(
         digits_model,
         features=FeaturePipeline(8000, steps),
-        aligner=digits_model.acoustic if adapts else None,
-        adapter=digits_model.acoustic if adapts else None,
+        adaptation=SpeakerAdaptation(digits_model.acoustic, digits_model.acoustic) if adapts else None,
     )
     recordings = [long, Recording("short", sample, "ann"), Recording("other", sample, "bob")]
     whole = {p.recording.id: p.result for p in transcribe_parts(model, recordings, options=WHOLE)}

@@ -50,8 +50,8 @@ def small(kind, **changes):
 def hybrid(digits_model):
     """The shipped digits model with a small untrained network."""
     config = DnnConfig(context=2, hidden=(24, 24))
-    made = network(config, digits_model.features.dim, digits_model.tree.n_pdfs)
-    priors = np.log(np.linspace(1, 3, digits_model.tree.n_pdfs) / 100)
+    made = network(config, digits_model.features.dim, digits_model.units.n_pdfs)
+    priors = np.log(np.linspace(1, 3, digits_model.units.n_pdfs) / 100)
     return replace(digits_model, acoustic=NetworkAcoustic(made, config, priors))
 
 
@@ -267,7 +267,7 @@ def test_parameters_are_counted_as_those_of_the_network(hybrid, tmp_path, kind):
     from asr.info import describe
 
     config = small(kind)
-    made = network(config, hybrid.features.dim, hybrid.tree.n_pdfs)
+    made = network(config, hybrid.features.dim, hybrid.units.n_pdfs)
     whole = replace(hybrid, acoustic=NetworkAcoustic(made, config, hybrid.acoustic.log_priors))
     before = describe(whole.save(tmp_path / "before"))["parameters"]
     after = describe(export_onnx(whole).model.save(tmp_path / "after"))["parameters"]

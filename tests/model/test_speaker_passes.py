@@ -7,7 +7,8 @@ import pytest
 
 from asr.features.affine import affine
 from asr.gmm.model import DiagGmms
-from asr.model.passes import ESTIMATES, estimated, scores
+from asr.model.adaptation import SpeakerAdaptation
+from asr.model.passes import ESTIMATES, adapt, estimated, scores
 
 MEANS = np.array([[0.0, 0.0], [4.0, 0.0], [0.0, 4.0], [4.0, 4.0], [8.0, 2.0]])  # the first is silence
 TRUTH = np.array([[1.2, 0.3, -2.2], [-0.2, 0.9, 1.0]])  # from the speaker's features to the model's
@@ -30,10 +31,15 @@ def gmms(variance):
 def model():
     n = len(MEANS)
     transitions = SimpleNamespace(pdf_of_id=np.arange(-1, n), phone_of_id=np.arange(n + 1))
-    lexicon = SimpleNamespace(silence_id=SILENCE)
+    lexicon, acoustic = SimpleNamespace(silence_id=SILENCE), gmms(0.5)
     return SimpleNamespace(
-        acoustic=gmms(0.5), aligner=gmms(1.0), adapter=None, decoder=ArgMax(), hmms=(transitions, None), lexicon=lexicon
-    )
+        acoustic=acoustic, adaptation=SpeakerAdaptation(gmms(1.0), acoustic), decoder=ArgMax(),
+        hmms=SimpleNamespace(transitions=transitions), lexicon=lexicon,
+    )  # fmt: skip
+
+
+def adapted_scores(model, features, speakers, **options):
+    return dict(scores(model, features, adapt(model, features, speakers, **options)))
 
 
 def heard_by_the_model(rng, n_frames, pdfs=(0, 1, 2, 3, 4)):
@@ -53,10 +59,11 @@ def test_a_second_estimate_is_nearer_to_the_truth(model):
     of = dict.fromkeys(features, "ann")
     found, right = {}, {}
     for n in (1, 2, 4):
-        loglikes = dict(scores(model, features, of, estimates=n))
+        loglikes = adapted_scores(model, features, of, estimates=n)
         found[n] = np.concatenate([np.argmax(loglikes[u], axis=1) for u in features])
         right[n] = np.mean(found[n] == said)
-    first = np.concatenate([np.argmax(model.aligner.log_likelihoods(x), axis=1) for x in features.values()])
+    first_pass = model.adaptation.first_pass
+    first = np.concatenate([np.argmax(first_pass.log_likelihoods(x), axis=1) for x in features.values()])
     assert np.mean(first == said) < right[1] < right[2] < right[4]
     at_best = np.argmax(model.acoustic.log_likelihoods(frames.astype(np.float32)), axis=1)
     assert right[4] > np.mean(at_best == said) - 0.01
@@ -67,7 +74,7 @@ def test_the_second_estimate_begins_where_the_first_ended(model):
     frames, _ = heard_by_the_model(np.random.default_rng(1), 1500)
     features, of = {"a": said_by_the_speaker(frames)}, {"a": "ann"}
     decode = model.decoder.decode
-    heard = {"a": decode(model.aligner.log_likelihoods(features["a"])).labels}
+    heard = {"a": decode(model.adaptation.first_pass.log_likelihoods(features["a"])).labels}
     one = estimated(model, features, heard, of)
     moved = affine(features["a"], one["ann"].matrix)
     heard = {"a": decode(model.acoustic.log_likelihoods(moved)).labels}
@@ -75,7 +82,7 @@ def test_the_second_estimate_begins_where_the_first_ended(model):
     assert np.abs(two["ann"].matrix - TRUTH).max() < np.abs(one["ann"].matrix - TRUTH).max()
     expected = model.acoustic.log_likelihoods(affine(features["a"], two["ann"].matrix))
     assert ESTIMATES == 2
-    np.testing.assert_array_equal(dict(scores(model, features, of))["a"], expected)
+    np.testing.assert_array_equal(adapted_scores(model, features, of)["a"], expected)
 
 
 def test_who_says_nothing_is_heard_by_the_model_of_the_first_pass(model):
@@ -84,14 +91,17 @@ def test_who_says_nothing_is_heard_by_the_model_of_the_first_pass(model):
     silent = (0.3 * silent).astype(np.float32)
     frames, _ = heard_by_the_model(rng, 900)
     features = {"a": silent, "b": said_by_the_speaker(frames), "c": np.zeros((0, 2), np.float32)}
-    found = dict(scores(model, features, {"a": "ann", "b": "bob", "c": "cy"}))
+    transforms = adapt(model, features, {"a": "ann", "b": "bob", "c": "cy"})
+    assert {u: t.kind for u, t in transforms.items()} == {"a": "identity", "b": "full"}
+    found = dict(scores(model, features, transforms))
     assert list(found) == ["a", "b", "c"] and found["c"].shape == (0, 5)
-    np.testing.assert_array_equal(found["a"], model.aligner.log_likelihoods(silent))
-    assert not np.array_equal(found["b"], model.aligner.log_likelihoods(features["b"]))
+    np.testing.assert_array_equal(found["a"], model.adaptation.first_pass.log_likelihoods(silent))
+    assert not np.array_equal(found["b"], model.adaptation.first_pass.log_likelihoods(features["b"]))
 
 
 def test_a_model_that_does_not_adapt(model):
-    model.aligner = None
+    model.adaptation = None
     features = {"a": MEANS.astype(np.float32)}
-    found = dict(scores(model, features, {"a": "ann"}))
+    assert adapt(model, features, {"a": "ann"}) == {}
+    found = adapted_scores(model, features, {"a": "ann"})
     np.testing.assert_array_equal(found["a"], model.acoustic.log_likelihoods(features["a"]))

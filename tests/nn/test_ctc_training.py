@@ -114,7 +114,7 @@ def test_a_network_learns_to_say_words_and_where(planted, kind, tmp_path):
     made = trained(planted, kind, tmp_path / "work", prior_scale=0.3)
     with_graph(made.model).save(tmp_path / "model")
     model = asr.load(tmp_path / "model")
-    assert (model.tree, model.subsampling) == (None, NETWORKS[kind].subsampling)
+    assert (model.kind, model.subsampling) == ("ctc", NETWORKS[kind].subsampling)
     wrong = 0
     for u in HELD_OUT:
         found = model.transcribe_features(planted.raw[u])

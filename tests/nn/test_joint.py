@@ -21,6 +21,7 @@ from asr.model.decoder_file import DECODER_FILE, load_decoder, save_decoder
 from asr.model.graphs import with_graph
 from asr.model.joint_search import JointSearch, JointSearchOptions
 from asr.model.torch import NetworkAcoustic
+from asr.model.units import CtcUnits
 from asr.nn import (
     AttentionConfig,
     CnnConfig,
@@ -68,7 +69,7 @@ def untrained(seed=0, n_columns=N_COLUMNS, config=SMALL, lexicon=LEXICON):
         for weight in (encoder.output.weight, decoder.output.weight, decoder.energy.weight):
             weight.mul_(4.0)
     acoustic = NetworkAcoustic(encoder, ENCODER, np.zeros(n_columns, np.float32), 0.0)
-    return Model(PIPELINE, lexicon, CtcTokens(n_columns - 1), None, acoustic, None, SEARCH, 0), decoder
+    return Model(PIPELINE, lexicon, CtcUnits(CtcTokens(n_columns - 1)), acoustic, None, SEARCH, 0), decoder
 
 
 def noise(n_frames, seed=0):
@@ -294,7 +295,7 @@ def test_what_cannot_be_searched_is_told(lm):
     with pytest.raises(ValueError, match="n_best=0"):
         JointSearch(model, decoder).search(noise(9), 0)
     twice = replace(model, acoustic=NetworkAcoustic([model.acoustic.networks[0]] * 2, [ENCODER] * 2))
-    with pytest.raises(ModelError, match="a model with one network of torch's"):
+    with pytest.raises(ModelError, match="are Gaussians, not a network"):
         JointSearch(twice, decoder)
 
 

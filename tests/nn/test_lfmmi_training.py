@@ -17,6 +17,7 @@ from asr.hmm.tree_building import TreeOptions
 from asr.lang.lexicon import Lexicon
 from asr.model import Model
 from asr.model.graphs import with_graph
+from asr.model.units import HmmUnits
 from asr.nn.lfmmi import SupervisionOptions, lfmmi_setup, without_second_outputs
 from asr.nn.networks import TdnnConfig, build
 from asr.nn.options import TrainingOptions
@@ -58,7 +59,7 @@ def planted():
     data = Data(FeatureTable.from_dict(features), dict.fromkeys(features, "s"), texts)
     pipeline = FeaturePipeline(0, ({"kind": "given", "dim": DIM},))
     gmms = DiagGmms(np.ones(n_phones), means[1:], np.full((n_phones, DIM), 1.25), np.arange(n_phones + 1))
-    model = Model(pipeline, lexicon, transitions, tree, gmms, graph=None)
+    model = Model(pipeline, lexicon, HmmUnits(transitions, tree), gmms, graph=None)
     known = {u: alignments[u] for u in list(features)[:N_TRAIN]}
     return SimpleNamespace(rung=Rung(model, known, {}, []), data=data, phones=phones, lexicon=lexicon)
 

@@ -22,6 +22,7 @@ from asr.lm import read_arpa
 from asr.lm import train as train_lm
 from asr.model.regraph import listed_words, with_language_model, with_words, words_of_graph
 from asr.model.transcription import transcribe_all
+from asr.model.units import HmmUnits
 from asr.recipe.own_data import check_place, planned
 from asr.recipe.own_training import gpus_of, score_held_out, train_recogniser
 from asr.scoring import score
@@ -79,7 +80,7 @@ def test_a_ladder_from_a_folder(trained, corpus):
     model = asr.load(out / "model")
     assert (
         not model.streaming
-        and isinstance(model.tree, DecisionTree)
+        and isinstance(model.hmms.tree, DecisionTree)
         and "126 of 126 utterances of the training part are trained on" in model.card
     )
     assert [s["kind"] for s in model.features.steps] == ["given", "cmvn", "splice", "affine"]
@@ -106,7 +107,7 @@ def test_new_recordings_are_transcribed_from_the_directory_alone(trained, tmp_pa
     together, alone = errors(folder / "list.tsv"), errors(folder)
     assert together == errors(folder, speaker="^s[0-9]+") and alone != together
     assert together < 10 and together <= alone + 1 and alone < 20
-    first_pass = replace(model, acoustic=model.aligner, aligner=None)
+    first_pass = replace(model, acoustic=model.first_pass, adaptation=None)
     assert together <= errors(folder / "list.tsv", first_pass)
 
 
@@ -181,7 +182,7 @@ def test_the_same_call_goes_on_where_it_stopped(trained, corpus, tmp_path, monke
     monkeypatch.setattr("asr.recipe.rungs.train_rung", real)
     caplog.set_level(logging.INFO, "asr.recipe")
     assert train_recogniser(short, tmp_path / "out").rows["each recording alone"][0] < 25
-    assert "mono: there already" in caplog.text and asr.load(tmp_path / "out" / "model").aligner is None
+    assert "mono: there already" in caplog.text and asr.load(tmp_path / "out" / "model").adaptation is None
 
 
 def test_a_network_without_hmms_is_trained_transcribes_and_learns_new_words(corpus, tmp_path, monkeypatch):
@@ -266,7 +267,7 @@ def test_a_device_that_cannot_be_used_is_told_at_once(monkeypatch):
 def test_the_grid_grows_where_the_best_is_at_its_edge(trained, monkeypatch, tmp_path, caplog):
     """The best scale lies beyond what is tried at first."""
     _, out, _ = trained
-    monkeypatch.setattr("asr.recipe.own_training.SCALES", (0.4, 0.8))
+    monkeypatch.setattr(HmmUnits, "acoustic_scales", (0.4, 0.8))
     inputs = {"data": out / "work" / "features", "graph": out / "work" / "graph"}
     ids = list(read_transcripts(out / "work" / "held-out" / "references.tsv"))
     score_held_out(tmp_path, **inputs, ids=ids)
@@ -330,14 +331,16 @@ def test_a_damaged_aligner_is_an_error(trained, tmp_path):
         asr.load(directory)
     other = asr.load(trained[1] / "work" / "mono" / "model")
     with pytest.raises(AsrError, match=r"aligner\.npz"):
-        asr.load(replace(model, aligner=other.acoustic).save(tmp_path / "other"))
+        asr.load(
+            replace(model, adaptation=replace(model.adaptation, first_pass=other.acoustic)).save(tmp_path / "other")
+        )
 
 
 def test_other_words_for_a_trained_model(trained, tmp_path):
     model = asr.load(trained[1] / "model")
     few, lost = with_words(model, ["cab", "dace", "bead", "zoo"], ["letters"])
     assert lost == {"zoo": "the model has no 'z', 'o'"} and "bead" in few.lexicon and "zoo" not in few.lexicon
-    assert np.array_equal(few.transitions.tuples, model.transitions.tuples)
+    assert np.array_equal(few.hmms.transitions.tuples, model.hmms.transitions.tuples)
     assert (
         list(few.lexicon.phones)[: model.lexicon.n_phones + 1] == list(model.lexicon.phones)[: few.lexicon.n_phones + 1]
     )

@@ -11,6 +11,7 @@ from asr.errors import ConfigError, CorpusError, ModelError
 from asr.features.pipeline import FeaturePipeline
 from asr.features.table import FeatureTable
 from asr.lang.lexicon import Lexicon
+from asr.model.adaptation import SpeakerAdaptation
 from asr.nn import DnnConfig, RecurrentConfig, TdnnConfig, register
 from asr.nn.options import TrainingOptions
 from asr.options import from_table
@@ -72,7 +73,7 @@ def test_the_network_learns_the_frames_and_is_a_model(planted, rung, held_out, t
     right = total = 0
     for u in held_out:
         loglikes = made.model.acoustic.log_likelihoods(table[u])
-        assert loglikes.shape == (len(table[u]), rung.model.tree.n_pdfs)
+        assert loglikes.shape == (len(table[u]), rung.model.units.n_pdfs)
         labels = rung.transitions.pdf_of_id[made.alignments[u]]
         right, total = right + int((loglikes.argmax(axis=1) == labels).sum()), total + len(labels)
     assert right / total > 0.85
@@ -83,7 +84,7 @@ def test_the_network_learns_the_frames_and_is_a_model(planted, rung, held_out, t
     np.testing.assert_array_equal(
         again.model.acoustic.log_likelihoods(table[u]), made.model.acoustic.log_likelihoods(table[u])
     )
-    assert (again.model.aligner, again.model.adapter) == (None, None)
+    assert again.model.adaptation is None
     aligned = again.model.align_finished(table[u], planted.transcripts[u])
     assert np.mean(aligned.alignment == made.alignments[u]) > 0.85
 
@@ -137,7 +138,7 @@ def test_priors_are_shares_of_frames_with_a_floor():
 
 
 def test_above_an_adapting_rung_the_network_hears_transformed_features(planted, rung, held_out, tmp_path):
-    adapting = replace(rung, model=replace(rung.model, aligner=rung.model.acoustic))
+    adapting = replace(rung, model=replace(rung.model, adaptation=SpeakerAdaptation(rung.gmms, rung.gmms)))
     plain = planted.normalised(rung.model.features)
     found = prepare(planted, adapting)
 
@@ -148,12 +149,12 @@ def test_above_an_adapting_rung_the_network_hears_transformed_features(planted, 
     assert apart(found.table) < 0.3 * apart(plain)
     options = replace(OPTIONS, training=replace(OPTIONS.training, max_epochs=1))
     model = train_hybrid(planted, adapting, CONFIG, options, held_out=held_out, folder=tmp_path).model
-    assert model.adapter is rung.model.acoustic and model.aligner is rung.model.acoustic
+    assert model.adaptation.gmms is rung.gmms and model.adaptation.first_pass is rung.gmms
     model.save(tmp_path / "model")
     import asr
 
     again = asr.load(tmp_path / "model")
-    np.testing.assert_array_equal(again.adapter.means, rung.gmms.means)
+    np.testing.assert_array_equal(again.adaptation.gmms.means, rung.gmms.means)
     text = again.align_finished(plain["u55"], planted.transcripts["u55"]).text
     assert text == planted.transcripts["u55"]
 
@@ -247,7 +248,7 @@ def items(table):
 
 
 def test_copies_need_a_pipeline_where_the_rung_adapts(planted, rung):
-    adapting = replace(rung, model=replace(rung.model, aligner=rung.model.acoustic))
+    adapting = replace(rung, model=replace(rung.model, adaptation=SpeakerAdaptation(rung.gmms, rung.gmms)))
     with pytest.raises(ConfigError, match="no fMLLR transforms"):
         prepare(planted, adapting, copies={0.9: planted})
     with pytest.raises(ConfigError, match=r"speeds = \(0.9,\) need a front_end"):

@@ -94,7 +94,7 @@ def test_a_planted_warp_is_found_in_training_and_in_recognition(data_of_warp, le
     table, total, n_frames = chosen.normalised(PIPELINE), 0.0, 0
     for i, path in alignments.items():
         for frame, transition_id in zip(table[i], path, strict=True):
-            pdf = int(model.transitions.pdf_of_id[transition_id])
+            pdf = int(model.units.pdf_of_label[transition_id])
             total += float(model.acoustic.log_likelihoods(frame[None], np.array([pdf]))[0, 0])
             n_frames += 1
     assert scores["lucas"][0.92] == pytest.approx(total / n_frames, rel=1e-5)
