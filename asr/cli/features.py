@@ -1,5 +1,6 @@
 """`asr features`."""
 
+from dataclasses import replace
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -21,7 +22,8 @@ from .common import (
 )
 
 if TYPE_CHECKING:
-    from ..corpus.feature_files import Source, Written
+    from ..corpus import Utterance
+    from ..corpus.feature_files import Written
     from ..features.pipeline import FeaturePipeline
 
 
@@ -191,17 +193,16 @@ def _check_out(out: Path, inputs: list[str], form: Form) -> None:
         out.mkdir(parents=True, exist_ok=True)
 
 
-def _sources(inputs: list[str], channel: str | None, allow_commands: bool) -> tuple[list["Source"], int]:
+def _sources(inputs: list[str], channel: str | None, allow_commands: bool) -> tuple[list["Utterance"], int]:
     """What to compute features of, and how many inputs there are none of."""
-    from ..corpus.feature_files import Source
     from ..corpus.recordings import find_recordings
 
-    recordings, failures = find_recordings(
+    recordings, found = find_recordings(
         [standard_input(given) for given in inputs],
         channel=channel_of(channel),
         allow_commands=command_folder(allow_commands),
     )
-    complaints = [(failure.message, failure.id) for failure in failures]
+    complaints = [(str(problem), problem.where) for problem in found]
     complaints += [
         (f"{r.path}: holds features already; need audio", str(r.path)) for r in recordings if r.audio is None
     ]
@@ -209,13 +210,11 @@ def _sources(inputs: list[str], channel: str | None, allow_commands: bool) -> tu
     for message, place in complaints:
         problems.add(message, place)
     problems.end()
-    sources = [
-        Source(r.id, r.audio, r.speaker, r.start, r.end, channel=r.channel) for r in recordings if r.audio is not None
-    ]
-    return sources, len(complaints)
+    # Features are what is computed here, so those that lie beside a recording do not count.
+    return [replace(r, features=None) for r in recordings if r.audio is not None], len(complaints)
 
 
-def _pipeline(sources: list["Source"], rate: int | None, steps: list[dict[str, Any]]) -> "FeaturePipeline":
+def _pipeline(sources: list["Utterance"], rate: int | None, steps: list[dict[str, Any]]) -> "FeaturePipeline":
     """The pipeline at the given rate, or at the recordings' own. Raises AsrError for what is impossible at it."""
     from ..audio import RATES
     from ..corpus.feature_files import common_rate
@@ -224,17 +223,17 @@ def _pipeline(sources: list["Source"], rate: int | None, steps: list[dict[str, A
     if rate is not None and not RATES[0] <= rate <= RATES[1]:
         raise typer.BadParameter(f"{rate}; need {RATES[0]} to {RATES[1]} Hz", param_hint="--rate")
     # Where no file can be read any rate will do: each is complained of.
-    found = rate if rate is not None else common_rate(source.audio for source in sources) or 16000
+    found = rate if rate is not None else common_rate(source.path for source in sources) or 16000
     return FeaturePipeline(found, tuple(steps))
 
 
-def _write(sources: list["Source"], pipeline: "FeaturePipeline", out: Path, form: Form, jobs: int) -> int:
+def _write(sources: list["Utterance"], pipeline: "FeaturePipeline", out: Path, form: Form, jobs: int) -> int:
     """Write all features and say so; the number of recordings that failed."""
     from ..corpus.feature_files import write_features
 
     with writing(out), progress("features", len(sources)) as step:
         done = write_features(sources, pipeline, out, form=form.value, n_jobs=jobs, progress=step)
-    problems, path_of = Complaints(), {source.id: source.audio for source in sources}
+    problems, path_of = Complaints(), {source.id: source.path for source in sources}
     for problem in done.problems:
         problems.add(problem.message, path_of.get(problem.where, ""))
     problems.end()

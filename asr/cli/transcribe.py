@@ -29,7 +29,7 @@ from .meter import Meter, clock
 from .transcript_output import TranscriptOutput, check_form, journal_beside, piece_key
 
 if TYPE_CHECKING:
-    from ..corpus.recordings import Recording
+    from ..corpus import Utterance
     from ..model.model import Model
     from ..model.transcript import Transcript
 
@@ -113,14 +113,14 @@ def transcribe(
     problems = Complaints(verbose=verbose, how="all with -v")
     if verbose:
         recording_warnings.show_all()
-    found, failures = find_recordings(
+    found, unusable = find_recordings(
         [standard_input(name) for name in given],
         speaker=speaker,
         channel=channel_of(channel),
         allow_commands=command_folder(allow_commands),
     )
-    for failure in failures:
-        problems.add(failure.message, failure.id)
+    for problem in unusable:
+        problems.add(str(problem), problem.where)
     recordings = _fitting(recogniser, found)
     if recordings:
         recogniser.decoder  # noqa: B018 - what is wrong with the model is said once, not for each recording
@@ -134,9 +134,9 @@ def transcribe(
         from ..model.transcription import told_transforms
 
         complain(told_transforms(heard.kinds) or "the model does not adapt to speakers")
-    n_failed = len(failures) + len(found) - len(recordings) + n_bad
+    n_failed = len(unusable) + len(found) - len(recordings) + n_bad
     if n_failed:
-        complain(f"{n_failed} of {len(found) + len(failures)} failed")
+        complain(f"{n_failed} of {len(found) + len(unusable)} failed")
         raise typer.Exit(1)
 
 
@@ -150,7 +150,7 @@ def what_it_knows(name: str, recogniser: "Model") -> str:
     return f"{Path(name).name}: {_NUMBERS[int(number)] + ' ' + rest if is_small else told}"
 
 
-def _fitting(recogniser: "Model", found: list["Recording"]) -> list["Recording"]:
+def _fitting(recogniser: "Model", found: list["Utterance"]) -> list["Utterance"]:
     """The recordings that are what the model takes, audio or features; of many others one line says how many."""
     takes_features = recogniser.features.given is not None
     fits = [(r.features if takes_features else r.audio) is not None for r in found]
@@ -168,7 +168,7 @@ def _fitting(recogniser: "Model", found: list["Recording"]) -> list["Recording"]
 
 def _write_transcripts(
     recogniser: "Model",
-    recordings: list["Recording"],
+    recordings: list["Utterance"],
     out: Path | None,
     form: OutputFormat,
     problems: Complaints,
@@ -178,8 +178,8 @@ def _write_transcripts(
 
     about: what the transcripts depend on beside the recordings.
     """
-    from ..corpus.recordings import Failure
-    from ..model.transcription import transcribe_parts
+    from ..corpus import Problem
+    from ..model.transcription import recognise
 
     is_folder = check_form(out, form.value, len(recordings))
     failed: set[str] = set()
@@ -190,11 +190,11 @@ def _write_transcripts(
         TranscriptOutput(out, form.value, is_folder=is_folder) as written,
     ):
         recording_warnings.before = meter.hide
-        parts = transcribe_parts(recogniser, recordings, known=known, told=lambda _, seconds: meter.read(seconds))
+        parts = recognise(recogniser, recordings, known=known, progress=lambda _, seconds: meter.read(seconds))
         for part in parts:
             meter.hide()
             note(part)
-            if isinstance(part.result, Failure):
+            if isinstance(part.result, Problem):
                 failed.add(part.recording.id)
                 problems.add(part.result.message, part.recording.path)
                 if len(failed) == _REFUSED and not heard.any and len(recordings) > _REFUSED:
@@ -253,7 +253,7 @@ class _Heard:
         self._silent: dict[Path, bool] = {}
         self._wordless: dict[Path, bool] = {}
 
-    def add(self, recording: "Recording", result: "Transcript") -> None:
+    def add(self, recording: "Utterance", result: "Transcript") -> None:
         """Take note of what was heard in a recording, or in a piece of one."""
         self.any = True
         self.kinds[recording.speaker] = result.transform or self.kinds.get(recording.speaker, "")
@@ -294,7 +294,7 @@ class _Heard:
             )
 
 
-def _seconds(recordings: list["Recording"]) -> float | None:
+def _seconds(recordings: list["Utterance"]) -> float | None:
     """How much audio that is, for a terminal's progress; None where that is not known, or would take long to find."""
     if sys.stderr is None or not sys.stderr.isatty() or len(recordings) > _MANY:
         return None
@@ -314,7 +314,7 @@ def _seconds(recordings: list["Recording"]) -> float | None:
     return total
 
 
-def _about(model: str, recogniser: "Model", recordings: list["Recording"]) -> str:
+def _about(model: str, recogniser: "Model", recordings: list["Utterance"]) -> str:
     """What a transcript depends on beside its recording: the model, and whose other recordings it adapts to."""
     from ..model.model import find_model
     from ..model.transcription import LongOptions, needs_all_of_speaker

@@ -14,7 +14,7 @@ from ..files import as_system, kind_of, replacing
 from .common import complain, output, writing
 
 if TYPE_CHECKING:
-    from ..corpus.recordings import Recording
+    from ..corpus import Utterance
     from ..model.transcript import Transcript
     from ..model.transcription import Part
     from ..transcribe.writing import Written
@@ -57,7 +57,7 @@ class TranscriptOutput:
             text = self._current[1].add(part.result, part.start, part.end)
         if part.is_last and self._current is not None:
             text += self._current[1].end()
-        if self._stream is not None:
+        if text and self._stream is not None:
             self._stream.write(text)
             self._stream.flush()
         if part.is_last:
@@ -103,7 +103,7 @@ def check_form(out: Path | None, form: str, n_recordings: int) -> bool:
 @contextlib.contextmanager
 def journal_beside(
     out: Path | None, about: str, *, is_folder: bool
-) -> Iterator["tuple[Callable[[Recording, int, float, float], Transcript | None], Callable[[Part], None]]"]:
+) -> Iterator["tuple[Callable[[Utterance, int, float, float], Transcript | None], Callable[[Part], None]]"]:
     """What looks up the pieces that an earlier run of the same command has done, and what notes those of this one.
 
     The notes lie beside `out`, and go when all is written. Nothing is noted for stdout, devices and pipes.
@@ -162,7 +162,7 @@ def _journal_path(out: Path | None, *, is_folder: bool) -> Path | None:
     return out.with_name(f"{out.name}.partial") if kind_of(out) in ("file", "missing") else None
 
 
-def piece_key(recording: "Recording", number: int, start: float, end: float) -> str:
+def piece_key(recording: "Utterance", number: int, start: float, end: float) -> str:
     """What a piece's transcript depends on, beside the model: the file as it is now, and where in it."""
     from ..transcribe.journal import digest
 

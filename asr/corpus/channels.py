@@ -55,4 +55,5 @@ def in_channels(
 def of_channel(utterance: Utterance, number: int | None, *, of_several: bool) -> Utterance:
     """The utterance of one channel, from 0, with the names that tell it from the others of several."""
     behind = f"-{number + 1}" if of_several and number is not None else ""
-    return replace(utterance, id=utterance.id + behind, speaker=utterance.speaker + behind, channel=number)
+    whole = None if number is None else utterance.id
+    return replace(utterance, id=utterance.id + behind, speaker=utterance.speaker + behind, channel=number, whole=whole)

@@ -8,7 +8,7 @@ from typing import Literal
 
 from ..display.brief import many
 from ..errors import CorpusError, did_you_mean
-from .utterance import Problem, Utterance
+from .utterance import Problem, Utterance, listed
 
 logger = logging.getLogger(__name__)
 _SHOWN = 20  # problems listed in the message of a corpus of which nothing is left
@@ -30,7 +30,7 @@ class Corpus:
         self.utterances = tuple(utterances)
         self.problems = tuple(problems)
         self._by_id: dict[str, Utterance] = {}
-        for utterance in self.utterances:
+        for utterance in map(listed, self.utterances):
             if utterance.id in self._by_id:
                 raise CorpusError(f"utterance id {utterance.id!r} is given twice; ids must differ")
             self._by_id[utterance.id] = utterance

@@ -15,22 +15,9 @@ from ..errors import AudioError, ConfigError
 from ..features.pipeline import FeaturePipeline
 from ..files import as_system, kind_of, replacing
 from .extract import _BATCH, _in_order
-from .utterance import Problem
+from .utterance import Problem, Utterance
 
 FORMS = ("npy", "ark")
-
-
-@dataclass(frozen=True)
-class Source:
-    """A recording, or a stretch of it in seconds, whose features are wanted, and who speaks in it."""
-
-    id: str
-    audio: Path
-    speaker: str
-    start: float | None = None
-    end: float | None = None
-    features: str | None = None  # as in Utterance; features are what is computed here, so there are none
-    channel: int | None = None  # from 0; None is the mean of all
 
 
 @dataclass
@@ -73,7 +60,7 @@ def common_rate(paths: Iterable[str | os.PathLike]) -> int | None:
 
 
 def features_of(
-    sources: Sequence[Source],
+    sources: Sequence[Utterance],
     pipeline: FeaturePipeline,
     *,
     n_jobs: int = 1,
@@ -105,7 +92,7 @@ def features_of(
 
 
 def write_features(
-    sources: Sequence[Source],
+    sources: Sequence[Utterance],
     pipeline: FeaturePipeline,
     folder: str | os.PathLike,
     *,
@@ -134,7 +121,7 @@ def write_features(
 
 
 def _write_npy(
-    sources: Sequence[Source],
+    sources: Sequence[Utterance],
     pipeline: FeaturePipeline,
     folder: Path,
     written: Written,
@@ -166,7 +153,7 @@ def _write_npy(
 
 
 def _write_archive(
-    sources: Sequence[Source],
+    sources: Sequence[Utterance],
     pipeline: FeaturePipeline,
     path: Path,
     written: Written,

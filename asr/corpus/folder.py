@@ -13,7 +13,7 @@ from .annotations import Part, parts_of
 from .channels import Channel, channels_of, of_channel
 from .hints import Others
 from .lists import AUDIO_SUFFIXES, UNDECODABLE, Finder, check_audio, check_file, good_lines, nfc
-from .utterance import Problem, Utterance, check_words, is_name
+from .utterance import Problem, Utterance, check_words, is_name, listed
 
 __all__ = ["AUDIO_SUFFIXES", "files_below", "read_folder", "recordings_among"]
 
@@ -59,7 +59,7 @@ def read_folder(
             problems.append(Problem(str(path), str(error)))
             continue
         heard.discard(_stem(path))  # of several channels each has its own transcript
-        for part, whole in _channels(path, Utterance(utterance_id, name, audio, features=matrix), channel):
+        for part, whole in _channels(path, listed(Utterance(utterance_id, name, audio, features=matrix)), channel):
             heard.add(_stem(part))
             try:
                 source = _source(part, texts, text_suffix, others) if need_text else None

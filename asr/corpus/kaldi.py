@@ -7,7 +7,7 @@ from ..errors import CorpusError
 from ..files import kind_of
 from .channels import CHANNELS, channels_of
 from .lists import Finder, good_lines, nfc, overlaps
-from .utterance import Problem, Utterance, check_words
+from .utterance import Problem, Utterance, check_words, listed
 
 _Part = tuple[Path, float | None, float | None, int | None]  # a recording's file, start, end in s, channel
 
@@ -56,7 +56,7 @@ def read_kaldi(directory: Path, need_text: bool, commands: Path | None = None) -
         place = features.get(name)
         if (audio or place) and (texts is None or name in texts) and name in speakers:
             text = None if texts is None else texts[name]
-            found.append(Utterance(name, speakers[name], audio, text, start, end, place, channel))
+            found.append(listed(Utterance(name, speakers[name], audio, text, start, end, place, channel)))
     if need_text:
         problems += overlaps((index.place(u.id), u) for u in found)
     return found, problems

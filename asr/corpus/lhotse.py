@@ -13,7 +13,7 @@ from ..errors import CorpusError
 from ..files import kind_of
 from ..files.texts import text_blocks
 from .lists import Finder, good_lines, overlaps
-from .utterance import Problem, Utterance, check_words
+from .utterance import Problem, Utterance, check_words, listed
 
 SUFFIXES = (".jsonl", ".jsonl.gz")
 _SLACK = 0.01  # s that rounded times may lie outside their cut
@@ -262,7 +262,7 @@ def _utterance(stretch: _Stretch, finder: Finder, need_text: bool) -> Utterance:
     except CorpusError as error:
         raise CorpusError(f"utterance {stretch.id!r}: {error}") from None
     speaker = stretch.supervision.get("speaker") or stretch.recording.get("id")
-    return Utterance(_joined(stretch.id), _joined(speaker), path, text, start, end, channel=channel)
+    return listed(Utterance(_joined(stretch.id), _joined(speaker), path, text, start, end, channel=channel))
 
 
 def _joined(name: object) -> str:

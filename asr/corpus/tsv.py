@@ -10,7 +10,7 @@ from ..files import write_text
 from ..files.tables import BAR, FILES, IDS, SPEAKERS, TEXTS, column, described, rows_of, separator_of
 from .channels import CHANNELS
 from .lists import Finder, good_lines, nfc, overlaps
-from .utterance import Problem, Utterance, check_words, is_name
+from .utterance import Problem, Utterance, check_words, is_name, listed
 
 COLUMNS = ("id", "audio", "text", "speaker", "start", "end", "channel", "features")
 _COMMON_VOICE = {"path": "audio", "sentence": "text", "client_id": "speaker"}  # its tables are read as they are
@@ -167,7 +167,8 @@ def _utterance(cells: dict[str, str], finder: Finder, need_text: bool) -> Uttera
     except CorpusError as error:
         raise CorpusError(f"utterance {name!r}: {error}") from None
     channel = _channel(cells.get("channel", ""))
-    return Utterance(name, speaker, audio, cells["text"] if need_text else None, start, end, place, channel)
+    text = cells["text"] if need_text else None
+    return listed(Utterance(name, speaker, audio, text, start, end, place, channel))
 
 
 def _channel(cell: str) -> int | None:

@@ -3,7 +3,7 @@
 import math
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,14 +16,15 @@ _RESERVED = re.compile(r"(?<!\S)(?:<eps>|#\d+|</?s>)(?!\S)")
 class Utterance:
     """One stretch of speech: a recording or a part of it, who speaks, and what is said.
 
-    id: without white space, unique in its corpus.
-    speaker: without white space.
-    audio: the recording's file, or None for a transcript alone.
+    id: unique in its corpus. In a corpus, ids and speakers have no white space (`listed`); elsewhere they may be names
+      of files.
+    audio: the recording's file, or None for a transcript or features alone.
     text: words separated by single blanks (other white space becomes one), or None where it is not known.
     start, end: seconds in the recording; None is its beginning or its end, and a start of 0 becomes None.
     features: where the whole utterance's feature matrix lies, `X.npy` or `X.ark:OFFSET` (asr.features.archive), or None
       where features are made of the audio.
     channel: of the recording, from 0; None is the mean of all.
+    whole: the id of the file, where the id is that of a channel of it: call, of call-2.
     Raises CorpusError for an impossible value.
     """
 
@@ -35,11 +36,9 @@ class Utterance:
     end: float | None = None
     features: str | None = None
     channel: int | None = None
+    whole: str | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
-        for what, name in (("id", self.id), ("speaker", self.speaker)):
-            if not is_name(name):
-                raise CorpusError(f"utterance {self.id!r}: {what} {name!r} is empty, has white space or is not Unicode")
         message = time_problem(self.start, self.end)
         if message:
             raise CorpusError(f"utterance {self.id!r}: {message}")
@@ -54,15 +53,35 @@ class Utterance:
         object.__setattr__(self, "start", float(self.start) if self.start else None)
         object.__setattr__(self, "end", float(self.end) if self.end is not None else None)
 
+    @property
+    def path(self) -> Path:
+        """The audio file, or where there is none the file of the features."""
+        from ..features.archive import place_file
+
+        return self.audio or place_file(self.features or "")
+
 
 class Problem(NamedTuple):
-    """Something in a corpus that does not fit: where (file:line, or a file), and what."""
+    """Something that does not fit, in a corpus or an input: where, and what.
+
+    where: file:line, a file, or an utterance's id; empty where the message says it.
+    """
 
     where: str
     message: str
 
     def __str__(self) -> str:
-        return f"{self.where}: {self.message}"
+        return f"{self.where}: {self.message}" if self.where else self.message
+
+
+def listed(utterance: Utterance) -> Utterance:
+    """The utterance, whose id and speaker can stand in lists. Raises CorpusError where they cannot."""
+    for what, name in (("id", utterance.id), ("speaker", utterance.speaker)):
+        if not is_name(name):
+            raise CorpusError(
+                f"utterance {utterance.id!r}: {what} {name!r} is empty, has white space or is not Unicode"
+            )
+    return utterance
 
 
 def is_name(name: object) -> bool:

@@ -196,10 +196,10 @@ class Model:
         Raises AudioError for a recording that cannot be used, ModelError if this model takes features; silence gives an
         empty transcript.
         """
-        from .transcription import transcribe_samples
+        from .transcription import recognise_one
 
         samples = self.read(audio, rate, channel=channel)
-        return transcribe_samples(self, samples).of(samples, self.sample_rate)
+        return recognise_one(self, samples=samples).of(samples, self.sample_rate)
 
     def stream(self, rate: int | None = None) -> "RecognitionStream":
         """For a signal that is still arriving, as from a microphone: feed it pieces, get the words so far.
@@ -222,8 +222,9 @@ class Model:
             another model would give them: before normalisation, derivatives and whatever else the pipeline does.
         Raises CorpusError for another shape or values that are not finite.
         """
-        finished = self.features.finish([self.features.raw(raw)], ["speaker"])[0]
-        return dict(self.decode_together({"recording": finished}, {"recording": "speaker"}))["recording"]
+        from .transcription import recognise_one
+
+        return recognise_one(self, raw=raw)
 
     def read(self, audio: "Sound | np.ndarray", rate: int | None = None, *, channel: str | int = "mix") -> np.ndarray:
         """Samples at the model's rate, float32 in [-1, 1], from a file or from samples. As for `transcribe`."""

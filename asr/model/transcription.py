@@ -1,5 +1,6 @@
 """From recordings to transcripts: what is wrong with one stops no other, and a long one is cut at its pauses."""
 
+import contextlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,7 +11,7 @@ import numpy as np
 
 from .. import audio
 from ..audio.voice_activity import CutOptions, PauseCutter, Piece, cut_at_pauses
-from ..corpus.recordings import Failure, Recording
+from ..corpus import Problem, Utterance
 from ..display.brief import many
 from ..errors import AsrError, ModelError
 from ..features.archive import place_file, read_matrix
@@ -36,56 +37,56 @@ class Part(NamedTuple):
 
     number: of the piece, from 0. start, end: of it, s from where the recording (or its stretch) begins, and so are the
     times in `result`. is_last: whether the recording ends with it.
-    result: a Failure that is the last concerns all of the recording from `start` on.
+    result: a Problem, whose `where` is the utterance's id, concerns all of the recording from `start` on.
     """
 
-    recording: Recording
+    recording: Utterance
     number: int
     start: float
     end: float
     is_last: bool
-    result: Transcript | Failure
+    result: Transcript | Problem
 
 
-Known = Callable[[Recording, int, float, float], Transcript | None]
-"""What an earlier run heard in a piece (its number, start and end in s), or None."""
+Known = Callable[[Utterance, int, float, float], Transcript | None]
+"""What an earlier run recognised in a piece (its number, start and end in s), or None."""
 
-Told = Callable[[Recording, float], object]
+Progress = Callable[[Utterance, float], object]
 """Called with a recording and the seconds of it that were read."""
 
 
 def transcribe_all(
-    model: "Model", recordings: Sequence[Recording], *, progress: Callable[[int, int], None] | None = None
-) -> Iterator[tuple[Recording, Transcript | Failure]]:
-    """Each recording with its transcript or the reason why there is none; a bad one does not stop the rest.
+    model: "Model", utterances: Sequence[Utterance], *, progress: Callable[[int, int], None] | None = None
+) -> Iterator[tuple[Utterance, Transcript | Problem]]:
+    """Each utterance with its transcript or the reason why there is none; a bad one does not stop the rest.
 
-    A model with per-speaker normalisation, or one that adapts to speakers, hears all of a speaker's recordings before
-    it transcribes the first, so such recordings come grouped by speaker; for other models in the given order.
+    A model with per-speaker normalisation, or one that adapts to speakers, reads all of a speaker's utterances before
+    it transcribes the first, so such utterances come grouped by speaker; for other models in the given order.
     progress: called with (done, total).
     """
     pieces: list[Transcript] = []
-    failure: Failure | None = None
+    problem: Problem | None = None
     done = 0
-    for part in transcribe_parts(model, recordings):
-        if isinstance(part.result, Failure):
-            failure = failure or part.result
+    for part in recognise(model, utterances):
+        if isinstance(part.result, Problem):
+            problem = problem or part.result
         else:
             pieces.append(part.result)
         if part.is_last:
             done += 1
             if progress is not None:
-                progress(done, len(recordings))
-            yield part.recording, failure or joined(pieces)
-            pieces, failure = [], None
+                progress(done, len(utterances))
+            yield part.recording, problem or joined(pieces)
+            pieces, problem = [], None
 
 
-def transcribe_parts(
+def recognise(
     model: "Model",
-    recordings: Sequence[Recording],
+    utterances: Sequence[Utterance],
     *,
     options: LongOptions | None = None,
     known: Known | None = None,
-    told: Told | None = None,
+    progress: Progress | None = None,
 ) -> Iterator[Part]:
     """The same piece by piece, as they are found; memory does not grow with the length of a recording.
 
@@ -93,52 +94,26 @@ def transcribe_parts(
     normalisation that it would have in the whole; another one once for the statistics of all of it, or of the speaker,
     and then, with these, through one piece after the other.
 
-    known: what need not be searched again; told: where the work stands, for a progress bar.
+    known: what need not be searched again; progress: where the work stands.
     """
-    options = options or LongOptions()
-    for group in _groups(model, recordings):
-        if len(group) > 1 or not _is_one_pass(model):
-            yield from _in_two_passes(model, group, options, known, told)
-            continue
-        (recording,) = group
-        try:
-            sound = None if _takes_matrix(model, recording) else _opened(model, recording, options)
-        except (AsrError, ValueError) as error:
-            yield Part(recording, 0, 0.0, 0.0, True, Failure(recording.id, _named(recording, error)))
-            continue
-        if isinstance(sound, np.ndarray) or sound is None:
-            yield from _in_two_passes(model, group, options, known, told, sound=sound)
-        else:
-            yield from _in_one_pass(model, recording, sound, options, known, told)
+    yield from _Job(model, options or LongOptions(), known, progress).parts(utterances)
 
 
-def transcribe_samples(model: "Model", samples: np.ndarray, *, options: LongOptions | None = None) -> Transcript:
-    """The words of one recording by itself, as `transcribe_parts` finds them, in one piece.
+def recognise_one(
+    model: "Model",
+    *,
+    samples: np.ndarray | None = None,
+    raw: np.ndarray | None = None,
+    options: LongOptions | None = None,
+) -> Transcript:
+    """The words of one recording by itself, as `recognise` finds them, in one piece.
 
-    samples: float32 (n_samples,) in [-1, 1] at the model's rate.
-    Raises AudioError for fewer than a frame needs.
+    samples: float32 (n_samples,) in [-1, 1] at the model's rate; or instead of them
+    raw: float32 (n_frames, raw_dim), features before normalisation.
+    Raises AudioError for fewer samples than a frame needs, and whatever else goes wrong.
     """
-    options, rate = options or LongOptions(), model.sample_rate
-    if len(samples) <= options.longer_than * rate:
-        raw = model.features.front_end(samples)
-        if is_silent(samples):
-            return Transcript("", is_silent=True)
-        features = model.features.finish([raw], ["speaker"])[0]
-        if model.adaptation is None:
-            return _with_an_end(model, features)
-        return next(model.decode_together({"recording": features}, {"recording": "speaker"}))[1]
-    recording, step = Recording("recording", None, "speaker"), round(options.block * rate)
-    blocks = (samples[i : i + step] for i in range(0, len(samples), step))
-    if _is_one_pass(model):
-        parts = _in_one_pass(model, recording, blocks, options, None, None)
-    else:
-        parts = _in_two_passes(model, [recording], options, None, None, sound=blocks)
-    pieces = []
-    for part in parts:
-        if isinstance(part.result, Failure):
-            raise ModelError(part.result.message)
-        pieces.append(part.result)
-    return joined(pieces)
+    job = _Job(model, options or LongOptions(), None, None, samples, raw, raises=True)
+    return joined([part.result for part in job.parts([_ALONE]) if isinstance(part.result, Transcript)])
 
 
 def told_transforms(kinds: Mapping[str, str]) -> str:
@@ -165,12 +140,124 @@ def needs_all_of_speaker(model: "Model") -> bool:
     return model.adaptation is not None or any(step.get("mode") == "speaker" for step in model.features.steps)
 
 
-def _groups(model: "Model", recordings: Sequence[Recording]) -> Iterator[list[Recording]]:
-    """The recordings that must be heard together."""
+_ALONE = Utterance("recording", "speaker")  # what is given without a file
+
+
+@dataclass
+class _Job:
+    """The utterances of a model, on their way from samples to words.
+
+    samples, raw: of the only utterance, where they are at hand already; see `recognise_one`.
+    raises: what is wrong is raised; else it is reported as a Part.
+    """
+
+    model: "Model"
+    options: LongOptions
+    known: Known | None
+    progress: Progress | None
+    samples: np.ndarray | None = None
+    raw: np.ndarray | None = None
+    raises: bool = False
+
+    def parts(self, utterances: Sequence[Utterance]) -> Iterator[Part]:
+        """What is found in utterances, piece by piece."""
+        for group in _groups(self.model, utterances):
+            if len(group) > 1 or not _is_one_pass(self.model):
+                yield from _in_two_passes(self, group)
+                continue
+            (utterance,) = group
+            try:
+                sound = None if self.takes_matrix(utterance) else self.sound(utterance)
+            except (AsrError, ValueError) as error:
+                yield self.failed(utterance, error)
+                continue
+            if isinstance(sound, np.ndarray) or sound is None:
+                yield from _in_two_passes(self, group, sound=sound)
+            else:
+                yield from _in_one_pass(self, utterance, sound)
+
+    def takes_matrix(self, utterance: Utterance) -> bool:
+        """Whether an utterance's features are given."""
+        return self.raw is not None or (self.model.features.given is not None and utterance.features is not None)
+
+    def matrix(self, utterance: Utterance) -> np.ndarray:
+        """The features that are given, float32 (n_frames, raw_dim)."""
+        if self.raw is not None:
+            return self.model.features.raw(self.raw)
+        assert utterance.features is not None
+        return self.model.features.raw(read_matrix(utterance.features), where=utterance.features)
+
+    def sound(self, utterance: Utterance) -> "np.ndarray | Iterator[np.ndarray]":
+        """All samples of a recording at the model's rate, or the blocks of a long one."""
+        rate, longest = self.model.sample_rate, self.options.longer_than
+        if self.samples is not None:
+            whole, step = self.samples, round(self.options.block * rate)
+            if len(whole) <= longest * rate:
+                return whole
+            return (whole[i : i + step] for i in range(0, len(whole), step))
+        with _naming(utterance):
+            if utterance.audio is None:
+                raise ModelError(f"holds features, and this model takes audio at {rate} Hz: give it the recording")
+            self.model.features.need_audio()
+        blocks = audio.blocks(
+            utterance.audio,
+            rate,
+            channel="mix" if utterance.channel is None else utterance.channel,
+            seconds=self.options.block,
+            start=utterance.start,
+            end=utterance.end,
+        )
+        held: list[np.ndarray] = []
+        for block in blocks:
+            held.append(block)
+            if sum(map(len, held)) > longest * rate:
+                return chain(held, blocks)
+        return np.concatenate(held)
+
+    def read(self, utterance: Utterance, seconds: float) -> None:
+        """Report that so much of a recording was read."""
+        if self.progress is not None:
+            self.progress(utterance, seconds)
+
+    def before(self, utterance: Utterance, number: int, start: float, end: float) -> Transcript | None:
+        """What an earlier run recognised in a piece."""
+        return None if self.known is None else self.known(utterance, number, start, end)
+
+    def failed(self, utterance: Utterance, error: Exception, number: int = 0, at: float = 0.0) -> Part:
+        """The end of an utterance of which nothing more can be recognised. error: with the file's name."""
+        if self.raises:
+            raise error
+        place = utterance.features
+        in_archive = place is not None and str(place_file(place)) != place
+        is_part = utterance.start is not None or utterance.end is not None or in_archive
+        message = f"utterance {utterance.id}: {error}" if is_part else str(error)
+        return Part(utterance, number, at, at, True, Problem(utterance.id, message))
+
+
+@contextlib.contextmanager
+def _naming(utterance: Utterance) -> Iterator[None]:
+    """What goes wrong in here is said with the file in front, as reading says it itself."""
+    try:
+        yield
+    except (AsrError, ValueError) as error:
+        raise _named(utterance, error) from None
+
+
+def _named(utterance: Utterance, error: Exception) -> Exception:
+    """The same error with the file in front, if there is one."""
+    place = utterance.audio or utterance.features
+    if place is None:
+        return error
+    kind = type(error) if isinstance(error, AsrError) else ModelError
+    return kind(f"{place}: {error}")
+
+
+def _groups(model: "Model", utterances: Sequence[Utterance]) -> Iterator[list[Utterance]]:
+    """The utterances that must be read together."""
     if not needs_all_of_speaker(model):
-        yield from ([recording] for recording in recordings)
+        yield from ([utterance] for utterance in utterances)
         return
-    yield from (list(group) for _, group in groupby(sorted(recordings, key=lambda r: r.speaker), lambda r: r.speaker))
+    yield from (list(group) for _, group in groupby(sorted(utterances, key=lambda u: u.speaker), lambda u: u.speaker))
 
 
 def _is_one_pass(model: "Model") -> bool:
@@ -178,55 +265,24 @@ def _is_one_pass(model: "Model") -> bool:
     return model.features.streaming and model.adaptation is None
 
 
-def _takes_matrix(model: "Model", recording: Recording) -> bool:
-    return model.features.given is not None and recording.features is not None
-
-
-def _opened(model: "Model", recording: Recording, options: LongOptions) -> "np.ndarray | Iterator[np.ndarray]":
-    """All samples of a recording at the model's rate, or the blocks of a long one."""
-    if recording.audio is None:
-        raise ModelError(f"holds features, and this model takes audio at {model.sample_rate} Hz: give it the recording")
-    model.features.need_audio()
-    blocks = audio.blocks(
-        recording.audio,
-        model.sample_rate,
-        channel="mix" if recording.channel is None else recording.channel,
-        seconds=options.block,
-        start=recording.start,
-        end=recording.end,
-    )
-    held: list[np.ndarray] = []
-    for block in blocks:
-        held.append(block)
-        if sum(map(len, held)) > options.longer_than * model.sample_rate:
-            return chain(held, blocks)
-    return np.concatenate(held)
-
-
-def _in_one_pass(
-    model: "Model",
-    recording: Recording,
-    blocks: Iterator[np.ndarray],
-    options: LongOptions,
-    known: Known | None,
-    told: Told | None,
-) -> Iterator[Part]:
+def _in_one_pass(job: _Job, utterance: Utterance, blocks: Iterator[np.ndarray]) -> Iterator[Part]:
     """A long recording through a streaming model: the features are those of the whole, the search begins anew at cuts.
 
     A piece waits until the features of its last frames, which look a little ahead, are there.
     """
-    rate, cutter = model.sample_rate, PauseCutter(model.sample_rate, options.cut)
-    waiting: list[Piece] = []
+    model, rate = job.model, job.model.sample_rate
+    cutter, waiting = PauseCutter(rate, job.options.cut), list[Piece]()
     frames = np.zeros((0, model.features.dim), np.float32)
     number = first = 0  # of the piece; the first frame of it
     try:
         stream = model.features.stream()
         for block in chain(blocks, [None]):
-            ready = stream.flush() if block is None else stream.accept(block)
+            with _naming(utterance):
+                ready = stream.flush() if block is None else stream.accept(block)
             waiting += cutter.flush() if block is None else cutter.accept(block)
             frames = np.concatenate([frames, ready])
-            if told is not None and block is not None:
-                told(recording, len(block) / rate)
+            if block is not None:
+                job.read(utterance, len(block) / rate)
             while waiting:
                 piece, end = waiting[0], waiting[0].start + len(waiting[0].samples)
                 is_last = block is None and len(waiting) == 1
@@ -235,14 +291,15 @@ def _in_one_pass(
                     break  # with the next block
                 mine, frames = frames[: until - first], frames[until - first :]
                 begin = piece.start / rate
-                heard = known(recording, number, begin, end / rate) if known is not None else None
-                result = heard or shifted(_heard(model, piece.samples, mine), first * model.frame_shift)
-                yield Part(recording, number, begin, end / rate, is_last, result)
+                result = job.before(utterance, number, begin, end / rate)
+                if result is None:
+                    with _naming(utterance):
+                        result = shifted(_words(model, piece.samples, mine), first * model.frame_shift)
+                yield Part(utterance, number, begin, end / rate, is_last, result)
                 del waiting[0]
                 number, first = number + 1, until
     except (AsrError, ValueError) as error:
-        at = waiting[0].start / rate if waiting else 0.0
-        yield Part(recording, number, at, at, True, Failure(recording.id, _named(recording, error)))
+        yield job.failed(utterance, error, number, waiting[0].start / rate if waiting else 0.0)
 
 
 def _frame_at(model: "Model", seconds: float) -> int:
@@ -250,11 +307,14 @@ def _frame_at(model: "Model", seconds: float) -> int:
     return max(0, round((seconds - model.features.first_boundary) / model.frame_shift))
 
 
-def _heard(model: "Model", samples: np.ndarray, features: np.ndarray) -> Transcript:
+_SILENCE = Transcript("", is_silent=True)
+
+
+def _words(model: "Model", samples: np.ndarray, features: np.ndarray) -> Transcript:
     """The words of a piece; none in silence."""
-    if not len(features) or is_silent(samples):
-        return Transcript("", is_silent=is_silent(samples))
-    return _with_an_end(model, features)
+    if is_silent(samples):
+        return _SILENCE
+    return _with_an_end(model, features) if len(features) else Transcript("")
 
 
 def _with_an_end(model: "Model", features: np.ndarray) -> Transcript:
@@ -274,7 +334,7 @@ def _with_an_end(model: "Model", features: np.ndarray) -> Transcript:
 class _Entry(NamedTuple):
     """A recording or a piece of one on its way: a Part without result, and where its features are (None: silence)."""
 
-    recording: Recording
+    recording: Utterance
     number: int
     start: float
     end: float
@@ -283,60 +343,44 @@ class _Entry(NamedTuple):
 
 
 def _in_two_passes(
-    model: "Model",
-    group: list[Recording],
-    options: LongOptions,
-    known: Known | None,
-    told: Told | None,
-    *,
-    sound: np.ndarray | Iterator[np.ndarray] | None = None,
+    job: _Job, group: list[Utterance], *, sound: np.ndarray | Iterator[np.ndarray] | None = None
 ) -> Iterator[Part]:
     """Recordings of which all is read before the first is transcribed.
 
     sound: of the only one, if it has been read, or the blocks of a long one.
     """
     store, entries = MatrixStore(), list[_Entry]()
-    for recording in group:
+    for utterance in group:
         try:
-            entries += _read(model, recording, store, options, told, sound)
+            entries += _read(job, utterance, store, sound)
         except (AsrError, ValueError) as error:
-            yield Part(recording, 0, 0.0, 0.0, True, Failure(recording.id, _named(recording, error)))
-    silent = [entry for entry in entries if entry.place is None]
-    if len(silent) == len(entries):
-        yield from (_part(entry, Transcript("", is_silent=True)) for entry in entries)
+            yield job.failed(utterance, error)
+    if all(entry.place is None for entry in entries):
+        yield from (_part(entry, _SILENCE) for entry in entries)
         return
-    features = _Finished(model, store, entries)
-    before = _known(entries, known)
-    yield from _decoded(model, entries, features) if before is None else before
+    features = _Finished(job.model, store, entries)
+    before = _known(job, entries)
+    yield from _decoded(job, entries, features) if before is None else before
 
 
 def _read(
-    model: "Model",
-    recording: Recording,
-    store: MatrixStore,
-    options: LongOptions,
-    told: Told | None,
-    sound: np.ndarray | Iterator[np.ndarray] | None,
+    job: _Job, utterance: Utterance, store: MatrixStore, sound: np.ndarray | Iterator[np.ndarray] | None
 ) -> list[_Entry]:
     """A recording's pieces, their features before normalisation in the store. Raises AsrError, ValueError."""
-    if _takes_matrix(model, recording):
-        assert recording.features is not None
-        raw = model.features.raw(read_matrix(recording.features), where=recording.features)
-        return [_Entry(recording, 0, 0.0, len(raw) * model.frame_shift, True, store.add(raw))]
-    found = _opened(model, recording, options) if sound is None else sound
-    rate, entries = model.sample_rate, list[_Entry]()
+    model, rate, entries = job.model, job.model.sample_rate, list[_Entry]()
+    if job.takes_matrix(utterance):
+        raw = job.matrix(utterance)
+        return [_Entry(utterance, 0, 0.0, len(raw) * model.frame_shift, True, store.add(raw))]
+    found = job.sound(utterance) if sound is None else sound
     pieces: Iterable[Piece]
-    if isinstance(found, np.ndarray):
-        pieces = [Piece(0, found)]
-    else:
-        pieces = cut_at_pauses(found, rate, options.cut)
+    pieces = [Piece(0, found)] if isinstance(found, np.ndarray) else cut_at_pauses(found, rate, job.options.cut)
     for number, piece in enumerate(pieces):
-        raw = model.features.front_end(piece.samples)
+        with _naming(utterance):
+            raw = model.features.front_end(piece.samples)
         place = None if is_silent(piece.samples) else store.add(raw)
         begin, seconds = piece.start / rate, len(piece.samples) / rate
-        entries.append(_Entry(recording, number, begin, begin + seconds, False, place))
-        if told is not None:
-            told(recording, seconds)
+        entries.append(_Entry(utterance, number, begin, begin + seconds, False, place))
+        job.read(utterance, seconds)
     return [*entries[:-1], entries[-1]._replace(is_last=True)]
 
 
@@ -373,48 +417,35 @@ class _Finished(Mapping[str, np.ndarray]):
         return finished(self._pipeline, self._store[place], self._statistics)
 
 
-def _known(entries: Sequence[_Entry], known: Known | None) -> list[Part] | None:
-    """All of them as an earlier run heard them, or None if one is not known: adapting takes all of a speaker's."""
-    if known is None:
-        return None
-    found = [known(e.recording, e.number, e.start, e.end) for e in entries]
+def _known(job: _Job, entries: Sequence[_Entry]) -> list[Part] | None:
+    """All of them as an earlier run found them, or None if one is not known: adapting takes all of a speaker's."""
+    found = [job.before(e.recording, e.number, e.start, e.end) for e in entries]
     if any(result is None for result in found):
         return None
     return [_part(entry, result) for entry, result in zip(entries, found, strict=True) if result is not None]
 
 
-def _decoded(model: "Model", entries: Sequence[_Entry], features: _Finished) -> Iterator[Part]:
+def _decoded(job: _Job, entries: Sequence[_Entry], features: _Finished) -> Iterator[Part]:
     """The transcripts of pieces, in order."""
     together: Iterator[tuple[str, Transcript]] | None = None
-    if model.adaptation is not None:
-        together = model.decode_together(features, features.speakers)
+    if job.model.adaptation is not None:
+        together = job.model.decode_together(features, features.speakers)
     failure: AsrError | None = None  # of adapting, for all that is left
     for i, entry in enumerate(entries):
         if entry.place is None:
-            yield _part(entry, Transcript("", is_silent=True))
+            yield _part(entry, _SILENCE)
             continue
         try:
             if failure is not None:
                 raise failure
-            heard = _with_an_end(model, features[str(i)]) if together is None else next(together)[1]
+            found = _with_an_end(job.model, features[str(i)]) if together is None else next(together)[1]
         except AsrError as error:
             failure = error if together is not None else None
-            yield _part(entry, Failure(entry.recording.id, _named(entry.recording, error)))
+            failed = job.failed(entry.recording, _named(entry.recording, error))
+            yield failed._replace(number=entry.number, start=entry.start, end=entry.end, is_last=entry.is_last)
             continue
-        yield _part(entry, shifted(heard, entry.start))
+        yield _part(entry, shifted(found, entry.start))
 
 
-def _part(entry: _Entry, result: Transcript | Failure) -> Part:
+def _part(entry: _Entry, result: Transcript) -> Part:
     return Part(*entry[:5], result)
-
-
-def _named(recording: Recording, error: Exception) -> str:
-    """The error's message, with the file in front where it lacks it, and the utterance where that is a part of it."""
-    message = str(error)
-    if recording.audio is None and recording.features is None:  # samples without a file
-        return message
-    if str(recording.path) not in message:
-        message = f"{recording.audio or recording.features}: {message}"
-    in_archive = recording.features is not None and str(place_file(recording.features)) != recording.features
-    is_part = recording.start is not None or recording.end is not None or in_archive
-    return f"utterance {recording.id}: {message}" if is_part else message

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Protocol
 
-from ..corpus.recordings import Recording
+from ..corpus import Utterance
 from ..model.transcript import Transcript
 from .subtitles import Subtitles
 
@@ -116,7 +116,7 @@ OF_ONE_RECORDING = ("srt", "vtt")
 """Formats of which a file holds one recording."""
 
 
-def written_of(form: str, recording: Recording) -> Written:
+def written_of(form: str, recording: Utterance) -> Written:
     """A recording's `Written` in a format; a CTM names the file and its channel, from 1, not the channel's own id."""
     if form == "ctm" and recording.whole is not None and recording.channel is not None:
         return _Ctm(recording.whole, recording.channel + 1)

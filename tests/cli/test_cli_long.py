@@ -61,12 +61,12 @@ def test_every_format_has_all_words(run, long, said):
 @pytest.mark.parametrize("form", ["text", "lines", "json", "ctm", "srt", "vtt"])
 def test_every_format_is_written_as_words_are_found(form, digits_model, long, said):
     """What stands on stdout after two of thirteen pieces has words of the first; subtitles wait for some more words."""
-    from asr.corpus.recordings import Recording
-    from asr.model.transcription import transcribe_parts
+    from asr.corpus import Utterance
+    from asr.model.transcription import recognise
     from asr.transcribe.writing import FORMATS
 
     written, shown = FORMATS[form]("long"), []
-    for part in transcribe_parts(digits_model, [Recording("long", long, "long")]):
+    for part in recognise(digits_model, [Utterance("long", "long", long)]):
         shown.append(written.add(part.result, part.start, part.end))
     wait = 6 if form in ("srt", "vtt") else 2
     assert len(shown) > 2 * wait and all(said[0] in "".join(shown[i : i + wait]) for i in range(0, len(shown) - wait))
@@ -91,6 +91,10 @@ def test_subtitles_of_several_recordings_are_files_in_a_folder(run, tmp_path, sa
     assert done.status == 1 and "give a folder for them as --out" in done.complaint
     done = run("transcribe", "digits", sample, long, "--format", "vtt", "--out", tmp_path / "all.vtt")
     assert done.status == 1 and "give a folder" in done.complaint and not (tmp_path / "all.vtt").exists()
+    (tmp_path / "empty.wav").touch()
+    done = run("transcribe", "digits", sample, tmp_path / "empty.wav", "--format", "vtt", "--out", tmp_path / "some")
+    assert done.status == 1 and "empty.wav: empty" in done.err and "1 of 2 failed" in done.err
+    assert [path.name for path in (tmp_path / "some").iterdir()] == ["sample.vtt"]
     done = run("transcribe", "digits", sample, long, "--format", "vtt", "--out", tmp_path / "subs")
     assert done.status == 0 and sorted(p.name for p in (tmp_path / "subs").iterdir()) == ["long.vtt", "sample.vtt"]
     assert all(p.read_text().startswith("WEBVTT\n") for p in (tmp_path / "subs").iterdir())
@@ -212,11 +216,11 @@ def test_a_journal_of_another_job_is_begun_anew(tmp_path):
 
 def test_a_changed_recording_is_heard_again(run, tmp_path, sample):
     from asr.cli.transcript_output import piece_key
-    from asr.corpus.recordings import Recording
+    from asr.corpus import Utterance
 
     path = tmp_path / "a.wav"
     path.write_bytes(sample.read_bytes())
-    recording = Recording("a", path, "a")
+    recording = Utterance("a", "a", path)
     keys = {piece_key(recording, 0, 0.0, 1.0), piece_key(recording, 1, 0.0, 1.0), piece_key(recording, 0, 0.0, 1.5)}
     os.utime(path, (1, 1))
     assert len(keys | {piece_key(recording, 0, 0.0, 1.0)}) == 4

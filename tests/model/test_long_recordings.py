@@ -12,11 +12,11 @@ import pytest
 import soundfile
 
 from asr import audio
-from asr.corpus.recordings import Failure, Recording
+from asr.corpus import Problem, Utterance
 from asr.features.pipeline import FeaturePipeline
 from asr.model.adaptation import SpeakerAdaptation
 from asr.model.transcript import Transcript
-from asr.model.transcription import LongOptions, transcribe_all, transcribe_parts
+from asr.model.transcription import LongOptions, recognise, transcribe_all
 from asr.scoring import score
 
 WHOLE = LongOptions(longer_than=1e9)
@@ -34,11 +34,11 @@ def spoken(sample: Path, n: int, *, seed: int = 0) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def long(tmp_path_factory, sample) -> Recording:
+def long(tmp_path_factory, sample) -> Utterance:
     """About 140 s."""
     path = tmp_path_factory.mktemp("long") / "long.wav"
     soundfile.write(path, spoken(sample, 40), 8000, subtype="PCM_16")
-    return Recording("long", path, "ann")
+    return Utterance("long", "ann", path)
 
 
 def words_of(parts):
@@ -46,8 +46,8 @@ def words_of(parts):
 
 
 def test_cut_at_pauses_the_words_and_times_are_those_of_the_whole(digits_model, long, sample):
-    (whole,) = transcribe_parts(digits_model, [long], options=WHOLE)
-    parts = list(transcribe_parts(digits_model, [long]))
+    (whole,) = recognise(digits_model, [long], options=WHOLE)
+    parts = list(recognise(digits_model, [long]))
     assert len(parts) >= 6 and [p.number for p in parts] == list(range(len(parts)))
     assert [p.is_last for p in parts] == [False] * (len(parts) - 1) + [True]
     assert parts[0].start == 0 and all(a.end == b.start for a, b in pairwise(parts))
@@ -70,7 +70,7 @@ def test_the_features_of_pieces_are_those_of_the_whole(digits_model, long, monke
     seen = []
     decode = type(digits_model).decode
     monkeypatch.setattr(type(digits_model), "decode", lambda self, x: seen.append(x) or decode(self, x))
-    list(transcribe_parts(digits_model, [long]))
+    list(recognise(digits_model, [long]))
     raw = digits_model.features.front_end(digits_model.read(long.path))
     (whole,) = digits_model.features.finish([raw], ["ann"])
     assert np.array_equal(np.concatenate(seen), whole)
@@ -86,8 +86,8 @@ def test_statistics_are_those_of_all_of_it(digits_model, long, sample, mode, ada
         features=FeaturePipeline(8000, steps),
         adaptation=SpeakerAdaptation(digits_model.acoustic, digits_model.acoustic) if adapts else None,
     )
-    recordings = [long, Recording("short", sample, "ann"), Recording("other", sample, "bob")]
-    whole = {p.recording.id: p.result for p in transcribe_parts(model, recordings, options=WHOLE)}
+    recordings = [long, Utterance("short", "ann", sample), Utterance("other", "bob", sample)]
+    whole = {p.recording.id: p.result for p in recognise(model, recordings, options=WHOLE)}
     cut = {r.id: result for r, result in transcribe_all(model, recordings)}
     assert list(cut) == list(whole) and len(cut) == 3
     assert len(whole["long"].words) > 150
@@ -97,7 +97,7 @@ def test_statistics_are_those_of_all_of_it(digits_model, long, sample, mode, ada
     if not adapts:
         assert cut["other"] == whole["other"] and cut["short"].text == whole["short"].text
     assert [w.transform != "" for w in cut.values()] == [adapts] * 3
-    lengths = [len(p.result.alignment) for p in transcribe_parts(model, [long]) if p.result.words]
+    lengths = [len(p.result.alignment) for p in recognise(model, [long]) if p.result.words]
     assert len(lengths) >= 6  # in pieces it was
 
 
@@ -132,22 +132,22 @@ def test_options_of_features_are_read_once(digits_model):
 def test_silent_pieces_and_pieces_that_fail(digits_model, tmp_path, sample, monkeypatch):
     signal = np.concatenate([spoken(sample, 12), np.zeros(70 * 8000, np.float32), spoken(sample, 12, seed=1)])
     soundfile.write(tmp_path / "gap.wav", signal, 8000, subtype="FLOAT")
-    parts = list(transcribe_parts(digits_model, [Recording("gap", tmp_path / "gap.wav", "ann")]))
+    parts = list(recognise(digits_model, [Utterance("gap", "ann", tmp_path / "gap.wav")]))
     begin = len(spoken(sample, 12)) / 8000
     silent = [part for part in parts if begin <= part.start and part.end <= begin + 70]
     assert len(silent) >= 2 and all(part.result == Transcript("") for part in silent)
     broken = signal.copy()
     broken[-8000] = np.nan  # found when most has been heard
     soundfile.write(tmp_path / "broken.wav", broken, 8000, subtype="FLOAT")
-    parts = list(transcribe_parts(digits_model, [Recording("broken", tmp_path / "broken.wav", "ann")]))
-    assert isinstance(parts[-1].result, Failure) and "NaN" in parts[-1].result.message and parts[-1].is_last
+    parts = list(recognise(digits_model, [Utterance("broken", "ann", tmp_path / "broken.wav")]))
+    assert isinstance(parts[-1].result, Problem) and "NaN" in parts[-1].result.message and parts[-1].is_last
     assert len(parts) > 3 and all(isinstance(p.result, Transcript) for p in parts[:-1])
-    ((_, result),) = transcribe_all(digits_model, [Recording("broken", tmp_path / "broken.wav", "ann")])
-    assert isinstance(result, Failure)
+    ((_, result),) = transcribe_all(digits_model, [Utterance("broken", "ann", tmp_path / "broken.wav")])
+    assert isinstance(result, Problem)
 
 
 def test_what_is_known_is_not_searched_again(digits_model, long, monkeypatch):
-    first = {(p.number, p.start, p.end): p.result for p in transcribe_parts(digits_model, [long])}
+    first = {(p.number, p.start, p.end): p.result for p in recognise(digits_model, [long])}
     searched = []
     decode = type(digits_model).decode
     monkeypatch.setattr(type(digits_model), "decode", lambda self, x: searched.append(len(x)) or decode(self, x))
@@ -155,7 +155,7 @@ def test_what_is_known_is_not_searched_again(digits_model, long, monkeypatch):
     def known(recording, number, start, end):
         return first[number, start, end] if number % 2 else None
 
-    again = {(p.number, p.start, p.end): p.result for p in transcribe_parts(digits_model, [long], known=known)}
+    again = {(p.number, p.start, p.end): p.result for p in recognise(digits_model, [long], known=known)}
     assert again == first and len(searched) == (len(first) + 1) // 2
 
 
@@ -167,7 +167,7 @@ def test_memory_does_not_grow_with_the_hour(digits_model, tmp_path, sample):
         path = tmp_path / f"{n}.wav"
         soundfile.write(path, np.tile(once, n), 8000, subtype="PCM_16")
         tracemalloc.start()
-        for part in transcribe_parts(digits_model, [Recording("x", path, "x")]):
+        for part in recognise(digits_model, [Utterance("x", "x", path)]):
             del part
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
@@ -182,7 +182,7 @@ def test_first_words_come_long_before_the_end(long):
         "    for part in parts(*a, **k):\n"
         "        if part.number == 3: sys.exit('enough')\n"
         "        yield part\n"
-        "parts, t.transcribe_parts = t.transcribe_parts, three\n"
+        "parts, t.recognise = t.recognise, three\n"
         f"sys.argv = ['asr', 'transcribe', 'digits', {str(long.path)!r}]\n"
         "from asr.cli import main; main()\n"
     )

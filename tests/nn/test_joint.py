@@ -295,7 +295,7 @@ def test_what_cannot_be_searched_is_told(lm):
     with pytest.raises(ValueError, match="n_best=0"):
         JointSearch(model, decoder).search(noise(9), 0)
     twice = replace(model, acoustic=NetworkAcoustic([model.acoustic.networks[0]] * 2, [ENCODER] * 2))
-    with pytest.raises(ModelError, match="are Gaussians, not a network"):
+    with pytest.raises(ModelError, match="a model with one network, as train_joint"):
         JointSearch(twice, decoder)
 
 
