@@ -55,7 +55,7 @@ class _Stream:
         ticks: position of the last sample that ends on a page, -1 for none.
         n_heads: pages at the start that hold headers alone.
         continued: whether a page goes on with a packet of the one before.
-        early: samples by which the pages\' own ticks are too small, as the sound begins before 0 (ticks: put right).
+        early: samples by which the pages' own ticks are too small, as the sound begins before 0 (ticks: put right).
     """
 
     serial: bytes
