@@ -214,7 +214,7 @@ RTTM = "SPEAKER f 1 0.00 2.00 <NA> <NA> ann <NA> <NA>\n" * 2
         ("text", "u-1 i go\nu-2 i { um } go\n", "text:2: '{' or '}' without the other, or without a slash"),
         ("x.trn", "i go (u-1)\ni go\n", "x.trn:2: need words and an id in parentheses"),
         ("x.ctm", "u 1 * * <ALT_BEGIN>\nu 1 0.1 0.1 uh\n", "x.ctm:1: holds alternatives (<ALT_BEGIN>)"),
-        ("x.txt", "f1 A s1 0.0 2.0 i go\n", "x.txt: looks like NIST's stm; give the file the ending .stm"),
+        ("x.txt", "f1 A s1 0.0 2.0 i go\n", "looks like NIST's stm; give the file the ending .stm (what is piped"),
         ("x.txt", "f1 A 0.0 2.0 i 0.9\nf1 A 2.1 0.2 go\n", "x.txt: looks like NIST's ctm; give the file the ending"),
         ("x.txt", "i want to go\nthe cat sat\n", "the first words of its lines ids? They look like words ('i', 'the')"),
         ("x.txt", "我想回家\n", "are the first words of its lines ids?"),
