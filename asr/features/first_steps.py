@@ -27,13 +27,18 @@ _FRAMES = field_names(FramePositions)
 class FrontEnd:
     """A front-end with its settings, the first step of a `FeaturePipeline` that takes audio.
 
-    kind: "mfcc", "fbank", "lpc", "lpcc", "reflection_coefficients" or "pitch".
-    options: of the class that this kind has, e.g. MfccOptions; None: its defaults.
-    pitch: settings of the three values of `pitch` behind the front-end's, in the same frames; None: there are none.
-    Raises ValueError for an unknown kind, with the nearest known one, TypeError for another kind's options.
+    Args:
+        kind: "mfcc", "fbank", "lpc", "lpcc", "reflection_coefficients" or "pitch".
+        options: of the class that this kind has, e.g. MfccOptions; None: its defaults.
+        pitch: settings of the three values of `pitch` behind the front-end's, in the same frames; None: there are none.
 
-    >>> FrontEnd("mfcc", pitch=PitchOptions(min_f0=70)).dim
-    16
+    Raises:
+        ValueError: for an unknown kind, with the nearest known one.
+        TypeError: for another kind's options.
+
+    Examples:
+        >>> FrontEnd("mfcc", pitch=PitchOptions(min_f0=70)).dim
+        16
     """
 
     kind: str
@@ -85,11 +90,19 @@ class FrontEnd:
         return self._extractor.rises_with_loudness and not getattr(self.options, "htk_compat", False)
 
     def loudness(self, finished: np.ndarray) -> np.ndarray | None:
-        """See `FeaturePipeline.loudness`. finished: float32 (n_frames, dim or more), the front-end's columns first."""
+        """See `FeaturePipeline.loudness`.
+
+        Args:
+            finished: float32 (n_frames, dim or more), the front-end's columns first.
+        """
         return self._extractor.loudness(finished, self.options)
 
     def check(self, rate: int) -> None:
-        """Raise ValueError for a sampling rate in Hz that is none, or one at which these settings are impossible."""
+        """Check a sampling rate in Hz.
+
+        Raises:
+            ValueError: for one that is none, or at which these settings are impossible.
+        """
         if type(rate) is not int or rate < 1:
             raise ValueError(f"sample_rate={rate!r}; need a whole number of Hz, 1 or more")
         try:
@@ -121,10 +134,14 @@ class FrontEnd:
     def compute(
         self, samples: np.ndarray, rate: int, *, seed: int = 0, vtln_warp: float = 1.0, silence: np.ndarray | None
     ) -> np.ndarray:
-        """The features of a signal, float32 (n_frames, dim).
+        """The features of a signal, float32 (n_frames, dim); errors are those of `FeaturePipeline.front_end`.
 
-        silence: what is put into frames of digital silence; None: their own features. For the rest, and errors, see
-        `FeaturePipeline.front_end`.
+        Args:
+            samples: float32 (n_samples,) in [-1, 1].
+            rate: Hz.
+            seed: as in `mfcc`.
+            vtln_warp: as in `mfcc`.
+            silence: what is put into frames of digital silence; None: their own features.
         """
         features = self._extractor(samples, rate, self.options, seed=seed, vtln_warp=vtln_warp)
         if silence is not None:
@@ -134,7 +151,11 @@ class FrontEnd:
         return np.hstack([features, pitch(samples, rate, options=self.pitch)])
 
     def stream(self, rate: int, *, seed: int = 0, vtln_warp: float = 1.0, silence: np.ndarray | None = None) -> Stage:
-        """The front-end for a signal that is still arriving. Raises ModelError for one with pitch."""
+        """The front-end for a signal that is still arriving.
+
+        Raises:
+            ModelError: for one with pitch.
+        """
         if not self.streams:
             raise ModelError(
                 "pitch is known when a recording has ended, so this pipeline cannot stream; use front_end() and "
@@ -156,7 +177,9 @@ class FrontEnd:
     def from_json(cls, table: Mapping[str, Any]) -> "FrontEnd":
         """The front-end of a table: "kind" and, where wanted, tables of "options" and of "pitch", which may be empty.
 
-        Raises ValueError or TypeError for an unknown key or option, with the nearest known one, or an impossible value.
+        Raises:
+            ValueError: for an unknown key, with the nearest known one, or an impossible value.
+            TypeError: for an unknown option, with the nearest known one.
         """
         kind = table["kind"]
         known = ("options",) if front_end(kind).options is PitchOptions else ("options", "pitch")
@@ -175,7 +198,11 @@ class FrontEnd:
 
 
 def _in_frames(settings: PitchOptions, frames: FramePositions) -> PitchOptions:
-    """Settings of pitch for another front-end's frames. Raises ValueError where they ask for frames of their own."""
+    """Settings of pitch for another front-end's frames.
+
+    Raises:
+        ValueError: where they ask for frames of their own.
+    """
     for name, default in ((name, getattr(PitchOptions(), name)) for name in _FRAMES):
         if getattr(settings, name) not in (default, getattr(frames, name)):
             raise ValueError(f"pitch has the front-end's {name}; leave it out there")
@@ -186,10 +213,14 @@ def _in_frames(settings: PitchOptions, frames: FramePositions) -> PitchOptions:
 class Given:
     """Features that a corpus brings along, the first step of a `FeaturePipeline` that takes no audio.
 
-    dim: values per frame. frame_shift: milliseconds from one frame to the next.
-    first_boundary: milliseconds, for the times of what is recognised: see FeaturePipeline.first_boundary; 7.5 for
-        Kaldi's features of whole frames of 25 ms every 10 ms.
-    Raises ValueError for an impossible value.
+    Attributes:
+        dim: values per frame.
+        frame_shift: milliseconds from one frame to the next.
+        first_boundary: milliseconds, for the times of what is recognised: see FeaturePipeline.first_boundary; 7.5 for
+            Kaldi's features of whole frames of 25 ms every 10 ms.
+
+    Raises:
+        ValueError: for an impossible value.
     """
 
     kind: ClassVar[str] = "given"
@@ -215,7 +246,11 @@ class Given:
         return None
 
     def check(self, rate: int) -> None:
-        """Raise ValueError unless the sampling rate is 0: there are no samples."""
+        """Check a sampling rate.
+
+        Raises:
+            ValueError: unless it is 0, as there are no samples.
+        """
         if type(rate) is not int or rate != 0:
             raise ValueError(f"sample_rate={rate!r}; need 0 for given features")
 
@@ -237,7 +272,11 @@ class Given:
 
     @classmethod
     def from_json(cls, table: Mapping[str, Any]) -> "Given":
-        """The features of a table: "dim" and, where wanted, the other settings. Raises ValueError for anything else."""
+        """The features of a table: "dim" and, where wanted, the other settings.
+
+        Raises:
+            ValueError: for anything else.
+        """
         known = field_names(cls)
         for key in table:
             if key != "kind" and key not in known:

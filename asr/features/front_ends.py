@@ -21,12 +21,16 @@ def _no_loudness(features: np.ndarray, options: Any) -> None:
 class Extractor(NamedTuple):
     """A front-end: its function and its options, and what pipelines must know of them.
 
-    words: what its values are called. dim: values per frame with these options.
-    check: raises ValueError or AudioError for options that are impossible at a sampling rate in Hz.
-    has_warp: whether it has mel filters that a warp can move.
-    streams: whether a frame is made of its own samples alone.
-    rises_with_loudness: whether a frame's first value does, where htk_compat has not put it last.
-    loudness: of features and options, see `FeaturePipeline.loudness`.
+    Attributes:
+        function: from samples and a sampling rate in Hz to features.
+        options: the class of its options.
+        words: what its values are called.
+        dim: values per frame with these options.
+        check: raises ValueError or AudioError for options that are impossible at a sampling rate in Hz.
+        has_warp: whether it has mel filters that a warp can move.
+        streams: whether a frame is made of its own samples alone.
+        rises_with_loudness: whether a frame's first value does, where htk_compat has not put it last.
+        loudness: of features and options, see `FeaturePipeline.loudness`.
     """
 
     function: Callable[..., np.ndarray]
@@ -42,7 +46,11 @@ class Extractor(NamedTuple):
     def __call__(
         self, samples: np.ndarray, rate: float, options: FramePositions, *, seed: int = 0, vtln_warp: float = 1.0
     ) -> np.ndarray:
-        """The features of a signal. Raises ValueError for a warp that this front-end does not have."""
+        """The features of a signal.
+
+        Raises:
+            ValueError: for a warp that this front-end does not have.
+        """
         if self.has_warp:
             return self.function(samples, rate, options=options, seed=seed, vtln_warp=vtln_warp)
         if vtln_warp != 1.0:
@@ -107,7 +115,11 @@ FRONT_ENDS = {
 
 
 def front_end(kind: str) -> Extractor:
-    """The front-end of this name. Raises ValueError for an unknown one, with the nearest."""
+    """The front-end of this name.
+
+    Raises:
+        ValueError: for an unknown one, with the nearest.
+    """
     if kind not in FRONT_ENDS:
         raise ValueError(f"no front-end {kind!r}; need one of {', '.join(FRONT_ENDS)}{did_you_mean(kind, FRONT_ENDS)}")
     return FRONT_ENDS[kind]

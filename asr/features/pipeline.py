@@ -30,14 +30,18 @@ _FIRST = (Given.kind, *FRONT_ENDS)  # the kinds of a first step
 def step_from_json(table: Mapping[str, Any], array: np.ndarray | None = None) -> First | Step:
     """A step of a pipeline from a table of JSON or TOML: its "kind", and settings that are not the default.
 
-    table: {"kind": "mfcc", "fbank", "lpc", "lpcc", "reflection_coefficients" or "pitch", "options": {...}}, if wanted
-        with "pitch": {...}, settings of PitchOptions; {"kind": "given", "dim": 13, "frame_shift": 10.0}; or, of a later
-        step, {"kind": "cmvn", "delta", "splice" or "affine"} and the names of the class' fields.
-    array: what the step has learned.
-    Raises ConfigError for an unknown kind, key or option, with the nearest known name, or an impossible value.
+    Args:
+        table: {"kind": "mfcc", "fbank", "lpc", "lpcc", "reflection_coefficients" or "pitch", "options": {...}}, if
+            wanted with "pitch": {...}, settings of PitchOptions; {"kind": "given", "dim": 13, "frame_shift": 10.0}; or,
+            of a later step, {"kind": "cmvn", "delta", "splice" or "affine"} and the names of the class' fields.
+        array: what the step has learned.
 
-    >>> step_from_json({"kind": "cmvn", "mode": "causal", "window": 300})
-    Cmvn(mode='causal', window=300)
+    Raises:
+        ConfigError: for an unknown kind, key or option, with the nearest known name, or an impossible value.
+
+    Examples:
+        >>> step_from_json({"kind": "cmvn", "mode": "causal", "window": 300})
+        Cmvn(mode='causal', window=300)
     """
     kinds = (*STEPS, *_FIRST)
     kind = table.get("kind") if isinstance(table, Mapping) else None
@@ -65,17 +69,22 @@ def _at_step(number: int) -> Iterator[None]:
 class FeaturePipeline:
     """The front-end and what is done to its output, step by step.
 
-    sample_rate: Hz of the samples it takes; the caller resamples. 0 for features that are given.
-    steps: first a FrontEnd, or Given where the corpus brings features along; then what is done to them: Cmvn, Delta,
-        Splice, Affine (see `then_affine`). A table of JSON or TOML stands for a step, too: see `step_from_json`.
     Where Cmvn comes right behind the front-end, frames of digital silence, which no microphone made
     (asr.features.silence), count in no mean, and behind it frames of the training data's pauses stand in their place.
 
-    pauses: float32 (n, raw_dim), frames of pauses behind that Cmvn; None: none are known. From `with_prior`.
-    Raises ConfigError for steps that are impossible, alone or one behind the other, or at this rate.
+    Args:
+        sample_rate: Hz of the samples it takes; the caller resamples. 0 for features that are given.
+        steps: first a FrontEnd, or Given where the corpus brings features along; then what is done to them: Cmvn,
+            Delta, Splice, Affine (see `then_affine`). A table of JSON or TOML stands for a step, too: see
+            `step_from_json`.
+        pauses: float32 (n, raw_dim), frames of pauses behind that Cmvn; None: none are known. From `with_prior`.
 
-    >>> FeaturePipeline(8000, [FrontEnd("mfcc"), Cmvn("speaker"), Delta()]).dim
-    39
+    Raises:
+        ConfigError: for steps that are impossible, alone or one behind the other, or at this rate.
+
+    Examples:
+        >>> FeaturePipeline(8000, [FrontEnd("mfcc"), Cmvn("speaker"), Delta()]).dim
+        39
     """
 
     sample_rate: int
@@ -113,8 +122,9 @@ class FeaturePipeline:
     def words(self) -> str:
         """The pipeline as a person would say it.
 
-        >>> FeaturePipeline(8000, [FrontEnd("mfcc"), Delta(order=1)]).words()
-        '13 MFCC every 10 ms from 25 ms at 8000 Hz, derivatives up to order 1: 26 values'
+        Examples:
+            >>> FeaturePipeline(8000, [FrontEnd("mfcc"), Delta(order=1)]).words()
+            '13 MFCC every 10 ms from 25 ms at 8000 Hz, derivatives up to order 1: 26 values'
         """
         said = [self.first.words(self.sample_rate), *(step.words() for step in self.later)]
         return f"{', '.join(said)}: {self.dim} values"
@@ -139,7 +149,11 @@ class FeaturePipeline:
 
     @property
     def options(self) -> FramePositions:
-        """The front-end's options. Raises ModelError where features are given."""
+        """The front-end's options.
+
+        Raises:
+            ModelError: where features are given.
+        """
         return self.need_audio().options
 
     @property
@@ -159,7 +173,11 @@ class FeaturePipeline:
 
     @cached_property
     def _dims(self) -> list[int]:
-        """Values per frame behind each step. Raises ConfigError for a step that does not fit, or gives too many."""
+        """Values per frame behind each step.
+
+        Raises:
+            ConfigError: for a step that does not fit, or gives too many.
+        """
         dims = [self.first.dim]
         for number, step in enumerate(self.later, start=1):
             with _at_step(number):
@@ -193,7 +211,11 @@ class FeaturePipeline:
         return any(step.needs_speaker for step in self.later)
 
     def need_audio(self) -> FrontEnd:
-        """The front-end. Raises ModelError for a pipeline that takes features."""
+        """The front-end.
+
+        Raises:
+            ModelError: for a pipeline that takes features.
+        """
         if isinstance(self.first, FrontEnd):
             return self.first
         raise ModelError(
@@ -204,9 +226,15 @@ class FeaturePipeline:
     def front_end(self, samples: np.ndarray, *, seed: int = 0, vtln_warp: float = 1.0) -> np.ndarray:
         """The first step's features, float32 (n_frames, raw_dim).
 
-        samples: float32 (n_samples,) in [-1, 1] at `sample_rate`; seed, vtln_warp: as in `mfcc`.
-        Raises AudioError for samples that are not finite or shorter than a frame, ValueError for a warp of a front-end
-        without mel filters, ModelError where features are given.
+        Args:
+            samples: float32 (n_samples,) in [-1, 1] at `sample_rate`.
+            seed: as in `mfcc`.
+            vtln_warp: as in `mfcc`.
+
+        Raises:
+            AudioError: for samples that are not finite or shorter than a frame.
+            ValueError: for a warp of a front-end without mel filters.
+            ModelError: where features are given.
         """
         front_end = self.need_audio()
         return front_end.compute(samples, self.sample_rate, seed=seed, vtln_warp=vtln_warp, silence=self._silence)
@@ -214,7 +242,12 @@ class FeaturePipeline:
     def raw(self, features: np.ndarray, *, where: str = "") -> np.ndarray:
         """Features in place of the front-end's, float32 (n_frames, raw_dim): given ones, or ones computed elsewhere.
 
-        where: whose they are, for messages. Raises CorpusError for another shape or values that are not finite.
+        Args:
+            features: numbers (n_frames, raw_dim).
+            where: whose they are, for messages.
+
+        Raises:
+            CorpusError: for another shape or values that are not finite.
         """
         return as_features(features, dim=self.raw_dim, where=where)
 
@@ -228,12 +261,16 @@ class FeaturePipeline:
     ) -> list[np.ndarray]:
         """Everything behind the front-end: a list of float32 (n_frames, dim), one of each utterance.
 
-        raw: what `front_end` or `raw` gave; speakers: whose they are, which matters where it `needs_speaker`: the
-            statistics are over the utterances in this list.
-        statistics: number of a step -> the statistics of the recording or speaker that these are pieces of, which are
-            taken instead of the pieces' own.
-        until: the number of the step to stop before.
-        Raises ValueError for lists of different lengths or a causal step without prior statistics.
+        Args:
+            raw: what `front_end` or `raw` gave.
+            speakers: whose they are, which matters where it `needs_speaker`: the statistics are over the utterances in
+                this list.
+            statistics: number of a step -> the statistics of the recording or speaker that these are pieces of, which
+                are taken instead of the pieces' own.
+            until: the number of the step to stop before.
+
+        Raises:
+            ValueError: for lists of different lengths or a causal step without prior statistics.
         """
         if len(raw) != len(speakers):
             raise ValueError(f"{len(raw)} feature matrices but {len(speakers)} speakers")
@@ -248,7 +285,11 @@ class FeaturePipeline:
         return features
 
     def silent(self, raw: np.ndarray) -> np.ndarray:
-        """Which frames of the front-end's are digital silence, bool (n_frames,). raw: (n_frames, raw_dim)."""
+        """Which frames of the front-end's are digital silence, bool (n_frames,).
+
+        Args:
+            raw: (n_frames, raw_dim).
+        """
         return equal_rows(raw, self._silence)
 
     @cached_property
@@ -259,8 +300,10 @@ class FeaturePipeline:
     def loudness(self, finished: np.ndarray) -> np.ndarray | None:
         """Logarithms of the frames' energy, up to scale and offset, float32 (n_frames,); None if they cannot be told.
 
-        finished: float32 (n_frames, dim), from `finish`. Of mel filters the lower half is taken, where voices are
-        louder than most noises; of MFCC C0 or the energy.
+        Of mel filters the lower half is taken, where voices are louder than most noises; of MFCC C0 or the energy.
+
+        Args:
+            finished: float32 (n_frames, dim), from `finish`.
         """
         return self.first.loudness(finished) if all(step.keeps_loudness for step in self.later) else None
 
@@ -270,9 +313,13 @@ class FeaturePipeline:
         All its frames, one after the other, equal bit for bit those of `front_end` and `finish`. Where features are
         given, it is fed with frames, (n, raw_dim).
 
-        seed, vtln_warp: as in `front_end`.
-        Raises ModelError for a pipeline with a step that needs the future (see `streaming`), ValueError for a causal
-        step without prior statistics.
+        Args:
+            seed: as in `front_end`.
+            vtln_warp: as in `front_end`.
+
+        Raises:
+            ModelError: for a pipeline with a step that needs the future (see `streaming`).
+            ValueError: for a causal step without prior statistics.
         """
         silence, pauses = self._silence, self.pauses
         stages = [self.first.stream(self.sample_rate, seed=seed, vtln_warp=vtln_warp, silence=silence)]
@@ -284,8 +331,11 @@ class FeaturePipeline:
     def with_prior(self, raw: Sequence[np.ndarray]) -> "FeaturePipeline":
         """The pipeline that has learned from training data what its causal steps start from, and how pauses look.
 
-        raw: what `front_end` gave for the training data.
-        Raises ValueError without any frame that is not digital silence, where there is a Cmvn.
+        Args:
+            raw: what `front_end` gave for the training data.
+
+        Raises:
+            ValueError: without any frame that is not digital silence, where there is a Cmvn.
         """
         learning = [number for number, step in enumerate(self.later) if step.learns]
         if len(learning) > 1:
@@ -313,7 +363,8 @@ class FeaturePipeline:
     def _pauses_of(self, raw: list[np.ndarray]) -> np.ndarray | None:
         """Frames of the pauses in utterances, or None where loudness cannot be told from features.
 
-        raw: features without digital silence. Each utterance is taken for a speaker of its own.
+        Args:
+            raw: features without digital silence. Each utterance is taken for a speaker of its own.
         """
         if self._silence is None or not self.first.rises_with_loudness:
             return None
@@ -326,8 +377,11 @@ class FeaturePipeline:
     def then_affine(self, matrix: np.ndarray) -> "FeaturePipeline":
         """The pipeline with a learned transform behind the last step.
 
-        matrix: (new dim, dim), or (new dim, dim + 1) with an offset in the last column; see `affine`.
-        Raises ConfigError where it does not fit.
+        Args:
+            matrix: (new dim, dim), or (new dim, dim + 1) with an offset in the last column; see `affine`.
+
+        Raises:
+            ConfigError: where it does not fit.
         """
         with _at_step(len(self.steps)):
             step = Affine(matrix)
@@ -344,7 +398,11 @@ class FeaturePipeline:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any], arrays: Mapping[str, np.ndarray] | None = None) -> "FeaturePipeline":
-        """The pipeline from what `to_json` and `arrays` gave. Raises ConfigError for anything else."""
+        """The pipeline from what `to_json` and `arrays` gave.
+
+        Raises:
+            ConfigError: for anything else.
+        """
         known = ("sample_rate", "steps")
         for key in value:
             if key not in known:

@@ -28,10 +28,13 @@ Counted = Sequence[np.ndarray | None]
 class Step(ABC):
     """A step of a `FeaturePipeline` behind its front-end: settings of one type each, and what it has learned.
 
-    kind: its name in JSON and TOML, where the fields are the keys beside it.
-    array_name, learned: what the array that it learns is called in a model's files, and in which field it is; "" where
-        it learns none.
-    Raises ValueError for an impossible setting.
+    Attributes:
+        kind: its name in JSON and TOML, where the fields are the keys beside it.
+        array_name: what the array that it learns is called in a model's files; "" where it learns none.
+        learned: the field that holds this array.
+
+    Raises:
+        ValueError: for an impossible setting.
     """
 
     kind: ClassVar[str]
@@ -73,7 +76,11 @@ class Step(ABC):
 
     @abstractmethod
     def dim_after(self, dim: int) -> int:
-        """Values per frame behind the step, of features of so many. Raises ValueError where it does not fit them."""
+        """Values per frame behind the step, of features of so many.
+
+        Raises:
+            ValueError: where it does not fit them.
+        """
 
     @abstractmethod
     def words(self) -> str:
@@ -90,16 +97,24 @@ class Step(ABC):
     ) -> list[np.ndarray]:
         """What becomes of whole utterances, a list of float32 (n_frames, new dim).
 
-        features: of each utterance float32 (n_frames, dim). speakers: whose they are.
-        counted: for a step that normalises. statistics: what it takes in place of those of the features.
+        Args:
+            features: of each utterance float32 (n_frames, dim).
+            speakers: whose they are.
+            counted: for a step that normalises.
+            statistics: what it takes in place of those of the features.
         """
 
     @abstractmethod
     def stream(self, dim: int, *, silence: np.ndarray | None = None, pauses: np.ndarray | None = None) -> Stage:
         """The step for features that are still arriving, equal to `apply` bit for bit.
 
-        dim: values per frame before it. silence, pauses: of a step that normalises, see StreamingNormalisation.
-        Raises ModelError for a step that needs a recording's end.
+        Args:
+            dim: values per frame before it.
+            silence: of a step that normalises, see StreamingNormalisation.
+            pauses: of a step that normalises, see StreamingNormalisation.
+
+        Raises:
+            ModelError: for a step that needs a recording's end.
         """
 
     @property
@@ -108,7 +123,11 @@ class Step(ABC):
         return False
 
     def learned_from(self, features: Sequence[np.ndarray]) -> "Step":
-        """The step that has learned from training data. features: matrices (n_frames, dim), as they come to it."""
+        """The step that has learned from training data.
+
+        Args:
+            features: matrices (n_frames, dim), as they come to it.
+        """
         return self
 
     def to_json(self) -> dict[str, Any]:
@@ -127,7 +146,11 @@ class Step(ABC):
 
     @classmethod
     def from_json(cls, table: Mapping[str, Any], array: np.ndarray | None = None) -> "Step":
-        """The step that `to_json` and `array` gave. Raises ValueError for an unknown key or an impossible value."""
+        """The step that `to_json` and `array` gave.
+
+        Raises:
+            ValueError: for an unknown key or an impossible value.
+        """
         known = cls.settings()
         for key in table:
             if key != "kind" and key not in known:
@@ -142,7 +165,11 @@ class _OfEach(Step):
 
     @abstractmethod
     def of_one(self, features: np.ndarray) -> np.ndarray:
-        """What becomes of one utterance, float32 (n_frames, new dim). features: float32 (n_frames, dim)."""
+        """What becomes of one utterance, float32 (n_frames, new dim).
+
+        Args:
+            features: float32 (n_frames, dim).
+        """
 
     def apply(
         self,
@@ -160,13 +187,16 @@ class _OfEach(Step):
 class Cmvn(Step):
     """Means, and with norm_vars deviations, taken away: see `cmvn`.
 
-    mode: "speaker", "utterance", "sliding" or "causal"; only "causal" can be used while somebody is still speaking.
-    window: frames, of "sliding" and "causal". global_frames: for how many frames the prior counts at most.
-    prior: float64 (2, dim + 1), statistics (see `cmvn_statistics`) that "causal" begins with; from
-        `FeaturePipeline.with_prior`. Two steps with other priors are equal.
+    Attributes:
+        mode: "speaker", "utterance", "sliding" or "causal"; only "causal" can be used while somebody is still speaking.
+        window: frames, of "sliding" and "causal".
+        global_frames: for how many frames the prior counts at most.
+        prior: float64 (2, dim + 1), statistics (see `cmvn_statistics`) that "causal" begins with; from
+            `FeaturePipeline.with_prior`. Two steps with other priors are equal.
 
-    >>> Cmvn("causal", window=300).words()
-    'mean normalised (causal)'
+    Examples:
+        >>> Cmvn("causal", window=300).words()
+        'mean normalised (causal)'
     """
 
     kind = "cmvn"
@@ -217,11 +247,19 @@ class Cmvn(Step):
         return self.streams
 
     def learned_from(self, features: Sequence[np.ndarray]) -> "Cmvn":
-        """With the statistics of the training data as prior. Raises ValueError without any frame."""
+        """With the statistics of the training data as prior.
+
+        Raises:
+            ValueError: without any frame.
+        """
         return dataclasses.replace(self, prior=cmvn_statistics(features))
 
     def dim_after(self, dim: int) -> int:
-        """As many as before. Raises ValueError for a prior of another dim."""
+        """As many as before.
+
+        Raises:
+            ValueError: for a prior of another dim.
+        """
         check_statistics("prior", self.prior, dim)
         return dim
 
@@ -237,7 +275,11 @@ class Cmvn(Step):
         counted: Counted | None = None,
         statistics: np.ndarray | None = None,
     ) -> list[np.ndarray]:
-        """The utterances normalised. Raises ValueError for a causal step without prior."""
+        """The utterances normalised.
+
+        Raises:
+            ValueError: for a causal step without prior.
+        """
         if statistics is not None:
             return [self._with(statistics, matrix) for matrix in features]
         counted = counted or [None] * len(features)
@@ -260,7 +302,11 @@ class Cmvn(Step):
         return [self._with(known[s], m) if s in known else m for m, s in zip(features, speakers, strict=True)]
 
     def stream(self, dim: int, *, silence: np.ndarray | None = None, pauses: np.ndarray | None = None) -> Stage:
-        """Causal normalisation of features that are still arriving. Raises ValueError without prior."""
+        """Causal normalisation of features that are still arriving.
+
+        Raises:
+            ValueError: without prior.
+        """
         if not self.streams:
             raise ModelError(
                 f"cmvn of mode {self.mode!r} needs a recording's end, so this pipeline cannot stream; use mode "
@@ -281,8 +327,9 @@ class Cmvn(Step):
 class Delta(_OfEach):
     """The features and their derivatives up to `order`, slopes over `window` frames on each side: see `delta`.
 
-    >>> Delta().dim_after(13)
-    39
+    Examples:
+        >>> Delta().dim_after(13)
+        39
     """
 
     kind = "delta"
@@ -350,7 +397,8 @@ class Splice(_OfEach):
 class Affine(_OfEach):
     """The frames times a learned matrix, e.g. LDA and MLLT: see `affine`.
 
-    matrix: float64 (new dim, dim), or (new dim, dim + 1) with an offset in the last column.
+    Attributes:
+        matrix: float64 (new dim, dim), or (new dim, dim + 1) with an offset in the last column.
     """
 
     kind = "affine"
@@ -371,7 +419,11 @@ class Affine(_OfEach):
     __hash__ = None  # type: ignore[assignment]
 
     def dim_after(self, dim: int) -> int:
-        """The rows of the matrix. Raises ValueError where its columns do not fit."""
+        """The rows of the matrix.
+
+        Raises:
+            ValueError: where its columns do not fit.
+        """
         if self.matrix.shape[1] - dim not in (0, 1):
             raise ValueError(f"a transform of shape {self.matrix.shape} does not fit features of {dim} values a frame")
         return len(self.matrix)
