@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ..display.brief import in_brief
 from ..errors import AsrError, ConfigError, ModelError, did_you_mean
 from .first_steps import FrontEnd, Given
 from .front_ends import FRONT_ENDS
@@ -44,10 +45,13 @@ def step_from_json(table: Mapping[str, Any], array: np.ndarray | None = None) ->
         Cmvn(mode='causal', window=300)
     """
     kinds = (*STEPS, *_FIRST)
-    kind = table.get("kind") if isinstance(table, Mapping) else None
+    need = f"need a table with a kind of {', '.join(kinds)}"
+    if not isinstance(table, Mapping):
+        raise ConfigError(f"{in_brief(table)} is no step; {need}")
+    kind = table.get("kind")
     if not isinstance(kind, str) or kind not in kinds:
-        found = f"unknown kind {kind!r}" if isinstance(table, Mapping) else f"{table!r} is no step"
-        raise ConfigError(f"{found}{did_you_mean(str(kind), kinds)}; need a table with a kind of {', '.join(kinds)}")
+        hint = did_you_mean(kind, kinds) if isinstance(kind, str) else ""
+        raise ConfigError(f"unknown kind {in_brief(kind)}{hint}; {need}")
     try:
         if kind in STEPS:
             return STEPS[kind].from_json(table, array)
@@ -411,7 +415,7 @@ class FeaturePipeline:
         if missing:
             raise ConfigError(f"feature pipeline lacks {missing[0]!r}")
         if not isinstance(value["steps"], Sequence):
-            raise ConfigError(f"feature pipeline: steps is {value['steps']!r}; need a list of tables")
+            raise ConfigError(f"feature pipeline: steps is {in_brief(value['steps'])}; need a list of tables")
         steps = []
         for number, table in enumerate(value["steps"]):
             with _at_step(number):
