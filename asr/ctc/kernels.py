@@ -108,9 +108,9 @@ def best_states(log_probs, units, states):
     s = n_states - 1
     if n_states > 1 and score[s - 1] > score[s]:
         s -= 1
-    found = score[s]
-    if found > -np.inf:
+    log_prob = score[s]
+    if log_prob > -np.inf:
         for t in range(n_frames - 1, -1, -1):
             states[t] = s
             s -= back[t, s]
-    return found
+    return log_prob

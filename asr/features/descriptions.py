@@ -36,8 +36,8 @@ def in_words(pipeline: "FeaturePipeline") -> str:
         name += f" every {options.frame_shift:g} ms from {options.frame_length:g} ms at {pipeline.sample_rate} Hz"
     else:
         name = f"{pipeline.raw_dim} values given with the corpus, one frame every {1000 * pipeline.frame_shift:g} ms"
-    said = [name, *(_step(step) for step in rest)]
-    return f"{', '.join(said)}: {pipeline.dim} values"
+    parts = [name, *(_step(step) for step in rest)]
+    return f"{', '.join(parts)}: {pipeline.dim} values"
 
 
 def _step(step: dict[str, Any]) -> str:
