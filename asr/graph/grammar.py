@@ -86,9 +86,11 @@ def arpa_grammar(lm: "NgramModel", lexicon: "Lexicon") -> "pynini.Fst":
     state, extra = _states_reached(lm, is_state)
     final = np.full(int(is_state.sum()), np.inf)
     final[state[trie.parent[ends]]] = -lm.log_probs[ends]
+    # Every history but the empty one may back off, to the one without its first word.
     backing = np.flatnonzero(is_state & (lm.back_offs > -np.inf))[1:]
     word, back = labels[trie.word[arcs]], np.full(len(backing), lexicon.words["#0"])
     target = np.concatenate((arcs, trie.suffix[backing]))
+    # Costs are negated log probabilities; `extra` is what leading on from skipped histories costs.
     weight = extra[target] - np.concatenate((lm.log_probs[arcs], lm.back_offs[backing]))
     graph = Graph.from_arrays(
         int(state[start]),
@@ -128,6 +130,7 @@ def finished_words(grammar: "pynini.Fst", lexicon: "Lexicon", joiner: str) -> "p
         for column, k in ((source, 0), (arcs["next"].astype(np.int64), 1))
     ]
     ilabel, olabel, weight = (np.concatenate([arcs[x][c] for c, *_ in kinds]) for x in ("ilabel", "olabel", "weight"))
+    # A sentence may end between words alone.
     final = np.concatenate([graph.states["final"], np.full(n, np.inf)])
     made = to_pynini(Graph.from_arrays(graph.start, columns[0], ilabel, olabel, weight, columns[1], final)).connect()
     if made.num_states() == 0:
