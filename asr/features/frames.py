@@ -191,13 +191,13 @@ def of_each(compute: Callable[[np.ndarray], np.ndarray], samples: Any, lengths: 
 
 
 def _of_list(compute: Callable[[np.ndarray], np.ndarray], recordings: Sequence[np.ndarray]) -> list[np.ndarray]:
-    found = []
+    results = []
     for number, samples in enumerate(recordings):
         try:
-            found.append(compute(samples))
+            results.append(compute(samples))
         except AudioError as error:
             raise AudioError(f"recording {number} of {len(recordings)}: {error}") from None
-    return found
+    return results
 
 
 def _checked(lengths: Any, rows: np.ndarray) -> np.ndarray:

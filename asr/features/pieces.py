@@ -44,12 +44,12 @@ def statistics_of(pipeline: FeaturePipeline, raw: Callable[[], Iterator[np.ndarr
     Args:
         raw: gives the front-end's matrices, again each time that it is called.
     """
-    found: dict[int, np.ndarray] = {}
+    statistics: dict[int, np.ndarray] = {}
     for number, step in enumerate(pipeline.later, start=1):
         if step.needs_statistics:
             with contextlib.suppress(ValueError):  # not one frame counts: pieces stay as they are
-                found[number] = cmvn_statistics(_counted(pipeline, matrix, found, number) for matrix in raw())
-    return found
+                statistics[number] = cmvn_statistics(_counted(pipeline, matrix, statistics, number) for matrix in raw())
+    return statistics
 
 
 def _counted(pipeline: FeaturePipeline, raw: np.ndarray, statistics: Statistics, number: int) -> np.ndarray:

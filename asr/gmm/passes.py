@@ -114,15 +114,15 @@ def equal_alignments(parts: Sequence[Part], rng: np.random.Generator) -> tuple[l
     """The flat start's alignment of every part, and why some utterances have none."""
     all_ids, failures = [], {}
     for part in parts:
-        found = {}
+        aligned = {}
         for utterance, n_frames in zip(part.ids, np.diff(part.offsets), strict=True):
             graph = part.graphs.graph_of[utterance]
             ids = equal_alignment(part.graphs, graph, int(n_frames), rng)
             if ids is None:
                 failures[utterance] = too_short_message(int(n_frames), int(part.graphs.min_frames[graph]))
             else:
-                found[utterance] = ids
-        all_ids.append(part.together(found))
+                aligned[utterance] = ids
+        all_ids.append(part.together(aligned))
     return all_ids, failures
 
 
@@ -148,9 +148,9 @@ def pass_over(
             values = gmms.log_likelihoods(features, pdfs)
             return values if boosts is None else values + boosts[pdfs]
 
-        found = align(part.graphs, part.features(), transitions, scores, options)
-        failures, retried = found.failures, found.retried
-        transition_ids = part.together(found.transition_ids)
+        alignment = align(part.graphs, part.features(), transitions, scores, options)
+        failures, retried = alignment.failures, alignment.retried
+        transition_ids = part.together(alignment.transition_ids)
     frames = part.frames
     if not transition_ids.all():
         aligned = transition_ids > 0

@@ -224,9 +224,9 @@ def _before_comment(fields: list[str]) -> list[str]:
 
 def _named_alike(lines: Sequence[Line]) -> tuple[list[Line], int]:
     """The lines with `word` for `word(2)`, and how many there were."""
-    found = [_VARIANT.fullmatch(line.word) for line in lines]
-    named = [line._replace(word=match[1]) if match else line for line, match in zip(lines, found, strict=True)]
-    return named, sum(match is not None for match in found)
+    matches = [_VARIANT.fullmatch(line.word) for line in lines]
+    named = [line._replace(word=match[1]) if match else line for line, match in zip(lines, matches, strict=True)]
+    return named, sum(match is not None for match in matches)
 
 
 def _has_output(line: Line) -> bool:

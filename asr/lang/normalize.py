@@ -216,7 +216,7 @@ class Normalizer:
             stripped = [edges.with_its_signs(token, self.rules.letters)]
         else:
             stripped = [edges.stripped(piece, self.rules.letters) for piece in edges.pieces(token)]
-        words = [said for piece in stripped for word in piece.split() if (said := self._said(word))]
+        words = [read for piece in stripped for word in piece.split() if (read := self._word(word))]
         has_quotes = bool(words) and "'" not in self.rules.letters
         opens, closes = has_quotes and words[0][0] == "'", has_quotes and words[-1][-1] == "'"
         if body is None and "".join(words) != token:
@@ -227,11 +227,11 @@ class Normalizer:
         """A token with digits in words, None where it has none, or no rule fits."""
         if not any(unicodedata.category(sign) in ("Nd", "No") for sign in token):
             return None
-        said = self._speller(edges.with_its_signs(token)) if self._speller is not None else None
-        kinds.append("numbers" if said is not None else "digits")
-        return said
+        words = self._speller(edges.with_its_signs(token)) if self._speller is not None else None
+        kinds.append("numbers" if words is not None else "digits")
+        return words
 
-    def _said(self, word: str) -> str:
+    def _word(self, word: str) -> str:
         """A word; what is read for a sign by itself, nothing where it is not known how."""
         if word.isalpha() or any(unicodedata.category(c)[0] in "LNM" for c in word):
             return word

@@ -68,7 +68,7 @@ def read_transcripts(path: str | os.PathLike, *, ids: bool | None = None) -> dic
     lines = _lines(file)
     if ids is False:
         _check_has_no_ids(file, [(n, line) for n, line in lines if line.strip()])
-        return {f"line {number}": " ".join(_said(line)) for number, line in lines}
+        return {f"line {number}": " ".join(_without_ends(line)) for number, line in lines}
     return _checked(file, _reader(file, [(n, line) for n, line in lines if line.strip()], ids))
 
 
@@ -124,15 +124,15 @@ def _read_both(
     reference: str | os.PathLike, hypothesis: str | os.PathLike, ids: bool | None
 ) -> tuple[dict[str, str], dict[str, str]]:
     """Both files; where the ids of one are in doubt, the other one's tell: they are ids if those are among them."""
-    found: list[dict[str, str]] = []
+    both: list[dict[str, str]] = []
     doubts: list[_IdsInDoubt] = []
     for path in (reference, hypothesis):
         try:
-            found.append(read_transcripts(path, ids=ids))
+            both.append(read_transcripts(path, ids=ids))
         except _IdsInDoubt as error:
             doubts.append(error)
-            found.append(read_transcripts(path, ids=True))
-    references, hypotheses = found
+            both.append(read_transcripts(path, ids=True))
+    references, hypotheses = both
     if len(doubts) == 2 or (doubts and not set(hypotheses) <= set(references)):
         raise doubts[0]
     return references, hypotheses
@@ -371,14 +371,14 @@ def _checked(file: Path, items: Iterable[_Item]) -> dict[str, str]:
         elif message := wrong_notation(text):
             problems.append(f"{file}:{number}: {message}")
         else:
-            texts[name], line_of[name] = " ".join(_said(text)), number
+            texts[name], line_of[name] = " ".join(_without_ends(text)), number
     _raise(problems)
     if not texts:
         raise CorpusError(f"{file}: holds no transcripts; expected lines of an utterance id and its words")
     return texts
 
 
-def _said(text: str) -> list[str]:
+def _without_ends(text: str) -> list[str]:
     """The words of a text, without the ends of the sentence, <s> and </s>, that Sphinx writes around them."""
     words = text.split()
     return words[1:-1] if len(words) > 1 and (words[0], words[-1]) == ("<s>", "</s>") else words

@@ -72,10 +72,10 @@ class CtcLoss:
         n_units = float(sum(len(target) for target in units))
         if not torch.isfinite(total):  # the training says where and what to do about it
             return LossSum(total, n_units, n_units)
-        told = log_probs.detach().float().cpu().numpy()
+        values = log_probs.detach().float().cpu().numpy()
         errors = sum(
             Levenshtein.distance(greedy(rows[:length])[0].tolist(), target.tolist())
-            for rows, length, target in zip(told, lengths, units, strict=True)
+            for rows, length, target in zip(values, lengths, units, strict=True)
         )
         return LossSum(total, n_units, float(errors))
 
@@ -93,9 +93,9 @@ class _LogProb(torch.autograd.Function):
         rows = np.ascontiguousarray(log_probs.detach().float().cpu().numpy())
         posteriors, total = np.zeros(rows.shape, np.float32), 0.0
         for i, (length, target) in enumerate(zip(lengths, units, strict=True)):
-            found = np.empty((length, rows.shape[2]))
-            total += occupancies(np.ascontiguousarray(rows[i, :length]), target, found)
-            posteriors[i, :length] = found
+            occupancy = np.empty((length, rows.shape[2]))
+            total += occupancies(np.ascontiguousarray(rows[i, :length]), target, occupancy)
+            posteriors[i, :length] = occupancy
         ctx.save_for_backward(torch.from_numpy(posteriors).to(log_probs.device, log_probs.dtype))
         return log_probs.new_tensor(total)
 
