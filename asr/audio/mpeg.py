@@ -225,8 +225,12 @@ def _continues(stream: _Stream, head: bytes, header: _Header) -> bool:
 def _ends(streams: list[_Stream], head: bytes, n_unread: int, in_step: bool) -> bool:
     """Whether bytes that are neither frame nor tag end the search: too many of them, or another kind of recording.
 
-    n_unread: how many there were before these. in_step: whether a frame should begin here.
-    Raises DamagedError for the beginning of a frame at the file's end.
+    Args:
+        n_unread: how many there were before these.
+        in_step: whether a frame should begin here.
+
+    Raises:
+        DamagedError: the file ends with the beginning of a frame.
     """
     if in_step and len(head) < 4 and head[:2] == streams[-1].head[: min(len(head), 2)]:
         raise DamagedError(f"truncated: the last MPEG frame has {len(head)} bytes{AGAIN}")

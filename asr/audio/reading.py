@@ -181,7 +181,11 @@ class _Recording:
     def stretch(self, channel: str | int, start: float | None, end: float | None, min_duration: float) -> np.ndarray:
         """One channel from start to end in s, float32 (n,), in one piece.
 
-        min_duration: s. Raises AudioError without the name, also for less than that and for values that cannot be.
+        Args:
+            min_duration: s.
+
+        Raises:
+            AudioError: as of `mono`, and for less than min_duration, or values that cannot be.
         """
         pieces = list(self.mono(channel, start, end))
         mono = np.concatenate(pieces) if len(pieces) != 1 else pieces[0]
