@@ -60,7 +60,7 @@ class CtcTokens:
         be shorter than it was.
 
         Args:
-            alignment: one label a row.
+            alignment: one label per output frame.
             pauses: rows in which nothing was said (see asr.ctc.pauses), the ends not included. No unit is widened into
                 one. A spike in one, as recurrent networks write them at a recording's first or last row, is of what was
                 said on that side of it where there is more room.

@@ -58,7 +58,7 @@ def arpa_grammar(lm: "NgramModel", lexicon: "Lexicon") -> "pynini.Fst":
     """The language model as a grammar: a state for each history, and back-off arcs that read #0.
 
     A path that backs off only where the model lacks the n-gram costs what the model says of its words and the end of
-    the sentence. As the back-off arcs are open to all, a cheaper path may exist where a shorter history foretells the
+    the sentence. As the back-off arcs are open to all, a cheaper path may exist where a shorter history predicts the
     words better; what the search finds is the cheapest. Sentences start in the state of `<s>`; `</s>` is the cost of a
     final state.
 

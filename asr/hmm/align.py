@@ -1,4 +1,4 @@
-"""Forced alignment: the best transition-id sequence of each utterance's training graph, one id a frame."""
+"""Forced alignment: the best transition-id sequence of each utterance's training graph, one id per frame."""
 
 import logging
 from collections.abc import Callable, Iterable, Mapping

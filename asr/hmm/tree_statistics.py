@@ -95,8 +95,8 @@ def tree_statistics(
 
     Args:
         table: utterance id -> float32 (n_frames, dim); utterances without alignment are not used.
-        alignments: transition ids, one a frame, and their model.
-        transitions: transition ids, one a frame, and their model.
+        alignments: transition ids, one per frame, and their model.
+        transitions: transition ids, one per frame, and their model.
         width: phones in a window, and which of them is meant; 3 and 1 for triphones.
         central: see `width`.
         context_free: phones, such as silence, whose context is not looked at.
