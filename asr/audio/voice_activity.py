@@ -32,9 +32,7 @@ class VoiceOptions:
     lowest: float = 150.0  # Hz; below are rumble, the mains and little speech
     highest: float = 4000.0  # Hz; above, fricatives alone are loud
     n_bands: int = 10  # a hum or a whistle fills one or two
-    memory: float = (
-        15.0  # s of background in the estimate: a breath or two; longer takes longer to forget a fan
-    )
+    memory: float = 15.0  # s of background in the estimate: a breath or two; longer takes longer to forget a fan
     rank: float = 0.1  # of a band's energies are below the background: pauses are that frequent, between syllables too
     smoothing: float = 0.07  # s: a stop consonant's closure is no pause
     least_db: float = 5.0  # above the background: noise alone hardly gets there

@@ -1,4 +1,4 @@
-"""The labels of CTC, which stand where models of HMMs have transition ids."""
+"""The labels of a CTC model, in the place of the transition ids of an HMM."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

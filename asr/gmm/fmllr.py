@@ -19,7 +19,7 @@ Kind = Literal["full", "diagonal", "offset", "identity"]
 
 @dataclass(frozen=True, eq=False)
 class FmllrStatistics:
-    """What fMLLR needs to know of a speaker's frames. Statistics of parts of them are added with `+`.
+    """Sufficient statistics of a speaker's frames for fMLLR. Those of parts of them are added with `+`.
 
     Attributes:
         count: frames, by weight. With y = [x, 1] and p the posterior times the frame's weight:

@@ -1,4 +1,4 @@
-"""G: which word sequences may be said, and at what cost."""
+"""G: which word sequences are possible, and at what cost."""
 
 import logging
 import math
@@ -105,11 +105,11 @@ def arpa_grammar(lm: "NgramModel", lexicon: "Lexicon") -> "pynini.Fst":
 
 
 def finished_words(grammar: "pynini.Fst", lexicon: "Lexicon", joiner: str) -> "pynini.Fst":
-    """The grammar's sentences in which each word that is begun is finished, where words are made of parts.
+    """The grammar's sentences in which every word is complete, where words are made of subword parts.
 
     Args:
-        joiner: the sign at the end of a part that must go on, and at the beginning of one that may end a word; words
-            without it are whole. An n-gram model that backs off would follow `abé+` by anything.
+        joiner: the subword marker: at the end of a part that must go on, and at the beginning of one that may end a
+            word; words without it are whole. An n-gram model that backs off would follow `abé+` by anything.
 
     Raises:
         GraphError: where no sentence is left.

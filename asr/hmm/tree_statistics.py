@@ -1,4 +1,4 @@
-"""What a decision tree is grown from: the sums of the features in every phone context, from an alignment."""
+"""Sufficient statistics of a decision tree: counts and sums of features in every phone context, from an alignment."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ VARIANCE_FLOOR = 0.01
 
 @dataclass(frozen=True, eq=False)
 class TreeStatistics:
-    """Sums over the frames of each (phone context, pdf class) that was seen.
+    """Counts and sums over the frames of each (phone context, pdf class) in the training data.
 
     Attributes:
         windows: int32 (n, width): phone ids, 0 where there is no phone.
