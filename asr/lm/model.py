@@ -157,7 +157,7 @@ _ROUNDING = 1e-12  # a mass below this is what rounding leaves of none
 
 
 def masses_left(model: NgramModel, order: int) -> tuple[np.ndarray, np.ndarray]:
-    """For each n-gram of order - 1: 1 less the probabilities of its children, and 1 less their lower-order probabilities.
+    """For each n-gram of order - 1: 1 less the probabilities of its children, and 1 less their lower-order ones.
 
     Returns:
         two float64 (n_ngrams of order - 1,) arrays; below 1e-12 they are 0.
