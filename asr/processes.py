@@ -77,7 +77,11 @@ def one_blas_thread() -> Iterator[None]:
 
 
 def worker_pool(n_jobs: int, **options: Any) -> "joblib.Parallel":
-    """n_jobs processes, -1 for one on each core, that use one BLAS thread each. options: joblib's."""
+    """n_jobs processes, -1 for one on each core, that use one BLAS thread each.
+
+    Args:
+        **options: joblib's.
+    """
     import joblib
 
     with joblib.parallel_config(backend="loky", inner_max_num_threads=1):
@@ -88,7 +92,8 @@ def worker_pool(n_jobs: int, **options: Any) -> "joblib.Parallel":
 def explained_workers(n_jobs: int) -> Iterator[None]:
     """Work by joblib's processes; where the system ends one of them, or memory runs out, AsrError says so.
 
-    n_jobs: how many there are, -1 for one on each core; for the message.
+    Args:
+        n_jobs: how many there are, -1 for one on each core; for the message.
     """
     from joblib.externals.loky.process_executor import BrokenProcessPool  # of which TerminatedWorkerError is a kind
 

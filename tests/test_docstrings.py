@@ -11,6 +11,7 @@ griffe = pytest.importorskip("griffe")
 
 ROOT = Path(__file__).parents[1]
 ROOMS = (
+    "errors", "extras", "jit", "options", "processes",
     "audio", "ctc", "decoding", "display", "features", "files", "gmm", "graph", "hmm", "lang", "lm", "nn", "scoring",
 )  # fmt: skip
 OPTIONS = {"returns_named_value": False, "returns_multiple_items": False, "warn_missing_types": False}

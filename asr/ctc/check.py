@@ -1,4 +1,4 @@
-"""What all of CTC's functions ask of their input."""
+"""Checks of the input of all CTC functions."""
 
 from collections.abc import Sequence
 

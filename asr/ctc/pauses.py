@@ -1,4 +1,4 @@
-"""Pauses, from how loud a recording's frames are: CTC tells what was said, but not when it began or ended."""
+"""Pauses, from how loud a recording's frames are: CTC posteriors are spiky and do not tell where words end."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""How probable it is that what a CTC network says begins with a string, for many strings and all their next units.
+"""CTC prefix probabilities: that a CTC network's output begins with a string, for many strings and all next units.
 
 A search that makes strings unit by unit, such as with an attention decoder, asks this of each string it goes on with.
 """
@@ -79,7 +79,7 @@ class PrefixScores:
 
 @kernel(f"void({_ROWS}, float64[:, :, ::1], int32[::1], float64[:, ::1])")
 def next_scores(log_probs, ends, last, next_score):
-    """Fill `found` as `PrefixScores.of_next` says; each sum relative to its largest term, so that none is lost."""
+    """Fill `next_score` as `PrefixScores.of_next` says; each sum relative to its largest term, so that none is lost."""
     n_frames, n_columns = log_probs.shape
     highest = np.empty(n_columns)
     for i in range(len(ends)):
@@ -105,7 +105,7 @@ def next_scores(log_probs, ends, last, next_score):
 
 @kernel(f"void({_ROWS}, float64[:, :, ::1], int32[::1], int32[::1], int32[::1], float64[:, :, ::1])")
 def extend(log_probs, ends, last, parents, units, extended):
-    """Fill `found` with the ends of new strings, as `PrefixScores.extended` says."""
+    """Fill `extended` with the ends of new strings, as `PrefixScores.extended` says."""
     for i in range(len(units)):
         parent, unit = parents[i], units[i]
         extended[i, :, 0] = -np.inf

@@ -1,4 +1,4 @@
-"""The labels of CTC, which stand where models of HMMs have transition ids."""
+"""The labels of a CTC model, in the place of the transition ids of an HMM."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -60,7 +60,7 @@ class CtcTokens:
         be shorter than it was.
 
         Args:
-            alignment: one label a row.
+            alignment: one label per output frame.
             pauses: rows in which nothing was said (see asr.ctc.pauses), the ends not included. No unit is widened into
                 one. A spike in one, as recurrent networks write them at a recording's first or last row, is of what was
                 said on that side of it where there is more room.

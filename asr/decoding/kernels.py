@@ -1,7 +1,7 @@
 """The compiled steps of the Viterbi beam search, one small kernel each.
 
-A graph is seen as flat views of its file's records: `states` (5 words a state: final, first arc, number of arcs, of
-epsilon arcs, of arcs without output), `arcs` (4 words an arc: input label, output label, weight, next state) and
+A graph is seen as flat views of its file's records: `states` (5 words per state: final, first arc, number of arcs, of
+epsilon arcs, of arcs without output), `arcs` (4 words per arc: input label, output label, weight, next state) and
 `weights`, the same bytes as `arcs` read as float32. The arcs of a state start with its epsilon arcs.
 
 A token is an entry of `cost` and `state`; these arrays hold two frames' tokens, from `here` and from `there` on. Its

@@ -1,4 +1,4 @@
-"""What the training data cannot teach: phones and words that are not, or hardly, in it; and how to say so."""
+"""Warnings of phones and words that the training data has not, or hardly, and of utterances that hardly align."""
 
 import logging
 from collections.abc import Mapping, Sequence

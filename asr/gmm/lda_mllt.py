@@ -147,7 +147,7 @@ def update_mllt(run: Run, transform: np.ndarray) -> np.ndarray:
     mllt = estimate_mllt(reduce(add, results))
     run.gmms = transform_means(run.gmms, mllt.matrix)
     run.log_det += float(np.linalg.slogdet(mllt.matrix)[1])
-    _logger.info("MLLT: %.4f nats a frame gained", mllt.gain)
+    _logger.info("MLLT: %.4f nats per frame gained", mllt.gain)
     return mllt.matrix @ transform
 
 

@@ -67,7 +67,7 @@ class MonoResult:
     Attributes:
         alignments: utterance id -> int32 (n_frames,) transition ids, of the last realignment.
         failures: utterance id -> why it has no alignment.
-        log: one record a pass.
+        log: one record per pass.
         retried: the utterances that only the retry beam aligned, in half of the realignments or more: where there are
             many, look at their transcripts.
     """

@@ -154,13 +154,13 @@ def speaker_transforms(
     transforms = {s: estimate_fmllr(total.get(s, nothing)) for s in sorted(set(everybody))}
     for speaker, made in transforms.items():
         _logger.info(
-            "fMLLR of speaker %s: %s, from %.0f frames, %.3f nats a frame gained",
+            "fMLLR of speaker %s: %s, from %.0f frames, %.3f nats per frame gained",
             speaker, made.kind, made.n_frames, made.gain,
         )  # fmt: skip
     silent = [speaker for speaker, made in transforms.items() if made.kind == "identity"]
     if silent:
         who = ", ".join(silent[:3])
-        _logger.warning("no speech was heard of %s, so without a transform: %s", many(len(silent), "speaker"), who)
+        _logger.warning("no frame of speech from %s, so without a transform: %s", many(len(silent), "speaker"), who)
     return transforms
 
 

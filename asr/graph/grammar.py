@@ -1,4 +1,4 @@
-"""G: which word sequences may be said, and at what cost."""
+"""G: which word sequences are possible, and at what cost."""
 
 import logging
 import math
@@ -58,7 +58,7 @@ def arpa_grammar(lm: "NgramModel", lexicon: "Lexicon") -> "pynini.Fst":
     """The language model as a grammar: a state for each history, and back-off arcs that read #0.
 
     A path that backs off only where the model lacks the n-gram costs what the model says of its words and the end of
-    the sentence. As the back-off arcs are open to all, a cheaper path may exist where a shorter history foretells the
+    the sentence. As the back-off arcs are open to all, a cheaper path may exist where a shorter history predicts the
     words better; what the search finds is the cheapest. Sentences start in the state of `<s>`; `</s>` is the cost of a
     final state.
 
@@ -105,11 +105,11 @@ def arpa_grammar(lm: "NgramModel", lexicon: "Lexicon") -> "pynini.Fst":
 
 
 def finished_words(grammar: "pynini.Fst", lexicon: "Lexicon", joiner: str) -> "pynini.Fst":
-    """The grammar's sentences in which each word that is begun is finished, where words are made of parts.
+    """The grammar's sentences in which every word is complete, where words are made of subword parts.
 
     Args:
-        joiner: the sign at the end of a part that must go on, and at the beginning of one that may end a word; words
-            without it are whole. An n-gram model that backs off would follow `abé+` by anything.
+        joiner: the subword marker: at the end of a part that must go on, and at the beginning of one that may end a
+            word; words without it are whole. An n-gram model that backs off would follow `abé+` by anything.
 
     Raises:
         GraphError: where no sentence is left.

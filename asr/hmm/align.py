@@ -1,4 +1,4 @@
-"""Forced alignment: the best transition-id sequence of each utterance's training graph, one id a frame."""
+"""Forced alignment: the best transition-id sequence of each utterance's training graph, one id per frame."""
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
@@ -37,7 +37,7 @@ class AlignOptions:
 
 
 class BatchAlignment(NamedTuple):
-    """What align_batch found. Frames of utterances that could not be aligned hold 0.
+    """The result of `align_batch`. Frames of utterances that could not be aligned hold 0.
 
     Attributes:
         transition_ids: int32 (n_frames in all,).

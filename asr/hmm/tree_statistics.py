@@ -1,4 +1,4 @@
-"""What a decision tree is grown from: the sums of the features in every phone context, from an alignment."""
+"""Sufficient statistics of a decision tree: counts and sums of features in every phone context, from an alignment."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ VARIANCE_FLOOR = 0.01
 
 @dataclass(frozen=True, eq=False)
 class TreeStatistics:
-    """Sums over the frames of each (phone context, pdf class) that was seen.
+    """Counts and sums over the frames of each (phone context, pdf class) in the training data.
 
     Attributes:
         windows: int32 (n, width): phone ids, 0 where there is no phone.
@@ -95,8 +95,8 @@ def tree_statistics(
 
     Args:
         table: utterance id -> float32 (n_frames, dim); utterances without alignment are not used.
-        alignments: transition ids, one a frame, and their model.
-        transitions: transition ids, one a frame, and their model.
+        alignments: transition ids, one per frame, and their model.
+        transitions: transition ids, one per frame, and their model.
         width: phones in a window, and which of them is meant; 3 and 1 for triphones.
         central: see `width`.
         context_free: phones, such as silence, whose context is not looked at.

@@ -63,7 +63,8 @@ def scripts_of(word: str) -> set[str]:
 def variants(letters: str, *, with_accents: bool) -> dict[str, dict[str, str]]:
     """The signs that are another way to write one, or nothing, by kind of change, but for those that are letters.
 
-    with_accents: whether punctuation on letters is among them.
+    Args:
+        with_accents: whether punctuation on letters is among them.
     """
     kept = {kind: signs for kind, signs in _VARIANTS.items() if with_accents or kind != "accents"}
     return {kind: {a: b for a, b in signs.items() if a not in letters} for kind, signs in kept.items()}

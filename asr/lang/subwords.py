@@ -172,8 +172,8 @@ def whole_words(tokens: Sequence[str], joiner: str = JOIN) -> list[tuple[str, in
     """The words that tokens join to, each with the index of its first token, and of the one after its last.
 
     Args:
-        joiner: the sign at the end of a token that goes on, and at the beginning of one that ends a word begun before;
-            if it is empty, each token is a word.
+        joiner: the subword marker: at the end of a token that goes on, and at the beginning of one that ends a word
+            begun before; if it is empty, each token is a word.
 
     Examples:
         >>> whole_words(["wa", "abé+", "+ndi"])

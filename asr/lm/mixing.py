@@ -64,7 +64,7 @@ def _log_probs_of(model: NgramModel, words: Vocabulary, trie: Trie) -> np.ndarra
 
 
 def tuned_weight(first: NgramModel, second: NgramModel, sentences: Iterable[Sentence]) -> float:
-    """The weight of the first model with which a mixture of the two foretells some sentences best.
+    """The weight of the first model with which a mixture of the two predicts some sentences best.
 
     Found by expectation maximisation from 0.5, to within 1e-5; tokens unknown to both models do not count.
 

@@ -1,4 +1,4 @@
-"""The back-off n-gram model: flat arrays, one entry an n-gram, and what it says of sentences."""
+"""The back-off n-gram model: flat arrays, one entry per n-gram, and the log probabilities of sentences."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -157,7 +157,7 @@ _ROUNDING = 1e-12  # a mass below this is what rounding leaves of none
 
 
 def masses_left(model: NgramModel, order: int) -> tuple[np.ndarray, np.ndarray]:
-    """For each n-gram of order - 1 what its children leave of the mass 1, by themselves and without their first word.
+    """For each n-gram of order - 1: 1 less the probabilities of its children, and 1 less their lower-order ones.
 
     Returns:
         two float64 (n_ngrams of order - 1,) arrays; below 1e-12 they are 0.

@@ -1,4 +1,4 @@
-"""Layouts of transcripts that are not scored, told by what stands in them, so that they are refused by their names."""
+"""Layouts of transcripts that are not scored: recognised by their content, so that the error names them."""
 
 import json
 import re
@@ -32,7 +32,7 @@ _FIELDS = (  # what every line of a file is; and the name of that
 
 
 def other_layout(first: str, suffix: str, lines: Lines) -> str | None:
-    """What is said of a file that is of a layout which is not read, or None."""
+    """The complaint about a file of a layout that is not read, or None."""
     what = next((name for begin, name in _BEGINS.items() if first.lower().startswith(begin.lower())), None)
     body = [line for _, line in lines if not line.startswith(";;")]
     if what is None and len(lines) > 1 and " --> " in lines[1][1]:

@@ -125,7 +125,7 @@ class AttentionDecoder(nn.Module):
         """The scores at every place of known strings (teacher forcing), (batch, n_places, n_columns).
 
         Args:
-            units: int64 (batch, n_places), what was said before each place: `END`, then the units; anything in padding.
+            units: int64 (batch, n_places), the units before each place: `END`, then the units; anything in padding.
         """
         state, places = self.start(memory), []
         for column in units.unbind(dim=1):

@@ -52,7 +52,7 @@ class PhoneStep(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Denominator:
-    """An HMM whose states are histories of phones; the last phone of a state's history is the one being said.
+    """An HMM whose states are histories of phones; the last phone of a state's history is the current one.
 
     A frame of score x takes a state to itself, with exp(x[loop_pdf]) * stay, or begins a phone: along an arc of the
     phone n-gram to the next state, with exp(x[entry_pdf of that state]) * the arc's probability. Any state may be the

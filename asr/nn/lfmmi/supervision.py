@@ -79,7 +79,7 @@ def lfmmi_setup(
     """Tree, denominator and numerators from the alignments of another model.
 
     Args:
-        rung: the model, usually a GMM's rung, and its alignments of the training utterances.
+        model: the model, usually a GMM-HMM, and its alignments of the training utterances.
         table: features of these utterances at the alignments' frame rate, float32 (n_frames, dim); the tree is grown
             from every `subsampling`-th of them. More utterances than have alignments do no harm.
         seed: of the clustering of phones for the tree's questions.
