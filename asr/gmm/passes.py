@@ -30,9 +30,11 @@ PART_FRAMES = 50_000  # about; enough to make the cost of dividing small, few en
 class Part:
     """Some utterances of a corpus, the unit of parallel work. Sums over parts do not depend on who did which.
 
-    ids: the utterances, those with the same transcript side by side.
-    frames: float32 (n_frames, dim): their features one after another; offsets: int64 (n_utterances + 1,).
-    graphs: their training graphs.
+    Attributes:
+        ids: the utterances, those with the same transcript side by side.
+        frames: float32 (n_frames, dim): their features one after another.
+        offsets: int64 (n_utterances + 1,).
+        graphs: their training graphs.
     """
 
     ids: tuple[str, ...]
@@ -65,8 +67,10 @@ class Part:
 class PassResult:
     """What a pass over one part gives.
 
-    transition_ids: int32 (n_frames,), 0 where an utterance is not aligned. transition_counts: float64
-    (n_transition_ids + 1,). failures: utterance id -> reason, retried: utterance ids, of this pass's alignment.
+    Attributes:
+        transition_ids: int32 (n_frames,), 0 where an utterance is not aligned.
+        transition_counts: float64 (n_transition_ids + 1,).
+        failures: utterance id -> reason, retried: utterance ids, of this pass's alignment.
     """
 
     transition_ids: np.ndarray
@@ -111,15 +115,15 @@ def equal_alignments(parts: Sequence[Part], rng: np.random.Generator) -> tuple[l
     """The flat start's alignment of every part, and why some utterances have none."""
     all_ids, failures = [], {}
     for part in parts:
-        found = {}
+        aligned = {}
         for utterance, n_frames in zip(part.ids, np.diff(part.offsets), strict=True):
             graph = part.graphs.graph_of[utterance]
             ids = equal_alignment(part.graphs, graph, int(n_frames), rng)
             if ids is None:
                 failures[utterance] = too_short_message(int(n_frames), int(part.graphs.min_frames[graph]))
             else:
-                found[utterance] = ids
-        all_ids.append(part.together(found))
+                aligned[utterance] = ids
+        all_ids.append(part.together(aligned))
     return all_ids, failures
 
 
@@ -133,8 +137,9 @@ def pass_over(
 ) -> PassResult:
     """Align one part anew, or take the alignment given, and accumulate the statistics of its frames.
 
-    transition_ids: int32 (n_frames,): the alignment to use where `options` is None.
-    boosts: float32 (n_pdfs,): added to the log-likelihoods in alignment only.
+    Args:
+        transition_ids: int32 (n_frames,): the alignment to use where `options` is None.
+        boosts: float32 (n_pdfs,): added to the log-likelihoods in alignment only.
     """
     failures: dict[str, str] = {}
     retried: list[str] = []
@@ -144,9 +149,9 @@ def pass_over(
             values = gmms.log_likelihoods(features, pdfs)
             return values if boosts is None else values + boosts[pdfs]
 
-        found = align(part.graphs, part.features(), transitions, scores, options)
-        failures, retried = found.failures, found.retried
-        transition_ids = part.together(found.transition_ids)
+        alignment = align(part.graphs, part.features(), transitions, scores, options)
+        failures, retried = alignment.failures, alignment.retried
+        transition_ids = part.together(alignment.transition_ids)
     frames = part.frames
     if not transition_ids.all():
         aligned = transition_ids > 0

@@ -56,17 +56,21 @@ class Understood(NamedTuple):
 def understood(lines: Sequence[Line], *, has_comments: bool) -> Understood:
     """What the lines of a lexicon file say, whichever tool wrote them.
 
-    has_comments: whether the file has lines that begin with `;;;`.
-    Raises LexiconError listing the lines that are of a layout that is not read.
+    Args:
+        has_comments: whether the file has lines that begin with `;;;`.
+
+    Raises:
+        LexiconError: listing the lines that are of a layout that is not read.
     """
     _refuse_other_layouts(lines)
     kept, notes = _without_comments(lines)
     if kept and is_header([kept[0].word, *kept[0].fields]):
         del kept[0]
+    kept, is_voca = _without_categories(kept, notes)
     refuse_other_syntax([Said(line.place, line.word, line.fields) for line in kept], has_comments=has_comments)
     is_cmu = has_comments or bool(notes)
     kept, n_variants = _named_alike(kept)
-    format, settings = (CMU, {}) if is_cmu or n_variants else (PLAIN, {})
+    format, settings = (JULIUS, {}) if is_voca else (CMU, {}) if is_cmu or n_variants else (PLAIN, {})
     if n_variants:
         notes.append(f"{many(n_variants, 'further pronunciation')} written as word(2)")
     if any(_has_output(line) for line in kept):
@@ -94,7 +98,8 @@ def is_header(fields: Sequence[str]) -> bool:
 def silence_numbers(lines: Sequence[Line]) -> bool:
     """Whether three numbers that tell of silence follow the probability in each line.
 
-    Raises LexiconError listing the lines that differ from the others.
+    Raises:
+        LexiconError: listing the lines that differ from the others.
     """
     rests = [line.fields[1:] for line in lines]
     if not any(rest and is_decimal(rest[0]) for rest in rests):
@@ -149,12 +154,18 @@ def _refuse_other_layouts(lines: Sequence[Line]) -> None:
 
 
 def _other_layout(line: Line, has_cells: bool) -> str | None:
-    """What is wrong with a line of another layout, or None. has_cells: whether each line has a tab."""
+    """What is wrong with a line of another layout, or None.
+
+    Args:
+        has_cells: whether each line has a tab.
+    """
     said = " ".join(line.fields)
     if len(said) > 2 and said[0] == said[-1] == "/":
         return f"word {line.word!r}: {said!r} is a transcription in slashes; write its phones, separated by blanks"
     if line.word[0] == "{" and line.word[-1] == "}" and said[:1] == "{" and said[-1:] == "}":
         return f"{line.text.strip()!r}: braces, as in GlobalPhone's dictionaries; write the word and its phones alone"
+    if line.word[0] == "(" and said[-1:] == ")":
+        return f"{line.text.strip()!r}: in parentheses, as in Festival's lexica; write the word and its phones alone"
     cell = line.text.partition("\t")[0].split()
     if has_cells and len(cell) > 1:
         return f"{' '.join(cell)!r}: a word with a blank, before the tab; join its parts, or give each a line"
@@ -210,15 +221,25 @@ def _without_comments(lines: Sequence[Line]) -> tuple[list[Line], list[str]]:
     return kept, ["comments that begin with # were left out"] if n_comments else []
 
 
+def _without_categories(lines: list[Line], notes: list[str]) -> tuple[list[Line], bool]:
+    """The lines without `% NAME`, which begin the categories of words in Julius' .voca, and whether there are any."""
+    kept = [line for line in lines if line.word != "%" or len(line.fields) != 1]
+    n_categories = len(lines) - len(kept)
+    if n_categories < 2:  # one can be the word itself
+        return lines, False
+    notes.append(f"{many(n_categories, 'category', 'categories')} of words (% NAME, as in Julius' .voca) left out")
+    return kept, True
+
+
 def _before_comment(fields: list[str]) -> list[str]:
     return fields[: next((i for i, f in enumerate(fields) if f[0] == "#" and not is_reserved(f)), len(fields))]
 
 
 def _named_alike(lines: Sequence[Line]) -> tuple[list[Line], int]:
     """The lines with `word` for `word(2)`, and how many there were."""
-    found = [_VARIANT.fullmatch(line.word) for line in lines]
-    named = [line._replace(word=match[1]) if match else line for line, match in zip(lines, found, strict=True)]
-    return named, sum(match is not None for match in found)
+    matches = [_VARIANT.fullmatch(line.word) for line in lines]
+    named = [line._replace(word=match[1]) if match else line for line, match in zip(lines, matches, strict=True)]
+    return named, sum(match is not None for match in matches)
 
 
 def _has_output(line: Line) -> bool:
@@ -277,8 +298,9 @@ def _htk_line(line: Line) -> tuple[str, str | None, float, list[str]]:
 def _unescaped(name: str, place: str) -> str:
     r"""A name of HTK without quotes and backslashes: `\303\251` is an é, `\'em` is 'em.
 
-    >>> _unescaped(r"caf\303\251", ""), _unescaped(r"\'em", ""), _unescaped('"it"', "")
-    ('café', "'em", 'it')
+    Examples:
+        >>> _unescaped(r"caf\303\251", ""), _unescaped(r"\'em", ""), _unescaped('"it"', "")
+        ('café', "'em", 'it')
     """
     if len(name) > 2 and name[0] in "\"'" and name[-1] == name[0]:
         name = name[1:-1]
@@ -295,7 +317,8 @@ def _octal(codes: str) -> str:
 def _without_last_pauses(lines: list[Line], notes: list[str], *, surely: bool) -> list[Line]:
     """The lines without `sp` or `sil` at the end, if all longer ones end so: these are optional pauses.
 
-    surely: whether the format is one that has them, so that a part of the lines may be without.
+    Args:
+        surely: whether the format is one that has them, so that a part of the lines may be without.
     """
     ending = [len(line.fields) > 1 and line.fields[-1] in _LAST_PAUSES for line in lines]
     longer = [len(line.fields) > 1 for line in lines]
