@@ -59,7 +59,8 @@ def is_text(head: bytes) -> bool:
 def ffmpeg_part(whole: Source) -> tuple[Part, int]:
     """The first audio stream of the recording that begins a file, and where that ends, or the file.
 
-    Raises UnknownFormatError where FFmpeg knows no audio in it, or there is none here.
+    Raises:
+        UnknownFormatError: where FFmpeg knows no audio in it, or there is none here.
     """
     which = decoder()
     if which is None or is_text(whole.bytes_at(0, 4096)):
@@ -94,15 +95,18 @@ def ffmpeg_part(whole: Source) -> tuple[Part, int]:
 class _Damage:
     """What a decoder had to leave out. It is found while blocks are decoded.
 
-    n_bytes: in packets of which no sound came, and of how many; missing: seconds that the times leave out; where:
-    seconds of sound before the first of both. said: what the decoder complains of, of which it does not say how much.
+    Attributes:
+        n_bytes: in packets of which no sound came, and of how many.
+        missing: seconds that the times leave out.
+        where: seconds of sound before the first of both.
+        complaint: what the decoder complains of, of which it does not say how much.
     """
 
     def __init__(self) -> None:
         self.n_bytes = self.n_of = 0
         self.missing = 0.0
         self.where: float | None = None
-        self.said = ""
+        self.complaint = ""
 
     def lose(self, where: float, *, n_bytes: int = 0, missing: float = 0.0) -> None:
         self.n_bytes += n_bytes
@@ -110,9 +114,13 @@ class _Damage:
         self.where = where if self.where is None else self.where
 
     def tell(self, name: str, n_known: int) -> None:
-        """Log it as a warning. n_known: bytes that were named by another.
+        """Log it as a warning.
 
-        Raises DamagedError where most cannot be decoded.
+        Args:
+            n_known: bytes that were named by another.
+
+        Raises:
+            DamagedError: where most cannot be decoded.
         """
         if self.n_bytes > self.n_of / 2:
             raise DamagedError(f"damaged: {self.n_bytes} of {self.n_of} bytes cannot be decoded{AGAIN}")
@@ -120,14 +128,17 @@ class _Damage:
         what += [f"{self.missing:.4g} s of sound are missing by its times"] if self.missing and not n_known else []
         if what:
             logger.warning("%s: damaged: %s, behind %.4g s%s", name, "; ".join(what), self.where or 0.0, AGAIN)
-        elif self.said:
-            logger.warning("%s: damaged, and some of it may be left out (FFmpeg: %s)%s", name, self.said, AGAIN)
+        elif self.complaint:
+            logger.warning("%s: damaged, and some of it may be left out (FFmpeg: %s)%s", name, self.complaint, AGAIN)
 
 
 class _Sound:
-    """A file that is being decoded. blocks: float32 (n, n_channels); seconds: its length, where the header tells it.
+    """A file that is being decoded.
 
-    check: to be called at the end of the blocks; see `_Damage.tell`.
+    Args:
+        blocks: float32 (n, n_channels).
+        seconds: its length, where the header tells it.
+        check: to be called at the end of the blocks; see `_Damage.tell`.
     """
 
     def __init__(
@@ -272,15 +283,16 @@ def _open_program(source: Source) -> Iterator[_Sound]:
                 raise UnknownFormatError(_last_line(log))
             rate, n_channels = header
             log.seek(0)
-            told = log.read()
+            output = log.read()
 
             def check(name: str, n_known: int) -> None:
                 damage = _Damage()
                 process.wait()
-                damage.said = "" if n_known else _complaint(log)
+                damage.complaint = "" if n_known else _complaint(log)
                 damage.tell(name, n_known)
 
-            yield _Sound(rate, _floats_of(process.stdout, n_channels), _said(told), _seconds(told), check)
+            words = _container_and_codec(output)
+            yield _Sound(rate, _floats_of(process.stdout, n_channels), words, _seconds(output), check)
         finally:
             process.kill()
             process.communicate()
@@ -321,18 +333,18 @@ def _floats_of(stream: IO[bytes], n_channels: int) -> Iterator[np.ndarray]:
         yield np.frombuffer(data, "<f4").reshape(-1, n_channels).astype(np.float32)
 
 
-def _seconds(told: bytes) -> float | None:
+def _seconds(output: bytes) -> float | None:
     """The length that the program read in the file's header."""
-    form, duration = _INPUT.search(told), _DURATION.search(told)
-    n_streams = told.split(b"Stream mapping")[0].count(b"  Stream #0:")
+    form, duration = _INPUT.search(output), _DURATION.search(output)
+    n_streams = output.split(b"Stream mapping")[0].count(b"  Stream #0:")
     if not form or not duration or n_streams != 1 or form[1].split(b",")[0].decode() not in _TELLING:
         return None
     hours, minutes, seconds = duration.groups()
     return 3600 * int(hours) + 60 * int(minutes) + float(seconds)
 
 
-def _said(told: bytes) -> str:
-    form, codec = _INPUT.search(told), _CODEC.search(told)
+def _container_and_codec(output: bytes) -> str:
+    form, codec = _INPUT.search(output), _CODEC.search(output)
     return ", ".join(found[1].split(b",")[0].decode() for found in (form, codec) if found)
 
 

@@ -15,8 +15,10 @@ _SEARCHED = 1 << 16  # bytes looked at at once
 def parts_of(source: Source) -> list[Part]:
     """The recordings that a file holds, in order; more than one where some were joined.
 
-    What lies behind the last one, but for tags and zeros, becomes its `unread`. Raises AudioError, without the file's
-    name, for what is no audio, cut, or of a format that cannot be read.
+    What lies behind the last one, but for tags and zeros, becomes its `unread`.
+
+    Raises:
+        AudioError: without the file's name, for what is no audio, cut, or of a format that cannot be read.
     """
     parts, end = _first_parts(source)
     while (begin := _behind_tags(source, end)) < source.size:
@@ -67,7 +69,8 @@ def _first_parts(source: Source) -> tuple[list[Part], int]:
 def _following_parts(source: Source) -> tuple[list[Part], int] | None:
     """The same for what stands behind another recording; None for nothing that is known for certain.
 
-    Raises AudioError for one that was cut.
+    Raises:
+        AudioError: for one that was cut.
     """
     head = source.bytes_at(0, 192)
     try:
@@ -82,16 +85,16 @@ def _following_parts(source: Source) -> tuple[list[Part], int] | None:
         return None  # four bytes can look like a recording's by chance
 
 
-def _foreign_parts(source: Source, found: foreign.Foreign) -> tuple[list[Part], int]:
+def _foreign_parts(source: Source, kind: foreign.Foreign) -> tuple[list[Part], int]:
     """What only FFmpeg reads."""
-    if not found.is_decodable or ffmpeg.decoder() is None:
-        raise UnknownFormatError(found.reason)
+    if not kind.is_decodable or ffmpeg.decoder() is None:
+        raise UnknownFormatError(kind.reason)
     try:
         return _by_ffmpeg(source)
     except (UnknownFormatError, DamagedError) as error:
         cause = str(error).removesuffix(AGAIN)
         cause = cause if cause.startswith(("truncated", "damaged")) else f"damaged, or without sound: {cause}"
-        raise DamagedError(f"{found.what}, {cause}{AGAIN}") from None
+        raise DamagedError(f"{kind.what}, {cause}{AGAIN}") from None
 
 
 def _by_ffmpeg(source: Source) -> tuple[list[Part], int]:

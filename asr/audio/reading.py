@@ -37,8 +37,10 @@ class Audio(NamedTuple):
 class AudioInfo(NamedTuple):
     """What a recording's headers say, of all parts of a joined one together.
 
-    rate: Hz; duration_seconds: None where only decoding tells (of what FFmpeg decodes, it is the header's, and rough);
-    format: container and codec in words.
+    Attributes:
+        rate: Hz.
+        duration_seconds: None where only decoding tells (of what FFmpeg decodes, it is the header's, and rough).
+        format: container and codec in words.
     """
 
     rate: int
@@ -58,35 +60,37 @@ def read(
 ) -> Audio:
     """One channel of a recording, or of a stretch of it.
 
-    source: a path, bytes, or a binary stream, which is read to its end (standard input: sys.stdin.buffer). wav, aiff,
-        au, caf, w64, rf64 with integers of 8 to 32 bits, floats, mu-law or A-law; flac, ogg (vorbis, opus), mp3, NIST
-        sphere, or another format of libsndfile; and where PyAV or the ffmpeg program is there, all that it reads.
-        Joined recordings (`cat a.mp3 b.wav`) are one; a later part of another rate is resampled to the first's. Bytes
-        that are no sound, but for tags and zeros, are named in a warning that is logged.
-    rate: Hz to resample to; None keeps the file's own, which for opus is that of the recording it was made from.
-    channel: "mix" for the mean of all channels, or the number of one, from 0. Channels of opposite phase cancel out
-        in the mean: a warning is logged; take one of them.
-    start, end: s; None is the file's start and end. `end` may lie up to 0.5 s behind the last sample.
-    min_duration: s; less than this is an error.
-    Returns Audio with at least one sample. Silence is not an error. A stretch is that of the whole, to the sample.
-    Raises AudioError, naming the file and the reason: missing, not readable, empty, not audio, truncated, without
-    samples, too short, samples that are not finite or on an integer scale, an impossible rate, no such channel or
-    part. What only FFmpeg can read (m4a, mp4, webm, aac, wma, amr and the like) is named with the command that
-    converts it.
+    Args:
+        source: a path, bytes, or a binary stream, which is read to its end (standard input: sys.stdin.buffer). wav,
+            aiff, au, caf, w64, rf64 with integers of 8 to 32 bits, floats, mu-law or A-law; flac, ogg (vorbis, opus),
+            mp3, NIST sphere, or another format of libsndfile; and where PyAV or the ffmpeg program is there, all that
+            it reads. Joined recordings (`cat a.mp3 b.wav`) are one; a later part of another rate is resampled to the
+            first's. Bytes that are no sound, but for tags and zeros, are named in a warning that is logged.
+        rate: Hz to resample to; None keeps the file's own, which for opus is that of the recording it was made from.
+        channel: "mix" for the mean of all channels, or the number of one, from 0. Channels of opposite phase cancel out
+            in the mean: a warning is logged; take one of them.
+        start: s; None is the file's start and end. `end` may lie up to 0.5 s behind the last sample.
+        end: see `start`.
+        min_duration: s; less than this is an error.
 
-    >>> read("no-such-file.wav")
-    Traceback (most recent call last):
-    asr.errors.AudioError: no-such-file.wav: no such file
+    Returns:
+        Audio with at least one sample. Silence is not an error. A stretch is that of the whole, to the sample.
+
+    Raises:
+        AudioError: naming the file and the reason: missing, not readable, empty, not audio, truncated, without samples,
+            too short, samples that are not finite or on an integer scale, an impossible rate, no such channel or part.
+            What only FFmpeg can read (m4a, mp4, webm, aac, wma, amr and the like) is named with the command that
+            converts it.
+
+    Examples:
+        >>> read("no-such-file.wav")
+        Traceback (most recent call last):
+        asr.errors.AudioError: no-such-file.wav: no such file
     """
     if rate is not None:
         check_rate(rate, where="resampled samples")
     with _recording(source) as recording:
-        name, own_rate = recording.name, recording.rate
-        pieces = list(recording.mono(channel, start, end))
-    mono = np.concatenate(pieces) if len(pieces) != 1 else pieces[0]
-    if len(mono) < min_duration * own_rate:
-        raise AudioError(f"{name}: too short: {len(mono) / own_rate:.4g} s; need {min_duration:g} s or more")
-    _check_values(mono, (start or 0.0), own_rate, name)
+        own_rate, mono = recording.rate, recording.stretch(channel, start, end, min_duration)
     if rate is not None and rate != own_rate:
         return Audio(resample(mono, own_rate, rate), rate)
     return Audio(mono, own_rate)
@@ -106,8 +110,16 @@ def blocks(
     Joined, they equal those of `read` to the bit, resampled or not. Memory holds about two pieces, whatever the
     length of the recording (a stream, which is not a path, is kept in a temporary file).
 
-    source, rate, channel, start, end: as for `read`. seconds: more than 0.
-    Raises AudioError as `read` does, for what is damaged when it comes to it.
+    Args:
+        source: as for `read`.
+        rate: as for `read`.
+        channel: as for `read`.
+        start: as for `read`.
+        end: as for `read`.
+        seconds: more than 0.
+
+    Raises:
+        AudioError: as `read` does, for what is damaged when it comes to it.
     """
     if not seconds > 0:
         raise ValueError(f"seconds={seconds!r}; need more than 0")
@@ -128,7 +140,11 @@ def blocks(
 
 
 def describe(source: Sound) -> AudioInfo:
-    """What a recording's headers say; its samples are not decoded. Raises AudioError as `read` does."""
+    """What a recording's headers say; its samples are not decoded.
+
+    Raises:
+        AudioError: as `read` does.
+    """
     with _recording(source) as recording:
         n = recording.n_samples
         duration = recording.parts[0].seconds if n is None else n / recording.rate
@@ -162,10 +178,27 @@ class _Recording:
         unread = f"; {n_unread} bytes of it are not read" if n_unread else ""
         self.words = parts[0].words + joined + unread
 
+    def stretch(self, channel: str | int, start: float | None, end: float | None, min_duration: float) -> np.ndarray:
+        """One channel from start to end in s, float32 (n,), in one piece.
+
+        Args:
+            min_duration: s.
+
+        Raises:
+            AudioError: as of `mono`, and for less than min_duration, or values that cannot be.
+        """
+        pieces = list(self.mono(channel, start, end))
+        mono = np.concatenate(pieces) if len(pieces) != 1 else pieces[0]
+        if len(mono) < min_duration * self.rate:
+            raise AudioError(f"too short: {len(mono) / self.rate:.4g} s; need {min_duration:g} s or more")
+        _check_values(mono, start or 0.0, self.rate, self.name)
+        return mono
+
     def mono(self, channel: str | int, start: float | None, end: float | None) -> Iterator[np.ndarray]:
         """Consecutive pieces, float32 (n,), of one channel from start to end in s; at least one sample in all.
 
-        Raises AudioError without the name.
+        Raises:
+            AudioError: without the name.
         """
         first, last = _stretch(start, end, self.n_samples, self.rate)
         mixer, count = Mixer(channel, self.name), 0
@@ -179,7 +212,7 @@ class _Recording:
             raise AudioError("holds no samples (zero length)")
         if count == 0 or (last is not None and count < last - first - END_SLACK * self.rate):
             found = f"at {(first + count) / self.rate:.4g} s" if count else "of the recording"
-            raise AudioError(f"{_said(start, end)} lies beyond the end {found}")
+            raise AudioError(f"{_place_in_words(start, end)} lies beyond the end {found}")
         mixer.finish()
 
     def _blocks(self, first: int, last: int | None) -> Iterator[np.ndarray]:
@@ -271,8 +304,8 @@ def _recording(sound: Sound) -> Iterator[_Recording]:
         try:
             recording = _Recording(source, parts_of(source))
             if not RATES[0] <= recording.rate <= RATES[1]:
-                said = f"its header says {recording.rate} Hz; need {RATES[0]} to {RATES[1]}"
-                raise AudioError(f"{said}: damaged, or not sound")
+                complaint = f"its header says {recording.rate} Hz; need {RATES[0]} to {RATES[1]}"
+                raise AudioError(f"{complaint}: damaged, or not sound")
             yield recording
         except AudioError as error:
             message = str(error)
@@ -285,21 +318,25 @@ def _recording(sound: Sound) -> Iterator[_Recording]:
             raise AudioError(f"{source.name}: cannot be read ({error})") from error
 
 
-def _said(start: float | None, end: float | None) -> str:
+def _place_in_words(start: float | None, end: float | None) -> str:
     return f"part {start or 0.0:g} s to {'the end' if end is None else f'{end:g} s'}"
 
 
 def _stretch(start: float | None, end: float | None, n: int | None, rate: int) -> tuple[int, int | None]:
-    """The first sample and the one after the last of start to end in s; n: samples in the recording, if told."""
-    said = _said(start, end)
+    """The first sample and the one after the last of start to end in s.
+
+    Args:
+        n: samples in the recording, if told.
+    """
+    place = _place_in_words(start, end)
     if not all(math.isfinite(time) for time in (start, end) if time is not None):
-        raise AudioError(f"{said}; need numbers of seconds")
+        raise AudioError(f"{place}; need numbers of seconds")
     first = 0 if start is None else round(start * rate)
     last = n if end is None else round(end * rate)
     if start is None and end is None:
         return 0, n
     if n is not None and (first >= n or (last is not None and last > n + END_SLACK * rate)):
-        raise AudioError(f"{said} lies beyond the end at {n / rate:.4g} s")
+        raise AudioError(f"{place} lies beyond the end at {n / rate:.4g} s")
     if first < 0 or (last is not None and last <= first):
-        raise AudioError(f"{said} is empty or begins before 0; need 0 <= start < end")
+        raise AudioError(f"{place} is empty or begins before 0; need 0 <= start < end")
     return first, last if n is None or last is None else min(last, n)

@@ -51,8 +51,9 @@ class VoiceOptions:
 class Activity(NamedTuple):
     """Frames, one after the other; frame t is that of the samples around (t + 1/2) frame shifts.
 
-    level: float32 (n_frames,), dB above the background; 0 in digital silence.
-    speech: bool (n_frames,).
+    Attributes:
+        level: float32 (n_frames,), dB above the background; 0 in digital silence.
+        speech: bool (n_frames,).
     """
 
     level: np.ndarray
@@ -65,15 +66,17 @@ class Activity(NamedTuple):
 class VoiceActivity:
     """Tells speech from pauses in a signal that is fed in pieces of any size.
 
-    rate: Hz, 1000 or more.
+    Args:
+        rate: Hz, 1000 or more.
 
-    >>> rng = np.random.default_rng(0)
-    >>> noise = 1e-3 * rng.standard_normal(48000).astype(np.float32)
-    >>> noise[16000:24000] += 0.3 * rng.standard_normal(8000).astype(np.float32)   # loud from 1 s to 1.5 s
-    >>> heard = voice_activity(noise, 16000)
-    >>> edges = np.flatnonzero(np.diff(heard.speech)) + 1
-    >>> (edges * 0.01).round(1).tolist()
-    [1.0, 1.5]
+    Examples:
+        >>> rng = np.random.default_rng(0)
+        >>> noise = 1e-3 * rng.standard_normal(48000).astype(np.float32)
+        >>> noise[16000:24000] += 0.3 * rng.standard_normal(8000).astype(np.float32)   # loud from 1 s to 1.5 s
+        >>> heard = voice_activity(noise, 16000)
+        >>> edges = np.flatnonzero(np.diff(heard.speech)) + 1
+        >>> (edges * 0.01).round(1).tolist()
+        [1.0, 1.5]
     """
 
     def __init__(self, rate: float, options: VoiceOptions | None = None) -> None:
@@ -98,7 +101,8 @@ class VoiceActivity:
     def accept(self, samples: np.ndarray) -> list[Activity]:
         """The seconds that are complete with these samples, each for itself; frames are late by up to a second.
 
-        samples: floats (n_samples,) in [-1, 1], those after the last ones.
+        Args:
+            samples: floats (n_samples,) in [-1, 1], those after the last ones.
         """
         if self._ended:
             raise ValueError("this signal has been flushed; start another VoiceActivity for another one")
@@ -107,11 +111,11 @@ class VoiceActivity:
             self._kept[:] = samples[0]  # as if the recording had always been there: no step, no click
             self._is_first = False
         self._kept = np.concatenate([self._kept, samples])
-        found, step = [], self._chunk * self.shift
+        decided, step = [], self._chunk * self.shift
         while len(self._kept) >= step + self._size - self.shift:
-            found.append(self._decided(self._kept[: step + self._size - self.shift]))
+            decided.append(self._decided(self._kept[: step + self._size - self.shift]))
             self._kept = self._kept[step:]
-        return found
+        return decided
 
     def flush(self) -> Activity:
         """What is left when the signal has ended: fewer frames than a second has, perhaps none."""
@@ -149,7 +153,12 @@ class VoiceActivity:
 
 
 def voice_activity(samples: np.ndarray, rate: float, options: VoiceOptions | None = None) -> Activity:
-    """The frames of a whole signal. samples: floats (n_samples,) in [-1, 1]; rate: Hz. See VoiceActivity."""
+    """The frames of a whole signal.
+
+    Args:
+        samples: floats (n_samples,) in [-1, 1].
+        rate: Hz. See VoiceActivity.
+    """
     measure = VoiceActivity(rate, options)
     parts = [*measure.accept(samples), measure.flush()]
     return Activity(*(np.concatenate(column) for column in zip(*parts, strict=True)))
@@ -195,9 +204,12 @@ def cut_at_pauses(
 ) -> Iterator[Piece]:
     """The pieces of a long signal, in order; together they are all of it.
 
-    blocks: the signal in blocks of any size, floats (n_samples,) in [-1, 1]; rate: Hz.
     Each piece comes when its end is known; no more than a piece, a second and a block is held in memory. Where there is
     no pause the cut is in the quietest place of the piece's second half.
+
+    Args:
+        blocks: the signal in blocks of any size, floats (n_samples,) in [-1, 1].
+        rate: Hz.
     """
     cutter = PauseCutter(rate, options, voice=voice)
     for block in blocks:
@@ -219,13 +231,13 @@ class PauseCutter:
     def accept(self, samples: np.ndarray) -> list[Piece]:
         """The pieces that are complete with these samples."""
         self._samples.append(np.asarray(samples, np.float32))
-        found = []
+        pieces = []
         for second in self._measure.accept(samples):
             self._level = np.concatenate([self._level, second.level])
             self._speech = np.concatenate([self._speech, second.speech])
             while (cut := self._cut()) is not None:
-                found.append(self._taken(cut))
-        return found
+                pieces.append(self._taken(cut))
+        return pieces
 
     def flush(self) -> list[Piece]:
         """The last piece, if there is one."""

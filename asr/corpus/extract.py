@@ -1,8 +1,9 @@
 """Raw features of a corpus, computed or read: in parallel, with progress, and with a list of what could not be used."""
 
+import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,23 +14,19 @@ from ..features.archive import read_matrix
 from ..features.pipeline import FeaturePipeline
 from ..features.silence import is_silent
 from ..features.table import FeatureTable
-from ..processes import explained_workers
+from ..processes import explained_workers, one_blas_thread, worker_pool
+from .utterance import Problem
 
 if TYPE_CHECKING:
-    from . import Utterance
+    from .utterance import Utterance
 
 SILENT = "all its samples are nearly equal: nothing was recorded"
 
 _BATCH = 32  # utterances that a worker gets at a time
+_audio_log = logging.getLogger(audio.__name__)
 
 
-class Failure(NamedTuple):
-    """An utterance without features: its id and why."""
-
-    id: str
-    message: str
-
-
+@one_blas_thread()
 def extract(
     corpus: "Iterable[Utterance]",
     pipeline: FeaturePipeline,
@@ -40,7 +37,7 @@ def extract(
     allow_failures: bool = True,
     allow_silence: bool = True,
     progress: Callable[[int, int], None] | None = None,
-) -> tuple[FeatureTable, list[Failure]]:
+) -> tuple[FeatureTable, list[Problem]]:
     """The front-end's features of every utterance, or those that the corpus brings along; and what failed.
 
     corpus: a Corpus or any utterances, each with id, audio, channel, start and end; the audio is resampled to the
@@ -52,26 +49,26 @@ def extract(
     allow_failures: False raises the first failure instead of collecting it.
     allow_silence: False: recordings in which nothing can be heard from end to end are failures, the message SILENT.
     progress: called with the utterances done so far and their total.
-    Returns a FeatureTable in the corpus' order and a list of Failure. Raises AudioError, or CorpusError where features
-    are given (see allow_failures).
+    Returns a FeatureTable in the corpus' order, and a Problem for each utterance without features, whose
+    `where` is the id. Raises AudioError, or CorpusError where features are given (see allow_failures).
     """
     utterances: Sequence[Utterance] = list(getattr(corpus, "utterances", corpus))
     batches = [utterances[i : i + _BATCH] for i in range(0, len(utterances), _BATCH)]
     good: list[tuple[str, np.ndarray]] = []
-    failures: list[Failure] = []
+    problems: list[Problem] = []
     done = 0
     for results in _in_order(batches, pipeline, n_jobs, vtln_warp, speed, allow_silence):
         for utterance_id, result in results:
             if isinstance(result, np.ndarray):
                 good.append((utterance_id, result))
             elif allow_failures:
-                failures.append(Failure(utterance_id, result))
+                problems.append(Problem(utterance_id, result))
             else:
                 raise (CorpusError if pipeline.given else AudioError)(f"utterance {utterance_id!r}: {result}")
         done += len(results)
         if progress:
             progress(done, len(utterances))
-    return FeatureTable.from_pairs(good), failures
+    return FeatureTable.from_pairs(good), problems
 
 
 def _in_order(
@@ -86,13 +83,42 @@ def _in_order(
     if n_jobs == 1 or len(batches) < 2:
         yield from (_extract_batch(batch, pipeline, vtln_warp, speed, allow_silence) for batch in batches)
         return
-    from joblib import Parallel, delayed
+    from joblib import delayed
 
-    in_order = Parallel(n_jobs=n_jobs, return_as="generator", pre_dispatch="2*n_jobs")
+    in_order = worker_pool(n_jobs, return_as="generator", pre_dispatch="2*n_jobs")
     with explained_workers(n_jobs), in_order as parallel:
-        yield from parallel(
-            delayed(_extract_batch)(batch, pipeline, vtln_warp, speed, allow_silence) for batch in batches
+        found = parallel(
+            delayed(_extract_elsewhere)(batch, pipeline, vtln_warp, speed, allow_silence) for batch in batches
         )
+        for results, records in found:
+            for record in records:
+                logging.getLogger(record.name).handle(record)
+            yield results
+
+
+class _Kept(logging.Handler):
+    """Keeps what is logged."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.records: list[logging.LogRecord] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.records.append(record)
+
+
+def _extract_elsewhere(
+    batch: "Sequence[Utterance]", pipeline: FeaturePipeline, vtln_warp: float, speed: float, allow_silence: bool
+) -> tuple[list[tuple[str, np.ndarray | str]], list[logging.LogRecord]]:
+    """The same in a worker process, and what the reader of audio logged there: it is said where all is said."""
+    kept, propagate = _Kept(), _audio_log.propagate
+    _audio_log.addHandler(kept)
+    _audio_log.propagate = False
+    try:
+        return _extract_batch(batch, pipeline, vtln_warp, speed, allow_silence), kept.records
+    finally:
+        _audio_log.removeHandler(kept)
+        _audio_log.propagate = propagate
 
 
 def _extract_batch(

@@ -17,10 +17,13 @@ def find_pauses(loudness: np.ndarray, frame_shift: float = 0.01) -> list[tuple[i
     Two levels are found in a recording, so that neither gain nor noise need to be known. In one without pauses the
     quiet frames are parts of speech, and stretches of them mostly too short to be taken for one.
 
-    loudness: (n_frames,) logarithms of energy, on any scale. frame_shift: seconds from one frame to the next.
+    Args:
+        loudness: (n_frames,) logarithms of energy, on any scale.
+        frame_shift: seconds from one frame to the next.
 
-    >>> find_pauses(np.repeat([0.0, 9.0, 0.0], [40, 100, 50]))
-    [(0, 40), (140, 190)]
+    Examples:
+        >>> find_pauses(np.repeat([0.0, 9.0, 0.0], [40, 100, 50]))
+        [(0, 40), (140, 190)]
     """
     from scipy.ndimage import median_filter
 
@@ -33,18 +36,19 @@ def find_pauses(loudness: np.ndarray, frame_shift: float = 0.01) -> list[tuple[i
         return []
     is_loud = loudness >= loudness_threshold(loudness)
     quiet, loud = loudness[~is_loud].mean(), loudness[is_loud].mean()
-    found = [(p, q) for p, q in stretches(loudness < quiet + _QUIET * (loud - quiet), True) if q - p >= pause]
-    if found and 0 < found[0][0] < speech:
-        found[0] = (0, found[0][1])
-    if found and 0 < n - found[-1][1] < speech:
-        found[-1] = (found[-1][0], n)
-    return [] if found == [(0, n)] else found
+    pauses = [(p, q) for p, q in stretches(loudness < quiet + _QUIET * (loud - quiet), True) if q - p >= pause]
+    if pauses and 0 < pauses[0][0] < speech:
+        pauses[0] = (0, pauses[0][1])
+    if pauses and 0 < n - pauses[-1][1] < speech:
+        pauses[-1] = (pauses[-1][0], n)
+    return [] if pauses == [(0, n)] else pauses
 
 
 def rows_of_pauses(loudness: np.ndarray, frame_shift: float, subsampling: int) -> list[tuple[int, int]]:
     """The same in rows of a network's output, each of which stands for the frames around its middle.
 
-    subsampling: frames to a row.
+    Args:
+        subsampling: frames to a row.
     """
     half = subsampling // 2 + (subsampling - 1) // 2  # to the nearest boundary of rows; the first is before frame 0
     return [((p + half) // subsampling, (q + half) // subsampling) for p, q in find_pauses(loudness, frame_shift)]

@@ -24,15 +24,19 @@ class PrefixScores:
     column t is about the first t frames. The probability that the output begins with string and unit is the sum, over
     the frames in which that unit can begin, of the ends before times the unit's probability.
 
-    log_probs: float32 (n_frames, n_columns), column 0 the blank.
-    Raises ModelError for another shape or NaN.
+    Args:
+        log_probs: float32 (n_frames, n_columns), column 0 the blank.
 
-    >>> scores = PrefixScores(np.log(np.array([[0.5, 0.4, 0.1], [0.5, 0.4, 0.1]], np.float32)))
-    >>> np.exp(scores.of_next(scores.start(), [0])).round(2).tolist()
-    [[0.25, 0.6, 0.15]]
+    Raises:
+        ModelError: for another shape or NaN.
 
     Ref: Graves, 2008, Supervised sequence labelling with recurrent neural networks, section 7.5; Watanabe, Hori, Kim,
     Hershey and Hayashi, 2017, Hybrid CTC/attention architecture for end-to-end speech recognition, algorithm 2.
+
+    Examples:
+        >>> scores = PrefixScores(np.log(np.array([[0.5, 0.4, 0.1], [0.5, 0.4, 0.1]], np.float32)))
+        >>> np.exp(scores.of_next(scores.start(), [0])).round(2).tolist()
+        [[0.25, 0.6, 0.15]]
     """
 
     def __init__(self, log_probs: np.ndarray) -> None:
@@ -46,11 +50,13 @@ class PrefixScores:
     def of_next(self, ends: np.ndarray, last: Sequence[int] | np.ndarray) -> np.ndarray:
         """float64 (n_strings, n_columns): that the output begins with string and unit; column 0: that it is the string.
 
-        ends: of the strings. last: their last units, `NO_UNIT` for the empty string.
+        Args:
+            ends: of the strings.
+            last: their last units, `NO_UNIT` for the empty string.
         """
-        found = np.empty((len(ends), self.log_probs.shape[1]))
-        next_scores(self.log_probs, ends, np.asarray(last, np.int32), found)
-        return found
+        scores = np.empty((len(ends), self.log_probs.shape[1]))
+        next_scores(self.log_probs, ends, np.asarray(last, np.int32), scores)
+        return scores
 
     def extended(
         self,
@@ -61,22 +67,24 @@ class PrefixScores:
     ) -> np.ndarray:
         """The ends of new strings, each one of the strings with a unit more.
 
-        parents: numbers of strings, one for each new string. units: the units that are added.
+        Args:
+            parents: numbers of strings, one for each new string.
+            units: the units that are added.
         """
-        found = np.empty((len(units), *ends.shape[1:]))
+        scores = np.empty((len(units), *ends.shape[1:]))
         arrays = (np.asarray(x, np.int32) for x in (last, parents, units))
-        extend(self.log_probs, ends, *arrays, found)
-        return found
+        extend(self.log_probs, ends, *arrays, scores)
+        return scores
 
 
 @kernel(f"void({_ROWS}, float64[:, :, ::1], int32[::1], float64[:, ::1])")
-def next_scores(log_probs, ends, last, found):
+def next_scores(log_probs, ends, last, next_score):
     """Fill `found` as `PrefixScores.of_next` says; each sum relative to its largest term, so that none is lost."""
     n_frames, n_columns = log_probs.shape
     highest = np.empty(n_columns)
     for i in range(len(ends)):
         highest[:] = -np.inf
-        found[i] = 0.0
+        next_score[i] = 0.0
         for is_sum in (False, True):
             for t in range(n_frames):
                 blank = ends[i, 0, t]
@@ -89,22 +97,22 @@ def next_scores(log_probs, ends, last, found):
                     if not is_sum:
                         highest[unit] = max(highest[unit], score)
                     elif score - highest[unit] > _NEGLIGIBLE:  # False for NaN: both are -inf
-                        found[i, unit] += np.exp(score - highest[unit])
+                        next_score[i, unit] += np.exp(score - highest[unit])
         for unit in range(1, n_columns):
-            found[i, unit] = -np.inf if highest[unit] == -np.inf else highest[unit] + np.log(found[i, unit])
-        found[i, 0] = log_add(ends[i, 0, n_frames], ends[i, 1, n_frames])
+            next_score[i, unit] = -np.inf if highest[unit] == -np.inf else highest[unit] + np.log(next_score[i, unit])
+        next_score[i, 0] = log_add(ends[i, 0, n_frames], ends[i, 1, n_frames])
 
 
 @kernel(f"void({_ROWS}, float64[:, :, ::1], int32[::1], int32[::1], int32[::1], float64[:, :, ::1])")
-def extend(log_probs, ends, last, parents, units, found):
+def extend(log_probs, ends, last, parents, units, extended):
     """Fill `found` with the ends of new strings, as `PrefixScores.extended` says."""
     for i in range(len(units)):
         parent, unit = parents[i], units[i]
-        found[i, :, 0] = -np.inf
+        extended[i, :, 0] = -np.inf
         for t in range(log_probs.shape[0]):
             begins = ends[parent, 0, t]
             if unit != last[parent]:
                 begins = log_add(begins, ends[parent, 1, t])
-            blank, same = found[i, 0, t], found[i, 1, t]
-            found[i, 1, t + 1] = log_add(same, begins) + log_probs[t, unit]
-            found[i, 0, t + 1] = log_add(blank, same) + log_probs[t, 0]
+            blank, same = extended[i, 0, t], extended[i, 1, t]
+            extended[i, 1, t + 1] = log_add(same, begins) + log_probs[t, unit]
+            extended[i, 0, t + 1] = log_add(blank, same) + log_probs[t, 0]

@@ -18,8 +18,9 @@ WINDOW_TYPES = ("hamming", "hanning", "povey", "rectangular", "sine", "blackman"
 class FramePositions:
     """Where frames lie in a signal.
 
-    Raises ValueError for a value that is impossible at any sampling rate; what depends on the rate (a high_freq
-    above half the sampling rate, a prediction order longer than a frame) is found when features are computed.
+    Raises:
+        ValueError: for a value that is impossible at any sampling rate; what depends on the rate (a high_freq above
+            half the sampling rate, a prediction order longer than a frame) is found when features are computed.
     """
 
     frame_length: float = 25.0  # ms, up to 10,000
@@ -30,7 +31,7 @@ class FramePositions:
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
-            object.__setattr__(self, field.name, _of_type(field.name, getattr(self, field.name), field.default))
+            object.__setattr__(self, field.name, of_type(field.name, getattr(self, field.name), field.default))
         self._check("frame_length", above=0, most=10_000)  # more is a slip, and takes all memory
         self._check("frame_shift", above=0)
         if self.frame_length > _MOST_OVERLAP * self.frame_shift:
@@ -160,10 +161,11 @@ class PitchOptions(FramePositions):
         self._check("max_f0", above=self.min_f0, most=self.resample_freq / 4)
 
 
-def _of_type(name: str, value: object, default: object) -> object:
+def of_type(name: str, value: object, default: object) -> object:
     """`value` as the type of the field's default: a number from TOML, JSON or numpy may be of a related type.
 
-    Raises ValueError where that would change it, or for a number that is not finite.
+    Raises:
+        ValueError: where that would change it, or for a number that is not finite.
     """
     wanted = type(default)
     if wanted is not str and hasattr(value, "item"):

@@ -13,9 +13,14 @@ from .openfst import from_pynini, to_pynini
 def compose(words: Graph, grammar: Graph, *, budget: Budget) -> Graph:
     """L ∘ G: the transducer's paths whose output labels the acceptor accepts, trimmed.
 
-    words: output label 0 stands for none. grammar: an acceptor without arcs that carry no label on their input.
     What it writes are the grammar's output labels, so that a back-off symbol, which has none, is gone.
-    Raises GraphError where nothing is left, or more than the budget has.
+
+    Args:
+        words: output label 0 stands for none.
+        grammar: an acceptor without arcs that carry no label on their input.
+
+    Raises:
+        GraphError: where nothing is left, or more than the budget has.
 
     Same as OpenFst's compose; as only one side has arcs that the other does not follow, no filter is needed.
     """
@@ -28,8 +33,12 @@ def compose(words: Graph, grammar: Graph, *, budget: Budget) -> Graph:
 class _ByOutput(NamedTuple):
     """The arcs of a transducer, sorted by source, then output label.
 
-    key: int64 (n_arcs,): source * base + output label. first, n_silent, n_labelled: of each state, its first arc, how
-    many have no output label, and how many have one; the former come first.
+    Attributes:
+        key: int64 (n_arcs,): source * base + output label.
+        first: of each state, its first arc, how many have no output label, and how many have one; the former come
+            first.
+        n_silent: see `first`.
+        n_labelled: see `first`.
     """
 
     arcs: np.ndarray
@@ -67,7 +76,7 @@ def _paired(left: _ByOutput, words: Graph, grammar: Graph, budget: Budget) -> Gr
     right_count = grammar.states["n_arcs"].astype(np.int64)
     begin = words.start * n_right + grammar.start
     known = frontier = np.array([begin], np.int64)
-    found: list[tuple[np.ndarray, ...]] = []
+    arcs: list[tuple[np.ndarray, ...]] = []
     n_found = 0
     while len(frontier):
         l_state, r_state = np.divmod(frontier, n_right)
@@ -76,20 +85,20 @@ def _paired(left: _ByOutput, words: Graph, grammar: Graph, budget: Budget) -> Gr
         # From the grammar's side: a state of it has few arcs, the state between words one for each word.
         count = np.where(left.n_labelled[l_state] > 0, right_count[r_state], 0)
         budget.check("L o G", len(known), n_found + len(silent) + int(count.sum()))
-        said, moving = ranges(right_first[r_state], count), np.repeat(np.arange(len(frontier)), count)
-        first, count = left.with_label(l_state[moving], grammar.arcs["ilabel"][said].astype(np.int64))
+        right_arc, moving = ranges(right_first[r_state], count), np.repeat(np.arange(len(frontier)), count)
+        first, count = left.with_label(l_state[moving], grammar.arcs["ilabel"][right_arc].astype(np.int64))
         n_found += len(silent) + int(count.sum())
         budget.check("L o G", len(known), n_found)
-        spoken, said, moving = ranges(first, count), np.repeat(said, count), np.repeat(moving, count)
-        arc, right = left.arcs[np.concatenate((silent, spoken))], grammar.arcs[said]
+        left_arc, right_arc, moving = ranges(first, count), np.repeat(right_arc, count), np.repeat(moving, count)
+        arc, right = left.arcs[np.concatenate((silent, left_arc))], grammar.arcs[right_arc]
         following = np.concatenate((r_state[waiting], right["next"]))
         reached = arc["next"].astype(np.int64) * n_right + following
         olabel = np.concatenate((np.zeros(len(silent), np.int32), right["olabel"]))
         weight = arc["weight"] + np.concatenate((np.zeros(len(silent), np.float32), right["weight"]))
-        found.append((np.concatenate((frontier[waiting], frontier[moving])), arc["ilabel"], olabel, weight, reached))
+        arcs.append((np.concatenate((frontier[waiting], frontier[moving])), arc["ilabel"], olabel, weight, reached))
         frontier = np.setdiff1d(reached, known)
         known = np.insert(known, np.searchsorted(known, frontier), frontier)
-    source, ilabel, olabel, weight, reached = (np.concatenate(column) for column in zip(*found, strict=True))
+    source, ilabel, olabel, weight, reached = (np.concatenate(column) for column in zip(*arcs, strict=True))
     l_state, r_state = np.divmod(known, n_right)
     final = words.states["final"][l_state] + grammar.states["final"][r_state]
     start, source, reached = (np.searchsorted(known, pairs) for pairs in (begin, source, reached))

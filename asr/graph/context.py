@@ -26,8 +26,9 @@ class ContextGraph:
     context is seen, the order of a sentence's first phones and symbols would be lost without it, and with it the
     chance to determinise.
 
-    windows: int32 (n_windows, context_width): phone ids.
-    n_symbols: disambiguation symbols, without the one more.
+    Attributes:
+        windows: int32 (n_windows, context_width): phone ids.
+        n_symbols: disambiguation symbols, without the one more.
     """
 
     graph: Graph
@@ -43,10 +44,14 @@ def compose_context(
 ) -> ContextGraph:
     """A graph over phones as a graph over phones in context.
 
-    graph: input labels are phones, 1 ... n_phones, and disambiguation symbols above them, which pass through.
-    width, central: windows of `width` phones around the one at index `central`.
-    budget: of the result; None: what memory allows.
-    Raises GraphError if such windows are too many to be counted in 64 bits, or the result is beyond the budget.
+    Args:
+        graph: input labels are phones, 1 ... n_phones, and disambiguation symbols above them, which pass through.
+        width: windows of `width` phones around the one at index `central`.
+        central: windows of `width` phones around the one at index `central`.
+        budget: of the result; None: what memory allows.
+
+    Raises:
+        GraphError: if such windows are too many to be counted in 64 bits, or the result is beyond the budget.
 
     Same as Kaldi's fstcomposecontext; the last symbol is its #-1.
     """
@@ -77,7 +82,7 @@ def _expand(graph: Graph, base: int, width: int, central: int, n_symbols: int, b
     first, n_arcs, label, olabel, weight, target = _with_flushing(graph)
     n_states = len(first)
     known = frontier = np.array([graph.start], np.int64)
-    found: list[tuple[np.ndarray, ...]] = []
+    arcs: list[tuple[np.ndarray, ...]] = []
     n_found = 0
     while len(frontier):
         history, state = np.divmod(frontier, n_states)
@@ -89,18 +94,21 @@ def _expand(graph: Graph, base: int, width: int, central: int, n_symbols: int, b
         # Flushing is over when no phone waits for its right context.
         go = (label[arc] != _FLUSH) | (history % ahead != 0)
         arc, origin, history = arc[go], origin[go], history[go]
+        # Flushing reads an empty phone; disambiguation symbols change no history and pass as they are.
         symbol = np.where(label[arc] == _FLUSH, 0, label[arc])
         moves = ((symbol > 0) & (symbol < base)) | (label[arc] == _FLUSH)
         window = history * base + symbol
+        # A phone that is read before there is one at the central position writes the one symbol more.
         code = np.where(moves, _FIRST_SYMBOL - n_symbols, _NOTHING)
         code[symbol >= base] = _FIRST_SYMBOL - (symbol[symbol >= base] - base)
+        # There is a phone at the central position: it has got its right context now, and is written.
         complete = moves & (window // ahead % base != 0)
         code[complete] = window[complete]
         reached = np.where(moves, window % n_histories, history) * n_states + target[arc]
-        found.append((origin, code, olabel[arc], weight[arc], reached))
+        arcs.append((origin, code, olabel[arc], weight[arc], reached))
         frontier = np.setdiff1d(reached, known)
         known = np.insert(known, np.searchsorted(known, frontier), frontier)
-    source, code, out, cost, reached = (np.concatenate(column) for column in zip(*found, strict=True))
+    source, code, out, cost, reached = (np.concatenate(column) for column in zip(*arcs, strict=True))
     history, state = np.divmod(known, n_states)
     final = np.where(history % ahead == 0, np.append(graph.states["final"], np.float32(0))[state], np.inf)
     start = int(np.searchsorted(known, graph.start))
@@ -110,7 +118,8 @@ def _expand(graph: Graph, base: int, width: int, central: int, n_symbols: int, b
 def _with_flushing(graph: Graph) -> tuple[np.ndarray, ...]:
     """The graph's arcs with one state more, where the last phones get their empty right context.
 
-    Returns for each state its first arc and number of arcs, and for each arc label, output label, cost and next state.
+    Returns:
+        for each state its first arc and number of arcs, and for each arc label, output label, cost and next state.
     """
     ends = np.flatnonzero(np.isfinite(graph.states["final"]))
     extra = graph.n_states

@@ -26,9 +26,13 @@ _MOST_GROWTH = 4  # epsilon removal may make a grammar this many times larger
 def word_loop(lexicon: "Lexicon", words: Iterable[str] | None = None) -> "pynini.Fst":
     """Any sequence of some words, all equally probable.
 
-    words: names; None: all words of the lexicon. The end of the sentence counts as one more word, so that with n words
-    each costs log(n + 1), and so does the end.
-    Raises LexiconError for an unknown word and GraphError where there is none.
+    Args:
+        words: names; None: all words of the lexicon. The end of the sentence counts as one more word, so that with n
+            words each costs log(n + 1), and so does the end.
+
+    Raises:
+        LexiconError: for an unknown word.
+        GraphError: where there is none.
     """
     names = lexicon.words if words is None else words
     ids = sorted({_word_id(lexicon, name) for name in names if words is not None or _is_word(lexicon, name)})
@@ -41,7 +45,8 @@ def word_loop(lexicon: "Lexicon", words: Iterable[str] | None = None) -> "pynini
 def sequence(lexicon: "Lexicon", words: Sequence[str] | Sequence[int]) -> "pynini.Fst":
     """One sentence, at no cost: names or ids of its words; an empty one accepts silence alone.
 
-    Raises LexiconError for an unknown word.
+    Raises:
+        LexiconError: for an unknown word.
     """
     ids = [_word_id(lexicon, word) if isinstance(word, str) else word for word in words]
     states = np.arange(len(ids) + 1)
@@ -57,30 +62,35 @@ def arpa_grammar(lm: "NgramModel", lexicon: "Lexicon") -> "pynini.Fst":
     words better; what the search finds is the cheapest. Sentences start in the state of `<s>`; `</s>` is the cost of a
     final state.
 
-    lm: words, by their names in the lexicon; `<unk>` is the lexicon's `unk`.
-    lexicon: words of the model without a pronunciation are dropped with their n-grams, and a warning tells how many;
-        their probability is not given to others. Words that the model lacks cannot be recognised.
-    Raises GraphError where the two have no word in common, or no sentence can end.
+    Args:
+        lm: words, by their names in the lexicon; `<unk>` is the lexicon's `unk`.
+        lexicon: words of the model without a pronunciation are dropped with their n-grams, and a warning tells how
+            many; their probability is not given to others. Words that the model lacks cannot be recognised.
+
+    Raises:
+        GraphError: where the two have no word in common, or no sentence can end.
 
     Same as Kaldi's arpa2fst --disambig-symbol=#0 --read-symbol-table=words.txt.
     """
     labels, trie = _labels(lm, lexicon), lm.trie
     kept = _usable(lm, labels)
     _report(lm, lexicon, labels, kept)
-    said = np.flatnonzero(kept & (lm.log_probs > -np.inf))
-    is_end = trie.word[said] == END_ID
-    ends, arcs = said[is_end], said[~is_end]
+    possible = np.flatnonzero(kept & (lm.log_probs > -np.inf))
+    is_end = trie.word[possible] == END_ID
+    ends, arcs = possible[is_end], possible[~is_end]
     if not len(ends):
         raise GraphError("language model: no sentence can end, as no n-gram ends in </s>")
     # A history that no n-gram begins with would only back off: the arcs to it lead on, at the cost of doing so.
     is_state, start = np.zeros(trie.n_nodes, bool), 1 + START_ID
-    is_state[trie.parent[said]] = is_state[[0, start]] = True
+    is_state[trie.parent[possible]] = is_state[[0, start]] = True
     state, extra = _states_reached(lm, is_state)
     final = np.full(int(is_state.sum()), np.inf)
     final[state[trie.parent[ends]]] = -lm.log_probs[ends]
+    # Every history but the empty one may back off, to the one without its first word.
     backing = np.flatnonzero(is_state & (lm.back_offs > -np.inf))[1:]
     word, back = labels[trie.word[arcs]], np.full(len(backing), lexicon.words["#0"])
     target = np.concatenate((arcs, trie.suffix[backing]))
+    # Costs are negated log probabilities; `extra` is what leading on from skipped histories costs.
     weight = extra[target] - np.concatenate((lm.log_probs[arcs], lm.back_offs[backing]))
     graph = Graph.from_arrays(
         int(state[start]),
@@ -97,9 +107,12 @@ def arpa_grammar(lm: "NgramModel", lexicon: "Lexicon") -> "pynini.Fst":
 def finished_words(grammar: "pynini.Fst", lexicon: "Lexicon", joiner: str) -> "pynini.Fst":
     """The grammar's sentences in which each word that is begun is finished, where words are made of parts.
 
-    joiner: the sign at the end of a part that must go on, and at the beginning of one that may end a word; words
-        without it are whole. An n-gram model that backs off would follow `abé+` by anything.
-    Raises GraphError where no sentence is left.
+    Args:
+        joiner: the sign at the end of a part that must go on, and at the beginning of one that may end a word; words
+            without it are whole. An n-gram model that backs off would follow `abé+` by anything.
+
+    Raises:
+        GraphError: where no sentence is left.
     """
     graph = from_pynini(grammar, where="grammar")
     n, arcs, source = graph.n_states, graph.arcs, graph.sources()
@@ -117,6 +130,7 @@ def finished_words(grammar: "pynini.Fst", lexicon: "Lexicon", joiner: str) -> "p
         for column, k in ((source, 0), (arcs["next"].astype(np.int64), 1))
     ]
     ilabel, olabel, weight = (np.concatenate([arcs[x][c] for c, *_ in kinds]) for x in ("ilabel", "olabel", "weight"))
+    # A sentence may end between words alone.
     final = np.concatenate([graph.states["final"], np.full(n, np.inf)])
     made = to_pynini(Graph.from_arrays(graph.start, columns[0], ilabel, olabel, weight, columns[1], final)).connect()
     if made.num_states() == 0:
@@ -189,9 +203,12 @@ def _word_id(lexicon: "Lexicon", name: str) -> int:
 def checked_grammar(grammar: "pynini.Fst", lexicon: "Lexicon") -> Graph:
     """A user's grammar as a Graph that can be composed with the lexicon.
 
-    grammar: an acceptor over `lexicon.words`; back-off arcs carry #0 as input, and #0 or nothing as output. Other arcs
-    without label are removed.
-    Raises GraphError for an empty grammar, a label that is no word, or one with different words on its two sides.
+    Args:
+        grammar: an acceptor over `lexicon.words`; back-off arcs carry #0 as input, and #0 or nothing as output. Other
+            arcs without label are removed.
+
+    Raises:
+        GraphError: for an empty grammar, a label that is no word, or one with different words on its two sides.
     """
     graph = from_pynini(grammar, where="grammar")
     back_off, n_words = lexicon.words["#0"], lexicon.words["#0"] - 1
@@ -224,12 +241,12 @@ def _without_epsilons(graph: Graph) -> Graph:
     if graph.states["n_input_epsilons"].any():
         fst.rmepsilon()
     fst.connect()
-    found = from_pynini(fst)
-    if found.n_states == 0:
+    cleaned = from_pynini(fst)
+    if cleaned.n_states == 0:
         raise GraphError("grammar: accepts no sentence (no path leads from its start to a final state)")
-    if found.n_arcs > _MOST_GROWTH * graph.n_arcs + 10_000:
+    if cleaned.n_arcs > _MOST_GROWTH * graph.n_arcs + 10_000:
         raise GraphError(
-            f"grammar: without its unlabelled arcs it grows from {graph.n_arcs} to {found.n_arcs} arcs; label back-off "
-            "arcs with #0 (lexicon.words['#0'])"
+            f"grammar: without its unlabelled arcs it grows from {graph.n_arcs} to {cleaned.n_arcs} arcs; label "
+            "back-off arcs with #0 (lexicon.words['#0'])"
         )
-    return found
+    return cleaned

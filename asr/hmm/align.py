@@ -39,9 +39,11 @@ class AlignOptions:
 class BatchAlignment(NamedTuple):
     """What align_batch found. Frames of utterances that could not be aligned hold 0.
 
-    transition_ids: int32 (n_frames in all,); status: int8 (n_utterances,): ALIGNED, RETRIED, NO_PATH, TOO_SHORT;
-    acoustic: float64 (n_utterances,): log-likelihood of the path, not scaled; graph: float64: its transitions and
-    silences. acoustic_scale * acoustic + graph is what the search maximised.
+    Attributes:
+        transition_ids: int32 (n_frames in all,).
+        status: int8 (n_utterances,): ALIGNED, RETRIED, NO_PATH, TOO_SHORT.
+        acoustic: float64 (n_utterances,): log-likelihood of the path, not scaled.
+        graph: float64: its transitions and silences. acoustic_scale * acoustic + graph is what the search maximised.
     """
 
     transition_ids: np.ndarray
@@ -57,9 +59,13 @@ class BatchAlignment(NamedTuple):
 class Alignments:
     """The alignments of a corpus.
 
-    transition_ids: utterance id -> int32 (n_frames,). failures: utterance id -> what is wrong and what to do.
-    retried: the utterances that needed the retry beam. acoustic, graph: summed over the aligned utterances, as in
-    BatchAlignment. n_frames: of the aligned utterances.
+    Attributes:
+        transition_ids: utterance id -> int32 (n_frames,).
+        failures: utterance id -> what is wrong and what to do.
+        retried: the utterances that needed the retry beam.
+        acoustic: summed over the aligned utterances, as in BatchAlignment.
+        graph: summed over the aligned utterances, as in BatchAlignment.
+        n_frames: of the aligned utterances.
     """
 
     transition_ids: dict[str, np.ndarray] = field(default_factory=dict)
@@ -84,12 +90,15 @@ def align_batch(
 ) -> BatchAlignment:
     """The best path of each utterance of a batch through its graph.
 
-    scores: graphs.scores(transitions), made once per pass.
-    graph_index: int (n_utterances,): the graph of each utterance.
-    log_likelihoods: float32 (n_frames in all, n_columns), not scaled: the utterances' frames one after another.
-    frame_offsets: int (n_utterances + 1,): where each utterance begins; the last is n_frames in all.
-    column_of_pdf: int (n_pdfs,): the column of each pdf, -1 for pdfs that are in none of the batch's graphs.
-    Raises ModelError where the batch's shapes disagree or a needed pdf has no column.
+    Args:
+        scores: graphs.scores(transitions), made once per pass.
+        graph_index: int (n_utterances,): the graph of each utterance.
+        log_likelihoods: float32 (n_frames in all, n_columns), not scaled: the utterances' frames one after another.
+        frame_offsets: int (n_utterances + 1,): where each utterance begins; the last is n_frames in all.
+        column_of_pdf: int (n_pdfs,): the column of each pdf, -1 for pdfs that are in none of the batch's graphs.
+
+    Raises:
+        ModelError: where the batch's shapes disagree or a needed pdf has no column.
     """
     from .kernels import align_utterances
 
@@ -101,7 +110,7 @@ def align_batch(
     _check_batch(graphs, graph_index, log_likelihoods, frame_offsets, column_of_pdf)
     beams = [options.beam, options.retry_beam] if options.retry_beam > options.beam else [options.beam]
     n = len(graph_index)
-    found = BatchAlignment(
+    alignment = BatchAlignment(
         np.zeros(len(log_likelihoods), np.int32), np.zeros(n, np.int8), np.zeros(n, np.float64), np.zeros(n, np.float64)
     )
     g = graphs
@@ -109,9 +118,9 @@ def align_batch(
         g.node_offsets, g.arc_offsets, g.arc_source, g.arc_id, scores.arc, scores.loop, scores.final,
         g.entry_pdf, g.loop_pdf, g.loop_id, g.final_id, g.lowest_target, g.highest_target,
         frame_offsets, graph_index, log_likelihoods, g.min_frames, column_of_pdf,
-        np.array(beams, np.float64), float(options.acoustic_scale), *found,
+        np.array(beams, np.float64), float(options.acoustic_scale), *alignment,
     )  # fmt: skip
-    return found
+    return alignment
 
 
 def _check_batch(graphs, graph_index, log_likelihoods, frame_offsets, column_of_pdf) -> None:
@@ -152,10 +161,12 @@ def align(
 
     Utterances with the same transcript are scored together, and only for the pdfs in their graph.
 
-    table: utterance id -> float32 (n_frames, dim) features.
-    log_likelihoods: (features (n, dim), pdfs int32 (k,) ascending) -> float32 (n, k); e.g. DiagGmms.log_likelihoods.
-    ids: the utterances to align; all in the graphs that the table has by default.
-    max_frames: frames scored at once, to bound memory; a longer utterance is scored alone.
+    Args:
+        table: utterance id -> float32 (n_frames, dim) features.
+        log_likelihoods: (features (n, dim), pdfs int32 (k,) ascending) -> float32 (n, k); e.g.
+            DiagGmms.log_likelihoods.
+        ids: the utterances to align; all in the graphs that the table has by default.
+        max_frames: frames scored at once, to bound memory; a longer utterance is scored alone.
     """
     options = options or AlignOptions()
     scores = graphs.scores(
@@ -177,8 +188,8 @@ def align(
             offsets = np.concatenate([[0], np.cumsum([len(f) for f in features])])
             likes = log_likelihoods(np.concatenate(features) if len(features) > 1 else features[0], pdfs)
             index = np.full(len(batch), graph, np.int32)
-            found = align_batch(graphs, scores, index, likes, offsets, column_of_pdf, options)
-            _collect(result, batch, found, offsets, likes, int(graphs.min_frames[graph]), options)
+            alignment = align_batch(graphs, scores, index, likes, offsets, column_of_pdf, options)
+            _collect(result, batch, alignment, offsets, likes, int(graphs.min_frames[graph]), options)
     for utterance, reason in result.failures.items():
         _logger.debug("%s", f"{utterance}: {reason}")
     return result
@@ -192,7 +203,8 @@ def align_scored(
 ) -> Alignments:
     """The forced alignment of utterances whose frames are scored already, e.g. by a network, which needs them whole.
 
-    log_likelihoods: utterance id -> float32 (n_frames, n_pdfs).
+    Args:
+        log_likelihoods: utterance id -> float32 (n_frames, n_pdfs).
     """
     return align(graphs, log_likelihoods, transitions, lambda scores, pdfs: scores[:, pdfs], options)
 
@@ -212,7 +224,7 @@ def _batches(utterances: list[str], table, max_frames: int) -> list[list[str]]:
 def _collect(
     result: Alignments,
     batch: list[str],
-    found: BatchAlignment,
+    alignment: BatchAlignment,
     offsets: np.ndarray,
     log_likelihoods: np.ndarray,
     min_frames: int,
@@ -220,7 +232,7 @@ def _collect(
 ) -> None:
     """Add one batch to the result."""
     for i, utterance in enumerate(batch):
-        start, end, status = int(offsets[i]), int(offsets[i + 1]), found.status[i]
+        start, end, status = int(offsets[i]), int(offsets[i + 1]), alignment.status[i]
         if status == TOO_SHORT:
             result.failures[utterance] = too_short_message(end - start, min_frames)
         elif status == NO_PATH and not np.isfinite(log_likelihoods[start:end]).all():
@@ -231,9 +243,9 @@ def _collect(
                 " check the transcript, or raise retry_beam"
             )
         else:
-            result.transition_ids[utterance] = found.transition_ids[start:end]
-            result.acoustic += float(found.acoustic[i])
-            result.graph += float(found.graph[i])
+            result.transition_ids[utterance] = alignment.transition_ids[start:end]
+            result.acoustic += float(alignment.acoustic[i])
+            result.graph += float(alignment.graph[i])
             result.n_frames += end - start
             if status == RETRIED:
                 result.retried.append(utterance)
@@ -251,8 +263,11 @@ def equal_alignment(
 ) -> np.ndarray | None:
     """A flat start: a random path through the graph, with the frames spread evenly over its states.
 
-    n_tries: random paths longer than n_frames are drawn again so often; then the shortest path is taken.
-    Returns int32 (n_frames,) transition ids, or None where n_frames is below graphs.min_frames[graph].
+    Args:
+        n_tries: random paths longer than n_frames are drawn again so often; then the shortest path is taken.
+
+    Returns:
+        int32 (n_frames,) transition ids, or None where n_frames is below graphs.min_frames[graph].
 
     As Kaldi's align-equal-compiled, which gives an utterance up after the tries.
     """

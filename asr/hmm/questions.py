@@ -29,11 +29,16 @@ def clustered_questions(
 ) -> list[Question]:
     """Sets of phones that sound alike: every node of a binary tree over the phones, made from the top by two-means.
 
-    phone_sets: phones that stay together, such as one phone's positions in a word. Sets without a frame are left out.
-    rng: draws the starting points of two-means. n_tries: starts, of which the best counts.
-    pdf_classes: the HMM states whose frames are compared, the middle one of three by default; all states where no
-        phone has these.
-    Returns each set once, the largest first.
+    Args:
+        phone_sets: phones that stay together, such as one phone's positions in a word. Sets without a frame are left
+            out.
+        rng: draws the starting points of two-means.
+        n_tries: starts, of which the best counts.
+        pdf_classes: the HMM states whose frames are compared, the middle one of three by default; all states where no
+            phone has these.
+
+    Returns:
+        each set once, the largest first.
 
     Same as Kaldi's cluster-phones; differs in the random starts, and in moving one phone set at a time.
     """
@@ -44,24 +49,27 @@ def clustered_questions(
         group_of[list(phones)] = index
     rows = rows[group_of[statistics.phones[rows]] >= 0]
     sums = grouped_sums(statistics.sums, group_of[statistics.phones[rows]], len(phone_sets), rows)
-    found: set[Question] = set()
+    questions: set[Question] = set()
     waiting = [np.flatnonzero(sums[:, 0] > 0)]
     while waiting:
         members = waiting.pop()
         if len(members) == 0:
             continue
-        found.add(tuple(sorted(phone for index in members.tolist() for phone in phone_sets[index])))
+        questions.add(tuple(sorted(phone for index in members.tolist() for phone in phone_sets[index])))
         if len(members) > 1:
             first = two_means(sums[members], rng, n_tries=n_tries)
             waiting += [members[first], members[~first]]
-    return sorted(found, key=lambda phones: (-len(phones), phones))
+    return sorted(questions, key=lambda phones: (-len(phones), phones))
 
 
 def two_means(sums: np.ndarray, rng: np.random.Generator, *, n_tries: int = 10) -> np.ndarray:
     """Which points make the first of the two clusters whose Gaussians give the highest likelihood.
 
-    sums: float64 (n, 1 + 2 dim), n of 2 or more: each point's frames, sum and sum of squares.
-    Returns bool (n,), neither all True nor all False.
+    Args:
+        sums: float64 (n, 1 + 2 dim), n of 2 or more: each point's frames, sum and sum of squares.
+
+    Returns:
+        bool (n,), neither all True nor all False.
     """
     if len(sums) == 2:
         return np.array([True, False])
@@ -109,7 +117,9 @@ def read_questions(path: Path, phones: "SymbolTable") -> list[Question]:
     """The questions of a text file: a set of phones on each line, separated by blanks; `#` begins a comment.
 
     A name of a position-dependent lexicon without its position, such as AA for AA_B, means the phone in all positions.
-    Raises LexiconError with file:line for a phone that is not in the table.
+
+    Raises:
+        LexiconError: with file:line for a phone that is not in the table.
 
     As Kaldi's extra_questions.txt.
     """
@@ -125,11 +135,11 @@ def read_questions(path: Path, phones: "SymbolTable") -> list[Question]:
             raise LexiconError(f"{path}:{number}: not valid UTF-8; save the file as UTF-8")
         ids: set[int] = set()
         for name in line.split("#", 1)[0].split():
-            found = [phones[name]] if name in phones and phones[name] > 0 else in_positions.get(name, [])
-            if not found:
+            ids_of_name = [phones[name]] if name in phones and phones[name] > 0 else in_positions.get(name, [])
+            if not ids_of_name:
                 near = did_you_mean(name, names)
                 raise LexiconError(f"{path}:{number}: phone {name!r} is not among the {len(names)} phones{near}")
-            ids.update(found)
+            ids.update(ids_of_name)
         if ids:
             questions.append(tuple(sorted(ids)))
     return list(dict.fromkeys(questions))

@@ -30,10 +30,12 @@ _SHOWN = 10  # words in a line of the log
 class BuiltLexicon:
     """The lexicon of some texts, and where it comes from.
 
-    lexicon: the words of the texts, the most frequent first; after them what a lexicon file says of `<unk>` and pauses.
-    oov: the words that no source has, with their counts, most frequent first.
-    by_source: name of a source -> the words that it gave, with their counts; those of the second source are the words
-        that the first does not have, and so on.
+    Attributes:
+        lexicon: the words of the texts, the most frequent first; after them what a lexicon file says of `<unk>` and
+            pauses.
+        oov: the words that no source has, with their counts, most frequent first.
+        by_source: name of a source -> the words that it gave, with their counts; those of the second source are the
+            words that the first does not have, and so on.
     """
 
     lexicon: Lexicon
@@ -69,20 +71,24 @@ def build_lexicon(
 ) -> BuiltLexicon:
     """The lexicon of the words of some texts, each from the first source that has it.
 
-    texts: words separated by white space. What the first source does not have is logged at once, with counts.
-    source: one of these, or several in order:
-        "letters", "letters:TABLE" or a LetterTable: as words are spelled;
-        "cmudict", a lexicon file or a Lexicon: as it says, without regard to case;
-        "g2p:FOLDER", the folder or a G2p: as a G2P model guesses; "g2p" alone trains one from the dictionaries before.
-    marks: of letters: "keep" or "strip" what the table has as marks.
-    stress: of cmudict: whether vowels keep their digits.
-    n_best: of G2P: pronunciations of each word.
     silence_phone and what follows: settings of the `Lexicon`; None is that of the first lexicon among the sources.
-    Raises LexiconError for a source that is none, or cannot be read, and where no word has a pronunciation.
 
-    >>> built = build_lexicon(["two words"], [Lexicon([("two", ("T", "UW"))]), "letters"])
-    >>> [" ".join(entry.phones) for entry in built.lexicon.entries], built.by_source["letters"]
-    (['T UW', 'w o r d s'], {'words': 1})
+    Args:
+        texts: words separated by white space. What the first source does not have is logged at once, with counts.
+        source: one of these, or several in order: "letters", "letters:TABLE" or a LetterTable: as words are spelled;
+            "cmudict", a lexicon file or a Lexicon: as it says, without regard to case; "g2p:FOLDER", the folder or a
+            G2p: as a G2P model guesses; "g2p" alone trains one from the dictionaries before.
+        marks: of letters: "keep" or "strip" what the table has as marks.
+        stress: of cmudict: whether vowels keep their digits.
+        n_best: of G2P: pronunciations of each word.
+
+    Raises:
+        LexiconError: for a source that is none, or cannot be read, and where no word has a pronunciation.
+
+    Examples:
+        >>> built = build_lexicon(["two words"], [Lexicon([("two", ("T", "UW"))]), "letters"])
+        >>> [" ".join(entry.phones) for entry in built.lexicon.entries], built.by_source["letters"]
+        (['T UW', 'w o r d s'], {'words': 1})
     """
     settings = given(
         silence_phone=silence_phone,
@@ -96,7 +102,7 @@ def build_lexicon(
     if not sources:
         raise LexiconError(f"no source for the lexicon; give one or more, such as {LETTERS!r} or {CMUDICT!r}")
     opened = [_Opened.of(each, stress) for each in sources]
-    said: dict[str, list[Entry]] = {}
+    by_word: dict[str, list[Entry]] = {}
     by_source: dict[str, dict[str, int]] = {}
     known: list[Entry] = []
     unknown = counts
@@ -104,14 +110,14 @@ def build_lexicon(
         entries = each.entries(unknown, known, marks, n_best)
         known += each.dictionary or ()
         for entry in entries:
-            said.setdefault(entry.word, []).append(entry)
-        by_source.setdefault(each.name, {}).update({word: count for word, count in unknown.items() if word in said})
-        unknown = {word: count for word, count in unknown.items() if word not in said}
+            by_word.setdefault(entry.word, []).append(entry)
+        by_source.setdefault(each.name, {}).update({word: count for word, count in unknown.items() if word in by_word})
+        unknown = {word: count for word, count in unknown.items() if word not in by_word}
         _report(each.name, unknown, counts)
-    if not said:
+    if not by_word:
         raise LexiconError(f"no source has any of the {len(counts)} words of the texts")
-    inherited, extra = _of_lexicon(opened, said)
-    ordered = [entry for word in counts for entry in said.get(word, ())]
+    inherited, extra = _of_lexicon(opened, by_word)
+    ordered = [entry for word in counts for entry in by_word.get(word, ())]
     return BuiltLexicon(Lexicon((*ordered, *extra), **{**inherited, **settings}), unknown, by_source)
 
 
@@ -138,13 +144,15 @@ def extended(
 
     Phones keep their ids, so trees and transitions of the old lexicon are those of the new one.
 
-    sources: of pronunciations, see `build_lexicon`; none: the letters, if they are known.
-    letters: how the model's own words are spelled; what "letters" among the sources stands for.
+    Args:
+        sources: of pronunciations, see `build_lexicon`; none: the letters, if they are known.
+        letters: how the model's own words are spelled; what "letters" among the sources stands for.
 
-    >>> known = Lexicon([("cab", tuple("cab"))])
-    >>> longer, lost = extended(known, ["bac", "bad"], ["letters"])
-    >>> longer.entries[1].phones, lost
-    (('b', 'a', 'c'), {'bad': "the model has no 'd'"})
+    Examples:
+        >>> known = Lexicon([("cab", tuple("cab"))])
+        >>> longer, lost = extended(known, ["bac", "bad"], ["letters"])
+        >>> longer.entries[1].phones, lost
+        (('b', 'a', 'c'), {'bad': "the model has no 'd'"})
     """
     new = [word for word in dict.fromkeys(map(nfc, words)) if word not in lexicon]
     asked = [letters if source == LETTERS and letters is not None else source for source in sources]
@@ -157,8 +165,8 @@ def extended(
         by_word.setdefault(entry.word, []).append(entry)
     known = {phone for entry in lexicon.entries for phone in entry.phones}
     sayable = {word: [e for e in by_word.get(word, ()) if known.issuperset(e.phones)] for word in new}
-    found = [entry for entries in sayable.values() for entry in entries]
-    longer = replace(lexicon, entries=(*lexicon.entries, *found)) if found else lexicon
+    new_entries = [entry for entries in sayable.values() for entry in entries]
+    longer = replace(lexicon, entries=(*lexicon.entries, *new_entries)) if new_entries else lexicon
     return longer, {w: _why_not(w, by_word.get(w, ()), known, letters) for w in new if not sayable[w]}
 
 
@@ -175,7 +183,11 @@ def _entries_of(words: Sequence[str], sources: Sequence[Any]) -> Sequence[Entry]
 
 
 def _why_not(word: str, entries: Sequence[Entry], known: set[str], letters: LetterTable | None) -> str:
-    """Why a model cannot say a word. entries: those that were found, all with phones that it does not know."""
+    """Why a model cannot say a word.
+
+    Args:
+        entries: those that were found, all with phones that it does not know.
+    """
     if entries:
         strange = dict.fromkeys(phone for phone in entries[0].phones if phone not in known)
         return f"the model has no {', '.join(map(repr, strange))}"
@@ -221,7 +233,11 @@ class _Opened:
         raise LexiconError(f"{name!r} is no source of pronunciations; {_NEED_SOURCE}")
 
     def entries(self, words: Mapping[str, int], known: Sequence[Entry], marks: Marks, n_best: int) -> list[Entry]:
-        """What the source says of some words. known: entries of the dictionaries before, from which G2P may learn."""
+        """What the source says of some words.
+
+        Args:
+            known: entries of the dictionaries before, from which G2P may learn.
+        """
         if self.dictionary is not None:
             return look_up(words, self.dictionary).entries
         if not words:
@@ -237,14 +253,14 @@ class _Opened:
         return spelled(words, self.table, marks=marks)[0]
 
 
-def _of_lexicon(opened: Iterable[_Opened], said: Mapping[str, Any]) -> tuple[dict[str, Any], list[Entry]]:
+def _of_lexicon(opened: Iterable[_Opened], known: Mapping[str, Any]) -> tuple[dict[str, Any], list[Entry]]:
     """The settings of the first lexicon among the sources, and its entries for `<unk>` and pauses."""
     lexicon = next((each.lexicon for each in opened if each.lexicon is not None), None)
     if lexicon is None:
         return {}, []
     settings = {f.name: getattr(lexicon, f.name) for f in fields(Lexicon) if f.name != "entries"}
     special = [e for e in lexicon.entries if e.word == lexicon.unk or e.phones == (lexicon.silence_phone,)]
-    return settings, [entry for entry in special if entry.word not in said]
+    return settings, [entry for entry in special if entry.word not in known]
 
 
 def _report(name: str, oov: Mapping[str, int], counts: Mapping[str, int]) -> None:

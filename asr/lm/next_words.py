@@ -15,7 +15,9 @@ _MODEL = "int32[::1], int32[::1], int32[::1], int32[::1], float64[::1], float64[
 class NextWords:
     """The log probabilities of some words after each of several histories.
 
-    model: a back-off model. words: ids in its vocabulary, those of `follow`'s columns.
+    Args:
+        model: a back-off model.
+        words: ids in its vocabulary, those of `follow`'s columns.
     """
 
     def __init__(self, model: NgramModel, words: Sequence[int] | np.ndarray) -> None:
@@ -25,7 +27,8 @@ class NextWords:
     def follow(self, states: Sequence[int] | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Natural logs, float64 (n_states, n_words), and the states after the words, int32 of that shape.
 
-        states: of the histories; the first is `start`, at the beginning of a sentence.
+        Args:
+            states: of the histories; the first is `start`, at the beginning of a sentence.
         """
         states = np.asarray(states, np.int32)
         shape = len(states), len(self._words)
@@ -35,9 +38,9 @@ class NextWords:
 
 
 @kernel(f"void(int32[::1], int32[::1], {_MODEL}, float64[:, ::1], int32[:, ::1])")
-def follow_all(states, words, first_child, last_word, suffix, state_of, log_probs, back_offs, found, after):
+def follow_all(states, words, first_child, last_word, suffix, state_of, log_probs, back_offs, scores, after):
     """Fill `found` and `after` as `NextWords.follow` says."""
     for i in range(len(states)):
         for j in range(len(words)):
             score, node = follow(states[i], words[j], first_child, last_word, suffix, log_probs, back_offs)
-            found[i, j], after[i, j] = score, state_of[node]
+            scores[i, j], after[i, j] = score, state_of[node]

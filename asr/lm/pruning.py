@@ -19,8 +19,11 @@ def prune(model: NgramModel, threshold: float) -> NgramModel:
     less than the threshold, relatively, and no longer n-gram that stays begins with it. Back-off weights are then
     computed anew.
 
-    threshold: 0 or more, e.g. 1e-8 for large models, 1e-6 for a third of the size; 0 removes what changes nothing.
-    Raises LanguageModelError for a negative one.
+    Args:
+        threshold: 0 or more, e.g. 1e-8 for large models, 1e-6 for a third of the size; 0 removes what changes nothing.
+
+    Raises:
+        LanguageModelError: for a negative one.
 
     Same as SRILM's ngram -prune. After Kneser-Ney smoothing, whose short n-grams are made for backing off and not for
     histories, pruned models suffer more than after Witten-Bell.   Ref: Stolcke, 1998.
@@ -71,8 +74,8 @@ def _divergences(model: NgramModel, order: int, history_log_probs: np.ndarray) -
         # What is left to back off keeps its shape, and only its weight changes.
         rest = np.where(left > 0.0, left * (log_weight - model.back_offs[history]), 0.0)
         lost = np.exp(log_prob) * (log_lower + log_weight - log_prob)
-        found = -np.exp(history_log_probs[history]) * (lost + rest)
+        divergence = -np.exp(history_log_probs[history]) * (lost + rest)
     # What backing off would make impossible is never given up; what is impossible already is no loss.
-    found[np.isnan(found)] = np.inf
-    found[np.isneginf(log_prob) | np.isneginf(history_log_probs[history])] = 0.0
-    return found
+    divergence[np.isnan(divergence)] = np.inf
+    divergence[np.isneginf(log_prob) | np.isneginf(history_log_probs[history])] = 0.0
+    return divergence

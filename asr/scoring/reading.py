@@ -43,12 +43,16 @@ def read_transcripts(path: str | os.PathLike, *, ids: bool | None = None) -> dic
     text; all that `asr transcribe` writes but subtitles, the pieces of a recording joined. Or from a folder: the `text`
     of a Kaldi data directory, or the transcripts of another corpus.
 
-    ids: whether the first words of lines are ids where nothing else separates them from the text; False: a line is
-        an utterance, whose id is its number. None: they are, if they look like ids: most are not mere words.
     Ids are brought to Unicode's composed form (NFC), as the words are in scoring: file systems differ in it.
     NIST's notation of alternatives stays as it is, in every layout; see asr.scoring.alternatives.
-    Raises CorpusError with file:line for ids given twice and lines that cannot be read, for a layout that is none of
-    these, or if there is nothing in the file.
+
+    Args:
+        ids: whether the first words of lines are ids where nothing else separates them from the text; False: a line is
+            an utterance, whose id is its number. None: they are, if they look like ids: most are not mere words.
+
+    Raises:
+        CorpusError: with file:line for ids given twice and lines that cannot be read, for a layout that is none of
+            these, or if there is nothing in the file.
     """
     file = Path(path)
     suffix = file.suffix.lower()
@@ -65,7 +69,7 @@ def read_transcripts(path: str | os.PathLike, *, ids: bool | None = None) -> dic
     lines = _lines(file)
     if ids is False:
         _check_has_no_ids(file, [(n, line) for n, line in lines if line.strip()])
-        return {f"line {number}": " ".join(_said(line)) for number, line in lines}
+        return {f"line {number}": " ".join(_without_ends(line)) for number, line in lines}
     return _checked(file, _reader(file, [(n, line) for n, line in lines if line.strip()], ids))
 
 
@@ -76,7 +80,9 @@ def read_pair(
 
     Words of a .ctm are put into the segments of a .stm by their times, as sclite does. Where hypotheses are of whole
     recordings, the segments of a .stm are joined.
-    Raises CorpusError also for files that do not belong together.
+
+    Raises:
+        CorpusError: also for files that do not belong together.
     """
     is_stm, is_ctm = Path(reference).suffix.lower() == ".stm", Path(hypothesis).suffix.lower() == ".ctm"
     if is_stm and is_ctm:
@@ -119,15 +125,15 @@ def _read_both(
     reference: str | os.PathLike, hypothesis: str | os.PathLike, ids: bool | None
 ) -> tuple[dict[str, str], dict[str, str]]:
     """Both files; where the ids of one are in doubt, the other one's tell: they are ids if those are among them."""
-    found: list[dict[str, str]] = []
+    both: list[dict[str, str]] = []
     doubts: list[_IdsInDoubt] = []
     for path in (reference, hypothesis):
         try:
-            found.append(read_transcripts(path, ids=ids))
+            both.append(read_transcripts(path, ids=ids))
         except _IdsInDoubt as error:
             doubts.append(error)
-            found.append(read_transcripts(path, ids=True))
-    references, hypotheses = found
+            both.append(read_transcripts(path, ids=True))
+    references, hypotheses = both
     if len(doubts) == 2 or (doubts and not set(hypotheses) <= set(references)):
         raise doubts[0]
     return references, hypotheses
@@ -373,14 +379,14 @@ def _checked(file: Path, items: Iterable[_Item]) -> dict[str, str]:
         elif message := wrong_notation(text):
             problems.append(f"{file}:{number}: {message}")
         else:
-            texts[name], line_of[name] = " ".join(_said(text)), number
+            texts[name], line_of[name] = " ".join(_without_ends(text)), number
     _raise(problems)
     if not texts:
         raise CorpusError(f"{file}: holds no transcripts; expected lines of an utterance id and its words")
     return texts
 
 
-def _said(text: str) -> list[str]:
+def _without_ends(text: str) -> list[str]:
     """The words of a text, without the ends of the sentence, <s> and </s>, that Sphinx writes around them."""
     words = text.split()
     return words[1:-1] if len(words) > 1 and (words[0], words[-1]) == ("<s>", "</s>") else words

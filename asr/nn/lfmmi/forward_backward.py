@@ -15,9 +15,10 @@ from .numerator import Numerator
 class Recursions(NamedTuple):
     """What forward-backward found for several sequences.
 
-    log_probs: float64 (n_sequences,): natural logarithm of the summed probability of all paths.
-    posteriors: for each sequence (n_frames, n_pdfs), of the scores' type: the probability that a frame has a pdf. They
-        are the derivatives of log_probs with respect to the scores; a frame's sum to 1.
+    Attributes:
+        log_probs: float64 (n_sequences,): natural logarithm of the summed probability of all paths.
+        posteriors: for each sequence (n_frames, n_pdfs), of the scores' type: the probability that a frame has a pdf.
+            They are the derivatives of log_probs with respect to the scores; a frame's sum to 1.
     """
 
     log_probs: np.ndarray
@@ -32,9 +33,10 @@ def denominator_recursions(
 ) -> Recursions:
     """The log probability of sequences under the denominator graph, and their pdfs' posterior probabilities.
 
-    scores: for each sequence (n_frames, n_pdfs), unnormalised natural-log scores; of one frame or more.
-    n_threads: sequences go through the graph in groups of similar length, that many groups at a time.
-    precision: float32 or float64, of the sums.
+    Args:
+        scores: for each sequence (n_frames, n_pdfs), unnormalised natural-log scores; of one frame or more.
+        n_threads: sequences go through the graph in groups of similar length, that many groups at a time.
+        precision: float32 or float64, of the sums.
 
     Same as Kaldi's DenominatorComputation.
     """
@@ -47,8 +49,8 @@ def denominator_recursions(
     posteriors: list[np.ndarray] = [np.zeros(0)] * len(scores)
 
     def run(group: list[int]) -> None:
-        found = _side_by_side(graph, [scores[i] for i in group], kernels, precision)
-        for i, log_prob, posterior in zip(group, *found, strict=True):
+        results = _side_by_side(graph, [scores[i] for i in group], kernels, precision)
+        for i, log_prob, posterior in zip(group, *results, strict=True):
             log_probs[i], posteriors[i] = log_prob, posterior
 
     if n_threads > 1 and len(groups) > 1:
@@ -63,23 +65,32 @@ def denominator_recursions(
 def numerator_recursions(graphs: Sequence[Numerator], scores: Sequence[np.ndarray]) -> Recursions:
     """The log probability of each sequence under its own numerator graph, and its pdfs' posterior probabilities.
 
-    scores: for each sequence (n_frames, n_pdfs), unnormalised natural-log scores.
-    Raises ModelError where graph and scores differ in frames.
+    Args:
+        scores: for each sequence (n_frames, n_pdfs), unnormalised natural-log scores.
+
+    Raises:
+        ModelError: where graph and scores differ in frames.
     """
     log_probs, posteriors = [], []
     for graph, x in zip(graphs, scores, strict=True):
-        log_prob, found = numerator_log_probs(graph, x[:, graph.pdfs])
+        log_prob, posterior = numerator_log_probs(graph, x[:, graph.pdfs])
         log_probs.append(log_prob)
         posteriors.append(np.zeros(x.shape))
-        posteriors[-1][:, graph.pdfs] = found
+        posteriors[-1][:, graph.pdfs] = posterior
     return Recursions(np.array(log_probs), posteriors)
 
 
 def numerator_log_probs(graph: Numerator, scores: np.ndarray) -> tuple[float, np.ndarray]:
     """The log probability of a sequence under its numerator graph, and the posteriors of its pdfs.
 
-    scores: (n_frames, len(graph.pdfs)), of the graph's own pdfs alone. Returns the posteriors in that shape.
-    Raises ModelError where graph and scores differ in frames.
+    Args:
+        scores: (n_frames, len(graph.pdfs)), of the graph's own pdfs alone.
+
+    Returns:
+        the posteriors in that shape.
+
+    Raises:
+        ModelError: where graph and scores differ in frames.
     """
     from .kernels import numerator
 

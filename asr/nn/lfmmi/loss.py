@@ -23,9 +23,10 @@ from .numerator import Numerator
 class LfmmiOptions:
     """The weights of what is added to the objective. Names are those of Kaldi's nnet3-chain-train.
 
-    l2_regularize: half of it times the squares of the scores is added to the loss, which keeps them near 0.
-    xent_regularize: the weight of the cross-entropy of a second set of outputs, with the numerator's posterior
-        probabilities as targets; it keeps the layers below from overfitting. 0 = no second set.
+    Attributes:
+        l2_regularize: half of it times the squares of the scores is added to the loss, which keeps them near 0.
+        xent_regularize: the weight of the cross-entropy of a second set of outputs, with the numerator's posterior
+            probabilities as targets; it keeps the layers below from overfitting. 0 = no second set.
     """
 
     l2_regularize: float = 5e-5
@@ -62,12 +63,17 @@ class LfmmiLoss:
     def __call__(self, scores: Tensor, out_lengths: Tensor, targets: Sequence[Numerator]) -> LossSum:
         """The loss of a batch.
 
-        scores: float (batch, out_frames, n_outputs), unnormalised.
-        out_lengths: int64 (batch,), rows that count; those of the numerators.
-        targets: the numerator of each utterance.
-        Returns the sum over the frames, and as `errors` how many have their best output elsewhere than at the pdf that
-        the alignment gave them; of the second set, where there is one.
-        Raises ModelError where the network has other outputs, or other frames than the numerators.
+        Args:
+            scores: float (batch, out_frames, n_outputs), unnormalised.
+            out_lengths: int64 (batch,), rows that count; those of the numerators.
+            targets: the numerator of each utterance.
+
+        Returns:
+            the sum over the frames, and as `errors` how many have their best output elsewhere than at the pdf that the
+            alignment gave them; of the second set, where there is one.
+
+        Raises:
+            ModelError: where the network has other outputs, or other frames than the numerators.
         """
         if scores.shape[2] != self.n_outputs:
             raise ModelError(
@@ -86,17 +92,20 @@ class LfmmiLoss:
         if self.options.xent_regularize:
             log_probs = functional.log_softmax(second[counted], dim=1)
             total = total - self.options.xent_regularize * (posteriors[counted] * log_probs).sum()
-        told = (second if self.options.xent_regularize else chain).detach()[counted].argmax(dim=1).cpu()
+        best = (second if self.options.xent_regularize else chain).detach()[counted].argmax(dim=1).cpu()
         wanted = torch.from_numpy(np.concatenate([t.alignment for t in targets]))
-        return LossSum(total, float(sum(lengths)), float((told != wanted).sum()))
+        return LossSum(total, float(sum(lengths)), float((best != wanted).sum()))
 
 
 def without_second_outputs(network: Network, config: Any, n_pdfs: int) -> Network:
     """The network for decoding: with the first n_pdfs outputs alone.
 
-    network: trained with cross-entropy regularisation, built from `config` with 2 * n_pdfs outputs. One that has only
-        n_pdfs is returned as it is.
-    Raises ModelError where it has another number of outputs.
+    Args:
+        network: trained with cross-entropy regularisation, built from `config` with 2 * n_pdfs outputs. One that has
+            only n_pdfs is returned as it is.
+
+    Raises:
+        ModelError: where it has another number of outputs.
     """
     if network.n_outputs == n_pdfs:
         return network
@@ -144,13 +153,13 @@ def _numerators(graphs: Sequence[Numerator], scores: Tensor, lengths: list[int])
         row[0, : len(graph.pdfs)] = graph.pdfs
     wanted = torch.from_numpy(columns).to(scores.device).expand(-1, scores.shape[1], -1)
     chosen = scores.detach().gather(2, wanted).to("cpu", torch.float64).numpy()
-    found = np.zeros(chosen.shape)
+    posteriors_of_graph = np.zeros(chosen.shape)
     total = 0.0
-    for graph, n, x, posteriors in zip(graphs, lengths, chosen, found, strict=True):
+    for graph, n, x, posteriors in zip(graphs, lengths, chosen, posteriors_of_graph, strict=True):
         log_prob, posteriors[:n, : len(graph.pdfs)] = numerator_log_probs(graph, x[:n, : len(graph.pdfs)])
         total += log_prob
     everywhere = torch.zeros_like(scores, memory_format=torch.contiguous_format)
-    return total, everywhere.scatter_add_(2, wanted, torch.from_numpy(found).to(scores))
+    return total, everywhere.scatter_add_(2, wanted, torch.from_numpy(posteriors_of_graph).to(scores))
 
 
 def _denominator(graph: Denominator, scores: Tensor, lengths: list[int]) -> tuple[float, Tensor]:
@@ -161,11 +170,11 @@ def _denominator(graph: Denominator, scores: Tensor, lengths: list[int]) -> tupl
         return float(log_probs.sum()), posteriors.contiguous()
     precision = "float64" if scores.dtype == torch.float64 else "float32"
     arrays = scores.detach().to(getattr(torch, precision)).numpy()
-    found = denominator_recursions(
+    result = denominator_recursions(
         graph, [x[:n] for x, n in zip(arrays, lengths, strict=True)],
         n_threads=torch.get_num_threads(), precision=precision,
     )  # fmt: skip
     posteriors = torch.zeros_like(scores, memory_format=torch.contiguous_format)
-    for row, n, mine in zip(posteriors, lengths, found.posteriors, strict=True):
+    for row, n, mine in zip(posteriors, lengths, result.posteriors, strict=True):
         row[:n] = torch.from_numpy(mine)
-    return float(found.log_probs.sum()), posteriors
+    return float(result.log_probs.sum()), posteriors
