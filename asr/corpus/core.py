@@ -232,7 +232,8 @@ class Corpus:
 
         audio, features   one of them is needed: paths from the table's folder; see Utterance
         text              needed unless need_text is False
-        id                otherwise the audio's name without suffix, blanks as `_`
+        id                otherwise the audio's name without suffix, blanks as `_`; of several parts of one recording
+                          with channel and times in ms: `a-1-0001500-0002000`
         speaker           otherwise the name of the audio (blanks become `_`)
         start, end        s; empty for the recording's own
         channel           of a recording with several, from 1; empty for the mean of all
