@@ -116,7 +116,7 @@ def test_all_of_it_is_told_in_each_pass(monophones, long, sample):
     next(parts)
     total = soundfile.info(long.path).duration + soundfile.info(sample).duration
     assert order == sorted(order) and order.count(1) == order.count(2) >= 6
-    assert gone == pytest.approx({number: total for number in range(1 + ESTIMATES)}, abs=1e-3)
+    assert gone == pytest.approx(dict.fromkeys(range(1 + ESTIMATES), total), abs=1e-3)
 
 
 @pytest.mark.parametrize("mode", ["causal", "speaker"])
