@@ -265,7 +265,7 @@ def test_values_of_no_bytes_are_refused_however_many_there_are(tmp_path, kind):
 
 
 def test_a_disk_that_is_full_after_a_part_is_told_as_the_system_does(tmp_path):
-    """A limit of the size of files cuts a matrix as a full disk does; numpy by itself tells how many values it wrote."""
+    """A limit of the size of files cuts it as a full disk does; numpy by itself tells how many values it wrote."""
     resource = pytest.importorskip("resource")
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
