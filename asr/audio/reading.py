@@ -212,7 +212,7 @@ class _Recording:
             raise AudioError("holds no samples (zero length)")
         if count == 0 or (last is not None and count < last - first - END_SLACK * self.rate):
             found = f"at {(first + count) / self.rate:.4g} s" if count else "of the recording"
-            raise AudioError(f"{_said(start, end)} lies beyond the end {found}")
+            raise AudioError(f"{_place_in_words(start, end)} lies beyond the end {found}")
         mixer.finish()
 
     def _blocks(self, first: int, last: int | None) -> Iterator[np.ndarray]:
@@ -304,8 +304,8 @@ def _recording(sound: Sound) -> Iterator[_Recording]:
         try:
             recording = _Recording(source, parts_of(source))
             if not RATES[0] <= recording.rate <= RATES[1]:
-                said = f"its header says {recording.rate} Hz; need {RATES[0]} to {RATES[1]}"
-                raise AudioError(f"{said}: damaged, or not sound")
+                complaint = f"its header says {recording.rate} Hz; need {RATES[0]} to {RATES[1]}"
+                raise AudioError(f"{complaint}: damaged, or not sound")
             yield recording
         except AudioError as error:
             message = str(error)
@@ -318,7 +318,7 @@ def _recording(sound: Sound) -> Iterator[_Recording]:
             raise AudioError(f"{source.name}: cannot be read ({error})") from error
 
 
-def _said(start: float | None, end: float | None) -> str:
+def _place_in_words(start: float | None, end: float | None) -> str:
     return f"part {start or 0.0:g} s to {'the end' if end is None else f'{end:g} s'}"
 
 
@@ -328,15 +328,15 @@ def _stretch(start: float | None, end: float | None, n: int | None, rate: int) -
     Args:
         n: samples in the recording, if told.
     """
-    said = _said(start, end)
+    place = _place_in_words(start, end)
     if not all(math.isfinite(time) for time in (start, end) if time is not None):
-        raise AudioError(f"{said}; need numbers of seconds")
+        raise AudioError(f"{place}; need numbers of seconds")
     first = 0 if start is None else round(start * rate)
     last = n if end is None else round(end * rate)
     if start is None and end is None:
         return 0, n
     if n is not None and (first >= n or (last is not None and last > n + END_SLACK * rate)):
-        raise AudioError(f"{said} lies beyond the end at {n / rate:.4g} s")
+        raise AudioError(f"{place} lies beyond the end at {n / rate:.4g} s")
     if first < 0 or (last is not None and last <= first):
-        raise AudioError(f"{said} is empty or begins before 0; need 0 <= start < end")
+        raise AudioError(f"{place} is empty or begins before 0; need 0 <= start < end")
     return first, last if n is None or last is None else min(last, n)

@@ -111,11 +111,11 @@ class VoiceActivity:
             self._kept[:] = samples[0]  # as if the recording had always been there: no step, no click
             self._is_first = False
         self._kept = np.concatenate([self._kept, samples])
-        found, step = [], self._chunk * self.shift
+        decided, step = [], self._chunk * self.shift
         while len(self._kept) >= step + self._size - self.shift:
-            found.append(self._decided(self._kept[: step + self._size - self.shift]))
+            decided.append(self._decided(self._kept[: step + self._size - self.shift]))
             self._kept = self._kept[step:]
-        return found
+        return decided
 
     def flush(self) -> Activity:
         """What is left when the signal has ended: fewer frames than a second has, perhaps none."""
@@ -231,13 +231,13 @@ class PauseCutter:
     def accept(self, samples: np.ndarray) -> list[Piece]:
         """The pieces that are complete with these samples."""
         self._samples.append(np.asarray(samples, np.float32))
-        found = []
+        pieces = []
         for second in self._measure.accept(samples):
             self._level = np.concatenate([self._level, second.level])
             self._speech = np.concatenate([self._speech, second.speech])
             while (cut := self._cut()) is not None:
-                found.append(self._taken(cut))
-        return found
+                pieces.append(self._taken(cut))
+        return pieces
 
     def flush(self) -> list[Piece]:
         """The last piece, if there is one."""

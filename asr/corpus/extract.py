@@ -14,7 +14,7 @@ from ..features.archive import read_matrix
 from ..features.pipeline import FeaturePipeline
 from ..features.silence import is_silent
 from ..features.table import FeatureTable
-from ..processes import explained_workers
+from ..processes import explained_workers, one_blas_thread, worker_pool
 from .utterance import Problem
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ _BATCH = 32  # utterances that a worker gets at a time
 _audio_log = logging.getLogger(audio.__name__)
 
 
+@one_blas_thread()
 def extract(
     corpus: "Iterable[Utterance]",
     pipeline: FeaturePipeline,
@@ -82,9 +83,9 @@ def _in_order(
     if n_jobs == 1 or len(batches) < 2:
         yield from (_extract_batch(batch, pipeline, vtln_warp, speed, allow_silence) for batch in batches)
         return
-    from joblib import Parallel, delayed
+    from joblib import delayed
 
-    in_order = Parallel(n_jobs=n_jobs, return_as="generator", pre_dispatch="2*n_jobs")
+    in_order = worker_pool(n_jobs, return_as="generator", pre_dispatch="2*n_jobs")
     with explained_workers(n_jobs), in_order as parallel:
         found = parallel(
             delayed(_extract_elsewhere)(batch, pipeline, vtln_warp, speed, allow_silence) for batch in batches

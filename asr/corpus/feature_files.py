@@ -87,7 +87,7 @@ def features_of(
 
     n_jobs: processes; the result does not depend on it. progress: called after each recording.
     """
-    per_speaker = any(step.get("mode") == "speaker" for step in pipeline.steps)
+    per_speaker = pipeline.needs_speaker
     speaker = {source.id: source.speaker if per_speaker else source.id for source in sources}
     ordered = sorted(sources, key=lambda s: (s.speaker if per_speaker else "", s.id.encode("utf-8", "replace")))
     batches: list = [ordered[i : i + _BATCH] for i in range(0, len(ordered), _BATCH)]

@@ -70,6 +70,6 @@ def ctc_align(log_probs: np.ndarray, units: Sequence[int] | np.ndarray) -> CtcAl
     frames = np.flatnonzero(spoken)
     starts = frames[np.searchsorted(which, np.arange(len(wanted)))]
     ends = frames[np.searchsorted(which, np.arange(len(wanted)), side="right") - 1] + 1
-    said = log_probs[np.arange(len(log_probs)), columns].astype(np.float64)
-    scores = np.array([said[a:b].mean() for a, b in zip(starts.tolist(), ends.tolist(), strict=True)])
+    frame_scores = log_probs[np.arange(len(log_probs)), columns].astype(np.float64)
+    scores = np.array([frame_scores[a:b].mean() for a, b in zip(starts.tolist(), ends.tolist(), strict=True)])
     return CtcAlignment(columns, starts.astype(np.int32), ends.astype(np.int32), scores, float(score))

@@ -128,8 +128,8 @@ def estimate_fmllr(
     kind: Kind
     if n <= 0:
         return Fmllr(identity, "identity", 0.0, 0.0)
-    if n >= full_count and (found := _full(statistics, n_iters)) is not None:
-        kind, matrix = "full", found
+    if n >= full_count and (full := _full(statistics, n_iters)) is not None:
+        kind, matrix = "full", full
     elif n >= diagonal_count:
         kind, matrix = "diagonal", _diagonal(statistics)
     else:

@@ -72,12 +72,12 @@ def token_graph(tokens: "CtcTokens", symbols: tuple[int, ...] = ()) -> Graph:
     """
     n = tokens.n_phones
     state, unit = (axis.ravel() for axis in np.meshgrid(np.arange(n + 1), np.arange(1, n + 1), indexing="ij"))
-    said = np.where(state == unit, 0, unit)  # a unit that goes on is not said again
+    olabel_of = np.where(state == unit, 0, unit)  # a unit that goes on is not said again
     blanks, zeros = np.arange(n + 1), np.zeros(n + 1, np.int64)
     marked, mark = (axis.ravel() for axis in np.meshgrid(np.arange(n + 1), np.array(symbols, np.int64), indexing="ij"))
     source = np.concatenate([state, blanks, marked])
     ilabel = np.concatenate([unit + 1, zeros + _BLANK, np.zeros(len(mark), np.int64)])
-    olabel = np.concatenate([said, zeros, mark])
+    olabel = np.concatenate([olabel_of, zeros, mark])
     target = np.concatenate([unit, zeros, marked])
     return Graph.from_arrays(0, source, ilabel, olabel, np.zeros(len(source)), target, np.zeros(n + 1))
 

@@ -106,13 +106,13 @@ def tree_statistics(
 
     Same as Kaldi's acc-tree-stats.
     """
-    found = contexts_of(alignments, transitions, width=width, central=central, context_free=context_free)
+    contexts = contexts_of(alignments, transitions, width=width, central=central, context_free=context_free)
     n_classes = max(transitions.topology.n_pdf_classes(phone) for phone in transitions.topology.phones)
-    code = found.window_of_frame.astype(np.int64) * n_classes + pdf_class_of_id(transitions)[found.transition_ids]
+    code = contexts.window_of_frame.astype(np.int64) * n_classes + pdf_class_of_id(transitions)[contexts.transition_ids]
     used, row = np.unique(code, return_inverse=True)
     row = row.reshape(-1).astype(np.int32)
-    sums = np.zeros((len(used), 1 + 2 * table[found.ids[0]].shape[1]))
-    for utterance, a, b in zip(found.ids, found.offsets[:-1], found.offsets[1:], strict=True):
+    sums = np.zeros((len(used), 1 + 2 * table[contexts.ids[0]].shape[1]))
+    for utterance, a, b in zip(contexts.ids, contexts.offsets[:-1], contexts.offsets[1:], strict=True):
         features = np.ascontiguousarray(table[utterance], np.float32)
         if features.shape != (b - a, (sums.shape[1] - 1) // 2):
             raise ModelError(
@@ -120,7 +120,7 @@ def tree_statistics(
             )
         add_frames(features, row[a:b], sums)
     window, pdf_class = np.divmod(used, n_classes)
-    return TreeStatistics(found.windows[window], pdf_class.astype(np.int32), sums, central)
+    return TreeStatistics(contexts.windows[window], pdf_class.astype(np.int32), sums, central)
 
 
 @kernel("void(Array(float32, 2, 'C', readonly=True), int32[::1], float64[:, ::1])")

@@ -58,8 +58,8 @@ def _log_probs_of(model: NgramModel, words: Vocabulary, trie: Trie) -> np.ndarra
     for order in range(1, trie.order + 1):
         here = trie.nodes(order)
         word = trie.word[here]
-        found, states[here] = model.step(states[trie.parent[here]], translation[word])
-        log_probs[here] = np.where(known[word], found, -np.inf)
+        log_prob, states[here] = model.step(states[trie.parent[here]], translation[word])
+        log_probs[here] = np.where(known[word], log_prob, -np.inf)
     return log_probs
 
 

@@ -62,14 +62,14 @@ class NgramModel:
         Returns:
             float64 (n,), natural-log probabilities, and int64 (n,), nodes of the longest n-grams found.
         """
-        found, log_probs = self.trie.find(states, words), np.zeros(len(states))
-        missing, states = np.flatnonzero(found < 0), states.copy()
+        nodes, log_probs = self.trie.find(states, words), np.zeros(len(states))
+        missing, states = np.flatnonzero(nodes < 0), states.copy()
         while len(missing):
             log_probs[missing] += self.back_offs[states[missing]]
             states[missing] = self.trie.suffix[states[missing]]
-            found[missing] = self.trie.find(states[missing], words[missing])
-            missing = missing[found[missing] < 0]
-        return log_probs + self.log_probs[found], found
+            nodes[missing] = self.trie.find(states[missing], words[missing])
+            missing = missing[nodes[missing] < 0]
+        return log_probs + self.log_probs[nodes], nodes
 
     def log_prob(self, history: Sequence[str], word: str) -> float:
         """The natural-log probability of a word after some others.

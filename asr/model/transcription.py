@@ -163,7 +163,7 @@ def told_transforms(kinds: Mapping[str, str]) -> str:
 
 def needs_all_of_speaker(model: "Model") -> bool:
     """Whether a recording's transcript depends on what else its speaker says."""
-    return model.aligner is not None or any(step.get("mode") == "speaker" for step in model.features.steps)
+    return model.aligner is not None or model.features.needs_speaker
 
 
 def _groups(model: "Model", recordings: Sequence[Recording]) -> Iterator[list[Recording]]:

@@ -97,19 +97,19 @@ def _may_have(text: str) -> bool:
 
 def _items(text: str) -> list[Item]:
     """The words of a text, those that may be missing, and alternatives."""
-    found: list[Item] = []
+    items: list[Item] = []
     at = 0
     while match := _WORD.search(text, at):
         at, word = match.end(), match[0]
         ways, end = _group(text, match.start()) if word[0] == "{" else ([], 0)
         if ways:
             at = end
-            found.append(Choice(tuple(_items("" if way.strip() == _NOTHING else way) for way in ways)))
+            items.append(Choice(tuple(_items("" if way.strip() == _NOTHING else way) for way in ways)))
         elif optional := _OPTIONAL.fullmatch(word):
-            found.append(Missing((optional[1], word)))
+            items.append(Missing((optional[1], word)))
         else:
-            found.append(Missing((word,)) if word.lower() == _HESITATION else word)
-    return found
+            items.append(Missing((word,)) if word.lower() == _HESITATION else word)
+    return items
 
 
 def _group(text: str, begin: int) -> tuple[list[str], int]:

@@ -10,7 +10,6 @@ import soundfile
 import asr
 from asr.errors import AsrError
 from asr.features import FeatureTable
-from asr.features.descriptions import in_words
 from asr.features.pipeline import FeaturePipeline
 from asr.graph.const_fst import Graph
 from asr.info import as_lines, describe
@@ -98,12 +97,12 @@ def test_a_model_as_its_card_and_parts_say(digits_model):
 
 def test_pipelines_in_words():
     steps = ({"kind": "lpcc"}, {"kind": "cmvn", "mode": "sliding", "norm_vars": True}, {"kind": "splice", "left": 3})
-    assert in_words(FeaturePipeline(16000, steps)) == (
+    assert FeaturePipeline(16000, steps).words() == (
         "13 LPC cepstra every 10 ms from 25 ms at 16000 Hz, mean and variance normalised (sliding), "
         "spliced with 3 before and 4 after: 104 values"
     )
     given = FeaturePipeline(0, ({"kind": "given", "dim": 13, "frame_shift": 10.0},))
-    assert in_words(given) == "13 values given with the corpus, one frame every 10 ms: 13 values"
+    assert given.words() == "13 values given with the corpus, one frame every 10 ms: 13 values"
 
 
 def test_a_graph_counted_by_hand(tmp_path):

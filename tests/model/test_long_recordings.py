@@ -13,7 +13,7 @@ import soundfile
 
 from asr import audio
 from asr.corpus.recordings import Failure, Recording
-from asr.features.pipeline import FeaturePipeline
+from asr.features.pipeline import FeaturePipeline, Given
 from asr.model.model import Model, load
 from asr.model.passes import ESTIMATES
 from asr.model.transcript import Transcript
@@ -141,8 +141,8 @@ def test_python_hears_what_the_command_hears(digits_model, long, mode, monkeypat
 def test_options_of_features_are_read_once(digits_model):
     """Each time of a word asks for them: made anew they took half of the time of a long recording."""
     features = digits_model.features
-    assert features.options is features.options and features.pitch_options is features.pitch_options
-    given = FeaturePipeline(0, ({"kind": "given", "dim": 3},))
+    assert features.options is features.options and features.first is features.first
+    given = FeaturePipeline(0, (Given(3),))
     assert given.given is given.given and given.given.dim == 3
 
 

@@ -39,6 +39,20 @@ def test_loss_and_gradient_are_torchs(dtype):
     assert found.n_frames == 9 and not gradient[1, 17:].any()
 
 
+def test_gradients_of_long_utterances_are_those_of_double_precision():
+    """Sums of logarithms in float32, as torch's own loss takes them, would be off by 1e-3 and more."""
+    from asr.nn.ctc import CtcLoss
+
+    torch.manual_seed(0)
+    lengths, target = torch.tensor([800]), torch.randint(1, 30, (250,))
+    scores = (3 * torch.randn(1, 800, 30)).requires_grad_()
+    (gradient,) = torch.autograd.grad(CtcLoss(30)(scores, lengths, [target.tolist()]).total, scores)
+    rows = scores.double().log_softmax(2).transpose(0, 1)
+    exact = torch.nn.functional.ctc_loss(rows, target[None], lengths, torch.tensor([250]), reduction="sum")
+    (wanted,) = torch.autograd.grad(exact, scores)
+    torch.testing.assert_close(gradient, wanted, rtol=0, atol=3e-6)
+
+
 def test_an_utterance_without_units_is_all_blanks():
     from asr.nn.ctc import CtcLoss
 

@@ -254,12 +254,25 @@ RTTM = "SPEAKER f 1 0.00 2.00 <NA> <NA> ann <NA> <NA>\n" * 2
         ("recogs.txt", "u1-0:\tref=['i']\nu1-0:\thyp=['a']\n", "recogs.txt: icefall's recogs, which hold references"),
         ("x.txt", "T-0\ti go\nH-0\t-0.3\ti go\n", "x.txt: fairseq's output, of references (T-)"),
         ("x.txt", "*CHI:\tmore .\n", "x.txt: CHAT"),
+        ("x.txt", "u-1 i go\n# dev set\n", "x.txt:2: a comment? Remove it"),
+        ("text", ";; dev set\nu-1 i go\n", "text:1: a comment? Remove it"),
     ],
 )  # fmt: skip
 def test_what_would_give_a_wrong_rate_is_refused_by_name(tmp_path, name, text, message):
     (tmp_path / name).write_text(text, encoding="utf-8")
     with pytest.raises(CorpusError, match=re.escape(message)):
         read_transcripts(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["x.trn", "x.txt"])
+def test_numbers_in_a_trn_are_no_times(tmp_path, name):
+    (tmp_path / name).write_text("25 25 home (s0-a)\n0.5 1.5 (s0-b)\n")
+    assert read_transcripts(tmp_path / name) == {"s0-a": "25 25 home", "s0-b": "0.5 1.5"}
+
+
+def test_ids_of_json_may_be_numbers(tmp_path):
+    (tmp_path / "x.jsonl").write_text('{"id": 1, "text": "i go"}\n{"id": 2, "text": "home"}\n')
+    assert read_transcripts(tmp_path / "x.jsonl") == {"1": "i go", "2": "home"}
 
 
 @pytest.mark.parametrize("layout", [name for name in LAYOUTS if name not in ("kaldi text", "utf-16")])
