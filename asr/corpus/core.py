@@ -39,7 +39,9 @@ class Corpus:
 
             lines = [f"  {line}" for line in told(self.problems)]
             shown, more = lines[:_SHOWN], [f"  ... and {len(lines) - _SHOWN} more"] if len(lines) > _SHOWN else []
-            raise CorpusError("\n".join(["the corpus has no usable utterance", *shown, *more]))
+            error = CorpusError("\n".join(["the corpus has no usable utterance", *shown, *more]))
+            error.problems = self.problems
+            raise error
 
     def __len__(self) -> int:
         return len(self.utterances)
@@ -326,4 +328,5 @@ def _checked(
     try:
         return kind(utterances, problems)
     except CorpusError as error:
-        raise CorpusError(f"{source}: {error}") from None
+        error.args = (f"{source}: {error}",)
+        raise
