@@ -190,7 +190,7 @@ def _write_transcripts(
         TranscriptOutput(out, form.value, is_folder=is_folder) as written,
     ):
         recording_warnings.before = meter.hide
-        parts = recognise(recogniser, recordings, known=known, progress=lambda _, seconds: meter.read(seconds))
+        parts = recognise(recogniser, recordings, known=known, progress=lambda _, *gone: meter.gone(*gone))
         for part in parts:
             meter.hide()
             note(part)

@@ -6,7 +6,7 @@ which gives a better transform, and the last pass decodes what that one makes of
 for such features, the last pass is the network's.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,6 +28,7 @@ def adapt(
     speakers: Mapping[str, str],
     *,
     estimates: int = ESTIMATES,
+    passed: Callable[[str, int], object] | None = None,
 ) -> dict[str, "Fmllr"]:
     """The transform of each utterance, that of its speaker; none of a model without adaptation.
 
@@ -37,14 +38,18 @@ def adapt(
         features: utterance id -> float32 (n_frames, dim), after the pipeline; of a speaker all that are there count.
         speakers: utterance id -> speaker.
         estimates: of each speaker's transform, 1 or more; a pass of decoding goes before each.
+        passed: called with an utterance and the number of the pass, from 1, when it was decoded in one.
     """
     found: dict[str, Fmllr] = {}
     if model.adaptation is None:
         return found
-    for _ in range(estimates):
+    for number in range(1, estimates + 1):
         transforms = {u: found[speakers[u]] for u in features if speakers[u] in found}
-        loglikes = _scores(model, model.adaptation.gmms, features, transforms)
-        labels = {u: model.decoder.decode(x).labels for u, x in loglikes}
+        labels: dict[str, np.ndarray] = {}
+        for u, loglikes in _scores(model, model.adaptation.gmms, features, transforms):
+            labels[u] = model.decoder.decode(loglikes).labels
+            if passed is not None:
+                passed(u, number)
         found = estimated(model, features, labels, speakers, earlier=found)
     return {u: found[speakers[u]] for u in features if speakers[u] in found}
 

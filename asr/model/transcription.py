@@ -51,8 +51,9 @@ class Part(NamedTuple):
 Known = Callable[[Utterance, int, float, float], Transcript | None]
 """What an earlier run recognised in a piece (its number, start and end in s), or None."""
 
-Progress = Callable[[Utterance, float], object]
-"""Called with a recording and the seconds of it that were read."""
+Progress = Callable[[Utterance, float, int], object]
+"""Called with a recording, the seconds of it that were gone through, and in which pass: 0 is reading; the passes in
+which a model decodes a speaker to adapt to him or her are 1, 2 ... up to `ESTIMATES` of asr.model.passes."""
 
 
 def transcribe_all(
@@ -137,7 +138,7 @@ def told_transforms(kinds: Mapping[str, str]) -> str:
 
 def needs_all_of_speaker(model: "Model") -> bool:
     """Whether a recording's transcript depends on what else its speaker says."""
-    return model.adaptation is not None or any(step.get("mode") == "speaker" for step in model.features.steps)
+    return model.adaptation is not None or model.features.needs_speaker
 
 
 _ALONE = Utterance("recording", "speaker")  # what is given without a file
@@ -214,10 +215,10 @@ class _Job:
                 return chain(held, blocks)
         return np.concatenate(held)
 
-    def read(self, utterance: Utterance, seconds: float) -> None:
-        """Report that so much of a recording was read."""
+    def gone_through(self, utterance: Utterance, seconds: float, number: int = 0) -> None:
+        """Report that so much of a recording was read, or decoded in a pass; see `Progress`."""
         if self.progress is not None:
-            self.progress(utterance, seconds)
+            self.progress(utterance, seconds, number)
 
     def before(self, utterance: Utterance, number: int, start: float, end: float) -> Transcript | None:
         """What an earlier run recognised in a piece."""
@@ -282,7 +283,7 @@ def _in_one_pass(job: _Job, utterance: Utterance, blocks: Iterator[np.ndarray]) 
             waiting += cutter.flush() if block is None else cutter.accept(block)
             frames = np.concatenate([frames, ready])
             if block is not None:
-                job.read(utterance, len(block) / rate)
+                job.gone_through(utterance, len(block) / rate)
             while waiting:
                 piece, end = waiting[0], waiting[0].start + len(waiting[0].samples)
                 is_last = block is None and len(waiting) == 1
@@ -380,7 +381,7 @@ def _read(
         place = None if is_silent(piece.samples) else store.add(raw)
         begin, seconds = piece.start / rate, len(piece.samples) / rate
         entries.append(_Entry(utterance, number, begin, begin + seconds, False, place))
-        job.read(utterance, seconds)
+        job.gone_through(utterance, seconds)
     return [*entries[:-1], entries[-1]._replace(is_last=True)]
 
 
@@ -427,9 +428,14 @@ def _known(job: _Job, entries: Sequence[_Entry]) -> list[Part] | None:
 
 def _decoded(job: _Job, entries: Sequence[_Entry], features: _Finished) -> Iterator[Part]:
     """The transcripts of pieces, in order."""
+
+    def passed(name: str, number: int) -> None:
+        entry = entries[int(name)]
+        job.gone_through(entry.recording, entry.end - entry.start, number)
+
     together: Iterator[tuple[str, Transcript]] | None = None
     if job.model.adaptation is not None:
-        together = job.model.decode_together(features, features.speakers)
+        together = job.model.decode_together(features, features.speakers, passed=passed)
     failure: AsrError | None = None  # of adapting, for all that is left
     for i, entry in enumerate(entries):
         if entry.place is None:

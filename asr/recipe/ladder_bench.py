@@ -224,7 +224,7 @@ class Bench:
 
     @property
     def _front_end(self) -> str:
-        return str(self.pipeline.steps[0]["kind"])
+        return self.pipeline.kind
 
     def _data(self, system: str, speed: float = 1.0) -> Path:
         """The folder of a system's features; at another speed than 1 those of the recordings at that speed."""

@@ -54,7 +54,7 @@ class System:
     @property
     def front_end(self) -> str:
         """The first step's kind, e.g. "mfcc"."""
-        return str(self.features.steps[0]["kind"])
+        return self.features.kind
 
     @property
     def prefixes(self) -> tuple[str, ...]:
