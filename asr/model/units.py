@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 import numpy as np
 
 from ..ctc.tokens import CtcTokens
+from ..display.brief import brief_repr
 from ..errors import ModelError
 from ..files.json_files import read_json
 from ..hmm.topology import Topology
@@ -36,6 +37,9 @@ class Aligned(NamedTuple):
 
     labels: np.ndarray
     score: float
+
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
 
 class Units(Protocol):
