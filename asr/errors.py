@@ -14,7 +14,9 @@ class AudioError(AsrError):
 
 
 class CorpusError(AsrError):
-    """A corpus, transcript or data directory that is inconsistent."""
+    """A corpus, transcript or data directory that is inconsistent. problems: of the utterances, where none is left."""
+
+    problems: Sequence = ()
 
 
 class LexiconError(AsrError):

@@ -7,7 +7,7 @@ Linux.
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .errors import AsrError
 
@@ -76,16 +76,16 @@ def one_blas_thread() -> Iterator[None]:
         yield
 
 
-def worker_pool(n_jobs: int, **options: Any) -> "joblib.Parallel":
+def worker_pool(n_jobs: int, *, return_as: str = "list") -> "joblib.Parallel":
     """n_jobs processes, -1 for one on each core, that use one BLAS thread each.
 
     Args:
-        **options: joblib's.
+        return_as: "list", or "generator" to get results in order while others are made.
     """
     import joblib
 
     with joblib.parallel_config(backend="loky", inner_max_num_threads=1):
-        return joblib.Parallel(n_jobs=n_jobs, **options)
+        return joblib.Parallel(n_jobs=n_jobs, return_as=return_as, max_nbytes="1M", pre_dispatch="2*n_jobs")
 
 
 @contextlib.contextmanager

@@ -3,7 +3,7 @@
 import shutil
 import sys
 import time
-from collections import Counter
+from collections import defaultdict
 from types import TracebackType
 from typing import TextIO
 
@@ -28,7 +28,8 @@ class Meter:
         self._what, self._n, self._total = what, n, total
         self._read = self._done = self._skipped = 0.0
         self._n_done = 0
-        self._pass, self._passed = 0, Counter[int]()  # which one goes on, 0 none; s of audio in each
+        self._pass = 0  # which one goes on, 0: none
+        self._passed: defaultdict[int, float] = defaultdict(float)  # s of audio in each pass
         self._last_pass: tuple[float, float] | None = None  # s of work and of audio when its first words were there
         self._begin, self._drawn_at, self._is_drawn = time.monotonic(), -1.0, False
         self.is_mid_line = False  # whether stdout, on the same terminal, stands within a line

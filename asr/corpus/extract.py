@@ -85,7 +85,7 @@ def _in_order(
         return
     from joblib import delayed
 
-    in_order = worker_pool(n_jobs, return_as="generator", pre_dispatch="2*n_jobs")
+    in_order = worker_pool(n_jobs, return_as="generator")
     with explained_workers(n_jobs), in_order as parallel:
         found = parallel(
             delayed(_extract_elsewhere)(batch, pipeline, vtln_warp, speed, allow_silence) for batch in batches

@@ -12,8 +12,9 @@ import numpy as np
 from .. import audio
 from ..display.brief import brief_repr
 from ..errors import AudioError, ConfigError
+from ..features.archive import write_matrix
 from ..features.pipeline import FeaturePipeline
-from ..files import as_system, kind_of, replacing
+from ..files import as_system, kind_of
 from .extract import _BATCH, _in_order
 from .utterance import Problem
 
@@ -158,8 +159,7 @@ def _write_npy(
         if kind_of(file) == "folder":
             written.problems.append(Problem(name, f"{file}: is a folder; remove it or choose another folder"))
             continue
-        with replacing(file) as temporary, temporary.open("wb") as stream:
-            np.save(stream, result, allow_pickle=False)
+        write_matrix(file, result)
         if file.stem != name:
             written.renamed[name] = file.name
         _count(written, result)

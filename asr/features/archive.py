@@ -13,7 +13,8 @@ import re
 import struct
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from types import SimpleNamespace
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -204,7 +205,9 @@ def write_matrix(path: str | os.PathLike, matrix: np.ndarray) -> None:
     """Write one matrix (n_frames, dim) as a .npy file of float32, whole or not at all. Errors: `write_archive`'s."""
     frames = as_features(matrix, where=os.fspath(path))
     with replacing(path) as temporary, temporary.open("wb") as stream:
-        np.save(stream, frames, allow_pickle=False)
+        # Into a file numpy writes past Python, and of a full disk it tells how many values there was room for.
+        target: Any = SimpleNamespace(write=stream.write)
+        np.save(target, frames, allow_pickle=False)
 
 
 def _check_target(path: Path) -> None:

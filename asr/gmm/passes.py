@@ -183,7 +183,7 @@ class Workers:
         if self.n_jobs != 1 and len(self.parts) > 1:
             from ..hmm import kernels  # noqa: F401  numba's cache is filled before the processes start
 
-            self._pool = self._stack.enter_context(worker_pool(self.n_jobs, max_nbytes="1M"))
+            self._pool = self._stack.enter_context(worker_pool(self.n_jobs))
         return self
 
     def __exit__(self, *exception: object) -> None:

@@ -149,11 +149,14 @@ def _installing(name: str) -> str:
         requirements = importlib.metadata.requires(DISTRIBUTION) or []
     except importlib.metadata.PackageNotFoundError:
         requirements = []
+    extras: dict[str, list[str]] = {}
     for requirement in requirements:
-        extra = re.search(r"extra == ['\"](\w+)['\"]", requirement)
-        if extra and extra[1] != "test" and re.match(rf"{re.escape(name)}\b", requirement, re.IGNORECASE):
-            return install(extra[1])
-    return f"pip install {name}"
+        if extra := re.search(r"extra == ['\"](\w+)['\"]", requirement):
+            extras.setdefault(extra[1], []).append(requirement)
+    wanted = re.compile(rf"{re.escape(name)}\b", re.IGNORECASE)
+    having = [extra for extra, packages in extras.items() if extra != "test" and any(map(wanted.match, packages))]
+    # Of several the smallest: onnxruntime need not bring torch.
+    return install(min(having, key=lambda extra: len(extras[extra]))) if having else f"pip install {name}"
 
 
 def _command() -> Check:

@@ -174,7 +174,8 @@ def next_steps(plan: Plan, outcome: Outcome, n_doubtful: int) -> list[str]:
         )
     elif not plan.by_speaker and len(people) > 1:
         steps.append(
-            f"See what strangers would get: `--held-out speaker:{shlex.quote(min(people))}` trains without that person."
+            f"See how unseen speakers would fare: `--held-out speaker:{shlex.quote(min(people))}` trains without that "
+            "person."
         )
     return steps
 

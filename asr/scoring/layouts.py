@@ -51,7 +51,7 @@ def other_layout(first: str, suffix: str, lines: Lines) -> str | None:
         return f"{what}; need lines of an utterance id and its words, a .trn, .stm, .ctm, .csv, .tsv or JSON lines"
     for name, places in (("stm", (3, 4)), ("ctm", (2, 3))):
         if all(_has_times(line.split(), places, name) for line in body):
-            return f"looks like NIST's {name}; give the file the ending .{name}"
+            return f"looks like NIST's {name}; give the file the ending .{name} (what is piped, keep in such a file)"
     return None
 
 

@@ -1,5 +1,6 @@
 import gzip
 import json
+import shutil
 
 import kaldiio
 import numpy as np
@@ -261,3 +262,11 @@ def test_a_lexicon_with_commas_is_no_table_of_recordings(tmp_path):
     (tmp_path / "x.csv").write_text("one,W AH N\nnine,N AY N\n")
     with pytest.raises(AsrError, match="words and phones with commas between; a lexicon has blanks"):
         describe(tmp_path / "x.csv")
+
+
+def test_transcripts_of_which_none_can_be_used_are_named(tmp_path, sample):
+    shutil.copy(sample, tmp_path / "a.wav")
+    (tmp_path / "a.txt").write_text('<?xml version="1.0"?><a>two</a>')
+    found = describe(tmp_path)
+    assert found["utterances"] == found["problems"] == 1 and found["transcripts"]["utterances_with_text"] == 0
+    assert found["first_problems"][0].startswith(f"{tmp_path / 'a.txt'}: is XML, not a transcript")
