@@ -53,7 +53,7 @@ def test_every_stage_learns_and_aligns_all(rungs, data):
     assert tri.log[-1].log_likelihood > mono.log[-1].log_likelihood
     assert lda.log[-1].log_likelihood > lda.log[0].log_likelihood + 1
     assert sat.log[-1].log_likelihood > sat.log[0].log_likelihood + 0.1
-    assert mono.model.tree.context_width == 1 and tri.model.tree.context_width == 3
+    assert mono.tree.context_width == 1 and tri.tree.context_width == 3
     assert mono.log[-1].n_frames < 0.9 * len(data.raw.frames)  # the shortest utterances; the others are aligned after
     assert sat.model.adaptation is not None and lda.model.adaptation is None
     assert lda.model.features.steps[-1].kind == "affine" and lda.model.features.dim == 27
