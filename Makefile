@@ -44,7 +44,7 @@ lint: $(VENV)/.test
 
 ## make docs        the pages of docs/ as a site in build/docs, every warning an error
 docs: $(VENV)/.docs
-	$(BIN)/mkdocs build --strict --quiet --config-file docs/mkdocs.yml
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet --config-file docs/mkdocs.yml
 
 ## make bench       speed beside the peers, as ratios in one run; CORPUS=DIR adds training (Free Spoken Digit Dataset)
 bench: $(VENV)/.bench $(VENV)-kaldi/.installed

@@ -13,7 +13,6 @@ for name in ("pynini", "pywrapfst", "_pynini", "_pywrapfst"):
 
 from pathlib import Path
 from asr.corpus import Corpus
-from asr.corpus.extract import extract
 from asr.features.pipeline import FeaturePipeline
 from asr.errors import GraphError
 from asr.gmm.mono import MonoOptions
@@ -30,10 +29,8 @@ pipeline = FeaturePipeline(8000, ({"kind": "mfcc", "options": {"use_energy": Fal
                                   {"kind": "cmvn", "mode": "causal"}, {"kind": "delta"}))
 data = {}
 for part in ("train", "test"):
-    corpus = Corpus.from_folder(folder / part)
-    table, failures = extract(corpus, pipeline)
-    assert not failures
-    data[part] = Data(table, {u.id: u.speaker for u in corpus}, corpus.transcripts())
+    data[part] = Data.of(Corpus.from_folder(folder / part), pipeline)
+    assert not data[part].problems
 model, _ = train_monophone(data["train"], lexicon, pipeline, MonoOptions(num_iters=12, total_gaussians=200))
 try:
     with_graph(model)

@@ -15,8 +15,9 @@ _QUIETEST = 0.1  # part of the frames taken for the floor
 class Joined(NamedTuple):
     """Recordings in a row.
 
-    samples: float32 (n_samples,).
-    edges: (first sample, one past the last sample) of each recording inside `samples`.
+    Attributes:
+        samples: float32 (n_samples,).
+        edges: (first sample, one past the last sample) of each recording inside `samples`.
     """
 
     samples: np.ndarray
@@ -32,9 +33,12 @@ def change_speed(samples: np.ndarray, rate: int, factor: float) -> np.ndarray:
     Speakers of another rate and another length of the vocal tract, for training. The samples are taken as if they had
     been recorded at `factor * rate` and resampled to `rate`.
 
-    samples: float32 (n_samples,), at `rate` Hz.
-    factor: 0.5 to 2; 0.9 and 1.1 are usual.
-    Returns float32 (about n_samples / factor,); the same samples for 1.
+    Args:
+        samples: float32 (n_samples,), at `rate` Hz.
+        factor: 0.5 to 2; 0.9 and 1.1 are usual.
+
+    Returns:
+        float32 (about n_samples / factor,); the same samples for 1.
 
     Same as sox's effect `speed`, which Kaldi's perturb_data_dir_speed.sh uses.   Ref: Ko et al., 2015, Audio
     augmentation for speech recognition.
@@ -56,9 +60,13 @@ def add_noise(samples: np.ndarray, noise: np.ndarray, snr_db: float, rng: np.ran
     Powers are means over the whole recording and over the noise that is used. The sum may leave [-1, 1], which features
     do not mind; scale it down before writing it to a file.
 
-    samples, noise: float32 (n_samples,), at the same rate.
-    snr_db: the recording's power over the noise's, dB; 5 to 20 are usual.
-    Returns float32 (n_samples,); the same samples where either is silent, as then no ratio can be had.
+    Args:
+        samples: float32 (n_samples,), at the same rate.
+        noise: float32 (n_samples,), at the same rate.
+        snr_db: the recording's power over the noise's, dB; 5 to 20 are usual.
+
+    Returns:
+        float32 (n_samples,); the same samples where either is silent, as then no ratio can be had.
 
     Same as Kaldi's wav-reverberate --additive-signals --snrs with one noise.
     """
@@ -82,9 +90,12 @@ def reverberate(samples: np.ndarray, response: np.ndarray) -> np.ndarray:
     The convolution with the room's impulse response, from its loudest sample on, which is the direct sound, so that
     alignments stay right; scaled to the recording's power.
 
-    samples: float32 (n_samples,).
-    response: float (n_taps,), at the same rate, e.g. from `room_response`.
-    Returns float32 (n_samples,).
+    Args:
+        samples: float32 (n_samples,).
+        response: float (n_taps,), at the same rate, e.g. from `room_response`.
+
+    Returns:
+        float32 (n_samples,).
 
     Same as Kaldi's wav-reverberate --shift-output --normalize-output.   Ref: Ko et al., 2017, A study on data
     augmentation of reverberant speech for robust speech recognition.
@@ -106,10 +117,13 @@ def room_response(
 ) -> np.ndarray:
     """An impulse response like a room's: the direct sound, then noise that dies away exponentially.
 
-    rate: Hz.
-    decay_seconds: the time in which the echoes fall by 60 dB (RT60); rooms have 0.2 to 0.8.
-    direct_to_echoes_db: energy of the direct sound over that of all echoes; small far from the microphone.
-    Returns float32 (n_taps,), down to -60 dB, with 1 at the start.
+    Args:
+        rate: Hz.
+        decay_seconds: the time in which the echoes fall by 60 dB (RT60); rooms have 0.2 to 0.8.
+        direct_to_echoes_db: energy of the direct sound over that of all echoes; small far from the microphone.
+
+    Returns:
+        float32 (n_taps,), down to -60 dB, with 1 at the start.
 
     Ref: Polack, 1988; the simplest model of a room: its early reflections have no places of their own.
     """
@@ -127,9 +141,12 @@ def noise_floor(recordings: Sequence[np.ndarray], rate: int) -> np.ndarray:
     Frames last 16 ms and overlap by half. Take recordings of one place: a word that was cut out closely has no silence
     of its own, but among a few of them some have. Where none has, this is the level of their weakest sounds.
 
-    recordings: float32 (n_samples,) each, at `rate` Hz; one that is shorter than a frame is filled with zeros.
-    Returns float64 (n_bins,): power per sample at frequencies from 0 to rate / 2, such that white noise of variance v
-    has v everywhere.
+    Args:
+        recordings: float32 (n_samples,) each, at `rate` Hz; one that is shorter than a frame is filled with zeros.
+
+    Returns:
+        float64 (n_bins,): power per sample at frequencies from 0 to rate / 2, such that white noise of variance v has v
+        everywhere.
     """
     size = max(2, round(_WINDOW_MS * rate / 2000) * 2)
     window = np.hanning(size + 1)[:-1]
@@ -146,7 +163,8 @@ def noise_floor(recordings: Sequence[np.ndarray], rate: int) -> np.ndarray:
 def floor_noise(spectrum: np.ndarray, n_samples: int, rng: np.random.Generator) -> np.ndarray:
     """Gaussian noise with a power spectrum, float32 (n_samples,).
 
-    spectrum: float64 (n_bins,), as from `noise_floor`.
+    Args:
+        spectrum: float64 (n_bins,), as from `noise_floor`.
     """
     if n_samples == 0:
         return np.zeros(0, np.float32)
@@ -170,14 +188,16 @@ def join(
     The recordings' samples are not changed: no cross-fade, no trimming, no gain. The pauses are Gaussian noise with
     the noise floor of all the recordings together, as one background would be there all the time.
 
-    recordings: float32 (n_samples,) each, at `rate` Hz; one or more.
-    pauses_ms: before the first, between, and after the last: one more than there are recordings.
-    rng: draws the noise.
-    floor: float64 (n_bins,), the pauses' spectrum instead, e.g. the `noise_floor` of more recordings of that place.
+    Args:
+        recordings: float32 (n_samples,) each, at `rate` Hz; one or more.
+        pauses_ms: before the first, between, and after the last: one more than there are recordings.
+        rng: draws the noise.
+        floor: float64 (n_bins,), the pauses' spectrum instead, e.g. the `noise_floor` of more recordings of that place.
 
-    >>> found = join([np.ones(8, np.float32)] * 2, [0, 1, 0], 8000, np.random.default_rng(0))
-    >>> found.edges, len(found.samples)
-    ([(0, 8), (16, 24)], 24)
+    Examples:
+        >>> found = join([np.ones(8, np.float32)] * 2, [0, 1, 0], 8000, np.random.default_rng(0))
+        >>> found.edges, len(found.samples)
+        ([(0, 8), (16, 24)], 24)
     """
     if not recordings or len(pauses_ms) != len(recordings) + 1:
         raise ValueError(f"{len(pauses_ms)} pauses for {len(recordings)} recordings; need one more, and a recording")

@@ -17,13 +17,21 @@ _TAPS = 101  # taps of filters
 class Conditions:
     """How often each thing happens to a recording, 0 to 1, in the order in which it does.
 
-    speed: it is played 0.85 to 1.15 times as fast. pauses: background before and behind it, 0.35 s each on average,
-    1.5 s at most: its own, or another one that is 25 to 75 dB below its peak.
-    click: of a switch or a mouth before it. breath: before it. response: another microphone's. room: its echoes.
-    noise: 8 to 20 dB below it. hum: of the mains, 10 to 30 dB below its peak. zeros: up to 0.8 s before and behind it.
-    gate: its quiet stretches are zeros. clipped: it is 6 to 24 dB too loud. level: its peak is 0 to 70 dB below full
-    scale, whatever it was.
-    coded: by a codec of few bits, as mp3 files of 8 kbit/s are.
+    Attributes:
+        speed: it is played 0.85 to 1.15 times as fast.
+        pauses: background before and behind it, 0.35 s each on average, 1.5 s at most: its own, or another one that is
+            25 to 75 dB below its peak.
+        click: of a switch or a mouth before it.
+        breath: before it.
+        response: another microphone's.
+        room: its echoes.
+        noise: 8 to 20 dB below it.
+        hum: of the mains, 10 to 30 dB below its peak.
+        zeros: up to 0.8 s before and behind it.
+        gate: its quiet stretches are zeros.
+        clipped: it is 6 to 24 dB too loud.
+        level: its peak is 0 to 70 dB below full scale, whatever it was.
+        coded: by a codec of few bits, as mp3 files of 8 kbit/s are.
     """
 
     speed: float = 0.5
@@ -132,7 +140,11 @@ def coloured_noise(n_samples: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def hum(samples: np.ndarray, rate: int, rng: np.random.Generator, decibels: float = -20.0) -> np.ndarray:
-    """The recording with the hum of the mains and its multiples. decibels: the hum's peak to that of the recording."""
+    """The recording with the hum of the mains and its multiples.
+
+    Args:
+        decibels: the hum's peak to that of the recording.
+    """
     times, mains = np.arange(len(samples)) / rate, rng.choice([50, 60])
     parts = ((1, 1.0), (2, rng.uniform(0, 0.6)), (3, rng.uniform(0, 0.8)), (5, rng.uniform(0, 0.4)))
     tone = sum(level * np.sin(2 * np.pi * (mains * k * times + rng.random())) for k, level in parts)
@@ -157,8 +169,9 @@ def clipped(samples: np.ndarray, decibels: float) -> np.ndarray:
 def coded(samples: np.ndarray, rate: int, kept: float = 0.1, band: float = 0.75) -> np.ndarray:
     """The recording after a codec that spends its bits on the strongest sounds alone, as MPEG's and Vorbis do.
 
-    kept: the part of the spectrum's lines that is left in each of eight bands, the strongest ones.
-    band: the part of the frequencies that is coded at all; 0.75 is what mp3 leaves at 8 kbit/s.
+    Args:
+        kept: the part of the spectrum's lines that is left in each of eight bands, the strongest ones.
+        band: the part of the frequencies that is coded at all; 0.75 is what mp3 leaves at 8 kbit/s.
     """
     from scipy.signal import istft, stft
 

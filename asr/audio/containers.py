@@ -24,7 +24,14 @@ _W64_FILE = b"riff" + bytes.fromhex("2e91cf11a5d628db04c10000")
 
 
 class _Chunk(NamedTuple):
-    """name: four letters; begin, end: of its content, bytes, as promised; following: where the next one begins."""
+    """A part of a file of chunks.
+
+    Attributes:
+        name: four letters.
+        begin: of its content, bytes, as promised.
+        end: of its content, bytes, as promised.
+        following: where the next one begins.
+    """
 
     name: bytes
     begin: int
@@ -35,7 +42,10 @@ class _Chunk(NamedTuple):
 def chunked_part(source: Source, start: int) -> tuple[Part, int] | None:
     """The recording that begins at byte `start`, and where it ends; None for what is no such container.
 
-    wav (RIFF, RIFX, RF64, BW64, W64), aiff, au, caf, NIST sphere, voc. Raises AudioError for one that was cut.
+    wav (RIFF, RIFX, RF64, BW64, W64), aiff, au, caf, NIST sphere, voc.
+
+    Raises:
+        AudioError: for one that was cut.
     """
     head = source.bytes_at(start, 16)
     if head[:4] in (b"RIFF", b"RIFX", b"RF64", b"BW64") and (head[8:12] == b"WAVE" or len(head) < 12):
@@ -56,7 +66,8 @@ def chunked_part(source: Source, start: int) -> tuple[Part, int] | None:
 def check_chunks(source: Source) -> int:
     """Where a file of chunks ends: behind those that follow the samples, or at the end of the whole (AVI).
 
-    Raises DamagedError for one that ends before the samples' chunk, or the whole, should.
+    Raises:
+        DamagedError: for one that ends before the samples' chunk, or the whole, should.
     """
     head = source.bytes_at(0, 12)
     order: Order = "little" if head[:4] == b"RIFF" else "big"
@@ -92,7 +103,12 @@ def _chunks(source: Source, position: int, order: Order, width: int = 4) -> Iter
 def _true_length(source: Source, begin: int, promised: int, piped: tuple[tuple[int, int], ...]) -> int | None:
     """Bytes of samples from byte `begin` on; None where the header is right.
 
-    promised: by the header; piped: ranges of sizes that say nothing. Raises DamagedError for a file that was cut.
+    Args:
+        promised: by the header.
+        piped: ranges of sizes that say nothing.
+
+    Raises:
+        DamagedError: for a file that was cut.
     """
     have = max(source.size - begin, 0)
     if any(low <= promised <= high for low, high in piped) and promised > have:

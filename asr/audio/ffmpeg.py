@@ -59,7 +59,8 @@ def is_text(head: bytes) -> bool:
 def ffmpeg_part(whole: Source) -> tuple[Part, int]:
     """The first audio stream of the recording that begins a file, and where that ends, or the file.
 
-    Raises UnknownFormatError where FFmpeg knows no audio in it, or there is none here.
+    Raises:
+        UnknownFormatError: where FFmpeg knows no audio in it, or there is none here.
     """
     which = decoder()
     if which is None or is_text(whole.bytes_at(0, 4096)):
@@ -94,8 +95,11 @@ def ffmpeg_part(whole: Source) -> tuple[Part, int]:
 class _Damage:
     """What a decoder had to leave out. It is found while blocks are decoded.
 
-    n_bytes: in packets of which no sound came, and of how many; missing: seconds that the times leave out; where:
-    seconds of sound before the first of both. said: what the decoder complains of, of which it does not say how much.
+    Attributes:
+        n_bytes: in packets of which no sound came, and of how many.
+        missing: seconds that the times leave out.
+        where: seconds of sound before the first of both.
+        said: what the decoder complains of, of which it does not say how much.
     """
 
     def __init__(self) -> None:
@@ -110,9 +114,13 @@ class _Damage:
         self.where = where if self.where is None else self.where
 
     def tell(self, name: str, n_known: int) -> None:
-        """Log it as a warning. n_known: bytes that were named by another.
+        """Log it as a warning.
 
-        Raises DamagedError where most cannot be decoded.
+        Args:
+            n_known: bytes that were named by another.
+
+        Raises:
+            DamagedError: where most cannot be decoded.
         """
         if self.n_bytes > self.n_of / 2:
             raise DamagedError(f"damaged: {self.n_bytes} of {self.n_of} bytes cannot be decoded{AGAIN}")
@@ -125,9 +133,12 @@ class _Damage:
 
 
 class _Sound:
-    """A file that is being decoded. blocks: float32 (n, n_channels); seconds: its length, where the header tells it.
+    """A file that is being decoded.
 
-    check: to be called at the end of the blocks; see `_Damage.tell`.
+    Args:
+        blocks: float32 (n, n_channels).
+        seconds: its length, where the header tells it.
+        check: to be called at the end of the blocks; see `_Damage.tell`.
     """
 
     def __init__(
@@ -147,7 +158,8 @@ def _open_av(source: Source) -> Iterator[_Sound]:
 
     source.stream.seek(0)
     try:
-        container = av.open(source.stream, metadata_errors="ignore", options={"protocol_whitelist": "file"})
+        # Without a mode PyAV would take that of the stream's own file, and write into a temporary one.
+        container = av.open(source.stream, "r", metadata_errors="ignore", options={"protocol_whitelist": "file"})
     except (av.error.FFmpegError, ValueError) as error:
         raise UnknownFormatError(_plain(error)) from None
     with container:

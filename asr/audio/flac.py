@@ -16,7 +16,8 @@ _MARK = b"fLaC"
 def flac_part(source: Source, start: int) -> tuple[Part, int]:
     """The recording that begins at byte `start`, and where it ends: at another that was joined, or the file's end.
 
-    Raises AudioError for one that was cut; where a header tells its samples, only decoding shows that some are missing.
+    Raises:
+        AudioError: for one that was cut; where a header tells its samples, only decoding shows that some are missing.
     """
     head = source.bytes_at(start, 42)
     if len(head) < 42:
@@ -91,7 +92,9 @@ def _is_known(head: bytes) -> bool:
 def _frame_end(head: bytes, block_size: int) -> int | None:
     """The samples of a recording up to the end of the frame whose header this is, or None if it is none.
 
-    head: 16 bytes, more than any header has. block_size: of all frames but the last, for those that count frames.
+    Args:
+        head: 16 bytes, more than any header has.
+        block_size: of all frames but the last, for those that count frames.
     """
     if head[1] not in (0xF8, 0xF9) or head[3] & 1:
         return None

@@ -60,8 +60,10 @@ _HEADERLESS = {  # name's end -> what it promises: FFmpeg's format, Hz, in words
 class Foreign(NamedTuple):
     """A file that libsndfile cannot read.
 
-    what: it is, in words; reason: the whole complaint, with the command that converts it; is_decodable: whether FFmpeg
-    may be asked.
+    Attributes:
+        what: it is, in words.
+        reason: the whole complaint, with the command that converts it.
+        is_decodable: whether FFmpeg may be asked.
     """
 
     what: str
@@ -72,7 +74,8 @@ class Foreign(NamedTuple):
 def refusal(path: str | os.PathLike) -> str | None:
     """Why the sound in this file cannot be decoded here, with the command that converts it; None where it may be.
 
-    Raises OSError if the file cannot be read.
+    Raises:
+        OSError: if the file cannot be read.
     """
     with Path(path).open("rb") as stream:
         found = recognised(stream, path)
@@ -83,7 +86,10 @@ def recognised(stream: BinaryIO, path: str | os.PathLike | None) -> Foreign | No
     """What a file is that libsndfile cannot read; None for what it may read, or what is not known here.
 
     Only the first bytes are looked at, so a damaged file of a readable format passes. The name counts for headerless
-    samples alone: a `.wav` that holds MPEG-4 is MPEG-4. path: None for standard input.
+    samples alone: a `.wav` that holds MPEG-4 is MPEG-4.
+
+    Args:
+        path: None for standard input.
     """
     stream.seek(0)
     head = stream.read(_HEAD)
@@ -118,10 +124,13 @@ def _advice(path: str | os.PathLike | None) -> str:
 def ffmpeg_line(path: str | os.PathLike | None, *, source: str = "", rate: int = 16000) -> str:
     """The shell command that makes a mono wav file of any sound that FFmpeg knows.
 
-    path: None for standard input. source: FFmpeg's options for a file without header, of which it cannot tell the rate.
+    Args:
+        path: None for standard input.
+        source: FFmpeg's options for a file without header, of which it cannot tell the rate.
 
-    >>> ffmpeg_line("a b.m4a")
-    "ffmpeg -i 'a b.m4a' -ar 16000 -ac 1 'a b.wav'"
+    Examples:
+        >>> ffmpeg_line("a b.m4a")
+        "ffmpeg -i 'a b.m4a' -ar 16000 -ac 1 'a b.wav'"
     """
     name, target = _names(path) if path is not None else ("-", "-f wav -")
     if source:

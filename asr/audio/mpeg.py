@@ -42,7 +42,12 @@ _NAMES = {3: "MPEG-1", 2: "MPEG-2", 0: "MPEG-2.5"}
 
 
 class _Header(NamedTuple):
-    """A frame's header. version: its bits (3, 2, 0: MPEG 1, 2, 2.5); length: of the frame, bytes."""
+    """A frame's header.
+
+    Attributes:
+        version: its bits (3, 2, 0: MPEG 1, 2, 2.5).
+        length: of the frame, bytes.
+    """
 
     version: int
     layer: int
@@ -88,10 +93,18 @@ def frame_header(head: bytes | bytearray) -> _Header | None:
 class _Stream:
     """The frames of one recording.
 
-    header: of its frames; head: the first four bytes of one; begin: where the first begins. starts, lengths: of the
-    frames with sound, bytes. n_frames, n_bytes: what a Xing, Info or VBRI frame promises, or None; its own bytes count.
-    skip: samples before the sound that encoder and decoder put there; padding: behind it. is_last: of the file.
-    unread: bytes that are neither frame nor tag, and the number of frames before them.
+    Attributes:
+        header: of its frames.
+        head: the first four bytes of one.
+        begin: where the first begins.
+        starts: of the frames with sound, bytes.
+        lengths: of the frames with sound, bytes.
+        n_frames: what a Xing, Info or VBRI frame promises, or None; its own bytes count.
+        n_bytes: see `n_frames`.
+        skip: samples before the sound that encoder and decoder put there.
+        padding: behind it.
+        is_last: of the file.
+        unread: bytes that are neither frame nor tag, and the number of frames before them.
     """
 
     header: _Header
@@ -150,7 +163,8 @@ def id3_length(head: bytes) -> int:
 def mpeg_parts(source: Source) -> tuple[list[Part], int]:
     """The recordings in an MPEG audio file, and where the last one ends.
 
-    Raises AudioError for no frames at all, or a file that was cut.
+    Raises:
+        AudioError: for no frames at all, or a file that was cut.
     """
     streams, end = _streams(source)
     if streams:
@@ -337,7 +351,8 @@ def _frames(source: Source, stream: _Stream, begin: int, end: int) -> Spliced:
 def _emptied(head: bytes, header: _Header, kept: int) -> bytes:
     """A frame's head and side information for the same data, but no sound.
 
-    kept: bytes of data before; that the frame takes all of them is what hands them on to the next.
+    Args:
+        kept: bytes of data before; that the frame takes all of them is what hands them on to the next.
     """
     back = min(kept, 511 if header.version == 3 else 255)
     side = back << 7 if header.version == 3 else back << 8  # the number's 9 or 8 bits come first
@@ -353,7 +368,11 @@ def _runs(stream: _Stream, begin: int, end: int) -> list[bytes | tuple[int, int]
 
 
 def _empty_frame(stream: _Stream, content: bytes) -> bytes:
-    """A frame of the stream without sound. content: what stands behind its side information."""
+    """A frame of the stream without sound.
+
+    Args:
+        content: what stands behind its side information.
+    """
     needed = 4 + stream.header.side_bytes + 52  # decoders look for tables behind a count
     for bitrate in range(1, 15):
         head = bytearray(stream.head)

@@ -31,7 +31,10 @@ _REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 class _Page(NamedTuple):
     """One page's header.
 
-    flags: 1 continues a packet, 2 begins a stream, 4 ends it; tick: granule position; n_packets: that end on it.
+    Attributes:
+        flags: 1 continues a packet, 2 begins a stream, 4 ends it.
+        tick: granule position.
+        n_packets: that end on it.
     """
 
     flags: int
@@ -46,8 +49,13 @@ class _Page(NamedTuple):
 class _Stream:
     """The pages of one recording.
 
-    starts, ends: of all pages, bytes; ticks: position of the last sample that ends on a page, -1 for none; n_heads:
-    pages at the start that hold headers alone; continued: whether a page goes on with a packet of the one before.
+    Attributes:
+        starts: of all pages, bytes.
+        ends: of all pages, bytes.
+        ticks: position of the last sample that ends on a page, -1 for none.
+        n_heads: pages at the start that hold headers alone.
+        continued: whether a page goes on with a packet of the one before.
+        early: samples by which the pages' own ticks are too small, as the sound begins before 0 (ticks: put right).
     """
 
     serial: bytes
@@ -59,6 +67,7 @@ class _Stream:
     n_heads: int = 0
     n_packets: int = 0
     has_end: bool = False
+    early: int = 0
 
     def add(self, position: int, page: _Page) -> None:
         self.starts.append(position)
@@ -73,7 +82,8 @@ class _Stream:
 def ogg_part(source: Source) -> tuple[Part, int]:
     """The recording that begins an Ogg file, and where it ends.
 
-    Raises AudioError for one that was cut or damaged, or holds neither Vorbis nor Opus.
+    Raises:
+        AudioError: for one that was cut or damaged, or holds neither Vorbis nor Opus.
     """
     stream, end, gaps = _stream(source)
     if stream is None:
@@ -84,8 +94,9 @@ def ogg_part(source: Source) -> tuple[Part, int]:
 def check_whole(source: Source) -> tuple[int, int]:
     """Where the recording that begins an Ogg file ends, and the bytes in it that are no page.
 
-    Raises DamagedError where it was cut, or is damaged: of a page with a wrong checksum FFmpeg says nothing, and leaves
-    out all that it does not understand.
+    Raises:
+        DamagedError: where it was cut, or is damaged: of a page with a wrong checksum FFmpeg says nothing, and leaves
+            out all that it does not understand.
     """
     _, end, gaps = _stream(source)
     for position, page in _pages(source.between(0, end)):
@@ -149,7 +160,8 @@ def _part(source: Source, stream: _Stream) -> Part:
     n_pages = len(stream.starts)
     _check_pages(source, stream, n_pages - 1, n_pages)  # it tells the length
     try:
-        with open_sndfile(Spliced(source.stream, _runs(stream, 0, n_pages))) as sound:
+        _put_right(source, stream)
+        with open_sndfile(Spliced(source.stream, _runs(source, stream, 0, n_pages))) as sound:
             rate, n_channels, n_samples = sound.samplerate, sound.channels, sound.frames
     except UnknownFormatError as error:
         _check_pages(source, stream, 0, n_pages)
@@ -161,7 +173,8 @@ def _part(source: Source, stream: _Stream) -> Part:
         begin, end = _window(source, stream, first * factor, last * factor, n_samples * factor)
         _check_pages(source, stream, 0, stream.n_heads)
         _check_pages(source, stream, begin, end)
-        pieces = _runs(stream, 0, n_pages) if begin == 0 else [*_heads(source, stream), *_runs(stream, begin, end)]
+        first_pages = _runs(source, stream, 0, n_pages) if begin == 0 else _heads(source, stream)
+        pieces = first_pages if begin == 0 else [*first_pages, *_runs(source, stream, begin, end)]
         with open_sndfile(Spliced(source.stream, pieces)) as sound, sndfile_errors():
             # The last page's tick is where its samples end; none of Opus is left out at the start (_heads).
             at = 0 if begin == 0 else (stream.ticks[end - 1] - _lead(source, stream)) // factor - sound.frames
@@ -172,6 +185,33 @@ def _part(source: Source, stream: _Stream) -> Part:
             raise DamagedError(cut_short(n_samples / rate, at / rate))
 
     return Part(rate, n_channels, n_samples, f"Ogg, {stream.codec}", decode)
+
+
+def _put_right(source: Source, stream: _Stream) -> None:
+    """Count the ticks of a Vorbis stream from the first sample that its packets hold.
+
+    Where a stream was cut without decoding (`ffmpeg -ss 1 -i a.ogg -c copy b.ogg`), more samples lie on the first page
+    than its tick says: those before the cut. libsndfile plays them, and ends as much too early.
+    """
+    first = next((k for k in range(stream.n_heads, len(stream.ticks)) if stream.ticks[k] != -1), None)
+    if stream.codec != "Vorbis" or first is None or first == len(stream.ticks) - 1:
+        return  # of a single page, the samples that are too many stand at the end
+    page = _moved(source, stream, first, 1 << 40)  # so late that none is left out
+    pieces = [*_runs(source, stream, 0, first), page]
+    with open_sndfile(Spliced(source.stream, pieces)) as sound:
+        early = sound.frames - stream.ticks[first]
+    if early > 0:
+        stream.early = early
+        for k in range(stream.n_heads, len(stream.ticks)):
+            stream.ticks[k] += early if stream.ticks[k] != -1 else 0
+
+
+def _moved(source: Source, stream: _Stream, k: int, tick: int) -> bytes:
+    """A page with another tick."""
+    page = bytearray(source.bytes_at(stream.starts[k], stream.ends[k] - stream.starts[k]))
+    page[6:14] = tick.to_bytes(8, "little", signed=True)
+    page[22:26] = _checksum(bytes(page))
+    return bytes(page)
 
 
 def _window(source: Source, stream: _Stream, first: int, last: int, n_ticks: int) -> tuple[int, int]:
@@ -204,22 +244,26 @@ def _lead(source: Source, stream: _Stream) -> int:
 
 def _heads(source: Source, stream: _Stream) -> list[bytes | tuple[int, int]]:
     """The pages with the headers; Opus' without the samples to leave out, for these are not at a window's start."""
-    runs = _runs(stream, 0, stream.n_heads)
+    runs = _runs(source, stream, 0, stream.n_heads)
     if stream.codec == "Vorbis":
         return runs
     page = bytearray(source.bytes_at(stream.starts[0], stream.ends[0] - stream.starts[0]))
     at = 27 + page[26] + 10
     page[at : at + 2] = bytes(2)
     page[22:26] = _checksum(bytes(page))
-    return [bytes(page), *_runs(stream, 1, stream.n_heads)]
+    return [bytes(page), *_runs(source, stream, 1, stream.n_heads)]
 
 
-def _runs(stream: _Stream, begin: int, end: int) -> list[bytes | tuple[int, int]]:
+def _runs(source: Source, stream: _Stream, begin: int, end: int) -> list[bytes | tuple[int, int]]:
     """The bytes of the pages begin to end (exclusive), as few stretches of the file."""
     runs: list[bytes | tuple[int, int]] = []
     first = begin
     for k in range(begin + 1, end + 1):
-        if k == end or stream.starts[k] != stream.ends[k - 1]:
+        if stream.early and k > stream.n_heads and stream.ticks[k - 1] != -1:
+            runs += [(stream.starts[first], stream.starts[k - 1])] if first < k - 1 else []
+            runs.append(_moved(source, stream, k - 1, stream.ticks[k - 1]))
+            first = k
+        elif k == end or stream.starts[k] != stream.ends[k - 1]:
             runs.append((stream.starts[first], stream.ends[k - 1]))
             first = k
     return runs

@@ -29,13 +29,17 @@ class UnknownFormatError(AudioError):
 class Part(NamedTuple):
     """A recording, or one of several that were joined in a file.
 
-    rate: Hz; n_samples: per channel; None where only decoding tells.
-    words: container and codec, for a person.
     decode(first, last): consecutive float32 (n, n_channels), the samples first to last (exclusive; None: the end).
         Raises AudioError for what is damaged; where n_samples is told, exactly as many come.
-    seconds: about how long it is by its header, where n_samples is None.
-    unread: what lies in it that is no sound of any kind known: seconds from its start (None: its end), and bytes.
-    bytes_per_second: that the sound takes, to tell how much is missing where there are unread bytes; None: not known.
+
+    Attributes:
+        rate: Hz.
+        n_samples: per channel; None where only decoding tells.
+        words: container and codec, for a person.
+        seconds: about how long it is by its header, where n_samples is None.
+        unread: what lies in it that is no sound of any kind known: seconds from its start (None: its end), and bytes.
+        bytes_per_second: that the sound takes, to tell how much is missing where there are unread bytes; None: not
+            known.
     """
 
     rate: int
@@ -49,7 +53,11 @@ class Part(NamedTuple):
 
 
 def sndfile_part(stream: Spliced) -> Part:
-    """All that libsndfile reads from `stream`. Raises UnknownFormatError where it does not know the format."""
+    """All that libsndfile reads from `stream`.
+
+    Raises:
+        UnknownFormatError: where it does not know the format.
+    """
     with open_sndfile(stream) as sound:
         rate, n_channels, n_samples = sound.samplerate, sound.channels, sound.frames
         words = f"{sound.format_info}, {sound.subtype_info}"
@@ -74,7 +82,11 @@ def cut_short(promised: float, found: float) -> str:
 
 
 def open_sndfile(stream: Spliced) -> "soundfile.SoundFile":
-    """libsndfile's view of `stream`, from its start. Raises UnknownFormatError."""
+    """libsndfile's view of `stream`, from its start.
+
+    Raises:
+        UnknownFormatError: where libsndfile does not know the format.
+    """
     import soundfile
 
     class Sequential(soundfile.SoundFile):

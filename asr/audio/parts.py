@@ -15,8 +15,10 @@ _SEARCHED = 1 << 16  # bytes looked at at once
 def parts_of(source: Source) -> list[Part]:
     """The recordings that a file holds, in order; more than one where some were joined.
 
-    What lies behind the last one, but for tags and zeros, becomes its `unread`. Raises AudioError, without the file's
-    name, for what is no audio, cut, or of a format that cannot be read.
+    What lies behind the last one, but for tags and zeros, becomes its `unread`.
+
+    Raises:
+        AudioError: without the file's name, for what is no audio, cut, or of a format that cannot be read.
     """
     parts, end = _first_parts(source)
     while (begin := _behind_tags(source, end)) < source.size:
@@ -67,7 +69,8 @@ def _first_parts(source: Source) -> tuple[list[Part], int]:
 def _following_parts(source: Source) -> tuple[list[Part], int] | None:
     """The same for what stands behind another recording; None for nothing that is known for certain.
 
-    Raises AudioError for one that was cut.
+    Raises:
+        AudioError: for one that was cut.
     """
     head = source.bytes_at(0, 192)
     try:

@@ -31,7 +31,9 @@ _ASF_FACTS = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")  # the object tha
 class Extent(NamedTuple):
     """Where a recording ends, and what in it is no sound.
 
-    unread: seconds from its start, and bytes, as of Part; bytes_per_second: of its frames, where they were counted.
+    Attributes:
+        unread: seconds from its start, and bytes, as of Part.
+        bytes_per_second: of its frames, where they were counted.
     """
 
     end: int
@@ -42,7 +44,8 @@ class Extent(NamedTuple):
 def extent(source: Source) -> Extent:
     """How far the recording that begins a file reaches, by its container: to the file's end where that does not tell.
 
-    Raises DamagedError for one that was cut.
+    Raises:
+        DamagedError: for one that was cut.
     """
     found = _extent(source)
     if found.end > source.size:
@@ -96,8 +99,11 @@ def _end(source: Source, head: bytes) -> int | None:
 def _framed(source: Source, start: int, mark: bytes, length_of: Callable[[bytes], int], seconds: float) -> Extent:
     """How far frames reach that begin at byte `start`, each telling its own size, and the bytes that are none.
 
-    mark: what a frame begins with. length_of: its bytes, by its first seven; 0 for what is no frame. seconds: that one
-    lasts. Behind bytes that are no frame, two must follow each other: a few bytes look like one by chance.
+    Args:
+        mark: what a frame begins with.
+        length_of: its bytes, by its first seven; 0 for what is no frame.
+        seconds: that one lasts. Behind bytes that are no frame, two must follow each other: a few bytes look like one
+            by chance.
     """
     position = end = start
     n_frames = 0

@@ -37,8 +37,10 @@ class Audio(NamedTuple):
 class AudioInfo(NamedTuple):
     """What a recording's headers say, of all parts of a joined one together.
 
-    rate: Hz; duration_seconds: None where only decoding tells (of what FFmpeg decodes, it is the header's, and rough);
-    format: container and codec in words.
+    Attributes:
+        rate: Hz.
+        duration_seconds: None where only decoding tells (of what FFmpeg decodes, it is the header's, and rough).
+        format: container and codec in words.
     """
 
     rate: int
@@ -58,25 +60,32 @@ def read(
 ) -> Audio:
     """One channel of a recording, or of a stretch of it.
 
-    source: a path, bytes, or a binary stream, which is read to its end (standard input: sys.stdin.buffer). wav, aiff,
-        au, caf, w64, rf64 with integers of 8 to 32 bits, floats, mu-law or A-law; flac, ogg (vorbis, opus), mp3, NIST
-        sphere, or another format of libsndfile; and where PyAV or the ffmpeg program is there, all that it reads.
-        Joined recordings (`cat a.mp3 b.wav`) are one; a later part of another rate is resampled to the first's. Bytes
-        that are no sound, but for tags and zeros, are named in a warning that is logged.
-    rate: Hz to resample to; None keeps the file's own, which for opus is that of the recording it was made from.
-    channel: "mix" for the mean of all channels, or the number of one, from 0. Channels of opposite phase cancel out
-        in the mean: a warning is logged; take one of them.
-    start, end: s; None is the file's start and end. `end` may lie up to 0.5 s behind the last sample.
-    min_duration: s; less than this is an error.
-    Returns Audio with at least one sample. Silence is not an error. A stretch is that of the whole, to the sample.
-    Raises AudioError, naming the file and the reason: missing, not readable, empty, not audio, truncated, without
-    samples, too short, samples that are not finite or on an integer scale, an impossible rate, no such channel or
-    part. What only FFmpeg can read (m4a, mp4, webm, aac, wma, amr and the like) is named with the command that
-    converts it.
+    Args:
+        source: a path, bytes, or a binary stream, which is read to its end (standard input: sys.stdin.buffer). wav,
+            aiff, au, caf, w64, rf64 with integers of 8 to 32 bits, floats, mu-law or A-law; flac, ogg (vorbis, opus),
+            mp3, NIST sphere, or another format of libsndfile; and where PyAV or the ffmpeg program is there, all that
+            it reads. Joined recordings (`cat a.mp3 b.wav`) are one; a later part of another rate is resampled to the
+            first's. Bytes that are no sound, but for tags and zeros, are named in a warning that is logged.
+        rate: Hz to resample to; None keeps the file's own, which for opus is that of the recording it was made from.
+        channel: "mix" for the mean of all channels, or the number of one, from 0. Channels of opposite phase cancel out
+            in the mean: a warning is logged; take one of them.
+        start: s; None is the file's start and end. `end` may lie up to 0.5 s behind the last sample.
+        end: see `start`.
+        min_duration: s; less than this is an error.
 
-    >>> read("no-such-file.wav")
-    Traceback (most recent call last):
-    asr.errors.AudioError: no-such-file.wav: no such file
+    Returns:
+        Audio with at least one sample. Silence is not an error. A stretch is that of the whole, to the sample.
+
+    Raises:
+        AudioError: naming the file and the reason: missing, not readable, empty, not audio, truncated, without samples,
+            too short, samples that are not finite or on an integer scale, an impossible rate, no such channel or part.
+            What only FFmpeg can read (m4a, mp4, webm, aac, wma, amr and the like) is named with the command that
+            converts it.
+
+    Examples:
+        >>> read("no-such-file.wav")
+        Traceback (most recent call last):
+        asr.errors.AudioError: no-such-file.wav: no such file
     """
     if rate is not None:
         check_rate(rate, where="resampled samples")
@@ -106,8 +115,16 @@ def blocks(
     Joined, they equal those of `read` to the bit, resampled or not. Memory holds about two pieces, whatever the
     length of the recording (a stream, which is not a path, is kept in a temporary file).
 
-    source, rate, channel, start, end: as for `read`. seconds: more than 0.
-    Raises AudioError as `read` does, for what is damaged when it comes to it.
+    Args:
+        source: as for `read`.
+        rate: as for `read`.
+        channel: as for `read`.
+        start: as for `read`.
+        end: as for `read`.
+        seconds: more than 0.
+
+    Raises:
+        AudioError: as `read` does, for what is damaged when it comes to it.
     """
     if not seconds > 0:
         raise ValueError(f"seconds={seconds!r}; need more than 0")
@@ -128,7 +145,11 @@ def blocks(
 
 
 def describe(source: Sound) -> AudioInfo:
-    """What a recording's headers say; its samples are not decoded. Raises AudioError as `read` does."""
+    """What a recording's headers say; its samples are not decoded.
+
+    Raises:
+        AudioError: as `read` does.
+    """
     with _recording(source) as recording:
         n = recording.n_samples
         duration = recording.parts[0].seconds if n is None else n / recording.rate
@@ -165,7 +186,8 @@ class _Recording:
     def mono(self, channel: str | int, start: float | None, end: float | None) -> Iterator[np.ndarray]:
         """Consecutive pieces, float32 (n,), of one channel from start to end in s; at least one sample in all.
 
-        Raises AudioError without the name.
+        Raises:
+            AudioError: without the name.
         """
         first, last = _stretch(start, end, self.n_samples, self.rate)
         mixer, count = Mixer(channel, self.name), 0
@@ -290,7 +312,11 @@ def _said(start: float | None, end: float | None) -> str:
 
 
 def _stretch(start: float | None, end: float | None, n: int | None, rate: int) -> tuple[int, int | None]:
-    """The first sample and the one after the last of start to end in s; n: samples in the recording, if told."""
+    """The first sample and the one after the last of start to end in s.
+
+    Args:
+        n: samples in the recording, if told.
+    """
     said = _said(start, end)
     if not all(math.isfinite(time) for time in (start, end) if time is not None):
         raise AudioError(f"{said}; need numbers of seconds")

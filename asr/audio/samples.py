@@ -24,7 +24,11 @@ def check_rate(rate: Any, *, where: str = "samples") -> None:
 
 
 def need_rate(rate: Any, own: int) -> float:
-    """The rate that came with samples for a model of `own` Hz. Raises AudioError for None, and as `check_rate`."""
+    """The rate that came with samples for a model of `own` Hz.
+
+    Raises:
+        AudioError: for None, and as `check_rate`.
+    """
     if rate is None:
         raise AudioError(f"samples: an array does not tell its rate: give rate=..., in Hz ({own} is the model's own)")
     return as_rate(rate)
@@ -39,8 +43,13 @@ def as_rate(rate: Any, *, where: str = "samples") -> float:
 def resample(samples: np.ndarray, rate: float, new_rate: float) -> np.ndarray:
     """The signal at another sampling rate, float32 (about n_samples * new_rate / rate,).
 
-    samples: float32 (n_samples,); rate, new_rate: Hz.
-    Raises AudioError for an impossible rate.
+    Args:
+        samples: float32 (n_samples,).
+        rate: Hz.
+        new_rate: Hz.
+
+    Raises:
+        AudioError: for an impossible rate.
     """
     check_rate(rate)
     check_rate(new_rate, where="resampled samples")
@@ -55,7 +64,8 @@ def resample(samples: np.ndarray, rate: float, new_rate: float) -> np.ndarray:
 def resampled(pieces: Iterable[np.ndarray], rate: float, new_rate: float) -> Iterator[np.ndarray]:
     """Consecutive pieces at another rate: joined, they are `resample` of the joined pieces, to the bit.
 
-    pieces: float32 (n,) or (n, n_channels), each of any length. Some of what comes out may be empty.
+    Args:
+        pieces: float32 (n,) or (n, n_channels), each of any length. Some of what comes out may be empty.
     """
     if rate == new_rate:
         yield from pieces
@@ -82,14 +92,18 @@ def check_samples(array: Any, *, channel: str | int = "mix", where: str = "sampl
     The one rule for every function that takes an array: floats are taken as they are; 8-, 16- and 32-bit integers are
     divided by their full scale (2^7, 2^15, 2^31; unsigned ones after their middle is taken off).
 
-    array: (n_samples,) or (n_samples, n_channels), as soundfile and scipy read them (scipy: 24 bits as the upper ones
-        of 32).
-    channel: "mix" or the number of one, from 0.
-    where: what to call the array in messages.
-    Raises AudioError for another shape or type, no samples, values that are not finite or floats far beyond [-1, 1].
+    Args:
+        array: (n_samples,) or (n_samples, n_channels), as soundfile and scipy read them (scipy: 24 bits as the upper
+            ones of 32).
+        channel: "mix" or the number of one, from 0.
+        where: what to call the array in messages.
 
-    >>> check_samples(np.array([0, 16384, -32768], dtype=np.int16))
-    array([ 0. ,  0.5, -1. ], dtype=float32)
+    Raises:
+        AudioError: for another shape or type, no samples, values that are not finite or floats far beyond [-1, 1].
+
+    Examples:
+        >>> check_samples(np.array([0, 16384, -32768], dtype=np.int16))
+        array([ 0. ,  0.5, -1. ], dtype=float32)
     """
     try:
         samples = np.asarray(array)
@@ -132,8 +146,11 @@ def _unit_scaled(samples: np.ndarray, where: str) -> np.ndarray:
 class Mixer:
     """(n, n_channels) -> float32 (n,): the mean of all channels, or one of them; piece by piece.
 
-    channel: "mix" or the number of one, from 0. where: the recording's name in messages.
     `finish` says once whether the channels cancelled each other out in the mean.
+
+    Args:
+        channel: "mix" or the number of one, from 0.
+        where: the recording's name in messages.
     """
 
     def __init__(self, channel: str | int, where: str):

@@ -25,7 +25,13 @@ Sound = str | os.PathLike | bytes | BinaryIO
 
 @dataclass(frozen=True)
 class Source:
-    """A recording's bytes. name: for messages; path: None where it is no file of its own; size: bytes."""
+    """A recording's bytes.
+
+    Attributes:
+        name: for messages.
+        path: None where it is no file of its own.
+        size: bytes.
+    """
 
     name: str
     stream: BinaryIO
@@ -63,7 +69,9 @@ def opened(sound: Sound) -> Iterator[Source]:
     """The source that a caller gave, open for reading.
 
     A stream is read to its end; what has no name is called "standard input" (bytes: "the recording given as bytes").
-    Raises AudioError with the name and the reason: missing, a folder, a pipe or device, empty, no permission.
+
+    Raises:
+        AudioError: with the name and the reason: missing, a folder, a pipe or device, empty, no permission.
     """
     if isinstance(sound, (bytes, bytearray, memoryview)):
         yield _whole("the recording given as bytes", io.BytesIO(sound))
@@ -123,7 +131,8 @@ class Spliced(io.RawIOBase):
     So libsndfile is given what it reads rightly: a recording without the tags before it, a header with the true
     length, one of several joined recordings.
 
-    pieces: bytes, or (first byte, one after the last) of `stream`, in order.
+    Args:
+        pieces: bytes, or (first byte, one after the last) of `stream`, in order.
     """
 
     def __init__(self, stream: BinaryIO, pieces: Sequence[bytes | tuple[int, int]]):

@@ -100,12 +100,17 @@ def speak(
 ) -> np.ndarray:
     """Samples of espeak-ng reading a text, the same bytes whatever was spoken before.
 
-    voice: a voice file of espeak-ng, perhaps with a variant, e.g. "gmw/en-US+f3".
-    speed: words a minute, 80-450.
-    pitch: 0-99, 50 is the voice's own.
-    rate_hz: sample rate of the result.
-    Returns float32 (n_samples,) in [-1, 1].
-    Raises AsrError if espeakng-loader is not installed or the voice is unknown.
+    Args:
+        voice: a voice file of espeak-ng, perhaps with a variant, e.g. "gmw/en-US+f3".
+        speed: words a minute, 80-450.
+        pitch: 0-99, 50 is the voice's own.
+        rate_hz: sample rate of the result.
+
+    Returns:
+        float32 (n_samples,) in [-1, 1].
+
+    Raises:
+        AsrError: if espeakng-loader is not installed or the voice is unknown.
 
     The library keeps oscillator phases and noise positions between texts, in places that no call resets; so it is
     loaded anew for each text, which takes a few milliseconds.
@@ -135,11 +140,15 @@ def synthesise_digits(
 ) -> Path:
     """The folder of a corpus of digit strings, made now unless it is there already.
 
-    out_dir: gets train/SPEAKER/ID.wav and .txt, test/SPEAKER/ID.wav and .txt, manifest.tsv and synth.json; it appears
-        whole or not at all. A folder made with other options is replaced, a folder of something else is refused.
-    options: all settings at once; those given by name replace single ones.
-    progress: called with (utterances done, utterances in all).
-    Raises AsrError if espeakng-loader is not installed, or if more voices are asked for than there are.
+    Args:
+        out_dir: gets train/SPEAKER/ID.wav and .txt, test/SPEAKER/ID.wav and .txt, manifest.tsv and synth.json; it
+            appears whole or not at all. A folder made with other options is replaced, a folder of something else is
+            refused.
+        options: all settings at once; those given by name replace single ones.
+        progress: called with (utterances done, utterances in all).
+
+    Raises:
+        AsrError: if espeakng-loader is not installed, or if more voices are asked for than there are.
     """
     options = options or SynthOptions()
     out = Path(out_dir)
@@ -162,7 +171,8 @@ def synthesise_digits(
 def plan_digits(options: SynthOptions) -> list[SpokenUtterance]:
     """Every utterance of a corpus, drawn from the seed: the training part, then the test part.
 
-    Raises AsrError if the options ask for more voices than there are, or for an impossible size.
+    Raises:
+        AsrError: if the options ask for more voices than there are, or for an impossible size.
     """
     wanted = options.n_train_voices + options.n_test_voices
     if options.n_train_voices < 1 or options.n_test_voices < 1 or wanted > len(VARIANTS):
@@ -240,8 +250,11 @@ def _write_utterance(stem: Path, item: SpokenUtterance, options: SynthOptions) -
 def _with_noise(speech: np.ndarray, *, snr_db: float, slope: float, rng: np.random.Generator) -> np.ndarray:
     """Speech plus Gaussian noise whose power falls as 1 / f ** slope, scaled so that its largest value is 1.
 
-    speech: float32 (n_samples,), not silent.
-    Returns float64 (n_samples,).
+    Args:
+        speech: float32 (n_samples,), not silent.
+
+    Returns:
+        float64 (n_samples,).
     """
     n_samples = len(speech)
     spectrum = np.fft.rfft(rng.standard_normal(n_samples))

@@ -51,8 +51,9 @@ class VoiceOptions:
 class Activity(NamedTuple):
     """Frames, one after the other; frame t is that of the samples around (t + 1/2) frame shifts.
 
-    level: float32 (n_frames,), dB above the background; 0 in digital silence.
-    speech: bool (n_frames,).
+    Attributes:
+        level: float32 (n_frames,), dB above the background; 0 in digital silence.
+        speech: bool (n_frames,).
     """
 
     level: np.ndarray
@@ -65,15 +66,17 @@ class Activity(NamedTuple):
 class VoiceActivity:
     """Tells speech from pauses in a signal that is fed in pieces of any size.
 
-    rate: Hz, 1000 or more.
+    Args:
+        rate: Hz, 1000 or more.
 
-    >>> rng = np.random.default_rng(0)
-    >>> noise = 1e-3 * rng.standard_normal(48000).astype(np.float32)
-    >>> noise[16000:24000] += 0.3 * rng.standard_normal(8000).astype(np.float32)   # loud from 1 s to 1.5 s
-    >>> heard = voice_activity(noise, 16000)
-    >>> edges = np.flatnonzero(np.diff(heard.speech)) + 1
-    >>> (edges * 0.01).round(1).tolist()
-    [1.0, 1.5]
+    Examples:
+        >>> rng = np.random.default_rng(0)
+        >>> noise = 1e-3 * rng.standard_normal(48000).astype(np.float32)
+        >>> noise[16000:24000] += 0.3 * rng.standard_normal(8000).astype(np.float32)   # loud from 1 s to 1.5 s
+        >>> heard = voice_activity(noise, 16000)
+        >>> edges = np.flatnonzero(np.diff(heard.speech)) + 1
+        >>> (edges * 0.01).round(1).tolist()
+        [1.0, 1.5]
     """
 
     def __init__(self, rate: float, options: VoiceOptions | None = None) -> None:
@@ -98,7 +101,8 @@ class VoiceActivity:
     def accept(self, samples: np.ndarray) -> list[Activity]:
         """The seconds that are complete with these samples, each for itself; frames are late by up to a second.
 
-        samples: floats (n_samples,) in [-1, 1], those after the last ones.
+        Args:
+            samples: floats (n_samples,) in [-1, 1], those after the last ones.
         """
         if self._ended:
             raise ValueError("this signal has been flushed; start another VoiceActivity for another one")
@@ -149,7 +153,12 @@ class VoiceActivity:
 
 
 def voice_activity(samples: np.ndarray, rate: float, options: VoiceOptions | None = None) -> Activity:
-    """The frames of a whole signal. samples: floats (n_samples,) in [-1, 1]; rate: Hz. See VoiceActivity."""
+    """The frames of a whole signal.
+
+    Args:
+        samples: floats (n_samples,) in [-1, 1].
+        rate: Hz. See VoiceActivity.
+    """
     measure = VoiceActivity(rate, options)
     parts = [*measure.accept(samples), measure.flush()]
     return Activity(*(np.concatenate(column) for column in zip(*parts, strict=True)))
@@ -195,9 +204,12 @@ def cut_at_pauses(
 ) -> Iterator[Piece]:
     """The pieces of a long signal, in order; together they are all of it.
 
-    blocks: the signal in blocks of any size, floats (n_samples,) in [-1, 1]; rate: Hz.
     Each piece comes when its end is known; no more than a piece, a second and a block is held in memory. Where there is
     no pause the cut is in the quietest place of the piece's second half.
+
+    Args:
+        blocks: the signal in blocks of any size, floats (n_samples,) in [-1, 1].
+        rate: Hz.
     """
     cutter = PauseCutter(rate, options, voice=voice)
     for block in blocks:

@@ -235,14 +235,14 @@ def _write(sources: list["Source"], pipeline: "FeaturePipeline", out: Path, form
     with writing(out), progress("features", len(sources)) as step:
         done = write_features(sources, pipeline, out, form=form.value, n_jobs=jobs, progress=step)
     problems, path_of = Complaints(), {source.id: source.audio for source in sources}
-    for failure in done.failures:
-        problems.add(failure.message, path_of.get(failure.id, ""))
+    for problem in done.problems:
+        problems.add(problem.message, path_of.get(problem.where, ""))
     problems.end()
     for name, file in done.renamed.items():
         complain_of_input(f"warning: {name!r} is written as {file}")
     if done.n_files:
         typer.echo(_summary(done, pipeline))
-    return len(done.failures)
+    return len(done.problems)
 
 
 def _summary(done: "Written", pipeline: "FeaturePipeline") -> str:

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,20 +14,14 @@ from ..features.pipeline import FeaturePipeline
 from ..features.silence import is_silent
 from ..features.table import FeatureTable
 from ..processes import explained_workers
+from .utterance import Problem
 
 if TYPE_CHECKING:
-    from . import Utterance
+    from .utterance import Utterance
 
 SILENT = "all its samples are nearly equal: nothing was recorded"
 
 _BATCH = 32  # utterances that a worker gets at a time
-
-
-class Failure(NamedTuple):
-    """An utterance without features: its id and why."""
-
-    id: str
-    message: str
 
 
 def extract(
@@ -40,7 +34,7 @@ def extract(
     allow_failures: bool = True,
     allow_silence: bool = True,
     progress: Callable[[int, int], None] | None = None,
-) -> tuple[FeatureTable, list[Failure]]:
+) -> tuple[FeatureTable, list[Problem]]:
     """The front-end's features of every utterance, or those that the corpus brings along; and what failed.
 
     corpus: a Corpus or any utterances, each with id, audio, channel, start and end; the audio is resampled to the
@@ -52,26 +46,26 @@ def extract(
     allow_failures: False raises the first failure instead of collecting it.
     allow_silence: False: recordings in which nothing can be heard from end to end are failures, the message SILENT.
     progress: called with the utterances done so far and their total.
-    Returns a FeatureTable in the corpus' order and a list of Failure. Raises AudioError, or CorpusError where features
-    are given (see allow_failures).
+    Returns a FeatureTable in the corpus' order, and a Problem for each utterance without features, whose
+    `where` is the id. Raises AudioError, or CorpusError where features are given (see allow_failures).
     """
     utterances: Sequence[Utterance] = list(getattr(corpus, "utterances", corpus))
     batches = [utterances[i : i + _BATCH] for i in range(0, len(utterances), _BATCH)]
     good: list[tuple[str, np.ndarray]] = []
-    failures: list[Failure] = []
+    problems: list[Problem] = []
     done = 0
     for results in _in_order(batches, pipeline, n_jobs, vtln_warp, speed, allow_silence):
         for utterance_id, result in results:
             if isinstance(result, np.ndarray):
                 good.append((utterance_id, result))
             elif allow_failures:
-                failures.append(Failure(utterance_id, result))
+                problems.append(Problem(utterance_id, result))
             else:
                 raise (CorpusError if pipeline.given else AudioError)(f"utterance {utterance_id!r}: {result}")
         done += len(results)
         if progress:
             progress(done, len(utterances))
-    return FeatureTable.from_pairs(good), failures
+    return FeatureTable.from_pairs(good), problems
 
 
 def _in_order(

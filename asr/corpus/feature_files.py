@@ -14,7 +14,8 @@ from ..display.brief import brief_repr
 from ..errors import AudioError, ConfigError
 from ..features.pipeline import FeaturePipeline
 from ..files import as_system, kind_of, replacing
-from .extract import _BATCH, Failure, _in_order
+from .extract import _BATCH, _in_order
+from .utterance import Problem
 
 FORMS = ("npy", "ark")
 
@@ -45,7 +46,7 @@ class Written:
     n_files: int = 0
     n_frames: int = 0
     dim: int = 0
-    failures: list[Failure] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
     renamed: dict[str, str] = field(default_factory=dict)
 
     def __repr__(self) -> str:
@@ -77,7 +78,7 @@ def features_of(
     *,
     n_jobs: int = 1,
     progress: Callable[[], None] | None = None,
-) -> Iterator[tuple[str, np.ndarray | Failure]]:
+) -> Iterator[tuple[str, np.ndarray | Problem]]:
     """Each recording's id with its features, float32 (n_frames, dim), or why it has none.
 
     Sorted by id, as Kaldi wants its archives; with per-speaker normalisation by speaker first. What is in memory at a
@@ -98,7 +99,7 @@ def features_of(
             if isinstance(result, np.ndarray):
                 good.append((name, result))
             else:
-                yield name, Failure(name, result)
+                yield name, Problem(name, result)
         finished = pipeline.finish([matrix for _, matrix in good], [speaker[name] for name, _ in good])
         yield from zip((name for name, _ in good), finished, strict=True)
 
@@ -147,15 +148,15 @@ def _write_npy(
     for name in sorted(clashing):
         others = ", ".join(repr(other) for other in owners[file_name(name).casefold()] if other != name)
         message = f"{name}: would be written to {file_name(name)}.npy as {others} would; give them apart or use an ark"
-        written.failures.append(Failure(name, message))
+        written.problems.append(Problem(name, message))
     wanted = [source for source in sources if source.id not in clashing]
     for name, result in features_of(wanted, pipeline, n_jobs=n_jobs, progress=progress):
-        if isinstance(result, Failure):
-            written.failures.append(result)
+        if isinstance(result, Problem):
+            written.problems.append(result)
             continue
         file = folder / as_system(f"{file_name(name)}.npy")
         if kind_of(file) == "folder":
-            written.failures.append(Failure(name, f"{file}: is a folder; remove it or choose another folder"))
+            written.problems.append(Problem(name, f"{file}: is a folder; remove it or choose another folder"))
             continue
         with replacing(file) as temporary, temporary.open("wb") as stream:
             np.save(stream, result, allow_pickle=False)
@@ -180,12 +181,12 @@ def _write_archive(
             good.append(source)
         else:
             message = f"{source.id!r}: an archive's ids have no white space; rename the file, or write npy"
-            written.failures.append(Failure(source.id, message))
+            written.problems.append(Problem(source.id, message))
 
     def pairs() -> Iterator[tuple[str, np.ndarray]]:
         for name, result in features_of(good, pipeline, n_jobs=n_jobs, progress=progress):
-            if isinstance(result, Failure):
-                written.failures.append(result)
+            if isinstance(result, Problem):
+                written.problems.append(result)
             else:
                 _count(written, result)
                 yield name, result

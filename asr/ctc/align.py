@@ -14,9 +14,13 @@ from .check import check_log_probs, check_units, least_frames
 class CtcAlignment:
     """The most probable path of a transcript.
 
-    columns: int32 (n_frames,): what each frame says, 0 for a blank. starts, ends: int32 (n_units,): the frames of each
-    unit's spike, the end not included. scores: float64 (n_units,): mean log probability of the spike's frames, which
-    tells units that were said from those that were not. score: natural-log probability of the path.
+    Attributes:
+        columns: int32 (n_frames,): what each frame says, 0 for a blank.
+        starts: int32 (n_units,): the frames of each unit's spike, the end not included.
+        ends: see `starts`.
+        scores: float64 (n_units,): mean log probability of the spike's frames, which tells units that were said from
+            those that were not.
+        score: natural-log probability of the path.
     """
 
     columns: np.ndarray
@@ -37,12 +41,17 @@ class CtcAlignment:
 def ctc_align(log_probs: np.ndarray, units: Sequence[int] | np.ndarray) -> CtcAlignment:
     """The most probable path on which a network says these units and no others.
 
-    log_probs: float32 (n_frames, n_columns); column 0 is the blank. units: columns, in order.
-    Raises ModelError where there are fewer frames than the units need, or no path is possible.
+    Args:
+        log_probs: float32 (n_frames, n_columns); column 0 is the blank.
+        units: columns, in order.
 
-    >>> found = ctc_align(np.log(np.array([[0.1, 0.9], [0.7, 0.3], [0.2, 0.8]], np.float32)), [1, 1])
-    >>> found.columns.tolist(), found.starts.tolist()
-    ([1, 0, 1], [0, 2])
+    Raises:
+        ModelError: where there are fewer frames than the units need, or no path is possible.
+
+    Examples:
+        >>> found = ctc_align(np.log(np.array([[0.1, 0.9], [0.7, 0.3], [0.2, 0.8]], np.float32)), [1, 1])
+        >>> found.columns.tolist(), found.starts.tolist()
+        ([1, 0, 1], [0, 2])
     """
     from .kernels import best_states
 

@@ -10,7 +10,11 @@ _ROUNDING = 1e-3  # a log probability this far above 0 is rounding
 
 
 def check_log_probs(log_probs: np.ndarray) -> np.ndarray:
-    """float32 (n_frames, n_columns), C-contiguous. Raises ModelError for another shape, NaN, or what is above 0."""
+    """float32 (n_frames, n_columns), C-contiguous.
+
+    Raises:
+        ModelError: for another shape, NaN, or what is above 0.
+    """
     log_probs = np.ascontiguousarray(log_probs, np.float32)
     if log_probs.ndim != 2 or log_probs.shape[1] < 2:
         raise ModelError(
@@ -27,7 +31,11 @@ def check_log_probs(log_probs: np.ndarray) -> np.ndarray:
 
 
 def check_units(units: Sequence[int] | np.ndarray, n_columns: int) -> np.ndarray:
-    """int32 (n_units,). Raises ModelError for columns that are no units."""
+    """int32 (n_units,).
+
+    Raises:
+        ModelError: for columns that are no units.
+    """
     found = np.asarray(units, np.int32).reshape(-1)
     if len(found) and not (found.min() >= 1 and found.max() < n_columns):
         raise ModelError(f"units from {found.min()} to {found.max()}; need columns 1 to {n_columns - 1}")

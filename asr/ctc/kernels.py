@@ -35,8 +35,10 @@ def log_add(a, b):
 def occupancies(log_probs, units, posteriors):
     """The log probability of the units, and how probable each column is at each frame given the units.
 
-    log_probs: float32 (n_frames, n_columns). units: int32 (n_units,). posteriors: written, float64 of that shape; zeros
-    where the units are impossible.
+    Args:
+        log_probs: float32 (n_frames, n_columns).
+        units: int32 (n_units,).
+        posteriors: written, float64 of that shape; zeros where the units are impossible.
     """
     n_frames, n_states = log_probs.shape[0], 2 * len(units) + 1
     posteriors[:] = 0.0
@@ -82,8 +84,10 @@ def occupancies(log_probs, units, posteriors):
 def best_states(log_probs, units, states):
     """The most probable path of the units: its log probability, and the state of each frame in `states`.
 
-    log_probs: float32 (n_frames, n_columns), one frame at least. units: int32 (n_units,). states: written, int32
-    (n_frames,), where there is a path.
+    Args:
+        log_probs: float32 (n_frames, n_columns), one frame at least.
+        units: int32 (n_units,).
+        states: written, int32 (n_frames,), where there is a path.
     """
     n_frames, n_states = log_probs.shape[0], 2 * len(units) + 1
     score = np.full(n_states, -np.inf)

@@ -17,10 +17,13 @@ def find_pauses(loudness: np.ndarray, frame_shift: float = 0.01) -> list[tuple[i
     Two levels are found in a recording, so that neither gain nor noise need to be known. In one without pauses the
     quiet frames are parts of speech, and stretches of them mostly too short to be taken for one.
 
-    loudness: (n_frames,) logarithms of energy, on any scale. frame_shift: seconds from one frame to the next.
+    Args:
+        loudness: (n_frames,) logarithms of energy, on any scale.
+        frame_shift: seconds from one frame to the next.
 
-    >>> find_pauses(np.repeat([0.0, 9.0, 0.0], [40, 100, 50]))
-    [(0, 40), (140, 190)]
+    Examples:
+        >>> find_pauses(np.repeat([0.0, 9.0, 0.0], [40, 100, 50]))
+        [(0, 40), (140, 190)]
     """
     from scipy.ndimage import median_filter
 
@@ -44,7 +47,8 @@ def find_pauses(loudness: np.ndarray, frame_shift: float = 0.01) -> list[tuple[i
 def rows_of_pauses(loudness: np.ndarray, frame_shift: float, subsampling: int) -> list[tuple[int, int]]:
     """The same in rows of a network's output, each of which stands for the frames around its middle.
 
-    subsampling: frames to a row.
+    Args:
+        subsampling: frames to a row.
     """
     half = subsampling // 2 + (subsampling - 1) // 2  # to the nearest boundary of rows; the first is before frame 0
     return [((p + half) // subsampling, (q + half) // subsampling) for p, q in find_pauses(loudness, frame_shift)]

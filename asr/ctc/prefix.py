@@ -47,11 +47,12 @@ class PrefixOptions:
 class Prefix:
     """A token string that a search found. Scores are natural logarithms, higher is better.
 
-    tokens: int32 (n_tokens,): columns, 1 or more.
-    score: ctc + lm_weight * lm + insertion_bonus * n_tokens.
-    ctc: log probability, summed over all paths that write the string and whose prefixes stayed in the beam.
-    lm: log probability of the string as a sentence, its end included; 0 without a model, or where its weight is 0.
-    frames: int32 (n_tokens,): the frame in which each token begins on the likeliest single path of the string.
+    Attributes:
+        tokens: int32 (n_tokens,): columns, 1 or more.
+        score: ctc + lm_weight * lm + insertion_bonus * n_tokens.
+        ctc: log probability, summed over all paths that write the string and whose prefixes stayed in the beam.
+        lm: log probability of the string as a sentence, its end included; 0 without a model, or where its weight is 0.
+        frames: int32 (n_tokens,): the frame in which each token begins on the likeliest single path of the string.
     """
 
     tokens: np.ndarray
@@ -72,17 +73,22 @@ class PrefixSearch:
     language model is asked at each token and at the end. With beams wide open the result is exact. A prefix that comes
     back after it was dropped goes on with the paths from then on. Each search object is for one thread at a time.
 
-    tokens: the names of columns 1, 2 ...: letters, phones or word pieces. Column 0 is the blank.
-    lm: a model over these names. None: CTC alone decides.
-    Raises LanguageModelError for tokens that the model does not have; ModelError for a name that is there twice.
+    Args:
+        tokens: the names of columns 1, 2 ...: letters, phones or word pieces. Column 0 is the blank.
+        lm: a model over these names. None: CTC alone decides.
 
-    >>> search = PrefixSearch(["a", "b"])
-    >>> frames = np.log(np.array([[0.5, 0.4, 0.1], [0.5, 0.4, 0.1]], np.float32))
-    >>> [(found.tokens.tolist(), round(found.score, 4)) for found in search.search(frames, n_best=2)]
-    [([1], -0.5798), ([], -1.3863)]
+    Raises:
+        LanguageModelError: for tokens that the model does not have.
+        ModelError: for a name that is there twice.
 
     Ref: Graves, 2012, section 7.5.3; Hannun et al., 2014, First-pass large vocabulary continuous speech recognition
     using bi-directional recurrent DNNs. Unlike theirs, the bonus is per token, and the sentence end is scored.
+
+    Examples:
+        >>> search = PrefixSearch(["a", "b"])
+        >>> frames = np.log(np.array([[0.5, 0.4, 0.1], [0.5, 0.4, 0.1]], np.float32))
+        >>> [(found.tokens.tolist(), round(found.score, 4)) for found in search.search(frames, n_best=2)]
+        [([1], -0.5798), ([], -1.3863)]
     """
 
     def __init__(self, tokens: Sequence[str], lm: NgramModel | None = None, options: PrefixOptions | None = None):
@@ -119,10 +125,13 @@ class PrefixSearch:
     def search(self, log_probs: np.ndarray, n_best: int = 1) -> list[Prefix]:
         """The likeliest token strings of an utterance, best first, no two the same.
 
-        log_probs: float32 (n_frames, 1 + n_tokens): natural logs of what the network gives to the blank and each
-            token, which sum to one in each frame; -inf for what is impossible.
-        n_best: 1 or more; fewer come back where the last frame's beam has fewer, none if no string is possible.
-        Raises ModelError for a matrix of another shape, and for values that are NaN or above 0.
+        Args:
+            log_probs: float32 (n_frames, 1 + n_tokens): natural logs of what the network gives to the blank and each
+                token, which sum to one in each frame; -inf for what is impossible.
+            n_best: 1 or more; fewer come back where the last frame's beam has fewer, none if no string is possible.
+
+        Raises:
+            ModelError: for a matrix of another shape, and for values that are NaN or above 0.
         """
         if n_best < 1:
             raise ValueError(f"n_best={n_best}; must be 1 or more")
@@ -175,7 +184,9 @@ class PrefixSearch:
 def words_of_tokens(tokens: tuple[str, ...], lm: NgramModel | None) -> np.ndarray:
     """int32 (1 + n_tokens,): the model's word for each column; 0 for the blank, and everywhere without a model.
 
-    Raises LanguageModelError for tokens that the model does not have; ModelError for a name that is there twice.
+    Raises:
+        LanguageModelError: for tokens that the model does not have.
+        ModelError: for a name that is there twice.
     """
     if len(set(tokens)) != len(tokens):
         twice = next(name for i, name in enumerate(tokens) if name in tokens[:i])

@@ -224,7 +224,10 @@ def advance(
 
     `cut`: what a new prefix has to be above: the least of the beam where the pool has a whole beam of better ones, and
     what lies within the beam of the best. As language models only take away, most pairs of prefix and token fail
-    before the model is asked, in most frames all. values: scratch, (2, the larger of tokens and pool).
+    before the model is asked, in most frames all.
+
+    Args:
+        values: scratch, (2, the larger of tokens and pool).
     """
     beam, weight, bonus = settings[BEAM], settings[WEIGHT], settings[BONUS]
     room = pool_scores.shape[1]
@@ -329,8 +332,11 @@ def end_sentences(
 def first_frames(log_probs, tokens, steps, scores, frames):
     """The frame in which each token begins on the likeliest path that writes these tokens (Viterbi).
 
-    The places of a path are: blank, first token, blank, second token ... blank. steps: scratch (n_frames, n_places),
-    how many places a path came from; scores: scratch (n_places,).
+    The places of a path are: blank, first token, blank, second token ... blank.
+
+    Args:
+        steps: scratch (n_frames, n_places), how many places a path came from.
+        scores: scratch (n_places,).
     """
     n_places = 2 * tokens.shape[0] + 1
     n_frames = log_probs.shape[0]

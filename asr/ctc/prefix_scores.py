@@ -24,15 +24,19 @@ class PrefixScores:
     column t is about the first t frames. The probability that the output begins with string and unit is the sum, over
     the frames in which that unit can begin, of the ends before times the unit's probability.
 
-    log_probs: float32 (n_frames, n_columns), column 0 the blank.
-    Raises ModelError for another shape or NaN.
+    Args:
+        log_probs: float32 (n_frames, n_columns), column 0 the blank.
 
-    >>> scores = PrefixScores(np.log(np.array([[0.5, 0.4, 0.1], [0.5, 0.4, 0.1]], np.float32)))
-    >>> np.exp(scores.of_next(scores.start(), [0])).round(2).tolist()
-    [[0.25, 0.6, 0.15]]
+    Raises:
+        ModelError: for another shape or NaN.
 
     Ref: Graves, 2008, Supervised sequence labelling with recurrent neural networks, section 7.5; Watanabe, Hori, Kim,
     Hershey and Hayashi, 2017, Hybrid CTC/attention architecture for end-to-end speech recognition, algorithm 2.
+
+    Examples:
+        >>> scores = PrefixScores(np.log(np.array([[0.5, 0.4, 0.1], [0.5, 0.4, 0.1]], np.float32)))
+        >>> np.exp(scores.of_next(scores.start(), [0])).round(2).tolist()
+        [[0.25, 0.6, 0.15]]
     """
 
     def __init__(self, log_probs: np.ndarray) -> None:
@@ -46,7 +50,9 @@ class PrefixScores:
     def of_next(self, ends: np.ndarray, last: Sequence[int] | np.ndarray) -> np.ndarray:
         """float64 (n_strings, n_columns): that the output begins with string and unit; column 0: that it is the string.
 
-        ends: of the strings. last: their last units, `NO_UNIT` for the empty string.
+        Args:
+            ends: of the strings.
+            last: their last units, `NO_UNIT` for the empty string.
         """
         found = np.empty((len(ends), self.log_probs.shape[1]))
         next_scores(self.log_probs, ends, np.asarray(last, np.int32), found)
@@ -61,7 +67,9 @@ class PrefixScores:
     ) -> np.ndarray:
         """The ends of new strings, each one of the strings with a unit more.
 
-        parents: numbers of strings, one for each new string. units: the units that are added.
+        Args:
+            parents: numbers of strings, one for each new string.
+            units: the units that are added.
         """
         found = np.empty((len(units), *ends.shape[1:]))
         arrays = (np.asarray(x, np.int32) for x in (last, parents, units))

@@ -17,9 +17,12 @@ BLANK = 1
 class CtcTokens:
     """The blank and the units of a CTC model: labels 1 to n_phones + 1, each one column of the network's output.
 
-    n_phones: units, which have the ids of a lexicon's phones, from 1. The unit p has column p and the label p + 1,
-        since 0 is no label in graphs.
-    Raises ModelError without units.
+    Attributes:
+        n_phones: units, which have the ids of a lexicon's phones, from 1. The unit p has column p and the label p + 1,
+            since 0 is no label in graphs.
+
+    Raises:
+        ModelError: without units.
     """
 
     n_phones: int
@@ -56,9 +59,11 @@ class CtcTokens:
         gets more than `reach` rows of it: the rest is silence, or a long sound. So a unit as long as a word is said to
         be shorter than it was.
 
-        alignment: one label a row. pauses: rows in which nothing was said (see asr.ctc.pauses), the ends not included.
-            No unit is widened into one. A spike in one, as recurrent networks write them at a recording's first or last
-            row, is of what was said on that side of it where there is more room.
+        Args:
+            alignment: one label a row.
+            pauses: rows in which nothing was said (see asr.ctc.pauses), the ends not included. No unit is widened into
+                one. A spike in one, as recurrent networks write them at a recording's first or last row, is of what was
+                said on that side of it where there is more room.
         """
         labels = np.asarray(alignment)
         written = _spikes(labels)

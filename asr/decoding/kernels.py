@@ -49,7 +49,9 @@ def acoustic_costs(loglikes, row, scale, frame_cost):
 def nth_cost(cost, here, n, rank, low, high, bins):
     """A cost that more than `rank` of the n tokens do not exceed, hardly above the true order statistic.
 
-    low, high: range in which it lies. Two passes of a histogram: the error is at most (high - low) / N_BINS**2.
+    Args:
+        low: range in which it lies. Two passes of a histogram: the error is at most (high - low) / N_BINS**2.
+        high: see `low`.
     """
     below = 0
     for _ in range(2):
@@ -102,8 +104,11 @@ def expand(
 ):  # fmt: skip
     """Move every token below `limit` over its emitting arcs and return the number of new tokens, numbered from `there`.
 
-    new_limit: (1,) becomes the new frame's cut-off, `beam` above the best new token, whose number goes to registers.
     The best old token is looked at first, so that the cut-off is nearly right from the start.
+
+    Args:
+        new_limit: (1,) becomes the new frame's cut-off, `beam` above the best new token, whose number goes to
+            registers.
     """
     n, base, here, best = registers[N_TOKENS], registers[BASE], registers[HERE], registers[BEST]
     origin = cost[here + best]
@@ -152,8 +157,9 @@ def expand(
 def close(states, arcs, weights, cost, state, slot_of, previous, arc, registers, limit, penalty, stack, steps):
     """Follow the epsilon arcs from all tokens up to `limit`; False if they have a cycle that gains at every turn.
 
-    steps: the number of epsilon arcs behind each token, negative (less one) while the token is on the stack. A path of
-    more of them than there are tokens has been in one state twice and was better the second time.
+    Args:
+        steps: the number of epsilon arcs behind each token, negative (less one) while the token is on the stack. A path
+            of more of them than there are tokens has been in one state twice and was better the second time.
     """
     n, base, here, best = registers[N_TOKENS], registers[BASE], registers[HERE], registers[BEST]
     top = 0
@@ -254,7 +260,8 @@ def advance(
 def collect(base, n, previous, arc, new_slot):
     """Throw out of the arena what no living token's path goes through; the tokens' new base.
 
-    new_slot: zeros (base + n,), scratch. The order of the slots, and so the tokens' numbering, stays.
+    Args:
+        new_slot: zeros (base + n,), scratch. The order of the slots, and so the tokens' numbering, stays.
     """
     for i in range(base, base + n):
         j = i

@@ -12,8 +12,15 @@ _Path = tuple[float, "tuple | None", int]
 def reference_decode(graph, column_of_label, loglikes, *, acoustic_scale=0.1, insertion_penalty=0.0) -> BestPath:
     """The best of all paths, as a BestPath: like ViterbiDecoder with an infinite beam.
 
-    graph, column_of_label, loglikes, acoustic_scale, insertion_penalty: as for ViterbiDecoder and SearchOptions.
-    Raises GraphError if no path goes through all frames, or for an epsilon cycle of negative cost.
+    Args:
+        graph: as for ViterbiDecoder and SearchOptions.
+        column_of_label: as for ViterbiDecoder and SearchOptions.
+        loglikes: as for ViterbiDecoder and SearchOptions.
+        acoustic_scale: as for ViterbiDecoder and SearchOptions.
+        insertion_penalty: as for ViterbiDecoder and SearchOptions.
+
+    Raises:
+        GraphError: if no path goes through all frames, or for an epsilon cycle of negative cost.
     """
     arcs = graph.arcs.tolist()
     arcs_of = [range(first, first + count) for _, first, count, _, _ in graph.states.tolist()]

@@ -47,12 +47,13 @@ class SearchOptions:
 class BestPath(NamedTuple):
     """The best path that a search found. Scores are natural logarithms, higher is better.
 
-    words: int32 (n_words,), the output labels on the path without epsilons.
-    labels: int32 (n_frames,), the input label taken at every frame.
-    score: graph_score + acoustic_score.
-    graph_score: arcs, final weight and insertion penalties.
-    acoustic_score: log-likelihoods of the labels, times the acoustic scale.
-    reached_final: whether the path ends in a final state, whose weight is then part of the score.
+    Attributes:
+        words: int32 (n_words,), the output labels on the path without epsilons.
+        labels: int32 (n_frames,), the input label taken at every frame.
+        score: graph_score + acoustic_score.
+        graph_score: arcs, final weight and insertion penalties.
+        acoustic_score: log-likelihoods of the labels, times the acoustic scale.
+        reached_final: whether the path ends in a final state, whose weight is then part of the score.
     """
 
     words: np.ndarray
@@ -72,19 +73,23 @@ class ViterbiDecoder:
     Use `decode` for an utterance, or `start`, `advance` with any number of chunks, and `finish`: the result is the same
     to the last bit, however the frames were cut. Memory grows with the number of frames, by some ten bytes each.
 
-    graph: labels > 0 on its emitting arcs; anything with Graph's `start`, `states` and `arcs`. It is not copied.
-    column_of_label: int32 (n_labels + 1,), the matrix column of each input label (entry 0 is not used); -1 where a
-        label has none, which is an error if the graph uses it.
-    n_columns: width of the matrices; None: the largest entry of the table, plus 1.
-    Raises GraphError if graph and table do not fit.
+    Args:
+        graph: labels > 0 on its emitting arcs; anything with Graph's `start`, `states` and `arcs`. It is not copied.
+        column_of_label: int32 (n_labels + 1,), the matrix column of each input label (entry 0 is not used); -1 where a
+            label has none, which is an error if the graph uses it.
+        n_columns: width of the matrices; None: the largest entry of the table, plus 1.
 
-    >>> graph = Graph.from_arrays(0, [0, 1, 1], [1, 1, 2], [5, 0, 6], [0.0, 0.5, 0.5], [1, 1, 1], [np.inf, 0.0])
-    >>> decoder = ViterbiDecoder(graph, np.array([-1, 0, 1]), SearchOptions(acoustic_scale=1.0))
-    >>> path = decoder.decode(np.log(np.array([[0.9, 0.1], [0.2, 0.8], [0.9, 0.1]], np.float32)))
-    >>> path.words.tolist(), path.labels.tolist(), round(path.score, 4)
-    ([5, 6], [1, 2, 1], -1.4339)
+    Raises:
+        GraphError: if graph and table do not fit.
 
     Same as Kaldi's FasterDecoder (decoder/faster-decoder.cc) in what it keeps and drops; costs are float64.
+
+    Examples:
+        >>> graph = Graph.from_arrays(0, [0, 1, 1], [1, 1, 2], [5, 0, 6], [0.0, 0.5, 0.5], [1, 1, 1], [np.inf, 0.0])
+        >>> decoder = ViterbiDecoder(graph, np.array([-1, 0, 1]), SearchOptions(acoustic_scale=1.0))
+        >>> path = decoder.decode(np.log(np.array([[0.9, 0.1], [0.2, 0.8], [0.9, 0.1]], np.float32)))
+        >>> path.words.tolist(), path.labels.tolist(), round(path.score, 4)
+        ([5, 6], [1, 2, 1], -1.4339)
     """
 
     def __init__(
@@ -180,9 +185,13 @@ class ViterbiDecoder:
     def advance(self, loglikes: np.ndarray) -> None:
         """Search on through a chunk of frames.
 
-        loglikes: float32 (n_frames, n_columns), natural logs, finite; any number of frames, also none.
-        Raises ValueError for a matrix of another shape, GraphError for a value that is not finite or if no path goes
-        on; frames count from 0 at `start`. After a GraphError only `partial` and `start` are possible.
+        Args:
+            loglikes: float32 (n_frames, n_columns), natural logs, finite; any number of frames, also none.
+
+        Raises:
+            ValueError: for a matrix of another shape.
+            GraphError: for a value that is not finite or if no path goes on; frames count from 0 at `start`. After a
+                GraphError only `partial` and `start` are possible.
         """
         self._check_running()
         k, matrix = self._kernels, np.ascontiguousarray(loglikes, np.float32)
@@ -232,7 +241,8 @@ class ViterbiDecoder:
     def finish(self) -> BestPath:
         """The best path that ends in a final state; if none does, the best of all, with reached_final False.
 
-        Raises GraphError if the search has failed, or was not started.
+        Raises:
+            GraphError: if the search has failed, or was not started.
         """
         self._check_running()
         final = self.graph.states["final"][self._state[self._tokens]].astype(np.float64)

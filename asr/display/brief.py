@@ -12,10 +12,14 @@ _LONGEST = 60  # characters of a part that is shown as it is
 
 
 def many(n: int, noun: str, nouns: str = "") -> str:
-    """`1 word`, `1,234 words`. nouns: the plural, where it is not the noun with an s.
+    """`1 word`, `1,234 words`.
 
-    >>> many(1, "word"), many(1234, "arc"), many(2, "entry", "entries")
-    ('1 word', '1,234 arcs', '2 entries')
+    Args:
+        nouns: the plural, where it is not the noun with an s.
+
+    Examples:
+        >>> many(1, "word"), many(1234, "arc"), many(2, "entry", "entries")
+        ('1 word', '1,234 arcs', '2 entries')
     """
     return f"{n:,} {noun if n == 1 else nouns or noun + 's'}"
 
@@ -23,8 +27,9 @@ def many(n: int, noun: str, nouns: str = "") -> str:
 def short(text: str, longest: int = _LONGEST) -> str:
     """A text, cut where it is longer.
 
-    >>> short("one two three", 8)
-    'one two…'
+    Examples:
+        >>> short("one two three", 8)
+        'one two…'
     """
     return text if len(text) <= longest else text[: longest - 1].rstrip() + "…"
 
@@ -32,8 +37,9 @@ def short(text: str, longest: int = _LONGEST) -> str:
 def in_brief(value: Any) -> str:
     """A value in a few words: itself if it is short, else its type and size.
 
-    >>> in_brief(0.5), in_brief(list(range(100))), in_brief({"a": 1})
-    ('0.5', '[100 items]', "{'a': 1}")
+    Examples:
+        >>> in_brief(0.5), in_brief(list(range(100))), in_brief({"a": 1})
+        ('0.5', '[100 items]', "{'a': 1}")
     """
     if hasattr(value, "dtype") and hasattr(value, "shape"):  # an array or a tensor
         return f"{str(value.dtype).removeprefix('torch.')} {tuple(value.shape)}"

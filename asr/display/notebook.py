@@ -24,7 +24,12 @@ _DARK_BRIGHT = ("#0d0887", "#7e03a8", "#cc4778", "#f89540", "#f0f921")
 
 
 class Html:
-    """A piece of HTML that notebooks show. text: the HTML. about: what consoles say of it."""
+    """A piece of HTML that notebooks show.
+
+    Args:
+        text: the HTML.
+        about: what consoles say of it.
+    """
 
     def __init__(self, text: str, about: str) -> None:
         self.text, self.about = text, about
@@ -39,10 +44,14 @@ class Html:
 def heat_map(features: np.ndarray, *, frame_shift: float = 10.0, standardised: bool = True, title: str = "") -> Html:
     """A picture of features over time for a notebook, the first value at the bottom.
 
-    features: (n_frames, dim); long ones are drawn from means of neighbouring frames. frame_shift: ms.
-    standardised: colours are deviations from each value's own mean, as the scales of cepstra differ; False: the values
-        as they are, as for log mel filters.
-    Raises ValueError for another shape.
+    Args:
+        features: (n_frames, dim); long ones are drawn from means of neighbouring frames.
+        frame_shift: ms.
+        standardised: colours are deviations from each value's own mean, as the scales of cepstra differ; False: the
+            values as they are, as for log mel filters.
+
+    Raises:
+        ValueError: for another shape.
     """
     matrix = np.asarray(features, dtype=np.float64)
     if matrix.ndim != 2 or 0 in matrix.shape:
@@ -95,7 +104,12 @@ def _palette(colours: Sequence[str]) -> np.ndarray:
 
 
 def _png(indices: np.ndarray, palette: np.ndarray) -> bytes:
-    """A PNG of colours from a palette. indices: uint8 (height, width); palette: uint8 (256, 3)."""
+    """A PNG of colours from a palette.
+
+    Args:
+        indices: uint8 (height, width).
+        palette: uint8 (256, 3).
+    """
     height, width = indices.shape
     rows = np.zeros((height, width + 1), np.uint8)  # each row begins with its filter: none
     rows[:, 1:] = indices

@@ -9,9 +9,12 @@ from ..jit import kernel
 def affine(features: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     """The frames times a matrix: float32 (n_frames, n_rows), equal to the bit for a frame in any place.
 
-    features: float32 (n_frames, dim).
-    matrix: (n_rows, dim) or, with an offset in the last column, (n_rows, dim + 1).
-    Raises ModelError where the two do not fit.
+    Args:
+        features: float32 (n_frames, dim).
+        matrix: (n_rows, dim) or, with an offset in the last column, (n_rows, dim + 1).
+
+    Raises:
+        ModelError: where the two do not fit.
 
     Same as Kaldi's transform-feats.
     """
@@ -31,7 +34,11 @@ def multiply(features, columns, offset, out):
     """Write features @ columns + offset to `out`, with float64 sums in one order; not BLAS, whose last bit depends on
     a row's place.
 
-    features: float32 (n_frames, dim). columns: float64 (dim, n). offset: float64 (n,). out: float32 (n_frames, n).
+    Args:
+        features: float32 (n_frames, dim).
+        columns: float64 (dim, n).
+        offset: float64 (n,).
+        out: float32 (n_frames, n).
     """
     sums = offset.copy()
     for t in range(len(features)):

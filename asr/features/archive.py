@@ -39,8 +39,9 @@ def is_command(text: str) -> bool:
 
     Libraries run such a program behind an offset or a range too (`cat x |:12`, `cat x |[0:5]`), so these count.
 
-    >>> is_command("gunzip -c x.gz |"), is_command("ark,t:| gzip > x.gz"), is_command("x.ark:12")
-    (True, True, False)
+    Examples:
+        >>> is_command("gunzip -c x.gz |"), is_command("ark,t:| gzip > x.gz"), is_command("x.ark:12")
+        (True, True, False)
     """
     rest = _TYPE.sub("", text.strip(), count=1)
     for part in (rest, *rest.split(",")):
@@ -55,8 +56,10 @@ def read_matrix(place: str | os.PathLike) -> np.ndarray:
     """The feature matrix at a place (see above), float32 (n_frames, dim).
 
     Integers and doubles become float32.
-    Raises CorpusError, naming the place, for a command, a missing or damaged file, and whatever is no matrix of finite
-    numbers with a frame and a value at least.
+
+    Raises:
+        CorpusError: naming the place, for a command, a missing or damaged file, and whatever is no matrix of finite
+            numbers with a frame and a value at least.
     """
     place = os.fspath(place)
     if not place:
@@ -85,7 +88,8 @@ def read_matrix(place: str | os.PathLike) -> np.ndarray:
 def read_scp(path: str | os.PathLike) -> Iterator[tuple[str, np.ndarray]]:
     """Each id of a .scp file with its matrix, in order.
 
-    Raises CorpusError for a line or a matrix that cannot be used, naming file:line.
+    Raises:
+        CorpusError: for a line or a matrix that cannot be used, naming file:line.
     """
     for where, name, place in scp_entries(path):
         if isinstance(place, CorpusError):
@@ -102,11 +106,14 @@ def scp_entries(
 ) -> Iterator[tuple[str, str, "str | CorpusError"]]:
     """Each line of a .scp file as (file:line, id, place), without opening what it lists.
 
-    keep_commands: give commands (`... |`) as they are, for a caller who may run them; else each is an error.
+    Args:
+        keep_commands: give commands (`... |`) as they are, for a caller who may run them; else each is an error.
+
+    Raises:
+        CorpusError: if the file cannot be read.
 
     A relative place is taken from the current folder, as Kaldi does, or else from the .scp's own. In a line that cannot
     be used, the place is the CorpusError that says why.
-    Raises CorpusError if the file cannot be read.
     """
     file, seen = Path(path), dict[str, int]()
     try:
@@ -162,8 +169,12 @@ def write_archive(path: str | os.PathLike, pairs: Iterable[tuple[str, np.ndarray
     Both files are written whole or not at all. A .scp never lists what is not in its archive: while an older pair is
     replaced, a moment has no .scp. It has absolute paths, so it can be read from everywhere.
 
-    path: ends in .ark. pairs: id, and numbers (n_frames, dim); ids without white space, each once.
-    Raises CorpusError for another path, id or matrix, or if there is none.
+    Args:
+        path: ends in .ark.
+        pairs: id, and numbers (n_frames, dim); ids without white space, each once.
+
+    Raises:
+        CorpusError: for another path, id or matrix, or if there is none.
     """
     from kaldiio.matio import write_array
 

@@ -13,7 +13,11 @@ _MOST_ORDER, _MOST_FRAMES = 20, 1000
 
 
 def as_matrix(features: np.ndarray, dim: int | None = None) -> np.ndarray:
-    """Features as float32, C-contiguous. Raises ValueError unless they are (n_frames, dim); dim None is any."""
+    """Features as float32, C-contiguous.
+
+    Raises:
+        ValueError: unless they are (n_frames, dim); dim None is any.
+    """
     features = np.ascontiguousarray(features, dtype=np.float32)
     if features.ndim != 2 or (dim is not None and features.shape[1] != dim):
         raise ValueError(f"features have shape {features.shape}; need (n_frames, {'dim' if dim is None else dim})")
@@ -36,13 +40,19 @@ def delta(features: Arrays, *, order: int = 2, window: int = 2) -> Arrays:
     The first derivative is the slope of the line fitted to the 2 * window + 1 frames around; each higher one is the
     slope of the one before. Before the first frame and after the last, the first and the last frame are repeated.
 
-    features: float32 (n_frames, dim); or a list of such arrays, which gives a list.
-    order: highest derivative, 0 to 20; window: frames on each side, 1 to 1000.
-    Raises ValueError for another shape, order or window.
+    Args:
+        features: float32 (n_frames, dim); or a list of such arrays, which gives a list.
+        order: highest derivative, 0 to 20.
+        window: frames on each side, 1 to 1000.
+
+    Raises:
+        ValueError: for another shape, order or window.
 
     Same as Kaldi's add-deltas --delta-order --delta-window.   Ref: Furui, 1986.
-    >>> delta(np.arange(5.0)[:, None], order=1)[2]
-    array([2., 1.], dtype=float32)
+
+    Examples:
+        >>> delta(np.arange(5.0)[:, None], order=1)[2]
+        array([2., 1.], dtype=float32)
     """
     return of_each_matrix(partial(_delta, order=order, window=window), features)
 
@@ -76,13 +86,19 @@ def splice(features: np.ndarray, *, left: int = 4, right: int = 4) -> np.ndarray
 
     The earliest frame comes first. Before the first frame and after the last, these are repeated.
 
-    features: float32 (n_frames, dim).
-    left, right: frames taken from before and from after, 0 to 1000.
-    Raises ValueError for another shape or number.
+    Args:
+        features: float32 (n_frames, dim).
+        left: frames taken from before and from after, 0 to 1000.
+        right: frames taken from before and from after, 0 to 1000.
+
+    Raises:
+        ValueError: for another shape or number.
 
     Same as Kaldi's splice-feats --left-context=4 --right-context=4.
-    >>> splice(np.arange(3.0)[:, None], left=1, right=1)[0]
-    array([0., 0., 1.], dtype=float32)
+
+    Examples:
+        >>> splice(np.arange(3.0)[:, None], left=1, right=1)[0]
+        array([0., 0., 1.], dtype=float32)
     """
     features = as_matrix(features)
     if not (0 <= left <= _MOST_FRAMES and 0 <= right <= _MOST_FRAMES):

@@ -20,11 +20,12 @@ _FRONT_ENDS = {
 def in_words(pipeline: "FeaturePipeline") -> str:
     """A feature pipeline as a person would say it.
 
-    >>> from asr.features.pipeline import FeaturePipeline
-    >>> in_words(FeaturePipeline(8000, ({"kind": "mfcc"}, {"kind": "delta", "order": 2})))
-    '13 MFCC every 10 ms from 25 ms at 8000 Hz, derivatives up to order 2: 39 values'
-    >>> in_words(FeaturePipeline(8000, ({"kind": "mfcc", "pitch": {}},)))
-    '13 MFCC with pitch and voicing every 10 ms from 25 ms at 8000 Hz: 16 values'
+    Examples:
+        >>> from asr.features.pipeline import FeaturePipeline
+        >>> in_words(FeaturePipeline(8000, ({"kind": "mfcc"}, {"kind": "delta", "order": 2})))
+        '13 MFCC every 10 ms from 25 ms at 8000 Hz, derivatives up to order 2: 39 values'
+        >>> in_words(FeaturePipeline(8000, ({"kind": "mfcc", "pitch": {}},)))
+        '13 MFCC with pitch and voicing every 10 ms from 25 ms at 8000 Hz: 16 values'
     """
     first, *rest = pipeline.steps
     if first["kind"] in _FRONT_ENDS:

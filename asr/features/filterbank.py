@@ -45,12 +45,17 @@ def fbank(
     """Log mel filterbank outputs, float32 (n_frames, num_mel_bins), one column more with use_energy.
 
     Arguments, batches and errors are those of `mfcc`, and:
-    use_energy: the log energy as the first column, or the last with htk_compat.
-    use_log_fbank: natural logarithm of the filters' outputs. use_power: filter the power spectrum, not the magnitudes.
+
+    Args:
+        use_energy: the log energy as the first column, or the last with htk_compat.
+        use_log_fbank: natural logarithm of the filters' outputs.
+        use_power: filter the power spectrum, not the magnitudes.
 
     Same as Kaldi's compute-fbank-feats --dither=0.
-    >>> fbank(np.zeros(16000, dtype=np.float32), 16000, num_mel_bins=40).shape
-    (98, 40)
+
+    Examples:
+        >>> fbank(np.zeros(16000, dtype=np.float32), 16000, num_mel_bins=40).shape
+        (98, 40)
     """
     options = options or FbankOptions()
     plan = mel_plan(options, as_rate(rate), float(vtln_warp))

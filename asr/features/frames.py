@@ -29,8 +29,10 @@ Arrays = TypeVar("Arrays", np.ndarray, list[np.ndarray])
 class Framing:
     """How a signal is cut into frames, in samples.
 
-    size: samples in a frame; shift: samples between the starts of two frames; fft_size: `size` or a power of two;
-        of no meaning where there is no FFT.
+    Attributes:
+        size: samples in a frame.
+        shift: samples between the starts of two frames.
+        fft_size: `size` or a power of two; of no meaning where there is no FFT.
     """
 
     size: int
@@ -42,8 +44,9 @@ class Framing:
     def of(cls, options: FramePositions, rate: float) -> "Framing":
         """The framing for a sampling rate in Hz; milliseconds are cut down to whole samples in float32, as Kaldi does.
 
-        Raises AudioError for a rate that no recording has, ValueError if a frame is shorter than 2 samples, a shift
-        shorter than 1, or the FFT size odd.
+        Raises:
+            AudioError: for a rate that no recording has.
+            ValueError: if a frame is shorter than 2 samples, a shift shorter than 1, or the FFT size odd.
         """
         check_rate(rate)
         per_ms = np.float32(rate) * np.float32(0.001)
@@ -105,10 +108,19 @@ def n_frames(
 ) -> np.ndarray:
     """How many frames recordings of so many samples have, int64 of the same shape; 0 where they are too short.
 
-    rate: Hz; frame_length, frame_shift, snip_edges: as of `mfcc`.
-    Raises AudioError for an impossible rate, ValueError for another impossible value.
-    >>> n_frames([399, 400, 16000], 16000)
-    array([ 0,  1, 98])
+    Args:
+        rate: Hz.
+        frame_length: as of `mfcc`.
+        frame_shift: as of `mfcc`.
+        snip_edges: as of `mfcc`.
+
+    Raises:
+        AudioError: for an impossible rate.
+        ValueError: for another impossible value.
+
+    Examples:
+        >>> n_frames([399, 400, 16000], 16000)
+        array([ 0,  1, 98])
     """
     positions = FramePositions(frame_length=frame_length, frame_shift=frame_shift, snip_edges=snip_edges)
     framing = Framing.of(positions, as_rate(rate))
@@ -117,7 +129,11 @@ def n_frames(
 
 
 def as_array(samples: Any) -> np.ndarray:
-    """Samples as an array. Raises AudioError for what is none, and for tensors that numpy cannot take as they are."""
+    """Samples as an array.
+
+    Raises:
+        AudioError: for what is none, and for tensors that numpy cannot take as they are.
+    """
     torch = sys.modules.get("torch")  # whoever has a tensor has loaded it
     is_tensor = torch is not None and isinstance(samples, torch.Tensor)
     if is_tensor and (samples.requires_grad or samples.device.type != "cpu"):
@@ -135,7 +151,11 @@ def as_array(samples: Any) -> np.ndarray:
 def one_channel(samples: Any, *, where: str = "samples", may_be_empty: bool = False) -> np.ndarray:
     """The samples of one channel, float32 (n_samples,) in [-1, 1], by the rules of `asr.audio.check_samples`.
 
-    where: what to call them in messages. Raises AudioError for anything else.
+    Args:
+        where: what to call them in messages.
+
+    Raises:
+        AudioError: for anything else.
     """
     array = as_array(samples)
     if array.ndim == 2:
@@ -154,9 +174,13 @@ def one_channel(samples: Any, *, where: str = "samples", may_be_empty: bool = Fa
 def of_each(compute: Callable[[np.ndarray], np.ndarray], samples: Any, lengths: Any = None) -> Any:
     """What is computed of a recording, or of each of several as if it were alone.
 
-    compute: samples to features, (n_frames, dim). samples, lengths, what comes back: as of `mfcc`.
-    Raises AudioError where a recording cannot be used, with its number among several, ValueError for lengths that do
-    not fit.
+    Args:
+        compute: samples to features, (n_frames, dim).
+        samples: as of `mfcc`, like `lengths` and what comes back.
+
+    Raises:
+        AudioError: where a recording cannot be used, with its number among several.
+        ValueError: for lengths that do not fit.
     """
     if lengths is not None:
         rows = as_array(samples)
@@ -201,7 +225,8 @@ def _padded(matrices: Sequence[np.ndarray]) -> np.ndarray:
 def checked_samples(samples: Any, framing: Framing, rate: float) -> np.ndarray:
     """The samples of one channel, long enough for a frame, float32 (n_samples,) in [-1, 1].
 
-    Raises AudioError for anything else.
+    Raises:
+        AudioError: for anything else.
     """
     if isinstance(samples, (str, bytes, os.PathLike)):
         raise AudioError(
@@ -220,9 +245,13 @@ def checked_samples(samples: Any, framing: Framing, rate: float) -> np.ndarray:
 def frame_blocks(samples: np.ndarray, framing: Framing, dither: float, seed: int) -> Iterator[tuple[int, np.ndarray]]:
     """The frames of a signal, some at a time.
 
-    samples, dither, seed: as of `signal_blocks`.
     Yields the number of valid frames and a view of overlapping rows, float32 (k * BLOCK_ROWS, size) on the int16 scale;
     the rows past the valid ones hold zeros or the rest of the signal.
+
+    Args:
+        samples: as of `signal_blocks`.
+        dither: as of `signal_blocks`.
+        seed: as of `signal_blocks`.
     """
     for count, piece in signal_blocks(samples, framing, dither, seed):
         n_rows, step = (len(piece) - framing.size) // framing.shift + 1, piece.itemsize
@@ -232,11 +261,13 @@ def frame_blocks(samples: np.ndarray, framing: Framing, dither: float, seed: int
 def signal_blocks(samples: np.ndarray, framing: Framing, dither: float, seed: int) -> Iterator[tuple[int, np.ndarray]]:
     """Pieces of a signal that hold some frames each, and overlap.
 
-    samples: one channel, float32 in [-1, 1].
-    dither: standard deviation of Gaussian noise, int16 scale. It is added to the signal, not to each frame anew as in
-        Kaldi, so that what overlapping frames share stays the same.
     Yields the number of valid frames and the samples of these and of further rows, k * BLOCK_ROWS together, float32 on
     the int16 scale, zero behind the valid ones.
+
+    Args:
+        samples: one channel, float32 in [-1, 1].
+        dither: standard deviation of Gaussian noise, int16 scale. It is added to the signal, not to each frame anew as
+            in Kaldi, so that what overlapping frames share stays the same.
     """
     if dither:
         noise = np.random.default_rng(seed).standard_normal(len(samples), dtype=np.float32)

@@ -16,7 +16,8 @@ from .pitch import PITCH_DIM, pitch
 class FrontEnd(NamedTuple):
     """A front-end: its function, its options, its values per frame, and whether it has filters that a warp can move.
 
-    streams: whether a frame is made of its own samples alone.
+    Attributes:
+        streams: whether a frame is made of its own samples alone.
     """
 
     function: Callable[..., np.ndarray]
@@ -28,7 +29,11 @@ class FrontEnd(NamedTuple):
     def __call__(
         self, samples: np.ndarray, rate: float, options: FramePositions, *, seed: int = 0, vtln_warp: float = 1.0
     ) -> np.ndarray:
-        """The features of a signal. Raises ValueError for a warp that this front-end does not have."""
+        """The features of a signal.
+
+        Raises:
+            ValueError: for a warp that this front-end does not have.
+        """
         if self.has_warp:
             return self.function(samples, rate, options=options, seed=seed, vtln_warp=vtln_warp)
         if vtln_warp != 1.0:
@@ -52,7 +57,11 @@ FRONT_ENDS = {
 
 
 def front_end(kind: str) -> FrontEnd:
-    """The front-end of this name. Raises ValueError for an unknown one, with the nearest."""
+    """The front-end of this name.
+
+    Raises:
+        ValueError: for an unknown one, with the nearest.
+    """
     if kind not in FRONT_ENDS:
         raise ValueError(f"no front-end {kind!r}; need one of {', '.join(FRONT_ENDS)}{did_you_mean(kind, FRONT_ENDS)}")
     return FRONT_ENDS[kind]

@@ -13,10 +13,14 @@ _MOST_VALUES = 100_000  # of a frame; more is a slip, or a model made to take al
 def as_features(value: np.ndarray, *, dim: int | None = None, fewest: int = 1, where: str = "") -> np.ndarray:
     """A matrix of features as float32 (n_frames, dim), C-contiguous; itself where it is that already.
 
-    value: finite numbers of any type that float32 can hold.
-    dim: values that a frame must have, where it is known. fewest: frames needed.
-    where: what the message begins with, e.g. a file.
-    Raises CorpusError for anything else.
+    Args:
+        value: finite numbers of any type that float32 can hold.
+        dim: values that a frame must have, where it is known.
+        fewest: frames needed.
+        where: what the message begins with, e.g. a file.
+
+    Raises:
+        CorpusError: for anything else.
     """
     front = f"{where}: " if where else ""
     if not isinstance(value, np.ndarray):
@@ -39,10 +43,14 @@ def as_features(value: np.ndarray, *, dim: int | None = None, fewest: int = 1, w
 class Given:
     """The first step of a pipeline for features that are given.
 
-    dim: values per frame. frame_shift: milliseconds from one frame to the next.
-    first_boundary: milliseconds, for the times of what is recognised: see FeaturePipeline.first_boundary; 7.5 for
-        Kaldi's features of whole frames of 25 ms every 10 ms.
-    Raises ConfigError for an impossible value.
+    Attributes:
+        dim: values per frame.
+        frame_shift: milliseconds from one frame to the next.
+        first_boundary: milliseconds, for the times of what is recognised: see FeaturePipeline.first_boundary; 7.5 for
+            Kaldi's features of whole frames of 25 ms every 10 ms.
+
+    Raises:
+        ConfigError: for an impossible value.
     """
 
     dim: int
@@ -63,7 +71,8 @@ class Given:
 class GivenStream:
     """The first stage of a `FeatureStream` that is fed with frames instead of samples: it checks them.
 
-    dim: values per frame.
+    Args:
+        dim: values per frame.
     """
 
     def __init__(self, dim: int) -> None:
@@ -72,14 +81,20 @@ class GivenStream:
     def accept(self, frames: np.ndarray) -> np.ndarray:
         """The frames, float32 (n, dim); n may be 0.
 
-        Raises CorpusError for another shape or values that are not finite, ValueError after `flush`.
+        Raises:
+            CorpusError: for another shape or values that are not finite.
+            ValueError: after `flush`.
         """
         if self._ended:
             raise ValueError("this stream has been flushed; start another one for another recording")
         return as_features(frames, dim=self._dim, fewest=0)
 
     def flush(self) -> np.ndarray:
-        """No frames: none is ever late. Raises ValueError the second time."""
+        """No frames: none is ever late.
+
+        Raises:
+            ValueError: the second time.
+        """
         if self._ended:
             raise ValueError("this stream has been flushed already")
         self._ended = True

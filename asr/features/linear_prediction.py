@@ -18,8 +18,10 @@ _PREDICTED = 1e-12  # part of a frame's energy below which the prediction error 
 class Prediction(NamedTuple):
     """The best predictors of some signals.
 
-    predictors: float64 (order, n), a_1 ... a_order; reflections: float64 (order, n), k_1 ... k_order;
-    error: float64 (n,), energy of what is not predicted.
+    Attributes:
+        predictors: float64 (order, n), a_1 ... a_order.
+        reflections: float64 (order, n), k_1 ... k_order.
+        error: float64 (n,), energy of what is not predicted.
     """
 
     predictors: np.ndarray
@@ -56,18 +58,27 @@ def lpc(
     windowed frame, with zeros around it, is smallest (the autocorrelation method): no unit, and independent of the
     signal's loudness. The all-pole filter is 1 / A(z) with A(z) = 1 - a_1 z^-1 - ..., and it is stable.
 
-    samples, rate, lengths, and what is not named here: as of `mfcc`.
-    options: all settings at once; those given by name replace single ones.
-    order: of the predictor, 1 to the samples of a frame less 1. num_ceps, cepstral_lifter: of `lpcc` alone.
     A silent frame (all zeros) has zeros. Where `order` is more than it takes to predict the frame down to rounding
     noise, the reflection coefficients from there on are 0, so the result is always finite.
-    Raises AudioError for samples that are not finite or shorter than a frame, TypeError for an unknown name, ValueError
-    for an impossible value.
+
+    Args:
+        samples: as of `mfcc`, like `rate`, `lengths` and what is not named here.
+        options: all settings at once; those given by name replace single ones.
+        order: of the predictor, 1 to the samples of a frame less 1.
+        num_ceps: of `lpcc` alone.
+        cepstral_lifter: of `lpcc` alone.
+
+    Raises:
+        AudioError: for samples that are not finite or shorter than a frame.
+        TypeError: for an unknown name.
+        ValueError: for an impossible value.
 
     librosa.lpc gives [1, -a_1, -a_2, ...] of one frame by Burg's method; HTK's LPC has the signs of A(z).
     Ref: Makhoul, 1975, Linear prediction: a tutorial review; Markel and Gray, 1976, Linear Prediction of Speech.
-    >>> lpc(np.zeros(16000, dtype=np.float32), 16000).shape
-    (98, 12)
+
+    Examples:
+        >>> lpc(np.zeros(16000, dtype=np.float32), 16000).shape
+        (98, 12)
     """
     chosen = options or LpcOptions()
 
@@ -106,8 +117,10 @@ def reflection_coefficients(
     Arguments and errors are those of `lpc`. A silent frame has zeros.
 
     Ref: Markel and Gray, 1976, chapter 4; the sign is that of Rabiner and Juang, 1993, section 3.3.
-    >>> reflection_coefficients(np.zeros(16000, dtype=np.float32), 16000, order=10).shape
-    (98, 10)
+
+    Examples:
+        >>> reflection_coefficients(np.zeros(16000, dtype=np.float32), 16000, order=10).shape
+        (98, 10)
     """
     chosen = options or LpcOptions()
 
@@ -145,12 +158,16 @@ def lpcc(
 
     Arguments and errors are those of `lpc`. A silent frame has ln(1.19e-7), the floor of all logarithms here, then
     zeros.
-    num_ceps: 1 or more; counts c0; may exceed the order.
-    cepstral_lifter: scales cepstrum k by 1 + lifter/2 sin(pi k / lifter); 0 is off.
+
+    Args:
+        num_ceps: 1 or more; counts c0; may exceed the order.
+        cepstral_lifter: scales cepstrum k by 1 + lifter/2 sin(pi k / lifter); 0 is off.
 
     Ref: Rabiner and Juang, 1993, Fundamentals of Speech Recognition, section 3.3.7.
-    >>> lpcc(np.zeros(16000, dtype=np.float32), 16000).shape
-    (98, 13)
+
+    Examples:
+        >>> lpcc(np.zeros(16000, dtype=np.float32), 16000).shape
+        (98, 13)
     """
     chosen = options or LpcOptions()
     scale = np.ones((chosen.num_ceps, 1))
@@ -169,7 +186,9 @@ def predictions(
 ) -> Iterator[tuple[int, Prediction]]:
     """The predictors of a signal's frames, some frames at a time: the number of valid frames, and their Prediction.
 
-    Raises AudioError for samples that are not usable, ValueError for options that are impossible at this rate.
+    Raises:
+        AudioError: for samples that are not usable.
+        ValueError: for options that are impossible at this rate.
     """
     framing = Framing.of(options, as_rate(rate))
     if options.order >= framing.size:
@@ -185,12 +204,15 @@ def predictions(
 def levinson_durbin(autocorrelation: np.ndarray) -> Prediction:
     """The predictors of every order up to the highest, from the order before: the solution of the normal equations.
 
-    autocorrelation: float64 (order + 1, n), lags 0 ... order of n signals. All zeros gives zeros.
+    Args:
+        autocorrelation: float64 (order + 1, n), lags 0 ... order of n signals. All zeros gives zeros.
 
     Nothing here depends on what the other signals are. Once the error is below 1e-12 of the energy it is rounding
     noise: that signal's further reflection coefficients are 0.   Ref: Makhoul, 1975, section II.D.
-    >>> levinson_durbin(np.array([[1.0], [0.5], [0.25]])).predictors.ravel()
-    array([0.5, 0. ])
+
+    Examples:
+        >>> levinson_durbin(np.array([[1.0], [0.5], [0.25]])).predictors.ravel()
+        array([0.5, 0. ])
     """
     order, n = len(autocorrelation) - 1, autocorrelation.shape[1]
     predictors, reflections = np.zeros((order, n)), np.zeros((order, n))
@@ -223,7 +245,9 @@ def cepstra(prediction: Prediction, num_ceps: int) -> np.ndarray:
 def _windowed(frames: np.ndarray, shape: np.ndarray, options: LpcOptions, scratch: np.ndarray) -> np.ndarray:
     """Frames without offset, pre-emphasised and windowed, float64 (n_rows, size), a part of `scratch`.
 
-    frames: float32 (n_rows, size), int16 scale; scratch: float64 (2, n_rows, size).
+    Args:
+        frames: float32 (n_rows, size), int16 scale.
+        scratch: float64 (2, n_rows, size).
     """
     centred, shaped = scratch
     centred[:] = frames

@@ -10,9 +10,12 @@ def loudness_threshold(loudness: np.ndarray) -> float:
 
     It maximises the variance between the groups, n_quiet * n_loud * (mean_loud - mean_quiet)².
 
-    loudness: (n_frames,), two different values or more.   Ref: Otsu, 1979, eq. 14.
-    >>> loudness_threshold(np.array([0.0, 1.0, 9.0, 10.0, 11.0]))
-    5.0
+    Args:
+        loudness: (n_frames,), two different values or more.   Ref: Otsu, 1979, eq. 14.
+
+    Examples:
+        >>> loudness_threshold(np.array([0.0, 1.0, 9.0, 10.0, 11.0]))
+        5.0
     """
     values, counts = np.unique(np.asarray(loudness, np.float64), return_counts=True)
     n_quiet, sum_quiet = np.cumsum(counts)[:-1], np.cumsum(counts * values)[:-1]

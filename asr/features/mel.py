@@ -15,8 +15,11 @@ def mel_filters(options: FrontEndOptions, rate: float, fft_size: int, vtln_warp:
     sampling rate is left out. Every step rounds to float32 where Kaldi does: where a filter covers one or two bins,
     the last digit of an edge shows in the features.
 
-    vtln_warp: factor by which the frequencies between vtln_low and vtln_high are divided; 1 is none.
-    Raises ValueError for impossible edges, or a filter so narrow that no FFT bin lies in it.
+    Args:
+        vtln_warp: factor by which the frequencies between vtln_low and vtln_high are divided; 1 is none.
+
+    Raises:
+        ValueError: for impossible edges, or a filter so narrow that no FFT bin lies in it.
 
     Same as Kaldi's MelBanks.
     """

@@ -11,10 +11,14 @@ def shape_frames(piece, shift, preemphasis, remove_offset, window, padded, energ
 
     One pass of each frame through the processor instead of one for each step: in float64 those cost as much as the FFT.
 
-    piece: float32, samples of n_rows frames. shift: samples between the starts of two frames.
-    preemphasis: coefficient, 0 to 1. remove_offset: subtract each frame's mean. window: float64 (size,).
-    padded: float64 (n_rows, fft_size), of which the first `size` columns are written.
-    energy: float64 (n_rows,), written: sum of squares after the offset's removal, before pre-emphasis.
+    Args:
+        piece: float32, samples of n_rows frames.
+        shift: samples between the starts of two frames.
+        preemphasis: coefficient, 0 to 1.
+        remove_offset: subtract each frame's mean.
+        window: float64 (size,).
+        padded: float64 (n_rows, fft_size), of which the first `size` columns are written.
+        energy: float64 (n_rows,), written: sum of squares after the offset's removal, before pre-emphasis.
     """
     size = len(window)
     for row in range(len(padded)):
@@ -50,7 +54,9 @@ def shape_frames(piece, shift, preemphasis, remove_offset, window, padded, energ
 def power_of(transform, power):
     """Squared magnitudes.
 
-    transform: complex128 (n_rows, n_bins or more). power: float32 (n_rows, n_bins), written.
+    Args:
+        transform: complex128 (n_rows, n_bins or more).
+        power: float32 (n_rows, n_bins), written.
     """
     for row in range(len(power)):
         for k in range(power.shape[1]):

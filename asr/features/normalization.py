@@ -28,24 +28,31 @@ def cmvn(
 ) -> Arrays:
     """Features whose mean (and variance) is taken away, float32 (n_frames, dim).
 
-    features: float32 (n_frames, dim); or a list of such arrays, each of which is normalised as if it were alone.
+    Args:
+        features: float32 (n_frames, dim); or a list of such arrays, each of which is normalised as if it were alone.
+        mode: "utterance": statistics of these frames; "speaker": the given `statistics`, e.g. of all of a speaker's
+            frames; "causal": frame t is normalised with the last `window` frames up to t, with `statistics` and then
+            `prior` in their place as long as there are fewer; "sliding": with the `window` frames around it, window //
+            2 of them before; near an end the window is moved inside, not shortened. Only "causal" can be used while
+            somebody is still speaking.
+        norm_vars: divide by the standard deviation too.
+        statistics: from `cmvn_statistics`; of the speaker's earlier utterances, and of the training data.
+        prior: see `statistics`.
+        window: frames.
+        global_frames: for how many frames `prior` and `statistics` count at most.
+        speaker_frames: for how many frames `prior` and `statistics` count at most.
+        counted: bool (n_frames,): frames of which means and variances are taken; the others are normalised all the
+            same. None: all. Without any, and nothing in their place, features stay as they are.
 
-    mode: "utterance": statistics of these frames; "speaker": the given `statistics`, e.g. of all of a speaker's frames;
-        "causal": frame t is normalised with the last `window` frames up to t, with `statistics` and then `prior` in
-        their place as long as there are fewer; "sliding": with the `window` frames around it, window // 2 of them
-        before; near an end the window is moved inside, not shortened. Only "causal" can be used while somebody is
-        still speaking.
-    norm_vars: divide by the standard deviation too.
-    statistics, prior: from `cmvn_statistics`; of the speaker's earlier utterances, and of the training data.
-    window: frames; global_frames, speaker_frames: for how many frames `prior` and `statistics` count at most.
-    counted: bool (n_frames,): frames of which means and variances are taken; the others are normalised all the same.
-        None: all. Without any, and nothing in their place, features stay as they are.
-    Raises ValueError for an unknown mode, statistics that are missing or of another dim, a window below 1.
+    Raises:
+        ValueError: for an unknown mode, statistics that are missing or of another dim, a window below 1.
 
     Same as Kaldi's apply-cmvn --norm-means=true, apply-cmvn-online for "causal", and for "sliding"
     apply-cmvn-sliding --center=true --cmn-window=600; its --min-window is of no meaning with --center.
-    >>> cmvn(np.array([[1.0], [3.0]], dtype=np.float32)).ravel()
-    array([-1.,  1.], dtype=float32)
+
+    Examples:
+        >>> cmvn(np.array([[1.0], [3.0]], dtype=np.float32)).ravel()
+        array([-1.,  1.], dtype=float32)
     """
     if is_batch(features) and counted is not None:
         raise ValueError("counted is of the frames of one recording; give a list's one after the other")
@@ -105,8 +112,11 @@ def cmvn_statistics(features: Iterable[np.ndarray]) -> np.ndarray:
 
     Row 0 holds the sums and, last, the number of frames; row 1 the sums of squares and 0. Statistics can be added up.
 
-    features: matrices (n_frames, dim), at least one.
-    Raises ValueError without any frame.
+    Args:
+        features: matrices (n_frames, dim), at least one.
+
+    Raises:
+        ValueError: without any frame.
     """
     total: np.ndarray | None = None
     for matrix in features:
@@ -164,8 +174,11 @@ class CausalCmvn:
     The pieces that `accept` gives, one after the other, are bit for bit what `cmvn` makes of the whole: the sums run on
     in float64, in frame order, so that what comes later changes no bit of what was before.
 
-    dim: values per frame; the others: as in `cmvn`.
-    Raises ValueError for statistics of another dim or a window below 1.
+    Args:
+        dim: values per frame; the others: as in `cmvn`.
+
+    Raises:
+        ValueError: for statistics of another dim or a window below 1.
     """
 
     def __init__(
@@ -194,10 +207,13 @@ class CausalCmvn:
     def accept(self, features: np.ndarray, counted: np.ndarray | None = None) -> np.ndarray:
         """The features normalised, float32 (n_frames, dim).
 
-        features: float32 (n_frames, dim), those after the last ones.
-        counted: bool (n_frames,): which of them later frames are normalised with; None: all. The window is of frames
-            that count, and ends at the last of them.
-        Raises ValueError for another shape.
+        Args:
+            features: float32 (n_frames, dim), those after the last ones.
+            counted: bool (n_frames,): which of them later frames are normalised with; None: all. The window is of
+                frames that count, and ends at the last of them.
+
+        Raises:
+            ValueError: for another shape.
         """
         features = as_matrix(features, self._dim)
         counted = np.ones(len(features), bool) if counted is None else np.asarray(counted, bool)

@@ -18,8 +18,9 @@ WINDOW_TYPES = ("hamming", "hanning", "povey", "rectangular", "sine", "blackman"
 class FramePositions:
     """Where frames lie in a signal.
 
-    Raises ValueError for a value that is impossible at any sampling rate; what depends on the rate (a high_freq
-    above half the sampling rate, a prediction order longer than a frame) is found when features are computed.
+    Raises:
+        ValueError: for a value that is impossible at any sampling rate; what depends on the rate (a high_freq above
+            half the sampling rate, a prediction order longer than a frame) is found when features are computed.
     """
 
     frame_length: float = 25.0  # ms, up to 10,000
@@ -163,7 +164,8 @@ class PitchOptions(FramePositions):
 def _of_type(name: str, value: object, default: object) -> object:
     """`value` as the type of the field's default: a number from TOML, JSON or numpy may be of a related type.
 
-    Raises ValueError where that would change it, or for a number that is not finite.
+    Raises:
+        ValueError: where that would change it, or for a number that is not finite.
     """
     wanted = type(default)
     if wanted is not str and hasattr(value, "item"):

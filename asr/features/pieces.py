@@ -39,8 +39,10 @@ class MatrixStore:
 def statistics_of(pipeline: FeaturePipeline, raw: Callable[[], Iterator[np.ndarray]]) -> dict[int, np.ndarray]:
     """The statistics that normalising a recording or a speaker takes: what `finish` would find in all of it at once.
 
-    raw: gives the front-end's matrices, again each time that it is called.
     Of "sliding" and "causal" steps there are none: they look at the frames around.
+
+    Args:
+        raw: gives the front-end's matrices, again each time that it is called.
     """
     found: dict[int, np.ndarray] = {}
     for number, step in enumerate(pipeline.steps):

@@ -29,8 +29,9 @@ _MEAN_FRAMES = 75  # either side, of the mean that is subtracted from the logari
 class PitchTrack(NamedTuple):
     """The pitch of each frame, whether it is voiced or not.
 
-    hz: float64 (n_frames,): the fundamental frequency; a line between the voiced stretches where there is none.
-    correlation: float64 (n_frames,): of the signal with itself a period later, -1 to 1.
+    Attributes:
+        hz: float64 (n_frames,): the fundamental frequency; a line between the voiced stretches where there is none.
+        correlation: float64 (n_frames,): of the signal with itself a period later, -1 to 1.
     """
 
     hz: np.ndarray
@@ -68,22 +69,36 @@ def track_pitch(
 ) -> PitchTrack:
     """The fundamental frequency of each frame.
 
-    samples: (n_samples,), one channel: floats in [-1, 1], or integers of 8, 16 or 32 bits. rate: Hz.
-    options: all settings at once; those given by name replace single ones.
-    frame_length, frame_shift, snip_edges: frames are those of `mfcc` with the same values. window: ms, of each of the
-        two stretches that are compared.
-    min_f0, max_f0: Hz. soft_min_f0: Hz, how much the search leans to high pitch. penalty_factor: cost of a change.
-    delta_pitch: ratio of neighbouring pitches in the search, less 1. nccf_ballast: how much loud frames count more.
-    lowpass_cutoff: Hz, what is above is not looked at. resample_freq: Hz, more than twice that.
-    Raises AudioError for samples that are not finite or shorter than a frame, TypeError for an unknown name, ValueError
-    for an impossible value.
+    Args:
+        samples: (n_samples,), one channel: floats in [-1, 1], or integers of 8, 16 or 32 bits.
+        rate: Hz.
+        options: all settings at once; those given by name replace single ones.
+        frame_length: frames are those of `mfcc` with the same values.
+        frame_shift: frames are those of `mfcc` with the same values.
+        snip_edges: frames are those of `mfcc` with the same values.
+        window: ms, of each of the two stretches that are compared.
+        min_f0: Hz.
+        max_f0: Hz.
+        soft_min_f0: Hz, how much the search leans to high pitch.
+        penalty_factor: cost of a change.
+        delta_pitch: ratio of neighbouring pitches in the search, less 1.
+        nccf_ballast: how much loud frames count more.
+        lowpass_cutoff: Hz, what is above is not looked at.
+        resample_freq: Hz, more than twice that.
+
+    Raises:
+        AudioError: for samples that are not finite or shorter than a frame.
+        TypeError: for an unknown name.
+        ValueError: for an impossible value.
 
     In the manner of Kaldi's compute-kaldi-pitch-feats; but a frame's pitch is that around its middle for every period,
     and all frames are known before the best sequence is chosen.   Ref: Ghahremani et al., A pitch extraction algorithm
     tuned for automatic speech recognition, 2014.
-    >>> time = np.arange(16000) / 16000
-    >>> round(float(track_pitch(np.sign(np.sin(2 * np.pi * 125 * time)) / 4, 16000).hz[50]))
-    125
+
+    Examples:
+        >>> time = np.arange(16000) / 16000
+        >>> round(float(track_pitch(np.sign(np.sin(2 * np.pi * 125 * time)) / 4, 16000).hz[50]))
+        125
     """
     from .pitch_kernels import advance, correlate, trace_back  # numba takes a while, which importing mfcc should not
 
@@ -146,8 +161,10 @@ def pitch(
     taken as `mfcc` takes them.
 
     After Kaldi's process-kaldi-pitch-feats, without its random noise.
-    >>> pitch(np.zeros(16000, dtype=np.float32), 16000).shape
-    (98, 3)
+
+    Examples:
+        >>> pitch(np.zeros(16000, dtype=np.float32), 16000).shape
+        (98, 3)
     """
     return of_each(lambda one: _features(track_pitch(one, rate, options=options)), samples, lengths)
 
@@ -167,8 +184,10 @@ def _features(track: PitchTrack) -> np.ndarray:
 class _Search(NamedTuple):
     """Where periods are looked for.
 
-    lags: int64 (n_lags,), in samples. periods: float64 (n_periods,), in seconds, rising by an equal ratio.
-    interpolation: float64 (n_lags, n_periods): what a correlation at a period is made of.
+    Attributes:
+        lags: int64 (n_lags,), in samples.
+        periods: float64 (n_periods,), in seconds, rising by an equal ratio.
+        interpolation: float64 (n_lags, n_periods): what a correlation at a period is made of.
     """
 
     lags: np.ndarray

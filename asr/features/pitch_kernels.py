@@ -9,9 +9,12 @@ from ..jit import kernel
 def correlate(signal, centres, lags, size, floor, ballast, plain, ballasted):
     """Normalised cross-correlation of windows one lag apart, whose common middle is each frame's centre.
 
-    signal: float64 (n,), at every centre with size + longest lag samples around. centres: int64 (n_frames,).
-    floor: energy of a window below which the correlation is 0: rounding errors correlate too.
-    plain, ballasted: written, float64 (n_frames, n_lags): without and with `ballast` under the root.
+    Args:
+        signal: float64 (n,), at every centre with size + longest lag samples around.
+        centres: int64 (n_frames,).
+        floor: energy of a window below which the correlation is 0: rounding errors correlate too.
+        plain: written, float64 (n_frames, n_lags): without and with `ballast` under the root.
+        ballasted: see `plain`.
     """
     longest = lags[len(lags) - 1]
     for t in range(len(centres)):
@@ -43,8 +46,10 @@ def advance(costs, penalty, total, back):
     The cheapest way into each state is the lower envelope of one parabola for each state before, found in one sweep.
     Ref: Felzenszwalb and Huttenlocher, Distance transforms of sampled functions, 2012.
 
-    costs: float64 (n_frames, n_states). total: float64 (n_states,), of the paths so far; zeros before the first frame.
-    back: written, int16 (n_frames, n_states): the state before.
+    Args:
+        costs: float64 (n_frames, n_states).
+        total: float64 (n_states,), of the paths so far; zeros before the first frame.
+        back: written, int16 (n_frames, n_states): the state before.
     """
     n_frames, n_states = costs.shape
     reached = np.empty(n_states)
@@ -77,7 +82,13 @@ def advance(costs, penalty, total, back):
 
 @kernel("void(float64[::1], int16[:, ::1], int64[::1])")
 def trace_back(total, back, path):
-    """The state of each frame on the cheapest path. total, back: from `advance`. path: written, int64 (n_frames,)."""
+    """The state of each frame on the cheapest path.
+
+    Args:
+        total: from `advance`.
+        back: from `advance`.
+        path: written, int64 (n_frames,).
+    """
     n_frames = len(path)
     path[n_frames - 1] = np.argmin(total)
     for t in range(n_frames - 1, 0, -1):

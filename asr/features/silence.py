@@ -35,8 +35,9 @@ def is_silent(samples: np.ndarray) -> bool:
 def silent_frames(samples: np.ndarray, framing: Framing, earlier: tuple[float, float] | None = None) -> np.ndarray:
     """Which frames are digital silence, bool (n_frames,), as far as can be told at the end of each.
 
-    samples: float (n_samples,) in [-1, 1], long enough for a frame.
-    earlier: the smallest and the largest sample of what was before them.
+    Args:
+        samples: float (n_samples,) in [-1, 1], long enough for a frame.
+        earlier: the smallest and the largest sample of what was before them.
     """
     n_frames = framing.n_frames(len(samples))
     begin = framing.first_sample(0)
@@ -60,8 +61,9 @@ def pause_frames(features: Sequence[np.ndarray]) -> np.ndarray:
     They are drawn and not taken, as a real pause holds a breath or the end of a word here and there, and a model would
     hear them again and again. Neighbours are alike, the last and the first one too, as frames overlap in real pauses.
 
-    features: normalised matrices (n_frames, dim) of training speech without digital silence, one frame at least; their
-        first column rises with loudness.
+    Args:
+        features: normalised matrices (n_frames, dim) of training speech without digital silence, one frame at least;
+            their first column rises with loudness.
     """
     threshold = np.quantile(np.concatenate([matrix[:, 0] for matrix in features]), _QUIETEST)
     quiet = np.concatenate([matrix[matrix[:, 0] <= threshold] for matrix in features]).astype(np.float64)
@@ -75,7 +77,9 @@ def pause_frames(features: Sequence[np.ndarray]) -> np.ndarray:
 def equal_rows(features: np.ndarray, silence: np.ndarray | None) -> np.ndarray:
     """Which frames are marked as digital silence, bool (n_frames,).
 
-    features: (n_frames, dim). silence: (k,), what the first k values of such a frame are; None: there is no such frame.
+    Args:
+        features: (n_frames, dim).
+        silence: (k,), what the first k values of such a frame are; None: there is no such frame.
     """
     if silence is None:
         return np.zeros(len(features), bool)
@@ -85,8 +89,11 @@ def equal_rows(features: np.ndarray, silence: np.ndarray | None) -> np.ndarray:
 def with_pauses(features: np.ndarray, silent: np.ndarray, pauses: np.ndarray | None, first: int = 0) -> np.ndarray:
     """Features with frames of pauses in place of digital silence; the same array where there is nothing to do.
 
-    features: float32 (n_frames, dim). silent: bool (n_frames,). pauses: float32 (n, dim), used in turn, or None.
-    first: the number of the first frame in its recording, which says with which pause frame a piece begins.
+    Args:
+        features: float32 (n_frames, dim).
+        silent: bool (n_frames,).
+        pauses: float32 (n, dim), used in turn, or None.
+        first: the number of the first frame in its recording, which says with which pause frame a piece begins.
     """
     if pauses is None or not silent.any():
         return features

@@ -23,7 +23,9 @@ SMALLEST = np.finfo(np.float32).eps  # floor of what a logarithm is taken of, as
 class MelPlan:
     """What is computed once for a set of options and a sampling rate.
 
-    window: float64 (size,), float32's values; filters: float32 (fft_size // 2, num_mel_bins).
+    Attributes:
+        window: float64 (size,), float32's values.
+        filters: float32 (fft_size // 2, num_mel_bins).
     """
 
     options: FrontEndOptions
@@ -40,8 +42,10 @@ class MelPlan:
 class Scratch:
     """Arrays that are filled anew for each block: taking fresh memory would cost a tenth of the time.
 
-    padded: float64 (ROWS_AT_ONCE, fft_size), zero right of `size`; energy: float64 (ROWS_AT_ONCE,);
-    power: float32 (ROWS_AT_ONCE, fft_size // 2).
+    Attributes:
+        padded: float64 (ROWS_AT_ONCE, fft_size), zero right of `size`.
+        energy: float64 (ROWS_AT_ONCE,).
+        power: float32 (ROWS_AT_ONCE, fft_size // 2).
     """
 
     padded: np.ndarray
@@ -63,7 +67,11 @@ class Scratch:
 
 @functools.lru_cache(maxsize=64)
 def mel_plan(options: FrontEndOptions, rate: float, vtln_warp: float) -> MelPlan:
-    """The plan for options that are possible at this rate. Raises ValueError for others."""
+    """The plan for options that are possible at this rate.
+
+    Raises:
+        ValueError: for others.
+    """
     framing = Framing.of(options, rate)
     shape = window(framing, options.window_type, options.blackman_coeff)  # in float32, as Kaldi has it
     return MelPlan(
@@ -76,7 +84,9 @@ def mel_energies(samples: np.ndarray, plan: MelPlan, seed: int) -> Iterator[tupl
 
     Yields the number of valid frames, the outputs float32 (k * BLOCK_ROWS, num_mel_bins) whose further rows are
     padding, and the log energies float32 (k * BLOCK_ROWS,) or None where the options do not ask for them.
-    Raises AudioError for samples that are not usable.
+
+    Raises:
+        AudioError: for samples that are not usable.
     """
     checked = checked_samples(samples, plan.framing, plan.rate)
     scratch = Scratch.of(plan.framing)
@@ -88,7 +98,11 @@ def mel_energies(samples: np.ndarray, plan: MelPlan, seed: int) -> Iterator[tupl
 def spectrum(windowed: np.ndarray, options: FrontEndOptions, scratch: Scratch) -> np.ndarray:
     """Power spectrum (or magnitude, if the options say so), without the bin at half the sampling rate.
 
-    windowed: float64 (n_rows, fft_size). Returns float32 (n_rows, fft_size // 2), a part of `scratch`.
+    Args:
+        windowed: float64 (n_rows, fft_size).
+
+    Returns:
+        float32 (n_rows, fft_size // 2), a part of `scratch`.
     """
     from scipy.fft import rfft
 
@@ -104,8 +118,11 @@ def spectrum(windowed: np.ndarray, options: FrontEndOptions, scratch: Scratch) -
 def windowed_frames(piece: np.ndarray, plan: MelPlan, scratch: Scratch) -> tuple[np.ndarray, np.ndarray | None]:
     """Frames ready for the FFT and their log energies (None where not asked for).
 
-    piece: float32, the samples of n_rows frames, int16 scale.
-    Returns float64 (n_rows, fft_size), zero-padded on the right and a part of `scratch`, and float32 (n_rows,).
+    Args:
+        piece: float32, the samples of n_rows frames, int16 scale.
+
+    Returns:
+        float64 (n_rows, fft_size), zero-padded on the right and a part of `scratch`, and float32 (n_rows,).
     """
     from .mel_kernels import shape_frames  # numba takes a while, which importing mfcc should not
 
@@ -133,7 +150,12 @@ def log_of(values: np.ndarray) -> np.ndarray:
 def block_product(rows: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     """`rows @ matrix` with BLOCK_ROWS rows at a time, so that a row's result does not depend on what follows.
 
-    rows: (k * BLOCK_ROWS, n); matrix: (n, m); both float32, or both float64. Returns such (k * BLOCK_ROWS, m).
+    Args:
+        rows: (k * BLOCK_ROWS, n).
+        matrix: (n, m); both float32, or both float64.
+
+    Returns:
+        such (k * BLOCK_ROWS, m).
     """
     blocks = rows.reshape(-1, BLOCK_ROWS, rows.shape[1])
     return np.matmul(blocks, matrix).reshape(len(rows), matrix.shape[1])

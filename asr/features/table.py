@@ -15,14 +15,18 @@ from ..files.arrays import read_npz
 class FeatureTable:
     """Feature matrices by utterance id, their frames one after the other in one array.
 
-    ids: utterance ids, each once, in order.
-    frames: float32 (total, dim), C-contiguous.
-    offsets: int64 (n + 1,); utterance i has the frames offsets[i] to offsets[i + 1].
-    Raises CorpusError if the three do not fit together.
+    Args:
+        ids: utterance ids, each once, in order.
+        frames: float32 (total, dim), C-contiguous.
+        offsets: int64 (n + 1,); utterance i has the frames offsets[i] to offsets[i + 1].
 
-    >>> table = FeatureTable.from_dict({"a": np.zeros((3, 2)), "b": np.ones((1, 2))})
-    >>> len(table), table["b"].shape
-    (2, (1, 2))
+    Raises:
+        CorpusError: if the three do not fit together.
+
+    Examples:
+        >>> table = FeatureTable.from_dict({"a": np.zeros((3, 2)), "b": np.ones((1, 2))})
+        >>> len(table), table["b"].shape
+        (2, (1, 2))
     """
 
     def __init__(self, ids: list[str], frames: np.ndarray, offsets: np.ndarray) -> None:
@@ -53,12 +57,20 @@ class FeatureTable:
 
     @classmethod
     def from_dict(cls, features: Mapping[str, np.ndarray]) -> "FeatureTable":
-        """The table of id -> (n_frames, dim). Raises CorpusError where the dims differ."""
+        """The table of id -> (n_frames, dim).
+
+        Raises:
+            CorpusError: where the dims differ.
+        """
         return cls.from_pairs(features.items())
 
     @classmethod
     def from_pairs(cls, pairs: Iterable[tuple[str, np.ndarray]]) -> "FeatureTable":
-        """The table of (id, (n_frames, dim)) pairs. Raises CorpusError where the dims differ."""
+        """The table of (id, (n_frames, dim)) pairs.
+
+        Raises:
+            CorpusError: where the dims differ.
+        """
         ids: list[str] = []
         matrices: list[np.ndarray] = []
         for key, value in pairs:
@@ -87,7 +99,11 @@ class FeatureTable:
         return key in self._index
 
     def __getitem__(self, key: str) -> np.ndarray:
-        """The frames of one utterance, a view (n_frames, dim). Raises KeyError for an unknown id."""
+        """The frames of one utterance, a view (n_frames, dim).
+
+        Raises:
+            KeyError: for an unknown id.
+        """
         try:
             i = self._index[key]
         except KeyError:
@@ -95,7 +111,11 @@ class FeatureTable:
         return self.frames[self.offsets[i] : self.offsets[i + 1]]
 
     def select(self, ids: Iterable[str]) -> "FeatureTable":
-        """The table of some utterances, in the order given. Raises KeyError for an unknown id."""
+        """The table of some utterances, in the order given.
+
+        Raises:
+            KeyError: for an unknown id.
+        """
         chosen = list(ids)
         if not chosen:
             return FeatureTable([], np.zeros((0, self.dim), dtype=np.float32), np.zeros(1, dtype=np.int64))
@@ -108,7 +128,11 @@ class FeatureTable:
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> "FeatureTable":
-        """Read what `save` wrote. Raises CorpusError for another or a damaged file."""
+        """Read what `save` wrote.
+
+        Raises:
+            CorpusError: for another or a damaged file.
+        """
         if not Path(path).is_file():
             raise CorpusError(f"{path}: no such file")
         arrays = read_npz(path, error=CorpusError)
@@ -121,7 +145,11 @@ class FeatureTable:
 
 
 def joined_tables(tables: Sequence[FeatureTable]) -> FeatureTable:
-    """One table of all utterances of several, in order. Raises CorpusError where the dims differ or an id is twice."""
+    """One table of all utterances of several, in order.
+
+    Raises:
+        CorpusError: where the dims differ or an id is twice.
+    """
     if len(tables) == 1:
         return tables[0]
     dims = {table.dim for table in tables}

@@ -14,8 +14,9 @@ from ..errors import AsrError
 def read_npy(path: str | os.PathLike) -> np.ndarray:
     """The array of a .npy file, in memory.
 
-    Raises ValueError for another file, objects (they would run code), and sizes that are not in the file; OSError where
-    it cannot be read.
+    Raises:
+        ValueError: for another file, objects (they would run code), and sizes that are not in the file.
+        OSError: where it cannot be read.
     """
     with Path(path).open("rb") as stream:
         _check(stream, os.fstat(stream.fileno()).st_size)
@@ -26,8 +27,9 @@ def read_npy(path: str | os.PathLike) -> np.ndarray:
 def read_npz(path: str | os.PathLike, *, error: type[AsrError]) -> dict[str, np.ndarray]:
     """The arrays of an .npz file that numpy.savez wrote, by name.
 
-    Raises `error`, naming the file, for another file, compressed arrays (a megabyte can hold a gigabyte), arrays of
-    objects (they would run code), and sizes that are not in the file.
+    Raises:
+        AsrError: of class `error`, naming the file, for another file, compressed arrays (a megabyte can hold a
+            gigabyte), arrays of objects (they would run code), and sizes that are not in the file.
     """
     where = Path(path)
     try:

@@ -16,9 +16,13 @@ _KINDS = {dict: "an object, { ... }", list: "a list, [ ... ]", object: "JSON"}
 def read_json(path: str | os.PathLike, *, kind: type = dict, error: type[AsrError] = AsrError) -> Any:
     """What a JSON file holds: an object if not told otherwise.
 
-    kind: the class that it must be of: dict, list, or object for any. error: the class of what is raised.
-    Raises `error`, naming the file, where it cannot be read, is no JSON, too large, nested too deep, or of another
-    kind.
+    Args:
+        kind: the class that it must be of: dict, list, or object for any.
+        error: the class of what is raised.
+
+    Raises:
+        AsrError: of class `error`, naming the file, where it cannot be read, is no JSON, too large, nested too deep, or
+            of another kind.
     """
     try:
         raw = read_bytes(path, most=_MOST)
@@ -28,7 +32,11 @@ def read_json(path: str | os.PathLike, *, kind: type = dict, error: type[AsrErro
 
 
 def parse_json(raw: bytes | str, where: str, *, kind: type = dict, error: type[AsrError] = AsrError) -> Any:
-    """What a text of JSON holds; see `read_json`. where: what messages begin with."""
+    """What a text of JSON holds; see `read_json`.
+
+    Args:
+        where: what messages begin with.
+    """
     try:
         content = json.loads(raw)
     except RecursionError:
@@ -44,7 +52,8 @@ def parse_json(raw: bytes | str, where: str, *, kind: type = dict, error: type[A
 def taking_apart(where: str | os.PathLike, *, what: str, error: type[AsrError] = AsrError) -> Iterator[None]:
     """What goes wrong with the content of a file, such as a missing key or a text for a number, as an error of ours.
 
-    what: it was taken for, e.g. "a checkpoint".
+    Args:
+        what: it was taken for, e.g. "a checkpoint".
     """
     try:
         yield

@@ -57,7 +57,9 @@ def rows_of(lines: Iterable[tuple[int, str]], separator: str) -> Iterator[Row]:
     """The rows of a table's numbered lines; empty ones are passed over.
 
     Cells between commas or semicolons may be quoted, as spreadsheets do; between tabs and bars quotes are letters.
-    Raises CorpusError, without the file, for quotes that do not end.
+
+    Raises:
+        CorpusError: without the file, for quotes that do not end.
     """
     if separator in ("\t", BAR):
         for number, line in lines:

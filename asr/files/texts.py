@@ -23,9 +23,14 @@ _GZIP = b"\x1f\x8b"
 def text_blocks(path: str | os.PathLike, *, most: int = MOST_TEXT, error: type[AsrError] = AsrError) -> Iterator[bytes]:
     """The bytes of a file, block by block; of what was packed, where it begins like a gzip file.
 
-    most: bytes that may come, unpacked. error: the class of what is raised.
-    Raises `error`, naming the file, where it cannot be read, a gzip file is damaged (after the blocks that are whole),
-    more than `most` bytes come, or a gzip file unpacks to more than 100 times its size (64 MiB are always allowed).
+    Args:
+        most: bytes that may come, unpacked.
+        error: the class of what is raised.
+
+    Raises:
+        AsrError: of class `error`, naming the file, where it cannot be read, a gzip file is damaged (after the blocks
+            that are whole), more than `most` bytes come, or a gzip file unpacks to more than 100 times its size (64 MiB
+            are always allowed).
     """
     done = 0
     try:

@@ -35,9 +35,12 @@ def replacing(path: str | os.PathLike, *, mark: str = "") -> Iterator[Path]:
     what killed processes left is removed when another one writes into the folder. A pipe or device, as /dev/null, is
     never replaced: it is sent what was written when the block ends.
 
-    mark: the file that tells folders which may be replaced from others: a folder that holds files but not this one
-        stays as it is.
-    Raises OSError where nothing can be written there.
+    Args:
+        mark: the file that tells folders which may be replaced from others: a folder that holds files but not this one
+            stays as it is.
+
+    Raises:
+        OSError: where nothing can be written there.
     """
     if is_stream(path):
         with tempfile.TemporaryDirectory() as folder:
@@ -229,7 +232,10 @@ def sha256(path: str | os.PathLike) -> str:
 
 
 def read_bytes(path: str | os.PathLike, *, most: int = MOST_BYTES) -> bytes:
-    """The bytes of a file that is to be read at once. Raises OSError, also where there are more than `most`.
+    """The bytes of a file that is to be read at once.
+
+    Raises:
+        OSError: also where there are more than `most`.
 
     Path.read_bytes would take whatever memory a sparse file or a device asks for.
     """
@@ -253,8 +259,9 @@ def _too_large(most: int) -> OSError:
 def size_in_words(n_bytes: int) -> str:
     """Bytes as a person says them.
 
-    >>> size_in_words(1 << 30), size_in_words(1536)
-    ('1 GiB', '1.5 KiB')
+    Examples:
+        >>> size_in_words(1 << 30), size_in_words(1536)
+        ('1 GiB', '1.5 KiB')
     """
     for unit, name in ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")):
         if n_bytes >= unit:
@@ -269,8 +276,11 @@ def numbered_lines(path: str | os.PathLike, *, most: int = MOST_BYTES) -> Iterat
     files that begin with one may have been joined. Lines end at newlines, with or without a carriage return before
     them, or in a file without newlines at carriage returns (old Macs); other separators stay inside.
 
-    most: bytes that the file may have; a sparse file or a device can hold more than any memory.
-    Raises OSError, also for a file that has more.
+    Args:
+        most: bytes that the file may have; a sparse file or a device can hold more than any memory.
+
+    Raises:
+        OSError: also for a file that has more.
     """
     yield from decoded_lines(read_bytes(path, most=most))
 
@@ -278,8 +288,9 @@ def numbered_lines(path: str | os.PathLike, *, most: int = MOST_BYTES) -> Iterat
 def decoded_lines(raw: bytes) -> Iterator[tuple[int, str | None]]:
     """The numbered lines of a text file's bytes, see `numbered_lines`.
 
-    >>> list(decoded_lines(b"one\\r\\ntwo"))
-    [(1, 'one'), (2, 'two')]
+    Examples:
+        >>> list(decoded_lines(b"one\\r\\ntwo"))
+        [(1, 'one'), (2, 'two')]
     """
     raw = as_utf8(raw)
     lines = raw.split(b"\n" if b"\n" in raw else b"\r")

@@ -21,7 +21,8 @@ _SUSPECT_SHARE = 0.01  # of the utterances; if more need the retry beam, transcr
 def warn_of_unheard(lexicon: "Lexicon", transcripts: Mapping[str, Sequence[int]]) -> None:
     """Log the phones that no transcript has, and the words that need them, as a warning; other unheard words as info.
 
-    transcripts: utterance id -> word ids. A pronunciation variant counts as heard where its word is.
+    Args:
+        transcripts: utterance id -> word ids. A pronunciation variant counts as heard where its word is.
     """
     said = {lexicon.words.name(word) for words in transcripts.values() for word in words}
     heard = {phone for entry in lexicon.entries if entry.word in said for phone in entry.phones}
@@ -44,7 +45,9 @@ def warn_of_seldom(lexicon: "Lexicon", transitions: TransitionModel, counts: np.
     """Log the speech phones that were heard, but with `least` frames or fewer in one of their states, as a warning.
 
     Frames of phones that share a distribution are counted together.
-    counts: float64 (n_transition_ids + 1,): how often the last alignment took each transition id.
+
+    Args:
+        counts: float64 (n_transition_ids + 1,): how often the last alignment took each transition id.
     """
     of_pdf = np.bincount(transitions.pdf_of_id[1:], counts[1:], minlength=transitions.n_pdfs)
     phones, frames = transitions.tuples[:, 0], of_pdf[transitions.tuples[:, 2]]

@@ -29,10 +29,12 @@ class MStepOptions:
 class GmmStatistics:
     """What an M-step needs to know of the frames. Statistics of parts of the data are added with `+`.
 
-    occupancy: float64 (n_gauss,): frames, by posterior probability.
-    first, second: float64 (n_gauss, dim): sums of x and of x**2, weighted by posterior probability.
-    log_likelihood: the sum over frames of the log-likelihood of the frame's pdf.
-    n_frames: how many frames.
+    Attributes:
+        occupancy: float64 (n_gauss,): frames, by posterior probability.
+        first: float64 (n_gauss, dim): sums of x and of x**2, weighted by posterior probability.
+        second: see `first`.
+        log_likelihood: the sum over frames of the log-likelihood of the frame's pdf.
+        n_frames: how many frames.
     """
 
     occupancy: np.ndarray
@@ -59,10 +61,14 @@ def accumulate(
 ) -> GmmStatistics:
     """The statistics of frames whose pdfs are known (an E-step over the Gaussians of each frame's pdf).
 
-    features: float32 (n_frames, dim). pdf_of_frame: int (n_frames,).
-    summed: float32 (n_frames, dim), other features of the same frames: the posteriors come from `features`, the sums
-        are of these (Kaldi's gmm-acc-stats-twofeats).
-    Raises ModelError where a pdf id is not the model's.
+    Args:
+        features: float32 (n_frames, dim).
+        pdf_of_frame: int (n_frames,).
+        summed: float32 (n_frames, dim), other features of the same frames: the posteriors come from `features`, the
+            sums are of these (Kaldi's gmm-acc-stats-twofeats).
+
+    Raises:
+        ModelError: where a pdf id is not the model's.
 
     Frames are sorted by pdf, so that each pdf costs two matrix products a block of frames.
     """
@@ -94,7 +100,10 @@ def accumulate(
 def add_weighted(posteriors, rows, sums):
     """Add the matrix product posteriors @ rows to `sums`; in one thread, in one order, however busy the machine is.
 
-    posteriors: float64 (n_gauss, n_rows). rows: float64 (n_rows, n_terms). sums: float64 (n_gauss, n_terms).
+    Args:
+        posteriors: float64 (n_gauss, n_rows).
+        rows: float64 (n_rows, n_terms).
+        sums: float64 (n_gauss, n_terms).
     """
     n_rows, n_terms = rows.shape
     whole = n_rows - n_rows % 4
@@ -165,9 +174,13 @@ def _removable(enough: np.ndarray, offsets: np.ndarray) -> np.ndarray:
 def split_targets(occupancies: np.ndarray, target: int, *, power: float = 0.25, min_count: float = 20.0) -> np.ndarray:
     """How many Gaussians each pdf should have, of `target` in all.
 
-    occupancies: (n_pdfs,): frames of each pdf.
-    power: a pdf's share grows with occupancy**power. min_count: frames that each Gaussian must have.
-    Returns int64 (n_pdfs,). Their sum is below `target` where min_count stops every pdf.
+    Args:
+        occupancies: (n_pdfs,): frames of each pdf.
+        power: a pdf's share grows with occupancy**power.
+        min_count: frames that each Gaussian must have.
+
+    Returns:
+        int64 (n_pdfs,). Their sum is below `target` where min_count stops every pdf.
 
     Same as Kaldi's GetSplitTargets: Gaussians are given one by one to the pdf with most weight a Gaussian.
     """
@@ -197,9 +210,12 @@ def mix_up(
 ) -> DiagGmms:
     """GMMs with at least `targets` Gaussians each, made by splitting the heaviest ones in two.
 
-    targets: int (n_pdfs,), e.g. of split_targets. A pdf that has as many already stays as it is.
-    perturb_factor: the halves' means move apart by this times a normal random vector, in standard deviations.
-    Returns GMMs in which the new Gaussians come last within their pdf.
+    Args:
+        targets: int (n_pdfs,), e.g. of split_targets. A pdf that has as many already stays as it is.
+        perturb_factor: the halves' means move apart by this times a normal random vector, in standard deviations.
+
+    Returns:
+        GMMs in which the new Gaussians come last within their pdf.
 
     Same as Kaldi's AmDiagGmm::SplitByCount but for the random numbers.
     """

@@ -21,9 +21,10 @@ Kind = Literal["full", "diagonal", "offset", "identity"]
 class FmllrStatistics:
     """What fMLLR needs to know of a speaker's frames. Statistics of parts of them are added with `+`.
 
-    count: frames, by weight. With y = [x, 1] and p the posterior times the frame's weight:
-    linear: float64 (dim, dim + 1): row i is Σ p mean_i / variance_i y.
-    quadratic: float64 (dim, dim + 1, dim + 1): entry i is Σ p / variance_i y yᵀ.
+    Attributes:
+        count: frames, by weight. With y = [x, 1] and p the posterior times the frame's weight:
+        linear: float64 (dim, dim + 1): row i is Σ p mean_i / variance_i y.
+        quadratic: float64 (dim, dim + 1, dim + 1): entry i is Σ p / variance_i y yᵀ.
     """
 
     count: float
@@ -40,9 +41,12 @@ class FmllrStatistics:
 class Fmllr(NamedTuple):
     """A speaker's transform.
 
-    matrix: float64 (dim, dim + 1): [A, b] of x -> A x + b.
-    kind: what the frames sufficed for: "full", "diagonal" (A is diagonal), "offset" (A is one) or, without any frame,
-        "identity". gain: nats a frame by which it raises the likelihood. n_frames: frames it was estimated from.
+    Attributes:
+        matrix: float64 (dim, dim + 1): [A, b] of x -> A x + b.
+        kind: what the frames sufficed for: "full", "diagonal" (A is diagonal), "offset" (A is one) or, without any
+            frame, "identity".
+        gain: nats a frame by which it raises the likelihood.
+        n_frames: frames it was estimated from.
     """
 
     matrix: np.ndarray
@@ -65,12 +69,14 @@ def accumulate_fmllr(
 ) -> FmllrStatistics:
     """The statistics of frames whose pdfs are known.
 
-    gmms: the model that the transform is to fit. features: float32 (n_frames, dim), what is to be transformed.
-    pdf_of_frame: int (n_frames,).
-    weights: (n_frames,), e.g. 0 for silence, which tells little of a speaker; 1 by default.
-    posterior_gmms, posterior_features: where the posterior probabilities of the Gaussians come from, if not from gmms
-        and features: a model with the same Gaussians for features without a transform, or the features after an earlier
-        transform.
+    Args:
+        gmms: the model that the transform is to fit.
+        features: float32 (n_frames, dim), what is to be transformed.
+        pdf_of_frame: int (n_frames,).
+        weights: (n_frames,), e.g. 0 for silence, which tells little of a speaker; 1 by default.
+        posterior_gmms: where the posterior probabilities of the Gaussians come from, if not from gmms and features: a
+            model with the same Gaussians for features without a transform, or the features after an earlier transform.
+        posterior_features: see `posterior_gmms`.
 
     Same as Kaldi's gmm-est-fmllr, and gmm-est-fmllr-gpost where the posteriors have a model of their own.
     """
@@ -111,8 +117,10 @@ def estimate_fmllr(
 ) -> Fmllr:
     """The transform that raises the likelihood most, with as many free numbers as the frames allow.
 
-    full_count, diagonal_count: frames from which on A is full, or diagonal; below, there is an offset only.
-    n_iters: rounds over the rows of a full matrix; ended earlier where a round gains less than 1e-7 nats a frame.
+    Args:
+        full_count: frames from which on A is full, or diagonal; below, there is an offset only.
+        diagonal_count: see `full_count`.
+        n_iters: rounds over the rows of a full matrix; ended earlier where a round gains less than 1e-7 nats a frame.
 
     Same as Kaldi's CMLLR for the full matrix (ComputeFmllrMatrixDiagGmmFull).   Ref: Gales, 1998.
     """

@@ -20,8 +20,10 @@ _C4, _C5, _C6 = np.float32(0.009618129107628477), np.float32(0.00133335581464284
 def gaussian_scores(coefficients, expanded, scores):
     """The matrix product coefficients @ expanded, equal to the bit for a frame in any place.
 
-    coefficients: float32 (n_gauss, n_terms); n_gauss is even, n_terms a multiple of 4 (pad with zeros).
-    expanded: float32 (n_terms, n_rows). scores: float32 (n_gauss, n_rows), written.
+    Args:
+        coefficients: float32 (n_gauss, n_terms); n_gauss is even, n_terms a multiple of 4 (pad with zeros).
+        expanded: float32 (n_terms, n_rows).
+        scores: float32 (n_gauss, n_rows), written.
     """
     n_rows = expanded.shape[1]
     for g in range(0, len(coefficients), 2):
@@ -42,9 +44,14 @@ def gaussian_scores(coefficients, expanded, scores):
 def sum_exponentials(scores, offsets, largest, total, power_bits, power, fraction):
     """The sum of exp(score - largest score) over each pdf's Gaussians, for a block of frames.
 
-    scores: float32 (n_gauss or more, n_rows). offsets: int32 (n_pdfs + 1,).
-    largest, total: float32 (n_pdfs, n_rows), written. Terms below 2**-120 of the largest count as 2**-120.
-    power_bits, power: one array of n_rows 32-bit places, seen as integers and as floats; fraction: (n_rows,). Scratch.
+    Args:
+        scores: float32 (n_gauss or more, n_rows).
+        offsets: int32 (n_pdfs + 1,).
+        largest: float32 (n_pdfs, n_rows), written. Terms below 2**-120 of the largest count as 2**-120.
+        total: see `largest`.
+        power_bits: one array of n_rows 32-bit places, seen as integers and as floats.
+        power: see `power_bits`.
+        fraction: (n_rows,). Scratch.
     """
     one, half, least = np.float32(1.0), np.float32(0.5), np.float32(-120.0)
     for p in range(len(offsets) - 1):

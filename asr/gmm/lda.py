@@ -20,8 +20,10 @@ _BLOCK_FRAMES = 256  # frames at a time, as float64
 class ClassStatistics:
     """Sums of features by class. Statistics of parts of the data are added with `+`.
 
-    counts: float64 (n_classes,): frames. first: float64 (n_classes, dim): sums of x.
-    second: float64 (dim, dim): the sum of x xᵀ over all classes.
+    Attributes:
+        counts: float64 (n_classes,): frames.
+        first: float64 (n_classes, dim): sums of x.
+        second: float64 (dim, dim): the sum of x xᵀ over all classes.
     """
 
     counts: np.ndarray
@@ -38,8 +40,10 @@ class ClassStatistics:
 def accumulate_classes(features: np.ndarray, class_of_frame: np.ndarray, n_classes: int) -> ClassStatistics:
     """The sums of some frames.
 
-    features: float32 (n_frames, dim). class_of_frame: int (n_frames,), 0 to n_classes - 1; frames with another number,
-        such as -1 for silence, are left out.
+    Args:
+        features: float32 (n_frames, dim).
+        class_of_frame: int (n_frames,), 0 to n_classes - 1; frames with another number, such as -1 for silence, are
+            left out.
     """
     if len(features) != len(class_of_frame):
         raise ModelError(f"{len(features)} frames and {len(class_of_frame)} classes")
@@ -61,7 +65,9 @@ def estimate_lda(statistics: ClassStatistics, dim: int) -> np.ndarray:
     Its product with a frame has within-class covariance one and a diagonal between-class covariance, the largest
     first. Each row's largest element is positive. Directions in which no class varies, as features that are constant
     or combinations of others have them (derivatives of spliced frames, for instance), are left out with a warning.
-    Raises ModelError where there are too few frames, or fewer than `dim` directions are left.
+
+    Raises:
+        ModelError: where there are too few frames, or fewer than `dim` directions are left.
 
     Same as Kaldi's est-lda, but for signs.   Ref: Haeb-Umbach and Ney, 1992.
     """
@@ -106,9 +112,12 @@ def estimate_lda(statistics: ClassStatistics, dim: int) -> np.ndarray:
 def _independent(covariance: np.ndarray, power: np.ndarray) -> np.ndarray:
     """The directions in which features vary more than rounding does: float64 (dim, n_directions), in columns.
 
-    covariance: float64 (dim, dim). power: float64 (dim,): mean squares of the features.
     Looked at after each feature is divided by its standard deviation: real ones have 5e-6 or more in each direction
     then (spliced cepstra with pitch 1e-5, of Mboshi), combinations of others 1e-14.
+
+    Args:
+        covariance: float64 (dim, dim).
+        power: float64 (dim,): mean squares of the features.
     """
     varies = np.diag(covariance) > _ROUNDING * power
     scale = np.sqrt(np.where(varies, np.diag(covariance), np.inf))

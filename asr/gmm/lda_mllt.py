@@ -43,7 +43,8 @@ class LdaMlltOptions(TriphoneOptions):
 class LdaMlltResult(TriphoneResult):
     """A trained model; see TriphoneResult.
 
-    transform: float64 (dim, spliced dim): what spliced features are to be multiplied by for this model.
+    Attributes:
+        transform: float64 (dim, spliced dim): what spliced features are to be multiplied by for this model.
     """
 
     transform: np.ndarray
@@ -66,10 +67,14 @@ def train_lda_mllt(
 ) -> LdaMlltResult:
     """A model of wider-context features, in the directions that tell its pdfs apart.
 
-    table: static features, e.g. 13 cepstra, normalised; they are spliced here.
-    previous: the model whose alignment the LDA's classes and the tree come from, e.g. of train_deltas.
     The other arguments are those of train_deltas.
-    Raises ModelError where no utterance can be used or the spliced features do not allow LDA to `dim`.
+
+    Args:
+        table: static features, e.g. 13 cepstra, normalised; they are spliced here.
+        previous: the model whose alignment the LDA's classes and the tree come from, e.g. of train_deltas.
+
+    Raises:
+        ModelError: where no utterance can be used or the spliced features do not allow LDA to `dim`.
 
     Same schedule as Kaldi's steps/train_lda_mllt.sh; statistics are not pruned at random. Log-likelihoods are those of
     the features after LDA: the determinants of the MLLT transforms are counted.

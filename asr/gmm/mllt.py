@@ -16,8 +16,10 @@ from .second_order import expected_values, weighted_products
 class MlltStatistics:
     """What MLLT needs to know of the frames. Statistics of parts of the data are added with `+`.
 
-    n_frames: how many. scatter: float64 (dim, dim, dim): entry i is the sum over frames and Gaussians of
-    posterior / variance of feature i times (x - mean) (x - mean)ᵀ.
+    Attributes:
+        n_frames: how many.
+        scatter: float64 (dim, dim, dim): entry i is the sum over frames and Gaussians of posterior / variance of
+            feature i times (x - mean) (x - mean)ᵀ.
     """
 
     n_frames: float
@@ -43,7 +45,9 @@ class Mllt(NamedTuple):
 def accumulate_mllt(gmms: DiagGmms, features: np.ndarray, pdf_of_frame: np.ndarray) -> MlltStatistics:
     """The statistics of frames whose pdfs are known.
 
-    features: float32 (n_frames, dim). pdf_of_frame: int (n_frames,).
+    Args:
+        features: float32 (n_frames, dim).
+        pdf_of_frame: int (n_frames,).
 
     Σ p/v (x - m)(x - m)ᵀ is taken apart, so that Gaussians need only their first-order sums: the products of x with
     itself are weighted by each frame's expected 1/v.
@@ -69,8 +73,11 @@ def mllt_objective(statistics: MlltStatistics, matrix: np.ndarray) -> float:
 def estimate_mllt(statistics: MlltStatistics, *, n_iters: int = 200) -> Mllt:
     """The transform that raises the likelihood most, found row by row; the likelihood never falls.
 
-    n_iters: rounds over the rows; ended earlier where a round gains less than 1e-9 nats a frame.
-    Raises ModelError for too few frames.
+    Args:
+        n_iters: rounds over the rows; ended earlier where a round gains less than 1e-9 nats a frame.
+
+    Raises:
+        ModelError: for too few frames.
 
     The features and the means of the model are both to be multiplied by it; variances stay (transform_means).
     Same as Kaldi's est-mllt.   Ref: Gales, 1999, Semi-tied covariance matrices for hidden Markov models.

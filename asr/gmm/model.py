@@ -17,11 +17,14 @@ BLOCK_FRAMES = 128  # frames at a time: their scores stay within the processor's
 class DiagGmms:
     """The mixtures of all pdfs.
 
-    weights: float32 (n_gauss,), positive; those of one pdf sum to 1.
-    means, variances: float32 (n_gauss, dim); variances are positive.
-    offsets: int32 (n_pdfs + 1,): the Gaussians of pdf p are rows offsets[p] to offsets[p + 1] (exclusive).
+    Attributes:
+        weights: float32 (n_gauss,), positive; those of one pdf sum to 1.
+        means: float32 (n_gauss, dim); variances are positive.
+        variances: float32 (n_gauss, dim); variances are positive.
+        offsets: int32 (n_pdfs + 1,): the Gaussians of pdf p are rows offsets[p] to offsets[p + 1] (exclusive).
 
-    Raises ModelError where shapes do not fit or a value is impossible.
+    Raises:
+        ModelError: where shapes do not fit or a value is impossible.
     """
 
     weights: np.ndarray
@@ -74,11 +77,16 @@ class DiagGmms:
     def log_likelihoods(self, features: np.ndarray, pdfs: Sequence[int] | np.ndarray | None = None) -> np.ndarray:
         """Natural-log likelihoods of frames, one column a pdf.
 
-        features: float32 (n_frames, dim).
-        pdfs: the pdf ids wanted, in the wanted order; all of them by default. Fewer pdfs cost less time.
-        Returns float32 (n_frames, len(pdfs)). A frame's values are the same to the bit however the frames are cut
-        into calls.
-        Raises ModelError where dim is not the model's.
+        Args:
+            features: float32 (n_frames, dim).
+            pdfs: the pdf ids wanted, in the wanted order; all of them by default. Fewer pdfs cost less time.
+
+        Returns:
+            float32 (n_frames, len(pdfs)). A frame's values are the same to the bit however the frames are cut into
+            calls.
+
+        Raises:
+            ModelError: where dim is not the model's.
         """
         features = np.asarray(features, np.float32)
         if features.ndim != 2 or features.shape[1] != self.dim:
@@ -110,7 +118,11 @@ class DiagGmms:
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> "DiagGmms":
-        """The inverse of arrays(); takes an opened npz file too. Raises ModelError where one is missing or wrong."""
+        """The inverse of arrays(); takes an opened npz file too.
+
+        Raises:
+            ModelError: where one is missing or wrong.
+        """
         names = ("weights", "means", "variances", "offsets")
         missing = [name for name in names if name not in arrays]
         if missing:
@@ -129,8 +141,12 @@ def _padded(coefficients: np.ndarray) -> np.ndarray:
 def component_scores(features: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
     """The log(weight x density) of each Gaussian at a few frames.
 
-    features: float32 (n_frames, dim). coefficients: float32 (n_gauss, 1 + 2 dim), of DiagGmms.coefficients.
-    Returns float32 (n_gauss, n_frames).
+    Args:
+        features: float32 (n_frames, dim).
+        coefficients: float32 (n_gauss, 1 + 2 dim), of DiagGmms.coefficients.
+
+    Returns:
+        float32 (n_gauss, n_frames).
     """
     return _scores(features, _padded(coefficients))[: len(coefficients)]
 

@@ -64,10 +64,12 @@ class MonoOptions(Schedule):
 class MonoResult:
     """A trained monophone model, and what happened on the way.
 
-    alignments: utterance id -> int32 (n_frames,) transition ids, of the last realignment.
-    failures: utterance id -> why it has no alignment. log: one record a pass.
-    retried: the utterances that only the retry beam aligned, in half of the realignments or more: where there are
-        many, look at their transcripts.
+    Attributes:
+        alignments: utterance id -> int32 (n_frames,) transition ids, of the last realignment.
+        failures: utterance id -> why it has no alignment.
+        log: one record a pass.
+        retried: the utterances that only the retry beam aligned, in half of the realignments or more: where there are
+            many, look at their transcripts.
     """
 
     gmms: DiagGmms
@@ -94,13 +96,18 @@ def train_mono(
 ) -> MonoResult:
     """A monophone GMM-HMM, trained from transcripts alone.
 
-    table: features of the utterances; complete (deltas, normalisation), float32 (n_frames, dim) each.
-    transcripts: utterance id -> word ids of the lexicon (Lexicon.encode). Utterances without features, or that cannot
-        be aligned, are left out and listed in the result's failures. What the transcripts leave untrained is logged.
-    seed: of the flat start's random paths and of splitting. The result depends on it, not on n_jobs.
-    n_jobs: processes; utterances are divided among them.
-    progress: called after each pass with the number done and the number of all.
-    Raises ModelError where no utterance can be used, GraphError for a word without pronunciation.
+    Args:
+        table: features of the utterances; complete (deltas, normalisation), float32 (n_frames, dim) each.
+        transcripts: utterance id -> word ids of the lexicon (Lexicon.encode). Utterances without features, or that
+            cannot be aligned, are left out and listed in the result's failures. What the transcripts leave untrained is
+            logged.
+        seed: of the flat start's random paths and of splitting. The result depends on it, not on n_jobs.
+        n_jobs: processes; utterances are divided among them.
+        progress: called after each pass with the number done and the number of all.
+
+    Raises:
+        ModelError: where no utterance can be used.
+        GraphError: for a word without pronunciation.
 
     Same schedule as Kaldi's steps/train_mono.sh; differs in starting from the statistics of all frames, not of ten
     utterances'.
@@ -149,7 +156,8 @@ def train_mono(
 def flat_start(table: "FeatureTable", utterances: Sequence[str], n_pdfs: int) -> DiagGmms:
     """One Gaussian a pdf, each with the mean and variance of all frames.
 
-    Raises ModelError where a feature is constant: no Gaussian fits it.
+    Raises:
+        ModelError: where a feature is constant: no Gaussian fits it.
     """
     n_frames = sum(len(table[u]) for u in utterances)
     mean = sum(table[u].sum(axis=0, dtype=np.float64) for u in utterances) / n_frames

@@ -29,9 +29,11 @@ PART_FRAMES = 50_000  # about; enough to make the cost of dividing small, few en
 class Part:
     """Some utterances of a corpus, the unit of parallel work. Sums over parts do not depend on who did which.
 
-    ids: the utterances, those with the same transcript side by side.
-    frames: float32 (n_frames, dim): their features one after another; offsets: int64 (n_utterances + 1,).
-    graphs: their training graphs.
+    Attributes:
+        ids: the utterances, those with the same transcript side by side.
+        frames: float32 (n_frames, dim): their features one after another.
+        offsets: int64 (n_utterances + 1,).
+        graphs: their training graphs.
     """
 
     ids: tuple[str, ...]
@@ -64,8 +66,10 @@ class Part:
 class PassResult:
     """What a pass over one part gives.
 
-    transition_ids: int32 (n_frames,), 0 where an utterance is not aligned. transition_counts: float64
-    (n_transition_ids + 1,). failures: utterance id -> reason, retried: utterance ids, of this pass's alignment.
+    Attributes:
+        transition_ids: int32 (n_frames,), 0 where an utterance is not aligned.
+        transition_counts: float64 (n_transition_ids + 1,).
+        failures: utterance id -> reason, retried: utterance ids, of this pass's alignment.
     """
 
     transition_ids: np.ndarray
@@ -132,8 +136,9 @@ def pass_over(
 ) -> PassResult:
     """Align one part anew, or take the alignment given, and accumulate the statistics of its frames.
 
-    transition_ids: int32 (n_frames,): the alignment to use where `options` is None.
-    boosts: float32 (n_pdfs,): added to the log-likelihoods in alignment only.
+    Args:
+        transition_ids: int32 (n_frames,): the alignment to use where `options` is None.
+        boosts: float32 (n_pdfs,): added to the log-likelihoods in alignment only.
     """
     failures: dict[str, str] = {}
     retried: list[str] = []

@@ -40,8 +40,9 @@ def pause_alignments(
     where a pause interrupts a word. An utterance with too few frames outside of pauses is aligned as in
     `equal_alignments`, and so are all with a lexicon without silence.
 
-    parts: their frames' first feature must rise with loudness, as C0, the log energy and low mel bands do.
-    transcripts: utterance id -> word ids.
+    Args:
+        parts: their frames' first feature must rise with loudness, as C0, the log energy and low mel bands do.
+        transcripts: utterance id -> word ids.
     """
     all_ids, failures = equal_alignments(parts, rng)
     if lexicon.silence_prob == 0:
@@ -76,10 +77,13 @@ def find_pauses(
 ) -> np.ndarray:
     """bool (n_frames,): the frames of pauses.
 
-    loudness: (n_frames,). Frames below `threshold` are quiet; louder stretches shorter than `min_speech` count as
-        quiet too, then quiet stretches shorter than `min_pause` as speech.
-    >>> find_pauses(np.array([0, 0, 0, 1, 0, 1, 1, 1, 0, 1]), 0.5, min_pause=2, min_speech=2).astype(int)
-    array([1, 1, 1, 1, 1, 0, 0, 0, 1, 1])
+    Args:
+        loudness: (n_frames,). Frames below `threshold` are quiet; louder stretches shorter than `min_speech` count as
+            quiet too, then quiet stretches shorter than `min_pause` as speech.
+
+    Examples:
+        >>> find_pauses(np.array([0, 0, 0, 1, 0, 1, 1, 1, 0, 1]), 0.5, min_pause=2, min_speech=2).astype(int)
+        array([1, 1, 1, 1, 1, 0, 0, 0, 1, 1])
     """
     pause = np.asarray(loudness) < threshold
     for kind, shortest in ((False, min_speech), (True, min_pause)):

@@ -50,9 +50,10 @@ class Model(Aligned, Protocol):
 class SatResult(TriphoneResult):
     """A trained model; see TriphoneResult. gmms are of transformed features.
 
-    alignment_gmms: the same Gaussians for features without a transform, for the first decoding pass and for the
-        posteriors from which a new speaker's transform is estimated (Kaldi's final.alimdl).
-    transforms: speaker -> the transform of the training data.
+    Attributes:
+        alignment_gmms: the same Gaussians for features without a transform, for the first decoding pass and for the
+            posteriors from which a new speaker's transform is estimated (Kaldi's final.alimdl).
+        transforms: speaker -> the transform of the training data.
     """
 
     alignment_gmms: DiagGmms
@@ -77,11 +78,15 @@ def train_sat(
 ) -> SatResult:
     """A model for features that are transformed by speaker.
 
-    table: the features that `previous` was trained with, e.g. after LDA and MLLT.
-    previous: the model that the first transforms are estimated with, e.g. of train_lda_mllt.
-    speakers: utterance id -> speaker.
     The other arguments are those of train_deltas.
-    Raises ModelError where no utterance can be used or one has no speaker.
+
+    Args:
+        table: the features that `previous` was trained with, e.g. after LDA and MLLT.
+        previous: the model that the first transforms are estimated with, e.g. of train_lda_mllt.
+        speakers: utterance id -> speaker.
+
+    Raises:
+        ModelError: where no utterance can be used or one has no speaker.
 
     Same schedule as Kaldi's steps/train_sat.sh. Log-likelihoods are those of the features without transforms: their
     determinants are counted.
@@ -180,12 +185,17 @@ def estimate_transforms(
 ) -> dict[str, Fmllr]:
     """Every speaker's transform, from aligned utterances: of training data, or of a first decoding pass.
 
-    gmms, transitions: the model that the transformed features are to fit. table: features without a transform.
-    alignments: utterance id -> transition ids; speakers: utterance id -> speaker, of all that need a transform: one
-        without a frame of speech gets the identity, and a warning says so.
-    silence: phone ids; silence_weight: what their frames count.
-    posterior_gmms: the model for features without a transform (SatResult.alignment_gmms), for a first transform.
-    earlier: transforms, from which the posteriors of a second one come.
+    Args:
+        gmms: the model that the transformed features are to fit.
+        transitions: the model that the transformed features are to fit.
+        table: features without a transform.
+        alignments: utterance id -> transition ids.
+        speakers: utterance id -> speaker, of all that need a transform: one without a frame of speech gets the
+            identity, and a warning says so.
+        silence: phone ids.
+        silence_weight: what their frames count.
+        posterior_gmms: the model for features without a transform (SatResult.alignment_gmms), for a first transform.
+        earlier: transforms, from which the posteriors of a second one come.
     """
     silence = list(silence)
     found: dict[str, FmllrStatistics] = {}

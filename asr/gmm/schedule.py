@@ -76,13 +76,18 @@ class Schedule:
 class PassRecord:
     """One line of the training log.
 
-    iteration, n_iterations: which pass of how many, from 0.
-    log_likelihood: nats a frame, of the model before this pass's update, given the alignment; of the features that
-        the run began with, where it transforms them.
-    n_frames: that were aligned. n_gaussians: in the model before the update. realigned: in this pass.
-    n_failed, n_retried: utterances without alignment, and those that needed the retry beam, when last aligned.
-    fell: the likelihood fell more than splitting or realignment explains.
-    seconds: wall-clock time of the pass.
+    Attributes:
+        iteration: which pass of how many, from 0.
+        n_iterations: which pass of how many, from 0.
+        log_likelihood: nats a frame, of the model before this pass's update, given the alignment; of the features that
+            the run began with, where it transforms them.
+        n_frames: that were aligned.
+        n_gaussians: in the model before the update.
+        realigned: in this pass.
+        n_failed: utterances without alignment, and those that needed the retry beam, when last aligned.
+        n_retried: see `n_failed`.
+        fell: the likelihood fell more than splitting or realignment explains.
+        seconds: wall-clock time of the pass.
     """
 
     iteration: int
@@ -134,9 +139,11 @@ def log_failures(failures: Mapping[str, str], level: int) -> None:
 class Run:
     """The state of a training run between passes.
 
-    boosts: float32 (n_pdfs,): added to log-likelihoods in alignment, or None. start: every part's transition ids, 0
-    where an utterance has none, and why. n_unusable: utterances left out before. first_target: Gaussians after the
-    first pass; as many as there are by default.
+    Args:
+        boosts: float32 (n_pdfs,): added to log-likelihoods in alignment, or None.
+        start: every part's transition ids, 0 where an utterance has none, and why.
+        n_unusable: utterances left out before.
+        first_target: Gaussians after the first pass; as many as there are by default.
     """
 
     def __init__(

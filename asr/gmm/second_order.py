@@ -13,8 +13,13 @@ def expected_values(
 ) -> tuple[np.ndarray, float]:
     """The sum over the Gaussians of each frame's pdf of posterior probability times value.
 
-    features: float32 (n_frames, dim). pdf_of_frame: int (n_frames,). values: float64 (n_gauss, n_values).
-    Returns float64 (n_frames, n_values), and the sum of the frames' log-likelihoods.
+    Args:
+        features: float32 (n_frames, dim).
+        pdf_of_frame: int (n_frames,).
+        values: float64 (n_gauss, n_values).
+
+    Returns:
+        float64 (n_frames, n_values), and the sum of the frames' log-likelihoods.
     """
     if len(features) != len(pdf_of_frame):
         raise ModelError(f"{len(features)} frames and {len(pdf_of_frame)} pdf ids")
@@ -36,8 +41,12 @@ def expected_values(
 def weighted_products(weights: np.ndarray, frames: np.ndarray) -> np.ndarray:
     """The sum over frames of weight times x xᵀ, for several weights.
 
-    weights: float64 (n_frames, n_weights). frames: float (n_frames, dim).
-    Returns float64 (n_weights, dim, dim), symmetric.
+    Args:
+        weights: float64 (n_frames, n_weights).
+        frames: float (n_frames, dim).
+
+    Returns:
+        float64 (n_weights, dim, dim), symmetric.
     """
     dim, n_weights = frames.shape[1], weights.shape[1]
     sums = np.zeros((n_weights, dim * (dim + 1) // 2))
@@ -57,8 +66,11 @@ def weighted_products(weights: np.ndarray, frames: np.ndarray) -> np.ndarray:
 def add_products(weights, frames, products, sums):
     """Add weights[t, w] times the upper triangle of x xᵀ to sums[w], for each frame x; four frames a turn.
 
-    weights: float64 (n_frames, n_weights). frames: float64 (n_frames, dim). products: (4, n_products), scratch.
-    sums: float64 (n_weights, n_products).
+    Args:
+        weights: float64 (n_frames, n_weights).
+        frames: float64 (n_frames, dim).
+        products: (4, n_products), scratch.
+        sums: float64 (n_weights, n_products).
     """
     n_frames, dim = frames.shape
     n_products = sums.shape[1]

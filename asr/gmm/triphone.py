@@ -55,9 +55,12 @@ class Aligned(Protocol):
 class TriphoneResult:
     """A trained triphone model, and what happened on the way.
 
-    grown: its tree with the gains of the splits. alignments: utterance id -> int32 (n_frames,) transition ids, of the
-    last realignment. failures: utterance id -> why it has no alignment. retried: utterances that only the retry beam
-    aligned, in half of the realignments or more. log: one record a pass.
+    Attributes:
+        grown: its tree with the gains of the splits.
+        alignments: utterance id -> int32 (n_frames,) transition ids, of the last realignment.
+        failures: utterance id -> why it has no alignment.
+        retried: utterances that only the retry beam aligned, in half of the realignments or more.
+        log: one record a pass.
     """
 
     gmms: DiagGmms
@@ -91,14 +94,18 @@ def train_deltas(
 ) -> TriphoneResult:
     """A triphone GMM-HMM, or one of wider context, from the alignment of the model before.
 
-    table: features of the utterances; complete (deltas, normalisation), float32 (n_frames, dim) each.
-    transcripts: utterance id -> word ids of the lexicon. Utterances without features, or that cannot be aligned, are
-        left out and listed in the result's failures.
-    previous: the model whose alignment the tree is grown from, e.g. of train_mono.
-    questions: sets of phone ids that the tree may ask about, besides those found by clustering phones.
-    seed: of clustering and of splitting. The result depends on it, not on n_jobs.
-    n_jobs: processes. progress: called after each pass with the number done and the number of all.
-    Raises ModelError where no utterance can be used.
+    Args:
+        table: features of the utterances; complete (deltas, normalisation), float32 (n_frames, dim) each.
+        transcripts: utterance id -> word ids of the lexicon. Utterances without features, or that cannot be aligned,
+            are left out and listed in the result's failures.
+        previous: the model whose alignment the tree is grown from, e.g. of train_mono.
+        questions: sets of phone ids that the tree may ask about, besides those found by clustering phones.
+        seed: of clustering and of splitting. The result depends on it, not on n_jobs.
+        n_jobs: processes.
+        progress: called after each pass with the number done and the number of all.
+
+    Raises:
+        ModelError: where no utterance can be used.
 
     Same schedule as Kaldi's steps/train_deltas.sh.
     """
@@ -115,8 +122,14 @@ def train_deltas(
 class Start:
     """What training of a model with a tree begins with.
 
-    unusable: utterance id -> why it is left out. grown: the tree. transitions, gmms: the first model. parts: the
-    corpus with its training graphs. ids, missing: its alignment, and why some utterances have none yet.
+    Attributes:
+        unusable: utterance id -> why it is left out.
+        grown: the tree.
+        transitions: the first model.
+        gmms: the first model.
+        parts: the corpus with its training graphs.
+        ids: its alignment, and why some utterances have none yet.
+        missing: its alignment, and why some utterances have none yet.
     """
 
     unusable: dict[str, str]
@@ -185,7 +198,11 @@ def run_passes(
     progress: Callable[[int, int], None] | None,
     before_pass: Callable[[int], None] = lambda iteration: None,
 ) -> None:
-    """The passes from 1 on; pass 0 was the first model's. before_pass: called with the pass to come."""
+    """The passes from 1 on; pass 0 was the first model's.
+
+    Args:
+        before_pass: called with the pass to come.
+    """
     n_passes = run.options.num_iters - 1
     for iteration in range(1, n_passes + 1):
         before_pass(iteration)
@@ -230,7 +247,8 @@ def context_tree(
 def gmms_of_leaves(sums: np.ndarray, *, variance_floor: float = VARIANCE_FLOOR) -> DiagGmms:
     """One Gaussian for each pdf, with the mean and variance of its frames; of all frames where it has none.
 
-    sums: float64 (n_pdfs, 1 + 2 dim), as GrownTree.leaf_sums. Same as Kaldi's gmm-init-model.
+    Args:
+        sums: float64 (n_pdfs, 1 + 2 dim), as GrownTree.leaf_sums. Same as Kaldi's gmm-init-model.
     """
     dim = (sums.shape[1] - 1) // 2
     sums = np.where(sums[:, :1] > 0, sums, sums.sum(axis=0))

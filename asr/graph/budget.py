@@ -26,14 +26,19 @@ class Step(NamedTuple):
 class Budget:
     """The most states that a graph may have at any step; arcs may be eight times as many.
 
-    max_states: None: as many as fit into the memory that is free now, 1,000 bytes each.
+    Attributes:
+        max_states: None: as many as fit into the memory that is free now, 1,000 bytes each.
     """
 
     max_states: int = field(default_factory=lambda: free_memory() // BYTES_PER_STATE)
 
     @classmethod
     def of(cls, max_states: int | None) -> "Budget":
-        """The budget that was given, or what memory allows. Raises GraphError for less than one state."""
+        """The budget that was given, or what memory allows.
+
+        Raises:
+            GraphError: for less than one state.
+        """
         if max_states is None:
             return cls()
         if max_states < 1:

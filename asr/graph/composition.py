@@ -13,9 +13,14 @@ from .openfst import from_pynini, to_pynini
 def compose(words: Graph, grammar: Graph, *, budget: Budget) -> Graph:
     """L ∘ G: the transducer's paths whose output labels the acceptor accepts, trimmed.
 
-    words: output label 0 stands for none. grammar: an acceptor without arcs that carry no label on their input.
     What it writes are the grammar's output labels, so that a back-off symbol, which has none, is gone.
-    Raises GraphError where nothing is left, or more than the budget has.
+
+    Args:
+        words: output label 0 stands for none.
+        grammar: an acceptor without arcs that carry no label on their input.
+
+    Raises:
+        GraphError: where nothing is left, or more than the budget has.
 
     Same as OpenFst's compose; as only one side has arcs that the other does not follow, no filter is needed.
     """
@@ -28,8 +33,12 @@ def compose(words: Graph, grammar: Graph, *, budget: Budget) -> Graph:
 class _ByOutput(NamedTuple):
     """The arcs of a transducer, sorted by source, then output label.
 
-    key: int64 (n_arcs,): source * base + output label. first, n_silent, n_labelled: of each state, its first arc, how
-    many have no output label, and how many have one; the former come first.
+    Attributes:
+        key: int64 (n_arcs,): source * base + output label.
+        first: of each state, its first arc, how many have no output label, and how many have one; the former come
+            first.
+        n_silent: see `first`.
+        n_labelled: see `first`.
     """
 
     arcs: np.ndarray

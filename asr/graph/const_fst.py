@@ -36,13 +36,16 @@ _I_EPSILONS, _O_EPSILONS, _I_LABEL_SORTED, _WEIGHTED = 0x100_0000, 0x400_0000, 0
 class Graph:
     """A weighted transducer in OpenFst's ConstFst layout.
 
-    start: the start state; -1 for a graph without states.
-    states: STATE (n_states,): final cost (inf: not final), first arc, number of arcs, of input and of output epsilons.
-    arcs: ARC (n_arcs,): labels, cost, next state; a state's arcs are contiguous and ascend by input label.
+    Attributes:
+        start: the start state; -1 for a graph without states.
+        states: STATE (n_states,): final cost (inf: not final), first arc, number of arcs, of input and of output
+            epsilons.
+        arcs: ARC (n_arcs,): labels, cost, next state; a state's arcs are contiguous and ascend by input label.
 
-    >>> graph = Graph.from_arrays(0, [0, 0], [2, 1], [0, 7], [0.5, 0.25], [1, 1], [np.inf, 0.0])
-    >>> graph.arcs["ilabel"].tolist(), graph.n_states
-    ([1, 2], 2)
+    Examples:
+        >>> graph = Graph.from_arrays(0, [0, 0], [2, 1], [0, 7], [0.5, 0.25], [1, 1], [np.inf, 0.0])
+        >>> graph.arcs["ilabel"].tolist(), graph.n_states
+        ([1, 2], 2)
     """
 
     start: int
@@ -70,10 +73,18 @@ class Graph:
     def from_arrays(cls, start, source, ilabel, olabel, weight, next_state, final) -> "Graph":
         """A graph from one array per field of its arcs, in any order.
 
-        source, ilabel, olabel, next_state: integer (n_arcs,); weight: costs (n_arcs,).
-        final: float (n_states,): final costs, inf where a state is not final.
         Arcs are sorted by source, then input label; ties keep their order.
-        Raises GraphError for a state that does not exist, a negative label or a cost that is NaN.
+
+        Args:
+            source: integer (n_arcs,).
+            ilabel: integer (n_arcs,).
+            olabel: integer (n_arcs,).
+            next_state: integer (n_arcs,).
+            weight: costs (n_arcs,).
+            final: float (n_states,): final costs, inf where a state is not final.
+
+        Raises:
+            GraphError: for a state that does not exist, a negative label or a cost that is NaN.
         """
         source, final = np.asarray(source, np.int64).ravel(), np.asarray(final, np.float32)
         n_states = len(final)
@@ -98,9 +109,13 @@ class Graph:
     def read(cls, path: str | os.PathLike, *, check: bool | None = None) -> "Graph":
         """The graph in an OpenFst ConstFst file, mapped into memory where its arrays are aligned and sorted.
 
-        check: whether to look at every arc; None: for files below 64 MiB.
         Files of other writers may be unaligned or unsorted; those are read into memory and sorted.
-        Raises GraphError for a file that is truncated, of another kind, or inconsistent.
+
+        Args:
+            check: whether to look at every arc; None: for files below 64 MiB.
+
+        Raises:
+            GraphError: for a file that is truncated, of another kind, or inconsistent.
         """
         size = Path(path).stat().st_size
         if size == 0:
@@ -288,7 +303,8 @@ def _array(data: np.ndarray, position: int, dtype: np.dtype, count: int, aligned
 def ranges(first: np.ndarray, count: np.ndarray) -> np.ndarray:
     """The numbers first[i], first[i] + 1, ..., count[i] of them, for one i after the other: arcs of some states.
 
-    >>> ranges(np.array([5, 0]), np.array([2, 3])).tolist()
-    [5, 6, 0, 1, 2]
+    Examples:
+        >>> ranges(np.array([5, 0]), np.array([2, 3])).tolist()
+        [5, 6, 0, 1, 2]
     """
     return np.repeat(first - np.cumsum(count) + count, count) + np.arange(count.sum())

@@ -26,8 +26,9 @@ class ContextGraph:
     context is seen, the order of a sentence's first phones and symbols would be lost without it, and with it the
     chance to determinise.
 
-    windows: int32 (n_windows, context_width): phone ids.
-    n_symbols: disambiguation symbols, without the one more.
+    Attributes:
+        windows: int32 (n_windows, context_width): phone ids.
+        n_symbols: disambiguation symbols, without the one more.
     """
 
     graph: Graph
@@ -43,10 +44,14 @@ def compose_context(
 ) -> ContextGraph:
     """A graph over phones as a graph over phones in context.
 
-    graph: input labels are phones, 1 ... n_phones, and disambiguation symbols above them, which pass through.
-    width, central: windows of `width` phones around the one at index `central`.
-    budget: of the result; None: what memory allows.
-    Raises GraphError if such windows are too many to be counted in 64 bits, or the result is beyond the budget.
+    Args:
+        graph: input labels are phones, 1 ... n_phones, and disambiguation symbols above them, which pass through.
+        width: windows of `width` phones around the one at index `central`.
+        central: windows of `width` phones around the one at index `central`.
+        budget: of the result; None: what memory allows.
+
+    Raises:
+        GraphError: if such windows are too many to be counted in 64 bits, or the result is beyond the budget.
 
     Same as Kaldi's fstcomposecontext; the last symbol is its #-1.
     """
@@ -110,7 +115,8 @@ def _expand(graph: Graph, base: int, width: int, central: int, n_symbols: int, b
 def _with_flushing(graph: Graph) -> tuple[np.ndarray, ...]:
     """The graph's arcs with one state more, where the last phones get their empty right context.
 
-    Returns for each state its first arc and number of arcs, and for each arc label, output label, cost and next state.
+    Returns:
+        for each state its first arc and number of arcs, and for each arc label, output label, cost and next state.
     """
     ends = np.flatnonzero(np.isfinite(graph.states["final"]))
     extra = graph.n_states

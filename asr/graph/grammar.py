@@ -26,9 +26,13 @@ _MOST_GROWTH = 4  # epsilon removal may make a grammar this many times larger
 def word_loop(lexicon: "Lexicon", words: Iterable[str] | None = None) -> "pynini.Fst":
     """Any sequence of some words, all equally probable.
 
-    words: names; None: all words of the lexicon. The end of the sentence counts as one more word, so that with n words
-    each costs log(n + 1), and so does the end.
-    Raises LexiconError for an unknown word and GraphError where there is none.
+    Args:
+        words: names; None: all words of the lexicon. The end of the sentence counts as one more word, so that with n
+            words each costs log(n + 1), and so does the end.
+
+    Raises:
+        LexiconError: for an unknown word.
+        GraphError: where there is none.
     """
     names = lexicon.words if words is None else words
     ids = sorted({_word_id(lexicon, name) for name in names if words is not None or _is_word(lexicon, name)})
@@ -41,7 +45,8 @@ def word_loop(lexicon: "Lexicon", words: Iterable[str] | None = None) -> "pynini
 def sequence(lexicon: "Lexicon", words: Sequence[str] | Sequence[int]) -> "pynini.Fst":
     """One sentence, at no cost: names or ids of its words; an empty one accepts silence alone.
 
-    Raises LexiconError for an unknown word.
+    Raises:
+        LexiconError: for an unknown word.
     """
     ids = [_word_id(lexicon, word) if isinstance(word, str) else word for word in words]
     states = np.arange(len(ids) + 1)
@@ -57,10 +62,13 @@ def arpa_grammar(lm: "NgramModel", lexicon: "Lexicon") -> "pynini.Fst":
     words better; what the search finds is the cheapest. Sentences start in the state of `<s>`; `</s>` is the cost of a
     final state.
 
-    lm: words, by their names in the lexicon; `<unk>` is the lexicon's `unk`.
-    lexicon: words of the model without a pronunciation are dropped with their n-grams, and a warning tells how many;
-        their probability is not given to others. Words that the model lacks cannot be recognised.
-    Raises GraphError where the two have no word in common, or no sentence can end.
+    Args:
+        lm: words, by their names in the lexicon; `<unk>` is the lexicon's `unk`.
+        lexicon: words of the model without a pronunciation are dropped with their n-grams, and a warning tells how
+            many; their probability is not given to others. Words that the model lacks cannot be recognised.
+
+    Raises:
+        GraphError: where the two have no word in common, or no sentence can end.
 
     Same as Kaldi's arpa2fst --disambig-symbol=#0 --read-symbol-table=words.txt.
     """
@@ -97,9 +105,12 @@ def arpa_grammar(lm: "NgramModel", lexicon: "Lexicon") -> "pynini.Fst":
 def finished_words(grammar: "pynini.Fst", lexicon: "Lexicon", joiner: str) -> "pynini.Fst":
     """The grammar's sentences in which each word that is begun is finished, where words are made of parts.
 
-    joiner: the sign at the end of a part that must go on, and at the beginning of one that may end a word; words
-        without it are whole. An n-gram model that backs off would follow `abé+` by anything.
-    Raises GraphError where no sentence is left.
+    Args:
+        joiner: the sign at the end of a part that must go on, and at the beginning of one that may end a word; words
+            without it are whole. An n-gram model that backs off would follow `abé+` by anything.
+
+    Raises:
+        GraphError: where no sentence is left.
     """
     graph = from_pynini(grammar, where="grammar")
     n, arcs, source = graph.n_states, graph.arcs, graph.sources()
@@ -189,9 +200,12 @@ def _word_id(lexicon: "Lexicon", name: str) -> int:
 def checked_grammar(grammar: "pynini.Fst", lexicon: "Lexicon") -> Graph:
     """A user's grammar as a Graph that can be composed with the lexicon.
 
-    grammar: an acceptor over `lexicon.words`; back-off arcs carry #0 as input, and #0 or nothing as output. Other arcs
-    without label are removed.
-    Raises GraphError for an empty grammar, a label that is no word, or one with different words on its two sides.
+    Args:
+        grammar: an acceptor over `lexicon.words`; back-off arcs carry #0 as input, and #0 or nothing as output. Other
+            arcs without label are removed.
+
+    Raises:
+        GraphError: for an empty grammar, a label that is no word, or one with different words on its two sides.
     """
     graph = from_pynini(grammar, where="grammar")
     back_off, n_words = lexicon.words["#0"], lexicon.words["#0"] - 1

@@ -41,13 +41,19 @@ def compile_hclg(
 ) -> Graph:
     """The decoding graph: min(det(H ∘ C ∘ min(det(L ∘ G)))) with self-loops, from transition ids to word ids.
 
-    lexicon: words and how they are said.
-    grammar: an acceptor over `lexicon.words`, e.g. `word_loop(lexicon)`; #0 is the input label of back-off arcs.
-    tree, transitions: of the acoustic model.
-    transition_scale, self_loop_scale: weights of the HMMs' log probabilities, as Kaldi's mkgraph.sh has them.
-    max_states: that the graph may have at any step; None: as many as fit into the memory that is free (see `Budget`).
-    told: called after each step with its size and seconds, which are also logged at level INFO.
-    Raises GraphError if pynini is missing, the grammar is not over the lexicon's words, or a step needs more states.
+    Args:
+        lexicon: words and how they are said.
+        grammar: an acceptor over `lexicon.words`, e.g. `word_loop(lexicon)`; #0 is the input label of back-off arcs.
+        tree: of the acoustic model.
+        transitions: of the acoustic model.
+        transition_scale: weights of the HMMs' log probabilities, as Kaldi's mkgraph.sh has them.
+        self_loop_scale: see `transition_scale`.
+        max_states: that the graph may have at any step; None: as many as fit into the memory that is free (see
+            `Budget`).
+        told: called after each step with its size and seconds, which are also logged at level INFO.
+
+    Raises:
+        GraphError: if pynini is missing, the grammar is not over the lexicon's words, or a step needs more states.
     """
     load_pynini()
     budget = Budget.of(max_states)
@@ -68,7 +74,11 @@ def compile_hclg(
 def spoken_graph(
     lexicon: "Lexicon", grammar: "pynini.Fst", budget: Budget, step: Callable[[str, Callable[[], Any]], Any]
 ) -> Graph:
-    """min(det(L ∘ G)), from phones to words; step: as `timed_step`, with the budget."""
+    """min(det(L ∘ G)), from phones to words.
+
+    Args:
+        step: as `timed_step`, with the budget.
+    """
     word_grammar = step("G", lambda: checked_grammar(grammar, lexicon))
     words = step("L", lambda: lexicon_graph(lexicon))
     spoken = step("L o G", lambda: compose(words, word_grammar, budget=budget))

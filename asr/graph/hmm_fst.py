@@ -30,11 +30,16 @@ def expand_hmms(
 ) -> Graph:
     """H ∘ C ∘ L ∘ G without self-loops: each arc with a window becomes that window's HMM.
 
-    Returns a graph whose input labels are transition ids, and n_transition_ids + 1 + k for the symbol #k. A
-    transition costs transition_scale times its negated log probability given that the state is left; a word is on the
-    first of the arcs that its own became.
-    budget: of the result; None: what memory allows.
-    Raises GraphError for a window whose states the transition model does not know, or a result beyond the budget.
+    Args:
+        budget: of the result; None: what memory allows.
+
+    Returns:
+        a graph whose input labels are transition ids, and n_transition_ids + 1 + k for the symbol #k. A transition
+        costs transition_scale times its negated log probability given that the state is left; a word is on the first of
+        the arcs that its own became.
+
+    Raises:
+        GraphError: for a window whose states the transition model does not know, or a result beyond the budget.
 
     Same as composition with Kaldi's H transducer.
     """
@@ -162,7 +167,8 @@ def add_self_loops(graph: Graph, transitions: TransitionModel, *, self_loop_scal
 def _split_by_entry(graph: Graph, class_of_label: np.ndarray, n_classes: int) -> Graph:
     """A graph in which the labels of all arcs into a state are of one class.
 
-    class_of_label: class by input label; class 0 (no label) is also what the start state counts as entered with.
+    Args:
+        class_of_label: class by input label; class 0 (no label) is also what the start state counts as entered with.
     """
     arcs = graph.arcs.copy()
     key = arcs["next"].astype(np.int64) * n_classes + class_of_label[arcs["ilabel"]]

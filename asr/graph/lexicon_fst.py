@@ -56,7 +56,8 @@ def _silence_arcs(
 ) -> list[tuple[int, int, int, float, int]]:
     """The arcs before, through and after a pause, and those past it at the start.
 
-    ends: the source, labels and cost of each pronunciation's last arc.
+    Args:
+        ends: the source, labels and cost of each pronunciation's last arc.
     """
     cost, cost_without = -math.log(lexicon.silence_prob), -math.log(1.0 - lexicon.silence_prob)
     return [

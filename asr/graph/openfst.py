@@ -39,7 +39,11 @@ sys.stdout.buffer.write(pywrapfst.convert(fst, "const").write_to_string())
 
 
 def load_pynini() -> Any:
-    """The pynini module. Raises GraphError where it is not installed."""
+    """The pynini module.
+
+    Raises:
+        GraphError: where it is not installed.
+    """
     try:
         import pynini
     except ImportError as error:
@@ -73,11 +77,14 @@ def determinize(graph: Graph, *, budget: Budget | None = None, what: str = "grap
     its cost is that of the sum of their probabilities (the log semiring), which prunes better on the way than the best
     one's; the cost of every path of an unambiguous graph stays.
 
-    budget: of the result; None: what memory allows. Its states cannot be counted while they are made, so the budget
-        becomes one of memory: ten times what such graphs usually take, at most what the budget needs, and 3/4 of what
-        is free.
-    what: names the graph in the error message.
-    Raises GraphError if that is not enough, which is how a graph that cannot be determinised shows itself, too.
+    Args:
+        budget: of the result; None: what memory allows. Its states cannot be counted while they are made, so the budget
+            becomes one of memory: ten times what such graphs usually take, at most what the budget needs, and 3/4 of
+            what is free.
+        what: names the graph in the error message.
+
+    Raises:
+        GraphError: if that is not enough, which is how a graph that cannot be determinised shows itself, too.
 
     Same as Kaldi's fstdeterminizestar --use-log=true, but for arcs with an output label alone.
     """

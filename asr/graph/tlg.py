@@ -32,10 +32,16 @@ def compile_tlg(
 ) -> Graph:
     """The decoding graph min(T ∘ min(det(L ∘ G))), from labels of CTC to word ids.
 
-    lexicon: words and how they are said. Its pauses are not used: what is between words is blanks.
-    grammar, max_states, told, errors: as of `compile_hclg`.
     T says each unit once for one frame or more, then blanks if any; two equal units need a blank between them. It has
     no weights and knows at each frame what it said last, so that T ∘ LG needs no determinisation.
+
+    Args:
+        lexicon: words and how they are said. Its pauses are not used: what is between words is blanks.
+        grammar: as of `compile_hclg`, like `max_states` and `told`.
+        tokens: the labels of the network.
+
+    Raises:
+        GraphError: as of `compile_hclg`.
 
     T is k2's ctc_topo; in Eesen's the same unit may follow itself without a blank, and is said twice.
 
@@ -59,8 +65,10 @@ def compile_tlg(
 def token_graph(tokens: "CtcTokens", symbols: tuple[int, ...] = ()) -> Graph:
     """T: from a label for each frame to the units that they say.
 
-    symbols: disambiguation symbols, which pass without a frame.
     State 0 has said a blank last, or nothing; state p the unit p.
+
+    Args:
+        symbols: disambiguation symbols, which pass without a frame.
     """
     n = tokens.n_phones
     state, unit = (axis.ravel() for axis in np.meshgrid(np.arange(n + 1), np.arange(1, n + 1), indexing="ij"))

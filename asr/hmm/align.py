@@ -39,9 +39,11 @@ class AlignOptions:
 class BatchAlignment(NamedTuple):
     """What align_batch found. Frames of utterances that could not be aligned hold 0.
 
-    transition_ids: int32 (n_frames in all,); status: int8 (n_utterances,): ALIGNED, RETRIED, NO_PATH, TOO_SHORT;
-    acoustic: float64 (n_utterances,): log-likelihood of the path, not scaled; graph: float64: its transitions and
-    silences. acoustic_scale * acoustic + graph is what the search maximised.
+    Attributes:
+        transition_ids: int32 (n_frames in all,).
+        status: int8 (n_utterances,): ALIGNED, RETRIED, NO_PATH, TOO_SHORT.
+        acoustic: float64 (n_utterances,): log-likelihood of the path, not scaled.
+        graph: float64: its transitions and silences. acoustic_scale * acoustic + graph is what the search maximised.
     """
 
     transition_ids: np.ndarray
@@ -57,9 +59,13 @@ class BatchAlignment(NamedTuple):
 class Alignments:
     """The alignments of a corpus.
 
-    transition_ids: utterance id -> int32 (n_frames,). failures: utterance id -> what is wrong and what to do.
-    retried: the utterances that needed the retry beam. acoustic, graph: summed over the aligned utterances, as in
-    BatchAlignment. n_frames: of the aligned utterances.
+    Attributes:
+        transition_ids: utterance id -> int32 (n_frames,).
+        failures: utterance id -> what is wrong and what to do.
+        retried: the utterances that needed the retry beam.
+        acoustic: summed over the aligned utterances, as in BatchAlignment.
+        graph: summed over the aligned utterances, as in BatchAlignment.
+        n_frames: of the aligned utterances.
     """
 
     transition_ids: dict[str, np.ndarray] = field(default_factory=dict)
@@ -84,12 +90,15 @@ def align_batch(
 ) -> BatchAlignment:
     """The best path of each utterance of a batch through its graph.
 
-    scores: graphs.scores(transitions), made once per pass.
-    graph_index: int (n_utterances,): the graph of each utterance.
-    log_likelihoods: float32 (n_frames in all, n_columns), not scaled: the utterances' frames one after another.
-    frame_offsets: int (n_utterances + 1,): where each utterance begins; the last is n_frames in all.
-    column_of_pdf: int (n_pdfs,): the column of each pdf, -1 for pdfs that are in none of the batch's graphs.
-    Raises ModelError where the batch's shapes disagree or a needed pdf has no column.
+    Args:
+        scores: graphs.scores(transitions), made once per pass.
+        graph_index: int (n_utterances,): the graph of each utterance.
+        log_likelihoods: float32 (n_frames in all, n_columns), not scaled: the utterances' frames one after another.
+        frame_offsets: int (n_utterances + 1,): where each utterance begins; the last is n_frames in all.
+        column_of_pdf: int (n_pdfs,): the column of each pdf, -1 for pdfs that are in none of the batch's graphs.
+
+    Raises:
+        ModelError: where the batch's shapes disagree or a needed pdf has no column.
     """
     from .kernels import align_utterances
 
@@ -152,10 +161,12 @@ def align(
 
     Utterances with the same transcript are scored together, and only for the pdfs in their graph.
 
-    table: utterance id -> float32 (n_frames, dim) features.
-    log_likelihoods: (features (n, dim), pdfs int32 (k,) ascending) -> float32 (n, k); e.g. DiagGmms.log_likelihoods.
-    ids: the utterances to align; all in the graphs that the table has by default.
-    max_frames: frames scored at once, to bound memory; a longer utterance is scored alone.
+    Args:
+        table: utterance id -> float32 (n_frames, dim) features.
+        log_likelihoods: (features (n, dim), pdfs int32 (k,) ascending) -> float32 (n, k); e.g.
+            DiagGmms.log_likelihoods.
+        ids: the utterances to align; all in the graphs that the table has by default.
+        max_frames: frames scored at once, to bound memory; a longer utterance is scored alone.
     """
     options = options or AlignOptions()
     scores = graphs.scores(
@@ -192,7 +203,8 @@ def align_scored(
 ) -> Alignments:
     """The forced alignment of utterances whose frames are scored already, e.g. by a network, which needs them whole.
 
-    log_likelihoods: utterance id -> float32 (n_frames, n_pdfs).
+    Args:
+        log_likelihoods: utterance id -> float32 (n_frames, n_pdfs).
     """
     return align(graphs, log_likelihoods, transitions, lambda scores, pdfs: scores[:, pdfs], options)
 
@@ -251,8 +263,11 @@ def equal_alignment(
 ) -> np.ndarray | None:
     """A flat start: a random path through the graph, with the frames spread evenly over its states.
 
-    n_tries: random paths longer than n_frames are drawn again so often; then the shortest path is taken.
-    Returns int32 (n_frames,) transition ids, or None where n_frames is below graphs.min_frames[graph].
+    Args:
+        n_tries: random paths longer than n_frames are drawn again so often; then the shortest path is taken.
+
+    Returns:
+        int32 (n_frames,) transition ids, or None where n_frames is below graphs.min_frames[graph].
 
     As Kaldi's align-equal-compiled, which gives an utterance up after the tries.
     """

@@ -13,10 +13,12 @@ from .transitions import TransitionModel
 class Contexts(NamedTuple):
     """Where the frames of aligned utterances stand.
 
-    ids: the utterances; offsets: int64 (n_utterances + 1,): the frames of each among all.
-    transition_ids: int32 (n_frames,).
-    windows: int32 (n_windows, width): the different phone contexts, sorted; 0 where there is no phone.
-    window_of_frame: int32 (n_frames,): row of `windows`.
+    Attributes:
+        ids: the utterances.
+        offsets: int64 (n_utterances + 1,): the frames of each among all.
+        transition_ids: int32 (n_frames,).
+        windows: int32 (n_windows, width): the different phone contexts, sorted; 0 where there is no phone.
+        window_of_frame: int32 (n_frames,): row of `windows`.
     """
 
     ids: tuple[str, ...]
@@ -39,10 +41,14 @@ def contexts_of(
 ) -> Contexts:
     """The phone context of each frame.
 
-    alignments: utterance id -> int (n_frames,) transition ids of `transitions`.
-    width, central: windows of `width` phones around the one at index `central`; across words, 0 beyond an utterance.
-    context_free: phones whose neighbours do not matter: their windows hold 0 beside them (Kaldi's --ci-phones).
-    Raises ModelError where there is no alignment, or one is not of this transition model.
+    Args:
+        alignments: utterance id -> int (n_frames,) transition ids of `transitions`.
+        width: windows of `width` phones around the one at index `central`; across words, 0 beyond an utterance.
+        central: see `width`.
+        context_free: phones whose neighbours do not matter: their windows hold 0 beside them (Kaldi's --ci-phones).
+
+    Raises:
+        ModelError: where there is no alignment, or one is not of this transition model.
     """
     if not 0 <= central < width:
         raise ModelError(f"central position {central} is outside a window of {width} phones")

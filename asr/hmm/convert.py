@@ -15,10 +15,13 @@ def convert_alignments(
 ) -> dict[str, np.ndarray]:
     """The alignments in transition ids of `new`.
 
-    alignments: utterance id -> int (n_frames,) transition ids of `old`; every frame keeps its phone, HMM state and
-        transition.
-    tree: the tree of `new`.
-    Raises ModelError where the models' HMMs differ.
+    Args:
+        alignments: utterance id -> int (n_frames,) transition ids of `old`; every frame keeps its phone, HMM state and
+            transition.
+        tree: the tree of `new`.
+
+    Raises:
+        ModelError: where the models' HMMs differ.
 
     Same as Kaldi's convert-ali for models of one topology.
     """

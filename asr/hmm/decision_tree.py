@@ -31,13 +31,16 @@ class TreeRoot:
 class DecisionTree:
     """Which pdf models a phone's HMM state in a phone context; a ContextDependency.
 
-    questions: sets of phone ids or, for questions about the pdf class, of pdf classes; each ascending.
-    nodes: int32 (n_nodes, 4): position in the window (PDF_CLASS: the pdf class is asked for), question, node if the
-        value is in the question's set, node if it is not; or LEAF, pdf, 0, 0. Children come after their parent.
-    roots: every phone's pdf classes are in one root each.
     Whatever a window holds leads to a leaf: phones never seen are in no question's set, so their answer is no.
 
-    Raises ModelError where an index leads nowhere.
+    Attributes:
+        questions: sets of phone ids or, for questions about the pdf class, of pdf classes; each ascending.
+        nodes: int32 (n_nodes, 4): position in the window (PDF_CLASS: the pdf class is asked for), question, node if the
+            value is in the question's set, node if it is not; or LEAF, pdf, 0, 0. Children come after their parent.
+        roots: every phone's pdf classes are in one root each.
+
+    Raises:
+        ModelError: where an index leads nowhere.
     """
 
     context_width: int
@@ -65,7 +68,11 @@ class DecisionTree:
         return int((self.nodes[:, 0] == LEAF).sum())
 
     def pdf(self, window: Sequence[int], pdf_class: int) -> int:
-        """The pdf id. Raises ModelError for a phone or pdf class that the tree does not know."""
+        """The pdf id.
+
+        Raises:
+            ModelError: for a phone or pdf class that the tree does not know.
+        """
         position, question, yes, no = self._walk[0]
         sets = self._walk[1]
         node = self._root(int(window[self.central_position]), pdf_class)
@@ -77,8 +84,12 @@ class DecisionTree:
     def pdfs(self, windows: np.ndarray, pdf_classes: np.ndarray) -> np.ndarray:
         """The pdf ids of many windows at once: int32 (n,).
 
-        windows: int (n, context_width). pdf_classes: int (n,).
-        Raises ModelError as `pdf` does.
+        Args:
+            windows: int (n, context_width).
+            pdf_classes: int (n,).
+
+        Raises:
+            ModelError: as `pdf` does.
         """
         windows = np.asarray(windows, np.int64).reshape(-1, self.context_width)
         values = np.column_stack([windows, np.asarray(pdf_classes, np.int64)])  # column -1 is PDF_CLASS
@@ -132,7 +143,11 @@ class DecisionTree:
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> "DecisionTree":
-        """The tree that to_json wrote. Raises ModelError for a damaged one."""
+        """The tree that to_json wrote.
+
+        Raises:
+            ModelError: for a damaged one.
+        """
         try:
             return cls(
                 int(value["context_width"]),

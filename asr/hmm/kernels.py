@@ -28,10 +28,13 @@ def search(
 ):
     """Fill `ranges`, `score` (of the nodes at the last frame) and the back pointers; true if the end was reached.
 
-    base: the place of the graph's node 0 in the pack; entry_column, loop_column and score have the graph's nodes alone.
-    ranges: (n_frames, 3): first node, last node + 1 and place in the back pointers of each frame.
     Back pointers: 0 = stayed, k = came by the node's k-th incoming arc. Only nodes within reach of the previous
     frame's survivors are looked at or stored.
+
+    Args:
+        base: the place of the graph's node 0 in the pack; entry_column, loop_column and score have the graph's nodes
+            alone.
+        ranges: (n_frames, 3): first node, last node + 1 and place in the back pointers of each frame.
     """
     n_nodes, n_frames = len(score), len(log_likelihoods)
     back = np.empty(max(1024, n_frames * min(n_nodes, 64)), np.uint16)
@@ -164,7 +167,8 @@ def align_utterances(
 ):
     """Align each utterance with its graph: with beams[0] and, while the end is not reached, the wider ones after it.
 
-    status: the number of the beam that was enough; -1 where none was, -2 where there are too few frames.
+    Args:
+        status: the number of the beam that was enough; -1 where none was, -2 where there are too few frames.
     """
     for i in range(len(graph_index)):
         graph = graph_index[i]

@@ -29,11 +29,16 @@ def clustered_questions(
 ) -> list[Question]:
     """Sets of phones that sound alike: every node of a binary tree over the phones, made from the top by two-means.
 
-    phone_sets: phones that stay together, such as one phone's positions in a word. Sets without a frame are left out.
-    rng: draws the starting points of two-means. n_tries: starts, of which the best counts.
-    pdf_classes: the HMM states whose frames are compared, the middle one of three by default; all states where no
-        phone has these.
-    Returns each set once, the largest first.
+    Args:
+        phone_sets: phones that stay together, such as one phone's positions in a word. Sets without a frame are left
+            out.
+        rng: draws the starting points of two-means.
+        n_tries: starts, of which the best counts.
+        pdf_classes: the HMM states whose frames are compared, the middle one of three by default; all states where no
+            phone has these.
+
+    Returns:
+        each set once, the largest first.
 
     Same as Kaldi's cluster-phones; differs in the random starts, and in moving one phone set at a time.
     """
@@ -60,8 +65,11 @@ def clustered_questions(
 def two_means(sums: np.ndarray, rng: np.random.Generator, *, n_tries: int = 10) -> np.ndarray:
     """Which points make the first of the two clusters whose Gaussians give the highest likelihood.
 
-    sums: float64 (n, 1 + 2 dim), n of 2 or more: each point's frames, sum and sum of squares.
-    Returns bool (n,), neither all True nor all False.
+    Args:
+        sums: float64 (n, 1 + 2 dim), n of 2 or more: each point's frames, sum and sum of squares.
+
+    Returns:
+        bool (n,), neither all True nor all False.
     """
     if len(sums) == 2:
         return np.array([True, False])
@@ -109,7 +117,9 @@ def read_questions(path: Path, phones: "SymbolTable") -> list[Question]:
     """The questions of a text file: a set of phones on each line, separated by blanks; `#` begins a comment.
 
     A name of a position-dependent lexicon without its position, such as AA for AA_B, means the phone in all positions.
-    Raises LexiconError with file:line for a phone that is not in the table.
+
+    Raises:
+        LexiconError: with file:line for a phone that is not in the table.
 
     As Kaldi's extra_questions.txt.
     """

@@ -14,9 +14,10 @@ _MOST_TRANSITIONS = 2_000_000  # of all phones; ten thousand phones have a fifth
 class HmmState:
     """One emitting state of a phone's HMM.
 
-    pdf_class: which of the phone's distributions the state uses on entering; states may share one.
-    self_loop_pdf_class: the one used on staying (the same in all but chain topologies).
-    transitions: (destination state, initial probability) pairs; the state after the last one is the final state.
+    Attributes:
+        pdf_class: which of the phone's distributions the state uses on entering; states may share one.
+        self_loop_pdf_class: the one used on staying (the same in all but chain topologies).
+        transitions: (destination state, initial probability) pairs; the state after the last one is the final state.
     """
 
     pdf_class: int
@@ -52,7 +53,11 @@ class Topology:
         return sorted(self.states_of_phone)
 
     def states(self, phone: int) -> tuple[HmmState, ...]:
-        """The emitting states of a phone. Raises ModelError for a phone without a topology."""
+        """The emitting states of a phone.
+
+        Raises:
+            ModelError: for a phone without a topology.
+        """
         try:
             return self.states_of_phone[phone]
         except KeyError:
@@ -68,8 +73,11 @@ class Topology:
     ) -> "Topology":
         """Kaldi's default: left-to-right speech phones, silence with freely connected inner states.
 
-        phones: ids of the speech phones; silence_phones: ids of the others.
         Same as utils/gen_topo.pl NUM-NONSIL-STATES NUM-SIL-STATES.
+
+        Args:
+            phones: ids of the speech phones.
+            silence_phones: ids of the others.
         """
         speech, silence = left_to_right(n_states), ergodic(n_silence_states)
         return cls({**dict.fromkeys(phones, speech), **dict.fromkeys(silence_phones, silence)})
@@ -98,7 +106,11 @@ class Topology:
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> "Topology":
-        """The inverse of to_json. Raises ModelError where more transitions are listed than any model has."""
+        """The inverse of to_json.
+
+        Raises:
+            ModelError: where more transitions are listed than any model has.
+        """
         n_transitions = sum(
             len(e["phones"]) * sum(1 + len(s["transitions"]) for s in e["states"]) for e in value["entries"]
         )

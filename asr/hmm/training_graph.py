@@ -26,8 +26,9 @@ START = -1  # the vertex before a phone graph's first phones; the one after the 
 class PhoneGraph(NamedTuple):
     """The phone sequences of a transcript, without cycles and without epsilons.
 
-    phones: the phone id of each vertex; a vertex comes after all its predecessors.
-    successors: vertex (START too) -> (next vertex, log probability) pairs; the vertex len(phones) is the end.
+    Attributes:
+        phones: the phone id of each vertex; a vertex comes after all its predecessors.
+        successors: vertex (START too) -> (next vertex, log probability) pairs; the vertex len(phones) is the end.
     """
 
     phones: list[int]
@@ -46,9 +47,12 @@ def phone_graph(
 ) -> PhoneGraph:
     """The phone graph of a word sequence: any pronunciation of each word, optional silence around every word.
 
-    words: for each word its pronunciations, each one or more phone ids and the natural-log probability.
-    silence_prob: in [0, 1); the probability of silence at the start, between words and at the end.
-    Raises GraphError for an empty transcript where there is no silence to stand for it.
+    Args:
+        words: for each word its pronunciations, each one or more phone ids and the natural-log probability.
+        silence_prob: in [0, 1); the probability of silence at the start, between words and at the end.
+
+    Raises:
+        GraphError: for an empty transcript where there is no silence to stand for it.
 
     Same costs as Kaldi's make_lexicon_fst.py.
     """
@@ -153,17 +157,21 @@ class GraphScores(NamedTuple):
 class TrainingGraphs:
     """Many training graphs, packed. Node 0 of each graph is its start: it emits nothing.
 
-    node_offsets: int64 (n_graphs + 1,): the nodes of each graph.
-    Nodes, by position in the pack: entry_pdf, loop_pdf: int32, -1 at starts; loop_id: int32, the self-loop's transition
-        id, 0 where a node cannot stay; final_id: int32, the transition id that leaves the graph, 0 where none does;
-        final_log_prob: float64, -inf where none does; lowest_target, highest_target: int32, the range of a node and the
-        nodes that its arcs lead to, within the graph.
-    arc_offsets: int64 (n_nodes + 1,): the arcs that come into each node, together.
-    Arcs: arc_source: int32, node within the graph; arc_id: int32, the transition id of the source's first frame, 0 from
-        the start; arc_log_prob: float64, of silence or its absence and of pronunciations, without the transition
-        model's.
-    min_frames: int32 (n_graphs,): the length of the shortest alignment.
-    graph_of: utterance id -> graph; utterances with the same transcript share one.
+    Nodes, by position in the pack: entry_pdf, loop_pdf: int32, -1 at starts.
+    Arcs: arc_source: int32, node within the graph.
+
+    Attributes:
+        node_offsets: int64 (n_graphs + 1,): the nodes of each graph.
+        loop_id: int32, the self-loop's transition id, 0 where a node cannot stay.
+        final_id: int32, the transition id that leaves the graph, 0 where none does.
+        final_log_prob: float64, -inf where none does.
+        lowest_target: int32, the range of a node and the nodes that its arcs lead to, within the graph.
+        highest_target: see `lowest_target`.
+        arc_offsets: int64 (n_nodes + 1,): the arcs that come into each node, together.
+        arc_id: int32, the transition id of the source's first frame, 0 from the start.
+        arc_log_prob: float64, of silence or its absence and of pronunciations, without the transition model's.
+        min_frames: int32 (n_graphs,): the length of the shortest alignment.
+        graph_of: utterance id -> graph; utterances with the same transcript share one.
     """
 
     node_offsets: np.ndarray
@@ -212,8 +220,11 @@ def training_graphs(
 ) -> TrainingGraphs:
     """The training graphs of transcripts, one for each different word sequence.
 
-    transcripts: utterance id -> word ids.
-    Raises GraphError with the utterance's id for a word without pronunciation, or an empty transcript without silence.
+    Args:
+        transcripts: utterance id -> word ids.
+
+    Raises:
+        GraphError: with the utterance's id for a word without pronunciation, or an empty transcript without silence.
     """
     hmms, graph_of = _Hmms(tree, transitions), {}
     parts: list[_Part] = []

@@ -29,10 +29,11 @@ class PhoneSegment(NamedTuple):
 class TransitionModel:
     """Transition ids, what each stands for, and its probability.
 
-    topology: the HMMs it was made from.
-    tuples: int32 (n_transition_states, 4): phone, HMM state, forward pdf, self-loop pdf; sorted. Row i is Kaldi's
-        transition state i + 1.
-    log_probs: float64 (n_transition_ids + 1,): natural logarithms, by transition id; entry 0 is unused.
+    Attributes:
+        topology: the HMMs it was made from.
+        tuples: int32 (n_transition_states, 4): phone, HMM state, forward pdf, self-loop pdf; sorted. Row i is Kaldi's
+            transition state i + 1.
+        log_probs: float64 (n_transition_ids + 1,): natural logarithms, by transition id; entry 0 is unused.
 
     Derived, by row of tuples: first_id (one entry more than rows), self_loop_of_state (0 where a state has none).
     Derived, by transition id (entry 0 unused): state_of_id (the row of tuples), phone_of_id, hmm_state_of_id,
@@ -114,7 +115,11 @@ class TransitionModel:
         return int(self.tuples[:, 2:].max()) + 1
 
     def transition_state(self, phone: int, hmm_state: int, forward_pdf: int, self_loop_pdf: int) -> int:
-        """The row of `tuples`. Raises ModelError where there is none."""
+        """The row of `tuples`.
+
+        Raises:
+            ModelError: where there is none.
+        """
         wanted = (phone, hmm_state, forward_pdf, self_loop_pdf)
         if wanted not in self._row_of_tuple:
             raise ModelError(f"no transition state (phone, HMM state, pdf, self-loop pdf) = {wanted}")
@@ -152,9 +157,12 @@ class TransitionModel:
     def updated(self, counts: np.ndarray, *, floor: float = 0.01, min_count: float = 5.0) -> "TransitionModel":
         """The maximum-likelihood probabilities for counted transitions.
 
-        counts: (n_transition_ids + 1,): how often each transition id was taken.
-        floor: lowest probability of a transition; min_count: states seen less often keep their probabilities.
         Same as Kaldi's MleTransitionUpdateConfig.
+
+        Args:
+            counts: (n_transition_ids + 1,): how often each transition id was taken.
+            floor: lowest probability of a transition.
+            min_count: states seen less often keep their probabilities.
         """
         totals = np.add.reduceat(np.asarray(counts, np.float64)[1:], self.first_id[:-1] - 1)
         probabilities = np.asarray(counts, np.float64)[1:] / np.maximum(totals, 1e-300)[self.state_of_id[1:]]
@@ -175,8 +183,9 @@ class TransitionModel:
     def phone_segments(self, alignment: Sequence[int] | np.ndarray) -> list[PhoneSegment]:
         """The phones of an alignment, with their frames.
 
-        alignment: transition ids, one a frame, with each state's self-loops after its forward transition (Kaldi's
-        reorder=true). A last phone that the alignment does not finish is included.
+        Args:
+            alignment: transition ids, one a frame, with each state's self-loops after its forward transition (Kaldi's
+                reorder=true). A last phone that the alignment does not finish is included.
         """
         ids = np.asarray(alignment)
         if len(ids) == 0:

@@ -47,8 +47,11 @@ class ContextDependency(Protocol):
 class MonophoneTree:
     """One pdf for each (phone, pdf class), whatever is around it; phones may share theirs.
 
-    first_pdf, n_classes: by phone id; a phone's pdfs are first_pdf, first_pdf + 1, ..., one for each of its classes.
     Same as Kaldi's MonophoneContextDependency, and MonophoneContextDependencyShared where phones share pdfs.
+
+    Attributes:
+        first_pdf: by phone id; a phone's pdfs are first_pdf, first_pdf + 1, ..., one for each of its classes.
+        n_classes: see `first_pdf`.
     """
 
     first_pdf: dict[int, int]
@@ -63,9 +66,12 @@ class MonophoneTree:
     def from_topology(cls, topology: Topology, sets: Sequence[Sequence[int]] | None = None) -> "MonophoneTree":
         """The tree of a topology: pdf ids count through the pdf classes of the phones, in order of their ids.
 
-        sets: phones that share pdfs, such as the positions of one phone (`Lexicon.phone_sets`); each phone of the
-            topology is in one set. Pdf ids then count through the sets, in their order.
-        Raises ModelError where the sets are not of the topology's phones, or a set's phones have different classes.
+        Args:
+            sets: phones that share pdfs, such as the positions of one phone (`Lexicon.phone_sets`); each phone of the
+                topology is in one set. Pdf ids then count through the sets, in their order.
+
+        Raises:
+            ModelError: where the sets are not of the topology's phones, or a set's phones have different classes.
         """
         classes = {phone: topology.n_pdf_classes(phone) for phone in topology.phones}
         return cls._of_sets(classes, [[phone] for phone in topology.phones] if sets is None else sets)
@@ -111,7 +117,11 @@ class MonophoneTree:
 
 
 def tree_from_json(value: dict[str, Any]) -> ContextDependency:
-    """The tree in a model directory's tree.json. Raises ModelError for a kind that this version does not know."""
+    """The tree in a model directory's tree.json.
+
+    Raises:
+        ModelError: for a kind that this version does not know.
+    """
     if value.get("kind") == "decision-tree":
         from .decision_tree import DecisionTree
 

@@ -22,9 +22,10 @@ _TIE = 1e-9  # gains this close, relative to the larger, are equal but for round
 class RootSpec:
     """Phones that enter the tree together.
 
-    shared: their pdf classes begin at one root, and the tree may ask which class it is; otherwise one root each.
-    split: whether the roots may be split at all. Kaldi's roots.txt: "shared split" for speech, "not-shared not-split"
-        for silence.
+    Attributes:
+        shared: their pdf classes begin at one root, and the tree may ask which class it is; otherwise one root each.
+        split: whether the roots may be split at all. Kaldi's roots.txt: "shared split" for speech, "not-shared
+            not-split" for silence.
     """
 
     phones: tuple[int, ...]
@@ -55,10 +56,13 @@ class TreeOptions:
 class GrownTree:
     """A tree and how it came about.
 
-    leaf_sums: float64 (n_pdfs, 1 + 2 dim): frames, sums and sums of squares of each pdf, as in TreeStatistics; all
-        zero where nothing was seen.
-    gains: nats, of the splits in the order in which they were made. n_split_leaves: before joining.
-    joining_cost: nats lost by joining leaves. n_frames: of the statistics.
+    Attributes:
+        leaf_sums: float64 (n_pdfs, 1 + 2 dim): frames, sums and sums of squares of each pdf, as in TreeStatistics; all
+            zero where nothing was seen.
+        gains: nats, of the splits in the order in which they were made.
+        n_split_leaves: before joining.
+        joining_cost: nats lost by joining leaves.
+        n_frames: of the statistics.
     """
 
     tree: DecisionTree
@@ -88,10 +92,14 @@ def grow_tree(
 
     Single diagonal Gaussians stand for the pdfs. The leaf whose best question gains most is split first; every
     question is asked of every position in the window, and each "is the pdf class below k" where classes share a root.
-    questions: sets of phones, e.g. of clustered_questions; where two divide the data alike the earlier is taken.
-    roots: every phone in exactly one.
-    n_pdf_classes: phone id -> how many pdf classes its HMM has.
-    Raises ModelError for a phone in two roots or without number of classes, or one of the statistics in none.
+
+    Args:
+        questions: sets of phones, e.g. of clustered_questions; where two divide the data alike the earlier is taken.
+        roots: every phone in exactly one.
+        n_pdf_classes: phone id -> how many pdf classes its HMM has.
+
+    Raises:
+        ModelError: for a phone in two roots or without number of classes, or one of the statistics in none.
 
     Same as Kaldi's build-tree; differs in not rounding the number of leaves to a multiple of 8.
     """
@@ -209,7 +217,9 @@ class _Growth:
     def _gains(self, sums: np.ndarray, members: np.ndarray) -> np.ndarray:
         """float64 (n_questions,): the gain of each question; -inf where one side has too few frames.
 
-        sums: float64 (n_values, 1 + 2 dim). members: bool (n_questions, n_values).
+        Args:
+            sums: float64 (n_values, 1 + 2 dim).
+            members: bool (n_questions, n_values).
         """
         floor = self.options.variance_floor
         total = sums.sum(axis=0)
@@ -263,8 +273,12 @@ class _Growth:
 def joined(sums: np.ndarray, limit: float, *, variance_floor: float = VARIANCE_FLOOR) -> tuple[np.ndarray, float]:
     """Which points are joined when the pair that costs least is joined until every pair costs `limit` or more.
 
-    sums: float64 (n, 1 + 2 dim). limit: nats.
-    Returns int64 (n,), for each point the first of those that it is joined with, and the likelihood lost.
+    Args:
+        sums: float64 (n, 1 + 2 dim).
+        limit: nats.
+
+    Returns:
+        int64 (n,), for each point the first of those that it is joined with, and the likelihood lost.
 
     Same as Kaldi's ClusterBottomUp. Points without frames cost nothing to join.
     """

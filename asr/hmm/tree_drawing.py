@@ -34,9 +34,14 @@ class _Place:
 def draw_tree(tree: DecisionTree, phones: "SymbolTable", *, only: Sequence[str] = ()) -> str:
     """The tree as SVG: roots at the left, pdfs at the right, the branch for yes above the one for no.
 
-    phones: names by phone id. only: the phones whose roots are drawn; all by default. 2,000 leaves make a picture that
-    is 36,000 pixels high: a viewer scrolls, a printer does not.
-    Raises LexiconError for an unknown phone name, ModelError for one that is not in the tree.
+    Args:
+        phones: names by phone id.
+        only: the phones whose roots are drawn; all by default. 2,000 leaves make a picture that is 36,000 pixels high:
+            a viewer scrolls, a printer does not.
+
+    Raises:
+        LexiconError: for an unknown phone name.
+        ModelError: for one that is not in the tree.
     """
     wanted = {phones[name] for name in only}
     roots = [r for r in tree.roots if not wanted or wanted & set(r.phones)]

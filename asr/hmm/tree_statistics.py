@@ -23,9 +23,11 @@ VARIANCE_FLOOR = 0.01
 class TreeStatistics:
     """Sums over the frames of each (phone context, pdf class) that was seen.
 
-    windows: int32 (n, width): phone ids, 0 where there is no phone. pdf_class: int32 (n,).
-    sums: float64 (n, 1 + 2 dim): the number of frames, the sum of the features, the sum of their squares.
-    central_position: the index of the phone itself in a window.
+    Attributes:
+        windows: int32 (n, width): phone ids, 0 where there is no phone.
+        pdf_class: int32 (n,).
+        sums: float64 (n, 1 + 2 dim): the number of frames, the sum of the features, the sum of their squares.
+        central_position: the index of the phone itself in a window.
     """
 
     windows: np.ndarray
@@ -91,11 +93,16 @@ def tree_statistics(
 ) -> TreeStatistics:
     """The statistics of aligned utterances.
 
-    table: utterance id -> float32 (n_frames, dim); utterances without alignment are not used.
-    alignments, transitions: transition ids, one a frame, and their model.
-    width, central: phones in a window, and which of them is meant; 3 and 1 for triphones.
-    context_free: phones, such as silence, whose context is not looked at.
-    Raises ModelError where features and alignment of an utterance differ in length.
+    Args:
+        table: utterance id -> float32 (n_frames, dim); utterances without alignment are not used.
+        alignments: transition ids, one a frame, and their model.
+        transitions: transition ids, one a frame, and their model.
+        width: phones in a window, and which of them is meant; 3 and 1 for triphones.
+        central: see `width`.
+        context_free: phones, such as silence, whose context is not looked at.
+
+    Raises:
+        ModelError: where features and alignment of an utterance differ in length.
 
     Same as Kaldi's acc-tree-stats.
     """
@@ -120,7 +127,10 @@ def tree_statistics(
 def add_frames(frames, rows, sums):
     """Add [1, x, x**2] of each frame x to its row of `sums`.
 
-    frames: float32 (n_frames, dim). rows: int32 (n_frames,). sums: float64 (n_rows, 1 + 2 dim).
+    Args:
+        frames: float32 (n_frames, dim).
+        rows: int32 (n_frames,).
+        sums: float64 (n_rows, 1 + 2 dim).
     """
     dim = frames.shape[1]
     for t in range(len(frames)):
@@ -151,8 +161,11 @@ def grouped_sums(values: np.ndarray, groups: np.ndarray, n_groups: int, rows: np
 def log_likelihood(sums: np.ndarray, *, variance_floor: float = VARIANCE_FLOOR) -> np.ndarray:
     """The log-likelihood of frames under the one diagonal Gaussian that fits them best.
 
-    sums: float64 (..., 1 + 2 dim), as in TreeStatistics. 0 where there are no frames.
-    Returns float64 (...). Dividing frames in two and fitting each never lowers the sum.
+    Args:
+        sums: float64 (..., 1 + 2 dim), as in TreeStatistics. 0 where there are no frames.
+
+    Returns:
+        float64 (...). Dividing frames in two and fitting each never lowers the sum.
 
     Same as Kaldi's GaussClusterable::Objf.
     """

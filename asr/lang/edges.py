@@ -41,8 +41,9 @@ def _script(letter: str) -> str:
 def scripts_of(word: str) -> set[str]:
     """The scripts of a word's letters; those that Japanese writes together count as one.
 
-    >>> sorted(scripts_of("café")), sorted(scripts_of("cаfe")), scripts_of("25")
-    (['Latin'], ['Cyrillic', 'Latin'], set())
+    Examples:
+        >>> sorted(scripts_of("café")), sorted(scripts_of("cаfe")), scripts_of("25")
+        (['Latin'], ['Cyrillic', 'Latin'], set())
     """
     if word.isascii():
         return {"Latin"} if any(map(str.isalpha, word)) else set()
@@ -60,7 +61,9 @@ def pieces(token: str) -> list[str]:
 def stripped(piece: str, letters: str = "", *, inside: bool = True) -> str:
     """A word without the signs at its edges; one apostrophe may stay, as it may belong to the word.
 
-    letters: signs that are no signs. inside: whether those amid the word part it, but for those that join (`it's`).
+    Args:
+        letters: signs that are no signs.
+        inside: whether those amid the word part it, but for those that join (`it's`).
     """
     start, end = 0, len(piece)
     while start < end and _is_sign(piece[start]) and piece[start] not in letters:

@@ -20,7 +20,9 @@ _RESERVED = re.compile(r"<eps>|#\d+|<s>|</s>")
 class Entry(NamedTuple):
     """One way to say one word.
 
-    probability: 0 < p <= 1, of this pronunciation where the word is said; its negated logarithm is a cost in graphs.
+    Attributes:
+        probability: 0 < p <= 1, of this pronunciation where the word is said; its negated logarithm is a cost in
+            graphs.
     """
 
     word: str
@@ -36,8 +38,9 @@ def nfc(text: str) -> str:
 def in_position(phones: Sequence[str]) -> tuple[str, ...]:
     """The phones of a whole word, named by their positions: `AA_B`, `AA_I`, `AA_E`, or `AA_S` for a single one.
 
-    >>> in_position(("K", "AE", "T")), in_position(("AH",))
-    (('K_B', 'AE_I', 'T_E'), ('AH_S',))
+    Examples:
+        >>> in_position(("K", "AE", "T")), in_position(("AH",))
+        (('K_B', 'AE_I', 'T_E'), ('AH_S',))
     """
     if len(phones) == 1:
         return (f"{phones[0]}_S",)

@@ -56,8 +56,11 @@ class Understood(NamedTuple):
 def understood(lines: Sequence[Line], *, has_comments: bool) -> Understood:
     """What the lines of a lexicon file say, whichever tool wrote them.
 
-    has_comments: whether the file has lines that begin with `;;;`.
-    Raises LexiconError listing the lines that are of a layout that is not read.
+    Args:
+        has_comments: whether the file has lines that begin with `;;;`.
+
+    Raises:
+        LexiconError: listing the lines that are of a layout that is not read.
     """
     _refuse_other_layouts(lines)
     kept, notes = _without_comments(lines)
@@ -94,7 +97,8 @@ def is_header(fields: Sequence[str]) -> bool:
 def silence_numbers(lines: Sequence[Line]) -> bool:
     """Whether three numbers that tell of silence follow the probability in each line.
 
-    Raises LexiconError listing the lines that differ from the others.
+    Raises:
+        LexiconError: listing the lines that differ from the others.
     """
     rests = [line.fields[1:] for line in lines]
     if not any(rest and is_decimal(rest[0]) for rest in rests):
@@ -149,7 +153,11 @@ def _refuse_other_layouts(lines: Sequence[Line]) -> None:
 
 
 def _other_layout(line: Line, has_cells: bool) -> str | None:
-    """What is wrong with a line of another layout, or None. has_cells: whether each line has a tab."""
+    """What is wrong with a line of another layout, or None.
+
+    Args:
+        has_cells: whether each line has a tab.
+    """
     said = " ".join(line.fields)
     if len(said) > 2 and said[0] == said[-1] == "/":
         return f"word {line.word!r}: {said!r} is a transcription in slashes; write its phones, separated by blanks"
@@ -277,8 +285,9 @@ def _htk_line(line: Line) -> tuple[str, str | None, float, list[str]]:
 def _unescaped(name: str, place: str) -> str:
     r"""A name of HTK without quotes and backslashes: `\303\251` is an é, `\'em` is 'em.
 
-    >>> _unescaped(r"caf\303\251", ""), _unescaped(r"\'em", ""), _unescaped('"it"', "")
-    ('café', "'em", 'it')
+    Examples:
+        >>> _unescaped(r"caf\303\251", ""), _unescaped(r"\'em", ""), _unescaped('"it"', "")
+        ('café', "'em", 'it')
     """
     if len(name) > 2 and name[0] in "\"'" and name[-1] == name[0]:
         name = name[1:-1]
@@ -295,7 +304,8 @@ def _octal(codes: str) -> str:
 def _without_last_pauses(lines: list[Line], notes: list[str], *, surely: bool) -> list[Line]:
     """The lines without `sp` or `sil` at the end, if all longer ones end so: these are optional pauses.
 
-    surely: whether the format is one that has them, so that a part of the lines may be without.
+    Args:
+        surely: whether the format is one that has them, so that a part of the lines may be without.
     """
     ending = [len(line.fields) > 1 and line.fields[-1] in _LAST_PAUSES for line in lines]
     longer = [len(line.fields) > 1 for line in lines]

@@ -39,8 +39,9 @@ _GERMAN_DAY = re.compile(r"\b(am|vom|zum|beim|im|dem|den|des) ([1-9]\d{0,2})\.(?
 def base(language: str) -> str:
     """The code of a language without its region.
 
-    >>> base("pt-BR"), base("DE_at")
-    ('pt', 'de')
+    Examples:
+        >>> base("pt-BR"), base("DE_at")
+        ('pt', 'de')
     """
     return re.split("[-_]", language)[0].lower()
 
@@ -93,10 +94,13 @@ def joined(line: str, language: str, tell: Callable[[str], None]) -> str:
     """A line in which blanks within numbers are gone: 12 500 is one number in French; 12 000, and one with
     hard blanks, is one anywhere.
 
-    tell: is called with each number that was written so.
-    >>> joined("1 250 euros", "fr", print), joined("1 250 euros", "en", print)
-    1 250
-    ('1250 euros', '1 250 euros')
+    Args:
+        tell: is called with each number that was written so.
+
+    Examples:
+        >>> joined("1 250 euros", "fr", print), joined("1 250 euros", "en", print)
+        1 250
+        ('1250 euros', '1 250 euros')
     """
 
     def together(match: re.Match[str]) -> str:

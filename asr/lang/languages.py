@@ -24,7 +24,8 @@ _NAMES = {
 def check_language(language: str) -> None:
     """Refuse what is no code of a language: `en`, `pt-BR`, and codes of three letters are; "" is, too, none given.
 
-    Raises ConfigError with the nearest code.
+    Raises:
+        ConfigError: with the nearest code.
     """
     if not language:
         return

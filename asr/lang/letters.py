@@ -38,8 +38,9 @@ _APOSTROPHES = dict.fromkeys(map(ord, "\u2018\u2019\u02bc`\u00b4\u2032\uff07"), 
 def folded(word: str) -> str:
     """A word in small letters and decomposed form (NFD), in which spellings are compared.
 
-    >>> folded("ÉTÉ") == "e\\u0301te\\u0301"
-    True
+    Examples:
+        >>> folded("ÉTÉ") == "e\\u0301te\\u0301"
+        True
     """
     return unicodedata.normalize("NFD", unicodedata.normalize("NFC", word).casefold())
 
@@ -48,9 +49,12 @@ def folded(word: str) -> str:
 class LetterTable:
     """How spellings are said, see the module.
 
-    spellings: spelling -> units, none for what is left out.
-    marks: combining mark (one character) -> what it adds to the name of the unit before it.
-    Raises LexiconError for an empty spelling, a unit that is reserved or has blanks, and a mark that is none.
+    Attributes:
+        spellings: spelling -> units, none for what is left out.
+        marks: combining mark (one character) -> what it adds to the name of the unit before it.
+
+    Raises:
+        LexiconError: for an empty spelling, a unit that is reserved or has blanks, and a mark that is none.
     """
 
     spellings: Mapping[str, tuple[str, ...]]
@@ -70,7 +74,11 @@ class LetterTable:
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> "LetterTable":
-        """Read a table. Raises LexiconError with file:line for every line that cannot be used."""
+        """Read a table.
+
+        Raises:
+            LexiconError: with file:line for every line that cannot be used.
+        """
         try:
             lines = list(numbered_lines(path))
         except OSError as error:
@@ -103,8 +111,9 @@ class LetterTable:
     def of(cls, words: Iterable[str]) -> "LetterTable":
         """The table in which each letter of some words, with its accents, is a unit of its own.
 
-        >>> LetterTable.of(["Çà", "là-bas"]).units
-        ('a', 'b', 'l', 's', 'à', 'ç')
+        Examples:
+            >>> LetterTable.of(["Çà", "là-bas"]).units
+            ('a', 'b', 'l', 's', 'à', 'ç')
         """
         found = {letter for word in words for letter in _letters(folded(word))}
         return cls({letter: (nfc(letter),) for letter in found if not _is_dropped(letter)}, {})
@@ -121,11 +130,14 @@ class LetterTable:
     def spell(self, word: str, *, marks: Marks = "keep") -> tuple[tuple[str, ...], str]:
         """The units of a word, and the characters that the table does not have.
 
-        marks: "keep": marks add what the table says, so that `á` is another unit than `a`; "strip": they add nothing.
+        Args:
+            marks: "keep": marks add what the table says, so that `á` is another unit than `a`; "strip": they add
+                nothing.
 
-        >>> table = LetterTable({"ng": ("ng",), "a": ("a",), "n": ("n",)}, {"\\u0301": "\\u0301"})
-        >>> table.spell("nángá"), table.spell("Ánga", marks="strip"), table.spell("nab")
-        ((('n', 'á', 'ng', 'á'), ''), (('a', 'ng', 'a'), ''), (('n', 'a'), 'b'))
+        Examples:
+            >>> table = LetterTable({"ng": ("ng",), "a": ("a",), "n": ("n",)}, {"\\u0301": "\\u0301"})
+            >>> table.spell("nángá"), table.spell("Ánga", marks="strip"), table.spell("nab")
+            ((('n', 'á', 'ng', 'á'), ''), (('a', 'ng', 'a'), ''), (('n', 'a'), 'b'))
         """
         text, unknown = self._readable(word), ""
         units: list[str] = []
@@ -148,9 +160,10 @@ class LetterTable:
     def without_marks(self, units: Iterable[str]) -> list[str]:
         """The units without what marks added: for a score that is blind to tones, for instance.
 
-        >>> table = LetterTable({"a": ("a",), "é": ("é",)}, {"\\u0301": "\\u0301"})
-        >>> table.without_marks(["á", "a", "é", "SIL"])
-        ['a', 'a', 'é', 'SIL']
+        Examples:
+            >>> table = LetterTable({"a": ("a",), "é": ("é",)}, {"\\u0301": "\\u0301"})
+            >>> table.without_marks(["á", "a", "é", "SIL"])
+            ['a', 'a', 'é', 'SIL']
         """
         return [self._bare(unit) for unit in units]
 
@@ -192,14 +205,19 @@ def letter_lexicon(
 ) -> Lexicon:
     """The lexicon that says words as they are spelled.
 
-    words: may come more than once, or with their counts; each has one entry.
-    table: how spellings are said, or the file that tells it; None: each letter with its accents is a unit.
-    marks: "keep" or "strip", whether tones and accents that the table has as marks make units of their own.
     silence_phone and what follows: settings of the `Lexicon`.
-    Raises LexiconError listing all words with characters that the table does not have, and those without any letter.
 
-    >>> letter_lexicon(["Oui", "oui", "çà"]).entries[-1]
-    Entry(word='çà', phones=('ç', 'à'), probability=1.0)
+    Args:
+        words: may come more than once, or with their counts; each has one entry.
+        table: how spellings are said, or the file that tells it; None: each letter with its accents is a unit.
+        marks: "keep" or "strip", whether tones and accents that the table has as marks make units of their own.
+
+    Raises:
+        LexiconError: listing all words with characters that the table does not have, and those without any letter.
+
+    Examples:
+        >>> letter_lexicon(["Oui", "oui", "çà"]).entries[-1]
+        Entry(word='çà', phones=('ç', 'à'), probability=1.0)
     """
     counts = word_counts(words)
     entries, unsaid = spelled(counts, table, marks=marks)

@@ -34,21 +34,26 @@ class Lexicon:
     graphs alike. It need not sum to 1 over a word: dividing by the word's largest (Kaldi's default) lets the likeliest
     pronunciation cost nothing, so that words with many pronunciations are at no disadvantage. The default is 1.
 
-    entries: `Entry`s, or (word, phones) or (word, phones, probability), in the order of the file; at least one.
-    silence_phone: the phone of pauses; may be a word's whole pronunciation (`!SIL SIL`) but not a part of one.
-    silence_prob: 0 <= p < 1, probability of a pause at each word boundary; 0 means that pauses are not modelled.
-    oov: what `encode` does with a word without pronunciation: "error", "skip" the utterance, or map it to `unk`.
-    unk: the word that unknown words are mapped to; needs an entry of its own if oov is "unk".
-    position_dependent: whether phones are named by their position in the word, `AA_B`, `AA_I`, `AA_E` or `AA_S` where
-        it is alone, so that word edges can be told from phones; entries have the bare names. The positions of a phone
-        share their distributions (`phone_sets`). Silence has no positions. As Kaldi's prepare_lang.sh, but for SIL_S.
-    Raises LexiconError listing every entry that is empty, repeated, reserved or otherwise unusable.
+    Attributes:
+        entries: `Entry`s, or (word, phones) or (word, phones, probability), in the order of the file; at least one.
+        silence_phone: the phone of pauses; may be a word's whole pronunciation (`!SIL SIL`) but not a part of one.
+        silence_prob: 0 <= p < 1, probability of a pause at each word boundary; 0 means that pauses are not modelled.
+        oov: what `encode` does with a word without pronunciation: "error", "skip" the utterance, or map it to `unk`.
+        unk: the word that unknown words are mapped to; needs an entry of its own if oov is "unk".
+        position_dependent: whether phones are named by their position in the word, `AA_B`, `AA_I`, `AA_E` or `AA_S`
+            where it is alone, so that word edges can be told from phones; entries have the bare names. The positions of
+            a phone share their distributions (`phone_sets`). Silence has no positions. As Kaldi's prepare_lang.sh, but
+            for SIL_S.
 
-    >>> lexicon = Lexicon([("to", ("T", "UW")), ("two", ("T", "UW"))])
-    >>> lexicon.disambiguation, list(lexicon.phones)
-    ((1, 2), ['<eps>', 'SIL', 'T', 'UW', '#0', '#1', '#2', '#3'])
-    >>> lexicon.encode("two to")
-    [2, 1]
+    Raises:
+        LexiconError: listing every entry that is empty, repeated, reserved or otherwise unusable.
+
+    Examples:
+        >>> lexicon = Lexicon([("to", ("T", "UW")), ("two", ("T", "UW"))])
+        >>> lexicon.disambiguation, list(lexicon.phones)
+        ((1, 2), ['<eps>', 'SIL', 'T', 'UW', '#0', '#1', '#2', '#3'])
+        >>> lexicon.encode("two to")
+        [2, 1]
     """
 
     entries: tuple[Entry, ...]
@@ -184,12 +189,17 @@ class Lexicon:
     def pronunciations(self, word: str | int) -> list[tuple[int, ...]]:
         """The pronunciations of a word (its name or id) as phone ids, in entry order.
 
-        Raises LexiconError for a word that has none.
+        Raises:
+            LexiconError: for a word that has none.
         """
         return list(self._pronunciations[self.entries_of(word)[0].word])
 
     def entries_of(self, word: str | int) -> list[Entry]:
-        """The entries of a word (its name or id), in order. Raises LexiconError for a word that has none."""
+        """The entries of a word (its name or id), in order.
+
+        Raises:
+            LexiconError: for a word that has none.
+        """
         name = nfc(word) if isinstance(word, str) else self.words.name(int(word))
         if name not in self._entries_of:
             raise LexiconError(f"word {name!r} has no pronunciation{_near(name, self._entries_of)}")
@@ -217,9 +227,14 @@ class Lexicon:
     def encode(self, text: str, where: str = "") -> list[int] | None:
         """The word ids of a text, words separated by white space, under the lexicon's OOV policy.
 
-        where: what the message begins with, e.g. an utterance id or file:line.
-        Returns None if the utterance is to be skipped (oov="skip" and a word is unknown).
-        Raises LexiconError (oov="error") naming the unknown words and the nearest known ones.
+        Args:
+            where: what the message begins with, e.g. an utterance id or file:line.
+
+        Returns:
+            None if the utterance is to be skipped (oov="skip" and a word is unknown).
+
+        Raises:
+            LexiconError: (oov="error") naming the unknown words and the nearest known ones.
         """
         words = nfc(text).split()
         unknown = [word for word in words if word not in self._pronunciations]
@@ -236,8 +251,9 @@ class Lexicon:
     def encode_all(self, transcripts: Mapping[str, str]) -> dict[str, list[int]]:
         """The word ids of many transcripts, id -> ids; those to be skipped are left out.
 
-        Raises LexiconError (oov="error") that lists all unknown words of all transcripts at once, with counts, the
-        first utterance that has each, and the nearest known words.
+        Raises:
+            LexiconError: (oov="error") that lists all unknown words of all transcripts at once, with counts, the first
+                utterance that has each, and the nearest known words.
         """
         unknown = self.oov_words(transcripts.values()) if self.oov == "error" else {}
         if unknown:
@@ -268,11 +284,14 @@ class Lexicon:
         p = (count + smoothing) / (sum over the word's pronunciations of the same); a word that was not said has equal
         ones.
 
-        counts: (word, phones) of an entry -> how often; see `word_times.count_pronunciations`. Entries that are not
-            in it count 0.
-        smoothing: above 0, added to each count, so that none gets probability 0.
-        normalise: "max" divides by the word's largest, "sum" leaves a sum of 1 for each word.
-        Raises LexiconError for counts of what is no entry, and negative ones.
+        Args:
+            counts: (word, phones) of an entry -> how often; see `word_times.count_pronunciations`. Entries that are not
+                in it count 0.
+            smoothing: above 0, added to each count, so that none gets probability 0.
+            normalise: "max" divides by the word's largest, "sum" leaves a sum of 1 for each word.
+
+        Raises:
+            LexiconError: for counts of what is no entry, and negative ones.
 
         Same as Kaldi's dict_dir_add_pronprobs.sh --max-normalize true|false, without its silence probabilities.
         """
@@ -316,7 +335,9 @@ class Lexicon:
         Lines that start with `;;` are comments; one of the form `;; silence_phone=SIL oov=skip` carries settings.
         Dictionaries of CMU, Sphinx, HTK, Julius and MFA are read as they mean it, see asr.lang.foreign_lexicon.
         silence_phone and what follows: replace the file's settings; None is what the file says, or else the default.
-        Raises LexiconError with file:line for every line that cannot be used.
+
+        Raises:
+            LexiconError: with file:line for every line that cannot be used.
         """
         if not isinstance(path, (str, os.PathLike)):
             raise TypeError(f"path is of type {type(path).__name__}; need the lexicon's file")
@@ -340,7 +361,8 @@ class Lexicon:
 def file_format(path: str | os.PathLike) -> tuple[str, list[str]]:
     """As which tool's file a lexicon file is understood, and what was left out or changed for that, a line each.
 
-    Raises LexiconError where it cannot be read.
+    Raises:
+        LexiconError: where it cannot be read.
     """
     found = parse_lexicon(Path(path), _default_settings())
     return found.format, list(found.notes)

@@ -19,7 +19,9 @@ _BOOLS = {"true": True, "false": False}
 class LexiconFile(NamedTuple):
     """What a file holds: entries, where each stands (file:line), and the settings of its comments.
 
-    format: as which tool's file it was understood; notes: what was left out or changed for that, a line each.
+    Attributes:
+        format: as which tool's file it was understood.
+        notes: what was left out or changed for that, a line each.
     """
 
     entries: list[Entry]
@@ -35,7 +37,8 @@ class LexiconFile(NamedTuple):
 def lexicon_text(entries: Iterable[Entry], settings: Mapping[str, Any]) -> str:
     """The text of a lexicon file, `word<TAB>phones`, or `word<TAB>probability<TAB>phones` if one is not 1.
 
-    settings: written into the first line.
+    Args:
+        settings: written into the first line.
     """
     entries = list(entries)
     pairs = (f"{key}={str(value).lower() if isinstance(value, bool) else value}" for key, value in settings.items())
@@ -50,9 +53,12 @@ def lexicon_text(entries: Iterable[Entry], settings: Mapping[str, Any]) -> str:
 def parse_lexicon(path: Path, known: Mapping[str, Any]) -> LexiconFile:
     """Read a lexicon file, ours or another tool's (see asr.lang.foreign_lexicon).
 
-    known: the settings that it may have, with their defaults, whose types their values take. A file with settings is
-        ours: nothing in it is taken for another tool's syntax.
-    Raises LexiconError with file:line for every line that cannot be read.
+    Args:
+        known: the settings that it may have, with their defaults, whose types their values take. A file with settings
+            is ours: nothing in it is taken for another tool's syntax.
+
+    Raises:
+        LexiconError: with file:line for every line that cannot be read.
     """
     problems: list[str] = []
     settings: dict[str, Any] = {}
@@ -113,7 +119,9 @@ def _has_probabilities(lines: Sequence[Line]) -> bool:
 
     Numbers with a decimal point or exponent are no phones. A file that has 1 in each line has probabilities too
     (Kaldi's scripts write 1 for the likeliest pronunciation), but not if it is one that `lexicon_text` wrote.
-    Raises LexiconError listing lines without number, or those with one, where only a part of them has decimals.
+
+    Raises:
+        LexiconError: listing lines without number, or those with one, where only a part of them has decimals.
     """
     firsts = [line.fields[0] if line.fields else "" for line in lines]
     decimals = [is_decimal(first) for first in firsts]

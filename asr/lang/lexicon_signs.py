@@ -30,7 +30,8 @@ class Said(NamedTuple):
 def refuse_other_syntax(lines: Sequence[Said], *, has_comments: bool) -> None:
     """Raise LexiconError, with the line, where cells, comments, tags or numbers would be taken for words and phones.
 
-    has_comments: whether the file has comments of the kind that are read, so that nothing else is one.
+    Args:
+        has_comments: whether the file has comments of the kind that are read, so that nothing else is one.
     """
     whole: list[tuple[Callable[[Said], bool], str]] = [
         (_is_quoted, "phones in quotes; take the quotes off"),

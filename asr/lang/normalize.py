@@ -35,12 +35,16 @@ _MAYBE_ORDINAL = re.compile(r"[(\"'\u201e\u201c\u00bb\u00ab]*(\d{1,3}\.)")
 class Rules:
     """What is done with a text.
 
-    language: `en`, `tr`, ...: how numbers are read, and what the capital of i is; "": not known.
-    case: "lower" writes small letters, "upper" capitals, "keep" leaves them.
-    punctuation, brackets: "strip" or "keep" signs at the edges of words, and `[noise]`, `<unk>`, `(laughs)`.
-    numbers: "words" writes them out where there is a rule for the language, "keep" leaves them.
-    letters: signs that are letters here, such as `'` or `:` in some orthographies, and stay at the edges of words.
-    Raises ConfigError for another value.
+    Attributes:
+        language: `en`, `tr`, ...: how numbers are read, and what the capital of i is; "": not known.
+        case: "lower" writes small letters, "upper" capitals, "keep" leaves them.
+        punctuation: "strip" or "keep" signs at the edges of words, and `[noise]`, `<unk>`, `(laughs)`.
+        brackets: see `punctuation`.
+        numbers: "words" writes them out where there is a rule for the language, "keep" leaves them.
+        letters: signs that are letters here, such as `'` or `:` in some orthographies, and stay at the edges of words.
+
+    Raises:
+        ConfigError: for another value.
     """
 
     language: str = ""
@@ -70,13 +74,19 @@ class _Made(NamedTuple):
 class Normalizer:
     """Makes lines of text into words, and counts what it does.
 
-    rules: what is done. known: the spelling of a word in a lexicon, or None where the lexicon does not have it; what
-    it has stays as the lexicon spells it, punctuation, case and brackets included.
-    counts: how many words (lines, for "composed") each kind of change touched; examples: a few of each.
+    Args:
+        rules: what is done.
+        known: the spelling of a word in a lexicon, or None where the lexicon does not have it; what it has stays as the
+            lexicon spells it, punctuation, case and brackets included.
 
-    >>> normalizer = Normalizer(Rules("en"))
-    >>> normalizer("“Don’t wait,” said Ann - it's 25 [noise] O'Clock!")
-    "don't wait said ann it's twenty five o'clock"
+    Attributes:
+        counts: how many words (lines, for "composed") each kind of change touched.
+        examples: a few of each.
+
+    Examples:
+        >>> normalizer = Normalizer(Rules("en"))
+        >>> normalizer("“Don’t wait,” said Ann - it's 25 [noise] O'Clock!")
+        "don't wait said ann it's twenty five o'clock"
     """
 
     def __init__(self, rules: Rules | None = None, known: Callable[[str], str | None] | None = None) -> None:
@@ -356,8 +366,9 @@ class Normalizer:
 def normalized(line: str, rules: Rules | None = None) -> str:
     """The words of one line of text, see `Normalizer`.
 
-    >>> normalized("Çà, là-bas: «L’été»!")
-    "çà là-bas l'été"
+    Examples:
+        >>> normalized("Çà, là-bas: «L’été»!")
+        "çà là-bas l'été"
     """
     return Normalizer(rules)(line)
 
@@ -365,8 +376,9 @@ def normalized(line: str, rules: Rules | None = None) -> str:
 def lower(word: str, language: str = "") -> str:
     """A word in small letters, by the rules of its language and script.
 
-    >>> lower("IŞIK", "tr"), lower("ΟΔΟΣ"), lower("İ")
-    ('ışık', 'οδος', 'i')
+    Examples:
+        >>> lower("IŞIK", "tr"), lower("ΟΔΟΣ"), lower("İ")
+        ('ışık', 'οδος', 'i')
     """
     if word.isascii() and language not in _DOTLESS:
         return word.lower()

@@ -45,8 +45,9 @@ def speller_of(language: str) -> Speller | None:
 def signs_of(language: str) -> dict[str, str]:
     """How signs that stand by themselves are read in a language; nothing where there is no rule.
 
-    >>> signs_of("en-GB")["&"], signs_of("fr")
-    ('and', {})
+    Examples:
+        >>> signs_of("en-GB")["&"], signs_of("fr")
+        ('and', {})
     """
     return _SIGNS if language.partition("-")[0].lower() == "en" else {}
 
@@ -56,9 +57,10 @@ def english(token: str) -> str | None:
 
     Numbers of four digits from 1100 to 1999 and from 2010 to 2099 are read as years.
 
-    >>> english("25"), english("1,250.5"), english("3rd"), english("$1.50"), english("1984"), english("7:30")
-    ('twenty five', 'one thousand two hundred fifty point five', 'third', 'one dollar fifty cents', \
-'nineteen eighty four', 'seven thirty')
+    Examples:
+        >>> english("25"), english("1,250.5"), english("3rd"), english("$1.50"), english("1984"), english("7:30")
+        ('twenty five', 'one thousand two hundred fifty point five', 'third', 'one dollar fifty cents', \
+        'nineteen eighty four', 'seven thirty')
     """
     if clock := _CLOCK.fullmatch(token):
         return f"{_clock(int(clock[1]), int(clock[2]))} {clock[3] or ''}".strip()
@@ -88,8 +90,9 @@ def english(token: str) -> str | None:
 def plain_english(line: str) -> str:
     """A line in which sums and units stand in the order in which they are said, for `english` to read the numbers.
 
-    >>> plain_english("$1.2 million and 5 kg")
-    '1.2 million dollars and 5kg'
+    Examples:
+        >>> plain_english("$1.2 million and 5 kg")
+        '1.2 million dollars and 5kg'
     """
     if not _MONEY.keys().isdisjoint(line):
         line = _MILLIONS.sub(lambda m: f"{m[2]} {m[3]} {_MONEY[m[1]][0]}{'' if m[1] == '¥' else 's'}", line)
@@ -103,8 +106,9 @@ def _amount(whole: str, part: str | None) -> str:
 def cardinal(number: int) -> str:
     """A whole number from 0 to below 10^15 in English words.
 
-    >>> cardinal(0), cardinal(1_000_012)
-    ('zero', 'one million twelve')
+    Examples:
+        >>> cardinal(0), cardinal(1_000_012)
+        ('zero', 'one million twelve')
     """
     if number == 0:
         return _UNITS[0]

@@ -30,10 +30,12 @@ _SHOWN = 10  # words in a line of the log
 class BuiltLexicon:
     """The lexicon of some texts, and where it comes from.
 
-    lexicon: the words of the texts, the most frequent first; after them what a lexicon file says of `<unk>` and pauses.
-    oov: the words that no source has, with their counts, most frequent first.
-    by_source: name of a source -> the words that it gave, with their counts; those of the second source are the words
-        that the first does not have, and so on.
+    Attributes:
+        lexicon: the words of the texts, the most frequent first; after them what a lexicon file says of `<unk>` and
+            pauses.
+        oov: the words that no source has, with their counts, most frequent first.
+        by_source: name of a source -> the words that it gave, with their counts; those of the second source are the
+            words that the first does not have, and so on.
     """
 
     lexicon: Lexicon
@@ -69,20 +71,24 @@ def build_lexicon(
 ) -> BuiltLexicon:
     """The lexicon of the words of some texts, each from the first source that has it.
 
-    texts: words separated by white space. What the first source does not have is logged at once, with counts.
-    source: one of these, or several in order:
-        "letters", "letters:TABLE" or a LetterTable: as words are spelled;
-        "cmudict", a lexicon file or a Lexicon: as it says, without regard to case;
-        "g2p:FOLDER", the folder or a G2p: as a G2P model guesses; "g2p" alone trains one from the dictionaries before.
-    marks: of letters: "keep" or "strip" what the table has as marks.
-    stress: of cmudict: whether vowels keep their digits.
-    n_best: of G2P: pronunciations of each word.
     silence_phone and what follows: settings of the `Lexicon`; None is that of the first lexicon among the sources.
-    Raises LexiconError for a source that is none, or cannot be read, and where no word has a pronunciation.
 
-    >>> built = build_lexicon(["two words"], [Lexicon([("two", ("T", "UW"))]), "letters"])
-    >>> [" ".join(entry.phones) for entry in built.lexicon.entries], built.by_source["letters"]
-    (['T UW', 'w o r d s'], {'words': 1})
+    Args:
+        texts: words separated by white space. What the first source does not have is logged at once, with counts.
+        source: one of these, or several in order: "letters", "letters:TABLE" or a LetterTable: as words are spelled;
+            "cmudict", a lexicon file or a Lexicon: as it says, without regard to case; "g2p:FOLDER", the folder or a
+            G2p: as a G2P model guesses; "g2p" alone trains one from the dictionaries before.
+        marks: of letters: "keep" or "strip" what the table has as marks.
+        stress: of cmudict: whether vowels keep their digits.
+        n_best: of G2P: pronunciations of each word.
+
+    Raises:
+        LexiconError: for a source that is none, or cannot be read, and where no word has a pronunciation.
+
+    Examples:
+        >>> built = build_lexicon(["two words"], [Lexicon([("two", ("T", "UW"))]), "letters"])
+        >>> [" ".join(entry.phones) for entry in built.lexicon.entries], built.by_source["letters"]
+        (['T UW', 'w o r d s'], {'words': 1})
     """
     settings = given(
         silence_phone=silence_phone,
@@ -138,13 +144,15 @@ def extended(
 
     Phones keep their ids, so trees and transitions of the old lexicon are those of the new one.
 
-    sources: of pronunciations, see `build_lexicon`; none: the letters, if they are known.
-    letters: how the model's own words are spelled; what "letters" among the sources stands for.
+    Args:
+        sources: of pronunciations, see `build_lexicon`; none: the letters, if they are known.
+        letters: how the model's own words are spelled; what "letters" among the sources stands for.
 
-    >>> known = Lexicon([("cab", tuple("cab"))])
-    >>> longer, lost = extended(known, ["bac", "bad"], ["letters"])
-    >>> longer.entries[1].phones, lost
-    (('b', 'a', 'c'), {'bad': "the model has no 'd'"})
+    Examples:
+        >>> known = Lexicon([("cab", tuple("cab"))])
+        >>> longer, lost = extended(known, ["bac", "bad"], ["letters"])
+        >>> longer.entries[1].phones, lost
+        (('b', 'a', 'c'), {'bad': "the model has no 'd'"})
     """
     new = [word for word in dict.fromkeys(map(nfc, words)) if word not in lexicon]
     asked = [letters if source == LETTERS and letters is not None else source for source in sources]
@@ -175,7 +183,11 @@ def _entries_of(words: Sequence[str], sources: Sequence[Any]) -> Sequence[Entry]
 
 
 def _why_not(word: str, entries: Sequence[Entry], known: set[str], letters: LetterTable | None) -> str:
-    """Why a model cannot say a word. entries: those that were found, all with phones that it does not know."""
+    """Why a model cannot say a word.
+
+    Args:
+        entries: those that were found, all with phones that it does not know.
+    """
     if entries:
         strange = dict.fromkeys(phone for phone in entries[0].phones if phone not in known)
         return f"the model has no {', '.join(map(repr, strange))}"
@@ -221,7 +233,11 @@ class _Opened:
         raise LexiconError(f"{name!r} is no source of pronunciations; {_NEED_SOURCE}")
 
     def entries(self, words: Mapping[str, int], known: Sequence[Entry], marks: Marks, n_best: int) -> list[Entry]:
-        """What the source says of some words. known: entries of the dictionaries before, from which G2P may learn."""
+        """What the source says of some words.
+
+        Args:
+            known: entries of the dictionaries before, from which G2P may learn.
+        """
         if self.dictionary is not None:
             return look_up(words, self.dictionary).entries
         if not words:

@@ -27,8 +27,10 @@ _CLEARLY = 0.25  # of a letter's neighbours, how many more must be consonants th
 class Parts(NamedTuple):
     """Words taken apart.
 
-    words: word -> its parts with blanks between them, `abé+ +ndi`. entries: how all these parts are said.
-    vowels: the letters that end a part.
+    Attributes:
+        words: word -> its parts with blanks between them, `abé+ +ndi`.
+        entries: how all these parts are said.
+        vowels: the letters that end a part.
     """
 
     words: dict[str, str]
@@ -47,9 +49,12 @@ class Parts(NamedTuple):
 def take_apart(lexicon: Lexicon, table: LetterTable | None, vowels: str) -> Parts:
     """The parts of the words of a lexicon in which they are said as they are spelled.
 
-    table: how they are spelled; None: each letter is a unit. vowels: letters that end a part, see `vowels_of`.
     A word whose parts are not said as it is, because a digraph would be cut or a part has no letter that is said, is
     left out: it can only be recognised whole.
+
+    Args:
+        table: how they are spelled; None: each letter is a unit.
+        vowels: letters that end a part, see `vowels_of`.
     """
     words = [e.word for e in lexicon.entries if e.word != lexicon.unk and e.phones != (lexicon.silence_phone,)]
     cut = {word: in_parts(word, vowels) for word in words}
@@ -74,8 +79,10 @@ def vowels_of(words: Iterable[str]) -> str:
     digraphs, would be among them if "clearly" were left out.) Where it errs, parts are a little shorter or longer.
 
     Ref: Sukhotin's algorithm, as told by Guy, Vowel identification: an old (but good) algorithm, Cryptologia 15, 1991.
-    >>> vowels_of(["banana", "bónito", "kimono", "melon", "lemon", "tomato"])
-    'aeio'
+
+    Examples:
+        >>> vowels_of(["banana", "bónito", "kimono", "melon", "lemon", "tomato"])
+        'aeio'
     """
     beside: Counter[tuple[str, str]] = Counter()
     for word in words:
@@ -99,10 +106,12 @@ def vowels_of(words: Iterable[str]) -> str:
 def syllables(word: str, vowels: str) -> list[str]:
     """The word's letters up to each vowel; consonants after the last vowel are a part of their own.
 
-    vowels: letters without accents; accents on them do not matter, nor do capitals.
+    Args:
+        vowels: letters without accents; accents on them do not matter, nor do capitals.
 
-    >>> syllables("ngándáál", "a")
-    ['ngá', 'ndá', 'á', 'l']
+    Examples:
+        >>> syllables("ngándáál", "a")
+        ['ngá', 'ndá', 'á', 'l']
     """
     found, begun = [], ""
     for letter in letters(word, boundary=None):
@@ -116,8 +125,9 @@ def syllables(word: str, vowels: str) -> list[str]:
 def in_parts(word: str, vowels: str) -> list[str]:
     """The word's syllables with the signs where they join.
 
-    >>> in_parts("ndáá", "a"), in_parts("á", "a")
-    (['ndá+', '+á'], ['+á'])
+    Examples:
+        >>> in_parts("ndáá", "a"), in_parts("á", "a")
+        (['ndá+', '+á'], ['+á'])
     """
     parts = syllables(word, vowels)
     return [*(part + JOIN for part in parts[:-1]), JOIN + parts[-1]]
@@ -133,8 +143,12 @@ def open_model(
 ) -> NgramModel:
     """The n-gram of an open vocabulary: one half that of whole words, the other that with rare words in parts.
 
-    whole, parted: the same sentences in both ways. words: all words and parts.
     (So rare words are not lost among their parts: of held-out words of Mboshi 48.6 % are wrong, in parts alone 49.4 %.)
+
+    Args:
+        whole: the same sentences in both ways.
+        parted: the same sentences in both ways.
+        words: all words and parts.
     """
     return interpolate(train(whole, order, words=words), train(parted, order, words=words), 0.5)
 
@@ -147,8 +161,9 @@ def rewritten(words: Iterable[str], parts: Mapping[str, str]) -> list[str]:
 def joined(text: str, joiner: str = JOIN) -> str:
     """The text with its parts put together. A word that is not finished ends where a whole one begins.
 
-    >>> joined("wa abé+ +ndi +á kú+ wa")
-    'wa abéndi á kú wa'
+    Examples:
+        >>> joined("wa abé+ +ndi +á kú+ wa")
+        'wa abéndi á kú wa'
     """
     return " ".join(word for word, _, _ in whole_words(text.split(), joiner))
 
@@ -156,11 +171,13 @@ def joined(text: str, joiner: str = JOIN) -> str:
 def whole_words(tokens: Sequence[str], joiner: str = JOIN) -> list[tuple[str, int, int]]:
     """The words that tokens join to, each with the index of its first token, and of the one after its last.
 
-    joiner: the sign at the end of a token that goes on, and at the beginning of one that ends a word begun before; if
-        it is empty, each token is a word.
+    Args:
+        joiner: the sign at the end of a token that goes on, and at the beginning of one that ends a word begun before;
+            if it is empty, each token is a word.
 
-    >>> whole_words(["wa", "abé+", "+ndi"])
-    [('wa', 0, 1), ('abéndi', 1, 3)]
+    Examples:
+        >>> whole_words(["wa", "abé+", "+ndi"])
+        [('wa', 0, 1), ('abéndi', 1, 3)]
     """
     words: list[tuple[str, int, int]] = []
     begun, first = "", 0

@@ -13,9 +13,10 @@ EPSILON = "<eps>"
 class SymbolTable:
     """Names with consecutive ids from 0; id 0 is `<eps>`.
 
-    >>> table = SymbolTable(["<eps>", "SIL", "AH"])
-    >>> table["AH"], table.name(1), len(table)
-    (2, 'SIL', 3)
+    Examples:
+        >>> table = SymbolTable(["<eps>", "SIL", "AH"])
+        >>> table["AH"], table.name(1), len(table)
+        (2, 'SIL', 3)
     """
 
     def __init__(self, names: Iterable[str]):
@@ -42,7 +43,11 @@ class SymbolTable:
         return self._ids.get(name)
 
     def name(self, index: int) -> str:
-        """The name of an id. Raises IndexError for a negative or unknown id."""
+        """The name of an id.
+
+        Raises:
+            IndexError: for a negative or unknown id.
+        """
         if index < 0:
             raise IndexError(f"symbol ids are not negative; got {index}")
         return self._names[index]
@@ -70,7 +75,8 @@ class SymbolTable:
     def load(cls, path: str | os.PathLike) -> "SymbolTable":
         """Read `name id` lines.
 
-        Raises LexiconError for a file that cannot be read, and with file:line where ids are not 0, 1, 2, ... once each.
+        Raises:
+            LexiconError: for a file that cannot be read, and with file:line where ids are not 0, 1, 2, ... once each.
         """
         entries: dict[int, str] = {}
         try:

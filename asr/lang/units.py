@@ -19,8 +19,10 @@ def unit_lexicon(
 ) -> Lexicon:
     """The lexicon in which each unit is a word said as itself: with a language model over units, a phone loop.
 
-    units: names of phones; the silence phone among them is left out, as pauses are the lexicon's matter.
     silence_phone and what follows: settings of the lexicon.
+
+    Args:
+        units: names of phones; the silence phone among them is left out, as pauses are the lexicon's matter.
     """
     return Lexicon(
         tuple(Entry(unit, (unit,)) for unit in sorted(set(units) - {silence_phone})),

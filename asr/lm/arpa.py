@@ -71,8 +71,10 @@ def read_arpa(path: str | os.PathLike) -> NgramModel:
     separate fields; a missing back-off weight is 0, and those of the highest order have no meaning; a logarithm of -99
     or below is a probability of 0. Without `<unk>` the vocabulary is closed; `<UNK>` means the same. An n-gram whose
     beginning is missing is kept, and the beginning added with the probability that it has by backing off.
-    Raises LanguageModelError with file:line for a line that cannot be used, for sizes that differ from those of the
-    header, for a file that is cut short, and for one in which no sentence ends.
+
+    Raises:
+        LanguageModelError: with file:line for a line that cannot be used, for sizes that differ from those of the
+            header, for a file that is cut short, and for one in which no sentence ends.
     """
     sections, sizes = _sections(path, unpacked(path).split(b"\n"))
     if 1 not in sections:

@@ -15,9 +15,10 @@ from .vocabulary import START_ID, Sentence, Vocabulary, tokens_of
 class Counts:
     """The n-grams of a text, from single words up to one order, with their numbers.
 
-    vocabulary: the words.
-    trie: the n-grams; those at the start of a sentence begin with `<s>`, the last ones end in `</s>`.
-    counts: int64 (n_nodes,): how often each occurs; for the empty n-gram, how many tokens there are but `<s>`.
+    Attributes:
+        vocabulary: the words.
+        trie: the n-grams; those at the start of a sentence begin with `<s>`, the last ones end in `</s>`.
+        counts: int64 (n_nodes,): how often each occurs; for the empty n-gram, how many tokens there are but `<s>`.
     """
 
     vocabulary: Vocabulary
@@ -36,15 +37,19 @@ class Counts:
 def count(sentences: Iterable[Sentence], order: int, *, vocabulary: Iterable[str] | None = None) -> Counts:
     """The n-grams of a text and their counts.
 
-    sentences: text with blanks between words, or sequences of words. An empty one counts as a sentence.
-    order: the length of the longest n-grams, at least 1; 3 for trigrams. No sentence may have such long ones; then the
-        counts end at the longest that there are.
-    vocabulary: the words to tell apart, others count as `<unk>`; None: all words of the text.
-    Raises LanguageModelError where there is no sentence, or one holds `<s>` or `</s>`.
+    Args:
+        sentences: text with blanks between words, or sequences of words. An empty one counts as a sentence.
+        order: the length of the longest n-grams, at least 1; 3 for trigrams. No sentence may have such long ones; then
+            the counts end at the longest that there are.
+        vocabulary: the words to tell apart, others count as `<unk>`; None: all words of the text.
 
-    >>> counts = count(["a b", "a"], 2)
-    >>> [counts.vocabulary.names[i] for i in counts.trie.word[counts.trie.nodes(2)]], counts.counts.tolist()
-    (['a', '</s>', 'b', '</s>'], [5, 0, 2, 2, 2, 1, 2, 1, 1, 1])
+    Raises:
+        LanguageModelError: where there is no sentence, or one holds `<s>` or `</s>`.
+
+    Examples:
+        >>> counts = count(["a b", "a"], 2)
+        >>> [counts.vocabulary.names[i] for i in counts.trie.word[counts.trie.nodes(2)]], counts.counts.tolist()
+        (['a', '</s>', 'b', '</s>'], [5, 0, 2, 2, 2, 1, 2, 1, 1, 1])
     """
     if order < 1:
         raise LanguageModelError(f"order={order}; need 1 or more")

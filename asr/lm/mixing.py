@@ -20,8 +20,11 @@ def interpolate(first: NgramModel, second: NgramModel, weight: float) -> NgramMo
     anew: the mixture itself where either has an n-gram, close to it elsewhere. A word that only one model knows has
     probability 0 in the other.
 
-    weight: 0 < weight < 1, that of the first; `tuned_weight` finds it.
-    Raises LanguageModelError for another weight.
+    Args:
+        weight: 0 < weight < 1, that of the first; `tuned_weight` finds it.
+
+    Raises:
+        LanguageModelError: for another weight.
 
     Same as SRILM's ngram -mix-lm.
     """
@@ -64,7 +67,9 @@ def tuned_weight(first: NgramModel, second: NgramModel, sentences: Iterable[Sent
     """The weight of the first model with which a mixture of the two foretells some sentences best.
 
     Found by expectation maximisation from 0.5, to within 1e-5; tokens unknown to both models do not count.
-    Raises LanguageModelError where no token is left.
+
+    Raises:
+        LanguageModelError: where no token is left.
 
     Same as SRILM's compute-best-mix.
     """

@@ -19,11 +19,13 @@ class NgramModel:
     back-off weight of the history (1 where it has none) times the word's probability after the history without its
     first word.
 
-    vocabulary: the words.
-    trie: the n-grams.
-    log_probs: float64 (n_nodes,): natural log of the last word's probability after the others; -inf for `<s>`, which
-        nothing is followed by, for `<unk>` in a closed vocabulary, and for the empty n-gram.
-    back_offs: float64 (n_nodes,): natural log of the back-off weight; 0 where no longer n-gram begins with this one.
+    Attributes:
+        vocabulary: the words.
+        trie: the n-grams.
+        log_probs: float64 (n_nodes,): natural log of the last word's probability after the others; -inf for `<s>`,
+            which nothing is followed by, for `<unk>` in a closed vocabulary, and for the empty n-gram.
+        back_offs: float64 (n_nodes,): natural log of the back-off weight; 0 where no longer n-gram begins with this
+            one.
     """
 
     vocabulary: Vocabulary
@@ -53,9 +55,12 @@ class NgramModel:
     def step(self, states: np.ndarray, words: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """What words cost after histories, and the histories that they lead to; many at once.
 
-        states: int (n,): nodes of histories, e.g. 0 for none, or what an earlier step returned.
-        words: int (n,): word ids.
-        Returns float64 (n,), natural-log probabilities, and int64 (n,), nodes of the longest n-grams found.
+        Args:
+            states: int (n,): nodes of histories, e.g. 0 for none, or what an earlier step returned.
+            words: int (n,): word ids.
+
+        Returns:
+            float64 (n,), natural-log probabilities, and int64 (n,), nodes of the longest n-grams found.
         """
         found, log_probs = self.trie.find(states, words), np.zeros(len(states))
         missing, states = np.flatnonzero(found < 0), states.copy()
@@ -69,8 +74,9 @@ class NgramModel:
     def log_prob(self, history: Sequence[str], word: str) -> float:
         """The natural-log probability of a word after some others.
 
-        history: words, `<s>` first where a sentence begins; only the last order - 1 matter.
-        word: a word or `</s>`; one that is not in the vocabulary counts as `<unk>`.
+        Args:
+            history: words, `<s>` first where a sentence begins; only the last order - 1 matter.
+            word: a word or `</s>`; one that is not in the vocabulary counts as `<unk>`.
         """
         state = np.zeros(1, np.int64)
         for name in history[len(history) - min(len(history), self.order - 1) :]:
@@ -80,8 +86,11 @@ class NgramModel:
     def token_log_probs(self, ids: np.ndarray) -> np.ndarray:
         """The natural-log probability of each token of a text after those before it in its sentence.
 
-        ids: int64 (n_tokens,), as `vocabulary.encode` returns them.
-        Returns float64 (n_tokens,); 0 for `<s>`.
+        Args:
+            ids: int64 (n_tokens,), as `vocabulary.encode` returns them.
+
+        Returns:
+            float64 (n_tokens,); 0 for `<s>`.
         """
         breaks = ids == START_ID
         ends = self.trie.longest_at(ids, breaks)
@@ -150,7 +159,8 @@ _ROUNDING = 1e-12  # a mass below this is what rounding leaves of none
 def masses_left(model: NgramModel, order: int) -> tuple[np.ndarray, np.ndarray]:
     """For each n-gram of order - 1 what its children leave of the mass 1, by themselves and without their first word.
 
-    Returns two float64 (n_ngrams of order - 1,) arrays; below 1e-12 they are 0.
+    Returns:
+        two float64 (n_ngrams of order - 1,) arrays; below 1e-12 they are 0.
     """
     trie = model.trie
     here, above = trie.nodes(order), trie.nodes(order - 1)

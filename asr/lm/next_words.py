@@ -15,7 +15,9 @@ _MODEL = "int32[::1], int32[::1], int32[::1], int32[::1], float64[::1], float64[
 class NextWords:
     """The log probabilities of some words after each of several histories.
 
-    model: a back-off model. words: ids in its vocabulary, those of `follow`'s columns.
+    Args:
+        model: a back-off model.
+        words: ids in its vocabulary, those of `follow`'s columns.
     """
 
     def __init__(self, model: NgramModel, words: Sequence[int] | np.ndarray) -> None:
@@ -25,7 +27,8 @@ class NextWords:
     def follow(self, states: Sequence[int] | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Natural logs, float64 (n_states, n_words), and the states after the words, int32 of that shape.
 
-        states: of the histories; the first is `start`, at the beginning of a sentence.
+        Args:
+            states: of the histories; the first is `start`, at the beginning of a sentence.
         """
         states = np.asarray(states, np.int32)
         shape = len(states), len(self._words)

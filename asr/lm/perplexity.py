@@ -15,11 +15,12 @@ class Perplexity:
     Unknown words are those outside the vocabulary. They are counted, and left out of figures unless asked for; what
     follows one is scored without it, as the model has no n-gram with it.
 
-    n_words: int (n_sentences,): words of each sentence, unknown ones included, its end not.
-    n_unknown: int (n_sentences,): those that are unknown.
-    known: float64 (n_sentences,): log probability of the known words.
-    unknown: float64 (n_sentences,): that of the unknown ones as `<unk>`; -inf in a closed vocabulary.
-    ends: float64 (n_sentences,): that of the sentence's end.
+    Attributes:
+        n_words: int (n_sentences,): words of each sentence, unknown ones included, its end not.
+        n_unknown: int (n_sentences,): those that are unknown.
+        known: float64 (n_sentences,): log probability of the known words.
+        unknown: float64 (n_sentences,): that of the unknown ones as `<unk>`; -inf in a closed vocabulary.
+        ends: float64 (n_sentences,): that of the sentence's end.
     """
 
     n_words: np.ndarray
@@ -45,9 +46,12 @@ class Perplexity:
     def total(self, *, end: bool = True, unknown: bool = False) -> float:
         """The perplexity of the text: exp of the mean negative log probability of its tokens.
 
-        end: whether the ends of sentences are tokens, too.
-        unknown: whether unknown words are, as `<unk>`.
-        Returns NaN where there is no token.
+        Args:
+            end: whether the ends of sentences are tokens, too.
+            unknown: whether unknown words are, as `<unk>`.
+
+        Returns:
+            NaN where there is no token.
 
         With end=True as KenLM's "perplexity excluding OOVs" (or "including", for unknown=True) and SRILM's ppl.
         SRILM's ppl1 is another thing: there the ends' probabilities count, but not their number.

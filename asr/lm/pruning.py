@@ -19,8 +19,11 @@ def prune(model: NgramModel, threshold: float) -> NgramModel:
     less than the threshold, relatively, and no longer n-gram that stays begins with it. Back-off weights are then
     computed anew.
 
-    threshold: 0 or more, e.g. 1e-8 for large models, 1e-6 for a third of the size; 0 removes what changes nothing.
-    Raises LanguageModelError for a negative one.
+    Args:
+        threshold: 0 or more, e.g. 1e-8 for large models, 1e-6 for a third of the size; 0 removes what changes nothing.
+
+    Raises:
+        LanguageModelError: for a negative one.
 
     Same as SRILM's ngram -prune. After Kneser-Ney smoothing, whose short n-grams are made for backing off and not for
     histories, pruned models suffer more than after Witten-Bell.   Ref: Stolcke, 1998.

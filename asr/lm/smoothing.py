@@ -25,14 +25,18 @@ def train(
 ) -> NgramModel:
     """A model of some sentences; `count` and `estimate` in one call.
 
-    words: all that can be said, e.g. those of the lexicon, or the phones: the vocabulary is then closed, and words of
-        the sentences outside it raise an error; unless `<unk>` is among them, which others then count as. None: the
-        words of the sentences, and a little left for others.
-    Raises LanguageModelError, see `count` and `estimate`.
+    Args:
+        words: all that can be said, e.g. those of the lexicon, or the phones: the vocabulary is then closed, and words
+            of the sentences outside it raise an error; unless `<unk>` is among them, which others then count as. None:
+            the words of the sentences, and a little left for others.
 
-    >>> model = train(["yes no", "yes yes"], 2, words=["no", "yes", "maybe"], smoothing="witten-bell")
-    >>> round(float(np.exp(model.log_prob(["<s>"], "yes"))), 3), model.is_closed
-    (0.806, True)
+    Raises:
+        LanguageModelError: see `count` and `estimate`.
+
+    Examples:
+        >>> model = train(["yes no", "yes yes"], 2, words=["no", "yes", "maybe"], smoothing="witten-bell")
+        >>> round(float(np.exp(model.log_prob(["<s>"], "yes"))), 3), model.is_closed
+        (0.806, True)
     """
     known = None if words is None else set(words)
     closed = known is not None and UNKNOWN not in known
@@ -46,13 +50,16 @@ def estimate(counts: Counts, smoothing: str = "modified-kneser-ney", *, closed: 
     that its history gives away, times the probability of its last word after the history without its first word. Below
     single words is the uniform distribution over the vocabulary, without `<s>`.
 
-    smoothing: "modified-kneser-ney" takes off discounts for counts of 1, 2, and 3 or more, estimated for each order
-        from the numbers of n-grams with counts 1 to 4; below the highest order, an n-gram counts as often as there are
-        different words before it, unless it begins a sentence. Where text is so small, or the units so few, that the
-        discounts cannot be estimated, they are 0.5, 1 and 1.5. "witten-bell" gives away as much as there are different
-        words after the history.
-    closed: whether `<unk>` is impossible; otherwise it has its share of the uniform distribution.
-    Raises LanguageModelError for an unknown smoothing, and for unknown words in the counts if closed.
+    Args:
+        smoothing: "modified-kneser-ney" takes off discounts for counts of 1, 2, and 3 or more, estimated for each order
+            from the numbers of n-grams with counts 1 to 4; below the highest order, an n-gram counts as often as there
+            are different words before it, unless it begins a sentence. Where text is so small, or the units so few,
+            that the discounts cannot be estimated, they are 0.5, 1 and 1.5. "witten-bell" gives away as much as there
+            are different words after the history.
+        closed: whether `<unk>` is impossible; otherwise it has its share of the uniform distribution.
+
+    Raises:
+        LanguageModelError: for an unknown smoothing, and for unknown words in the counts if closed.
 
     Same as KenLM's lmplz --discount_fallback.   Ref: Chen and Goodman, 1998, sections 2.4 and 3; equation 26.
     """
@@ -100,7 +107,8 @@ def _uniform(n_words: int, closed: bool) -> np.ndarray:
 def adjusted_counts(counts: Counts) -> np.ndarray:
     """What Kneser-Ney smoothing counts: for the highest order and at the start of a sentence occurrences, else words.
 
-    Returns int64 (n_nodes,): below the highest order the number of different words, `<s>` included, before each n-gram.
+    Returns:
+        int64 (n_nodes,): below the highest order the number of different words, `<s>` included, before each n-gram.
     """
     trie, result = counts.trie, counts.counts.copy()
     begins = np.zeros(trie.n_nodes, bool)
@@ -117,8 +125,9 @@ def adjusted_counts(counts: Counts) -> np.ndarray:
 def discounts(numbers: np.ndarray, order: int = 1) -> tuple[float, float, float]:
     """The three discounts of modified Kneser-Ney smoothing, for counts of 1, 2, and 3 or more.
 
-    numbers: int (n_ngrams,): the adjusted counts of all n-grams of an order.
-    order: named in the log where the discounts cannot be estimated and FALLBACK_DISCOUNTS are used.
+    Args:
+        numbers: int (n_ngrams,): the adjusted counts of all n-grams of an order.
+        order: named in the log where the discounts cannot be estimated and FALLBACK_DISCOUNTS are used.
 
     Ref: Chen and Goodman, 1998, equation 26.
     """

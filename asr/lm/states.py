@@ -12,11 +12,14 @@ from .vocabulary import START_ID
 class StateTable(NamedTuple):
     """The arrays of a model that the compiled `kernels.follow` reads, by node of its trie, and the states that matter.
 
-    first_child: int32 (n_nodes + 1,): the first n-gram that begins with this one, by number; the last ends at the next.
-    last_word: int32 (n_nodes,): id of the last word.
-    suffix: int32 (n_nodes,): the longest other n-gram that this one ends in.
-    state_of: int32 (n_nodes,): the longest n-gram that this one ends in and that matters for what comes next.
-    log_probs, back_offs: float64 (n_nodes,), natural logs, as in the model.
+    Attributes:
+        first_child: int32 (n_nodes + 1,): the first n-gram that begins with this one, by number; the last ends at the
+            next.
+        last_word: int32 (n_nodes,): id of the last word.
+        suffix: int32 (n_nodes,): the longest other n-gram that this one ends in.
+        state_of: int32 (n_nodes,): the longest n-gram that this one ends in and that matters for what comes next.
+        log_probs: float64 (n_nodes,), natural logs, as in the model.
+        back_offs: float64 (n_nodes,), natural logs, as in the model.
     """
 
     first_child: np.ndarray

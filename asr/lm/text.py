@@ -19,7 +19,8 @@ _SHOWN = 10  # words without pronunciation that a message lists
 def unpacked(path: str | os.PathLike) -> bytes:
     """The bytes of a text file as UTF-8, of what was compressed if it is a gzip file.
 
-    Raises LanguageModelError if it is damaged, or holds more than there may be (see asr.files.texts).
+    Raises:
+        LanguageModelError: if it is damaged, or holds more than there may be (see asr.files.texts).
     """
     return as_utf8(text_bytes(path, error=LanguageModelError))
 
@@ -31,12 +32,15 @@ def read_sentences(
 
     A line may be enclosed in `<s>` and `</s>`.
 
-    units: "words", "letters" (each with its accents, "|" for the blanks), or "phones" (needs a lexicon).
-    lexicon: for phones: how words are said.
-    has_ids: whether the first word of each line is an utterance id, as in Kaldi's `text`; it is left out, and a line
-        with nothing else is an empty sentence.
-    Raises LanguageModelError with file:line for a line that is not UTF-8 or holds `<s>` or `</s>` inside, for a file
-    without sentences, and for words without pronunciation.
+    Args:
+        units: "words", "letters" (each with its accents, "|" for the blanks), or "phones" (needs a lexicon).
+        lexicon: for phones: how words are said.
+        has_ids: whether the first word of each line is an utterance id, as in Kaldi's `text`; it is left out, and a
+            line with nothing else is an empty sentence.
+
+    Raises:
+        LanguageModelError: with file:line for a line that is not UTF-8 or holds `<s>` or `</s>` inside, for a file
+            without sentences, and for words without pronunciation.
     """
     if units not in UNITS:
         raise LanguageModelError(f"units={units!r}; need one of {', '.join(UNITS)}{did_you_mean(units, UNITS)}")

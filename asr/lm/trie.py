@@ -21,13 +21,15 @@ class Trie:
     the last word. So `keys`, parent * n_words + last word, ascend from node to node, and one binary search finds the
     child of a node, whatever its order.
 
-    n_words: how many words there are.
-    offsets: int64 (order + 2,): the first node of each order 0 ... order, and the number of nodes.
-    keys: int64 (n_nodes,), ascending; that of node 0 is below all others.
+    Attributes:
+        n_words: how many words there are.
+        offsets: int64 (order + 2,): the first node of each order 0 ... order, and the number of nodes.
+        keys: int64 (n_nodes,), ascending; that of node 0 is below all others.
 
-    >>> trie, _ = Trie.build(3, [np.array([[0, 1], [2, 0]]), np.array([[0, 2, 1]])])
-    >>> trie.words_of(2).tolist(), trie.words_of(3).tolist()
-    ([[0, 1], [0, 2], [2, 0]], [[0, 2, 1]])
+    Examples:
+        >>> trie, _ = Trie.build(3, [np.array([[0, 1], [2, 0]]), np.array([[0, 2, 1]])])
+        >>> trie.words_of(2).tolist(), trie.words_of(3).tolist()
+        ([[0, 1], [0, 2], [2, 0]], [[0, 2, 1]])
     """
 
     n_words: int
@@ -113,9 +115,12 @@ class Trie:
     def longest_at(self, ids: np.ndarray, breaks: np.ndarray) -> np.ndarray:
         """For each place in a text the longest known n-gram below the highest order that ends there.
 
-        ids: int (n_tokens,): word ids.
-        breaks: bool (n_tokens,): where a sentence begins: no n-gram reaches across.
-        Returns int64 (n_tokens,): nodes; the history of what comes next.
+        Args:
+            ids: int (n_tokens,): word ids.
+            breaks: bool (n_tokens,): where a sentence begins: no n-gram reaches across.
+
+        Returns:
+            int64 (n_tokens,): nodes; the history of what comes next.
         """
         longest = node = 1 + ids
         for _ in range(2, self.order):
@@ -127,7 +132,8 @@ class Trie:
     def subset(self, kept: np.ndarray) -> "Trie":
         """The trie of some of the nodes.
 
-        kept: bool (n_nodes,): all words are kept, and the parent of each kept node.
+        Args:
+            kept: bool (n_nodes,): all words are kept, and the parent of each kept node.
         """
         renumbered = np.cumsum(kept) - 1
         offsets = np.concatenate(([0], np.cumsum(kept)))[self.offsets]
@@ -142,7 +148,11 @@ class Trie:
         return cls(n_words, np.array([0, 1, 1 + n_words]), keys)
 
     def extended(self, keys: np.ndarray) -> "Trie":
-        """The trie with n-grams of the next order added. keys: int64, ascending, no two the same."""
+        """The trie with n-grams of the next order added.
+
+        Args:
+            keys: int64, ascending, no two the same.
+        """
         offsets = np.append(self.offsets, self.n_nodes + len(keys))
         return Trie(self.n_words, offsets, np.concatenate((self.keys, keys)))
 
@@ -150,8 +160,11 @@ class Trie:
     def build(cls, n_words: int, grams: Sequence[np.ndarray]) -> tuple["Trie", list[np.ndarray]]:
         """The trie of some n-grams, and of what they begin with.
 
-        grams: for each order from 2 int (n, order): word ids, in any order.
-        Returns the trie and, for each of the arrays, the nodes of its n-grams.
+        Args:
+            grams: for each order from 2 int (n, order): word ids, in any order.
+
+        Returns:
+            the trie and, for each of the arrays, the nodes of its n-grams.
         """
         wanted = list(grams)
         for i in range(len(wanted) - 1, 0, -1):

@@ -21,10 +21,12 @@ class Pronounces(Protocol):
 def letters(text: str, *, boundary: str | None = BOUNDARY) -> list[str]:
     """The letters of a text, each with its accents, in composed form (NFC).
 
-    boundary: what stands for the blanks between words; None: nothing does.
+    Args:
+        boundary: what stands for the blanks between words; None: nothing does.
 
-    >>> letters("ça  va")
-    ['ç', 'a', '|', 'v', 'a']
+    Examples:
+        >>> letters("ça  va")
+        ['ç', 'a', '|', 'v', 'a']
     """
     found: list[str] = []
     for word in unicodedata.normalize("NFC", text).split():
@@ -42,10 +44,12 @@ def letters(text: str, *, boundary: str | None = BOUNDARY) -> list[str]:
 def phones(text: str, lexicon: Pronounces) -> list[str]:
     """The phones of a text: the first pronunciation of each word, without silence between words.
 
-    Raises LexiconError for a word without pronunciation.
+    Raises:
+        LexiconError: for a word without pronunciation.
 
-    >>> from asr.lang.lexicon import Lexicon
-    >>> phones("to two", Lexicon([("to", ("T", "AH")), ("to", ("T", "UW")), ("two", ("T", "UW"))]))
-    ['T', 'AH', 'T', 'UW']
+    Examples:
+        >>> from asr.lang.lexicon import Lexicon
+        >>> phones("to two", Lexicon([("to", ("T", "AH")), ("to", ("T", "UW")), ("two", ("T", "UW"))]))
+        ['T', 'AH', 'T', 'UW']
     """
     return [lexicon.phones.name(phone) for word in text.split() for phone in lexicon.pronunciations(word)[0]]

@@ -24,10 +24,13 @@ class Vocabulary:
     """Names with ids from 0: `<unk>`, `<s>`, `</s>`, then the words, sorted.
 
     Names are kept in Unicode's composed form (NFC), as the lexicon keeps them.
-    Raises LanguageModelError for a name that is empty, holds blanks, or is there twice.
 
-    >>> Vocabulary.of(["no", "yes", "no"]).names
-    ('<unk>', '<s>', '</s>', 'no', 'yes')
+    Raises:
+        LanguageModelError: for a name that is empty, holds blanks, or is there twice.
+
+    Examples:
+        >>> Vocabulary.of(["no", "yes", "no"]).names
+        ('<unk>', '<s>', '</s>', 'no', 'yes')
     """
 
     names: tuple[str, ...]
@@ -69,9 +72,14 @@ class Vocabulary:
     def encode(self, sentences: Iterable[Sentence]) -> np.ndarray:
         """The ids of some sentences, one after the other: `<s>`, the words, `</s>`.
 
-        sentences: text with blanks between words, or sequences of words; an empty one counts as a sentence.
-        Returns int64 (n_tokens,).
-        Raises LanguageModelError for a sentence that itself holds `<s>` or `</s>`.
+        Args:
+            sentences: text with blanks between words, or sequences of words; an empty one counts as a sentence.
+
+        Returns:
+            int64 (n_tokens,).
+
+        Raises:
+            LanguageModelError: for a sentence that itself holds `<s>` or `</s>`.
         """
         return self.encode_tokens(tokens_of(sentences))
 
@@ -84,7 +92,8 @@ class Vocabulary:
 def tokens_of(sentences: Iterable[Sentence]) -> list[str]:
     """The words of all sentences in one list, each sentence between `<s>` and `</s>`.
 
-    Raises LanguageModelError for a sentence that itself holds one of these.
+    Raises:
+        LanguageModelError: for a sentence that itself holds one of these.
     """
     tokens: list[str] = []
     for number, sentence in enumerate(sentences, 1):

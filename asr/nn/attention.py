@@ -57,7 +57,8 @@ class EncoderLayer(nn.Module):
     def attend(self, x: Tensor, keys: Tensor) -> Tensor:
         """For each frame the mean of all frames' values, weighted by how well their keys fit its query, per head.
 
-        keys: bool (batch, 1, 1, frames), the frames that may be attended to.
+        Args:
+            keys: bool (batch, 1, 1, frames), the frames that may be attended to.
         """
         parts = self.queries_keys_values(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
         queries, keys_of_frames, values = parts[0], parts[1], parts[2]

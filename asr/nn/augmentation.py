@@ -24,10 +24,12 @@ def mask(
 
     Each mask's width is drawn evenly from 0 to its greatest, then its place from all that are possible.
 
-    features: float32 (batch, frames, dim).
-    lengths: int64 (batch,), frames of each row.
-    draws: float64 (batch, n_masks, 2), from `draw_masks`.
-    fill: float32 (dim,), what masked values become: the mean of the training features, as the networks normalise by it.
+    Args:
+        features: float32 (batch, frames, dim).
+        lengths: int64 (batch,), frames of each row.
+        draws: float64 (batch, n_masks, 2), from `draw_masks`.
+        fill: float32 (dim,), what masked values become: the mean of the training features, as the networks normalise by
+            it.
     """
     n_frames, dim = features.shape[1:]
     widest = np.minimum(options.max_time_frames, (options.max_time_part * lengths).astype(np.int64))
@@ -43,7 +45,13 @@ def mask(
 
 
 def _spans(draw: np.ndarray, widest: np.ndarray, sizes: np.ndarray, size: int) -> np.ndarray:
-    """bool (batch, size): one span in each row. draw: (batch, 2); widest, sizes: (batch,)."""
+    """bool (batch, size): one span in each row.
+
+    Args:
+        draw: (batch, 2).
+        widest: (batch,).
+        sizes: (batch,).
+    """
     width = np.floor(draw[:, 0] * (widest + 1)).astype(np.int64)
     begin = np.floor(draw[:, 1] * (sizes - width + 1)).astype(np.int64)
     places = np.arange(size)

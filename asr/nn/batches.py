@@ -26,14 +26,17 @@ _BUCKET = 1.1  # longest over shortest row of a bucket, so padding is at most a 
 class Examples:
     """Utterances to learn from.
 
-    features: what the network sees.
-    targets: by utterance id, one for each utterance in `features`; more ids do no harm. Arrays of whole numbers
-        (out_frames,), such as pdf ids with -1 for frames that do not count; or whatever the loss wants, one object for
-        an utterance, which then cannot be cut into chunks.
-    speakers: by utterance id, for those who select by speaker.
-    every_frame: targets are one for each input frame, also where the network has a row of output for several. An epoch
-        then learns from one of these, counted from a random one of an utterance's first frames.
-    Raises CorpusError for an utterance without target.
+    Attributes:
+        features: what the network sees.
+        targets: by utterance id, one for each utterance in `features`; more ids do no harm. Arrays of whole numbers
+            (out_frames,), such as pdf ids with -1 for frames that do not count; or whatever the loss wants, one object
+            for an utterance, which then cannot be cut into chunks.
+        speakers: by utterance id, for those who select by speaker.
+        every_frame: targets are one for each input frame, also where the network has a row of output for several. An
+            epoch then learns from one of these, counted from a random one of an utterance's first frames.
+
+    Raises:
+        CorpusError: for an utterance without target.
     """
 
     features: FeatureTable
@@ -61,7 +64,11 @@ class Examples:
         return len(self.features.frames)
 
     def select(self, ids: Iterable[str]) -> "Examples":
-        """The part with these utterances, in this order. Raises KeyError for an unknown id."""
+        """The part with these utterances, in this order.
+
+        Raises:
+            KeyError: for an unknown id.
+        """
         return replace(self, features=self.features.select(ids))
 
     def fingerprint(self) -> str:
@@ -104,10 +111,11 @@ class Examples:
 class Batch(NamedTuple):
     """Rows to learn from, each an utterance or a part of one.
 
-    ids: the utterance of each row.
-    features: float32 (batch, frames, dim), zeros beyond a row's length.
-    lengths: int64 (batch,), frames of each row.
-    targets: int64 (batch, out_frames), -1 in padding and context; or the objects of the rows' utterances.
+    Attributes:
+        ids: the utterance of each row.
+        features: float32 (batch, frames, dim), zeros beyond a row's length.
+        lengths: int64 (batch,), frames of each row.
+        targets: int64 (batch, out_frames), -1 in padding and context; or the objects of the rows' utterances.
     """
 
     ids: list[str]
@@ -128,11 +136,12 @@ class Batch(NamedTuple):
 class Cut:
     """How utterances become rows, and rows batches.
 
-    batch_frames: frames of a batch at most, with padding and context; a longer row is a batch of its own.
-    chunk_frames: frames of a row at most, without context; 0 for whole utterances.
-    context: frames either side of a chunk that the network sees, without targets; fewer at the utterance's ends. With
-        as many as the network looks around, and more chunks than one, the loss is that of the whole utterance.
-    subsampling: frames per target. Chunks begin at its multiples.
+    Attributes:
+        batch_frames: frames of a batch at most, with padding and context; a longer row is a batch of its own.
+        chunk_frames: frames of a row at most, without context; 0 for whole utterances.
+        context: frames either side of a chunk that the network sees, without targets; fewer at the utterance's ends.
+            With as many as the network looks around, and more chunks than one, the loss is that of the whole utterance.
+        subsampling: frames per target. Chunks begin at its multiples.
     """
 
     batch_frames: int
@@ -147,7 +156,8 @@ class Cut:
     def rows(self, examples: Examples, rng: np.random.Generator | None = None) -> np.ndarray:
         """int64 (n_rows, 3): utterance, first frame, one past the last frame; utterances without frames have none.
 
-        rng: draws the frame that an utterance begins at, where there are targets for every frame.
+        Args:
+            rng: draws the frame that an utterance begins at, where there are targets for every frame.
         """
         whole = np.diff(examples.features.offsets)
         unit = self.subsampling
@@ -175,8 +185,11 @@ class Cut:
     def plan(self, examples: Examples, rng: np.random.Generator | None = None) -> list[np.ndarray]:
         """The batches, each int64 (batch, 3) as in `rows`: rows of similar lengths together.
 
-        rng: shuffles the rows among those of similar length, and then the batches; without, they rise in length.
-        Raises ModelError where targets that cannot be cut would have to be.
+        Args:
+            rng: shuffles the rows among those of similar length, and then the batches; without, they rise in length.
+
+        Raises:
+            ModelError: where targets that cannot be cut would have to be.
         """
         whole_only = next((i for i in examples.features if not isinstance(examples.targets[i], np.ndarray)), None)
         if self.chunk_frames and whole_only is not None:

@@ -35,7 +35,10 @@ def save_checkpoint(
     """Write STEM.json and STEM-NUMBER.safetensors; what was there before is removed when the new ones are whole.
 
     Weights, buffers, the optimiser's and the schedule's state and torch's random states are written.
-    state: anything else, as JSON can hold it; tensors: anything else that are tensors.
+
+    Args:
+        state: anything else, as JSON can hold it.
+        tensors: anything else that are tensors.
     """
     step = _number(path_stem) + 1
     groups = [{k: v for k, v in g.items() if k != "params"} for g in optimizer.state_dict()["param_groups"]]
@@ -71,7 +74,8 @@ def load_checkpoint(
 ) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """Put back what `save_checkpoint` wrote, torch's random states too; returns `state` and `tensors`.
 
-    Raises ModelError for a file that is damaged, or of another network or optimiser.
+    Raises:
+        ModelError: for a file that is damaged, or of another network or optimiser.
     """
     content, tensors = _read(path_stem)
     where = _json_path(path_stem)
@@ -93,7 +97,11 @@ def load_checkpoint(
 
 
 def read_state(path_stem: Path) -> dict[str, Any] | None:
-    """The `state` of a checkpoint alone, or None where there is no checkpoint. Raises ModelError if it is damaged."""
+    """The `state` of a checkpoint alone, or None where there is no checkpoint.
+
+    Raises:
+        ModelError: if it is damaged.
+    """
     return _content(path_stem)["state"] if _json_path(path_stem).is_file() else None
 
 

@@ -47,8 +47,9 @@ class Cnn(Network):
 class Convolution(nn.Module):
     """A convolution of (batch, frames, frequencies, channels), pooled, with what follows an affine layer.
 
-    kernel: frames and frequencies, odd; zeros are seen beyond the edges, so that the size stays.
-    pool: keeps the largest of so many neighbouring frequencies.
+    Args:
+        kernel: frames and frequencies, odd; zeros are seen beyond the edges, so that the size stays.
+        pool: keeps the largest of so many neighbouring frequencies.
     """
 
     def __init__(

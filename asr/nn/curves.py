@@ -22,14 +22,18 @@ _LOG_SECONDS = 60.0
 class Point:
     """One epoch.
 
-    epoch: from 1. step: batches done since the start.
-    learning_rate: of the last batch.
-    train_loss: per frame, of CTC per unit; mean over the epoch as the weights changed, with dropout and masks; nats for
-        cross-entropy.
-    train_accuracy: part of its frames whose best score was the target; of CTC 1 less the unit error rate of best paths.
-    held_out_loss, held_out_accuracy: of the weights at the end of the epoch.
-    gradient_norm: mean over the batches, before clipping.
-    seconds: of training since the start, without what was done between the last checkpoint and an interruption.
+    Attributes:
+        epoch: from 1.
+        step: batches done since the start.
+        learning_rate: of the last batch.
+        train_loss: per frame, of CTC per unit; mean over the epoch as the weights changed, with dropout and masks; nats
+            for cross-entropy.
+        train_accuracy: part of its frames whose best score was the target; of CTC 1 less the unit error rate of best
+            paths.
+        held_out_loss: of the weights at the end of the epoch.
+        held_out_accuracy: of the weights at the end of the epoch.
+        gradient_norm: mean over the batches, before clipping.
+        seconds: of training since the start, without what was done between the last checkpoint and an interruption.
     """
 
     epoch: int
@@ -49,7 +53,11 @@ def write_curves(folder: Path, points: Sequence[Point]) -> None:
 
 
 def read_curves(path: Path) -> list[Point]:
-    """What `write_curves` wrote. Raises ModelError for another file."""
+    """What `write_curves` wrote.
+
+    Raises:
+        ModelError: for another file.
+    """
     points = read_json(path, kind=list, error=ModelError)
     with taking_apart(path, what="the curves of a training", error=ModelError):
         if not all(isinstance(value, (int, float)) for point in points for value in point.values()):
@@ -60,8 +68,9 @@ def read_curves(path: Path) -> list[Point]:
 def spoken_time(seconds: float) -> str:
     """A duration for people.
 
-    >>> spoken_time(42), spoken_time(200), spoken_time(9000)
-    ('42 s', '3 min', '2.5 h')
+    Examples:
+        >>> spoken_time(42), spoken_time(200), spoken_time(9000)
+        ('42 s', '3 min', '2.5 h')
     """
     if seconds < 100:
         return f"{seconds:.0f} s"
@@ -71,7 +80,11 @@ def spoken_time(seconds: float) -> str:
 class Log:
     """Lines in the log with the time left, and points for TensorBoard.
 
-    folder: TensorBoard's; None for none. Raises AsrError where it is not installed.
+    Args:
+        folder: TensorBoard's; None for none.
+
+    Raises:
+        AsrError: where it is not installed.
     """
 
     def __init__(self, folder: Path | None) -> None:
@@ -89,7 +102,11 @@ class Log:
             self._writer = SummaryWriter(str(folder))
 
     def batch(self, epoch: int, batch: int, n_batches: int, loss: float, part: float) -> None:
-        """Maybe a line in the middle of an epoch: one a minute. part: of all the epochs that is done, 0 to 1."""
+        """Maybe a line in the middle of an epoch: one a minute.
+
+        Args:
+            part: of all the epochs that is done, 0 to 1.
+        """
         now = time.monotonic()
         if self._first_part is None:
             self._first_part = part

@@ -34,7 +34,10 @@ _INT16_SCALE = 32768.0
 class MelFrontEnd(nn.Module, abc.ABC):
     """What `Mfcc` and `Fbank` have in common: from samples to mel energies.
 
-    dim: values per frame. rate: Hz. options: all settings.
+    Args:
+        dim: values per frame.
+        rate: Hz.
+        options: all settings.
     """
 
     window: Tensor
@@ -68,14 +71,18 @@ class MelFrontEnd(nn.Module, abc.ABC):
     ) -> Tensor | tuple[Tensor, Tensor]:
         """Features (n_frames, dim) of one recording, (batch, n_frames, dim) of several; float32, of float64 float64.
 
-        samples: (n_samples,) or (batch, n_samples) on the device of the module, or a list of (n_samples,), which are
-            padded to the longest, with their lengths; floats in [-1, 1], or integers of 8, 16
-            or 32 bits, which are divided by their full scale. Their values are not looked at: what is not finite gives
-            features that are not.
-        lengths: (batch,), how many samples of each row are the recording's. Then the features come with their numbers
-            of frames, int64 (batch,), 0 where a recording is too short, and zeros behind them.
-        Raises TypeError for what is no tensor, AudioError for another type of numbers or shape, and for samples shorter
-        than a frame, ValueError for lengths that do not fit.
+        Args:
+            samples: (n_samples,) or (batch, n_samples) on the device of the module, or a list of (n_samples,), which
+                are padded to the longest, with their lengths; floats in [-1, 1], or integers of 8, 16 or 32 bits, which
+                are divided by their full scale. Their values are not looked at: what is not finite gives features that
+                are not.
+            lengths: (batch,), how many samples of each row are the recording's. Then the features come with their
+                numbers of frames, int64 (batch,), 0 where a recording is too short, and zeros behind them.
+
+        Raises:
+            TypeError: for what is no tensor.
+            AudioError: for another type of numbers or shape, and for samples shorter than a frame.
+            ValueError: for lengths that do not fit.
         """
         if isinstance(samples, (list, tuple)) and lengths is None:
             return self.forward(*self._padded(samples))
@@ -206,12 +213,21 @@ class MelFrontEnd(nn.Module, abc.ABC):
 class Mfcc(MelFrontEnd):
     """`asr.features.mfcc` as a module; its options are explained there.
 
-    rate: Hz. options: all settings at once; those given by name replace single ones. vtln_warp: as of `mfcc`.
     Dither, where asked for, is of torch's random numbers. Weights: none; buffers: window, filters and cosine transform,
     which follow `.to(device)` and are not in checkpoints.
-    Raises TypeError for an unknown name, ValueError for an impossible value.
-    >>> Mfcc(8000, num_ceps=20)
-    Mfcc(8000 Hz, dim=20, num_ceps=20)
+
+    Args:
+        rate: Hz.
+        options: all settings at once; those given by name replace single ones.
+        vtln_warp: as of `mfcc`.
+
+    Raises:
+        TypeError: for an unknown name.
+        ValueError: for an impossible value.
+
+    Examples:
+        >>> Mfcc(8000, num_ceps=20)
+        Mfcc(8000 Hz, dim=20, num_ceps=20)
     """
 
     transform: Tensor
@@ -263,8 +279,10 @@ class Fbank(MelFrontEnd):
     """`asr.features.fbank` as a module; its options are explained there and at `mfcc`.
 
     Arguments, buffers and errors are those of `Mfcc`.
-    >>> Fbank(16000, num_mel_bins=80)
-    Fbank(16000 Hz, dim=80, num_mel_bins=80)
+
+    Examples:
+        >>> Fbank(16000, num_mel_bins=80)
+        Fbank(16000 Hz, dim=80, num_mel_bins=80)
     """
 
     options: FbankOptions

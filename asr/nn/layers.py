@@ -37,8 +37,9 @@ class Network(nn.Module):
     whose end is not such a layer defines `forward` itself, and no decoder can look at its rows. What stands in rows
     beyond `output_lengths(lengths)` is not used.
 
-    context: input frames on each side that an output depends on, which training in chunks gives it; where it is
-        unlimited, as many as are enough.
+    Args:
+        context: input frames on each side that an output depends on, which training in chunks gives it; where it is
+            unlimited, as many as are enough.
     """
 
     output: nn.Linear
@@ -206,8 +207,9 @@ class Finish(nn.Module):
 class Dense(nn.Module):
     """One layer of a DNN or TDNN: affine over spliced frames, activation, normalisation, dropout.
 
-    offsets: the frames of the layer below that one frame of this layer sees, e.g. (-3, 0, 3).
-    stride: keeps every stride-th frame, and computes no other.
+    Args:
+        offsets: the frames of the layer below that one frame of this layer sees, e.g. (-3, 0, 3).
+        stride: keeps every stride-th frame, and computes no other.
     """
 
     def __init__(self, dim: int, width: int, config, *, offsets: Sequence[int] = (0,), stride: int = 1):

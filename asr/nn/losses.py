@@ -15,9 +15,10 @@ IGNORED = -1  # the target of a frame that does not count
 class LossSum(NamedTuple):
     """A loss over some frames.
 
-    total: scalar, summed over the frames; the gradient flows through it.
-    n_frames: how many frames counted.
-    errors: how many of them had their best score elsewhere than at the target; a loss without such a thing says 0.
+    Attributes:
+        total: scalar, summed over the frames; the gradient flows through it.
+        n_frames: how many frames counted.
+        errors: how many of them had their best score elsewhere than at the target; a loss without such a thing says 0.
     """
 
     total: Tensor
@@ -35,7 +36,8 @@ Loss = Callable[[Tensor, Tensor, Any], LossSum]
 class FrameCrossEntropy:
     """Cross-entropy between each frame's target and the softmax of its scores, in nats.
 
-    smoothing: part of the target's probability that is spread evenly over all outputs (Szegedy et al., 2016).
+    Args:
+        smoothing: part of the target's probability that is spread evenly over all outputs (Szegedy et al., 2016).
     """
 
     def __init__(self, smoothing: float = 0.0) -> None:
@@ -46,9 +48,10 @@ class FrameCrossEntropy:
     def __call__(self, scores: Tensor, out_lengths: Tensor, targets: Tensor) -> LossSum:
         """The loss of a batch.
 
-        scores: float (batch, out_frames, n_outputs), unnormalised.
-        out_lengths: int64 (batch,), rows that count.
-        targets: int64 (batch, out_frames), IGNORED (-1) where a frame does not count, as in padding.
+        Args:
+            scores: float (batch, out_frames, n_outputs), unnormalised.
+            out_lengths: int64 (batch,), rows that count.
+            targets: int64 (batch, out_frames), IGNORED (-1) where a frame does not count, as in padding.
         """
         rows = torch.arange(scores.shape[1], device=scores.device)
         counted = (targets != IGNORED) & (rows < out_lengths[:, None])

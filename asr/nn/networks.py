@@ -23,7 +23,9 @@ _MOST = {"layers": _MOST_LAYERS, "subsampling": 1000, **dict.fromkeys(("context"
 class NetworkConfig:
     """What every kind of network can choose. A subclass adds its own settings and the `kind` it is known by.
 
-    Raises ConfigError for a name that is not one of the choices, ValueError for a number out of range.
+    Raises:
+        ConfigError: for a name that is not one of the choices.
+        ValueError: for a number out of range.
     """
 
     kind: ClassVar[str] = ""
@@ -45,7 +47,9 @@ class NetworkConfig:
         self._check_least(1, "subsampling")
 
     def _check_most(self, name: str, value: Any) -> None:
-        """Raises ValueError for numbers that are a slip, or made to take all memory and time."""
+        """Raises:
+        ValueError: for numbers that are a slip, or made to take all memory and time.
+        """
         if isinstance(value, tuple):
             if len(value) > _MOST_LAYERS:
                 raise ValueError(f"{name} has {len(value)} values; need {_MOST_LAYERS} or fewer")
@@ -55,7 +59,9 @@ class NetworkConfig:
             raise ValueError(f"{name}={value}; need {_MOST.get(name, _MOST_ANY)} or less")
 
     def _check_least(self, least: int, *names: str) -> None:
-        """Raises ValueError unless each of these settings, or every number in it, is at least so much."""
+        """Raises:
+        ValueError: unless each of these settings, or every number in it, is at least so much.
+        """
         for name in names:
             value = getattr(self, name)
             numbers = value if isinstance(value, tuple) else (value,)
@@ -199,7 +205,9 @@ class AttentionConfig(NetworkConfig):
 
 
 def _check_pictures(config: "CnnConfig | CnnRecurrentConfig") -> None:
-    """Raises ValueError unless each convolution has its pooling, and a middle."""
+    """Raises:
+    ValueError: unless each convolution has its pooling, and a middle.
+    """
     if len(config.pool) != len(config.channels):
         raise ValueError(f"pool={config.pool} for channels={config.channels}; it needs one number per convolution")
     if any(size % 2 == 0 for size in config.kernel):
@@ -207,7 +215,9 @@ def _check_pictures(config: "CnnConfig | CnnRecurrentConfig") -> None:
 
 
 def _check_offsets(offsets: tuple[tuple[int, ...], ...]) -> None:
-    """Raises ValueError unless there is a layer, and each sees a frame."""
+    """Raises:
+    ValueError: unless there is a layer, and each sees a frame.
+    """
     if not offsets or not all(offsets):
         raise ValueError(f"offsets={offsets}; it needs one list of frames per layer, such as [-1, 0, 1]")
 
@@ -227,10 +237,14 @@ _BUILT_IN = frozenset(_REGISTRY)
 def register(kind: str, config_class: type, network_class: type) -> None:
     """Makes a network of one's own known by a name, for `build`, model directories and recipes.
 
-    kind: the name in "kind" of a JSON or TOML table; registering it again replaces it, but not those of this package.
-    config_class: a frozen dataclass with `kind: ClassVar[str]` of the same name, best a subclass of NetworkConfig.
-    network_class: called as network_class(config, dim, n_outputs); see `asr.nn.Network`.
-    Raises ConfigError if the name is taken or the two names differ.
+    Args:
+        kind: the name in "kind" of a JSON or TOML table; registering it again replaces it, but not those of this
+            package.
+        config_class: a frozen dataclass with `kind: ClassVar[str]` of the same name, best a subclass of NetworkConfig.
+        network_class: called as network_class(config, dim, n_outputs); see `asr.nn.Network`.
+
+    Raises:
+        ConfigError: if the name is taken or the two names differ.
     """
     if kind in _BUILT_IN:
         raise ConfigError(f"network kind {kind!r} is one of the toolkit's own; give yours another name")
@@ -242,9 +256,14 @@ def register(kind: str, config_class: type, network_class: type) -> None:
 def build(config: NetworkConfig, dim: int, n_outputs: int, *, seed: int = 0) -> "Network":
     """A network with initial weights, in training mode on the CPU.
 
-    dim: of the input features. n_outputs: columns of the output, e.g. pdfs.
-    seed: of the initial weights; the same seed gives the same network. torch's own random state is left as it was.
-    Raises ConfigError for settings that no registered network has, AsrError if torch is missing.
+    Args:
+        dim: of the input features.
+        n_outputs: columns of the output, e.g. pdfs.
+        seed: of the initial weights; the same seed gives the same network. torch's own random state is left as it was.
+
+    Raises:
+        ConfigError: for settings that no registered network has.
+        AsrError: if torch is missing.
 
     Before training, `network.normalize.set_statistics(mean, std)` takes those of the training features.
     """
@@ -276,8 +295,11 @@ def to_json(config: NetworkConfig) -> dict[str, Any]:
 def config_from_json(table: Mapping[str, Any], *, where: str = "network: ") -> NetworkConfig:
     """The config that `to_json` wrote, or a [network] table of a recipe; settings left out have their defaults.
 
-    where: put before each name in messages, e.g. "model.json: network.".
-    Raises ConfigError for an unknown kind or setting (with the nearest known one) or a wrong value.
+    Args:
+        where: put before each name in messages, e.g. "model.json: network.".
+
+    Raises:
+        ConfigError: for an unknown kind or setting (with the nearest known one) or a wrong value.
     """
     from ..options import from_table
 

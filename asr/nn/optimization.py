@@ -52,7 +52,12 @@ class Schedule:
         self._factor, self._best, self._bad_epochs = 1.0, math.inf, 0
 
     def rate(self, step: int, progress: float) -> float:
-        """The learning rate. step: batches done before; progress: part of max_epochs done before, 0 to 1."""
+        """The learning rate.
+
+        Args:
+            step: batches done before.
+            progress: part of max_epochs done before, 0 to 1.
+        """
         options = self._options
         warm = min(1.0, (step + 1) / options.warmup_steps) if options.warmup_steps else 1.0
         shape = 1.0
@@ -78,6 +83,12 @@ class Schedule:
         return {"factor": self._factor, "best": best, "bad_epochs": self._bad_epochs}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from an earlier `state`. Raises KeyError, TypeError or ValueError for what is none."""
+        """Go on from an earlier `state`.
+
+        Raises:
+            KeyError: for what is none.
+            TypeError: for what is none.
+            ValueError: for what is none.
+        """
         self._factor, self._bad_epochs = float(state["factor"]), int(state["bad_epochs"])
         self._best = math.inf if state["best"] is None else float(state["best"])

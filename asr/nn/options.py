@@ -128,9 +128,10 @@ class SupervisionOptions:
 class LfmmiOptions:
     """The weights of what is added to the objective. Names are those of Kaldi's nnet3-chain-train.
 
-    l2_regularize: half of it times the squares of the scores is added to the loss, which keeps them near 0.
-    xent_regularize: the weight of the cross-entropy of a second set of outputs, with the numerator's posterior
-        probabilities as targets; it keeps the layers below from overfitting. 0 = no second set.
+    Attributes:
+        l2_regularize: half of it times the squares of the scores is added to the loss, which keeps them near 0.
+        xent_regularize: the weight of the cross-entropy of a second set of outputs, with the numerator's posterior
+            probabilities as targets; it keeps the layers below from overfitting. 0 = no second set.
     """
 
     l2_regularize: float = 5e-5

@@ -27,8 +27,9 @@ _logger = logging.getLogger(__name__)
 class Group:
     """The processes that train together, seen by one of them.
 
-    rank: number of this one, from 0; the one that writes files is 0.
-    size: how many there are.
+    Attributes:
+        rank: number of this one, from 0; the one that writes files is 0.
+        size: how many there are.
     """
 
     rank: int = 0
@@ -111,10 +112,12 @@ def leave_group() -> None:
 def parse_gpus(gpus: str, n_present: int) -> list[int]:
     """The numbers of the GPUs to use: "all", or numbers with commas between.
 
-    Raises ConfigError for anything else, and for numbers that are not there.
+    Raises:
+        ConfigError: for anything else, and for numbers that are not there.
 
-    >>> parse_gpus("all", 2), parse_gpus("0,2", 4)
-    ([0, 1], [0, 2])
+    Examples:
+        >>> parse_gpus("all", 2), parse_gpus("0,2", 4)
+        ([0, 1], [0, 2])
     """
     if not n_present:
         raise ConfigError(
@@ -137,9 +140,13 @@ def parse_gpus(gpus: str, n_present: int) -> list[int]:
 def launch(gpus: str, argv: Sequence[str], watch: Callable[[], None] | None = None) -> int:
     """Run a training under torchrun, one process for each GPU; returns its exit status.
 
-    gpus: "all" or numbers, see `parse_gpus`.
-    argv, watch: as of `run_workers`.
-    Raises ConfigError where a GPU is missing.
+    Args:
+        gpus: "all" or numbers, see `parse_gpus`.
+        argv: as of `run_workers`.
+        watch: as of `run_workers`.
+
+    Raises:
+        ConfigError: where a GPU is missing.
     """
     chosen = parse_gpus(gpus, torch.cuda.device_count())
     # Numbers count among the GPUs that this process may see.
@@ -156,11 +163,14 @@ def run_workers(
 ) -> int:
     """Run a script as several processes of this machine by torchrun; returns the exit status.
 
-    argv: what torchrun runs: a script and its arguments, or "-m", a module and its arguments. A script that starts
-        itself so tells by `is_worker` that it has been. Modules are found where this process finds them.
-    variables: of the environment, besides those of this process.
-    watch: called every second until they end.
-    Raises ModelError where this torch was built without torch.distributed. An interruption ends the processes first.
+    Args:
+        argv: what torchrun runs: a script and its arguments, or "-m", a module and its arguments. A script that starts
+            itself so tells by `is_worker` that it has been. Modules are found where this process finds them.
+        variables: of the environment, besides those of this process.
+        watch: called every second until they end.
+
+    Raises:
+        ModelError: where this torch was built without torch.distributed. An interruption ends the processes first.
     """
     if not distributed.is_available():
         raise ModelError("this torch was built without torch.distributed; install another, or train in one process")

@@ -97,8 +97,9 @@ def strided(offsets: Sequence[Sequence[int]], subsampling: int) -> list[tuple[tu
 
     The stride is at the highest layer with an offset that is no multiple of it: above, no other frames are needed.
 
-    >>> strided([(-1, 0, 1), (-3, 0, 3)], 3)
-    [((-1, 0, 1), 3), ((-1, 0, 1), 1)]
+    Examples:
+        >>> strided([(-1, 0, 1), (-3, 0, 3)], 3)
+        [((-1, 0, 1), 3), ((-1, 0, 1), 1)]
     """
     at = max((i for i, frames in enumerate(offsets) if any(o % subsampling for o in frames)), default=0)
     layers = []

@@ -42,9 +42,10 @@ _MAY_CHANGE = frozenset(
 class TrainingResult:
     """What a training reached.
 
-    curves: one point for each epoch.
-    best_epoch: the one whose weights the network has now, from 1.
-    best_loss: its held-out loss per frame.
+    Attributes:
+        curves: one point for each epoch.
+        best_epoch: the one whose weights the network has now, from 1.
+        best_loss: its held-out loss per frame.
     """
 
     curves: list[Point]
@@ -59,7 +60,10 @@ class TrainingResult:
 class _Position:
     """Where a training is: what a checkpoint keeps besides weights, optimiser, schedule and random states.
 
-    epoch, batch: those that come next, from 0. sums: of this epoch: loss, frames, errors, gradient norms, batches.
+    Attributes:
+        epoch: those that come next, from 0.
+        batch: those that come next, from 0.
+        sums: of this epoch: loss, frames, errors, gradient norms, batches.
     """
 
     epoch: int = 0
@@ -91,12 +95,16 @@ def train_network(
     number of threads to the same bits as without the interruption. Under torchrun (see asr.nn.parallel) each batch is
     shared by the processes.
 
-    network: see asr.nn.networks; its normalisation has its statistics already.
-    held_out: utterances that are not in `train`, in whole utterances without masks.
-    folder: for last.json with last-NUMBER.safetensors, the checkpoint, and curves.json.
-    progress: called with (done, total), utterances over all epochs, rounded; total comes early if it ends early.
-    Raises CorpusError for features or targets that cannot be used, ModelError where the loss or gradients become
-    infinite or explode (the last checkpoint stays), or where the folder holds another training.
+    Args:
+        network: see asr.nn.networks; its normalisation has its statistics already.
+        held_out: utterances that are not in `train`, in whole utterances without masks.
+        folder: for last.json with last-NUMBER.safetensors, the checkpoint, and curves.json.
+        progress: called with (done, total), utterances over all epochs, rounded; total comes early if it ends early.
+
+    Raises:
+        CorpusError: for features or targets that cannot be used.
+        ModelError: where the loss or gradients become infinite or explode (the last checkpoint stays), or where the
+            folder holds another training.
     """
     options = options or TrainingOptions()
     unit = getattr(network, "subsampling", 1)
@@ -328,7 +336,11 @@ class _Run:
         return {k: v.detach().cpu().clone() for k, v in self.network.state_dict().items()}
 
     def _tell(self, part: float) -> None:
-        """Tell the progress; part: of all epochs that is done, 0 to 1."""
+        """Tell the progress.
+
+        Args:
+            part: of all epochs that is done, 0 to 1.
+        """
         if self.progress:
             total = len(self.train_set.features.ids) * self.options.max_epochs
             self.progress(round(part * total), total)

@@ -58,8 +58,8 @@ class Run:
     """One run of a recipe in one folder.
 
     >>> run = Run("out")
-    >>> features = run.stage("features", extract_features, {"corpus": Path("recordings"), "options": MfccOptions()})
-    >>> model = run.stage("mono", train, {"features": features, "passes": 40, "seed": 0})
+    >>> features = run.stage("features", extract, {"corpus": Path("recordings"), "n_jobs": 2})  # doctest: +SKIP
+    >>> model = run.stage("mono", train, {"features": features, "passes": 40, "seed": 0})  # doctest: +SKIP
     """
 
     def __init__(self, out_dir: str | os.PathLike, *, code: str | None = None, n_stages: int | None = None) -> None:

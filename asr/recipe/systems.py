@@ -1,14 +1,13 @@
 """Steps that train: features of a corpus, then models, each from the one below."""
 
 import json
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..corpus import Corpus
-from ..errors import CorpusError, kind_of_message
+from ..errors import CorpusError
 from ..features.pipeline import FeaturePipeline
 from ..files import write_text
 from ..files.json_files import read_json
@@ -17,12 +16,8 @@ from ..train.data import Data
 from ..train.ladder import Rung, Sizes, too_short, train_rung, warn_of_failures
 
 if TYPE_CHECKING:
-    from ..corpus.extract import Failure
     from ..gmm.mono import MonoOptions
     from ..nn.ctc.attention import AttentionDecoder
-
-logger = logging.getLogger("asr.recipe")
-details = logging.getLogger(__name__)  # what is below warnings goes to run.log alone
 
 Features = Data | Mapping[float, Data]
 """Features of a corpus; where the vocal tract length is normalised, at each warp."""
@@ -86,13 +81,7 @@ def extract_data(
     Recordings that cannot be used, or are silent all through, are left out, and warned of in a few lines.
     warp, speed: of all recordings; see `asr.corpus.extract.extract`.
     """
-    from ..corpus.extract import extract
-
-    table, failures = extract(
-        corpus, pipeline, n_jobs=n_jobs, vtln_warp=warp, speed=speed, allow_silence=False, progress=progress
-    )
-    warn_of_unusable(corpus, failures)
-    return Data(table, corpus.speaker_of, corpus.transcripts())
+    return Data.of(corpus, pipeline, n_jobs=n_jobs, vtln_warp=warp, speed=speed, progress=progress)
 
 
 def usable(data: Data, ids: Sequence[str]) -> Data:
@@ -180,26 +169,6 @@ def train_stage(
     known = too_short(wanted, lexicon, pipeline.frame_shift) if before is None else before.failures
     warn_of_failures(stage, {u: why for u, why in rung.failures.items() if u not in known}, len(wanted.raw))
     return Trained(rung)
-
-
-def warn_of_unusable(corpus: Corpus, failures: "Sequence[Failure]") -> None:
-    """Warn of recordings without features, a line for each kind of reason. Raises CorpusError where none has any."""
-    from ..corpus.extract import SILENT
-
-    alike: dict[str, list[Failure]] = {}
-    for failure in failures:
-        details.info("no features of %s: %s", failure.id, failure.message)
-        place = str(corpus[failure.id].audio or corpus[failure.id].features)
-        alike.setdefault(kind_of_message(failure.message, place), []).append(failure)
-    for those in alike.values():
-        first, told = those[0], "no features of %d of %d recordings, such as %s: %s"
-        if first.message == SILENT:
-            told = "%d of %d recordings are silent all through and are left out, such as %s: %s"
-        place = "" if first.message != SILENT else f"{corpus[first.id].audio}: "
-        logger.warning(told, len(those), len(corpus), first.id, place + first.message)
-        if len(failures) == len(corpus):
-            why = f"not one of {len(corpus)} recordings can be used, such as {first.id}: {place}{first.message}"
-            raise CorpusError(why)
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..audio.synth import SynthOptions, synthesise_digits
-from ..corpus import Corpus, Utterance
-from ..corpus.extract import SILENT, Failure, extract
-from ..errors import CorpusError, kind_of_message
+from ..corpus import Utterance
+from ..errors import CorpusError
 from ..features.pipeline import FeaturePipeline
 from ..files import json_files, write_text
 from ..lang.lexicon import Lexicon
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
     from .systems import Grid, System
 
 logger = logging.getLogger("asr.recipe")
-details = logging.getLogger(__name__)  # what is below warnings goes to run.log alone
 
 # A folder of `extract_features`; where the vocal tract length is normalised, one for each warp.
 Features = Path | Mapping[float, Path]
@@ -57,37 +55,8 @@ def extract_features(
     Recordings that cannot be used, or are silent all through, are left out, and warned of in a few lines.
     warp, speed: of all recordings; see `extract`.
     """
-    corpus = Corpus(utterances)
-    table, failures = extract(
-        corpus, pipeline, n_jobs=n_jobs, vtln_warp=warp, speed=speed, allow_silence=False, progress=progress
-    )
-    _tell_unusable(corpus, failures)
-    if not len(table):
-        first = failures[0]
-        why = first.message if first.message != SILENT else f"{corpus[first.id].audio}: {SILENT}"
-        raise CorpusError(f"not one of {len(corpus)} recordings can be used, such as {first.id}: {why}")
-    Data(table, corpus.speaker_of, corpus.transcripts()).save(folder)
-
-
-def _tell_unusable(corpus: Corpus, failures: Sequence[Failure]) -> None:
-    """Warn of recordings without features: a line for those without sound, and for each other kind of reason."""
-    silent = [f for f in failures if f.message == SILENT]
-    if silent:
-        logger.warning(
-            "%d of %d recordings are silent all through and are left out, such as %s (%s): %s",
-            len(silent), len(corpus), silent[0].id, corpus[silent[0].id].audio, SILENT,
-        )  # fmt: skip
-    by_kind: dict[str, list[Failure]] = {}
-    for failure in failures:
-        details.info("no features of %s: %s", failure.id, failure.message)
-        if failure.message != SILENT:
-            place = str(corpus[failure.id].audio or corpus[failure.id].features)
-            by_kind.setdefault(kind_of_message(failure.message, place), []).append(failure)
-    for alike in by_kind.values():
-        logger.warning(
-            "no features of %d of %d recordings, such as %s: %s",
-            len(alike), len(corpus), alike[0].id, alike[0].message,
-        )  # fmt: skip
+    data = Data.of(utterances, pipeline, n_jobs=n_jobs, vtln_warp=warp, speed=speed, progress=progress)
+    data.save(folder)
 
 
 def each(data: Features, function: Callable[[Path], Data]) -> Data | dict[float, Data]:

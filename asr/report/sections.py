@@ -191,8 +191,8 @@ def doubtful_section(
 def align_words(reference: Sequence[str], hypothesis: Sequence[str]) -> list[tuple[str, str]]:
     """Pairs of words, each word once, in order; an empty text where the other side has no word.
 
-    >>> align_words(["one", "two"], ["two", "three"])
-    [('one', ''), ('two', 'two'), ('', 'three')]
+    >>> align_words(["one", "two", "three"], ["two", "three"])
+    [('one', ''), ('two', 'two'), ('three', 'three')]
     """
     from rapidfuzz.distance import Levenshtein
 

@@ -70,7 +70,8 @@ def wrong_notation(text: str) -> str | None:
 def best_reading(text: str, hypothesis: Sequence[str], unit: Unit) -> Reading:
     """The way to say a reference that has the fewest errors against a hypothesis; of several the one written first.
 
-    hypothesis: words, or characters with blanks between words.
+    Args:
+        hypothesis: words, or characters with blanks between words.
     """
     network, cost = _Network(unit), _Costs(hypothesis)
     network.end(network.add(_items(text), {unit == "word": 0}))

@@ -57,7 +57,9 @@ class EdgeDifference(NamedTuple):
 class EdgeScore:
     """The edges of the words that were recognised correctly.
 
-    words: in the order of the references. total: words in the references, recognised or not.
+    Attributes:
+        words: in the order of the references.
+        total: words in the references, recognised or not.
     """
 
     words: tuple[EdgeDifference, ...]
@@ -101,14 +103,19 @@ def score_edges(references: Mapping[str, Sequence[Timed]], hypotheses: Mapping[s
     Which words are correct is decided by the words alone, with the alignment of fewest edits that `asr.scoring.score`
     takes too. Where it is not unique ("one" recognised in "one one"), the pair need not be the nearest in time.
 
-    references, hypotheses: utterance id -> its words in order of time, e.g. from `read_ctm`, or `Transcript.words`. An
-        id without hypothesis has no correct word.
-    Raises CorpusError for hypotheses whose id has no reference, or if there are no references.
+    Args:
+        references: utterance id -> its words in order of time, e.g. from `read_ctm`, or `Transcript.words`. An id
+            without hypothesis has no correct word.
+        hypotheses: see `references`.
 
-    >>> true = {"u": [CtmWord("one", 0.1, 0.4), CtmWord("two", 0.5, 0.9)]}
-    >>> found = score_edges(true, {"u": [CtmWord("one", 0.12, 0.4), CtmWord("too", 0.5, 0.9)]})
-    >>> [round(x, 3) for x in found.edges], found.total
-    ([0.02, 0.0], 2)
+    Raises:
+        CorpusError: for hypotheses whose id has no reference, or if there are no references.
+
+    Examples:
+        >>> true = {"u": [CtmWord("one", 0.1, 0.4), CtmWord("two", 0.5, 0.9)]}
+        >>> found = score_edges(true, {"u": [CtmWord("one", 0.12, 0.4), CtmWord("too", 0.5, 0.9)]})
+        >>> [round(x, 3) for x in found.edges], found.total
+        ([0.02, 0.0], 2)
     """
     from rapidfuzz.distance import Levenshtein
 
@@ -127,8 +134,9 @@ def score_edges(references: Mapping[str, Sequence[Timed]], hypotheses: Mapping[s
 def share_within(differences: Sequence[float], tolerance_ms: float) -> float:
     """How many of the differences (seconds) are not larger than a tolerance (ms), percent; nan of none.
 
-    >>> share_within([0.02, -0.05, 0.3, 0.0], 50)
-    75.0
+    Examples:
+        >>> share_within([0.02, -0.05, 0.3, 0.0], 50)
+        75.0
     """
     if not differences:
         return math.nan
@@ -151,7 +159,9 @@ def read_ctm(path: str | os.PathLike) -> dict[str, list[CtmWord]]:
 
     Lines that begin with `;;` are comments. An utterance without words has no line.
     Where an id has several channels, each is a recording of its own: call-1 and call-2 (A is 1, B is 2).
-    Raises CorpusError with file:line for lines of another kind, or if there is no word.
+
+    Raises:
+        CorpusError: with file:line for lines of another kind, or if there is no word.
     """
     return _of_channels(read_ctm_channels(path), path)
 
@@ -177,7 +187,11 @@ def _of_several_channels(channels: Iterable[tuple[str, str]]) -> frozenset[str]:
 def _of_channels(
     channels: Mapping[tuple[str, str], list[CtmWord]], path: str | os.PathLike, several: Container[str] | None = None
 ) -> dict[str, list[CtmWord]]:
-    """Id -> words; several: the recordings of which each channel has an id; None: those with several channels here."""
+    """Id -> words.
+
+    Args:
+        several: the recordings of which each channel has an id; None: those with several channels here.
+    """
     several = _of_several_channels(channels) if several is None else several
     found: dict[str, list[CtmWord]] = {}
     for (name, channel), words in channels.items():
@@ -213,7 +227,8 @@ def read_ctm_channels(path: str | os.PathLike) -> dict[tuple[str, str], list[Ctm
 def nist_lines(path: str | os.PathLike) -> Iterator[tuple[str, str | None]]:
     """The lines of a .ctm or .stm but comments and empty ones, each with file:line; None for one that is not UTF-8.
 
-    Raises CorpusError for a file that cannot be read.
+    Raises:
+        CorpusError: for a file that cannot be read.
     """
     try:
         for number, line in numbered_lines(Path(path)):

@@ -27,10 +27,12 @@ _BLOCK = 1 << 19  # drawn utterances held in memory at a time
 class UtteranceScore:
     """The errors of one utterance.
 
-    total: reference tokens (words, or characters).
-    edits: the errors in order as (reference token, hypothesis token); None for the missing side of an insertion or a
-      deletion.
-    is_fixed: whether the reference can be said in one way alone: of alternatives the total depends on what was chosen.
+    Attributes:
+        total: reference tokens (words, or characters).
+        edits: the errors in order as (reference token, hypothesis token); None for the missing side of an insertion or
+            a deletion.
+        is_fixed: whether the reference can be said in one way alone: of alternatives the total depends on what was
+            chosen.
     """
 
     id: str
@@ -66,9 +68,10 @@ class UtteranceScore:
 class Score:
     """Errors over a set of utterances.
 
-    utterances: in the order of the references.
-    unit: what was counted, "word" or "char".
-    missing: ids without hypothesis; their tokens are counted as deletions.
+    Attributes:
+        utterances: in the order of the references.
+        unit: what was counted, "word" or "char".
+        missing: ids without hypothesis; their tokens are counted as deletions.
     """
 
     utterances: tuple[UtteranceScore, ...]
@@ -131,7 +134,11 @@ class Score:
     def by_speaker(self, speaker_of: Mapping[str, str]) -> dict[str, "Score"]:
         """Speaker -> the score of that speaker's utterances, sorted by speaker.
 
-        speaker_of: utterance id -> speaker. Raises CorpusError for an utterance without speaker.
+        Args:
+            speaker_of: utterance id -> speaker.
+
+        Raises:
+            CorpusError: for an utterance without speaker.
         """
         unknown = [u.id for u in self.utterances if u.id not in speaker_of]
         if unknown:
@@ -156,7 +163,8 @@ class Score:
     def report(self, *, confusions: int = 10, speaker_of: Mapping[str, str] | None = None) -> str:
         """The score as text for people: rates, interval, the most frequent errors, and a line per speaker if known.
 
-        confusions: how many errors to list.
+        Args:
+            confusions: how many errors to list.
         """
         n, wrong = len(self.utterances), self.wrong_utterances
         lines = [str(self), f"%SER {_percent(wrong, n):.2f} [ {wrong} / {n} ]", self._interval_line()]
@@ -206,18 +214,23 @@ def score(
     and words in parentheses, `(uh)`, and `%hesitation` count as right where they are missing; see
     asr.scoring.alternatives.
 
-    references, hypotheses: utterance id -> text. An id without hypothesis counts as one that is empty. An empty
-      reference adds no tokens, and what was recognised in it counts as insertions. Or both are lists of texts in the
-      same order, or one text each; ids are then their numbers from 1.
-    unit: "word" for WER, "char" for CER.
-    unknown_ids: "ignore" passes over hypotheses whose id has no reference, else they are an error.
-    Raises CorpusError for such ids, for lists of different lengths, or if there are no references; TypeError for what
-    is no text.
+    Args:
+        references: utterance id -> text. An id without hypothesis counts as one that is empty. An empty reference adds
+            no tokens, and what was recognised in it counts as insertions. Or both are lists of texts in the same order,
+            or one text each; ids are then their numbers from 1.
+        hypotheses: see `references`.
+        unit: "word" for WER, "char" for CER.
+        unknown_ids: "ignore" passes over hypotheses whose id has no reference, else they are an error.
 
-    >>> print(score({"u1": "one two three"}, {"u1": "one too three four"}))
-    %WER 66.67 [ 2 / 3, 1 ins, 0 del, 1 sub ]
-    >>> print(score({"u1": "{ going to / gonna } go (uh) home"}, {"u1": "gonna go rome"}))
-    %WER 25.00 [ 1 / 4, 0 ins, 0 del, 1 sub ]
+    Raises:
+        CorpusError: for such ids, for lists of different lengths, or if there are no references.
+        TypeError: for what is no text.
+
+    Examples:
+        >>> print(score({"u1": "one two three"}, {"u1": "one too three four"}))
+        %WER 66.67 [ 2 / 3, 1 ins, 0 del, 1 sub ]
+        >>> print(score({"u1": "{ going to / gonna } go (uh) home"}, {"u1": "gonna go rome"}))
+        %WER 25.00 [ 1 / 4, 0 ins, 0 del, 1 sub ]
     """
     if unit not in ("word", "char"):
         raise ValueError(f"unit={unit!r}; need 'word' or 'char'")
@@ -266,9 +279,11 @@ def _scored(name: str, text: str, heard: str, unit: Unit) -> UtteranceScore:
 class Comparison(NamedTuple):
     """Two systems on the same utterances.
 
-    difference: rate of the second minus rate of the first, percent; negative if the second is better.
-    low, high: its bootstrap interval.
-    better: fraction of the bootstrap samples in which the second has the lower rate (ties count half).
+    Attributes:
+        difference: rate of the second minus rate of the first, percent; negative if the second is better.
+        low: its bootstrap interval.
+        high: its bootstrap interval.
+        better: fraction of the bootstrap samples in which the second has the lower rate (ties count half).
     """
 
     difference: float
@@ -327,8 +342,11 @@ def _percent(count: int, total: int) -> float:
 def _bootstrap(counts: "np.ndarray", n_samples: int, seed: int) -> "np.ndarray":
     """Rates of bootstrap samples, the same utterances drawn for each system.
 
-    counts: int64 (n_systems, 2, n_utterances): errors and tokens.
-    Returns float64 (n_systems, <= n_samples), percent; samples without any reference token are left out.
+    Args:
+        counts: int64 (n_systems, 2, n_utterances): errors and tokens.
+
+    Returns:
+        float64 (n_systems, <= n_samples), percent; samples without any reference token are left out.
     """
     import numpy as np
 

@@ -42,12 +42,16 @@ def read_transcripts(path: str | os.PathLike, *, ids: bool | None = None) -> dic
     text; all that `asr transcribe` writes but subtitles, the pieces of a recording joined. Or from a folder: the `text`
     of a Kaldi data directory, or the transcripts of another corpus.
 
-    ids: whether the first words of lines are ids where nothing else separates them from the text; False: a line is
-        an utterance, whose id is its number. None: they are, if they look like ids: most are not mere words.
     Ids are brought to Unicode's composed form (NFC), as the words are in scoring: file systems differ in it.
     NIST's notation of alternatives stays as it is, in every layout; see asr.scoring.alternatives.
-    Raises CorpusError with file:line for ids given twice and lines that cannot be read, for a layout that is none of
-    these, or if there is nothing in the file.
+
+    Args:
+        ids: whether the first words of lines are ids where nothing else separates them from the text; False: a line is
+            an utterance, whose id is its number. None: they are, if they look like ids: most are not mere words.
+
+    Raises:
+        CorpusError: with file:line for ids given twice and lines that cannot be read, for a layout that is none of
+            these, or if there is nothing in the file.
     """
     file = Path(path)
     suffix = file.suffix.lower()
@@ -75,7 +79,9 @@ def read_pair(
 
     Words of a .ctm are put into the segments of a .stm by their times, as sclite does. Where hypotheses are of whole
     recordings, the segments of a .stm are joined.
-    Raises CorpusError also for files that do not belong together.
+
+    Raises:
+        CorpusError: also for files that do not belong together.
     """
     is_stm, is_ctm = Path(reference).suffix.lower() == ".stm", Path(hypothesis).suffix.lower() == ".ctm"
     if is_stm and is_ctm:

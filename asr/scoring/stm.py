@@ -39,7 +39,9 @@ def read_stm(path: str | os.PathLike) -> list[Segment]:
 
     Lines are `recording channel speaker start end <label> words`; the label may be missing. `;;` begins a comment.
     Words may be in NIST's notation of alternatives, see asr.scoring.alternatives, and stay so.
-    Raises CorpusError with file:line for other lines, and for two segments of the same stretch.
+
+    Raises:
+        CorpusError: with file:line for other lines, and for two segments of the same stretch.
     """
     file = Path(path)
     segments: list[Segment] = []
@@ -112,8 +114,9 @@ def texts_of(segments: Sequence[Segment]) -> dict[str, str]:
 def texts_of_recordings(segments: Sequence[Segment]) -> dict[str, str]:
     """Recording -> what is said in it, in order of time.
 
-    Raises CorpusError for recordings of several channels, and segments that are not to be scored: only times tell
-    which recognised words belong to them.
+    Raises:
+        CorpusError: for recordings of several channels, and segments that are not to be scored: only times tell which
+            recognised words belong to them.
     """
     channels: dict[str, set[str]] = {}
     for segment in segments:
@@ -136,7 +139,9 @@ def words_in_segments(segments: Sequence[Segment], words: Mapping[Channel, Seque
 
     So words between two segments count as insertions in the second, and those after the last one in the last. Words
     of segments that are not to be scored are left out.
-    Raises CorpusError for words of recordings or channels that have no segment.
+
+    Raises:
+        CorpusError: for words of recordings or channels that have no segment.
     """
     groups: dict[Channel, list[Segment]] = {}
     for segment in segments:

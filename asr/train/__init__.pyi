@@ -7,3 +7,5 @@ from .ladder import train_ladder as train_ladder
 from .mono import train_monophone as train_monophone
 from .tuning import best_point as best_point
 from .tuning import tune_decoding as tune_decoding
+from .tuning import tuned as tuned
+from .tuning import with_tuning as with_tuning

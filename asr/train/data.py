@@ -1,27 +1,70 @@
 """Utterances ready for training or testing."""
 
-from collections.abc import Callable, Iterable, Mapping
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ..corpus.core import Corpus
+from ..corpus.extract import SILENT, extract
+from ..corpus.utterance import Problem, Utterance
 from ..display.brief import many
-from ..errors import CorpusError
+from ..errors import CorpusError, kind_of_message
 from ..features.pipeline import FeaturePipeline
 from ..features.table import FeatureTable
 from ..files import write_text
 
+logger = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True, eq=False)
 class Data:
-    """Utterances ready for training or testing.
+    """Utterances ready for training or testing. Made of a corpus by `Data.of`.
 
     raw: their front-end features, before normalisation.
     speakers, transcripts: by utterance id; more ids than in `raw` do no harm.
+    problems: of the utterances without features; where: the id. They are not saved.
     """
 
     raw: FeatureTable
     speakers: Mapping[str, str]
     transcripts: Mapping[str, str]
+    problems: tuple[Problem, ...] = ()
+
+    @classmethod
+    def of(
+        cls,
+        corpus: Corpus | Iterable[Utterance],
+        pipeline: FeaturePipeline,
+        *,
+        n_jobs: int = 1,
+        vtln_warp: float = 1.0,
+        speed: float = 1.0,
+        allow_silence: bool = False,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> "Data":
+        """The utterances of a corpus with their features, speakers and transcripts.
+
+        Recordings that cannot be used are left out, warned of in a line for each kind of reason, and kept in
+        `problems`.
+
+        n_jobs: processes; the result does not depend on it.
+        vtln_warp, speed: of all recordings; see `extract`.
+        allow_silence: False leaves out recordings in which nothing can be heard from end to end.
+        progress: called with the utterances done so far and their total.
+        Raises CorpusError if not one recording can be used.
+        """
+        corpus = corpus if isinstance(corpus, Corpus) else Corpus(corpus)
+        table, problems = extract(
+            corpus, pipeline, n_jobs=n_jobs, vtln_warp=vtln_warp, speed=speed, allow_silence=allow_silence,
+            progress=progress,
+        )  # fmt: skip
+        _warn_of_unusable(corpus, problems)
+        if not len(table):
+            name, why = problems[0]
+            why = why if why != SILENT else f"{corpus[name].audio}: {SILENT}"
+            raise CorpusError(f"not one of {len(corpus)} recordings can be used, such as {name}: {why}")
+        return cls(table, corpus.speaker_of, corpus.transcripts(), tuple(problems))
 
     def __repr__(self) -> str:
         speakers = {self.speakers.get(key) for key in self.raw}
@@ -69,3 +112,21 @@ class Data:
         ids = list(self.raw)
         finished = pipeline.finish([self.raw[i] for i in ids], [self.speakers[i] for i in ids])
         return FeatureTable.from_dict(dict(zip(ids, finished, strict=True)))
+
+
+def _warn_of_unusable(corpus: Corpus, problems: Sequence[Problem]) -> None:
+    """Warn of utterances without features: a line for those without sound, and for each other kind of reason."""
+    silent = [name for name, why in problems if why == SILENT]
+    if silent:
+        logger.warning(
+            "%d of %d recordings are silent all through and are left out, such as %s (%s): %s",
+            len(silent), len(corpus), silent[0], corpus[silent[0]].audio, SILENT,
+        )  # fmt: skip
+    by_kind: dict[str, list[Problem]] = {}
+    for problem in problems:
+        logger.info("no features of %s", problem)
+        if problem.message != SILENT:
+            place = str(corpus[problem.where].audio or corpus[problem.where].features)
+            by_kind.setdefault(kind_of_message(problem.message, place), []).append(problem)
+    for alike in by_kind.values():
+        logger.warning("no features of %d of %d recordings, such as %s", len(alike), len(corpus), alike[0])

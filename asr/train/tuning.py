@@ -133,6 +133,34 @@ def beyond(points: Sequence[TuningPoint]) -> dict[str, list[float]] | None:
     return None
 
 
+def tuned(
+    model: Model,
+    held_out: Data,
+    *,
+    acoustic_scales: Sequence[float],
+    insertion_penalties: Sequence[float],
+    unit: Unit = "word",
+    told: Callable[[], object] | None = None,
+) -> tuple[Model, list[TuningPoint]]:
+    """The model with the acoustic scale and insertion penalty that suit held-out utterances, and what was tried.
+
+    Arguments: as of `tune_decoding`. The setting is that of `best_point`; a warning is logged where it is at the edge
+    of what was tried.
+    """
+    points = tune_decoding(
+        model, held_out, acoustic_scales=acoustic_scales, insertion_penalties=insertion_penalties, unit=unit, told=told
+    )
+    if edge := at_edge(points, best_point(points)):
+        logger.warning("tuning: %s; beyond it may be better", edge)
+    return with_tuning(model, points), points
+
+
+def with_tuning(model: Model, points: Sequence[TuningPoint]) -> Model:
+    """The model with the best setting of a tuning table; see `best_point`."""
+    best = best_point(points)
+    return model.with_decoding(acoustic_scale=best.acoustic_scale, insertion_penalty=best.insertion_penalty)
+
+
 def add_tuning(tables: Iterable[Sequence[TuningPoint]]) -> list[TuningPoint]:
     """The sum of several tuning tables over the same settings, e.g. of one per held-out speaker."""
     totals: dict[tuple[float, float], list[int]] = {}

@@ -39,7 +39,7 @@ from asr.recipe.tasks import read_json, write_json
 from asr.train.data import Data
 from asr.train.decoding import decode_all
 from asr.train.ladder import Sizes, train_ladder
-from asr.train.tuning import TuningPoint, add_tuning, best_point, tune_decoding
+from asr.train.tuning import TuningPoint, add_tuning, tune_decoding, with_tuning
 
 HERE = Path(__file__).resolve().parent
 LANG = HERE.parents[1] / "lang" / "digits"
@@ -302,8 +302,7 @@ def _tuned(model: Model, tuned: Path, without: str = "") -> Model:
     """The model with the options that were best for all speakers; without one of them, for the others."""
     of_speaker = read_json(tuned / "tuning.json")
     points = [[TuningPoint(**p) for p in mine] for speaker, mine in of_speaker.items() if speaker != without]
-    best = best_point(add_tuning(points))
-    return model.with_decoding(acoustic_scale=best.acoustic_scale, insertion_penalty=best.insertion_penalty)
+    return with_tuning(model, add_tuning(points))
 
 
 def _samples(utterance: Utterance, rate: int) -> np.ndarray:

@@ -2,13 +2,13 @@
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from asr import audio
 from asr.corpus import Utterance
-from asr.corpus.extract import extract
 from asr.errors import AsrError
 from asr.features.pipeline import FeaturePipeline
 from asr.files import write_text
@@ -36,8 +36,7 @@ def train_cutter(
     known = [u for u in utterances if words[u.id] and not set(words[u.id].split()) & set(oov)]
     front_end = {"kind": "mfcc", "options": {"use_energy": False}}
     pipeline = FeaturePipeline(rate, (front_end, {"kind": "cmvn", "mode": "utterance"}))
-    table, _ = extract(known, pipeline, n_jobs=n_jobs)
-    data = Data(table, {u.id: u.speaker for u in known}, words)
+    data = replace(Data.of(known, pipeline, n_jobs=n_jobs, allow_silence=True), transcripts=words)
     rungs = train_ladder(
         data, lexicon, ["mono"], pipeline=pipeline, sizes=Sizes(), seed=seed, n_jobs=n_jobs,
         progress=lambda _, done, total: progress(done, total),

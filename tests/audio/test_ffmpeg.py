@@ -107,6 +107,8 @@ def test_pyav_and_the_program_agree(files, monkeypatch, ending):
 def test_bytes_and_odd_names(files, which, tmp_path):
     expected = audio.read(files["m4a"]).samples
     assert np.array_equal(audio.read(files["m4a"].read_bytes()).samples, expected)
+    with files["m4a"].open("rb") as stream:
+        assert np.array_equal(audio.read(stream).samples, expected)
     for name in ("-x.m4a", "a:b.m4a", "concat:x.m4a", "é %d.m4a"):
         (tmp_path / name).write_bytes(files["m4a"].read_bytes())
         assert np.array_equal(audio.read(tmp_path / name).samples, expected)

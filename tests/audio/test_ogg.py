@@ -82,6 +82,22 @@ def test_checksums(make, subtype):
             audio.read(bytes(damaged))
 
 
+@pytest.mark.parametrize("early", [100, 4000, 30000])
+def test_sound_that_begins_before_its_first_tick_is_read_whole(make, early):
+    """A stream that was cut without decoding keeps whole pages; their ticks count from the cut on."""
+    content = bytearray(make("VORBIS", 16000, 20.0))
+    expected = audio.read(bytes(content)).samples
+    for begin, end in pages(content)[2:]:
+        tick = int.from_bytes(content[begin + 6 : begin + 14], "little", signed=True)
+        content[begin + 6 : begin + 14] = (tick - early if tick != -1 else tick).to_bytes(8, "little", signed=True)
+        content[begin + 22 : begin + 26] = _checksum(bytes(content[begin:end]))
+    cut = bytes(content)
+    np.testing.assert_array_equal(audio.read(cut).samples, expected)
+    for first, last in ((0, 9000), (150_000, 160_000), (310_000, 320_000)):
+        part = audio.read(cut, start=first / 16000, end=last / 16000).samples
+        np.testing.assert_array_equal(part, expected[first:last])
+
+
 def test_what_lies_between_and_behind_pages_is_passed_over(make):
     content = make("VORBIS", 16000, 3.0)
     expected = audio.read(content).samples

@@ -247,11 +247,11 @@ def corpus(folder):
 @pytest.mark.parametrize("n_jobs", [1, 2])
 def test_extract_collects_failures(tmp_path, n_jobs):
     pipeline, seen = FeaturePipeline(8000, (MFCC,)), []
-    table, failures = extract(
+    table, problems = extract(
         corpus(tmp_path), pipeline, n_jobs=n_jobs, progress=lambda done, total: seen.append((done, total))
     )
-    assert [failure.id for failure in failures] == ["u3", "u6", "u40"]
-    assert "u3.wav: empty (0 bytes)" in failures[0].message and "u40.wav: too short" in failures[2].message
+    assert [problem.where for problem in problems] == ["u3", "u6", "u40"]
+    assert "u3.wav: empty (0 bytes)" in problems[0].message and "u40.wav: too short" in problems[2].message
     assert table.ids == [f"u{i}" for i in range(70) if i not in (3, 6, 40)]
     assert seen[-1] == (70, 70) and len(seen) == 3
     assert np.array_equal(table["u0"], pipeline.front_end(soundfile.read(tmp_path / "u0.wav", dtype="float32")[0]))
@@ -274,10 +274,10 @@ def test_given_features_are_read_from_where_the_utterances_say(tmp_path, n_jobs)
     places |= {"u1": f"{tmp_path}/u1.npy", "u2": f"{tmp_path}/u2.npy", "u3": f"{tmp_path}/u3.npy", "u4": None}
     utterances = [Utterance(name, "s", features=place) for name, place in places.items()]
     pipeline = FeaturePipeline(0, (GIVEN, DELTA))
-    table, failures = extract(utterances, pipeline, n_jobs=n_jobs)
+    table, problems = extract(utterances, pipeline, n_jobs=n_jobs)
     assert table.ids == [name for name in matrices if name not in ("u2", "u3", "u4")]
     assert all(np.array_equal(table[name], matrices[name]) for name in table.ids)
-    assert failures == [
+    assert problems == [
         ("u2", f"{tmp_path}/u2.npy: has 2 values per frame; need 3, as the model or pipeline says"),
         ("u3", f"{tmp_path}/u3.npy: no such file"),
         ("u4", "utterance 'u4' has no features, which this pipeline takes"),

@@ -1,6 +1,5 @@
 """The flat start that knows the pauses: silence and words begin where they are, whatever the seed."""
 
-import doctest
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +10,6 @@ from hypothesis import strategies as st
 from asr.errors import ModelError
 from asr.features.loudness import loudness_threshold
 from asr.features.table import FeatureTable
-from asr.gmm import pauses
 from asr.gmm.mono import MonoOptions, train_mono
 from asr.gmm.passes import equal_alignments, make_parts
 from asr.gmm.pauses import find_pauses, pause_alignments
@@ -141,10 +139,6 @@ def test_no_pause_is_shorter_than_asked(quiet, min_pause, min_speech):
     pause = find_pauses(np.where(quiet, 0.0, 1.0), 0.5, min_pause=min_pause, min_speech=min_speech)
     runs = "".join("p" if p else " " for p in pause).split()
     assert all(len(run) >= min_pause for run in runs) and len(pause) == len(quiet)
-
-
-def test_examples_in_docstrings():
-    assert doctest.testmod(pauses, extraglobs={"np": np}).failed == 0
 
 
 @pytest.mark.parametrize("options", [{"start": "random"}, {"start": "pauses", "realign_iters": (0, 40)}])

@@ -1,7 +1,5 @@
 """Text as people write it: worked examples for each kind of change, and properties that hold of any text."""
 
-import doctest
-import importlib
 import tracemalloc
 
 import pytest
@@ -249,11 +247,3 @@ def test_memory_does_not_grow_with_the_text(monkeypatch):
     grown = tracemalloc.get_traced_memory()[0]
     tracemalloc.stop()
     assert grown < 2_000_000 and normalizer.n_words == 40000
-
-
-@pytest.mark.parametrize(
-    "name", ["asr.lang.normalize", "asr.lang.numbers", "asr.lang.foreign_numbers", "asr.lang.edges"]
-)
-def test_examples_in_the_documentation(name):
-    result = doctest.testmod(importlib.import_module(name))
-    assert result.attempted and not result.failed

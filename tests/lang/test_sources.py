@@ -1,7 +1,5 @@
 """One lexicon from several sources: each word from the first that has it, the others counted and named."""
 
-import doctest
-import importlib
 import logging
 
 import pytest
@@ -83,9 +81,3 @@ def test_wrong_sources(tmp_path):
         build_lexicon(["uno due"], Lexicon(WORDS))
     with pytest.raises(LexiconError, match="cannot be read"):
         build_lexicon(TEXTS, f"letters:{tmp_path / 'missing'}")
-
-
-@pytest.mark.parametrize("module", ["letters", "dictionary", "sources"])
-def test_examples_in_the_documentation(module):
-    done = doctest.testmod(importlib.import_module(f"asr.lang.{module}"))
-    assert done.attempted and not done.failed

@@ -1,7 +1,5 @@
 """Mfcc and Fbank of torch: those of numpy, batched, with right gradients, on a GPU where there is one."""
 
-import doctest
-import importlib
 import inspect
 import io
 import subprocess
@@ -252,11 +250,6 @@ def test_the_functions_of_numpy_and_tensors(module, function):
     ):
         with pytest.raises(AudioError, match=message):
             function(tensor, 8000)
-
-
-def test_the_examples_of_the_module():
-    module = importlib.import_module("asr.nn.features")
-    assert doctest.testmod(module) == (0, 6)
 
 
 def test_the_features_of_numpy_do_not_load_torch():

@@ -220,7 +220,6 @@ def test_a_folder_of_something_else(tmp_path):
 @pytest.fixture(scope="module")
 def trained(recipe, corpora, fsdd):
     """Settings, corpus and the model of the official split: one training, which several tests share."""
-    from asr.corpus.extract import extract
     from asr.lang.lexicon import Lexicon
     from asr.model.graphs import with_graph
     from asr.recipe import load_config
@@ -230,9 +229,8 @@ def trained(recipe, corpora, fsdd):
     settings = load_config(RECIPE / "digits.toml", recipe.Settings)
     system = next(iter(recipe.all_systems(settings)))
     corpus = recipe.read_fsdd(fsdd)
-    table, failures = extract(corpus, system.features)
-    assert not failures
-    data = Data(table, corpus.speaker_of, corpus.transcripts())
+    data = Data.of(corpus, system.features)
+    assert not data.problems
     (fold,), _ = corpora.single_tests(corpus)["official"]
     model, _ = train_monophone(data.select(fold.train), Lexicon.load(recipe.LEXICON), system.features, system.options)
     return settings, corpus, data.select(fold.test), with_graph(model).with_decoding(acoustic_scale=1 / 12)
@@ -252,7 +250,6 @@ def test_official_split(trained):
 @pytest.mark.slow
 def test_strings_of_the_official_split(trained, tmp_path):
     """The same model on the committed strings."""
-    from asr.corpus.extract import extract
     from asr.recipe.strings import join_strings, read_list, spoken
     from asr.scoring.edges import read_ctm, score_edges, share_within
     from asr.train.data import Data
@@ -262,8 +259,7 @@ def test_strings_of_the_official_split(trained, tmp_path):
     strings = read_list(RECIPE / "connected-official.tsv")
     join_strings(tmp_path, list(corpus), strings, settings.sample_rate, settings.string_seed, lambda done, total: None)
     utterances = spoken(tmp_path, corpus)
-    table, _ = extract(utterances, model.features)
-    data = Data(table, {u.id: u.speaker for u in utterances}, {u.id: u.text for u in utterances})
+    data = Data.of(utterances, model.features)
     decoded = decode_all(model.with_decoding(insertion_penalty=4.0), data)
     result = decoded.score(data.references)
     assert result.total == 300

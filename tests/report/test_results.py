@@ -84,11 +84,3 @@ def test_table_is_aligned_markdown():
     of_first, of_second = dict(zip(head, without, strict=True)), dict(zip(head, having, strict=True))
     assert (of_second["sub"], of_second["del"], of_second["edges in 50 ms %"]) == ("2", "0", "90.0")
     assert of_first["sub"] == of_first["edges in 50 ms %"] == ""
-
-
-def test_docstring_example():
-    import doctest
-
-    import asr.report.results as module
-
-    assert doctest.testmod(module).failed == 0

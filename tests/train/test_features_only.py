@@ -15,7 +15,6 @@ from typer.testing import CliRunner
 
 import asr
 from asr.cli import app
-from asr.corpus.extract import extract
 from asr.features.archive import write_archive, write_matrix
 from asr.graph.grammar import arpa_grammar
 from asr.lang.lexicon import Lexicon
@@ -132,9 +131,9 @@ def model(corpus_folder):
 
 def data_of(path, model):
     corpus = asr.Corpus.read(path)
-    table, failures = extract(corpus, model.features)
-    assert not failures and not corpus.problems
-    return Data(table, corpus.speaker_of, corpus.transcripts())
+    data = Data.of(corpus, model.features)
+    assert not data.problems and not corpus.problems
+    return data
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import soundfile
 
+from asr.corpus import Utterance
 from asr.errors import CorpusError, GraphError, LexiconError, ModelError
 from asr.features import cmvn, cmvn_statistics
 from asr.features.pipeline import FeaturePipeline
@@ -14,7 +16,7 @@ from asr.lang.lexicon import Lexicon
 from asr.model.graphs import with_graph
 from asr.train.data import Data
 from asr.train.mono import train_monophone
-from asr.train.tuning import TuningPoint, add_tuning, best_point, tune_decoding
+from asr.train.tuning import TuningPoint, add_tuning, best_point, tune_decoding, tuned, with_tuning
 
 PIPELINE = FeaturePipeline(8000, ({"kind": "mfcc"}, {"kind": "cmvn", "mode": "speaker"}))
 
@@ -96,6 +98,45 @@ def test_tuning_decodes_every_setting(digits_model, sample):
         digits_model, held_out, acoustic_scales=(0.05,), insertion_penalties=(1000.0,), unit="char"
     )
     assert spelled.total == spelled.errors == len(words)
+
+
+def test_a_model_is_tuned_to_the_middle_of_the_plateau(digits_model, sample, caplog):
+    raw = FeatureTable.from_dict({"s": digits_model.features.front_end(digits_model.read(sample))})
+    held_out = Data(raw, {"s": "x"}, {"s": sample.with_suffix(".txt").read_text().strip()})
+    grid = {"acoustic_scales": (0.07, 0.0833, 0.1), "insertion_penalties": (0.0, 2.0, 4.0, 1000.0)}
+    model, points = tuned(digits_model, held_out, **grid)
+    assert points == tune_decoding(digits_model, held_out, **grid)
+    best = best_point(points)
+    assert best.errors == 0 and (best.acoustic_scale, best.insertion_penalty) == (0.0833, 2.0)
+    assert (model.decoding.acoustic_scale, model.decoding.insertion_penalty) == (0.0833, 2.0)
+    assert model.decoding.beam == digits_model.decoding.beam and not caplog.records
+    _, points = tuned(digits_model, held_out, acoustic_scales=(0.0833,), insertion_penalties=(2.0, 1000.0))
+    assert points[0].errors == 0 and "the insertion penalty, 2, is the smallest" in caplog.text
+    both = add_tuning([points, [replace(p, errors=100 - p.errors) for p in points]])
+    assert with_tuning(digits_model, both[1:]).decoding.insertion_penalty == 1000.0
+
+
+def test_data_of_a_corpus_keeps_and_logs_what_could_not_be_used(tmp_path, caplog):
+    pipeline, sound = FeaturePipeline(8000, ({"kind": "mfcc"},)), np.random.default_rng(0).normal(0, 0.1, 1600)
+    for name, samples in (
+        ("a1", sound),
+        ("a2", np.zeros(1600)),
+        ("a3", sound[:100]),
+        ("b1", sound),
+        ("b2", sound[:90]),
+    ):
+        soundfile.write(tmp_path / f"{name}.wav", samples, 8000)
+    names = ("a1", "a2", "a3", "b1", "b2")
+    utterances = [Utterance(name, name[0], tmp_path / f"{name}.wav", "one") for name in names]
+    data = Data.of(utterances, pipeline)
+    assert list(data.raw) == ["a1", "b1"] and data.references == {"a1": "one", "b1": "one"}
+    assert data.speakers["b1"] == "b" and [p.where for p in data.problems] == ["a2", "a3", "b2"]
+    silent, short = (record.getMessage() for record in caplog.records)
+    assert silent.startswith("1 of 5 recordings are silent all through and are left out, such as a2 (")
+    assert short.startswith(f"no features of 2 of 5 recordings, such as a3: {tmp_path}/a3.wav: too short")
+    assert list(Data.of(utterances, pipeline, allow_silence=True).raw) == ["a1", "a2", "b1"]
+    with pytest.raises(CorpusError, match=r"not one of 2 recordings can be used, such as a3: .*too short"):
+        Data.of([utterances[2], utterances[4]], pipeline)
 
 
 def test_without_pynini_a_saved_graph_is_borrowed_if_it_fits(digits_model, monkeypatch):

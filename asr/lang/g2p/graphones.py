@@ -37,8 +37,9 @@ _BLOCK = 1 << 22  # possible graphones that are looked at together: bounds memor
 class Graphone(NamedTuple):
     """Some letters and the phones that they stand for; no phones where they are silent.
 
-    >>> Graphone(("s", "h"), ("SH",)).name, Graphone.named("s|h}SH"), Graphone.named("e}_")
-    ('s|h}SH', Graphone(letters=('s', 'h'), phones=('SH',)), Graphone(letters=('e',), phones=()))
+    Examples:
+        >>> Graphone(("s", "h"), ("SH",)).name, Graphone.named("s|h}SH"), Graphone.named("e}_")
+        ('s|h}SH', Graphone(letters=('s', 'h'), phones=('SH',)), Graphone(letters=('e',), phones=()))
     """
 
     letters: tuple[str, ...]
@@ -52,7 +53,11 @@ class Graphone(NamedTuple):
 
     @classmethod
     def named(cls, name: str) -> "Graphone":
-        """The graphone with a name. Raises ValueError for what is no name of one."""
+        """The graphone with a name.
+
+        Raises:
+            ValueError: for what is no name of one.
+        """
         spelling, brace, said = name.partition("}")
         if not brace or not spelling or not said:
             raise ValueError(f"{name!r} is not a graphone, such as 's|h}}SH'")
@@ -64,11 +69,12 @@ class Graphone(NamedTuple):
 class Cuts:
     """Words cut into graphones.
 
-    graphones: those that are used.
-    sequences: for each entry that could be cut, indices of graphones.
-    entries: these entries.
-    uncut: entries that could not be cut, for too many phones mostly.
-    log_likelihoods: at each iteration, the natural log of the weighted probability of the lexicon; it never falls.
+    Attributes:
+        graphones: those that are used.
+        sequences: for each entry that could be cut, indices of graphones.
+        entries: these entries.
+        uncut: entries that could not be cut, for too many phones mostly.
+        log_likelihoods: at each iteration, the natural log of the weighted probability of the lexicon; it never falls.
     """
 
     graphones: tuple[Graphone, ...]
@@ -95,9 +101,12 @@ def cut_lexicon(
 ) -> Cuts:
     """The best cut of each entry into graphones, whose probabilities are estimated from all entries.
 
-    chunks: numbers of letters, 1 or more, and phones that a graphone may have.
-    n_iterations: of expectation-maximisation, at most; it ends where the relative gain falls below the tolerance.
-    Raises LexiconError for impossible chunks, and where no entry can be cut.
+    Args:
+        chunks: numbers of letters, 1 or more, and phones that a graphone may have.
+        n_iterations: of expectation-maximisation, at most; it ends where the relative gain falls below the tolerance.
+
+    Raises:
+        LexiconError: for impossible chunks, and where no entry can be cut.
     """
     from . import kernels
 
@@ -176,8 +185,9 @@ class _Coded:
 def _possible(coded: _Coded, sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """All graphones that some cut of some entry could use.
 
-    Returns their keys, int64, ascending; and int32: for each entry, each place in its letters (the start included) and
-    in its phones, and each size of chunk, the index of the graphone of that size that ends there, or -1.
+    Returns:
+        their keys, int64, ascending; and int32: for each entry, each place in its letters (the start included) and in
+        its phones, and each size of chunk, the index of the graphone of that size that ends there, or -1.
     """
     if _radix(coded, sizes) > 2**62:
         raise LexiconError(f"{len(coded.letter_names)} letters and {len(coded.phone_names)} phones: too many for G2P")

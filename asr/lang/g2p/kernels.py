@@ -158,10 +158,14 @@ def search(
 ):
     """Find the graphone sequences of a word: a lattice of tokens, one for each place in the word and history.
 
-    ranges: for each letter and each number of letters from it on, where its graphones lie in `candidates`.
-    slots: the first token of each place; slot_of: the token of each history at the places in progress. Entries that
-        earlier words have left are told by their tokens, which have other places.
-    Returns the token of the word's end, whose arcs come from tokens after the last letter; NONE, or FULL.
+    Args:
+        ranges: for each letter and each number of letters from it on, where its graphones lie in `candidates`.
+        slots: the first token of each place.
+        slot_of: the token of each history at the places in progress. Entries that earlier words have left are told by
+            their tokens, which have other places.
+
+    Returns:
+        the token of the word's end, whose arcs come from tokens after the last letter; NONE, or FULL.
     """
     n = ranges.shape[0]
     most = ranges.shape[1]

@@ -34,8 +34,9 @@ _FORMAT = 1
 class G2p:
     """A model of how spellings are said.
 
-    model: n-gram model whose words are the names of graphones.
-    settings: how it was made, as `save` writes them down.
+    Attributes:
+        model: n-gram model whose words are the names of graphones.
+        settings: how it was made, as `save` writes them down.
     """
 
     model: NgramModel
@@ -58,10 +59,15 @@ class G2p:
 
         Letters count without case. An accent that the model does not know is left out, and so is punctuation.
 
-        n_best: how many; fewer where there are no more in the beam.
-        beam: nats; cuts that are so much less likely than the best so far are given up. More finds more, slower.
-        Returns an empty list for a word that has no letters, or whose letters no graphones fit.
-        Raises LexiconError for a letter that the model does not know, and for impossible settings.
+        Args:
+            n_best: how many; fewer where there are no more in the beam.
+            beam: nats; cuts that are so much less likely than the best so far are given up. More finds more, slower.
+
+        Returns:
+            an empty list for a word that has no letters, or whose letters no graphones fit.
+
+        Raises:
+            LexiconError: for a letter that the model does not know, and for impossible settings.
         """
         if n_best < 1 or not beam > 0:
             raise LexiconError(f"n_best={n_best}, beam={beam}; need 1 or more, and a number above 0")
@@ -85,8 +91,9 @@ class G2p:
     ) -> tuple[list[Entry], dict[str, str]]:
         """Entries of a lexicon for some words, and the words that cannot be said, each with the reason.
 
-        words: may come more than once, or with their counts; the most frequent comes first.
-        n_best: pronunciations of each; their probabilities are relative to the likeliest.
+        Args:
+            words: may come more than once, or with their counts; the most frequent comes first.
+            n_best: pronunciations of each; their probabilities are relative to the likeliest.
         """
         entries, unsaid = [], {}
         for word in word_counts(words):
@@ -114,7 +121,10 @@ class G2p:
         unk: str = "<unk>",
         position_dependent: bool = False,
     ) -> Lexicon:
-        """The lexicon of some words. Raises LexiconError listing those that cannot be said; see `entries`.
+        """The lexicon of some words.
+
+        Raises:
+            LexiconError: listing those that cannot be said; see `entries`.
 
         silence_phone and what follows: settings of the `Lexicon`.
         """
@@ -141,7 +151,11 @@ class G2p:
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> "G2p":
-        """Read a model. Raises ModelError for a folder that is none, or that is damaged."""
+        """Read a model.
+
+        Raises:
+            ModelError: for a folder that is none, or that is damaged.
+        """
         folder = Path(path)
         if not is_g2p(folder):
             raise ModelError(
@@ -173,12 +187,16 @@ def train(
 ) -> G2p:
     """The model of a lexicon: its words are cut into graphones, and an n-gram model is estimated from the cuts.
 
-    lexicon: with a few hundred words or more; several pronunciations of a word count as much as several words.
-    order: graphones in the longest n-grams.
-    smoothing: "modified-kneser-ney" or "witten-bell".
-    chunks: numbers of letters and phones that a graphone may have.
-    n_iterations: of expectation-maximisation, at most, in search of the cuts.
-    Raises LexiconError where nothing can be cut, and LanguageModelError for an impossible order or smoothing.
+    Args:
+        lexicon: with a few hundred words or more; several pronunciations of a word count as much as several words.
+        order: graphones in the longest n-grams.
+        smoothing: "modified-kneser-ney" or "witten-bell".
+        chunks: numbers of letters and phones that a graphone may have.
+        n_iterations: of expectation-maximisation, at most, in search of the cuts.
+
+    Raises:
+        LexiconError: where nothing can be cut.
+        LanguageModelError: for an impossible order or smoothing.
 
     Same idea as Phonetisaurus and Sequitur.   Ref: Bisani and Ney, 2008; Novak, Minematsu and Hirose, 2016.
     """

@@ -20,7 +20,11 @@ _SAME = 9  # decimals; costs that agree so far are equal but for rounding
 
 
 class Pronunciation(NamedTuple):
-    """Phones of a word; log_prob: natural log of the joint probability of letters and phones, in their best cut."""
+    """Phones of a word.
+
+    Attributes:
+        log_prob: natural log of the joint probability of letters and phones, in their best cut.
+    """
 
     phones: tuple[str, ...]
     log_prob: float
@@ -29,7 +33,8 @@ class Pronunciation(NamedTuple):
 class Search:
     """A model laid out for the search, with its working memory.
 
-    graphones: for each word of the model its graphone; None for `<unk>`, `<s>` and `</s>`.
+    Args:
+        graphones: for each word of the model its graphone; None for `<unk>`, `<s>` and `</s>`.
     """
 
     def __init__(self, model: NgramModel, graphones: Sequence[Graphone | None]) -> None:
@@ -50,7 +55,8 @@ class Search:
     def best(self, spelling: Sequence[str], n_best: int = 1, beam: float = BEAM) -> list[Pronunciation]:
         """The likeliest pronunciations, best first; fewer than n_best where there are no more in the beam.
 
-        spelling: letters of the model.
+        Args:
+            spelling: letters of the model.
         """
         if not spelling:
             return []
@@ -112,7 +118,8 @@ class Search:
 def posteriors(found: Sequence[Pronunciation]) -> list[float]:
     """The probabilities of some pronunciations of a word, relative to the likeliest.
 
-    >>> posteriors([Pronunciation(("T", "UW"), 0.0), Pronunciation(("T", "AH"), -math.inf)])
-    [1.0, 0.0]
+    Examples:
+        >>> posteriors([Pronunciation(("T", "UW"), 0.0), Pronunciation(("T", "AH"), -math.inf)])
+        [1.0, 0.0]
     """
     return [math.exp(p.log_prob - found[0].log_prob) for p in found]

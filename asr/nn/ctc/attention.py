@@ -19,7 +19,10 @@ END = 0
 class Memory(NamedTuple):
     """What the decoder looks at: of each utterance, or of one that all hypotheses share (batch 1).
 
-    rows: (batch, n_rows, dim), zeros in the padding. keys: (batch, n_rows, attention). mask: bool (batch, n_rows, 1).
+    Attributes:
+        rows: (batch, n_rows, dim), zeros in the padding.
+        keys: (batch, n_rows, attention).
+        mask: bool (batch, n_rows, 1).
     """
 
     rows: Tensor
@@ -33,7 +36,10 @@ class Memory(NamedTuple):
 class State(NamedTuple):
     """Where the decoder is in each of several strings.
 
-    hidden, cell: (batch, width), of the LSTM. weights: (batch, n_rows), how much it looked at each row.
+    Attributes:
+        hidden: (batch, width), of the LSTM.
+        cell: (batch, width), of the LSTM.
+        weights: (batch, n_rows), how much it looked at each row.
     """
 
     hidden: Tensor
@@ -44,7 +50,11 @@ class State(NamedTuple):
         return brief_repr(self)
 
     def select(self, places: Tensor) -> "State":
-        """Those of some strings. places: int64 (n,)."""
+        """Those of some strings.
+
+        Args:
+            places: int64 (n,).
+        """
         return State(*(values[places] for values in self))
 
 
@@ -56,8 +66,11 @@ class AttentionDecoder(nn.Module):
     the weighted mean of the rows, with the unit before, is the LSTM's next input, and, with its output, what the next
     unit is told from.
 
-    dim: of the rows. n_columns: units and the end, column 0.
     Ref: Chorowski, Bahdanau, Serdyuk, Cho and Bengio, 2015, Attention-based models for speech recognition.
+
+    Args:
+        dim: of the rows.
+        n_columns: units and the end, column 0.
     """
 
     def __init__(self, config: DecoderConfig, dim: int, n_columns: int) -> None:
@@ -80,7 +93,9 @@ class AttentionDecoder(nn.Module):
     def remember(self, rows: Tensor, lengths: Tensor) -> Memory:
         """What does not change from unit to unit.
 
-        rows: (batch, n_rows, dim), from the encoder. lengths: int64 (batch,), at least 1: rows that count.
+        Args:
+            rows: (batch, n_rows, dim), from the encoder.
+            lengths: int64 (batch,), at least 1: rows that count.
         """
         mask = frame_mask(lengths.to(rows.device), rows.shape[1])
         rows = zero_padding(rows, mask)
@@ -96,7 +111,8 @@ class AttentionDecoder(nn.Module):
     def step(self, units: Tensor, state: State, memory: Memory) -> tuple[Tensor, State]:
         """Unnormalised log scores (batch, n_columns) of the next units, and the state after hearing these.
 
-        units: int64 (batch,), the last ones; `END` where there is none yet.
+        Args:
+            units: int64 (batch,), the last ones; `END` where there is none yet.
         """
         weights = self._attend(state, memory)
         seen = torch.bmm(weights[:, None].to(memory.rows.dtype), memory.rows.expand(len(units), -1, -1))[:, 0]
@@ -108,7 +124,8 @@ class AttentionDecoder(nn.Module):
     def forward(self, memory: Memory, units: Tensor) -> Tensor:
         """The scores at every place of known strings (teacher forcing), (batch, n_places, n_columns).
 
-        units: int64 (batch, n_places), what was said before each place: `END`, then the units; anything in padding.
+        Args:
+            units: int64 (batch, n_places), what was said before each place: `END`, then the units; anything in padding.
         """
         state, found = self.start(memory), []
         for column in units.unbind(dim=1):
@@ -130,8 +147,9 @@ def said_before(targets: Sequence[Sequence[int]], device: torch.device | str = "
 
     Inputs begin with `END` and go on with the units; targets are the units, then `END`, then IGNORED.
 
-    >>> [x.tolist() for x in said_before([(3, 4), (5,)])]
-    [[[0, 3, 4], [0, 5, 0]], [[3, 4, 0], [5, 0, -1]]]
+    Examples:
+        >>> [x.tolist() for x in said_before([(3, 4), (5,)])]
+        [[[0, 3, 4], [0, 5, 0]], [[3, 4, 0], [5, 0, -1]]]
     """
     n_places = 1 + max(map(len, targets), default=0)
     inputs = torch.full((len(targets), n_places), END)
@@ -143,7 +161,11 @@ def said_before(targets: Sequence[Sequence[int]], device: torch.device | str = "
 
 
 def cross_entropy(scores: Tensor, wanted: Tensor, smoothing: float = 0.0) -> Tensor:
-    """The summed cross-entropy of the places that count, in nats; smoothing: as of `asr.nn.losses`."""
+    """The summed cross-entropy of the places that count, in nats.
+
+    Args:
+        smoothing: as of `asr.nn.losses`.
+    """
     return functional.cross_entropy(
         scores.flatten(0, 1).float(), wanted.flatten(), ignore_index=IGNORED, reduction="sum", label_smoothing=smoothing
     )

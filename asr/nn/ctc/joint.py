@@ -19,8 +19,13 @@ class JointNetwork(nn.Module):
     What comes out of it are the encoder's rows, from which `JointLoss` finds the rest: the decoder needs the units,
     which training tells to the loss alone. For whoever trains it, it is a network of the encoder's size.
 
-    encoder: a network that has `encode`. config: of the decoder. seed: of the decoder's initial weights.
-    Raises ModelError for a network of another kind.
+    Args:
+        encoder: a network that has `encode`.
+        config: of the decoder.
+        seed: of the decoder's initial weights.
+
+    Raises:
+        ModelError: for a network of another kind.
     """
 
     def __init__(self, encoder: Network, config: DecoderConfig, *, seed: int = 0) -> None:
@@ -45,12 +50,15 @@ class JointNetwork(nn.Module):
 class JointLoss:
     """ctc_weight * CTC + (1 - ctc_weight) * cross-entropy of the decoder, which is told each unit's predecessor.
 
-    network: whose rows come in. Its weights get their gradients from here.
-    ctc_weight: above 0 and below 1.
-    start: digits that tell which model the network begins as; empty where it begins anew.
-    smoothing: part of a unit's probability that is spread evenly over all of them (Szegedy et al., 2016); in training
-        only, so that held-out losses tell what was learnt.
-    Raises ConfigError for numbers out of range.
+    Args:
+        network: whose rows come in. Its weights get their gradients from here.
+        ctc_weight: above 0 and below 1.
+        start: digits that tell which model the network begins as; empty where it begins anew.
+        smoothing: part of a unit's probability that is spread evenly over all of them (Szegedy et al., 2016); in
+            training only, so that held-out losses tell what was learnt.
+
+    Raises:
+        ConfigError: for numbers out of range.
 
     Ref: Watanabe, Hori, Kim, Hershey and Hayashi, 2017, Hybrid CTC/attention architecture for end-to-end speech
     recognition, section III.
@@ -73,9 +81,16 @@ class JointLoss:
     def __call__(self, rows: Tensor, out_lengths: Tensor, targets: Sequence[Sequence[int]]) -> LossSum:
         """The loss of a batch.
 
-        rows: float (batch, out_frames, width), of the encoder. out_lengths, targets: as of `CtcLoss`.
-        Returns the sum over utterances; units and edits are counted as by `CtcLoss`, from the CTC outputs.
-        Raises ModelError as `CtcLoss` does.
+        Args:
+            rows: float (batch, out_frames, width), of the encoder.
+            out_lengths: as of `CtcLoss`.
+            targets: as of `CtcLoss`.
+
+        Returns:
+            the sum over utterances; units and edits are counted as by `CtcLoss`, from the CTC outputs.
+
+        Raises:
+            ModelError: as `CtcLoss` does.
         """
         network = self.network
         heard = self.ctc(network.encoder.output(rows), out_lengths, targets)

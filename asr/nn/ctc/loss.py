@@ -35,8 +35,10 @@ class CtcLoss:
 
     The recursions run on the CPU in double precision, also of scores on a GPU: a batch takes some 30 ms there.
 
-    n_columns: units and the blank.
     Ref: Graves, Fernández, Gomez and Schmidhuber, Connectionist temporal classification, 2006.
+
+    Args:
+        n_columns: units and the blank.
     """
 
     def __init__(self, n_columns: int) -> None:
@@ -45,13 +47,18 @@ class CtcLoss:
     def __call__(self, scores: Tensor, out_lengths: Tensor, targets: Sequence[Sequence[int]]) -> LossSum:
         """The loss of a batch.
 
-        scores: float (batch, out_frames, n_columns), unnormalised.
-        out_lengths: int64 (batch,), rows that count.
-        targets: each utterance's units, columns from 1.
-        Returns the sum over utterances; as `n_frames` how many units there are, so that the mean is one of a unit; and
-        as `errors` the edit distance between the units and those of the best path.
-        Raises ModelError where the network has other outputs, a unit is none of its columns, or an utterance has too
-        few rows for its units.
+        Args:
+            scores: float (batch, out_frames, n_columns), unnormalised.
+            out_lengths: int64 (batch,), rows that count.
+            targets: each utterance's units, columns from 1.
+
+        Returns:
+            the sum over utterances; as `n_frames` how many units there are, so that the mean is one of a unit; and as
+            `errors` the edit distance between the units and those of the best path.
+
+        Raises:
+            ModelError: where the network has other outputs, a unit is none of its columns, or an utterance has too few
+                rows for its units.
         """
         if scores.shape[2] != self.n_outputs:
             raise ModelError(f"the network has {scores.shape[2]} outputs; this loss needs {self.n_outputs}")
@@ -78,7 +85,11 @@ class _LogProb(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, log_probs: Tensor, lengths: list[int], units: Sequence[np.ndarray]) -> Tensor:
-        """A scalar. log_probs: (batch, out_frames, n_columns)."""
+        """A scalar.
+
+        Args:
+            log_probs: (batch, out_frames, n_columns).
+        """
         rows = np.ascontiguousarray(log_probs.detach().float().cpu().numpy())
         posteriors, total = np.zeros(rows.shape, np.float32), 0.0
         for i, (length, target) in enumerate(zip(lengths, units, strict=True)):

@@ -19,8 +19,13 @@ N_WARM_UP = 100  # frames over which the initial probabilities are averaged, as 
 class Arcs(NamedTuple):
     """The arcs that begin new phones, by target and by source; staying in a phone is a state's own affair.
 
-    into, out_of: int32 (n_states + 1,): where each state's arcs begin. source, into_prob: of the arcs sorted by target;
-    target, out_prob: of those sorted by source. Probabilities are float64 and include leaving the phone before.
+    Attributes:
+        into: int32 (n_states + 1,): where each state's arcs begin.
+        out_of: int32 (n_states + 1,): where each state's arcs begin.
+        source: of the arcs sorted by target.
+        into_prob: of the arcs sorted by target.
+        target: of those sorted by source. Probabilities are float64 and include leaving the phone before.
+        out_prob: see `target`.
     """
 
     into: np.ndarray
@@ -54,11 +59,15 @@ class Denominator:
     last. Before each frame and after the last, a share of `leaky` * initial of the whole probability also goes to
     each state (the leaky HMM).
 
-    histories: the phones of each state; state 0, the start, has none.
-    arcs: beginning phones. stay: float64 (n_states,). entry_pdf, loop_pdf: int32 (n_states,); 0 at the start, where no
-        arc leads and where none can stay.
-    initial: float64 (n_states,): where an utterance, or a part of one, begins. leaky: the leaky-HMM coefficient.
-    n_pdfs: columns that the scores must have at least.
+    Attributes:
+        histories: the phones of each state; state 0, the start, has none.
+        arcs: beginning phones.
+        stay: float64 (n_states,).
+        entry_pdf: int32 (n_states,); 0 at the start, where no arc leads and where none can stay.
+        loop_pdf: see `entry_pdf`.
+        initial: float64 (n_states,): where an utterance, or a part of one, begins.
+        leaky: the leaky-HMM coefficient.
+        n_pdfs: columns that the scores must have at least.
     """
 
     histories: list[tuple[int, ...]]
@@ -115,7 +124,8 @@ class Denominator:
     def ways_to(self, phone: int) -> tuple[np.ndarray, np.ndarray]:
         """The states in which an utterance may begin with a phone, and their probabilities.
 
-        Raises ModelError for a phone that the graph has not.
+        Raises:
+            ModelError: for a phone that the graph has not.
         """
         if phone not in self._beginnings:
             self._beginnings[phone] = self._from_initial(phone, None)
@@ -124,8 +134,12 @@ class Denominator:
     def leaks_to(self, phone: int, previous: int) -> tuple[np.ndarray, np.ndarray]:
         """The states, and their probabilities, that beginning a phone after a leak leads to.
 
-        previous: the phone before; leaks into histories that end with it are taken, or all where none goes on with
-            `phone`. Raises ModelError where the graph has not the phone, or does not leak.
+        Args:
+            previous: the phone before; leaks into histories that end with it are taken, or all where none goes on with
+                `phone`.
+
+        Raises:
+            ModelError: where the graph has not the phone, or does not leak.
         """
         if self.leaky == 0:
             raise ModelError(f"phone id {phone} after {previous} was not seen here in training; raise leaky above 0")
@@ -153,11 +167,14 @@ def denominator_graph(
 ) -> Denominator:
     """The denominator graph of a phone n-gram and a tree.
 
-    tree: of phones alone or with the phones before them: the pdf must not depend on phones to come, nor on more than
-        the histories tell.
-    transitions: of the chain topology and the tree.
-    leaky: the leaky-HMM coefficient; Kaldi's chain recipes have 0.1.
-    Raises ModelError for a tree of other contexts.
+    Args:
+        tree: of phones alone or with the phones before them: the pdf must not depend on phones to come, nor on more
+            than the histories tell.
+        transitions: of the chain topology and the tree.
+        leaky: the leaky-HMM coefficient; Kaldi's chain recipes have 0.1.
+
+    Raises:
+        ModelError: for a tree of other contexts.
 
     Same as Kaldi's chain-make-den-fst, whose graph is determinised and minimised; this one is so as it is made, but
     that histories are not merged. Final probabilities are 1, as there.

@@ -18,9 +18,16 @@ from .denominator import Denominator
 class _Graph(NamedTuple):
     """A denominator on a device; sparse matrices have a row for each state or pdf that is summed into.
 
-    into, out_of: (n_states, n_states), probabilities of arcs by target, and by source.
-    entries, loops: (n_pdfs, n_states), ones where a state's first frame, or its later ones, have the pdf.
-    entry_pdf, loop_pdf: int64 (n_states,). stay, leak, initial: (n_states, 1).
+    Attributes:
+        into: (n_states, n_states), probabilities of arcs by target, and by source.
+        out_of: see `into`.
+        entries: (n_pdfs, n_states), ones where a state's first frame, or its later ones, have the pdf.
+        loops: see `entries`.
+        entry_pdf: int64 (n_states,).
+        loop_pdf: int64 (n_states,).
+        stay: (n_states, 1).
+        leak: (n_states, 1).
+        initial: (n_states, 1).
     """
 
     into: Tensor
@@ -40,9 +47,12 @@ _on_devices: "weakref.WeakKeyDictionary[Denominator, dict[tuple, _Graph]]" = wea
 def denominator_on_device(graph: Denominator, scores: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
     """The log probability of sequences under the denominator graph, and their pdfs' posterior probabilities.
 
-    scores: float (batch, out_frames, n_pdfs), unnormalised natural-log scores, on any device.
-    lengths: int64 (batch,), on the same device: frames of each sequence, 1 or more; later ones may hold any number.
-    Returns float64 (batch,) and (batch, out_frames, n_pdfs) of the scores' type, 0 beyond the lengths.
+    Args:
+        scores: float (batch, out_frames, n_pdfs), unnormalised natural-log scores, on any device.
+        lengths: int64 (batch,), on the same device: frames of each sequence, 1 or more; later ones may hold any number.
+
+    Returns:
+        float64 (batch,) and (batch, out_frames, n_pdfs) of the scores' type, 0 beyond the lengths.
 
     Same as `forward_backward.denominator_recursions`.
     """
@@ -61,7 +71,11 @@ def denominator_on_device(graph: Denominator, scores: Tensor, lengths: Tensor) -
 def _forward(parts: _Graph, x: Tensor) -> tuple[Tensor, Tensor]:
     """Probabilities of the states before each frame, and the sums they were divided by; see kernels._forward.
 
-    x: (n_frames, n_pdfs, batch). Returns (n_frames + 1, n_states, batch) and (n_frames + 1, batch).
+    Args:
+        x: (n_frames, n_pdfs, batch).
+
+    Returns:
+        (n_frames + 1, n_states, batch) and (n_frames + 1, batch).
     """
     n_frames, _, n_sequences = x.shape
     alpha = x.new_empty(n_frames + 1, len(parts.stay), n_sequences)

@@ -15,9 +15,10 @@ from .numerator import Numerator
 class Recursions(NamedTuple):
     """What forward-backward found for several sequences.
 
-    log_probs: float64 (n_sequences,): natural logarithm of the summed probability of all paths.
-    posteriors: for each sequence (n_frames, n_pdfs), of the scores' type: the probability that a frame has a pdf. They
-        are the derivatives of log_probs with respect to the scores; a frame's sum to 1.
+    Attributes:
+        log_probs: float64 (n_sequences,): natural logarithm of the summed probability of all paths.
+        posteriors: for each sequence (n_frames, n_pdfs), of the scores' type: the probability that a frame has a pdf.
+            They are the derivatives of log_probs with respect to the scores; a frame's sum to 1.
     """
 
     log_probs: np.ndarray
@@ -32,9 +33,10 @@ def denominator_recursions(
 ) -> Recursions:
     """The log probability of sequences under the denominator graph, and their pdfs' posterior probabilities.
 
-    scores: for each sequence (n_frames, n_pdfs), unnormalised natural-log scores; of one frame or more.
-    n_threads: sequences go through the graph in groups of similar length, that many groups at a time.
-    precision: float32 or float64, of the sums.
+    Args:
+        scores: for each sequence (n_frames, n_pdfs), unnormalised natural-log scores; of one frame or more.
+        n_threads: sequences go through the graph in groups of similar length, that many groups at a time.
+        precision: float32 or float64, of the sums.
 
     Same as Kaldi's DenominatorComputation.
     """
@@ -63,8 +65,11 @@ def denominator_recursions(
 def numerator_recursions(graphs: Sequence[Numerator], scores: Sequence[np.ndarray]) -> Recursions:
     """The log probability of each sequence under its own numerator graph, and its pdfs' posterior probabilities.
 
-    scores: for each sequence (n_frames, n_pdfs), unnormalised natural-log scores.
-    Raises ModelError where graph and scores differ in frames.
+    Args:
+        scores: for each sequence (n_frames, n_pdfs), unnormalised natural-log scores.
+
+    Raises:
+        ModelError: where graph and scores differ in frames.
     """
     log_probs, posteriors = [], []
     for graph, x in zip(graphs, scores, strict=True):
@@ -78,8 +83,14 @@ def numerator_recursions(graphs: Sequence[Numerator], scores: Sequence[np.ndarra
 def numerator_log_probs(graph: Numerator, scores: np.ndarray) -> tuple[float, np.ndarray]:
     """The log probability of a sequence under its numerator graph, and the posteriors of its pdfs.
 
-    scores: (n_frames, len(graph.pdfs)), of the graph's own pdfs alone. Returns the posteriors in that shape.
-    Raises ModelError where graph and scores differ in frames.
+    Args:
+        scores: (n_frames, len(graph.pdfs)), of the graph's own pdfs alone.
+
+    Returns:
+        the posteriors in that shape.
+
+    Raises:
+        ModelError: where graph and scores differ in frames.
     """
     from .kernels import numerator
 

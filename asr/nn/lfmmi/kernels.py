@@ -19,11 +19,18 @@ LANES = 8
 def _forward(into, source, prob, stay, entry_pdf, loop_pdf, leak, x, alpha, norm):
     """The forward probabilities of LANES sequences.
 
-    into, source, prob, stay, entry_pdf, loop_pdf: of a Denominator. leak: (n_states,), leaky * initial.
-    x: (n_frames, n_pdfs, LANES): exponentials of scores.
-    alpha: (n_frames + 1, n_states, LANES): row 0 holds the initial probabilities; written: row t, the probability of
-        each state before frame t, divided by norm[0] to norm[t], with what leaks into it.
-    norm: (n_frames + 1, LANES), written: the sums before leaking, by which each row is divided.
+    Args:
+        into: of a Denominator.
+        source: of a Denominator.
+        prob: of a Denominator.
+        stay: of a Denominator.
+        entry_pdf: of a Denominator.
+        loop_pdf: of a Denominator.
+        leak: (n_states,), leaky * initial.
+        x: (n_frames, n_pdfs, LANES): exponentials of scores.
+        alpha: (n_frames + 1, n_states, LANES): row 0 holds the initial probabilities; written: row t, the probability
+            of each state before frame t, divided by norm[0] to norm[t], with what leaks into it.
+        norm: (n_frames + 1, LANES), written: the sums before leaking, by which each row is divided.
     """
     n_states = len(stay)
     for t in range(len(alpha)):
@@ -53,9 +60,15 @@ def _forward(into, source, prob, stay, entry_pdf, loop_pdf, leak, x, alpha, norm
 def _backward(out_of, target, prob, stay, entry_pdf, loop_pdf, leak, x, alpha, norm, n_frames, posterior):
     """The posterior probability of each pdf in each frame, of LANES sequences.
 
-    out_of, target, prob: arcs by source. x, alpha, norm: as `_forward` left them; x is spent. n_frames: int64 (LANES,):
-    of each sequence; what comes later in its lane is padding.
-    posterior: (n_frames, n_pdfs, LANES), zeros; written.
+    Args:
+        out_of: arcs by source.
+        target: arcs by source.
+        prob: arcs by source.
+        x: as `_forward` left them; x is spent.
+        alpha: as `_forward` left them; x is spent.
+        norm: as `_forward` left them; x is spent.
+        n_frames: int64 (LANES,): of each sequence; what comes later in its lane is padding.
+        posterior: (n_frames, n_pdfs, LANES), zeros; written.
     """
     n_states = len(stay)
     beta = np.zeros((n_states, LANES), x.dtype)
@@ -109,7 +122,8 @@ _BACKWARD = f"void({_GRAPH}, {{0}}[:, :, ::1], {{0}}[:, :, ::1], {{0}}[:, ::1], 
 def denominator(precision: str) -> tuple[Callable, Callable]:
     """`_forward` and `_backward`, compiled when first asked for.
 
-    precision: float32, which trains; or float64, which the recursions are checked with.
+    Args:
+        precision: float32, which trains; or float64, which the recursions are checked with.
     """
     return kernel(_FORWARD.format(precision))(_forward), kernel(_BACKWARD.format(precision))(_backward)
 
@@ -131,9 +145,12 @@ def numerator(
 ):
     """The log probability of scores under a numerator graph, and the posterior probability of each pdf in each frame.
 
-    first to n_last: of a Numerator, pdfs as columns of the scores. scores: (n_frames, n_columns).
-    alpha, beta: (n_frames, n_nodes), holding -inf; written: what leads to a node with frame t, what follows it.
-    posterior: as the scores, zeros; written.
+    Args:
+        first: of a Numerator, as all to `n_last`; pdfs are columns of the scores.
+        scores: (n_frames, n_columns).
+        alpha: (n_frames, n_nodes), holding -inf; written: what leads to a node with frame t, what follows it.
+        beta: see `alpha`.
+        posterior: as the scores, zeros; written.
     """
     n_frames, n_nodes = alpha.shape
     low = high = 0

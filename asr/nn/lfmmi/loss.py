@@ -43,12 +43,17 @@ class LfmmiLoss:
     def __call__(self, scores: Tensor, out_lengths: Tensor, targets: Sequence[Numerator]) -> LossSum:
         """The loss of a batch.
 
-        scores: float (batch, out_frames, n_outputs), unnormalised.
-        out_lengths: int64 (batch,), rows that count; those of the numerators.
-        targets: the numerator of each utterance.
-        Returns the sum over the frames, and as `errors` how many have their best output elsewhere than at the pdf that
-        the alignment gave them; of the second set, where there is one.
-        Raises ModelError where the network has other outputs, or other frames than the numerators.
+        Args:
+            scores: float (batch, out_frames, n_outputs), unnormalised.
+            out_lengths: int64 (batch,), rows that count; those of the numerators.
+            targets: the numerator of each utterance.
+
+        Returns:
+            the sum over the frames, and as `errors` how many have their best output elsewhere than at the pdf that the
+            alignment gave them; of the second set, where there is one.
+
+        Raises:
+            ModelError: where the network has other outputs, or other frames than the numerators.
         """
         if scores.shape[2] != self.n_outputs:
             raise ModelError(
@@ -75,9 +80,12 @@ class LfmmiLoss:
 def without_second_outputs(network: Network, config: Any, n_pdfs: int) -> Network:
     """The network for decoding: with the first n_pdfs outputs alone.
 
-    network: trained with cross-entropy regularisation, built from `config` with 2 * n_pdfs outputs. One that has only
-        n_pdfs is returned as it is.
-    Raises ModelError where it has another number of outputs.
+    Args:
+        network: trained with cross-entropy regularisation, built from `config` with 2 * n_pdfs outputs. One that has
+            only n_pdfs is returned as it is.
+
+    Raises:
+        ModelError: where it has another number of outputs.
     """
     if network.n_outputs == n_pdfs:
         return network

@@ -19,12 +19,20 @@ class Numerator:
     """The paths of a denominator graph that say an utterance's phones, each phone in its window of frames.
 
     A node is one phone of the utterance in one state of the denominator; nodes are in order of the phones.
-    n_frames: output frames. first, end: int32 (n_nodes,): the window, output frames; both ascending.
-    entry_pdf, loop_pdf: int32 (n_nodes,). stay: float64 (n_nodes,), natural logarithm.
-    begin: float64 (n_nodes,): log probability of the first phone's nodes in the first frame; -inf of others.
-    into: int32 (n_nodes + 1,): the arcs into each node. source, log_prob: int32, float64 (n_arcs,).
-    n_last: nodes of the last phone, where paths end: the last ones.
-    alignment: int32 (n_frames,): the pdfs of the path that has the alignment's own times.
+
+    Attributes:
+        n_frames: output frames.
+        first: int32 (n_nodes,): the window, output frames; both ascending.
+        end: int32 (n_nodes,): the window, output frames; both ascending.
+        entry_pdf: int32 (n_nodes,).
+        loop_pdf: int32 (n_nodes,).
+        stay: float64 (n_nodes,), natural logarithm.
+        begin: float64 (n_nodes,): log probability of the first phone's nodes in the first frame; -inf of others.
+        into: int32 (n_nodes + 1,): the arcs into each node.
+        source: int32, float64 (n_arcs,).
+        log_prob: int32, float64 (n_arcs,).
+        n_last: nodes of the last phone, where paths end: the last ones.
+        alignment: int32 (n_frames,): the pdfs of the path that has the alignment's own times.
     """
 
     n_frames: int
@@ -74,12 +82,17 @@ def numerator_graph(
 ) -> Numerator:
     """The numerator graph of an aligned utterance.
 
-    segments: the phones of the alignment, in input frames. n_frames: input frames.
-    subsampling: input frames to one output frame.
-    tolerance: input frames by which a phone may begin earlier or end later; Kaldi's recipes have 5.
     Phone n-grams that the denominator has not, of utterances that it was not estimated from, cost what a leak to
     another history costs.
-    Raises ModelError where there are more phones than output frames, or a phone that the denominator has not.
+
+    Args:
+        segments: the phones of the alignment, in input frames.
+        n_frames: input frames.
+        subsampling: input frames to one output frame.
+        tolerance: input frames by which a phone may begin earlier or end later; Kaldi's recipes have 5.
+
+    Raises:
+        ModelError: where there are more phones than output frames, or a phone that the denominator has not.
 
     Same as Kaldi's supervision from an alignment (chain-get-supervision) with its weights from the denominator. Paths
     are the denominator's without leaks, or with one where they must: never more than all of them.

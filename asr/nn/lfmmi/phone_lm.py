@@ -28,9 +28,10 @@ class PhoneArc(NamedTuple):
 class PhoneLm:
     """A deterministic automaton over phones.
 
-    histories: the states; state 0 is the empty history, an utterance's start.
-    arcs: for each state phone -> PhoneArc; what is missing to 1 is the probability of the utterance's end.
-    order: phones in the longest n-gram; every history has order - 2 phones or more, but near the start.
+    Attributes:
+        histories: the states; state 0 is the empty history, an utterance's start.
+        arcs: for each state phone -> PhoneArc; what is missing to 1 is the probability of the utterance's end.
+        order: phones in the longest n-gram; every history has order - 2 phones or more, but near the start.
     """
 
     histories: list[History]
@@ -62,9 +63,13 @@ def estimate_phone_lm(sequences: Iterable[Sequence[int]], *, order: int = 4, n_e
     Probabilities are relative frequencies: what was not seen has none, which keeps the graph sparse. Every history of
     order - 2 phones is a state; of those of order - 1 phones the ones that raise the utterances' likelihood most.
 
-    sequences: the phones of each utterance. order: 3 or more; phones in the longest n-gram.
-    n_extra_states: histories of order - 1 phones.
-    Raises LanguageModelError where there is no phone.
+    Args:
+        sequences: the phones of each utterance.
+        order: 3 or more; phones in the longest n-gram.
+        n_extra_states: histories of order - 1 phones.
+
+    Raises:
+        LanguageModelError: where there is no phone.
 
     As Kaldi's chain-est-phone-lm (4-grams, all trigrams, 2,000 more states); differs in choosing the long histories at
     once by what each gains over the shorter one, where Kaldi drops them one by one.

@@ -29,9 +29,13 @@ _logger = logging.getLogger(__name__)
 class Supervision:
     """What a network is trained on by LF-MMI, and decoded with.
 
-    tree, transitions: of the chain model; graphs for decoding are compiled with both scales 1 and searched with an
-        acoustic scale of 1.
-    denominator: one for all utterances. numerators: by utterance id. failures: utterance id -> why it has none.
+    Attributes:
+        tree: of the chain model; graphs for decoding are compiled with both scales 1 and searched with an acoustic
+            scale of 1.
+        transitions: see `tree`.
+        denominator: one for all utterances.
+        numerators: by utterance id.
+        failures: utterance id -> why it has none.
     """
 
     tree: ContextDependency
@@ -54,11 +58,14 @@ def lfmmi_setup(
 ) -> Supervision:
     """Tree, denominator and numerators from the alignments of another model.
 
-    rung: the model, usually a GMM's rung, and its alignments of the training utterances.
-    table: features of these utterances at the alignments' frame rate, float32 (n_frames, dim); the tree is grown from
-        every `subsampling`-th of them. More utterances than have alignments do no harm.
-    seed: of the clustering of phones for the tree's questions.
-    Raises ModelError where no utterance can be used.
+    Args:
+        rung: the model, usually a GMM's rung, and its alignments of the training utterances.
+        table: features of these utterances at the alignments' frame rate, float32 (n_frames, dim); the tree is grown
+            from every `subsampling`-th of them. More utterances than have alignments do no harm.
+        seed: of the clustering of phones for the tree's questions.
+
+    Raises:
+        ModelError: where no utterance can be used.
 
     As Kaldi's steps/nnet3/chain/build_tree.sh, chain-est-phone-lm, chain-make-den-fst and chain-get-supervision.
     """
@@ -86,7 +93,8 @@ def numerators_of(
 ) -> tuple[dict[str, Numerator], dict[str, str]]:
     """The numerators of aligned utterances, and why others have none.
 
-    segments: utterance id -> phones in input frames (TransitionModel.phone_segments); held-out utterances too.
+    Args:
+        segments: utterance id -> phones in input frames (TransitionModel.phone_segments); held-out utterances too.
     """
     numerators, failures = {}, {}
     for utterance, phones in segments.items():

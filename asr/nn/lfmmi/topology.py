@@ -14,7 +14,9 @@ def chain_topology(phones: Iterable[int]) -> Topology:
     """One emitting state a phone, with one pdf for its first frame (class 0) and one for the others (class 1).
 
     A phone can be passed in one frame. Staying and leaving have probability 0.5 and are never trained.
-    phones: all phone ids; silence is as any other.
+
+    Args:
+        phones: all phone ids; silence is as any other.
 
     Same as the topology of Kaldi's chain models (steps/nnet3/chain/gen_topo.py).
     """
@@ -27,7 +29,8 @@ def thinned_segments(segments: Sequence[PhoneSegment], n_frames: int, subsamplin
     Output frame t is about input frame t * subsampling, so that n_frames give ceil(n_frames / subsampling). A phone
     between two of these takes a frame from a neighbour. None where there are more phones than output frames.
 
-    segments: in input frames, without gaps from 0 to n_frames.
+    Args:
+        segments: in input frames, without gaps from 0 to n_frames.
     """
     n_out = -(-n_frames // subsampling)
     if not segments or len(segments) > n_out:
@@ -47,9 +50,13 @@ def chain_alignments(
 ) -> dict[str, np.ndarray]:
     """The only transition ids that phones with their times can have in a chain topology.
 
-    segments: utterance id -> phones in output frames, as `thinned_segments` gives them.
-    tree, transitions: of the chain topology.
-    Returns utterance id -> int32 (out_frames,): the forward transition, then self-loops.
+    Args:
+        segments: utterance id -> phones in output frames, as `thinned_segments` gives them.
+        tree: of the chain topology.
+        transitions: of the chain topology.
+
+    Returns:
+        utterance id -> int32 (out_frames,): the forward transition, then self-loops.
 
     Same as Kaldi's convert-ali --frame-subsampling-factor.
     """
@@ -78,7 +85,11 @@ def _ids(window: tuple[int, ...], tree: ContextDependency, transitions: Transiti
 
 
 def chain_row(window: Sequence[int], tree: ContextDependency, transitions: TransitionModel) -> int:
-    """The row of transitions.tuples of a phone in context. Raises ModelError for another than the chain topology."""
+    """The row of transitions.tuples of a phone in context.
+
+    Raises:
+        ModelError: for another than the chain topology.
+    """
     phone = window[tree.central_position]
     states = transitions.topology.states(phone)
     if len(states) != 1 or len(states[0].transitions) != 2 or {d for d, _ in states[0].transitions} != {0, 1}:

@@ -1,7 +1,5 @@
 """Guessing pronunciations: the search against enumeration, planted rules, files, and what is wrong."""
 
-import doctest
-import importlib
 import itertools
 import json
 import math
@@ -173,12 +171,6 @@ def test_impossible_settings(toy):
         train(TOY, order=0)
     with pytest.raises(LanguageModelError, match="smoothing='kneser'"):
         train(TOY, smoothing="kneser")
-
-
-@pytest.mark.parametrize("module", ["graphones", "search"])
-def test_examples_in_the_documentation(module):
-    done = doctest.testmod(importlib.import_module(f"asr.lang.g2p.{module}"))
-    assert done.attempted and not done.failed
 
 
 def test_letters_said_in_equally_likely_ways_need_no_more_time_than_others():
