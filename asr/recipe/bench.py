@@ -299,14 +299,14 @@ def in_order(results: Sequence[Result]) -> list[Pair]:
         by_graph = [r for r in same if r.system.model != second.system.model]
         by_graph = [r for r in by_graph if {r.decoding, second.decoding} <= {"", "tlg"}]
         beside = by_graph[-1:] + [r for r in same if r.system.model == second.system.model][-1:]
-        plain = "plain-" + "{}"
-        beside += [
-            r
-            for r in results[:number]
-            if replace(r.row, variant=plain.format(r.variant.removeprefix("robust-"))).key == second.row.key
-        ]
+        beside += [r for r in results[:number] if _without_augmentation(r) == second.row.key]
         found += [(first, second) for first in beside]
     return found
+
+
+def _without_augmentation(result: Result) -> tuple:
+    """The key of the row of the same system, trained without augmentation."""
+    return replace(result.row, variant="plain-" + result.variant.removeprefix("robust-")).key
 
 
 def _group(result: Result) -> tuple:

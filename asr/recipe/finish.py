@@ -38,8 +38,8 @@ def finish(
     """Write OUT/results.json, comparisons.json and report.html, print tables, and transcribe one scored recording.
 
     results: the first one is the headline, which the report looks at closely. pairs: of results that are compared.
-    unit: what is counted as a word, in the plural. place: a folder in OUT for all that. show: whether a recording is transcribed, with the first system that
-    needs nothing but the recording itself, if there is one.
+    unit: what is counted as a word, in the plural. place: a folder in OUT for all that. show: whether a recording is
+        transcribed, with the first system that needs nothing but the recording itself, if there is one.
     """
     rows, found, out = [r.row for r in results], compared(pairs), run.folder / place
     out.mkdir(exist_ok=True)
@@ -83,7 +83,7 @@ def first_of_each(results: Sequence[Result], key: Callable[[Result], Hashable]) 
 
 def tuning_points(points: Sequence[Point]) -> list[TuningPoint]:
     """The points of a search in a graph as the report's section on tuning takes them."""
-    return [TuningPoint(**p.setting, errors=p.errors, total=p.total) for p in points]  # type: ignore[arg-type]
+    return [TuningPoint(**p.setting, errors=p.errors, total=p.total) for p in points]
 
 
 def _say(line: str) -> None:

@@ -75,7 +75,7 @@ def is_plain(kind: Any) -> bool:
         return True
     if arguments := typing.get_args(kind):
         return all(is_plain(a) for a in arguments if a is not Ellipsis and not isinstance(a, str))
-    if hasattr(kind, "save"):
+    if hasattr(kind, "save") or kind.__name__ in _FILES:
         return False
     return dataclasses.is_dataclass(kind) or hasattr(kind, "_fields")
 

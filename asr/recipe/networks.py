@@ -163,7 +163,7 @@ def train_above(
     *,
     table: HybridTable | LfmmiTable,
     pipeline: FeaturePipeline | None = None,
-    inputs: Data | None = None,
+    aligned: Data | None = None,
     copies: Mapping[float, Data] | None = None,
     seed: int,
     checkpoints: Path,
@@ -173,14 +173,14 @@ def train_above(
 ) -> Trained:
     """A step: a network above a stage of the ladder, trained on its alignments.
 
-    data: features of the stage's kind. inputs, pipeline: features of another kind, and what is done to them. copies: by
-    speed, such features of the recordings at that speed.
+    data: the network's features; pipeline: what is done to them, if they are not the stage's. aligned: the stage's, if
+    these are others. copies: by speed, the network's features of the recordings at that speed.
     """
     ids = dict.fromkeys([*part.train, *part.apart])
-    wanted = with_copies(data, list(ids), prefixes)
+    wanted = with_copies(data if aligned is None else aligned, list(ids), prefixes)
     how = {
         "held_out": [p + u for p in prefixes for u in part.apart if p + u in wanted.raw],
-        "inputs": None if inputs is None else usable(inputs, list(wanted.raw)), "pipeline": pipeline, "seed": seed,
+        "inputs": None if aligned is None else usable(data, list(wanted.raw)), "pipeline": pipeline, "seed": seed,
         "copies": {speed: usable(copied, part.train) for speed, copied in (copies or {}).items()},
     }  # fmt: skip
     if isinstance(table, HybridTable):
@@ -296,7 +296,8 @@ def _on_gpus(gpus: str, job: tuple, progress: Report | None) -> Trained:
     visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
     names = visible.split(",") if visible else [str(n) for n in range(torch.cuda.device_count())]
     variables = {
-        "MASTER_ADDR": "localhost", "MASTER_PORT": str(port), "WORLD_SIZE": str(len(chosen)), "TORCHELASTIC_RUN_ID": "recipe",
+        "MASTER_ADDR": "localhost", "MASTER_PORT": str(port), "WORLD_SIZE": str(len(chosen)),
+        "TORCHELASTIC_RUN_ID": "recipe",
         "CUDA_VISIBLE_DEVICES": ",".join(names[n] for n in chosen),
     }  # fmt: skip
     ranks = [
@@ -309,7 +310,7 @@ def _on_gpus(gpus: str, job: tuple, progress: Report | None) -> Trained:
         while any(rank.is_alive() for rank in ranks):
             ranks[0].join(timeout=1.0)
             if progress is not None and reached[1]:
-                progress(*reached)
+                progress(reached[0], reached[1])
             if any(rank.exitcode for rank in ranks):  # the others would wait for it for ever
                 break
         failed = next((rank.exitcode for rank in ranks if rank.exitcode), 0)

@@ -71,6 +71,18 @@ class Kept(Generic[T]):
         return found
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class Later(Generic[T]):
+    """A step that is made when it is first an argument of another one."""
+
+    ask: Callable[[], Kept[T]]
+
+    @functools.cached_property
+    def kept(self) -> Kept[T]:
+        """The finished step."""
+        return self.ask()
+
+
 class Run:
     """One run of a recipe in one folder.
 
@@ -117,6 +129,7 @@ class Run:
     def kept(self, name: str, make: Callable[..., T], *args: Any, **options: Any) -> Kept[T]:
         """The same step without reading its object, which may never be needed."""
         function, arguments = _called(name, make, args, options)
+        arguments = _replaced(arguments, Later, lambda later: later.kept)
         kind = _declared(function)
         if kind is None:
             raise ConfigError(
@@ -137,6 +150,10 @@ class Run:
                 self._make(name, function, arguments, kind, key)
         self._done[name] = Kept(name, folder, key, kind, self._alive)
         return self._done[name]
+
+    def later(self, name: str, make: Callable[..., T], *args: Any, **options: Any) -> Later[T]:
+        """The same step, which is not made before it is the argument of another one."""
+        return Later(functools.partial(self.kept, name, make, *args, **options))
 
     @contextlib.contextmanager
     def last(self, name: str) -> Iterator[None]:
@@ -173,7 +190,7 @@ class Run:
             with shown(self._place(name)) as progress, naming(self.folder / name):
                 given = {"progress": progress, "folder": partial, "checkpoints": checkpoints}
                 wanted = {n: given[n] for n in _GIVEN if n in inspect.signature(function).parameters}
-                keep(function(**_objects(arguments), **wanted), kind, partial)
+                keep(function(**_replaced(arguments, Kept, lambda kept: kept.value), **wanted), kind, partial)
             wall, cpu = time.perf_counter() - wall, cpu_seconds() - cpu
             # Without its record a folder counts as unfinished: drop the old one first, write the new one last.
             file = self.folder / ".stages" / f"{name}.json"
@@ -215,7 +232,7 @@ class Run:
             lock.release()
 
 
-def _called(name: str, make: Callable, args: tuple, options: dict[str, Any]) -> tuple[Callable, dict[str, Any]]:
+def _called(name: str, make: Any, args: tuple, options: dict[str, Any]) -> tuple[Callable, dict[str, Any]]:
     """The function that a step calls, and its arguments by name."""
     while isinstance(make, functools.partial):
         make, args, options = make.func, (*make.args, *args), {**make.keywords, **options}
@@ -236,13 +253,13 @@ def _declared(function: Callable) -> Any:
     return typing.get_type_hints(returned, function.__globals__).get("return")
 
 
-def _objects(value: Any) -> Any:
-    """The same with the objects of steps in their places."""
-    if isinstance(value, Kept):
-        return value.value
+def _replaced(value: Any, kind: type, by: Callable[[Any], Any]) -> Any:
+    """The same with all of a kind replaced, in lists, tuples and dictionaries too."""
+    if isinstance(value, kind):
+        return by(value)
     if isinstance(value, Mapping):
-        return {name: _objects(inner) for name, inner in value.items()}
-    return type(value)(map(_objects, value)) if type(value) in (list, tuple) else value
+        return {name: _replaced(inner, kind, by) for name, inner in value.items()}
+    return type(value)(_replaced(v, kind, by) for v in value) if type(value) in (list, tuple) else value
 
 
 def _key(name: str, function: Callable, arguments: Mapping[str, Any]) -> str:
@@ -293,11 +310,17 @@ def _hashed(value: Any, where: str, classes: dict[type, None]) -> str:
 def hash_of(path: Path) -> str:
     """The SHA-256 of a file's contents, or of the relative names and contents of all files of a folder."""
     if not path.is_dir():
-        return sha256(path)
+        status = path.stat()
+        return _hash_of_file(path, status.st_mtime_ns, status.st_size)
     digest = hashlib.sha256()
     for file in sorted(p for p in path.rglob("*") if p.is_file()):
         digest.update(f"{file.relative_to(path).as_posix()}\0{sha256(file)}\0".encode())
     return digest.hexdigest()
+
+
+@functools.cache
+def _hash_of_file(path: Path, changed: int, size: int) -> str:
+    return sha256(path)
 
 
 def cpu_seconds() -> float:

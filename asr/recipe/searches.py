@@ -87,7 +87,7 @@ class GraphSearch(Search):
 
     def set(self, model: Model, setting: Setting) -> Model:
         """A model that decodes so."""
-        return model.with_decoding(**setting, beam=self.beam, max_active=self.max_active)  # type: ignore[arg-type]
+        return model.with_decoding(**setting, beam=self.beam, max_active=self.max_active)
 
     def recogniser(self, asked: Asked, data: Data, n_jobs: int) -> Callable[[Setting], Texts]:
         assert asked.graph is not None  # it is what is searched
@@ -192,7 +192,7 @@ class JointSearch(Search):
         features, name = data.normalised(model.features), model.lexicon.phones.name
 
         def recognised(setting: Setting) -> Texts:
-            options = joint_search.JointSearchOptions(beam_size=self.beam_size, **setting)  # type: ignore[arg-type]
+            options = joint_search.JointSearchOptions(beam_size=self.beam_size, **setting)
             search, found = joint_search.JointSearch(model, decoder, units, options), Texts()
             for u in features:
                 best = search.search(features[u])

@@ -124,7 +124,7 @@ class _Reached:
                         self._methods.setdefault(part.name, []).append((module, part))
                     else:
                         pending.append((module, part))
-                node = ast.Module([*map(ast.Expr, (*node.bases, *node.decorator_list))], [])  # type: ignore[arg-type]
+                node = ast.Module([*map(ast.Expr, (*node.bases, *node.decorator_list))], [])
             yield from self._named(module, node)
             for name in self._names & self._methods.keys():
                 pending += self._methods.pop(name)

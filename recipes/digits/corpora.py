@@ -61,9 +61,7 @@ def connected_tests(corpus: Corpus, strings: Corpus) -> Tests:
     """
     (official,) = single_tests(corpus)["official"]
     ((part, _),) = official.tuning
-    scored, tuning, everyone = (
-        strings.where(lambda u, n=n: u.id.startswith(f"{n}-")) for n in (CONNECTED[0], TUNING, CONNECTED[1])
-    )
+    scored, tuning, everyone = (_listed(strings, name) for name in (CONNECTED[0], TUNING, CONNECTED[1]))
     fold = Fold(CONNECTED[0], official.part, tuple(scored.ids), ((part, tuple(tuning.ids)),))
     of_speaker = {s: _ids(everyone, lambda u, s=s: u.speaker == s) for s in corpus.speakers}
     return {CONNECTED[0]: [fold], CONNECTED[1]: _leave_one_out(corpus, of_speaker, CONNECTED[1])}
@@ -112,6 +110,10 @@ def _part(name: str, train: tuple[str, ...]) -> Part:
 def _listed_recordings(corpus: Corpus) -> dict[str, list[Utterance]]:
     """The recordings of each committed list: those that are scored."""
     return {CONNECTED[0]: [u for u in corpus if take(u) < 5], CONNECTED[1]: list(corpus)}
+
+
+def _listed(strings: Corpus, name: str) -> Corpus:
+    return strings.where(lambda u: u.id.startswith(f"{name}-"))
 
 
 def _ids(corpus: Corpus, wanted) -> tuple[str, ...]:

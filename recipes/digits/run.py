@@ -29,8 +29,19 @@ from asr.train.speeds import speed_prefix
 from asr.train.vtln import WARPS
 
 from .copies import PADDED, join_strings, padded_copies, speed_copies
-from .corpora import CONNECTED, HERE, LEXICON, SINGLE, Tests, connected_tests, places, read_fsdd, single_tests
-from .corpora import string_lists, write_lists
+from .corpora import (
+    CONNECTED,
+    HERE,
+    LEXICON,
+    SINGLE,
+    Tests,
+    connected_tests,
+    places,
+    read_fsdd,
+    single_tests,
+    string_lists,
+    write_lists,
+)
 
 LENT = HERE / "monophones"  # its graph, where pynini is missing
 TESTS = (*SINGLE, *CONNECTED)
@@ -139,7 +150,7 @@ def all_systems(run: Run, corpus: Corpus, copies: Corpus, settings: Settings) ->
         pipeline = features_of(kind, cmvn, settings)
         options = {"pipeline": pipeline, "lexicon": lexicon, "options": settings.mono}
         if kind not in data:
-            data[kind] = run.kept(f"features-{kind}", extract_data, every, pipeline, settings.n_jobs)
+            data[kind] = run.later(f"features-{kind}", extract_data, every, pipeline, settings.n_jobs)
         adaptation = "none" if cmvn is causal else "speaker"
         return System(
             "mono", kind, train_mono, options, data[kind], variant, adaptation, prefixes, search=settings.grid
@@ -152,7 +163,7 @@ def all_systems(run: Run, corpus: Corpus, copies: Corpus, settings: Settings) ->
     vtln = mono("mfcc", both, "vtln")
     single = Corpus(u for u in corpus if "-" not in u.id)
     at = {
-        w: run.kept(f"features-mfcc-warp{w:g}", extract_data, single, vtln.options["pipeline"], 1, warp=w)
+        w: run.later(f"features-mfcc-warp{w:g}", extract_data, single, vtln.options["pipeline"], 1, warp=w)
         for w in WARPS[::2]
         if w != 1.0
     }
