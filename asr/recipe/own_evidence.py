@@ -21,12 +21,13 @@ from ..model.model import Model, load
 from ..model.transcript import Transcript
 from ..model.transcription import told_transforms
 from ..scoring import compare, score
+from ..scoring.reading import read_transcripts
 from ..train.data import Data
 from ..train.decoding import decode_all
 from ..train.ladder import Rung
 from ..train.tuning import TuningPoint, add_tuning, at_edge, best_point, beyond, tune_decoding, with_tuning
 from .searches import Texts
-from .systems import Trained, usable, write_json
+from .systems import Trained, usable, write_json, write_texts
 
 logger = logging.getLogger("asr.recipe")
 
@@ -53,17 +54,20 @@ class HeldOut:
     adapted: tuple[str, str]
 
     def save(self, folder: Path) -> None:
-        """Write the model, and the rest as JSON."""
+        """Write the model, tuning.json, and references.tsv, together.tsv and alone.tsv for `asr score`."""
         self.model.save(folder / "model")
         write_json(folder / "tuning.json", [vars(p) for p in self.points])
-        texts = {"references": self.references, "together": self.together, "alone": self.alone}
-        write_json(folder / "recognised.json", {**texts, "adapted": self.adapted})
+        for name in ("references", "together", "alone"):
+            write_texts(folder / f"{name}.tsv", getattr(self, name))
+        write_json(folder / "adapted.json", self.adapted)
 
     @classmethod
     def load(cls, folder: Path) -> "HeldOut":
         """What `save` wrote."""
         points = [TuningPoint(**p) for p in read_json(folder / "tuning.json", kind=list)]
-        return cls(load(folder / "model"), points, **read_json(folder / "recognised.json"))
+        texts = [read_transcripts(folder / f"{name}.tsv") for name in ("references", "together", "alone")]
+        first, second = read_json(folder / "adapted.json", kind=list)
+        return cls(load(folder / "model"), points, *texts, (first, second))
 
 
 def recognise_held_out(

@@ -22,7 +22,7 @@ from ..scoring.reading import read_transcripts
 from ..train.data import Data
 from ..train.decoding import DecodingResult, decode_all
 from ..train.tuning import middle_of_plateau
-from .systems import Features, Trained, each, usable, write_json
+from .systems import Features, Trained, each, usable, write_json, write_texts
 
 if TYPE_CHECKING:
     from ..lang.lexicon import Lexicon
@@ -265,22 +265,26 @@ class Tested:
     rtf: float
     setting: Setting
     words: str = ""
+    unfinished: int = 0
 
     def save(self, folder: Path) -> None:
         """Write the model, references.tsv and hypotheses.tsv for `asr score`, hypotheses.ctm and test.json."""
         assert isinstance(self.model, Model)
         self.model.save(folder / "model")
-        for name, texts in (("references", self.references), ("hypotheses", self.hypotheses)):
-            write_text(folder / f"{name}.tsv", "".join(f"{u}\t{text}\n" for u, text in texts.items()))
+        write_texts(folder / "references.tsv", self.references)
+        write_texts(folder / "hypotheses.tsv", self.hypotheses)
         write_text(folder / "hypotheses.ctm", self.words)
-        write_json(folder / "test.json", {"rtf": self.rtf, "setting": self.setting})
+        known = {"decode_rtf": self.rtf, "unfinished": self.unfinished, "setting": self.setting}
+        write_json(folder / "test.json", known)
 
     @classmethod
     def load(cls, folder: Path) -> "Tested":
         """What `save` wrote."""
         references, hypotheses = (read_transcripts(folder / f"{name}.tsv") for name in ("references", "hypotheses"))
         words = (folder / "hypotheses.ctm").read_text(encoding="utf-8")
-        return cls(folder / "model", references, hypotheses, **read_json(folder / "test.json"), words=words)
+        known = read_json(folder / "test.json")
+        rtf, setting, unfinished = known["decode_rtf"], known["setting"], known["unfinished"]
+        return cls(folder / "model", references, hypotheses, rtf, setting, words, unfinished)
 
 
 def recognise(
@@ -306,7 +310,8 @@ def recognise(
         model = search.set(graph, setting)
         decoded = decode_all(model, part) if isinstance(part, Data) else _decode_vtln(model, part)
         words = "".join(as_ctm(u, t) for u, t in decoded.transcripts.items())
-        return Tested(model, references, decoded.hypotheses, decoded.rtf, setting, words)
+        unfinished = sum(not t.reached_final for t in decoded.transcripts.values())
+        return Tested(model, references, decoded.hypotheses, decoded.rtf, setting, words, unfinished)
     assert isinstance(part, Data)  # at warps there are only monophones
     begin, model = time.process_time(), trained.rung.model
     hypotheses = search.recogniser(Asked(trained, graph, language), part, n_jobs)(setting)

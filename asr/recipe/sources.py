@@ -16,7 +16,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..errors import ConfigError
 
@@ -53,6 +53,15 @@ def _code_of(names: tuple[tuple[str, str], ...]) -> str:
     return digest.hexdigest()
 
 
+class _Found(NamedTuple):
+    """What stands in some code: names, names of attributes, name and attribute of `name.attribute`, and imports."""
+
+    names: set[str]
+    attributes: set[str]
+    dotted: set[tuple[str, str]]
+    imports: dict[str, tuple[str, str]]
+
+
 class _Module:
     """A source file: the names that are defined in it, and those that it imports."""
 
@@ -72,6 +81,25 @@ class _Module:
                     self.definitions.setdefault(defined, []).append(statement)
         top = ast.Module([s for s in statements if not isinstance(s, (ast.FunctionDef, ast.ClassDef))], [])
         self.imports = self.imported(top)
+        self._found: dict[ast.AST, _Found] = {}
+
+    def found_in(self, node: ast.AST) -> _Found:
+        """What stands in some code of the module, names in annotations in quotes included."""
+        if node not in self._found:
+            names: set[str] = set()
+            attributes: set[str] = set()
+            dotted: set[tuple[str, str]] = set()
+            for inner in ast.walk(node):
+                if isinstance(inner, ast.Name):
+                    names.add(inner.id)
+                elif isinstance(inner, ast.Attribute):
+                    attributes.add(inner.attr)
+                    if isinstance(inner.value, ast.Name):
+                        dotted.add((inner.value.id, inner.attr))
+                for text in _annotations(inner):
+                    names.update(re.findall(r"[A-Za-z_]\w*", text))
+            self._found[node] = _Found(names, attributes, dotted, self.imported(node))
+        return self._found[node]
 
     def imported(self, node: ast.AST) -> dict[str, tuple[str, str]]:
         """The names that import statements in some code give: name -> module, and name there; "" for the module."""
@@ -94,7 +122,7 @@ class _Reached:
     def __init__(self, packages: set[str]) -> None:
         self.modules: set[_Module] = set()
         self._packages = packages
-        self._seen: set[tuple[_Module, str]] = set()
+        self._seen: set[Definition] = set()
         self._names: set[str] = set()  # of attributes
         self._methods: dict[str, list[tuple[_Module, ast.AST]]] = {}  # not reached yet, by name
 
@@ -109,8 +137,7 @@ class _Reached:
             if module not in self.modules:
                 self.modules.add(module)
                 todo.append((module, ""))
-            nodes = module.definitions.get(name, [])
-            for node in nodes:
+            for node in module.definitions.get(name, []):
                 todo += self._of(module, node)
 
     def _of(self, module: _Module, node: ast.AST) -> Iterator[Definition]:
@@ -124,27 +151,26 @@ class _Reached:
                         self._methods.setdefault(part.name, []).append((module, part))
                     else:
                         pending.append((module, part))
-                node = ast.Module([*map(ast.Expr, (*node.bases, *node.decorator_list))], [])
+                pending += [(module, part) for part in (*node.bases, *node.decorator_list)]
+                continue
             yield from self._named(module, node)
             for name in self._names & self._methods.keys():
                 pending += self._methods.pop(name)
 
     def _named(self, module: _Module, node: ast.AST) -> Iterator[Definition]:
         """The definitions that the names in some code stand for; names of attributes are noted."""
-        local = {**module.imports, **module.imported(node)}
-        dynamic = False
-        for inner in ast.walk(node):
-            if isinstance(inner, ast.Name):
-                dynamic |= inner.id == "getattr"
-                yield from self._home(module, inner.id, local)
-            elif isinstance(inner, ast.Attribute):
-                self._names.add(inner.attr)
-                if isinstance(inner.value, ast.Name) and inner.value.id in local:
-                    yield from self._inside(*local[inner.value.id], inner.attr)
-            for text in _annotations(inner):
-                for word in re.findall(r"[A-Za-z_]\w*", text):
-                    yield from self._home(module, word, local)
-        if dynamic or module.imports_by_name:
+        found = module.found_in(node)
+        local = {**module.imports, **found.imports}
+        self._names |= found.attributes
+        for name in found.names:
+            if name in module.definitions:
+                yield module, name
+            elif name in local:
+                yield from self._resolved(*local[name])
+        for name, attribute in found.dotted:
+            if name in local:
+                yield from self._inside(*local[name], attribute)
+        if "getattr" in found.names or module.imports_by_name:
             yield from self._by_string(module, node)
 
     def _by_string(self, module: _Module, node: ast.AST) -> Iterator[Definition]:
@@ -157,12 +183,6 @@ class _Reached:
                 if found is not None:
                     names = [attribute] if attribute in found.definitions else found.definitions
                     yield from ((found, n) for n in names)
-
-    def _home(self, module: _Module, name: str, local: dict[str, tuple[str, str]]) -> Iterator[Definition]:
-        if name in module.definitions and name:
-            yield module, name
-        elif name in local:
-            yield from self._resolved(*local[name])
 
     def _inside(self, target: str, name: str, attribute: str) -> Iterator[Definition]:
         """An attribute of what is perhaps a module."""
@@ -187,19 +207,28 @@ class _Reached:
             yield module, ""
 
 
-@functools.cache
 def _module(name: str) -> _Module | None:
     """A module by its name; None where there is no source of one."""
+    path = _path_of(name)
+    return None if path is None else _read(name, path, path.stat().st_mtime_ns)
+
+
+@functools.cache
+def _read(name: str, path: Path, changed: int) -> _Module:
+    return _Module(name, path)
+
+
+@functools.cache
+def _path_of(name: str) -> Path | None:
     if name.partition(".")[0] == _PACKAGE:
         place = Path(__file__).parents[1].joinpath(*name.split(".")[1:])
-        found = [file for file in (place / "__init__.py", place.with_suffix(".py")) if file.is_file()]
-        return _Module(name, found[0]) if found else None
+        return next((file for file in (place / "__init__.py", place.with_suffix(".py")) if file.is_file()), None)
     loaded: ModuleType | None = sys.modules.get(name)
     path: Any = getattr(loaded, "__file__", None)
     if loaded is None:
         with contextlib.suppress(ImportError):  # of a name that is no module
             path = getattr(importlib.util.find_spec(name), "origin", None)
-    return _Module(name, Path(path)) if path and path.endswith(".py") else None
+    return Path(path) if path and path.endswith(".py") else None
 
 
 def _defined(statement: ast.stmt) -> list[str]:

@@ -171,6 +171,11 @@ def train_stage(
     return Trained(rung)
 
 
+def write_texts(path: Path, texts: Mapping[str, str]) -> None:
+    """`id<TAB>words` lines, as `asr score` reads them."""
+    write_text(path, "".join(f"{u}\t{text}\n" for u, text in texts.items()))
+
+
 def write_json(path: Path, value: Any) -> None:
     """A JSON file for people and programs."""
     write_text(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n")

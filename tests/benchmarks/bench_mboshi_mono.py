@@ -41,6 +41,8 @@ from typing import Any
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy reads them
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import numpy as np
+from asr.recipe.rungs import fewest_errors, make_rung, test_rung, tune_rung
+from asr.recipe.tasks import read_json, usable
 from bench_training import kaldi_python
 
 from asr.errors import ModelError
@@ -48,8 +50,6 @@ from asr.gmm.model import DiagGmms
 from asr.model import load
 from asr.recipe import Run, load_config, run_recipe
 from asr.recipe.grammars import make_graph
-from asr.recipe.rungs import fewest_errors, make_rung, test_rung, tune_rung
-from asr.recipe.tasks import read_json, usable
 from asr.scoring import Comparison, Score, compare, score
 from asr.scoring.reading import read_transcripts
 from asr.train.data import Data

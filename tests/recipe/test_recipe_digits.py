@@ -251,6 +251,7 @@ def test_official_split(trained):
 def test_strings_of_the_official_split(trained, tmp_path):
     """The same model on the committed strings."""
     from asr.recipe.strings import join_strings, read_list, spoken
+
     from asr.scoring.edges import read_ctm, score_edges, share_within
     from asr.train.data import Data
     from asr.train.decoding import decode_all
@@ -299,9 +300,10 @@ def test_the_committed_lists_are_as_described(name, takes):
 
 @pytest.mark.parametrize("n", [3, 4, 5, 6, 7, 8, 9, 10, 11, 29])
 def test_no_recording_is_left_over(n):
+    from asr.recipe.strings import make_strings
+
     from asr.corpus import Utterance
     from asr.errors import CorpusError
-    from asr.recipe.strings import make_strings
 
     spoken = [Utterance(f"u{i}", "ann", text="one") for i in range(n)]
     for seed in range(5):
@@ -313,8 +315,9 @@ def test_no_recording_is_left_over(n):
 
 
 def test_decoding_is_tuned_on_recordings_that_are_not_scored(corpora, fsdd):
-    from asr.corpus import Utterance
     from asr.recipe.strings import read_list
+
+    from asr.corpus import Utterance
 
     corpus = corpora.read_fsdd(fsdd)
     lists = corpora.string_lists(corpus, 20261123)

@@ -9,13 +9,13 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from asr.recipe.rungs import Search, fewest_errors
 
 import asr
 from asr.errors import ConfigError, CorpusError, GraphError
 from asr.lang import LetterTable, letter_lexicon
 from asr.lang.subwords import joined
 from asr.recipe.grammars import Grammar, units_of
-from asr.recipe.rungs import Search, fewest_errors
 from asr.train.tuning import TuningPoint
 
 ROOT = Path(__file__).parents[2]
@@ -162,10 +162,11 @@ def small_bench(parts, real_data, folder):
     if not (real_data / "mboshi").is_dir():
         pytest.skip("no mboshi under ASR_TEST_DATA")
     pytest.importorskip("pynini")
-    from asr.features.pipeline import FeaturePipeline
-    from asr.recipe import Run
     from asr.recipe.ladder_bench import Bench, Part
     from asr.recipe.tasks import extract_features
+
+    from asr.features.pipeline import FeaturePipeline
+    from asr.recipe import Run
     from asr.train.ladder import Sizes
 
     corpus = parts.read_corpus(real_data / "mboshi", "train")
@@ -182,8 +183,9 @@ def small_bench(parts, real_data, folder):
 @pytest.mark.slow
 def test_two_rungs_on_real_recordings(parts, real_data, tmp_path):
     """From recordings to scores with monophones and triphones, in small."""
-    from asr.recipe import read_results
     from asr.recipe.ladder_ending import finish
+
+    from asr.recipe import read_results
 
     bench, part, corpus = small_bench(parts, real_data, tmp_path / "out")
     run = bench.run
@@ -205,9 +207,10 @@ def test_two_rungs_on_real_recordings(parts, real_data, tmp_path):
 def test_networks_on_real_recordings(parts, real_data, tmp_path):
     """Both networks above the ladder, with features of their own and copies at another speed, in small."""
     pytest.importorskip("torch")
+    from asr.recipe.ladder_ending import finish
+
     from asr.options import from_table
     from asr.recipe import Run, read_results
-    from asr.recipe.ladder_ending import finish
     from asr.recipe.networks import HYBRID, LFMMI, HybridPlan, LfmmiPlan
 
     table = {
@@ -238,11 +241,12 @@ def test_networks_on_real_recordings(parts, real_data, tmp_path):
 def test_ctc_on_real_recordings(parts, real_data, tmp_path):
     """A network without HMMs, with an attention decoder, all ways of decoding, and that no ladder is climbed for it."""
     pytest.importorskip("torch")
+    from asr.recipe.ctc_tests import JointGrid, PrefixGrid
+    from asr.recipe.ladder_ending import finish
+
     import asr
     from asr.options import from_table
     from asr.recipe import read_results
-    from asr.recipe.ctc_tests import JointGrid, PrefixGrid
-    from asr.recipe.ladder_ending import finish
     from asr.recipe.networks import CTC_ATTENTION, CtcPlan, JointPlan, read_training
 
     table = {
@@ -286,8 +290,9 @@ def test_ctc_on_real_recordings(parts, real_data, tmp_path):
 
 
 def test_the_committed_results_are_the_readmes():
-    from asr.recipe import read_results, results_table
     from asr.recipe.ladder_ending import comparison_table
+
+    from asr.recipe import read_results, results_table
     from asr.scoring import Comparison
 
     text = (RECIPE / "README.md").read_text(encoding="utf-8")

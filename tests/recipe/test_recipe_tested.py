@@ -3,22 +3,22 @@
 from pathlib import Path
 
 import pytest
+from asr.recipe.ctc_tests import JointGrid, PrefixGrid
+from asr.recipe.ending import compared
+from asr.recipe.ladder_ending import compared as compared_rows
+from asr.recipe.ladder_ending import scored
+from asr.recipe.rungs import best_setting
+from asr.recipe.tasks import write_json, write_pairs
+from asr.recipe.tested import Result, chosen, collect
 
 from asr.errors import ConfigError
 from asr.features.pipeline import FeaturePipeline
 from asr.gmm.mono import MonoOptions
 from asr.options import from_table
 from asr.recipe import ladder_bench
-from asr.recipe.ctc_tests import JointGrid, PrefixGrid
-from asr.recipe.ending import compared
 from asr.recipe.grammars import Grammar
-from asr.recipe.ladder_ending import compared as compared_rows
-from asr.recipe.ladder_ending import scored
 from asr.recipe.networks import CtcPlan, JointPlan
-from asr.recipe.rungs import best_setting
 from asr.recipe.systems import System, rungs_above
-from asr.recipe.tasks import write_json, write_pairs
-from asr.recipe.tested import Result, chosen, collect
 from asr.scoring import score
 from asr.train.ladder import Sizes
 

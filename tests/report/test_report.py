@@ -11,7 +11,6 @@ import soundfile
 
 from asr.corpus import Utterance
 from asr.errors import AsrError
-from asr.recipe import ResultRow
 from asr.report import (
     Headline,
     Player,
@@ -36,6 +35,7 @@ from asr.report import (
     write_report,
 )
 from asr.report.page import command_html
+from asr.report.results import ResultRow
 from asr.report.sections import align_words
 from asr.report.sound import audio_element
 from asr.report.style import STYLE

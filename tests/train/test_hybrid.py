@@ -6,6 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
+from asr.recipe.network_job import NetworkJob
 
 from asr.errors import ConfigError, CorpusError, ModelError
 from asr.features.pipeline import FeaturePipeline
@@ -15,7 +16,6 @@ from asr.nn import DnnConfig, RecurrentConfig, TdnnConfig, register
 from asr.nn.options import TrainingOptions
 from asr.options import from_table
 from asr.recipe import Run
-from asr.recipe.network_job import NetworkJob
 from asr.recipe.networks import HybridPlan, LfmmiPlan, make_network, present_gpus, read_training
 from asr.train.data import Data
 from asr.train.hybrid import HybridOptions, labelled, log_priors, prepare, realigned, train_hybrid
