@@ -7,8 +7,9 @@ BIN = $(VENV)/bin
 CONSTRAINTS = .ci/constraints.txt
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint $(CONSTRAINTS)
 
-# As many tests at once as there are cores; those of a file one after the other, as they share what they train.
-PARALLEL ?= --numprocesses auto --dist loadfile
+# As many tests at once as there are cores; those of a file one after the other, as they share what they train. Files
+# with slow tests come first (tests/conftest.py).
+PARALLEL ?= --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 # One BLAS thread a process: parallel work goes by processes.
 export OMP_NUM_THREADS ?= 1

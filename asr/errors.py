@@ -14,7 +14,9 @@ class AudioError(AsrError):
 
 
 class CorpusError(AsrError):
-    """A corpus, transcript or data directory that is inconsistent."""
+    """A corpus, transcript or data directory that is inconsistent. problems: of the utterances, where none is left."""
+
+    problems: Sequence = ()
 
 
 class LexiconError(AsrError):
@@ -40,10 +42,11 @@ class ConfigError(AsrError):
 def kind_of_message(message: str, place: str = "") -> str:
     """What messages of the same kind have in common: no place, no names in quotes, no numbers.
 
-    >>> kind_of_message("a.wav: truncated at 1.25 s", "a.wav") == kind_of_message("b.wav: truncated at 3 s", "b.wav")
-    True
-
     Nor is the name of a file without what it ends with: `no transcript a.txt` of a.wav.
+
+    Examples:
+        >>> kind_of_message("a.wav: cut at 1.25 s", "a.wav") == kind_of_message("b.wav: cut at 3 s", "b.wav")
+        True
     """
     text = message.replace(place, "") if place else message
     stem = re.split(r"[/\\]", place)[-1].rpartition(".")[0]
@@ -56,8 +59,9 @@ def kind_of_message(message: str, place: str = "") -> str:
 def first_of(problems: Sequence[str], most: int = 10) -> str:
     """The first of some problems, a line each, and how many more there are.
 
-    >>> first_of(["a:1: no id", "a:2: no id", "a:3: no id"], 2)
-    'a:1: no id\\na:2: no id\\n... and 1 more'
+    Examples:
+        >>> first_of(["a:1: no id", "a:2: no id", "a:3: no id"], 2)
+        'a:1: no id\\na:2: no id\\n... and 1 more'
     """
     more = [f"... and {len(problems) - most} more"] if len(problems) > most else []
     return "\n".join([*problems[:most], *more])
@@ -66,7 +70,8 @@ def first_of(problems: Sequence[str], most: int = 10) -> str:
 def nearest(name: str, known: Iterable[str], count: int = 1, cutoff: float = 0.4) -> list[str]:
     """Up to `count` of the `known` names that look most like `name`, best first; for "did you mean" messages.
 
-    cutoff: how alike they must be, 0 to 1: twice the letters in common by both names' lengths.
+    Args:
+        cutoff: how alike they must be, 0 to 1: twice the letters in common by both names' lengths.
     """
     known = list(known)
     folded = {k.lower(): k for k in known}
@@ -75,6 +80,10 @@ def nearest(name: str, known: Iterable[str], count: int = 1, cutoff: float = 0.4
 
 
 def did_you_mean(name: str, known: Iterable[str], cutoff: float = 0.4) -> str:
-    """`"; did you mean 'mfcc'?"`, or an empty string where nothing is near. cutoff: as of `nearest`."""
+    """`"; did you mean 'mfcc'?"`, or an empty string where nothing is near.
+
+    Args:
+        cutoff: as of `nearest`.
+    """
     found = nearest(name, known, cutoff=cutoff)
     return f"; did you mean {found[0]!r}?" if found else ""

@@ -19,6 +19,10 @@ def install(extra: str = "") -> str:
 
 
 def require_torch() -> None:
-    """Raises AsrError with the command that installs torch, if it is missing; for the start of what needs networks."""
+    """For the start of what needs networks.
+
+    Raises:
+        AsrError: with the command that installs torch, if it is missing.
+    """
     if importlib.util.find_spec("torch") is None:
         raise AsrError(f"networks need torch, which is not installed; install it with: {install('nn')}")

@@ -17,8 +17,9 @@ _CHECKSUM_BYTES = hashlib.sha256().digest_size
 def kernel(signature: str) -> Callable[[Callable], Callable]:
     """Compile a function to machine code for one signature, when its module is imported.
 
-    signature: numba's notation, e.g. "void(float32[:, ::1], int32[::1])"; an array that may be read-only, such as a
-        mapped file, is written "Array(float32, 1, 'C', readonly=True)" and takes writable ones too.
+    Args:
+        signature: numba's notation, e.g. "void(float32[:, ::1], int32[::1])"; an array that may be read-only, such as a
+            mapped file, is written "Array(float32, 1, 'C', readonly=True)" and takes writable ones too.
 
     The code is cached where NUMBA_CACHE_DIR says, beside the source or in the user's cache folder, so that only the
     first run of a new installation compiles. Without any writable place (read-only installation, no home folder), on a

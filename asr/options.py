@@ -25,9 +25,12 @@ def field_names(options_class: type) -> list[str]:
 def with_keywords(options: T, keywords: Mapping[str, Any], where: str) -> T:
     """A copy of a frozen dataclass with some fields replaced.
 
-    keywords: field name -> value.
-    where: who was called, for the message, e.g. "mfcc()".
-    Raises TypeError for an unknown name, with the nearest known one.
+    Args:
+        keywords: field name -> value.
+        where: who was called, for the message, e.g. "mfcc()".
+
+    Raises:
+        TypeError: for an unknown name, with the nearest known one.
     """
     known = field_names(type(options))
     for name in keywords:
@@ -39,12 +42,13 @@ def with_keywords(options: T, keywords: Mapping[str, Any], where: str) -> T:
 def known_names(function: Callable[P, T]) -> Callable[P, T]:
     """A decorator: of a keyword that the function does not have the TypeError says which one it has is nearest.
 
-    >>> @known_names
-    ... def search(*, beam=13.0):
-    ...     return beam
-    >>> search(beem=3.0)
-    Traceback (most recent call last):
-    TypeError: search() has no option 'beem'; did you mean 'beam'?
+    Examples:
+        >>> @known_names
+        ... def search(*, beam=13.0):
+        ...     return beam
+        >>> search(beem=3.0)
+        Traceback (most recent call last):
+        TypeError: search() has no option 'beem'; did you mean 'beam'?
     """
     code = function.__code__
     known = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
@@ -73,14 +77,15 @@ def takes_options(options_class: type) -> Callable[[Callable[P, T]], Callable[P,
     The decorated function raises TypeError for an unknown name, with the nearest known one, and for options of another
     class.
 
-    >>> @dataclasses.dataclass(frozen=True)
-    ... class Size:
-    ...     width: int = 3
-    >>> @takes_options(Size)
-    ... def line(sign, *, options=None, width=3):
-    ...     return sign * options.width
-    >>> line("-"), line("-", width=5), line("-", options=Size(7))
-    ('---', '-----', '-------')
+    Examples:
+        >>> @dataclasses.dataclass(frozen=True)
+        ... class Size:
+        ...     width: int = 3
+        >>> @takes_options(Size)
+        ... def line(sign, *, options=None, width=3):
+        ...     return sign * options.width
+        >>> line("-"), line("-", width=5), line("-", options=Size(7))
+        ('---', '-----', '-------')
     """
     fields = set(field_names(options_class))
 
@@ -112,10 +117,13 @@ def _called(function: Callable) -> str:
 def load_config(path: str | os.PathLike, config_class: type[T]) -> T:
     """The settings of a TOML file as an instance of a frozen dataclass.
 
-    config_class: its fields are bool, int, float, str, tuples of those (tuple[int, ...]), `... | None`, or further
-        dataclasses, which are TOML tables. A setting that the file leaves out has the field's default.
-    Raises ConfigError for a missing file, broken TOML, an unknown key (with the nearest known one), a missing key
-    without a default, or a value of the wrong type; ValueErrors of a dataclass' own checks become ConfigErrors.
+    Args:
+        config_class: its fields are bool, int, float, str, tuples of those (tuple[int, ...]), `... | None`, or further
+            dataclasses, which are TOML tables. A setting that the file leaves out has the field's default.
+
+    Raises:
+        ConfigError: for a missing file, broken TOML, an unknown key (with the nearest known one), a missing key without
+            a default, or a value of the wrong type; ValueErrors of a dataclass' own checks become ConfigErrors.
     """
     tomllib = importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
     file = Path(path)
@@ -131,7 +139,8 @@ def load_config(path: str | os.PathLike, config_class: type[T]) -> T:
 def from_table(config_class: type[T], table: Mapping[str, Any], *, where: str = "") -> T:
     """An instance of a dataclass from a mapping, checked as in `load_config`.
 
-    where: put before each key in messages, e.g. "digits.toml: mono.".
+    Args:
+        where: put before each key in messages, e.g. "digits.toml: mono.".
     """
     fields = {f.name: f for f in dataclasses.fields(config_class)}  # type: ignore[arg-type]
     hints = typing.get_type_hints(config_class)

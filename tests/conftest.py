@@ -4,8 +4,15 @@ import importlib
 import os
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
+
+
+def pytest_collection_modifyitems(items):
+    """Files with slow tests first: processes get whole files, and a long one that begins last is waited for alone."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
 
 
 @pytest.fixture(scope="session")
@@ -100,3 +107,33 @@ def killed_everywhere():
 def monophones() -> Path:
     """The smallest model at hand: digits by monophones, whose graph the digits recipe borrows without pynini."""
     return Path(__file__).parents[1] / "recipes" / "digits" / "monophones"
+
+
+class Done(NamedTuple):
+    status: int
+    out: str
+    err: str
+
+    @property
+    def complaint(self) -> str:
+        """The only line on stderr."""
+        lines = self.err.splitlines()
+        assert len(lines) == 1 and lines[0].startswith("asr: ") and self.status in (1, 2), self
+        return lines[0]
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """A function of a command's arguments, which gives Done: the command line in this process, with no start to wait
+    for."""
+    from asr.cli import main
+
+    def call(*arguments) -> Done:
+        monkeypatch.setattr(sys, "argv", ["asr", *map(str, arguments)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main()
+        said = capsys.readouterr()
+        return Done(ended.value.code or 0, said.out, said.err)
+
+    return call

@@ -86,9 +86,8 @@ def test_a_network_of_ones_own(tmp_path, monkeypatch, capsys):
     assert load_config(tmp_path / "recipe.toml", Settings).dnn.config == names["GatedConfig"](width=96)
 
 
-def test_commands_of_the_features_page(checkout):
+def test_commands_of_the_features_page(run, checkout):
     """Those of `asr` are run; the others only install."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     commands = [line[2:] for _, code in blocks(FEATURES, "console") for line in code.splitlines() if line[:2] == "$ "]
     assert any(command.startswith("asr ") for command in commands)
     for command in commands:
@@ -96,10 +95,8 @@ def test_commands_of_the_features_page(checkout):
         if program != "asr":
             assert arguments[:3] == ["-m", "pip", "install"], command
             continue
-        done = subprocess.run(
-            [sys.executable, "-m", "asr", *arguments], capture_output=True, text=True, env=environment, check=False
-        )
-        assert done.returncode == 0, f"{command}\n{done.stderr}"
+        done = run(*arguments)
+        assert done.status == 0, f"{command}\n{done.err}"
     assert list(checkout.glob("feats/*.npy"))
 
 

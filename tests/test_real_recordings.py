@@ -1,7 +1,5 @@
 """The shipped model on what editors, gates, clicks, rooms and microphones do to recordings, and on other speech."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -70,7 +68,7 @@ def test_the_stream_says_the_same(sample, digits_model):
     assert stream.finish().words == digits_model.transcribe(x, rate).words
 
 
-def test_other_speech_is_said_to_be_unlike_digits_once(tmp_path, digits_model):
+def test_other_speech_is_said_to_be_unlike_digits_once(run, tmp_path, digits_model):
     pytest.importorskip("espeakng_loader")
     from asr.audio.synth import speak
 
@@ -79,18 +77,16 @@ def test_other_speech_is_said_to_be_unlike_digits_once(tmp_path, digits_model):
         samples = speak(text, voice="gmw/en-US", speed=140, rate_hz=16000)
         soundfile.write(tmp_path / f"{number}.wav", samples, 16000)
     assert not any(digits_model.transcribe(p).fits for p in tmp_path.glob("*.wav"))
-    command = [sys.executable, "-m", "asr", "transcribe", "digits", str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0 and done.stderr.count("digits: ten words") == 1
-    assert "3 of 3 recordings are unlike what this model is for" in done.stderr
+    done = run("transcribe", "digits", tmp_path)
+    assert done.status == 0 and done.err.count("digits: ten words") == 1
+    assert "3 of 3 recordings are unlike what this model is for" in done.err
 
 
-def test_silent_recordings_are_said_to_be_silent(tmp_path, sample):
+def test_silent_recordings_are_said_to_be_silent(run, tmp_path, sample):
     soundfile.write(tmp_path / "muted.wav", np.zeros(8000), 8000)
-    command = [sys.executable, "-m", "asr", "transcribe", "digits", str(tmp_path / "muted.wav"), str(sample)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0 and done.stdout == f"muted\t\nsample\t{SAID}\n"
-    assert "1 of 2 recordings is silent all through" in done.stderr and "muted.wav" in done.stderr
+    done = run("transcribe", "digits", tmp_path / "muted.wav", sample)
+    assert done.status == 0 and done.out == f"muted\t\nsample\t{SAID}\n"
+    assert "1 of 2 recordings is silent all through" in done.err and "muted.wav" in done.err
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +115,7 @@ def test_official_recordings_whatever_is_done_to_them(official, digits_model):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("noise", [0.0, 1e-3])
-def test_minutes_of_digits_fit_and_what_else_is_said_between_is_named(official, real_data, tmp_path, noise):
+def test_minutes_of_digits_fit_and_what_else_is_said_between_is_named(run, official, real_data, tmp_path, noise):
     rng = np.random.default_rng(5)
     pieces = []
     for i in rng.integers(0, len(official), 250):
@@ -130,8 +126,7 @@ def test_minutes_of_digits_fit_and_what_else_is_said_between_is_named(official, 
     soundfile.write(tmp_path / "mixed.wav", np.concatenate([*pieces[:200], pause, *asides, pause, *pieces[200:]]), 8000)
 
     def notices(name: str) -> str:
-        command = [sys.executable, "-m", "asr", "transcribe", "digits", str(tmp_path / name)]
-        return subprocess.run(command, capture_output=True, text=True, timeout=120).stderr
+        return run("transcribe", "digits", tmp_path / name).err
 
     assert notices("digits.wav") == ""
     if asides and not noise:
@@ -141,17 +136,14 @@ def test_minutes_of_digits_fit_and_what_else_is_said_between_is_named(official, 
         assert f"{round(start) // 60}:" in said.partition("mixed.wav, ")[2]
 
 
-def test_sound_without_words_is_not_passed_over(tmp_path, sample):
+def test_sound_without_words_is_not_passed_over(run, tmp_path, sample):
     x, rate = soundfile.read(sample, dtype="float32")
     noise = 1e-3 * np.random.default_rng(0).standard_normal(rate)
     soundfile.write(tmp_path / "noise.wav", noise, rate, subtype="FLOAT")
     soundfile.write(tmp_path / "words.wav", x, rate)
-    command = [sys.executable, "-m", "asr", "transcribe", "digits", str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
-    assert done.stdout == f"noise\t\nwords\t{SAID}\n"
-    assert (
-        "no words were found in 1 of 2 recordings, though there is sound" in done.stderr and "noise.wav" in done.stderr
-    )
+    done = run("transcribe", "digits", tmp_path)
+    assert done.out == f"noise\t\nwords\t{SAID}\n"
+    assert "no words were found in 1 of 2 recordings, though there is sound" in done.err and "noise.wav" in done.err
 
 
 @pytest.mark.slow

@@ -85,7 +85,7 @@ def add_noise(samples: np.ndarray, noise: np.ndarray, snr_db: float, rng: np.ran
 
 
 def reverberate(samples: np.ndarray, response: np.ndarray) -> np.ndarray:
-    """The recording as heard in a room: as long, as loud, and not later.
+    """The recording as a microphone in a room has it: as long, as loud, and not later.
 
     The convolution with the room's impulse response, from its loudest sample on, which is the direct sound, so that
     alignments stay right; scaled to the recording's power.

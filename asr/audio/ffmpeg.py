@@ -99,14 +99,14 @@ class _Damage:
         n_bytes: in packets of which no sound came, and of how many.
         missing: seconds that the times leave out.
         where: seconds of sound before the first of both.
-        said: what the decoder complains of, of which it does not say how much.
+        complaint: what the decoder complains of, of which it does not say how much.
     """
 
     def __init__(self) -> None:
         self.n_bytes = self.n_of = 0
         self.missing = 0.0
         self.where: float | None = None
-        self.said = ""
+        self.complaint = ""
 
     def lose(self, where: float, *, n_bytes: int = 0, missing: float = 0.0) -> None:
         self.n_bytes += n_bytes
@@ -128,8 +128,8 @@ class _Damage:
         what += [f"{self.missing:.4g} s of sound are missing by its times"] if self.missing and not n_known else []
         if what:
             logger.warning("%s: damaged: %s, behind %.4g s%s", name, "; ".join(what), self.where or 0.0, AGAIN)
-        elif self.said:
-            logger.warning("%s: damaged, and some of it may be left out (FFmpeg: %s)%s", name, self.said, AGAIN)
+        elif self.complaint:
+            logger.warning("%s: damaged, and some of it may be left out (FFmpeg: %s)%s", name, self.complaint, AGAIN)
 
 
 class _Sound:
@@ -283,15 +283,16 @@ def _open_program(source: Source) -> Iterator[_Sound]:
                 raise UnknownFormatError(_last_line(log))
             rate, n_channels = header
             log.seek(0)
-            told = log.read()
+            output = log.read()
 
             def check(name: str, n_known: int) -> None:
                 damage = _Damage()
                 process.wait()
-                damage.said = "" if n_known else _complaint(log)
+                damage.complaint = "" if n_known else _complaint(log)
                 damage.tell(name, n_known)
 
-            yield _Sound(rate, _floats_of(process.stdout, n_channels), _said(told), _seconds(told), check)
+            words = _container_and_codec(output)
+            yield _Sound(rate, _floats_of(process.stdout, n_channels), words, _seconds(output), check)
         finally:
             process.kill()
             process.communicate()
@@ -332,18 +333,18 @@ def _floats_of(stream: IO[bytes], n_channels: int) -> Iterator[np.ndarray]:
         yield np.frombuffer(data, "<f4").reshape(-1, n_channels).astype(np.float32)
 
 
-def _seconds(told: bytes) -> float | None:
+def _seconds(output: bytes) -> float | None:
     """The length that the program read in the file's header."""
-    form, duration = _INPUT.search(told), _DURATION.search(told)
-    n_streams = told.split(b"Stream mapping")[0].count(b"  Stream #0:")
+    form, duration = _INPUT.search(output), _DURATION.search(output)
+    n_streams = output.split(b"Stream mapping")[0].count(b"  Stream #0:")
     if not form or not duration or n_streams != 1 or form[1].split(b",")[0].decode() not in _TELLING:
         return None
     hours, minutes, seconds = duration.groups()
     return 3600 * int(hours) + 60 * int(minutes) + float(seconds)
 
 
-def _said(told: bytes) -> str:
-    form, codec = _INPUT.search(told), _CODEC.search(told)
+def _container_and_codec(output: bytes) -> str:
+    form, codec = _INPUT.search(output), _CODEC.search(output)
     return ", ".join(found[1].split(b",")[0].decode() for found in (form, codec) if found)
 
 

@@ -78,8 +78,8 @@ def refusal(path: str | os.PathLike) -> str | None:
         OSError: if the file cannot be read.
     """
     with Path(path).open("rb") as stream:
-        found = recognised(stream, path)
-    return found.reason if found and not (found.is_decodable and ffmpeg.decoder()) else None
+        kind = recognised(stream, path)
+    return kind.reason if kind and not (kind.is_decodable and ffmpeg.decoder()) else None
 
 
 def recognised(stream: BinaryIO, path: str | os.PathLike | None) -> Foreign | None:

@@ -194,37 +194,49 @@ def _streams(source: Source) -> tuple[list[_Stream], int]:
         head = window.at(position, _HEAD)
         header = frame_header(head)
         in_step = bool(streams) and position == expected and not behind_tag
-        if header and in_step and header.fits(streams[-1].header) and not _is_counting(head, header):
-            pass
-        elif header and _leads_on(window, position, header, source.size, position == expected):
-            if behind_tag or not header.fits(streams[-1].header) or _is_counting(head, header):
+        goes_on = in_step and header is not None and _continues(streams[-1], head, header)
+        if header is not None and (goes_on or _leads_on(window, position, header, source.size, position == expected)):
+            lost += position - expected
+            is_new = not goes_on and (behind_tag or not _continues(streams[-1], head, header))
+            if is_new:
                 streams.append(_Stream(header, head[:4], position))
-                behind_tag = False
-                if _read_counts(streams[-1], head, source.size):
-                    lost += position - expected
-                    position = expected = position + header.length
-                    continue
+            if not (is_new and _read_counts(streams[-1], head, source.size)):
+                if lost:
+                    streams[-1].unread.append((len(streams[-1].starts), lost))
+                    lost = 0
+                _add(streams[-1], position, header.length, source.size)
+            behind_tag = False
+            position = expected = position + header.length
         elif length := tag_length(head):
             position = expected = position + length
             behind_tag = True
-            continue
+        elif _ends(streams, head, position - expected, in_step):
+            break
         else:
-            if in_step and len(head) < 4 and head[:2] == streams[-1].head[: min(len(head), 2)]:
-                raise DamagedError(f"truncated: the last MPEG frame has {len(head)} bytes{AGAIN}")
-            if not streams and position - expected > _SEARCH:
-                return [], 0
-            if position - expected > MOST_UNREAD:
-                break
-            if streams and position == expected and head.startswith(JOINED):
-                break
             position = window.find(_START, position + 1)
-            continue
-        if lost := lost + position - expected:
-            streams[-1].unread.append((len(streams[-1].starts), lost))
-            lost = 0
-        _add(streams[-1], position, header.length, source.size)
-        position = expected = position + header.length
-    return streams, expected
+    return streams, expected if streams else 0
+
+
+def _continues(stream: _Stream, head: bytes, header: _Header) -> bool:
+    """Whether a frame is of the recording whose frames came before it, not the first of another."""
+    return header.fits(stream.header) and not _is_counting(head, header)
+
+
+def _ends(streams: list[_Stream], head: bytes, n_unread: int, in_step: bool) -> bool:
+    """Whether bytes that are neither frame nor tag end the search: too many of them, or another kind of recording.
+
+    Args:
+        n_unread: how many there were before these.
+        in_step: whether a frame should begin here.
+
+    Raises:
+        DamagedError: the file ends with the beginning of a frame.
+    """
+    if in_step and len(head) < 4 and head[:2] == streams[-1].head[: min(len(head), 2)]:
+        raise DamagedError(f"truncated: the last MPEG frame has {len(head)} bytes{AGAIN}")
+    if not streams:
+        return n_unread > _SEARCH
+    return n_unread > MOST_UNREAD or (n_unread == 0 and head.startswith(JOINED))
 
 
 def _add(stream: _Stream, position: int, length: int, size: int) -> None:

@@ -124,24 +124,24 @@ def _stream(source: Source) -> tuple[_Stream | None, int, int]:
 
     Of streams that lie side by side (video, captions) it is the first known. Raises DamagedError where it was cut.
     """
-    found: _Stream | None = None
+    stream: _Stream | None = None
     end = gaps = 0
     is_starting, has_end = True, False  # several pages in a row that begin streams are of one recording
     for position, page in _pages(source):
         if page.flags & 2 and not is_starting:
-            return found, end, gaps
+            return stream, end, gaps
         is_starting = bool(page.flags & 2)
-        if is_starting and found is None:
+        if is_starting and stream is None:
             body = source.bytes_at(position + page.header_length, 8)
             codec = next((name for start, name in _CODECS.items() if body.startswith(start)), None)
-            found = _Stream(page.serial, codec) if codec else None
-        if found and page.serial == found.serial:
-            found.add(position, page)
+            stream = _Stream(page.serial, codec) if codec else None
+        if stream and page.serial == stream.serial:
+            stream.add(position, page)
         gaps += position - end
         end, has_end = position + page.length, bool(page.flags & 4)
-    if not (found.has_end if found else has_end):
+    if not (stream.has_end if stream else has_end):
         raise DamagedError(f"truncated: the Ogg stream's last page is missing{AGAIN}")
-    return found, end, gaps
+    return stream, end, gaps
 
 
 def _page(head: bytes) -> _Page | None:

@@ -85,16 +85,16 @@ def _following_parts(source: Source) -> tuple[list[Part], int] | None:
         return None  # four bytes can look like a recording's by chance
 
 
-def _foreign_parts(source: Source, found: foreign.Foreign) -> tuple[list[Part], int]:
+def _foreign_parts(source: Source, kind: foreign.Foreign) -> tuple[list[Part], int]:
     """What only FFmpeg reads."""
-    if not found.is_decodable or ffmpeg.decoder() is None:
-        raise UnknownFormatError(found.reason)
+    if not kind.is_decodable or ffmpeg.decoder() is None:
+        raise UnknownFormatError(kind.reason)
     try:
         return _by_ffmpeg(source)
     except (UnknownFormatError, DamagedError) as error:
         cause = str(error).removesuffix(AGAIN)
         cause = cause if cause.startswith(("truncated", "damaged")) else f"damaged, or without sound: {cause}"
-        raise DamagedError(f"{found.what}, {cause}{AGAIN}") from None
+        raise DamagedError(f"{kind.what}, {cause}{AGAIN}") from None
 
 
 def _by_ffmpeg(source: Source) -> tuple[list[Part], int]:

@@ -47,10 +47,10 @@ def extent(source: Source) -> Extent:
     Raises:
         DamagedError: for one that was cut.
     """
-    found = _extent(source)
-    if found.end > source.size:
-        raise DamagedError(f"truncated: its header promises {found.end} bytes, the file has {source.size}{AGAIN}")
-    return found if found.end else Extent(source.size)
+    reach = _extent(source)
+    if reach.end > source.size:
+        raise DamagedError(f"truncated: its header promises {reach.end} bytes, the file has {source.size}{AGAIN}")
+    return reach if reach.end else Extent(source.size)
 
 
 def _extent(source: Source) -> Extent:

@@ -90,12 +90,7 @@ def read(
     if rate is not None:
         check_rate(rate, where="resampled samples")
     with _recording(source) as recording:
-        name, own_rate = recording.name, recording.rate
-        pieces = list(recording.mono(channel, start, end))
-    mono = np.concatenate(pieces) if len(pieces) != 1 else pieces[0]
-    if len(mono) < min_duration * own_rate:
-        raise AudioError(f"{name}: too short: {len(mono) / own_rate:.4g} s; need {min_duration:g} s or more")
-    _check_values(mono, (start or 0.0), own_rate, name)
+        own_rate, mono = recording.rate, recording.stretch(channel, start, end, min_duration)
     if rate is not None and rate != own_rate:
         return Audio(resample(mono, own_rate, rate), rate)
     return Audio(mono, own_rate)
@@ -183,6 +178,22 @@ class _Recording:
         unread = f"; {n_unread} bytes of it are not read" if n_unread else ""
         self.words = parts[0].words + joined + unread
 
+    def stretch(self, channel: str | int, start: float | None, end: float | None, min_duration: float) -> np.ndarray:
+        """One channel from start to end in s, float32 (n,), in one piece.
+
+        Args:
+            min_duration: s.
+
+        Raises:
+            AudioError: as of `mono`, and for less than min_duration, or values that cannot be.
+        """
+        pieces = list(self.mono(channel, start, end))
+        mono = np.concatenate(pieces) if len(pieces) != 1 else pieces[0]
+        if len(mono) < min_duration * self.rate:
+            raise AudioError(f"too short: {len(mono) / self.rate:.4g} s; need {min_duration:g} s or more")
+        _check_values(mono, start or 0.0, self.rate, self.name)
+        return mono
+
     def mono(self, channel: str | int, start: float | None, end: float | None) -> Iterator[np.ndarray]:
         """Consecutive pieces, float32 (n,), of one channel from start to end in s; at least one sample in all.
 
@@ -201,7 +212,7 @@ class _Recording:
             raise AudioError("holds no samples (zero length)")
         if count == 0 or (last is not None and count < last - first - END_SLACK * self.rate):
             found = f"at {(first + count) / self.rate:.4g} s" if count else "of the recording"
-            raise AudioError(f"{_said(start, end)} lies beyond the end {found}")
+            raise AudioError(f"{_place_in_words(start, end)} lies beyond the end {found}")
         mixer.finish()
 
     def _blocks(self, first: int, last: int | None) -> Iterator[np.ndarray]:
@@ -293,8 +304,8 @@ def _recording(sound: Sound) -> Iterator[_Recording]:
         try:
             recording = _Recording(source, parts_of(source))
             if not RATES[0] <= recording.rate <= RATES[1]:
-                said = f"its header says {recording.rate} Hz; need {RATES[0]} to {RATES[1]}"
-                raise AudioError(f"{said}: damaged, or not sound")
+                complaint = f"its header says {recording.rate} Hz; need {RATES[0]} to {RATES[1]}"
+                raise AudioError(f"{complaint}: damaged, or not sound")
             yield recording
         except AudioError as error:
             message = str(error)
@@ -307,7 +318,7 @@ def _recording(sound: Sound) -> Iterator[_Recording]:
             raise AudioError(f"{source.name}: cannot be read ({error})") from error
 
 
-def _said(start: float | None, end: float | None) -> str:
+def _place_in_words(start: float | None, end: float | None) -> str:
     return f"part {start or 0.0:g} s to {'the end' if end is None else f'{end:g} s'}"
 
 
@@ -317,15 +328,15 @@ def _stretch(start: float | None, end: float | None, n: int | None, rate: int) -
     Args:
         n: samples in the recording, if told.
     """
-    said = _said(start, end)
+    place = _place_in_words(start, end)
     if not all(math.isfinite(time) for time in (start, end) if time is not None):
-        raise AudioError(f"{said}; need numbers of seconds")
+        raise AudioError(f"{place}; need numbers of seconds")
     first = 0 if start is None else round(start * rate)
     last = n if end is None else round(end * rate)
     if start is None and end is None:
         return 0, n
     if n is not None and (first >= n or (last is not None and last > n + END_SLACK * rate)):
-        raise AudioError(f"{said} lies beyond the end at {n / rate:.4g} s")
+        raise AudioError(f"{place} lies beyond the end at {n / rate:.4g} s")
     if first < 0 or (last is not None and last <= first):
-        raise AudioError(f"{said} is empty or begins before 0; need 0 <= start < end")
+        raise AudioError(f"{place} is empty or begins before 0; need 0 <= start < end")
     return first, last if n is None or last is None else min(last, n)

@@ -105,6 +105,7 @@ def check_samples(array: Any, *, channel: str | int = "mix", where: str = "sampl
         >>> check_samples(np.array([0, 16384, -32768], dtype=np.int16))
         array([ 0. ,  0.5, -1. ], dtype=float32)
     """
+    refuse_pair(array, where)
     try:
         samples = np.asarray(array)
     except (ValueError, TypeError, RuntimeError) as error:  # the last: torch's, of a tensor with gradients
@@ -128,6 +129,13 @@ def check_samples(array: Any, *, channel: str | int = "mix", where: str = "sampl
     if (loudest := peak(mono)) > LOUDEST:
         raise AudioError(f"{where}: floats up to {loudest:g}; need [-1, 1]: divide by the full scale, or pass int16")
     return mono
+
+
+def refuse_pair(samples: Any, where: str = "samples") -> None:
+    """Raise AudioError for samples and their rate in one, as asr.audio.read, soundfile, librosa and scipy give them."""
+    if isinstance(samples, tuple) and len(samples) == 2 and sum(isinstance(each, Real) for each in samples) == 1:
+        order = "rate, samples" if isinstance(samples[0], Real) else "samples, rate"
+        raise AudioError(f"{where}: a pair of samples and their rate; take it apart, {order} = ..., and pass both")
 
 
 def _unit_scaled(samples: np.ndarray, where: str) -> np.ndarray:

@@ -194,7 +194,7 @@ def plan_digits(options: SynthOptions) -> list[SpokenUtterance]:
 def write_sample(path: str | os.PathLike) -> None:
     """Write the sample that is shipped with the package: `path` (a wav file, 8 kHz) and its transcript beside it.
 
-    The voice was chosen among those that the shipped model, which has only heard people say single digits, understands
+    The voice was chosen among those that the shipped model, which is trained on people saying digits, understands
     well; most of espeak-ng's voices are harder for it. It shows that the installation works, not how good the model is.
     """
     rng = np.random.default_rng(0)

@@ -32,7 +32,7 @@ class VoiceOptions:
     lowest: float = 150.0  # Hz; below are rumble, the mains and little speech
     highest: float = 4000.0  # Hz; above, fricatives alone are loud
     n_bands: int = 10  # a hum or a whistle fills one or two
-    memory: float = 15.0  # s that the background is heard in: a breath or two; longer takes longer to forget a fan
+    memory: float = 15.0  # s of background in the estimate: a breath or two; longer takes longer to forget a fan
     rank: float = 0.1  # of a band's energies are below the background: pauses are that frequent, between syllables too
     smoothing: float = 0.07  # s: a stop consonant's closure is no pause
     least_db: float = 5.0  # above the background: noise alone hardly gets there
@@ -73,8 +73,8 @@ class VoiceActivity:
         >>> rng = np.random.default_rng(0)
         >>> noise = 1e-3 * rng.standard_normal(48000).astype(np.float32)
         >>> noise[16000:24000] += 0.3 * rng.standard_normal(8000).astype(np.float32)   # loud from 1 s to 1.5 s
-        >>> heard = voice_activity(noise, 16000)
-        >>> edges = np.flatnonzero(np.diff(heard.speech)) + 1
+        >>> activity = voice_activity(noise, 16000)
+        >>> edges = np.flatnonzero(np.diff(activity.speech)) + 1
         >>> (edges * 0.01).round(1).tolist()
         [1.0, 1.5]
     """
@@ -111,11 +111,11 @@ class VoiceActivity:
             self._kept[:] = samples[0]  # as if the recording had always been there: no step, no click
             self._is_first = False
         self._kept = np.concatenate([self._kept, samples])
-        found, step = [], self._chunk * self.shift
+        decided, step = [], self._chunk * self.shift
         while len(self._kept) >= step + self._size - self.shift:
-            found.append(self._decided(self._kept[: step + self._size - self.shift]))
+            decided.append(self._decided(self._kept[: step + self._size - self.shift]))
             self._kept = self._kept[step:]
-        return found
+        return decided
 
     def flush(self) -> Activity:
         """What is left when the signal has ended: fewer frames than a second has, perhaps none."""
@@ -130,7 +130,7 @@ class VoiceActivity:
         return self._decided(np.pad(self._kept, (0, max(0, needed - len(self._kept))), mode="edge")[:needed])
 
     def _decided(self, samples: np.ndarray) -> Activity:
-        """The frames of some samples, with what was heard before."""
+        """The frames of some samples, with what came before."""
         o = self.options
         frames = np.lib.stride_tricks.sliding_window_view(samples, self._size)[:: self.shift]
         is_silent = frames.max(axis=1) == frames.min(axis=1)
@@ -231,13 +231,13 @@ class PauseCutter:
     def accept(self, samples: np.ndarray) -> list[Piece]:
         """The pieces that are complete with these samples."""
         self._samples.append(np.asarray(samples, np.float32))
-        found = []
+        pieces = []
         for second in self._measure.accept(samples):
             self._level = np.concatenate([self._level, second.level])
             self._speech = np.concatenate([self._speech, second.speech])
             while (cut := self._cut()) is not None:
-                found.append(self._taken(cut))
-        return found
+                pieces.append(self._taken(cut))
+        return pieces
 
     def flush(self) -> list[Piece]:
         """The last piece, if there is one."""

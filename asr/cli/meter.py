@@ -3,6 +3,7 @@
 import shutil
 import sys
 import time
+from collections import defaultdict
 from types import TracebackType
 from typing import TextIO
 
@@ -18,7 +19,7 @@ class Meter:
 
     12:30 of 30:00 is the audio; 0.05 x real time how long a second of it took. Where all was read, and heard in earlier
     passes, before the first word was found, the time left is that of the last pass, and the speed is not told before
-    the end: what was done so far took the time of all of it.
+    the end: what was done so far took the time of all of it. An earlier pass is told by its number while it lasts.
     """
 
     def __init__(self, what: str, n: int, total: float | None = None, *, stream: TextIO | None = None) -> None:
@@ -27,6 +28,8 @@ class Meter:
         self._what, self._n, self._total = what, n, total
         self._read = self._done = self._skipped = 0.0
         self._n_done = 0
+        self._pass = 0  # which one goes on, 0: none
+        self._passed: defaultdict[int, float] = defaultdict(float)  # s of audio in each pass
         self._last_pass: tuple[float, float] | None = None  # s of work and of audio when its first words were there
         self._begin, self._drawn_at, self._is_drawn = time.monotonic(), -1.0, False
         self.is_mid_line = False  # whether stdout, on the same terminal, stands within a line
@@ -37,14 +40,18 @@ class Meter:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.hide()
 
-    def read(self, seconds: float) -> None:
-        """So much audio more was read."""
-        self._read += seconds
+    def gone(self, seconds: float, number: int) -> None:
+        """So much audio more was read (number 0), or heard in a pass before the last (1, 2 ...)."""
+        if number == 0:
+            self._read += seconds
+        self._pass = number
+        self._passed[number] += seconds
         self._draw()
 
     def done(self, seconds: float, *, is_last: bool, known: bool = False) -> None:
         """So much audio more was transcribed, which may end a recording; known: an earlier run had done it."""
         self._done += seconds
+        self._pass = 0
         self._skipped += seconds if known else 0.0
         is_first = self._done == seconds and not known
         if is_first and self._total and self._read >= _ALL * self._total and self._done < (1 - _ALL) * self._total:
@@ -77,9 +84,11 @@ class Meter:
             before = self._skipped / self._total if self._total else 0.0
             if elapsed >= _LEAST_SECONDS and before + _LEAST_PART <= share <= 1:
                 parts.append(f"{clock(elapsed * (1 - share) / (share - before))} left")
-        elif self._read > self._done:
+        elif self._read > self._done and not self._pass:
             is_all = self._total is not None and self._read >= _ALL * self._total
             parts.append("all of it read, words come with the last pass" if is_all else f"{clock(self._read)} read")
+        if self._pass:
+            parts.append(f"pass {self._pass} at {clock(self._passed[self._pass])}")
         return ", ".join(parts)
 
     def _draw(self) -> None:

@@ -125,7 +125,7 @@ def _blocks(file: str) -> Iterable[bytes]:
 
 def _lines(blocks: Iterable[bytes], file: str) -> Iterator[bytes]:
     """Lines as UTF-8, without ends and byte-order mark; UTF-16 is known by its own."""
-    rest, is_first, decoder = b"", True, None
+    pieces, is_first, decoder = [b""], True, None  # pieces: of the line that is begun, joined once
     for block in blocks:
         if is_first and block.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
             decoder = codecs.getincrementaldecoder("utf-16")("replace")
@@ -133,9 +133,13 @@ def _lines(blocks: Iterable[bytes], file: str) -> Iterator[bytes]:
             block = decoder.decode(block).encode("utf-8")
         if is_first:
             block, is_first = block.removeprefix(codecs.BOM_UTF8), False
-        *whole, rest = (rest + block).split(b"\n")
-        yield from (line.removesuffix(b"\r") for line in whole)
-        if len(rest) > _LONGEST:
+        first, *others = block.split(b"\n")
+        pieces.append(first)
+        if others:
+            *whole, begun = b"".join(pieces), *others
+            pieces = [begun]
+            yield from (line.removesuffix(b"\r") for line in whole)
+        if sum(map(len, pieces)) > _LONGEST:
             raise AsrError(f"{file}: a line of more than {_LONGEST >> 20} MiB; break it into sentences")
-    if rest:
+    if rest := b"".join(pieces):
         yield rest

@@ -190,7 +190,7 @@ def _write_transcripts(
         TranscriptOutput(out, form.value, is_folder=is_folder) as written,
     ):
         recording_warnings.before = meter.hide
-        parts = transcribe_parts(recogniser, recordings, known=known, told=lambda _, seconds: meter.read(seconds))
+        parts = transcribe_parts(recogniser, recordings, known=known, told=lambda _, *gone: meter.gone(*gone))
         for part in parts:
             meter.hide()
             note(part)

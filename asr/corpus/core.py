@@ -39,7 +39,9 @@ class Corpus:
 
             lines = [f"  {line}" for line in told(self.problems)]
             shown, more = lines[:_SHOWN], [f"  ... and {len(lines) - _SHOWN} more"] if len(lines) > _SHOWN else []
-            raise CorpusError("\n".join(["the corpus has no usable utterance", *shown, *more]))
+            error = CorpusError("\n".join(["the corpus has no usable utterance", *shown, *more]))
+            error.problems = self.problems
+            raise error
 
     def __len__(self) -> int:
         return len(self.utterances)
@@ -232,7 +234,8 @@ class Corpus:
 
         audio, features   one of them is needed: paths from the table's folder; see Utterance
         text              needed unless need_text is False
-        id                otherwise the audio's name without suffix, blanks as `_`
+        id                otherwise the audio's name without suffix, blanks as `_`; of several parts of one recording
+                          with channel and times in ms: `a-1-0001500-0002000`
         speaker           otherwise the name of the audio (blanks become `_`)
         start, end        s; empty for the recording's own
         channel           of a recording with several, from 1; empty for the mean of all
@@ -325,4 +328,5 @@ def _checked(
     try:
         return kind(utterances, problems)
     except CorpusError as error:
-        raise CorpusError(f"{source}: {error}") from None
+        error.args = (f"{source}: {error}",)
+        raise

@@ -1,5 +1,6 @@
 """Raw features of a corpus, computed or read: in parallel, with progress, and with a list of what could not be used."""
 
+import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ from ..features.archive import read_matrix
 from ..features.pipeline import FeaturePipeline
 from ..features.silence import is_silent
 from ..features.table import FeatureTable
-from ..processes import explained_workers
+from ..processes import explained_workers, one_blas_thread, worker_pool
 from .utterance import Problem
 
 if TYPE_CHECKING:
@@ -22,8 +23,10 @@ if TYPE_CHECKING:
 SILENT = "all its samples are nearly equal: nothing was recorded"
 
 _BATCH = 32  # utterances that a worker gets at a time
+_audio_log = logging.getLogger(audio.__name__)
 
 
+@one_blas_thread()
 def extract(
     corpus: "Iterable[Utterance]",
     pipeline: FeaturePipeline,
@@ -80,13 +83,42 @@ def _in_order(
     if n_jobs == 1 or len(batches) < 2:
         yield from (_extract_batch(batch, pipeline, vtln_warp, speed, allow_silence) for batch in batches)
         return
-    from joblib import Parallel, delayed
+    from joblib import delayed
 
-    in_order = Parallel(n_jobs=n_jobs, return_as="generator", pre_dispatch="2*n_jobs")
+    in_order = worker_pool(n_jobs, return_as="generator")
     with explained_workers(n_jobs), in_order as parallel:
-        yield from parallel(
-            delayed(_extract_batch)(batch, pipeline, vtln_warp, speed, allow_silence) for batch in batches
+        found = parallel(
+            delayed(_extract_elsewhere)(batch, pipeline, vtln_warp, speed, allow_silence) for batch in batches
         )
+        for results, records in found:
+            for record in records:
+                logging.getLogger(record.name).handle(record)
+            yield results
+
+
+class _Kept(logging.Handler):
+    """Keeps what is logged."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.records: list[logging.LogRecord] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.records.append(record)
+
+
+def _extract_elsewhere(
+    batch: "Sequence[Utterance]", pipeline: FeaturePipeline, vtln_warp: float, speed: float, allow_silence: bool
+) -> tuple[list[tuple[str, np.ndarray | str]], list[logging.LogRecord]]:
+    """The same in a worker process, and what the reader of audio logged there: it is said where all is said."""
+    kept, propagate = _Kept(), _audio_log.propagate
+    _audio_log.addHandler(kept)
+    _audio_log.propagate = False
+    try:
+        return _extract_batch(batch, pipeline, vtln_warp, speed, allow_silence), kept.records
+    finally:
+        _audio_log.removeHandler(kept)
+        _audio_log.propagate = propagate
 
 
 def _extract_batch(

@@ -12,8 +12,9 @@ import numpy as np
 from .. import audio
 from ..display.brief import brief_repr
 from ..errors import AudioError, ConfigError
+from ..features.archive import write_matrix
 from ..features.pipeline import FeaturePipeline
-from ..files import as_system, kind_of, replacing
+from ..files import as_system, kind_of
 from .extract import _BATCH, _in_order
 from .utterance import Problem
 
@@ -86,7 +87,7 @@ def features_of(
 
     n_jobs: processes; the result does not depend on it. progress: called after each recording.
     """
-    per_speaker = any(step.get("mode") == "speaker" for step in pipeline.steps)
+    per_speaker = pipeline.needs_speaker
     speaker = {source.id: source.speaker if per_speaker else source.id for source in sources}
     ordered = sorted(sources, key=lambda s: (s.speaker if per_speaker else "", s.id.encode("utf-8", "replace")))
     batches: list = [ordered[i : i + _BATCH] for i in range(0, len(ordered), _BATCH)]
@@ -158,8 +159,7 @@ def _write_npy(
         if kind_of(file) == "folder":
             written.problems.append(Problem(name, f"{file}: is a folder; remove it or choose another folder"))
             continue
-        with replacing(file) as temporary, temporary.open("wb") as stream:
-            np.save(stream, result, allow_pickle=False)
+        write_matrix(file, result)
         if file.stem != name:
             written.renamed[name] = file.name
         _count(written, result)

@@ -47,10 +47,32 @@ def read_folder(
         reasons = "".join(f"; {problem}" for problem in problems)
         kinds = ", ".join((*AUDIO_SUFFIXES, _FEATURES))
         raise CorpusError(f"{directory}: no recordings ({kinds}) in this folder or those in it{reasons}")
-    texts = {_stem(path, text_suffix): path for path in files if path.name.lower().endswith(text_suffix.lower())}
-    others = _others(files, main, text_suffix)
+    texts = _Transcripts(files, main, text_suffix, tier)
     utterances: list[Utterance] = []
     heard = {_stem(path) for path in main}
+    for path, utterance in _wholes(main, directory, features, speaker, problems):
+        heard.discard(_stem(path))  # of several channels each has its own transcript
+        for part, whole in _channels(path, utterance, channel):
+            heard.add(_stem(part))
+            try:
+                utterances += texts.of(part, whole, problems) if need_text else [whole]
+            except CorpusError as error:
+                problems.append(Problem(str(path), str(error)))
+    if not utterances:
+        tables = [path for path in files if path.parent == directory and path.suffix.lower() in _TABLES]
+        problems[:0] = [Problem(str(path), "a table is not read with its folder; give its own name") for path in tables]
+    if need_text:
+        problems += _orphans(heard, texts.files)
+    return utterances, [*problems, *_same_but_for_case(main, directory)]
+
+
+def _wholes(
+    main: list[Path], directory: Path, features: dict[str, Path], speaker: Speaker, problems: list[Problem]
+) -> Iterator[tuple[Path, Utterance]]:
+    """Each usable recording, or matrix of features, as one utterance; why others are not becomes a problem.
+
+    features: matrices by stem, which may lie beside the recordings.
+    """
     for path, utterance_id in _named(main, directory, problems):
         try:
             name = speaker_of(path.relative_to(directory).with_suffix(""), utterance_id, speaker)
@@ -58,21 +80,7 @@ def read_folder(
         except CorpusError as error:
             problems.append(Problem(str(path), str(error)))
             continue
-        heard.discard(_stem(path))  # of several channels each has its own transcript
-        for part, whole in _channels(path, Utterance(utterance_id, name, audio, features=matrix), channel):
-            heard.add(_stem(part))
-            try:
-                source = _source(part, texts, text_suffix, others) if need_text else None
-            except CorpusError as error:
-                problems.append(Problem(str(path), str(error)))
-                continue
-            utterances += [whole] if source is None else _transcribed(whole, source, tier, problems)
-    if not utterances:
-        tables = [path for path in files if path.parent == directory and path.suffix.lower() in _TABLES]
-        problems[:0] = [Problem(str(path), "a table is not read with its folder; give its own name") for path in tables]
-    if need_text:
-        problems += _orphans(heard, texts)
-    return utterances, [*problems, *_same_but_for_case(main, directory)]
+        yield path, Utterance(utterance_id, name, audio, features=matrix)
 
 
 def _channels(path: Path, utterance: Utterance, channel: Channel) -> Iterator[tuple[Path, Utterance]]:
@@ -207,13 +215,24 @@ def _others(files: list[Path], main: list[Path], text_suffix: str) -> Others:
     return Others(files, {_stem(path) for path in main}, text_suffix)
 
 
-def _source(path: Path, texts: dict[str, Path], text_suffix: str, others: Others) -> Path:
-    """The transcript beside a recording. Raises CorpusError where there is none."""
-    if source := texts.get(_stem(path)):
-        return source
-    like = [p.name for stem, p in texts.items() if stem.casefold() == _stem(path).casefold()]
-    hint = f"; {like[0]} differs by upper and lower case" if like else ""
-    raise CorpusError(f"no transcript {path.stem}{text_suffix} beside it{hint}{others.hint(_stem(path))}")
+class _Transcripts:
+    """The transcripts in a folder, and those for each of its recordings.
+
+    suffix: how their names end. tier: of annotations, the one to read.
+    """
+
+    def __init__(self, files: list[Path], main: list[Path], suffix: str, tier: str | None) -> None:
+        self.files = {_stem(path, suffix): path for path in files if path.name.lower().endswith(suffix.lower())}
+        self._suffix, self._tier, self._others = suffix, tier, _others(files, main, suffix)
+
+    def of(self, path: Path, whole: Utterance, problems: list[Problem]) -> list[Utterance]:
+        """A recording's utterances with their texts. Raises CorpusError where it has no transcript."""
+        if source := self.files.get(_stem(path)):
+            return _transcribed(whole, source, self._tier, problems)
+        like = [p.name for stem, p in self.files.items() if stem.casefold() == _stem(path).casefold()]
+        hint = f"; {like[0]} differs by upper and lower case" if like else ""
+        told = self._others.hint(_stem(path))
+        raise CorpusError(f"no transcript {path.stem}{self._suffix} beside it{hint}{told}")
 
 
 def _transcribed(whole: Utterance, source: Path, tier: str | None, problems: list[Problem]) -> list[Utterance]:

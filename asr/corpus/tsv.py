@@ -2,7 +2,9 @@
 
 import difflib
 import logging
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from ..errors import CorpusError
@@ -94,6 +96,7 @@ def _each_once(
     found: Sequence[tuple[str, Utterance]], has_ids: bool, need_text: bool, problems: list[Problem]
 ) -> tuple[list[Utterance], list[Problem]]:
     """The utterances whose id is given once; the others become problems, of which each has its place."""
+    found = found if has_ids else _named_by_part(found)
     rows: dict[str, list[tuple[str, Utterance]]] = {}
     for place, utterance in found:
         rows.setdefault(utterance.id, []).append((place, utterance))
@@ -103,6 +106,22 @@ def _each_once(
             problems.append(Problem(place, f"{message}; change one{'' if has_ids else ' (add a column id)'}"))
     listed = [same[0] for same in rows.values() if len(same) == 1]
     return [u for _, u in listed], problems + (overlaps(listed) if need_text else [])
+
+
+def _named_by_part(found: Sequence[tuple[str, Utterance]]) -> list[tuple[str, Utterance]]:
+    """The utterances, of which several parts of one recording are named by channel and times: a-1-0001500-0002000."""
+    counts = Counter(utterance.id for _, utterance in found)
+
+    def named(u: Utterance) -> Utterance:
+        if counts[u.id] == 1:
+            return u
+        name = u.id if u.channel is None else f"{u.id}-{u.channel + 1}"
+        if u.start is not None or u.end is not None:
+            end = "end" if u.end is None else f"{round(1000 * u.end):07d}"
+            name = f"{name}-{round(1000 * (u.start or 0)):07d}-{end}"
+        return replace(u, id=name)
+
+    return [(place, named(utterance)) for place, utterance in found]
 
 
 def _columns(place: str, header: str, need_text: bool) -> list[str]:

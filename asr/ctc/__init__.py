@@ -1,4 +1,4 @@
-"""Connectionist temporal classification: what a network that writes units and blanks says, and where it says it.
+"""Connectionist temporal classification: units from the output of a CTC network, and where in it they are.
 
 Everywhere log_probs are float32 (n_frames, n_columns), natural logarithms whose rows sum to 1: column 0 is the blank,
 column p the unit (phone, letter, word piece) with the id p. No torch is needed here; training is in asr.nn.ctc.

@@ -18,8 +18,8 @@ class CtcAlignment:
         columns: int32 (n_frames,): what each frame says, 0 for a blank.
         starts: int32 (n_units,): the frames of each unit's spike, the end not included.
         ends: see `starts`.
-        scores: float64 (n_units,): mean log probability of the spike's frames, which tells units that were said from
-            those that were not.
+        scores: float64 (n_units,): mean log probability of the spike's frames, which tells units that are in the speech
+            from those that were not.
         score: natural-log probability of the path.
     """
 
@@ -39,7 +39,7 @@ class CtcAlignment:
 
 
 def ctc_align(log_probs: np.ndarray, units: Sequence[int] | np.ndarray) -> CtcAlignment:
-    """The most probable path on which a network says these units and no others.
+    """The most probable path of a transcript's units through a CTC network's output.
 
     Args:
         log_probs: float32 (n_frames, n_columns); column 0 is the blank.
@@ -70,6 +70,6 @@ def ctc_align(log_probs: np.ndarray, units: Sequence[int] | np.ndarray) -> CtcAl
     frames = np.flatnonzero(spoken)
     starts = frames[np.searchsorted(which, np.arange(len(wanted)))]
     ends = frames[np.searchsorted(which, np.arange(len(wanted)), side="right") - 1] + 1
-    said = log_probs[np.arange(len(log_probs)), columns].astype(np.float64)
-    scores = np.array([said[a:b].mean() for a, b in zip(starts.tolist(), ends.tolist(), strict=True)])
+    frame_scores = log_probs[np.arange(len(log_probs)), columns].astype(np.float64)
+    scores = np.array([frame_scores[a:b].mean() for a, b in zip(starts.tolist(), ends.tolist(), strict=True)])
     return CtcAlignment(columns, starts.astype(np.int32), ends.astype(np.int32), scores, float(score))

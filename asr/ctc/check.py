@@ -1,4 +1,4 @@
-"""What all of CTC's functions ask of their input."""
+"""Checks of the input of all CTC functions."""
 
 from collections.abc import Sequence
 
@@ -36,10 +36,10 @@ def check_units(units: Sequence[int] | np.ndarray, n_columns: int) -> np.ndarray
     Raises:
         ModelError: for columns that are no units.
     """
-    found = np.asarray(units, np.int32).reshape(-1)
-    if len(found) and not (found.min() >= 1 and found.max() < n_columns):
-        raise ModelError(f"units from {found.min()} to {found.max()}; need columns 1 to {n_columns - 1}")
-    return found
+    columns = np.asarray(units, np.int32).reshape(-1)
+    if len(columns) and not (columns.min() >= 1 and columns.max() < n_columns):
+        raise ModelError(f"units from {columns.min()} to {columns.max()}; need columns 1 to {n_columns - 1}")
+    return columns
 
 
 def least_frames(units: np.ndarray) -> int:

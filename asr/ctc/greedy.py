@@ -6,7 +6,7 @@ from .check import check_log_probs
 
 
 def greedy(log_probs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The units of the most probable path: repetitions are one unit, blanks are none.
+    """The units of the most probable path (best path decoding): repetitions are merged, blanks removed.
 
     Args:
         log_probs: float32 (n_frames, n_columns); column 0 is the blank.

@@ -45,6 +45,7 @@ def occupancies(log_probs, units, posteriors):
     if n_frames == 0:
         return 0.0 if len(units) == 0 else -np.inf
     alpha = np.full((n_frames, n_states), -np.inf)
+    # A path begins with a blank or with the first unit.
     for s in range(min(2, n_states)):
         alpha[0, s] = log_probs[0, column(units, s)]
     for t in range(1, n_frames):
@@ -57,6 +58,7 @@ def occupancies(log_probs, units, posteriors):
             if skips(units, s):
                 total = log_add(total, alpha[t - 1, s - 2])
             alpha[t, s] = total + log_probs[t, column(units, s)]
+    # It ends in the last unit or in the blank behind it.
     log_prob = alpha[n_frames - 1, n_states - 1]
     if n_states > 1:
         log_prob = log_add(log_prob, alpha[n_frames - 1, n_states - 2])
@@ -67,9 +69,11 @@ def occupancies(log_probs, units, posteriors):
     after = np.empty(n_states)
     for t in range(n_frames - 1, -1, -1):
         for s in range(n_states):
+            # Several states may emit the same column: all blanks, and a unit that comes twice.
             posteriors[t, column(units, s)] += np.exp(alpha[t, s] + beta[s] - log_prob)
         for s in range(n_states):
             after[s] = beta[s] + log_probs[t, column(units, s)]
+        # beta of frame t - 1: what may follow its states, with the probability of frame t.
         for s in range(n_states):
             total = after[s]
             if s + 1 < n_states:
@@ -108,9 +112,9 @@ def best_states(log_probs, units, states):
     s = n_states - 1
     if n_states > 1 and score[s - 1] > score[s]:
         s -= 1
-    found = score[s]
-    if found > -np.inf:
+    log_prob = score[s]
+    if log_prob > -np.inf:
         for t in range(n_frames - 1, -1, -1):
             states[t] = s
             s -= back[t, s]
-    return found
+    return log_prob

@@ -1,4 +1,4 @@
-"""Pauses, from how loud a recording's frames are: CTC tells what was said, but not when it began or ended."""
+"""Pauses, from how loud a recording's frames are: CTC posteriors are spiky and do not tell where words end."""
 
 import numpy as np
 
@@ -36,12 +36,12 @@ def find_pauses(loudness: np.ndarray, frame_shift: float = 0.01) -> list[tuple[i
         return []
     is_loud = loudness >= loudness_threshold(loudness)
     quiet, loud = loudness[~is_loud].mean(), loudness[is_loud].mean()
-    found = [(p, q) for p, q in stretches(loudness < quiet + _QUIET * (loud - quiet), True) if q - p >= pause]
-    if found and 0 < found[0][0] < speech:
-        found[0] = (0, found[0][1])
-    if found and 0 < n - found[-1][1] < speech:
-        found[-1] = (found[-1][0], n)
-    return [] if found == [(0, n)] else found
+    pauses = [(p, q) for p, q in stretches(loudness < quiet + _QUIET * (loud - quiet), True) if q - p >= pause]
+    if pauses and 0 < pauses[0][0] < speech:
+        pauses[0] = (0, pauses[0][1])
+    if pauses and 0 < n - pauses[-1][1] < speech:
+        pauses[-1] = (pauses[-1][0], n)
+    return [] if pauses == [(0, n)] else pauses
 
 
 def rows_of_pauses(loudness: np.ndarray, frame_shift: float, subsampling: int) -> list[tuple[int, int]]:

@@ -39,6 +39,7 @@ def log_add(x, y):
     """log(exp(x) + exp(y)); where one of them is below the other's last digit, the other."""
     high = max(x, y)
     difference = min(x, y) - high
+    # exp(-37) is below half the last digit of 1 in float64: the sum would be `high`.
     if difference > -37.0:  # False for NaN, too: both are -inf
         return high + np.log1p(np.exp(difference))
     return high
@@ -77,6 +78,7 @@ def nth_largest(values, n, rank):
 def place_of(parent, token, tree, table):
     """Where the table has the child of a prefix by a token, or where it would have it."""
     mask = table.shape[0] - 1
+    # Two odd multipliers spread neighbouring prefixes and tokens over the table; collisions go to the next place.
     place = parent * 0x9E3779B1 + token * 0x85EBCA77
     place = (place ^ (place >> 15)) & mask
     while True:
@@ -98,6 +100,7 @@ def choose_tokens(line, bound, most, chosen, values, scratch):
     if n > most:
         for k in range(n):
             scratch[k] = values[k]
+        # Only as many as are kept get sorted; of tokens exactly as likely as the last one the first come in.
         least = nth_largest(scratch, n, most - 1)
         equals = most  # how many tokens exactly as likely as the last one there is room for
         for k in range(n):
@@ -137,16 +140,20 @@ def stay(line, n, active_scores, active_links, tree, pool_scores, pool_links):
     for i in range(n):
         node = active_links[NODE, i]
         token = tree[LABEL, node]
+        # Without a new token: a blank after anything, or the last token once more after itself.
         blank = active_scores[BOTH, i] + line[0]
         last = active_scores[LAST, i] + line[token]
         if node != 0:
             parent = tree[PARENT, node]
+            # The parent and this token make this prefix as well. Added here, as both are known here; `advance` leaves
+            # it out then.
             s = tree[SLOT, parent]
             if s < n and active_links[NODE, s] == parent:
                 # Between two of the same token there is a blank.
                 before = active_scores[BLANK if tree[LABEL, parent] == token else BOTH, s]
                 last = log_add(last, before + line[token])
         both = log_add(blank, last)
+        # What has become impossible would stay so for ever.
         total = both + active_scores[PRIOR, i]
         if total > -np.inf:
             pool_scores[BOTH, m] = both
@@ -165,6 +172,7 @@ def shrink(m, kept, pool_scores, pool_links, scratch):
     """Keep the best of the m hypotheses in the pool, in their order; returns the lowest score among them."""
     for j in range(m):
         scratch[j] = pool_scores[TOTAL, j]
+    # A threshold instead of a sort; among equals at the threshold the earliest stay, so that results repeat.
     cut = nth_largest(scratch, m, kept - 1)
     equals = kept
     for j in range(m):
@@ -193,6 +201,7 @@ def install(m, limit, active_scores, active_links, tree, tree_lm, table, pool_sc
         if pool_scores[TOTAL, j] >= limit:
             node = pool_links[NODE, j]
             token = pool_links[TOKEN, j]
+            # Only prefixes that stayed in the beam get a node: the pool is far larger.
             if token != 0:
                 parent = node
                 node = registers[N_NODES]
@@ -238,6 +247,7 @@ def advance(
         line = log_probs[t]
         n = registers[N_ACTIVE]
         m = stay(line, n, active_scores, active_links, tree, pool_scores, pool_links)
+        # best: of the pool, which the beam hangs on. highest: of the frame before, which bounds all extensions.
         best = highest = -np.inf
         cut = np.inf
         for j in range(m):
@@ -246,6 +256,7 @@ def advance(
         for i in range(n):
             highest = max(highest, active_scores[BOTH, i] + active_scores[PRIOR, i])
         cut = max(cut if m == beam_size else -np.inf, best - beam)
+        # A token with which not even the best prefix passes the cut passes it with none.
         n_chosen = choose_tokens(line, cut - highest - bonus, most_tokens, chosen, values[0], values[1])
         for i in range(n if n_chosen > 0 else 0):
             node = active_links[NODE, i]
@@ -253,9 +264,11 @@ def advance(
             before = active_scores[BOTH, i] + prior
             label = tree[LABEL, node]
             for k in range(n_chosen):
+                # Tokens are sorted: the less likely ones fail as well.
                 if before + values[0, k] <= cut:
                     break
                 token = chosen[k]
+                # Paths that end in the same token would go on with it: only those with a blank behind it begin it anew.
                 both = active_scores[BLANK if token == label else BOTH, i] + values[0, k]
                 if both + prior <= cut:
                     continue
@@ -279,11 +292,13 @@ def advance(
                 total = both + added
                 if total <= cut:
                     continue
+                # The pool is cut only when it is full, twice the beam: each cut then serves many extensions.
                 if m == room:
                     cut = max(cut, shrink(m, beam_size, pool_scores, pool_links, values[1]))
                     m = beam_size
                     if total <= cut:
                         continue
+                # All paths of a new prefix end in its token; none in a blank yet.
                 pool_scores[BOTH, m] = pool_scores[LAST, m] = both
                 pool_scores[BLANK, m] = -np.inf
                 pool_scores[PRIOR, m] = added
@@ -299,6 +314,7 @@ def advance(
         if m > beam_size:
             shrink(m, beam_size, pool_scores, pool_links, values[1])
             m = beam_size
+        # While the pool filled, `best` rose: what now lies outside the beam goes.
         install(m, best - beam, active_scores, active_links, tree, tree_lm, table, pool_scores, pool_links, registers)
     registers[FRAME] = log_probs.shape[0]
     return DONE
@@ -319,6 +335,7 @@ def end_sentences(
     """Make the TOTAL and the LM of the active prefixes those of whole sentences."""
     for i in range(n):
         node = active_links[NODE, i]
+        # The end of the sentence is a word of the language model, without a token of its own.
         gain = 0.0
         if weight > 0.0:
             gain, _ = follow(tree[LM_STATE, node], end_word, first_child, last_word, suffix, log_probs, back_offs)

@@ -1,4 +1,4 @@
-"""How probable it is that what a CTC network says begins with a string, for many strings and all their next units.
+"""CTC prefix probabilities: that a CTC network's output begins with a string, for many strings and all next units.
 
 A search that makes strings unit by unit, such as with an attention decoder, asks this of each string it goes on with.
 """
@@ -54,9 +54,9 @@ class PrefixScores:
             ends: of the strings.
             last: their last units, `NO_UNIT` for the empty string.
         """
-        found = np.empty((len(ends), self.log_probs.shape[1]))
-        next_scores(self.log_probs, ends, np.asarray(last, np.int32), found)
-        return found
+        scores = np.empty((len(ends), self.log_probs.shape[1]))
+        next_scores(self.log_probs, ends, np.asarray(last, np.int32), scores)
+        return scores
 
     def extended(
         self,
@@ -71,20 +71,20 @@ class PrefixScores:
             parents: numbers of strings, one for each new string.
             units: the units that are added.
         """
-        found = np.empty((len(units), *ends.shape[1:]))
+        scores = np.empty((len(units), *ends.shape[1:]))
         arrays = (np.asarray(x, np.int32) for x in (last, parents, units))
-        extend(self.log_probs, ends, *arrays, found)
-        return found
+        extend(self.log_probs, ends, *arrays, scores)
+        return scores
 
 
 @kernel(f"void({_ROWS}, float64[:, :, ::1], int32[::1], float64[:, ::1])")
-def next_scores(log_probs, ends, last, found):
-    """Fill `found` as `PrefixScores.of_next` says; each sum relative to its largest term, so that none is lost."""
+def next_scores(log_probs, ends, last, next_score):
+    """Fill `next_score` as `PrefixScores.of_next` says; each sum relative to its largest term, so that none is lost."""
     n_frames, n_columns = log_probs.shape
     highest = np.empty(n_columns)
     for i in range(len(ends)):
         highest[:] = -np.inf
-        found[i] = 0.0
+        next_score[i] = 0.0
         for is_sum in (False, True):
             for t in range(n_frames):
                 blank = ends[i, 0, t]
@@ -97,22 +97,22 @@ def next_scores(log_probs, ends, last, found):
                     if not is_sum:
                         highest[unit] = max(highest[unit], score)
                     elif score - highest[unit] > _NEGLIGIBLE:  # False for NaN: both are -inf
-                        found[i, unit] += np.exp(score - highest[unit])
+                        next_score[i, unit] += np.exp(score - highest[unit])
         for unit in range(1, n_columns):
-            found[i, unit] = -np.inf if highest[unit] == -np.inf else highest[unit] + np.log(found[i, unit])
-        found[i, 0] = log_add(ends[i, 0, n_frames], ends[i, 1, n_frames])
+            next_score[i, unit] = -np.inf if highest[unit] == -np.inf else highest[unit] + np.log(next_score[i, unit])
+        next_score[i, 0] = log_add(ends[i, 0, n_frames], ends[i, 1, n_frames])
 
 
 @kernel(f"void({_ROWS}, float64[:, :, ::1], int32[::1], int32[::1], int32[::1], float64[:, :, ::1])")
-def extend(log_probs, ends, last, parents, units, found):
-    """Fill `found` with the ends of new strings, as `PrefixScores.extended` says."""
+def extend(log_probs, ends, last, parents, units, extended):
+    """Fill `extended` with the ends of new strings, as `PrefixScores.extended` says."""
     for i in range(len(units)):
         parent, unit = parents[i], units[i]
-        found[i, :, 0] = -np.inf
+        extended[i, :, 0] = -np.inf
         for t in range(log_probs.shape[0]):
             begins = ends[parent, 0, t]
             if unit != last[parent]:
                 begins = log_add(begins, ends[parent, 1, t])
-            blank, same = found[i, 0, t], found[i, 1, t]
-            found[i, 1, t + 1] = log_add(same, begins) + log_probs[t, unit]
-            found[i, 0, t + 1] = log_add(blank, same) + log_probs[t, 0]
+            blank, same = extended[i, 0, t], extended[i, 1, t]
+            extended[i, 1, t + 1] = log_add(same, begins) + log_probs[t, unit]
+            extended[i, 0, t + 1] = log_add(blank, same) + log_probs[t, 0]

@@ -1,4 +1,4 @@
-"""The labels of CTC, which stand where models of HMMs have transition ids."""
+"""The labels of a CTC model, in the place of the transition ids of an HMM."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -60,7 +60,7 @@ class CtcTokens:
         be shorter than it was.
 
         Args:
-            alignment: one label a row.
+            alignment: one label per output frame.
             pauses: rows in which nothing was said (see asr.ctc.pauses), the ends not included. No unit is widened into
                 one. A spike in one, as recurrent networks write them at a recording's first or last row, is of what was
                 said on that side of it where there is more room.
@@ -70,15 +70,15 @@ class CtcTokens:
         spikes = _where_speech_is(written, pauses, len(labels))
         units = [int(labels[start]) - 1 for start, _ in written]
         begin = max((q for _, q in pauses if spikes and q <= spikes[0][0]), default=0)
-        found = list[PhoneSegment]()
+        segments = list[PhoneSegment]()
         for i, (unit, (start, end)) in enumerate(zip(units, spikes, strict=True)):
             after = spikes[i + 1][0] if i + 1 < len(spikes) else len(labels)
             between = [(max(p, end), min(q, after)) for p, q in pauses if p < after and q > end]
             shared = end + (after - end + 1) // 2 if i + 1 < len(spikes) else after
             until, following = (between[0][0], between[-1][1]) if between else (shared, shared)
-            found.append(PhoneSegment(unit, max(begin, start - reach), min(until, end + reach)))
+            segments.append(PhoneSegment(unit, max(begin, start - reach), min(until, end + reach)))
             begin = following
-        return found
+        return segments
 
 
 def _spikes(labels: np.ndarray) -> list[tuple[int, int]]:
@@ -106,13 +106,13 @@ def _where_speech_is(
 
 def _moved(spikes: Sequence[tuple[int, int]], some: Sequence[int], row: int) -> list[tuple[int, int]]:
     """Spikes, some of which have one row each from `row` on; those before and after them make room."""
-    found = list(spikes)
+    moved = list(spikes)
     for k, i in enumerate(some):
-        found[i] = (row + k, row + k + 1)
+        moved[i] = (row + k, row + k + 1)
     for i in range(some[0] - 1, -1, -1):
-        over = max(0, found[i][1] - found[i + 1][0])
-        found[i] = (found[i][0] - over, found[i][1] - over)
-    for i in range(some[-1] + 1, len(found)):
-        over = max(0, found[i - 1][1] - found[i][0])
-        found[i] = (found[i][0] + over, found[i][1] + over)
-    return found
+        over = max(0, moved[i][1] - moved[i + 1][0])
+        moved[i] = (moved[i][0] - over, moved[i][1] - over)
+    for i in range(some[-1] + 1, len(moved)):
+        over = max(0, moved[i - 1][1] - moved[i][0])
+        moved[i] = (moved[i][0] + over, moved[i][1] + over)
+    return moved

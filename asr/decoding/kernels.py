@@ -1,7 +1,7 @@
 """The compiled steps of the Viterbi beam search, one small kernel each.
 
-A graph is seen as flat views of its file's records: `states` (5 words a state: final, first arc, number of arcs, of
-epsilon arcs, of arcs without output), `arcs` (4 words an arc: input label, output label, weight, next state) and
+A graph is seen as flat views of its file's records: `states` (5 words per state: final, first arc, number of arcs, of
+epsilon arcs, of arcs without output), `arcs` (4 words per arc: input label, output label, weight, next state) and
 `weights`, the same bytes as `arcs` read as float32. The arcs of a state start with its epsilon arcs.
 
 A token is an entry of `cost` and `state`; these arrays hold two frames' tokens, from `here` and from `there` on. Its
@@ -41,6 +41,7 @@ def acoustic_costs(loglikes, row, scale, frame_cost):
     for c in range(frame_cost.shape[0]):
         x = -scale * line[c]
         frame_cost[c] = x
+        # Infinity less itself is NaN, and NaN differs from everything: one test for both, without a branch.
         wrong |= x - x != 0.0
     return wrong == 0
 
@@ -57,6 +58,7 @@ def nth_cost(cost, here, n, rank, low, high, bins):
     for _ in range(2):
         for b in range(N_BINS):
             bins[b] = 0
+        # The second pass divides the bin in which the first one found the rank.
         factor = N_BINS / (high - low)
         for i in range(here, here + n):
             x = (cost[i] - low) * factor
@@ -80,12 +82,14 @@ def cut_off(cost, here, n, best, settings, bins):
     """
     least, most = settings[MIN_ACTIVE], settings[MAX_ACTIVE]
     limit = best + settings[BEAM]
+    # Kaldi too keeps every token where there are so few, however bad.
     if n <= least:
         return np.inf
     inside, worst = 0, best
     for i in range(here, here + n):
         if cost[i] <= limit:
             inside += 1
+            # Neither limit can matter any more: the other tokens need not be looked at.
             if inside > least and n <= most:
                 return limit
         elif cost[i] > worst:
@@ -93,6 +97,7 @@ def cut_off(cost, here, n, best, settings, bins):
     if inside > most:
         return nth_cost(cost, here, n, int(most), best, limit, bins)
     if inside <= least:
+        # Outside the beam the range reaches to the worst token.
         return nth_cost(cost, here, n, int(least), best, worst + 1.0, bins)
     return limit
 
@@ -112,8 +117,11 @@ def expand(
     """
     n, base, here, best = registers[N_TOKENS], registers[BASE], registers[HERE], registers[BEST]
     origin = cost[here + best]
+    # The best token's arcs give a first estimate of the new frame's best cost: most of the other tokens' arcs
+    # are then dropped at once, instead of making tokens that the next frame prunes.
     goal = np.inf
     s = 5 * state[here + best]
+    # Emitting arcs come behind the epsilon arcs of a state.
     for k in range(states[s + 1] + states[s + 3], states[s + 1] + states[s + 2]):
         c = weights[4 * k + 2] + frame_cost[columns[arcs[4 * k]]]
         if arcs[4 * k + 1] != 0:
@@ -125,6 +133,7 @@ def expand(
     m = 0
     for i in range(n):
         if cost[here + i] < limit:
+            # Costs count from the best old token, so that they stay small; `totals` keeps what was taken off.
             start_cost = cost[here + i] - origin
             s = 5 * state[here + i]
             for k in range(states[s + 1] + states[s + 3], states[s + 1] + states[s + 2]):
@@ -135,11 +144,13 @@ def expand(
                 if c < bound:
                     d = arcs[4 * k + 3]
                     slot = slot_of[d]
+                    # The state's newest token is of an older frame: it gets one in the new frame.
                     if slot < next_base:
                         slot = next_base + m
                         slot_of[d] = slot
                         state[there + m] = d
                         m += 1
+                    # Viterbi: of two paths into a state only the better one can be a part of the best.
                     elif c >= cost[there + slot - next_base]:
                         continue
                     cost[there + slot - next_base] = c
@@ -164,6 +175,7 @@ def close(states, arcs, weights, cost, state, slot_of, previous, arc, registers,
     n, base, here, best = registers[N_TOKENS], registers[BASE], registers[HERE], registers[BEST]
     top = 0
     for i in range(n):
+        # Only states with epsilon arcs wait on the stack; as in Kaldi, not those of tokens beyond the cut-off.
         if states[5 * state[here + i] + 3] != 0 and cost[here + i] <= limit:
             stack[top] = i
             top += 1
@@ -196,9 +208,12 @@ def close(states, arcs, weights, cost, state, slot_of, previous, arc, registers,
                 arc[base + j] = k
                 if c < cost[here + best]:
                     best = j
+                # More arcs than there are tokens: some state came twice, at less cost each time.
                 if so_far > n:
                     registers[CULPRIT] = d
                     return False
+                # A token that is on the stack is looked at later, with its new cost; one whose arcs were followed
+                # already follows them anew.
                 if steps[j] >= 0 and states[5 * d + 3] != 0:
                     stack[top] = j
                     top += 1
@@ -232,6 +247,7 @@ def advance(
         n, here = registers[N_TOKENS], registers[HERE]
         if registers[FRAME] == loglikes.shape[0]:
             return DONE
+        # The caller makes room and calls again; frame and tokens stand as they are.
         if registers[BASE] + n > settings[ARENA_LIMIT]:
             return FULL
         if not acoustic_costs(loglikes, registers[FRAME], settings[SCALE], frame_cost):
@@ -239,6 +255,7 @@ def advance(
         best = cost[here + registers[BEST]]
         limit = cut_off(cost, here, n, best, settings, bins)
         beam = settings[BEAM]
+        # Where max_active or min_active moved the limit, Kaldi's beam for the new tokens moves along, a little wider.
         if limit != best + beam:
             beam = limit - best + settings[BEAM_DELTA]
         there = slot_of.shape[0] - here
@@ -248,6 +265,7 @@ def advance(
         )  # fmt: skip
         if m == 0:
             return DEAD
+        # Old tokens become the arena's past; the two halves of `cost` and `state` change places.
         totals[1] += best
         registers[BASE] += n
         registers[N_TOKENS] = m
@@ -263,12 +281,14 @@ def collect(base, n, previous, arc, new_slot):
     Args:
         new_slot: zeros (base + n,), scratch. The order of the slots, and so the tokens' numbering, stays.
     """
+    # Mark what living tokens' paths go through. A marked slot's past is marked already, so each is met once.
     for i in range(base, base + n):
         j = i
         while j > 0 and new_slot[j] == 0:
             new_slot[j] = 1
             j = previous[j]
     kept = 1
+    # Move the marked slots down; `new_slot` now says where each went.
     for j in range(1, base + n):
         if new_slot[j] != 0:
             new_slot[j] = kept

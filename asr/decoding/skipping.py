@@ -1,4 +1,4 @@
-"""Frame skipping: rows that say nothing but a blank need no search."""
+"""Frame skipping: output frames of a CTC network that are blanks almost surely need no search."""
 
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def rows_to_search(log_probs: np.ndarray, threshold: float = 0.99) -> np.ndarray:
-    """int64 (n_kept,): the rows in which something may be said, and the first of each stretch of blanks.
+    """int64 (n_kept,): output frames to search: those that may hold a unit, and the first of each stretch of blanks.
 
     Most rows of a trained network are blanks beyond doubt. All paths take the blank there, so that leaving such a row
     out changes all scores by the same; only one of a stretch must stay, since it keeps two equal units apart.
@@ -40,7 +40,7 @@ def rows_to_search(log_probs: np.ndarray, threshold: float = 0.99) -> np.ndarray
 def decode_spoken_rows(
     decoder: "ViterbiDecoder", scores: np.ndarray, log_probs: np.ndarray, threshold: float = 0.99
 ) -> "BestPath":
-    """The decoder's best path through the rows that need a search, with blanks in all others.
+    """The decoder's best path through the output frames that need a search, with blanks in all others.
 
     Args:
         scores: float32 (n_rows, n_columns), what the decoder is given: log_probs, or with priors taken from them.

@@ -61,7 +61,7 @@ def brief_repr(thing: Any) -> str:
 
 def changed_repr(options: Any) -> str:
     """The `__repr__` of options: those that are not the defaults, which makes them anew when it is evaluated."""
-    fields = [f for f in dataclasses.fields(options) if getattr(options, f.name) != f.default]
+    fields = [f for f in dataclasses.fields(options) if f.repr and getattr(options, f.name) != f.default]
     return f"{type(options).__name__}({', '.join(f'{f.name}={getattr(options, f.name)!r}' for f in fields)})"
 
 

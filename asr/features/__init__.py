@@ -8,19 +8,27 @@ from .frames import n_frames
 from .linear_prediction import lpc, lpcc, reflection_coefficients
 from .normalization import CausalCmvn, cmvn, cmvn_statistics
 from .options import FbankOptions, LpcOptions, MfccOptions, PitchOptions
+from .pipeline import Affine, Cmvn, Delta, FeaturePipeline, FrontEnd, Given, Splice
 from .pitch import PitchTrack, pitch, track_pitch
 from .streaming import FeatureStream, StreamingContext, StreamingFrontEnd, streaming_delta, streaming_splice
 from .table import FeatureTable
 
 __all__ = [
+    "Affine",
     "CausalCmvn",
+    "Cmvn",
+    "Delta",
     "FbankOptions",
+    "FeaturePipeline",
     "FeatureStream",
     "FeatureTable",
+    "FrontEnd",
+    "Given",
     "LpcOptions",
     "MfccOptions",
     "PitchOptions",
     "PitchTrack",
+    "Splice",
     "StreamingContext",
     "StreamingFrontEnd",
     "cmvn",

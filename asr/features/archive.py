@@ -5,7 +5,7 @@
     X.ark:1234           the matrix at byte 1234 of an archive, as a .scp lists it: binary, text or compressed
     X.ark:1234[10:59]    its frames 10 to 59, both included, as Kaldi's lists of parts have it
 
-A place is a file and never a command, and nothing is unpickled: reading a stranger's data runs nothing of theirs.
+A place is a file and never a command, and nothing is unpickled: reading data from anywhere runs nothing in it.
 """
 
 import os
@@ -13,7 +13,8 @@ import re
 import struct
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from types import SimpleNamespace
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -80,7 +81,7 @@ def read_matrix(place: str | os.PathLike) -> np.ndarray:
         raise CorpusError(f"{place}: {error}") from None
     except OSError as error:
         raise CorpusError(f"{place}: cannot be read: {error.strerror or error}") from None
-    except Exception as error:  # a stranger's file can make kaldiio and numpy fail in any way, assertions included
+    except Exception as error:  # a foreign file can make kaldiio and numpy fail in any way, assertions included
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         raise CorpusError(f"{place}: not a feature matrix, or damaged ({reason})") from error
 
@@ -204,7 +205,9 @@ def write_matrix(path: str | os.PathLike, matrix: np.ndarray) -> None:
     """Write one matrix (n_frames, dim) as a .npy file of float32, whole or not at all. Errors: `write_archive`'s."""
     frames = as_features(matrix, where=os.fspath(path))
     with replacing(path) as temporary, temporary.open("wb") as stream:
-        np.save(stream, frames, allow_pickle=False)
+        # Into a file numpy writes past Python, and of a full disk it tells how many values there was room for.
+        target: Any = SimpleNamespace(write=stream.write)
+        np.save(target, frames, allow_pickle=False)
 
 
 def _check_target(path: Path) -> None:

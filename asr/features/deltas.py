@@ -24,6 +24,26 @@ def as_matrix(features: np.ndarray, dim: int | None = None) -> np.ndarray:
     return features
 
 
+def check_delta(order: int, window: int) -> None:
+    """Check the settings of `delta`.
+
+    Raises:
+        ValueError: for an impossible order or window.
+    """
+    if not 0 <= order <= _MOST_ORDER or not 1 <= window <= _MOST_FRAMES:
+        raise ValueError(f"order={order}, window={window}; need order 0 to {_MOST_ORDER}, window 1 to {_MOST_FRAMES}")
+
+
+def check_splice(left: int, right: int) -> None:
+    """Check the settings of `splice`.
+
+    Raises:
+        ValueError: for impossible numbers of frames.
+    """
+    if not (0 <= left <= _MOST_FRAMES and 0 <= right <= _MOST_FRAMES):
+        raise ValueError(f"left={left}, right={right}; need 0 to {_MOST_FRAMES}")
+
+
 def is_batch(features: object) -> bool:
     """Whether these are the features of several recordings, as front-ends give them for a list."""
     return isinstance(features, (list, tuple)) and all(np.ndim(one) == 2 for one in features)
@@ -60,8 +80,7 @@ def delta(features: Arrays, *, order: int = 2, window: int = 2) -> Arrays:
 def _delta(features: np.ndarray, order: int, window: int) -> np.ndarray:
     """The same of one recording."""
     features = as_matrix(features)
-    if not 0 <= order <= _MOST_ORDER or not 1 <= window <= _MOST_FRAMES:
-        raise ValueError(f"order={order}, window={window}; need order 0 to {_MOST_ORDER}, window 1 to {_MOST_FRAMES}")
+    check_delta(order, window)
     n_frames, dim = features.shape
     result = np.empty((n_frames, dim * (order + 1)), dtype=np.float32)
     result[:, :dim] = features
@@ -101,8 +120,7 @@ def splice(features: np.ndarray, *, left: int = 4, right: int = 4) -> np.ndarray
         array([0., 0., 1.], dtype=float32)
     """
     features = as_matrix(features)
-    if not (0 <= left <= _MOST_FRAMES and 0 <= right <= _MOST_FRAMES):
-        raise ValueError(f"left={left}, right={right}; need 0 to {_MOST_FRAMES}")
+    check_splice(left, right)
     n_frames, dim = features.shape
     neighbours = np.arange(n_frames)[:, None] + np.arange(-left, right + 1)
     return features[np.clip(neighbours, 0, n_frames - 1)].reshape(n_frames, dim * (left + 1 + right))

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from ..audio import as_rate, check_rate, check_samples
+from ..audio import as_rate, check_rate, check_samples, refuse_pair
 from ..errors import AudioError
 from .options import FramePositions, FrontEndOptions
 
@@ -134,6 +134,7 @@ def as_array(samples: Any) -> np.ndarray:
     Raises:
         AudioError: for what is none, and for tensors that numpy cannot take as they are.
     """
+    refuse_pair(samples)
     torch = sys.modules.get("torch")  # whoever has a tensor has loaded it
     is_tensor = torch is not None and isinstance(samples, torch.Tensor)
     if is_tensor and (samples.requires_grad or samples.device.type != "cpu"):
@@ -182,6 +183,7 @@ def of_each(compute: Callable[[np.ndarray], np.ndarray], samples: Any, lengths: 
         AudioError: where a recording cannot be used, with its number among several.
         ValueError: for lengths that do not fit.
     """
+    refuse_pair(samples)
     if lengths is not None:
         rows = as_array(samples)
         return _padded(_of_list(compute, [row[:n] for row, n in zip(rows, _checked(lengths, rows), strict=True)]))
@@ -191,13 +193,13 @@ def of_each(compute: Callable[[np.ndarray], np.ndarray], samples: Any, lengths: 
 
 
 def _of_list(compute: Callable[[np.ndarray], np.ndarray], recordings: Sequence[np.ndarray]) -> list[np.ndarray]:
-    found = []
+    results = []
     for number, samples in enumerate(recordings):
         try:
-            found.append(compute(samples))
+            results.append(compute(samples))
         except AudioError as error:
             raise AudioError(f"recording {number} of {len(recordings)}: {error}") from None
-    return found
+    return results
 
 
 def _checked(lengths: Any, rows: np.ndarray) -> np.ndarray:

@@ -8,23 +8,40 @@ import numpy as np
 from ..errors import did_you_mean
 from .cepstra import mfcc
 from .filterbank import fbank
-from .linear_prediction import lpc, lpcc, reflection_coefficients
+from .linear_prediction import lpc, lpc_framing, lpcc, reflection_coefficients
 from .options import FbankOptions, FramePositions, LpcOptions, MfccOptions, PitchOptions
-from .pitch import PITCH_DIM, pitch
+from .pitch import PITCH_DIM, check_pitch, pitch
+from .spectrum import mel_plan
 
 
-class FrontEnd(NamedTuple):
-    """A front-end: its function, its options, its values per frame, and whether it has filters that a warp can move.
+def _no_loudness(features: np.ndarray, options: Any) -> None:
+    """Loudness cannot be told from these features."""
+
+
+class Extractor(NamedTuple):
+    """A front-end: its function and its options, and what pipelines must know of them.
 
     Attributes:
+        function: from samples and a sampling rate in Hz to features.
+        options: the class of its options.
+        words: what its values are called.
+        dim: values per frame with these options.
+        check: raises ValueError or AudioError for options that are impossible at a sampling rate in Hz.
+        has_warp: whether it has mel filters that a warp can move.
         streams: whether a frame is made of its own samples alone.
+        rises_with_loudness: whether a frame's first value does, where htk_compat has not put it last.
+        loudness: of features and options, see `FeaturePipeline.loudness`.
     """
 
     function: Callable[..., np.ndarray]
     options: type[FramePositions]
+    words: str
     dim: Callable[[Any], int]
-    has_warp: bool
+    check: Callable[[Any, float], object]
+    has_warp: bool = False
     streams: bool = True
+    rises_with_loudness: bool = False
+    loudness: Callable[[np.ndarray, Any], np.ndarray | None] = _no_loudness
 
     def __call__(
         self, samples: np.ndarray, rate: float, options: FramePositions, *, seed: int = 0, vtln_warp: float = 1.0
@@ -46,17 +63,58 @@ class FrontEnd(NamedTuple):
         return self.function(samples, rate, options=options, seed=seed)
 
 
+def _mfcc_loudness(features: np.ndarray, options: MfccOptions) -> np.ndarray:
+    """C0 or the energy."""
+    return features[:, options.num_ceps - 1 if options.htk_compat else 0]
+
+
+def _fbank_loudness(features: np.ndarray, options: FbankOptions) -> np.ndarray | None:
+    """The mean of the lower half of the filters, where voices are louder than most noises."""
+    if not options.use_log_fbank:
+        return None
+    first = int(options.use_energy and not options.htk_compat)
+    return features[:, first : first + max(1, options.num_mel_bins // 2)].mean(axis=1)
+
+
+def _check_mel(options: Any, rate: float) -> None:
+    mel_plan(options, rate, 1.0)
+
+
 FRONT_ENDS = {
-    "mfcc": FrontEnd(mfcc, MfccOptions, lambda options: options.num_ceps, True),
-    "fbank": FrontEnd(fbank, FbankOptions, lambda options: options.num_mel_bins + options.use_energy, True),
-    "lpc": FrontEnd(lpc, LpcOptions, lambda options: options.order, False),
-    "lpcc": FrontEnd(lpcc, LpcOptions, lambda options: options.num_ceps, False),
-    "reflection_coefficients": FrontEnd(reflection_coefficients, LpcOptions, lambda options: options.order, False),
-    "pitch": FrontEnd(pitch, PitchOptions, lambda options: PITCH_DIM, False, streams=False),
+    "mfcc": Extractor(
+        mfcc,
+        MfccOptions,
+        "MFCC",
+        lambda options: options.num_ceps,
+        _check_mel,
+        has_warp=True,
+        rises_with_loudness=True,
+        loudness=_mfcc_loudness,
+    ),
+    "fbank": Extractor(
+        fbank,
+        FbankOptions,
+        "log mel filter outputs",
+        lambda options: options.num_mel_bins + options.use_energy,
+        _check_mel,
+        has_warp=True,
+        rises_with_loudness=True,
+        loudness=_fbank_loudness,
+    ),
+    "lpc": Extractor(lpc, LpcOptions, "LPC coefficients", lambda options: options.order, lpc_framing),
+    "lpcc": Extractor(
+        lpcc, LpcOptions, "LPC cepstra", lambda options: options.num_ceps, lpc_framing, rises_with_loudness=True
+    ),
+    "reflection_coefficients": Extractor(
+        reflection_coefficients, LpcOptions, "reflection coefficients", lambda options: options.order, lpc_framing
+    ),
+    "pitch": Extractor(
+        pitch, PitchOptions, "pitch and voicing values", lambda options: PITCH_DIM, check_pitch, streams=False
+    ),
 }
 
 
-def front_end(kind: str) -> FrontEnd:
+def front_end(kind: str) -> Extractor:
     """The front-end of this name.
 
     Raises:

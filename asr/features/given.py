@@ -1,13 +1,8 @@
-"""Features that a corpus brings along, instead of audio."""
-
-import math
-from dataclasses import dataclass
+"""Features that a corpus brings along, instead of audio: what is checked of them."""
 
 import numpy as np
 
-from ..errors import ConfigError, CorpusError
-
-_MOST_VALUES = 100_000  # of a frame; more is a slip, or a model made to take all memory
+from ..errors import CorpusError
 
 
 def as_features(value: np.ndarray, *, dim: int | None = None, fewest: int = 1, where: str = "") -> np.ndarray:
@@ -37,35 +32,6 @@ def as_features(value: np.ndarray, *, dim: int | None = None, fewest: int = 1, w
         t, d = np.argwhere(~np.isfinite(frames))[0]
         raise CorpusError(f"{front}frame {t}, value {d} is {value[t, d]}; need finite numbers (float32)")
     return frames
-
-
-@dataclass(frozen=True)
-class Given:
-    """The first step of a pipeline for features that are given.
-
-    Attributes:
-        dim: values per frame.
-        frame_shift: milliseconds from one frame to the next.
-        first_boundary: milliseconds, for the times of what is recognised: see FeaturePipeline.first_boundary; 7.5 for
-            Kaldi's features of whole frames of 25 ms every 10 ms.
-
-    Raises:
-        ConfigError: for an impossible value.
-    """
-
-    dim: int
-    frame_shift: float = 10.0
-    first_boundary: float = 0.0
-
-    def __post_init__(self) -> None:
-        if type(self.dim) is not int or not 1 <= self.dim <= _MOST_VALUES:
-            raise ConfigError(f"given features: dim={self.dim!r}; need the values per frame, 1 to {_MOST_VALUES}")
-        shift = self.frame_shift
-        if isinstance(shift, bool) or not isinstance(shift, (int, float)) or not (math.isfinite(shift) and shift > 0):
-            raise ConfigError(f"given features: frame_shift={shift!r}; need milliseconds above 0")
-        first = self.first_boundary
-        if isinstance(first, bool) or not isinstance(first, (int, float)) or not 0 <= first < math.inf:
-            raise ConfigError(f"given features: first_boundary={first!r}; need milliseconds, 0 or more")
 
 
 class GivenStream:

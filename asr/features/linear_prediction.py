@@ -190,15 +190,25 @@ def predictions(
         AudioError: for samples that are not usable.
         ValueError: for options that are impossible at this rate.
     """
-    framing = Framing.of(options, as_rate(rate))
-    if options.order >= framing.size:
-        raise ValueError(f"order={options.order}; need less than the {framing.size} samples of a frame")
+    framing = lpc_framing(options, as_rate(rate))
     checked = checked_samples(samples, framing, rate)
     shape = window(framing, options.window_type, options.blackman_coeff, np.float64)
     scratch = np.empty((2, ROWS_AT_ONCE, framing.size))  # filled anew for each block: fresh memory costs time
     for count, frames in frame_blocks(checked, framing, options.dither, seed):
         windowed = _windowed(frames, shape, options, scratch[:, : len(frames)])
         yield count, levinson_durbin(_autocorrelation(windowed, options.order))
+
+
+def lpc_framing(options: LpcOptions, rate: float) -> Framing:
+    """How a signal is cut into frames.
+
+    Raises:
+        ValueError: for an order that they are too short for.
+    """
+    framing = Framing.of(options, rate)
+    if options.order >= framing.size:
+        raise ValueError(f"order={options.order}; need less than the {framing.size} samples of a frame")
+    return framing
 
 
 def levinson_durbin(autocorrelation: np.ndarray) -> Prediction:

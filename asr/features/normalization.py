@@ -77,7 +77,7 @@ def _cmvn(
     """The same of one recording."""
     features = as_matrix(features)
     for name, sums in (("statistics", statistics), ("prior", prior)):
-        _check_statistics(name, sums, features.shape[1])
+        check_statistics(name, sums, features.shape[1])
     if mode == "causal":
         return CausalCmvn(
             features.shape[1],
@@ -129,7 +129,12 @@ def cmvn_statistics(features: Iterable[np.ndarray]) -> np.ndarray:
     return total
 
 
-def _check_statistics(name: str, statistics: np.ndarray | None, dim: int) -> None:
+def check_statistics(name: str, statistics: np.ndarray | None, dim: int) -> None:
+    """Check statistics; None: there are none.
+
+    Raises:
+        ValueError: for those of features of another dim, or of no frames.
+    """
     if statistics is not None and (statistics.shape != (2, dim + 1) or not statistics[0, -1] > 0):
         raise ValueError(f"{name} have shape {statistics.shape}; need (2, {dim + 1}) with a frame count above 0")
 
@@ -198,7 +203,7 @@ class CausalCmvn:
         self._dim, self._norm_vars, self._window = dim, norm_vars, window
         self._helpers: list[tuple[np.ndarray, float]] = []  # statistics and for how many frames they count at most
         for name, sums in (("statistics", statistics), ("prior", prior)):
-            _check_statistics(name, sums, dim)
+            check_statistics(name, sums, dim)
             if sums is not None:
                 self._helpers.append((sums, global_frames if name == "prior" else min(speaker_frames, sums[0, -1])))
         # Running sums up to each of the last frames that count, and up to before the first of them.

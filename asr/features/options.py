@@ -31,7 +31,7 @@ class FramePositions:
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
-            object.__setattr__(self, field.name, _of_type(field.name, getattr(self, field.name), field.default))
+            object.__setattr__(self, field.name, of_type(field.name, getattr(self, field.name), field.default))
         self._check("frame_length", above=0, most=10_000)  # more is a slip, and takes all memory
         self._check("frame_shift", above=0)
         if self.frame_length > _MOST_OVERLAP * self.frame_shift:
@@ -161,7 +161,7 @@ class PitchOptions(FramePositions):
         self._check("max_f0", above=self.min_f0, most=self.resample_freq / 4)
 
 
-def _of_type(name: str, value: object, default: object) -> object:
+def of_type(name: str, value: object, default: object) -> object:
     """`value` as the type of the field's default: a number from TOML, JSON or numpy may be of a related type.
 
     Raises:

@@ -39,17 +39,17 @@ class MatrixStore:
 def statistics_of(pipeline: FeaturePipeline, raw: Callable[[], Iterator[np.ndarray]]) -> dict[int, np.ndarray]:
     """The statistics that normalising a recording or a speaker takes: what `finish` would find in all of it at once.
 
-    Of "sliding" and "causal" steps there are none: they look at the frames around.
+    Of steps that look at the frames around ("sliding", "causal") there are none.
 
     Args:
         raw: gives the front-end's matrices, again each time that it is called.
     """
-    found: dict[int, np.ndarray] = {}
-    for number, step in enumerate(pipeline.steps):
-        if step["kind"] == "cmvn" and step["mode"] in ("utterance", "speaker"):
+    statistics: dict[int, np.ndarray] = {}
+    for number, step in enumerate(pipeline.later, start=1):
+        if step.needs_statistics:
             with contextlib.suppress(ValueError):  # not one frame counts: pieces stay as they are
-                found[number] = cmvn_statistics(_counted(pipeline, matrix, found, number) for matrix in raw())
-    return found
+                statistics[number] = cmvn_statistics(_counted(pipeline, matrix, statistics, number) for matrix in raw())
+    return statistics
 
 
 def _counted(pipeline: FeaturePipeline, raw: np.ndarray, statistics: Statistics, number: int) -> np.ndarray:

@@ -103,9 +103,8 @@ def track_pitch(
     from .pitch_kernels import advance, correlate, trace_back  # numba takes a while, which importing mfcc should not
 
     options = options or PitchOptions()
-    framing = Framing.of(options, as_rate(rate))
+    framing, ratio = check_pitch(options, as_rate(rate))
     checked = checked_samples(samples, framing, as_rate(rate))
-    ratio = Fraction(options.resample_freq / as_rate(rate)).limit_denominator(1000)
     signal = _low_passed((checked * INT16_SCALE).astype(np.float64), as_rate(rate), ratio, options)
     n_frames = framing.n_frames(len(checked))
     middles = framing.first_sample(0) + framing.size / 2 + framing.shift * np.arange(n_frames)
@@ -131,6 +130,21 @@ def track_pitch(
         some = slice(begin, begin + _FRAMES_AT_ONCE)
         correlation[some] = np.einsum("tl,lt->t", plain[some], search.interpolation[:, path[some]])
     return PitchTrack(1 / search.periods[path], np.clip(correlation, -1.0, 1.0))
+
+
+def check_pitch(options: PitchOptions, rate: float) -> tuple[Framing, Fraction]:
+    """How a signal is cut into frames, and what resample_freq is of its rate.
+
+    Raises:
+        ValueError: for options that are impossible at this rate.
+    """
+    framing = Framing.of(options, rate)
+    if options.lowpass_cutoff >= rate / 2:
+        raise ValueError(f"lowpass_cutoff={options.lowpass_cutoff:g}; need less than half the sampling rate, {rate:g}")
+    ratio = Fraction(options.resample_freq / rate).limit_denominator(1000)
+    if not ratio:
+        raise ValueError(f"resample_freq={options.resample_freq:g}; need a 1000th of the sampling rate or more")
+    return framing, ratio
 
 
 @takes_options(PitchOptions)
@@ -213,8 +227,6 @@ def _low_passed(signal: np.ndarray, rate: float, ratio: Fraction, options: Pitch
     from scipy.signal import firwin, resample_poly
 
     up, down = ratio.numerator, ratio.denominator
-    if options.lowpass_cutoff >= rate / 2:
-        raise ValueError(f"lowpass_cutoff={options.lowpass_cutoff:g}; need less than half the sampling rate, {rate:g}")
     taps = 2 * int(2 * rate * up / options.lowpass_cutoff) + 1  # a transition of about half the cutoff
     low = firwin(taps, options.lowpass_cutoff, window="hann", fs=rate * up)
     if up > 1:  # an offset would become a ripple, which has a pitch

@@ -21,7 +21,7 @@ PEAK = 5e-5
 _PART, _STEP = 0.05, 3.1e-5
 
 # So many that no Gaussian can sit on a single one of them, and so few that all come in half a second: with 256, models
-# that were trained on short silences heard words in the later frames of long ones.
+# that were trained on short silences inserted words in the later frames of long ones.
 _PAUSE_FRAMES = 48
 _QUIETEST = 0.1  # part of the frames that is taken for pauses
 _SPREAD = 0.25  # of their standard deviation: what lies far from the middle sounds like a word now and then

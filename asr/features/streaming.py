@@ -39,12 +39,21 @@ class StreamingFrontEnd:
     need the mirrored end come from `flush`. A signal shorter than a frame gives no frames instead of an error. Each
     call that gives frames costs as much as BLOCK_ROWS frames, so pieces of 10 ms cost more than pieces of 100 ms.
 
-    kind: "mfcc", "fbank", "lpc", "lpcc" or "reflection_coefficients".
-    silence: float32 (dim,), what stands for a frame of digital silence (asr.features.silence); None: its own features.
-    rate: Hz; all others: as in the function of that name; those that it does not have are no options here either, and
-        None is its own default.
-    Raises ValueError for an unknown kind, one that needs a whole recording, or an impossible value, TypeError for an
-    unknown name.
+    Args:
+        kind: "mfcc", "fbank", "lpc", "lpcc" or "reflection_coefficients".
+        rate: Hz.
+        options: all settings at once, as in the function of that name; those given by name replace single ones.
+        seed: as in that function.
+        vtln_warp: as in that function.
+        silence: float32 (dim,), what stands for a frame of digital silence (asr.features.silence); None: its own
+            features.
+
+    All others are as in the function of that name; those that it does not have are no options here either, and None is
+    its own default.
+
+    Raises:
+        ValueError: for an unknown kind, one that needs a whole recording, or an impossible value.
+        TypeError: for an unknown name.
     """
 
     @known_names
@@ -103,8 +112,12 @@ class StreamingFrontEnd:
     def accept(self, samples: np.ndarray) -> np.ndarray:
         """The frames that these samples complete, float32 (n, dim); n may be 0.
 
-        samples: (n_samples,), those after the last ones; floats in [-1, 1], or integers of 8, 16 or 32 bits.
-        Raises AudioError for samples that are not finite or not one channel, ValueError after `flush`.
+        Args:
+            samples: (n_samples,), those after the last ones; floats in [-1, 1], or integers of 8, 16 or 32 bits.
+
+        Raises:
+            AudioError: for samples that are not finite or not one channel.
+            ValueError: after `flush`.
         """
         if self._ended:
             raise ValueError("this stream has been flushed; start another one for another signal")
@@ -159,8 +172,10 @@ class StreamingFrontEnd:
 class StreamingContext:
     """A function of a frame and its neighbours, fed with pieces of the features: `delta` or `splice`.
 
-    function: features to features of the same number of frames; at both ends it makes up the frames that it lacks.
-    left, right: how many frames before and after it looks at, 0 or more; frames come `right` frames late.
+    Args:
+        function: features to features of the same number of frames; at both ends it makes up the frames that it lacks.
+        left: how many frames before it looks at, 0 or more.
+        right: how many frames after it looks at, 0 or more; frames come so many frames late.
     """
 
     def __init__(self, function: Callable[[np.ndarray], np.ndarray], left: int, right: int) -> None:
@@ -171,8 +186,11 @@ class StreamingContext:
     def accept(self, features: np.ndarray) -> np.ndarray:
         """The frames whose neighbours are there now.
 
-        features: float32 (n_frames, dim), those after the last ones.
-        Raises ValueError for another shape.
+        Args:
+            features: float32 (n_frames, dim), those after the last ones.
+
+        Raises:
+            ValueError: for another shape.
         """
         features = as_matrix(features, None if self._kept is None else self._kept.shape[1])
         self._kept = features.copy() if self._kept is None else np.concatenate([self._kept, features])
@@ -180,7 +198,11 @@ class StreamingContext:
         return self._give(self._n_taken - self._right)
 
     def flush(self) -> np.ndarray:
-        """The last frames, with the last one repeated behind them. Raises ValueError if nothing was accepted ever."""
+        """The last frames, with the last one repeated behind them.
+
+        Raises:
+            ValueError: if nothing was accepted ever.
+        """
         return self._give(self._n_taken)
 
     def _give(self, until: int) -> np.ndarray:
@@ -212,8 +234,9 @@ def streaming_splice(*, left: int = 4, right: int = 4) -> StreamingContext:
 class StreamingNormalisation:
     """Causal cmvn of features that are still arriving, with pauses in place of digital silence.
 
-    silence: float32 (k,), what the first k values of a frame of digital silence are. pauses: float32 (n, dim), frames
-        to put there instead. None: there is nothing of the kind.
+    Args:
+        silence: float32 (k,), what the first k values of a frame of digital silence are.
+        pauses: float32 (n, dim), frames to put there instead. None: there is nothing of the kind.
     """
 
     def __init__(self, cmvn: CausalCmvn, silence: np.ndarray | None, pauses: np.ndarray | None) -> None:
@@ -221,7 +244,11 @@ class StreamingNormalisation:
         self._n_taken = 0
 
     def accept(self, features: np.ndarray) -> np.ndarray:
-        """The features normalised, float32 (n_frames, dim). features: as many, those after the last ones."""
+        """The features normalised, float32 (n_frames, dim).
+
+        Args:
+            features: float32 (n_frames, dim), those after the last ones.
+        """
         silent = equal_rows(features, self._silence)
         result = self._cmvn.accept(features, ~silent)
         first, self._n_taken = self._n_taken, self._n_taken + len(features)
@@ -249,7 +276,11 @@ class FeatureStream:
         return samples
 
     def flush(self) -> np.ndarray:
-        """The frames that are left once the signal has ended, float32 (n, dim). Raises ValueError the second time."""
+        """The frames that are left once the signal has ended, float32 (n, dim).
+
+        Raises:
+            ValueError: the second time.
+        """
         first, *others = self._stages
         ready = first.flush()
         for stage in others:

@@ -154,7 +154,7 @@ def joined_tables(tables: Sequence[FeatureTable]) -> FeatureTable:
         return tables[0]
     dims = {table.dim for table in tables}
     if len(dims) != 1:
-        raise CorpusError(f"tables of features with {sorted(dims)} values a frame cannot be joined")
+        raise CorpusError(f"tables of features with {sorted(dims)} values per frame cannot be joined")
     lengths = np.concatenate([np.diff(table.offsets) for table in tables])
     ids = [key for table in tables for key in table]
     return FeatureTable(ids, np.concatenate([t.frames for t in tables]), np.concatenate([[0], np.cumsum(lengths)]))

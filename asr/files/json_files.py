@@ -1,4 +1,4 @@
-"""JSON of strangers' files: whatever is wrong with one is an error of ours that names it."""
+"""JSON of any file: whatever is wrong with one is an error of ours that names it."""
 
 import contextlib
 import json

@@ -1,4 +1,4 @@
-"""Text of strangers' files: read up to a limit of bytes, unpacked or not, and any damage is an error of ours.
+"""Text of any file: read up to a limit of bytes, unpacked or not, and any damage is an error of ours.
 
 A gzip file of megabytes can unpack to gigabytes of nothing, a sparse file holds as much as its header says, a device
 never ends: whoever reads a whole file says how much of it may be.

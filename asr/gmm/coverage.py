@@ -1,4 +1,4 @@
-"""What the training data cannot teach: phones and words that are not, or hardly, in it; and how to say so."""
+"""Warnings of phones and words that the training data has not, or hardly, and of utterances that hardly align."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -18,31 +18,33 @@ _SHOWN = 10  # names in one message
 _SUSPECT_SHARE = 0.01  # of the utterances; if more need the retry beam, transcripts may be wrong or audio odd
 
 
-def warn_of_unheard(lexicon: "Lexicon", transcripts: Mapping[str, Sequence[int]]) -> None:
-    """Log the phones that no transcript has, and the words that need them, as a warning; other unheard words as info.
+def warn_of_untrained(lexicon: "Lexicon", transcripts: Mapping[str, Sequence[int]]) -> None:
+    """Log the phones that no transcript has, and the words that need them, as a warning.
+
+    Words that no transcript has, but whose phones are in others, are logged as info.
 
     Args:
-        transcripts: utterance id -> word ids. A pronunciation variant counts as heard where its word is.
+        transcripts: utterance id -> word ids. A pronunciation variant counts as trained where its word is.
     """
-    said = {lexicon.words.name(word) for words in transcripts.values() for word in words}
-    heard = {phone for entry in lexicon.entries if entry.word in said for phone in entry.phones}
+    spoken = {lexicon.words.name(word) for words in transcripts.values() for word in words}
+    trained = {phone for entry in lexicon.entries if entry.word in spoken for phone in entry.phones}
     if lexicon.silence_prob > 0:
-        heard.add(lexicon.silence_phone)
+        trained.add(lexicon.silence_phone)
     needed = {phone for entry in lexicon.entries for phone in entry.phones}
-    lost = list(dict.fromkeys(e.word for e in lexicon.entries if not heard.issuperset(e.phones)))
-    if needed - heard:
+    untrained_words = list(dict.fromkeys(e.word for e in lexicon.entries if not trained.issuperset(e.phones)))
+    if needed - trained:
         _logger.warning(
             "%s: no transcript has one, so they stay the average of all frames; words that need them: %s",
-            _named("untrained phone", sorted(needed - heard)), _listed(lost),
+            _named("untrained phone", sorted(needed - trained)), _listed(untrained_words),
         )  # fmt: skip
-    unsaid = lexicon.n_words - len(said)
-    if unsaid > len(lost):
+    n_unseen = lexicon.n_words - len(spoken)
+    if n_unseen > len(untrained_words):
         _logger.info("%s of the lexicon in no transcript; the phones of %d are trained without them",
-                     many(unsaid, "word"), unsaid - len(lost))  # fmt: skip
+                     many(n_unseen, "word"), n_unseen - len(untrained_words))  # fmt: skip
 
 
 def warn_of_seldom(lexicon: "Lexicon", transitions: TransitionModel, counts: np.ndarray, least: float) -> None:
-    """Log the speech phones that were heard, but with `least` frames or fewer in one of their states, as a warning.
+    """Log the speech phones of the transcripts with `least` frames or fewer in one of their states, as a warning.
 
     Frames of phones that share a distribution are counted together.
 

@@ -27,7 +27,7 @@ class MStepOptions:
 
 @dataclass(frozen=True, eq=False)
 class GmmStatistics:
-    """What an M-step needs to know of the frames. Statistics of parts of the data are added with `+`.
+    """Sufficient statistics of the frames for an M-step. Those of parts of the data are added with `+`.
 
     Attributes:
         occupancy: float64 (n_gauss,): frames, by posterior probability.

@@ -19,7 +19,7 @@ Kind = Literal["full", "diagonal", "offset", "identity"]
 
 @dataclass(frozen=True, eq=False)
 class FmllrStatistics:
-    """What fMLLR needs to know of a speaker's frames. Statistics of parts of them are added with `+`.
+    """Sufficient statistics of a speaker's frames for fMLLR. Those of parts of them are added with `+`.
 
     Attributes:
         count: frames, by weight. With y = [x, 1] and p the posterior times the frame's weight:
@@ -45,7 +45,7 @@ class Fmllr(NamedTuple):
         matrix: float64 (dim, dim + 1): [A, b] of x -> A x + b.
         kind: what the frames sufficed for: "full", "diagonal" (A is diagonal), "offset" (A is one) or, without any
             frame, "identity".
-        gain: nats a frame by which it raises the likelihood.
+        gain: nats per frame by which it raises the likelihood.
         n_frames: frames it was estimated from.
     """
 
@@ -120,7 +120,7 @@ def estimate_fmllr(
     Args:
         full_count: frames from which on A is full, or diagonal; below, there is an offset only.
         diagonal_count: see `full_count`.
-        n_iters: rounds over the rows of a full matrix; ended earlier where a round gains less than 1e-7 nats a frame.
+        n_iters: rounds over the rows of a full matrix; ended earlier where a round gains less than 1e-7 nats per frame.
 
     Same as Kaldi's CMLLR for the full matrix (ComputeFmllrMatrixDiagGmmFull).   Ref: Gales, 1998.
     """
@@ -128,8 +128,8 @@ def estimate_fmllr(
     kind: Kind
     if n <= 0:
         return Fmllr(identity, "identity", 0.0, 0.0)
-    if n >= full_count and (found := _full(statistics, n_iters)) is not None:
-        kind, matrix = "full", found
+    if n >= full_count and (full := _full(statistics, n_iters)) is not None:
+        kind, matrix = "full", full
     elif n >= diagonal_count:
         kind, matrix = "diagonal", _diagonal(statistics)
     else:

@@ -26,6 +26,8 @@ def gaussian_scores(coefficients, expanded, scores):
         scores: float32 (n_gauss, n_rows), written.
     """
     n_rows = expanded.shape[1]
+    # Two Gaussians and four terms at a time: each `expanded` value that is loaded serves twice, and sums are
+    # read and written once for four products.
     for g in range(0, len(coefficients), 2):
         for r in range(n_rows):
             scores[g, r] = np.float32(0.0)
@@ -36,6 +38,7 @@ def gaussian_scores(coefficients, expanded, scores):
             b0, b1, b2, b3 = coefficients[h, k], coefficients[h, k + 1], coefficients[h, k + 2], coefficients[h, k + 3]
             for r in range(n_rows):
                 x0, x1, x2, x3 = expanded[k, r], expanded[k + 1, r], expanded[k + 2, r], expanded[k + 3, r]
+                # The brackets are the order of additions, the same for every frame.
                 scores[g, r] += (a0 * x0 + a1 * x1) + (a2 * x2 + a3 * x3)
                 scores[g + 1, r] += (b0 * x0 + b1 * x1) + (b2 * x2 + b3 * x3)
 
@@ -56,6 +59,7 @@ def sum_exponentials(scores, offsets, largest, total, power_bits, power, fractio
     one, half, least = np.float32(1.0), np.float32(0.5), np.float32(-120.0)
     for p in range(len(offsets) - 1):
         first, end = offsets[p], offsets[p + 1]
+        # The largest first, so that no exponential overflows.
         for r in range(len(fraction)):
             largest[p, r] = scores[first, r]
             total[p, r] = np.float32(0.0)
@@ -64,10 +68,12 @@ def sum_exponentials(scores, offsets, largest, total, power_bits, power, fractio
                 largest[p, r] = scores[g, r] if scores[g, r] > largest[p, r] else largest[p, r]
         for g in range(first, end):
             for r in range(len(fraction)):
+                # exp(d) = 2**x = 2**whole * 2**y with -0.5 <= y <= 0.5.
                 x = (scores[g, r] - largest[p, r]) * LOG2_E
                 x = x if x > least else least
                 whole = np.floor(x + half)
                 y = x - whole
+                # 2**whole: its exponent put into a float32's bits by hand.
                 power_bits[r] = (np.int32(whole) + np.int32(127)) << np.int32(23)
                 fraction[r] = ((((((_C6 * y + _C5) * y + _C4) * y + _C3) * y + _C2) * y + _C1) * y) + one
             for r in range(len(fraction)):

@@ -18,7 +18,7 @@ _BLOCK_FRAMES = 256  # frames at a time, as float64
 
 @dataclass(frozen=True, eq=False)
 class ClassStatistics:
-    """Sums of features by class. Statistics of parts of the data are added with `+`.
+    """Counts and sums of features by class, for LDA. Those of parts of the data are added with `+`.
 
     Attributes:
         counts: float64 (n_classes,): frames.
@@ -38,7 +38,7 @@ class ClassStatistics:
 
 
 def accumulate_classes(features: np.ndarray, class_of_frame: np.ndarray, n_classes: int) -> ClassStatistics:
-    """The sums of some frames.
+    """Per-class counts, sums and outer products of some frames: the statistics of LDA.
 
     Args:
         features: float32 (n_frames, dim).

@@ -144,11 +144,11 @@ def with_features(part: Part, table: FeatureTable) -> Part:
 def update_mllt(run: Run, transform: np.ndarray) -> np.ndarray:
     """Estimate MLLT from the run's alignment, put it into the run's model, and return it times `transform`."""
     results = run.workers.each(mllt_of_part, [(ids, run.gmms, run.transitions) for ids in run.ids])
-    found = estimate_mllt(reduce(add, results))
-    run.gmms = transform_means(run.gmms, found.matrix)
-    run.log_det += float(np.linalg.slogdet(found.matrix)[1])
-    _logger.info("MLLT: %.4f nats a frame gained", found.gain)
-    return found.matrix @ transform
+    mllt = estimate_mllt(reduce(add, results))
+    run.gmms = transform_means(run.gmms, mllt.matrix)
+    run.log_det += float(np.linalg.slogdet(mllt.matrix)[1])
+    _logger.info("MLLT: %.4f nats per frame gained", mllt.gain)
+    return mllt.matrix @ transform
 
 
 def mllt_of_part(part: Part, ids: np.ndarray, gmms: DiagGmms, transitions: TransitionModel) -> MlltStatistics:

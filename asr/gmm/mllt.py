@@ -33,7 +33,7 @@ class MlltStatistics:
 
 
 class Mllt(NamedTuple):
-    """A transform, float64 (dim, dim), and the nats a frame by which it raises the likelihood."""
+    """A transform, float64 (dim, dim), and the nats per frame by which it raises the likelihood."""
 
     matrix: np.ndarray
     gain: float
@@ -74,7 +74,7 @@ def estimate_mllt(statistics: MlltStatistics, *, n_iters: int = 200) -> Mllt:
     """The transform that raises the likelihood most, found row by row; the likelihood never falls.
 
     Args:
-        n_iters: rounds over the rows; ended earlier where a round gains less than 1e-9 nats a frame.
+        n_iters: rounds over the rows; ended earlier where a round gains less than 1e-9 nats per frame.
 
     Raises:
         ModelError: for too few frames.

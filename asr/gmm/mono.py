@@ -13,7 +13,7 @@ from ..hmm.align import AlignOptions
 from ..hmm.topology import Topology
 from ..hmm.transitions import TransitionModel
 from ..hmm.tree import MonophoneTree
-from .coverage import warn_of_retried, warn_of_seldom, warn_of_unheard
+from .coverage import warn_of_retried, warn_of_seldom, warn_of_untrained
 from .em import MStepOptions
 from .model import DiagGmms
 from .passes import PART_FRAMES, Workers, equal_alignments, make_parts
@@ -67,7 +67,7 @@ class MonoResult:
     Attributes:
         alignments: utterance id -> int32 (n_frames,) transition ids, of the last realignment.
         failures: utterance id -> why it has no alignment.
-        log: one record a pass.
+        log: one record per pass.
         retried: the utterances that only the retry beam aligned, in half of the realignments or more: where there are
             many, look at their transcripts.
     """
@@ -138,7 +138,7 @@ def train_mono(
         "monophone training: %s in %s, %d pdfs, %d features a frame",
         many(len(usable), "utterance"), many(len(parts), "part"), tree.n_pdfs, gmms.dim,
     )  # fmt: skip
-    warn_of_unheard(lexicon, chosen)
+    warn_of_untrained(lexicon, chosen)
     boosts = silence_boosts(tree, lexicon.silence_id, options.boost_silence)
     with Workers(parts, n_jobs) as workers:
         run = Run(options, workers, gmms, transitions, boosts, rng, start, n_unusable=len(unusable))

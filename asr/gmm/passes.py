@@ -1,5 +1,6 @@
 """One training pass over a corpus in parts: align, accumulate, in this process or in several."""
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -12,7 +13,7 @@ from ..hmm.align import AlignOptions, align, equal_alignment, too_short_message
 from ..hmm.training_graph import TrainingGraphs, training_graphs
 from ..hmm.transitions import TransitionModel
 from ..hmm.tree import ContextDependency
-from ..processes import explained_workers
+from ..processes import explained_workers, one_blas_thread, worker_pool
 from .em import GmmStatistics, accumulate
 from .model import DiagGmms
 
@@ -114,15 +115,15 @@ def equal_alignments(parts: Sequence[Part], rng: np.random.Generator) -> tuple[l
     """The flat start's alignment of every part, and why some utterances have none."""
     all_ids, failures = [], {}
     for part in parts:
-        found = {}
+        aligned = {}
         for utterance, n_frames in zip(part.ids, np.diff(part.offsets), strict=True):
             graph = part.graphs.graph_of[utterance]
             ids = equal_alignment(part.graphs, graph, int(n_frames), rng)
             if ids is None:
                 failures[utterance] = too_short_message(int(n_frames), int(part.graphs.min_frames[graph]))
             else:
-                found[utterance] = ids
-        all_ids.append(part.together(found))
+                aligned[utterance] = ids
+        all_ids.append(part.together(aligned))
     return all_ids, failures
 
 
@@ -148,9 +149,9 @@ def pass_over(
             values = gmms.log_likelihoods(features, pdfs)
             return values if boosts is None else values + boosts[pdfs]
 
-        found = align(part.graphs, part.features(), transitions, scores, options)
-        failures, retried = found.failures, found.retried
-        transition_ids = part.together(found.transition_ids)
+        alignment = align(part.graphs, part.features(), transitions, scores, options)
+        failures, retried = alignment.failures, alignment.retried
+        transition_ids = part.together(alignment.transition_ids)
     frames = part.frames
     if not transition_ids.all():
         aligned = transition_ids > 0
@@ -165,8 +166,8 @@ def pass_over(
 class Workers:
     """Processes that do passes over parts; a context manager. With n_jobs=1 there are none, and no joblib.
 
-    The parts' arrays are shared as memory-mapped files, written once. Each process uses one BLAS thread. Starting a
-    process takes a second or two: worth it from some hundred thousand frames on.
+    The parts' arrays are shared as memory-mapped files, written once. Each process uses one BLAS thread, this one too.
+    Starting a process takes a second or two: worth it from some hundred thousand frames on.
     """
 
     def __init__(self, parts: Sequence[Part], n_jobs: int):
@@ -175,26 +176,21 @@ class Workers:
         self.parts = list(parts)
         self.n_jobs = n_jobs
         self._pool: Any = None
-        self._stack: Any = None
+        self._stack = contextlib.ExitStack()
 
     def __enter__(self) -> "Workers":
+        self._stack.enter_context(one_blas_thread())
         if self.n_jobs != 1 and len(self.parts) > 1:
-            import contextlib
-
-            import joblib
-
             from ..hmm import kernels  # noqa: F401  numba's cache is filled before the processes start
 
-            self._stack = contextlib.ExitStack()
-            self._stack.enter_context(joblib.parallel_config(backend="loky", inner_max_num_threads=1))
-            self._pool = self._stack.enter_context(joblib.Parallel(n_jobs=self.n_jobs, max_nbytes="1M"))
+            self._pool = self._stack.enter_context(worker_pool(self.n_jobs))
         return self
 
     def __exit__(self, *exception: object) -> None:
+        self._stack.close()
         if self._pool is not None:
             from joblib.externals.loky import get_reusable_executor
 
-            self._stack.close()
             get_reusable_executor(reuse=True).shutdown(wait=True)  # their CPU time is then counted as our children's
             self._pool = None
 

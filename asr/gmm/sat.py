@@ -145,8 +145,8 @@ def speaker_transforms(
     """The transform of each speaker from the statistics of parts of the data; those without a frame keep theirs."""
     total: dict[str, FmllrStatistics] = {}
     for by_speaker in statistics:
-        for speaker, found in by_speaker.items():
-            total[speaker] = total[speaker] + found if speaker in total else found
+        for speaker, of_part in by_speaker.items():
+            total[speaker] = total[speaker] + of_part if speaker in total else of_part
     if not total:
         raise ModelError("no utterance is aligned: there is nothing to estimate fMLLR transforms from")
     dim = len(next(iter(total.values())).linear)
@@ -154,13 +154,13 @@ def speaker_transforms(
     transforms = {s: estimate_fmllr(total.get(s, nothing)) for s in sorted(set(everybody))}
     for speaker, made in transforms.items():
         _logger.info(
-            "fMLLR of speaker %s: %s, from %.0f frames, %.3f nats a frame gained",
+            "fMLLR of speaker %s: %s, from %.0f frames, %.3f nats per frame gained",
             speaker, made.kind, made.n_frames, made.gain,
         )  # fmt: skip
     silent = [speaker for speaker, made in transforms.items() if made.kind == "identity"]
     if silent:
         who = ", ".join(silent[:3])
-        _logger.warning("no speech was heard of %s, so without a transform: %s", many(len(silent), "speaker"), who)
+        _logger.warning("no frame of speech from %s, so without a transform: %s", many(len(silent), "speaker"), who)
     return transforms
 
 
@@ -198,7 +198,7 @@ def estimate_transforms(
         earlier: transforms, from which the posteriors of a second one come.
     """
     silence = list(silence)
-    found: dict[str, FmllrStatistics] = {}
+    by_speaker: dict[str, FmllrStatistics] = {}
     for u, ids in alignments.items():
         plain = table[u]
         moved = None if earlier is None else affine(plain, earlier[speakers[u]].matrix)
@@ -207,8 +207,8 @@ def estimate_transforms(
             gmms, plain, transitions.pdf_of_id[ids],
             weights=weights, posterior_gmms=posterior_gmms, posterior_features=moved,
         )  # fmt: skip
-        found[speakers[u]] = found[speakers[u]] + statistics if speakers[u] in found else statistics
-    return speaker_transforms([found], speakers.values())
+        by_speaker[speakers[u]] = by_speaker[speakers[u]] + statistics if speakers[u] in by_speaker else statistics
+    return speaker_transforms([by_speaker], speakers.values())
 
 
 def update_fmllr(
@@ -224,17 +224,17 @@ def update_fmllr(
 
 def _fmllr_of_part(part: Part, ids, plain, speakers, gmms, transitions, silence, options):
     """Speaker -> the statistics of his or her aligned frames in one part."""
-    found: dict[str, FmllrStatistics] = {}
+    by_speaker: dict[str, FmllrStatistics] = {}
     speaker_of = np.repeat([speakers[u] for u in part.ids], np.diff(part.offsets))
     for speaker in np.unique(speaker_of).tolist():
         mine = (speaker_of == speaker) & (ids > 0)
         if mine.any():
             weights = weights_of_frames(ids[mine], transitions, silence, options.silence_weight)
-            found[speaker] = accumulate_fmllr(
+            by_speaker[speaker] = accumulate_fmllr(
                 gmms, plain[mine], transitions.pdf_of_id[ids[mine]],
                 weights=weights, posterior_features=part.frames[mine],
             )  # fmt: skip
-    return found
+    return by_speaker
 
 
 def alignment_model(run: Run, plain: FeatureTable) -> DiagGmms:

@@ -43,7 +43,7 @@ class Schedule:
     perturb_factor: float = 0.01  # standard deviations; how far a split moves the means
     min_split_count: float = 20.0  # frames that each Gaussian of a split pdf must have
     m_step: MStepOptions = field(default_factory=MStepOptions)
-    fall_tolerance: float = 0.1  # nats a frame; a larger fall after a split or realignment is warned of
+    fall_tolerance: float = 0.1  # nats per frame; a larger fall after a split or realignment is warned of
 
     def __post_init__(self) -> None:
         if self.num_iters < 1:
@@ -79,8 +79,8 @@ class PassRecord:
     Attributes:
         iteration: which pass of how many, from 0.
         n_iterations: which pass of how many, from 0.
-        log_likelihood: nats a frame, of the model before this pass's update, given the alignment; of the features that
-            the run began with, where it transforms them.
+        log_likelihood: nats per frame, of the model before this pass's update, given the alignment; of the features
+            that the run began with, where it transforms them.
         n_frames: that were aligned.
         n_gaussians: in the model before the update.
         realigned: in this pass.
@@ -168,7 +168,7 @@ class Run:
         self.n_retried = 0
         self.times_retried: Counter[str] = Counter()
         self.counts = np.zeros(transitions.n_transition_ids + 1)  # of transition ids, in the newest pass
-        self.log_det = 0.0  # nats a frame; of transforms of the features since the run began
+        self.log_det = 0.0  # nats per frame; of transforms of the features since the run began
         self.ids, self.failures = start
         self.too_short = self.failures
         log_failures(self.failures, logging.WARNING)
@@ -205,7 +205,7 @@ class Run:
         )  # fmt: skip
         self.log.append(record)
         _logger.info(
-            "pass %d: %.4f nats a frame over %d frames, %d Gaussians%s, %d failed, %d retried",
+            "pass %d: %.4f nats per frame over %d frames, %d Gaussians%s, %d failed, %d retried",
             iteration, log_likelihood, record.n_frames, n_gaussians, ", realigned" if realign else "",
             record.n_failed, record.n_retried,
         )  # fmt: skip
@@ -227,7 +227,7 @@ class Run:
         allowed = self.options.fall_tolerance if realign or self.size_changed else 1e-3
         if fall > allowed:
             _logger.warning(
-                "pass %d: the likelihood fell by %.4f to %.4f nats a frame (allowed: %g); look at the features",
+                "pass %d: the likelihood fell by %.4f to %.4f nats per frame (allowed: %g); look at the features",
                 iteration,
                 fall,
                 log_likelihood,

@@ -60,7 +60,7 @@ class TriphoneResult:
         alignments: utterance id -> int32 (n_frames,) transition ids, of the last realignment.
         failures: utterance id -> why it has no alignment.
         retried: utterances that only the retry beam aligned, in half of the realignments or more.
-        log: one record a pass.
+        log: one record per pass.
     """
 
     gmms: DiagGmms
@@ -237,7 +237,7 @@ def context_tree(
     classes = {phone: transitions.topology.n_pdf_classes(phone) for phone in transitions.topology.phones}
     grown = grow_tree(statistics, list(dict.fromkeys(asked)), roots, classes, options.tree)
     _logger.info(
-        "decision tree: %s of %s, %d frames; %d leaves by splitting, %d pdfs after joining, gain %.3f nats a frame",
+        "decision tree: %s of %s, %d frames; %d leaves by splitting, %d pdfs after joining, gain %.3f nats per frame",
         many(len(statistics.windows), "context"), many(len(sets), "phone"), statistics.n_frames,
         grown.n_split_leaves, grown.tree.n_pdfs, grown.gain,
     )  # fmt: skip

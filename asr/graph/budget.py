@@ -1,16 +1,15 @@
 """How large a graph may become on the way to HCLG: a message in time instead of a full memory."""
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import NamedTuple
 
 from ..errors import GraphError
+from ..processes import free_memory
 
 # Measured on trigram graphs of triphones: the hungriest step, determinisation of HCLG, takes 700 to 900 bytes for each
 # state that it is given, of which each has about two arcs.
 BYTES_PER_STATE = 1000
 _ARCS_PER_STATE = 8  # graphs of speech have two or three; a loop over many words has one state with all arcs
-_UNKNOWN = 4 << 30  # bytes taken for free where the system does not tell
 
 
 class Step(NamedTuple):
@@ -65,17 +64,3 @@ REMEDY = (
     "Make the language model smaller (asr lm prune, a lower --order, fewer words), or allow more states "
     f"(--max-states; a million need about {BYTES_PER_STATE / 1000:.0f} GB of memory)"
 )
-
-
-def free_memory() -> int:
-    """Bytes of memory that are free on this machine, or in the container that this process runs in."""
-    try:
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-        free = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
-    except (OSError, StopIteration):
-        return _UNKNOWN
-    try:
-        limit = Path("/sys/fs/cgroup/memory.max").read_text(encoding="ascii").strip()
-    except OSError:
-        return free
-    return min(free, int(limit)) if limit.isdigit() else free

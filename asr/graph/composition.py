@@ -76,7 +76,7 @@ def _paired(left: _ByOutput, words: Graph, grammar: Graph, budget: Budget) -> Gr
     right_count = grammar.states["n_arcs"].astype(np.int64)
     begin = words.start * n_right + grammar.start
     known = frontier = np.array([begin], np.int64)
-    found: list[tuple[np.ndarray, ...]] = []
+    arcs: list[tuple[np.ndarray, ...]] = []
     n_found = 0
     while len(frontier):
         l_state, r_state = np.divmod(frontier, n_right)
@@ -85,20 +85,20 @@ def _paired(left: _ByOutput, words: Graph, grammar: Graph, budget: Budget) -> Gr
         # From the grammar's side: a state of it has few arcs, the state between words one for each word.
         count = np.where(left.n_labelled[l_state] > 0, right_count[r_state], 0)
         budget.check("L o G", len(known), n_found + len(silent) + int(count.sum()))
-        said, moving = ranges(right_first[r_state], count), np.repeat(np.arange(len(frontier)), count)
-        first, count = left.with_label(l_state[moving], grammar.arcs["ilabel"][said].astype(np.int64))
+        right_arc, moving = ranges(right_first[r_state], count), np.repeat(np.arange(len(frontier)), count)
+        first, count = left.with_label(l_state[moving], grammar.arcs["ilabel"][right_arc].astype(np.int64))
         n_found += len(silent) + int(count.sum())
         budget.check("L o G", len(known), n_found)
-        spoken, said, moving = ranges(first, count), np.repeat(said, count), np.repeat(moving, count)
-        arc, right = left.arcs[np.concatenate((silent, spoken))], grammar.arcs[said]
+        left_arc, right_arc, moving = ranges(first, count), np.repeat(right_arc, count), np.repeat(moving, count)
+        arc, right = left.arcs[np.concatenate((silent, left_arc))], grammar.arcs[right_arc]
         following = np.concatenate((r_state[waiting], right["next"]))
         reached = arc["next"].astype(np.int64) * n_right + following
         olabel = np.concatenate((np.zeros(len(silent), np.int32), right["olabel"]))
         weight = arc["weight"] + np.concatenate((np.zeros(len(silent), np.float32), right["weight"]))
-        found.append((np.concatenate((frontier[waiting], frontier[moving])), arc["ilabel"], olabel, weight, reached))
+        arcs.append((np.concatenate((frontier[waiting], frontier[moving])), arc["ilabel"], olabel, weight, reached))
         frontier = np.setdiff1d(reached, known)
         known = np.insert(known, np.searchsorted(known, frontier), frontier)
-    source, ilabel, olabel, weight, reached = (np.concatenate(column) for column in zip(*found, strict=True))
+    source, ilabel, olabel, weight, reached = (np.concatenate(column) for column in zip(*arcs, strict=True))
     l_state, r_state = np.divmod(known, n_right)
     final = words.states["final"][l_state] + grammar.states["final"][r_state]
     start, source, reached = (np.searchsorted(known, pairs) for pairs in (begin, source, reached))

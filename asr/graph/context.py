@@ -82,7 +82,7 @@ def _expand(graph: Graph, base: int, width: int, central: int, n_symbols: int, b
     first, n_arcs, label, olabel, weight, target = _with_flushing(graph)
     n_states = len(first)
     known = frontier = np.array([graph.start], np.int64)
-    found: list[tuple[np.ndarray, ...]] = []
+    arcs: list[tuple[np.ndarray, ...]] = []
     n_found = 0
     while len(frontier):
         history, state = np.divmod(frontier, n_states)
@@ -94,18 +94,21 @@ def _expand(graph: Graph, base: int, width: int, central: int, n_symbols: int, b
         # Flushing is over when no phone waits for its right context.
         go = (label[arc] != _FLUSH) | (history % ahead != 0)
         arc, origin, history = arc[go], origin[go], history[go]
+        # Flushing reads an empty phone; disambiguation symbols change no history and pass as they are.
         symbol = np.where(label[arc] == _FLUSH, 0, label[arc])
         moves = ((symbol > 0) & (symbol < base)) | (label[arc] == _FLUSH)
         window = history * base + symbol
+        # A phone that is read before there is one at the central position writes the one symbol more.
         code = np.where(moves, _FIRST_SYMBOL - n_symbols, _NOTHING)
         code[symbol >= base] = _FIRST_SYMBOL - (symbol[symbol >= base] - base)
+        # There is a phone at the central position: it has got its right context now, and is written.
         complete = moves & (window // ahead % base != 0)
         code[complete] = window[complete]
         reached = np.where(moves, window % n_histories, history) * n_states + target[arc]
-        found.append((origin, code, olabel[arc], weight[arc], reached))
+        arcs.append((origin, code, olabel[arc], weight[arc], reached))
         frontier = np.setdiff1d(reached, known)
         known = np.insert(known, np.searchsorted(known, frontier), frontier)
-    source, code, out, cost, reached = (np.concatenate(column) for column in zip(*found, strict=True))
+    source, code, out, cost, reached = (np.concatenate(column) for column in zip(*arcs, strict=True))
     history, state = np.divmod(known, n_states)
     final = np.where(history % ahead == 0, np.append(graph.states["final"], np.float32(0))[state], np.inf)
     start = int(np.searchsorted(known, graph.start))

@@ -1,4 +1,4 @@
-"""G: which word sequences may be said, and at what cost."""
+"""G: which word sequences are possible, and at what cost."""
 
 import logging
 import math
@@ -58,7 +58,7 @@ def arpa_grammar(lm: "NgramModel", lexicon: "Lexicon") -> "pynini.Fst":
     """The language model as a grammar: a state for each history, and back-off arcs that read #0.
 
     A path that backs off only where the model lacks the n-gram costs what the model says of its words and the end of
-    the sentence. As the back-off arcs are open to all, a cheaper path may exist where a shorter history foretells the
+    the sentence. As the back-off arcs are open to all, a cheaper path may exist where a shorter history predicts the
     words better; what the search finds is the cheapest. Sentences start in the state of `<s>`; `</s>` is the cost of a
     final state.
 
@@ -75,20 +75,22 @@ def arpa_grammar(lm: "NgramModel", lexicon: "Lexicon") -> "pynini.Fst":
     labels, trie = _labels(lm, lexicon), lm.trie
     kept = _usable(lm, labels)
     _report(lm, lexicon, labels, kept)
-    said = np.flatnonzero(kept & (lm.log_probs > -np.inf))
-    is_end = trie.word[said] == END_ID
-    ends, arcs = said[is_end], said[~is_end]
+    possible = np.flatnonzero(kept & (lm.log_probs > -np.inf))
+    is_end = trie.word[possible] == END_ID
+    ends, arcs = possible[is_end], possible[~is_end]
     if not len(ends):
         raise GraphError("language model: no sentence can end, as no n-gram ends in </s>")
     # A history that no n-gram begins with would only back off: the arcs to it lead on, at the cost of doing so.
     is_state, start = np.zeros(trie.n_nodes, bool), 1 + START_ID
-    is_state[trie.parent[said]] = is_state[[0, start]] = True
+    is_state[trie.parent[possible]] = is_state[[0, start]] = True
     state, extra = _states_reached(lm, is_state)
     final = np.full(int(is_state.sum()), np.inf)
     final[state[trie.parent[ends]]] = -lm.log_probs[ends]
+    # Every history but the empty one may back off, to the one without its first word.
     backing = np.flatnonzero(is_state & (lm.back_offs > -np.inf))[1:]
     word, back = labels[trie.word[arcs]], np.full(len(backing), lexicon.words["#0"])
     target = np.concatenate((arcs, trie.suffix[backing]))
+    # Costs are negated log probabilities; `extra` is what leading on from skipped histories costs.
     weight = extra[target] - np.concatenate((lm.log_probs[arcs], lm.back_offs[backing]))
     graph = Graph.from_arrays(
         int(state[start]),
@@ -103,11 +105,11 @@ def arpa_grammar(lm: "NgramModel", lexicon: "Lexicon") -> "pynini.Fst":
 
 
 def finished_words(grammar: "pynini.Fst", lexicon: "Lexicon", joiner: str) -> "pynini.Fst":
-    """The grammar's sentences in which each word that is begun is finished, where words are made of parts.
+    """The grammar's sentences in which every word is complete, where words are made of subword parts.
 
     Args:
-        joiner: the sign at the end of a part that must go on, and at the beginning of one that may end a word; words
-            without it are whole. An n-gram model that backs off would follow `abé+` by anything.
+        joiner: the subword marker: at the end of a part that must go on, and at the beginning of one that may end a
+            word; words without it are whole. An n-gram model that backs off would follow `abé+` by anything.
 
     Raises:
         GraphError: where no sentence is left.
@@ -128,6 +130,7 @@ def finished_words(grammar: "pynini.Fst", lexicon: "Lexicon", joiner: str) -> "p
         for column, k in ((source, 0), (arcs["next"].astype(np.int64), 1))
     ]
     ilabel, olabel, weight = (np.concatenate([arcs[x][c] for c, *_ in kinds]) for x in ("ilabel", "olabel", "weight"))
+    # A sentence may end between words alone.
     final = np.concatenate([graph.states["final"], np.full(n, np.inf)])
     made = to_pynini(Graph.from_arrays(graph.start, columns[0], ilabel, olabel, weight, columns[1], final)).connect()
     if made.num_states() == 0:
@@ -238,12 +241,12 @@ def _without_epsilons(graph: Graph) -> Graph:
     if graph.states["n_input_epsilons"].any():
         fst.rmepsilon()
     fst.connect()
-    found = from_pynini(fst)
-    if found.n_states == 0:
+    cleaned = from_pynini(fst)
+    if cleaned.n_states == 0:
         raise GraphError("grammar: accepts no sentence (no path leads from its start to a final state)")
-    if found.n_arcs > _MOST_GROWTH * graph.n_arcs + 10_000:
+    if cleaned.n_arcs > _MOST_GROWTH * graph.n_arcs + 10_000:
         raise GraphError(
-            f"grammar: without its unlabelled arcs it grows from {graph.n_arcs} to {found.n_arcs} arcs; label back-off "
-            "arcs with #0 (lexicon.words['#0'])"
+            f"grammar: without its unlabelled arcs it grows from {graph.n_arcs} to {cleaned.n_arcs} arcs; label "
+            "back-off arcs with #0 (lexicon.words['#0'])"
         )
-    return found
+    return cleaned

@@ -30,10 +30,10 @@ def compile_tlg(
     max_states: int | None = None,
     told: Callable[[Step], None] | None = None,
 ) -> Graph:
-    """The decoding graph min(T ∘ min(det(L ∘ G))), from labels of CTC to word ids.
+    """The decoding graph min(T ∘ min(det(L ∘ G))), from CTC labels to word ids.
 
-    T says each unit once for one frame or more, then blanks if any; two equal units need a blank between them. It has
-    no weights and knows at each frame what it said last, so that T ∘ LG needs no determinisation.
+    T writes each unit once for one output frame or more, then blanks if any; two equal units need a blank between them.
+    It has no weights and knows at each frame which label came last, so that T ∘ LG needs no determinisation.
 
     Args:
         lexicon: words and how they are said. Its pauses are not used: what is between words is blanks.
@@ -43,7 +43,7 @@ def compile_tlg(
     Raises:
         GraphError: as of `compile_hclg`.
 
-    T is k2's ctc_topo; in Eesen's the same unit may follow itself without a blank, and is said twice.
+    T is k2's ctc_topo; in Eesen's the same unit may follow itself without a blank, and counts twice.
 
     Ref: Miao, Gowayyed and Metze, EESEN: end-to-end speech recognition using deep RNN models and WFST-based decoding,
     2015.
@@ -63,21 +63,21 @@ def compile_tlg(
 
 
 def token_graph(tokens: "CtcTokens", symbols: tuple[int, ...] = ()) -> Graph:
-    """T: from a label for each frame to the units that they say.
+    """T: from one label per output frame to units.
 
-    State 0 has said a blank last, or nothing; state p the unit p.
+    State 0: the last label was a blank, or there was none; state p: the unit p.
 
     Args:
         symbols: disambiguation symbols, which pass without a frame.
     """
     n = tokens.n_phones
     state, unit = (axis.ravel() for axis in np.meshgrid(np.arange(n + 1), np.arange(1, n + 1), indexing="ij"))
-    said = np.where(state == unit, 0, unit)  # a unit that goes on is not said again
+    olabel_of = np.where(state == unit, 0, unit)  # a repeated label writes no unit
     blanks, zeros = np.arange(n + 1), np.zeros(n + 1, np.int64)
     marked, mark = (axis.ravel() for axis in np.meshgrid(np.arange(n + 1), np.array(symbols, np.int64), indexing="ij"))
     source = np.concatenate([state, blanks, marked])
     ilabel = np.concatenate([unit + 1, zeros + _BLANK, np.zeros(len(mark), np.int64)])
-    olabel = np.concatenate([said, zeros, mark])
+    olabel = np.concatenate([olabel_of, zeros, mark])
     target = np.concatenate([unit, zeros, marked])
     return Graph.from_arrays(0, source, ilabel, olabel, np.zeros(len(source)), target, np.zeros(n + 1))
 

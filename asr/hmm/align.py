@@ -1,4 +1,4 @@
-"""Forced alignment: the best transition-id sequence of each utterance's training graph, one id a frame."""
+"""Forced alignment: the best transition-id sequence of each utterance's training graph, one id per frame."""
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
@@ -37,7 +37,7 @@ class AlignOptions:
 
 
 class BatchAlignment(NamedTuple):
-    """What align_batch found. Frames of utterances that could not be aligned hold 0.
+    """The result of `align_batch`. Frames of utterances that could not be aligned hold 0.
 
     Attributes:
         transition_ids: int32 (n_frames in all,).
@@ -110,7 +110,7 @@ def align_batch(
     _check_batch(graphs, graph_index, log_likelihoods, frame_offsets, column_of_pdf)
     beams = [options.beam, options.retry_beam] if options.retry_beam > options.beam else [options.beam]
     n = len(graph_index)
-    found = BatchAlignment(
+    alignment = BatchAlignment(
         np.zeros(len(log_likelihoods), np.int32), np.zeros(n, np.int8), np.zeros(n, np.float64), np.zeros(n, np.float64)
     )
     g = graphs
@@ -118,9 +118,9 @@ def align_batch(
         g.node_offsets, g.arc_offsets, g.arc_source, g.arc_id, scores.arc, scores.loop, scores.final,
         g.entry_pdf, g.loop_pdf, g.loop_id, g.final_id, g.lowest_target, g.highest_target,
         frame_offsets, graph_index, log_likelihoods, g.min_frames, column_of_pdf,
-        np.array(beams, np.float64), float(options.acoustic_scale), *found,
+        np.array(beams, np.float64), float(options.acoustic_scale), *alignment,
     )  # fmt: skip
-    return found
+    return alignment
 
 
 def _check_batch(graphs, graph_index, log_likelihoods, frame_offsets, column_of_pdf) -> None:
@@ -188,8 +188,8 @@ def align(
             offsets = np.concatenate([[0], np.cumsum([len(f) for f in features])])
             likes = log_likelihoods(np.concatenate(features) if len(features) > 1 else features[0], pdfs)
             index = np.full(len(batch), graph, np.int32)
-            found = align_batch(graphs, scores, index, likes, offsets, column_of_pdf, options)
-            _collect(result, batch, found, offsets, likes, int(graphs.min_frames[graph]), options)
+            alignment = align_batch(graphs, scores, index, likes, offsets, column_of_pdf, options)
+            _collect(result, batch, alignment, offsets, likes, int(graphs.min_frames[graph]), options)
     for utterance, reason in result.failures.items():
         _logger.debug("%s", f"{utterance}: {reason}")
     return result
@@ -224,7 +224,7 @@ def _batches(utterances: list[str], table, max_frames: int) -> list[list[str]]:
 def _collect(
     result: Alignments,
     batch: list[str],
-    found: BatchAlignment,
+    alignment: BatchAlignment,
     offsets: np.ndarray,
     log_likelihoods: np.ndarray,
     min_frames: int,
@@ -232,7 +232,7 @@ def _collect(
 ) -> None:
     """Add one batch to the result."""
     for i, utterance in enumerate(batch):
-        start, end, status = int(offsets[i]), int(offsets[i + 1]), found.status[i]
+        start, end, status = int(offsets[i]), int(offsets[i + 1]), alignment.status[i]
         if status == TOO_SHORT:
             result.failures[utterance] = too_short_message(end - start, min_frames)
         elif status == NO_PATH and not np.isfinite(log_likelihoods[start:end]).all():
@@ -243,9 +243,9 @@ def _collect(
                 " check the transcript, or raise retry_beam"
             )
         else:
-            result.transition_ids[utterance] = found.transition_ids[start:end]
-            result.acoustic += float(found.acoustic[i])
-            result.graph += float(found.graph[i])
+            result.transition_ids[utterance] = alignment.transition_ids[start:end]
+            result.acoustic += float(alignment.acoustic[i])
+            result.graph += float(alignment.graph[i])
             result.n_frames += end - start
             if status == RETRIED:
                 result.retried.append(utterance)

@@ -11,7 +11,7 @@ from .transitions import TransitionModel
 
 
 class Contexts(NamedTuple):
-    """Where the frames of aligned utterances stand.
+    """The phone contexts of the frames of aligned utterances.
 
     Attributes:
         ids: the utterances.

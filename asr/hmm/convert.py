@@ -27,15 +27,15 @@ def convert_alignments(
     """
     if old.topology != new.topology:
         raise ModelError("alignments can be converted only between models with the same HMM topology; align anew")
-    found = contexts_of(alignments, old, width=tree.context_width, central=tree.central_position)
+    contexts = contexts_of(alignments, old, width=tree.context_width, central=tree.central_position)
     n_states = int(old.tuples[:, 1].max()) + 1
-    code = found.window_of_frame.astype(np.int64) * n_states + old.hmm_state_of_id[found.transition_ids]
+    code = contexts.window_of_frame.astype(np.int64) * n_states + old.hmm_state_of_id[contexts.transition_ids]
     used, inverse = np.unique(code, return_inverse=True)
     window, state = np.divmod(used, n_states)
-    row = np.array([_row(found.windows[w].tolist(), int(s), new, tree) for w, s in zip(window, state, strict=True)])
-    nth = found.transition_ids - old.first_id[old.state_of_id[found.transition_ids]]
+    row = np.array([_row(contexts.windows[w].tolist(), int(s), new, tree) for w, s in zip(window, state, strict=True)])
+    nth = contexts.transition_ids - old.first_id[old.state_of_id[contexts.transition_ids]]
     ids = (new.first_id[row][inverse.reshape(-1)] + nth).astype(np.int32)
-    return {u: ids[a:b] for u, a, b in zip(found.ids, found.offsets[:-1], found.offsets[1:], strict=True)}
+    return {u: ids[a:b] for u, a, b in zip(contexts.ids, contexts.offsets[:-1], contexts.offsets[1:], strict=True)}
 
 
 def _row(window: list[int], hmm_state: int, new: TransitionModel, tree: ContextDependency) -> int:

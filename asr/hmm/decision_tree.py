@@ -112,7 +112,7 @@ class DecisionTree:
     def pdfs_of_state(self, phone: int, pdf_class: int) -> list[int]:
         """Every pdf id that the phone's pdf class has in some context, ascending."""
         known = {self.central_position: phone, PDF_CLASS: pdf_class}
-        found, seen, waiting = set(), set(), [self._root(phone, pdf_class)]
+        pdfs, seen, waiting = set(), set(), [self._root(phone, pdf_class)]
         while waiting:
             node = waiting.pop()
             if node in seen:  # several ways may lead to a node
@@ -120,12 +120,12 @@ class DecisionTree:
             seen.add(node)
             position, question, yes, no = self.nodes[node].tolist()
             if position == LEAF:
-                found.add(question)
+                pdfs.add(question)
             elif position in known:
                 waiting.append(yes if known[position] in self._walk[1][question] else no)
             else:
                 waiting += [yes, no]
-        return sorted(found)
+        return sorted(pdfs)
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object; from_json is the inverse."""

@@ -37,13 +37,16 @@ def search(
         ranges: (n_frames, 3): first node, last node + 1 and place in the back pointers of each frame.
     """
     n_nodes, n_frames = len(score), len(log_likelihoods)
+    # 16 bits hold the number of an incoming arc. Room for up to 64 nodes a frame to begin with; it grows.
     back = np.empty(max(1024, n_frames * min(n_nodes, 64)), np.uint16)
     new = np.empty(n_nodes)
     for node in range(n_nodes):
         score[node] = -np.inf
     score[0] = 0.0
+    # Nodes low to high are those that survived the frame before: a band that moves along the utterance.
     low, high, used = 0, 1, 0
     for t in range(n_frames):
+        # Nodes are in topological order: what is within reach lies between the lowest and the highest target.
         first, last = n_nodes, 0
         for node in range(low, high):
             if score[node] > -np.inf:
@@ -51,6 +54,7 @@ def search(
                     first = lowest_target[base + node]
                 if highest_target[base + node] > last:
                     last = highest_target[base + node]
+        # Node 0 is the start, before the first frame; no arc leads to it.
         first, last = max(first, 1), last + 1
         if used + last - first > len(back):
             longer = np.empty(2 * len(back) + last - first, np.uint16)
@@ -60,6 +64,7 @@ def search(
         ranges[t, 0], ranges[t, 1], ranges[t, 2] = first, last, used
         top = -np.inf
         for node in range(first, last):
+            # The best way in, and then whether staying is better. Entering and staying may have different pdfs.
             entry, by, begin = -np.inf, 0, arc_offsets[base + node]
             for arc in range(begin, arc_offsets[base + node + 1]):
                 candidate = score[arc_source[arc]] + arc_score[arc]
@@ -77,8 +82,10 @@ def search(
                 top = best
         if top == -np.inf:
             return False, back
+        # `score` becomes the new frame's, within the beam alone; the old band is cleared first.
         for node in range(low, high):
             score[node] = -np.inf
+        # The new band is that of the survivors, found while they are copied.
         low, high = last, first
         for node in range(first, last):
             if new[node] >= top - beam:
@@ -118,10 +125,13 @@ def trace_back(
     for candidate in range(len(score)):
         if score[candidate] + final_score[base + candidate] > total:
             node, total = candidate, score[candidate] + final_score[base + candidate]
+    # The transition by which the path leaves the node: known from what comes after it.
     leaving = final_id[base + node]
+    # Likelihoods are summed once more, unscaled; the graph's part is what remains of the total.
     acoustic = 0.0
     for t in range(len(transition_ids) - 1, -1, -1):
         by = back[ranges[t, 2] + node - ranges[t, 0]]
+        # Kaldi's reorder: the transition that leaves a state stands at its first frame, self-loops at the later ones.
         if by == 0:
             transition_ids[t] = loop_id[base + node]
             acoustic += log_likelihoods[t, loop_column[node]]
@@ -177,6 +187,7 @@ def align_utterances(
         frames = log_likelihoods[frame_offsets[i] : frame_offsets[i + 1]]
         ids = transition_ids[frame_offsets[i] : frame_offsets[i + 1]]
         status[i] = -1
+        # Not even the shortest path fits: no beam would help.
         if len(ids) < min_frames[graph]:
             status[i] = -2
             continue
@@ -186,6 +197,7 @@ def align_utterances(
             loop_column[node] = column_of_pdf[loop_pdf[base + node]]
         ranges = np.empty((len(ids), 3), np.int64)
         score = np.empty(n_nodes)
+        # The wider beam is for the few that need it: bad transcripts, odd audio.
         for k in range(len(beams)):
             reached, back = search(
                 base,

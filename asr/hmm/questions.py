@@ -49,17 +49,17 @@ def clustered_questions(
         group_of[list(phones)] = index
     rows = rows[group_of[statistics.phones[rows]] >= 0]
     sums = grouped_sums(statistics.sums, group_of[statistics.phones[rows]], len(phone_sets), rows)
-    found: set[Question] = set()
+    questions: set[Question] = set()
     waiting = [np.flatnonzero(sums[:, 0] > 0)]
     while waiting:
         members = waiting.pop()
         if len(members) == 0:
             continue
-        found.add(tuple(sorted(phone for index in members.tolist() for phone in phone_sets[index])))
+        questions.add(tuple(sorted(phone for index in members.tolist() for phone in phone_sets[index])))
         if len(members) > 1:
             first = two_means(sums[members], rng, n_tries=n_tries)
             waiting += [members[first], members[~first]]
-    return sorted(found, key=lambda phones: (-len(phones), phones))
+    return sorted(questions, key=lambda phones: (-len(phones), phones))
 
 
 def two_means(sums: np.ndarray, rng: np.random.Generator, *, n_tries: int = 10) -> np.ndarray:
@@ -135,11 +135,11 @@ def read_questions(path: Path, phones: "SymbolTable") -> list[Question]:
             raise LexiconError(f"{path}:{number}: not valid UTF-8; save the file as UTF-8")
         ids: set[int] = set()
         for name in line.split("#", 1)[0].split():
-            found = [phones[name]] if name in phones and phones[name] > 0 else in_positions.get(name, [])
-            if not found:
+            ids_of_name = [phones[name]] if name in phones and phones[name] > 0 else in_positions.get(name, [])
+            if not ids_of_name:
                 near = did_you_mean(name, names)
                 raise LexiconError(f"{path}:{number}: phone {name!r} is not among the {len(names)} phones{near}")
-            ids.update(found)
+            ids.update(ids_of_name)
         if ids:
             questions.append(tuple(sorted(ids)))
     return list(dict.fromkeys(questions))

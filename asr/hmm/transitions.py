@@ -1,7 +1,7 @@
 """The transition model: transition ids and their probabilities, numbered as Kaldi numbers them.
 
 A transition state is a tuple (phone, HMM state, forward pdf, self-loop pdf); a transition id, from 1, is one
-transition out of a transition state. An alignment is one transition id a frame.
+transition out of a transition state. An alignment is one transition id per frame.
 """
 
 from collections.abc import Sequence
@@ -184,7 +184,7 @@ class TransitionModel:
         """The phones of an alignment, with their frames.
 
         Args:
-            alignment: transition ids, one a frame, with each state's self-loops after its forward transition (Kaldi's
+            alignment: transition ids, one per frame, with each state's self-loops after its forward transition (Kaldi's
                 reorder=true). A last phone that the alignment does not finish is included.
         """
         ids = np.asarray(alignment)

@@ -54,7 +54,7 @@ class TreeOptions:
 
 @dataclass(frozen=True, eq=False)
 class GrownTree:
-    """A tree and how it came about.
+    """A decision tree, with the gains of its splits and the statistics of its leaves.
 
     Attributes:
         leaf_sums: float64 (n_pdfs, 1 + 2 dim): frames, sums and sums of squares of each pdf, as in TreeStatistics; all
@@ -88,7 +88,7 @@ def grow_tree(
     n_pdf_classes: Mapping[int, int],
     options: TreeOptions | None = None,
 ) -> GrownTree:
-    """The decision tree of some statistics.
+    """The decision tree that fits some statistics: greedy splits, then joining of leaves.
 
     Single diagonal Gaussians stand for the pdfs. The leaf whose best question gains most is split first; every
     question is asked of every position in the window, and each "is the pdf class below k" where classes share a root.
@@ -271,7 +271,7 @@ class _Growth:
 
 
 def joined(sums: np.ndarray, limit: float, *, variance_floor: float = VARIANCE_FLOOR) -> tuple[np.ndarray, float]:
-    """Which points are joined when the pair that costs least is joined until every pair costs `limit` or more.
+    """Bottom-up clustering: the cheapest pair is joined until every pair costs `limit` nats or more.
 
     Args:
         sums: float64 (n, 1 + 2 dim).

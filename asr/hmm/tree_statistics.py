@@ -1,4 +1,4 @@
-"""What a decision tree is grown from: the sums of the features in every phone context, from an alignment."""
+"""Sufficient statistics of a decision tree: counts and sums of features in every phone context, from an alignment."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ VARIANCE_FLOOR = 0.01
 
 @dataclass(frozen=True, eq=False)
 class TreeStatistics:
-    """Sums over the frames of each (phone context, pdf class) that was seen.
+    """Counts and sums over the frames of each (phone context, pdf class) in the training data.
 
     Attributes:
         windows: int32 (n, width): phone ids, 0 where there is no phone.
@@ -95,8 +95,8 @@ def tree_statistics(
 
     Args:
         table: utterance id -> float32 (n_frames, dim); utterances without alignment are not used.
-        alignments: transition ids, one a frame, and their model.
-        transitions: transition ids, one a frame, and their model.
+        alignments: transition ids, one per frame, and their model.
+        transitions: transition ids, one per frame, and their model.
         width: phones in a window, and which of them is meant; 3 and 1 for triphones.
         central: see `width`.
         context_free: phones, such as silence, whose context is not looked at.
@@ -106,13 +106,13 @@ def tree_statistics(
 
     Same as Kaldi's acc-tree-stats.
     """
-    found = contexts_of(alignments, transitions, width=width, central=central, context_free=context_free)
+    contexts = contexts_of(alignments, transitions, width=width, central=central, context_free=context_free)
     n_classes = max(transitions.topology.n_pdf_classes(phone) for phone in transitions.topology.phones)
-    code = found.window_of_frame.astype(np.int64) * n_classes + pdf_class_of_id(transitions)[found.transition_ids]
+    code = contexts.window_of_frame.astype(np.int64) * n_classes + pdf_class_of_id(transitions)[contexts.transition_ids]
     used, row = np.unique(code, return_inverse=True)
     row = row.reshape(-1).astype(np.int32)
-    sums = np.zeros((len(used), 1 + 2 * table[found.ids[0]].shape[1]))
-    for utterance, a, b in zip(found.ids, found.offsets[:-1], found.offsets[1:], strict=True):
+    sums = np.zeros((len(used), 1 + 2 * table[contexts.ids[0]].shape[1]))
+    for utterance, a, b in zip(contexts.ids, contexts.offsets[:-1], contexts.offsets[1:], strict=True):
         features = np.ascontiguousarray(table[utterance], np.float32)
         if features.shape != (b - a, (sums.shape[1] - 1) // 2):
             raise ModelError(
@@ -120,7 +120,7 @@ def tree_statistics(
             )
         add_frames(features, row[a:b], sums)
     window, pdf_class = np.divmod(used, n_classes)
-    return TreeStatistics(found.windows[window], pdf_class.astype(np.int32), sums, central)
+    return TreeStatistics(contexts.windows[window], pdf_class.astype(np.int32), sums, central)
 
 
 @kernel("void(Array(float32, 2, 'C', readonly=True), int32[::1], float64[:, ::1])")

@@ -46,11 +46,13 @@ def corpus_facts(
     try:
         corpus = read(path)
         problems = list(corpus.problems)
-    except CorpusError:
+    except CorpusError as error:
         corpus = read(path, need_text=False)  # where that fails too, it is not for want of transcripts
         problems = list(corpus.problems)
         if kind_of(path) == "folder":
-            others = other_transcripts(path, settings.get("text_suffix", ".txt"))
+            suffix = settings.get("text_suffix", ".txt")
+            problems += [p for p in error.problems if p not in problems and p.where.lower().endswith(suffix.lower())]
+            others = other_transcripts(path, suffix)
             problems += [Problem(str(path), line) for line in others]
     seconds, rates = _durations(corpus, problems)
     usable = sorted(seconds.values())

@@ -18,6 +18,7 @@ from typing import Literal
 from .._version import __version__
 from ..errors import AsrError
 from ..extras import install
+from ..processes import total_memory
 
 State = Literal["ok", "note", "missing", "broken"]
 DISTRIBUTION = "hclg"
@@ -27,10 +28,13 @@ _NEEDED = (
     "numba",
     "soundfile",
     "soxr",
+    "jinja2",
     "joblib",
     "kaldiio",
     "lazy_loader",
+    "psutil",
     "rapidfuzz",
+    "threadpoolctl",
     "typer",
     "rich",
 )
@@ -76,6 +80,7 @@ def examine() -> Iterator[Check]:
     if missing:
         return  # what comes now would only fail for that reason
     yield from _audio_formats()
+    yield _threads()
     yield _cache()
     yield from _models()
 
@@ -88,7 +93,7 @@ def _machine() -> Iterator[Check]:
     )
     yield Check("Machine", "system", "ok", f"{platform.system()} {platform.machine()}")
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    memory = _memory()
+    memory = total_memory() if importlib.util.find_spec("psutil") else None  # that it is missing is said below
     size = f", {memory / 2**30:.1f} GiB memory" if memory else ""
     little = memory is not None and memory < 2 * 2**30
     yield Check(
@@ -98,24 +103,18 @@ def _machine() -> Iterator[Check]:
         f"{cores} cores{size}",
         "training wants 2 GiB or more" if little else "",
     )
-    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-    found = [f"{name}={os.environ[name]}" for name in names if name in os.environ]
-    one = any(setting.endswith("=1") for setting in found)
-    remedy = "" if one else "export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1, if several processes run at once"
-    yield Check("Machine", "BLAS threads", "ok" if one else "note", ", ".join(found) or "not limited", remedy)
 
 
-def _memory() -> int | None:
-    """Bytes of memory, of the machine or of the container; None where it cannot be told."""
-    try:
-        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):
-        return None
-    try:
-        limit = Path("/sys/fs/cgroup/memory.max").read_text(encoding="ascii").strip()
-    except OSError:
-        return total
-    return min(total, int(limit)) if limit.isdigit() else total
+def _threads() -> Check:
+    """How many threads a matrix product takes; training and features take one, whatever is said here."""
+    import numpy  # noqa: F401 - a library is asked of only when it is loaded
+    from threadpoolctl import threadpool_info
+
+    found = [library for library in threadpool_info() if library["user_api"] == "blas"]
+    told = ", ".join(f"{x['internal_api']} {x['version'] or ''}: {x['num_threads']}" for x in found)
+    one = all(library["num_threads"] == 1 for library in found)
+    remedy = "" if one else "export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1, if several processes decode at once"
+    return Check("Speed", "BLAS threads", "ok" if one else "note", told or "not known", remedy)
 
 
 def _needed(name: str) -> Check:
@@ -150,11 +149,14 @@ def _installing(name: str) -> str:
         requirements = importlib.metadata.requires(DISTRIBUTION) or []
     except importlib.metadata.PackageNotFoundError:
         requirements = []
+    extras: dict[str, list[str]] = {}
     for requirement in requirements:
-        extra = re.search(r"extra == ['\"](\w+)['\"]", requirement)
-        if extra and extra[1] != "test" and re.match(rf"{re.escape(name)}\b", requirement, re.IGNORECASE):
-            return install(extra[1])
-    return f"pip install {name}"
+        if extra := re.search(r"extra == ['\"](\w+)['\"]", requirement):
+            extras.setdefault(extra[1], []).append(requirement)
+    wanted = re.compile(rf"{re.escape(name)}\b", re.IGNORECASE)
+    having = [extra for extra, packages in extras.items() if extra != "test" and any(map(wanted.match, packages))]
+    # Of several the smallest: onnxruntime need not bring torch.
+    return install(min(having, key=lambda extra: len(extras[extra]))) if having else f"pip install {name}"
 
 
 def _command() -> Check:

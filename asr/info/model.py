@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import ModelError
-from ..features.descriptions import in_words
 from ..files.json_files import read_json
 from .facts import Facts
 
@@ -29,7 +28,7 @@ def model_facts(path: Path) -> Facts:
         "what": "model",
         "where": str(directory),
         "kind": description["kind"],
-        "features": in_words(model.features),
+        "features": model.features.words(),
         "sample_rate": model.sample_rate,
         "streaming": model.streaming,
         "adaptation": None if model.aligner is None else "fMLLR: to each speaker, from a first pass",

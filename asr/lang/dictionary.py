@@ -106,9 +106,9 @@ def look_up(words: Iterable[str] | Mapping[str, int], dictionary: Iterable[Entry
             by_key.setdefault(key, {}).setdefault(entry.phones, entry)
     entries, oov = [], {}
     for word, count in counts.items():
-        found = exact.get(word) or by_key.get(_key(word), {}).values()
-        entries += [entry._replace(word=word) for entry in found]
-        if not found:
+        pronunciations = exact.get(word) or by_key.get(_key(word), {}).values()
+        entries += [entry._replace(word=word) for entry in pronunciations]
+        if not pronunciations:
             oov[word] = count
     return LookedUp(entries, oov)
 

@@ -26,6 +26,15 @@ EAST_ASIAN = re.compile(  # punctuation that stands between words without blanks
     "[\u3001-\u3003\u3008-\u3011\u3014-\u301f\u30fb\ufe10-\ufe19\ufe30-\ufe6b\uff01-\uff03\uff08-\uff0a\uff0c-\uff0f\uff1a\uff1b\uff1f"
     "\uff20\uff3b-\uff3d\uff3f\uff5b-\uff65]+"
 )
+_VARIANTS = {  # kind of change -> signs that are another way to write one, or nothing
+    "apostrophes": dict.fromkeys("\u2018\u2019\u201b\u02bb\uff07\u2032\u055a", "'"),
+    "hyphens": {"\u2010": "-", "\u2011": "-"},
+    "stretched": {"\u0640": ""},  # the line by which Arabic letters are drawn longer
+    "accents": dict.fromkeys("\u055b\u055c\u055e\u055f", ""),  # Armenian punctuation, on the vowel that it stresses
+}
+ACUTE = re.compile(r"(?<=[^\W\d_])[`\u00b4\u2035](?=[^\W\d_])")  # typed for an apostrophe: don`t, l\u00b4eau
+_WITHOUT_BLANKS = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"  # Thai, Lao, Burmese, Khmer
+BREAK = re.compile(f"(?<=[{_WITHOUT_BLANKS}])\u200b+(?=[{_WITHOUT_BLANKS}])")  # there it parts words
 ADDRESS = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+|(?:https?://|ftp://|www\.)[^\s\"'<>]*[\w/]", re.IGNORECASE)
 
 
@@ -49,6 +58,16 @@ def scripts_of(word: str) -> set[str]:
         return {"Latin"} if any(map(str.isalpha, word)) else set()
     found = {script for script in map(_script, word) if script}
     return {"Japanese" if script in ("Cjk", "Hiragana", "Katakana") else script for script in found}
+
+
+def variants(letters: str, *, with_accents: bool) -> dict[str, dict[str, str]]:
+    """The signs that are another way to write one, or nothing, by kind of change, but for those that are letters.
+
+    Args:
+        with_accents: whether punctuation on letters is among them.
+    """
+    kept = {kind: signs for kind, signs in _VARIANTS.items() if with_accents or kind != "accents"}
+    return {kind: {a: b for a, b in signs.items() if a not in letters} for kind, signs in kept.items()}
 
 
 def pieces(token: str) -> list[str]:

@@ -66,10 +66,11 @@ def understood(lines: Sequence[Line], *, has_comments: bool) -> Understood:
     kept, notes = _without_comments(lines)
     if kept and is_header([kept[0].word, *kept[0].fields]):
         del kept[0]
+    kept, is_voca = _without_categories(kept, notes)
     refuse_other_syntax([Said(line.place, line.word, line.fields) for line in kept], has_comments=has_comments)
     is_cmu = has_comments or bool(notes)
     kept, n_variants = _named_alike(kept)
-    format, settings = (CMU, {}) if is_cmu or n_variants else (PLAIN, {})
+    format, settings = (JULIUS, {}) if is_voca else (CMU, {}) if is_cmu or n_variants else (PLAIN, {})
     if n_variants:
         notes.append(f"{many(n_variants, 'further pronunciation')} written as word(2)")
     if any(_has_output(line) for line in kept):
@@ -163,6 +164,8 @@ def _other_layout(line: Line, has_cells: bool) -> str | None:
         return f"word {line.word!r}: {said!r} is a transcription in slashes; write its phones, separated by blanks"
     if line.word[0] == "{" and line.word[-1] == "}" and said[:1] == "{" and said[-1:] == "}":
         return f"{line.text.strip()!r}: braces, as in GlobalPhone's dictionaries; write the word and its phones alone"
+    if line.word[0] == "(" and said[-1:] == ")":
+        return f"{line.text.strip()!r}: in parentheses, as in Festival's lexica; write the word and its phones alone"
     cell = line.text.partition("\t")[0].split()
     if has_cells and len(cell) > 1:
         return f"{' '.join(cell)!r}: a word with a blank, before the tab; join its parts, or give each a line"
@@ -218,15 +221,25 @@ def _without_comments(lines: Sequence[Line]) -> tuple[list[Line], list[str]]:
     return kept, ["comments that begin with # were left out"] if n_comments else []
 
 
+def _without_categories(lines: list[Line], notes: list[str]) -> tuple[list[Line], bool]:
+    """The lines without `% NAME`, which begin the categories of words in Julius' .voca, and whether there are any."""
+    kept = [line for line in lines if line.word != "%" or len(line.fields) != 1]
+    n_categories = len(lines) - len(kept)
+    if n_categories < 2:  # one can be the word itself
+        return lines, False
+    notes.append(f"{many(n_categories, 'category', 'categories')} of words (% NAME, as in Julius' .voca) left out")
+    return kept, True
+
+
 def _before_comment(fields: list[str]) -> list[str]:
     return fields[: next((i for i, f in enumerate(fields) if f[0] == "#" and not is_reserved(f)), len(fields))]
 
 
 def _named_alike(lines: Sequence[Line]) -> tuple[list[Line], int]:
     """The lines with `word` for `word(2)`, and how many there were."""
-    found = [_VARIANT.fullmatch(line.word) for line in lines]
-    named = [line._replace(word=match[1]) if match else line for line, match in zip(lines, found, strict=True)]
-    return named, sum(match is not None for match in found)
+    matches = [_VARIANT.fullmatch(line.word) for line in lines]
+    named = [line._replace(word=match[1]) if match else line for line, match in zip(lines, matches, strict=True)]
+    return named, sum(match is not None for match in matches)
 
 
 def _has_output(line: Line) -> bool:

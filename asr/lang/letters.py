@@ -115,8 +115,8 @@ class LetterTable:
             >>> LetterTable.of(["Çà", "là-bas"]).units
             ('a', 'b', 'l', 's', 'à', 'ç')
         """
-        found = {letter for word in words for letter in _letters(folded(word))}
-        return cls({letter: (nfc(letter),) for letter in found if not _is_dropped(letter)}, {})
+        letters = {letter for word in words for letter in _letters(folded(word))}
+        return cls({letter: (nfc(letter),) for letter in letters if not _is_dropped(letter)}, {})
 
     @cached_property
     def units(self) -> tuple[str, ...]:
@@ -272,13 +272,13 @@ def word_counts(words: Iterable[str] | Mapping[str, int]) -> dict[str, int]:
 
 def _letters(text: str) -> list[str]:
     """The characters of a decomposed text, each with the combining marks after it."""
-    found: list[str] = []
+    letters: list[str] = []
     for character in text:
-        if unicodedata.combining(character) and found:
-            found[-1] += character
+        if unicodedata.combining(character) and letters:
+            letters[-1] += character
         else:
-            found.append(character)
-    return found
+            letters.append(character)
+    return letters
 
 
 def _is_dropped(letter: str) -> bool:

@@ -100,12 +100,12 @@ class Lexicon:
         A symbol is needed where the same phones belong to several entries, or begin another entry's longer
         pronunciation; else L∘G could not be determinised. Numbered from 1 anew for each phone sequence, in entry order.
         """
-        said = [self.said(entry) for entry in self.entries]
-        shared = Counter(said)
+        named = [self.phone_names(entry) for entry in self.entries]
+        shared = Counter(named)
         prefixes = {phones[:n] for phones in shared for n in range(1, len(phones))}
         used: Counter[tuple[str, ...]] = Counter()
         numbers = []
-        for phones in said:
+        for phones in named:
             needed = shared[phones] > 1 or phones in prefixes
             used[phones] += needed
             numbers.append(used[phones] if needed else 0)
@@ -165,7 +165,7 @@ class Lexicon:
         """The phone id of the symbol after optional silence; None where silence_prob is 0."""
         return self.disambiguation_ids[-1] if self.silence_prob > 0 else None
 
-    def said(self, entry: Entry) -> tuple[str, ...]:
+    def phone_names(self, entry: Entry) -> tuple[str, ...]:
         """The phones of an entry under their names in `phones`: with their positions, if the lexicon has any."""
         if self.position_dependent and entry.phones != (self.silence_phone,):
             return in_position(entry.phones)
@@ -173,7 +173,7 @@ class Lexicon:
 
     def phone_ids(self, entry: Entry) -> tuple[int, ...]:
         """The ids of an entry's phones, without disambiguation symbol."""
-        return tuple(self.phones[phone] for phone in self.said(entry))
+        return tuple(self.phones[phone] for phone in self.phone_names(entry))
 
     @cached_property
     def _entries_of(self) -> dict[str, list[Entry]]:
@@ -375,10 +375,10 @@ def _near(word: str, known: Iterable[str]) -> str:
     """The nearest known words for a message. Compiled, as lexicons have 10^5 words."""
     from rapidfuzz import fuzz, process, utils
 
-    found = process.extract(
+    near = process.extract(
         word, list(known), scorer=fuzz.ratio, limit=3, score_cutoff=60, processor=utils.default_process
     )
-    return f" (nearest: {', '.join(repr(name) for name, *_ in found)})" if found else ""
+    return f" (nearest: {', '.join(repr(name) for name, *_ in near)})" if near else ""
 
 
 def _check_counts(counts: Mapping[tuple[str, tuple[str, ...]], float], entries: Iterable[Entry]) -> None:

@@ -24,7 +24,6 @@ _MOST_TOKENS = 1 << 18  # that are remembered; texts have few frequent ones
 _MOST_SPELLINGS = 1 << 20  # different words of which both spellings by case are looked for
 _EXAMPLES = 3  # of each kind of change
 _DOTLESS = ("tr", "az")  # languages in which I is the capital of ı, and İ that of i
-_APOSTROPHES = dict.fromkeys(map(ord, "\u2018\u2019\u201b\u02bb\uff07\u2032"), "'")
 _JOINERS = "\u200c\u200d"  # they shape letters of Persian and Indic scripts, and nothing in Latin ones
 _ELIDED = frozenset({"tis", "twas", "twere", "em", "til", "till", "cause", "bout", "cos", "cuz", "neath", "gainst"})
 _OPEN = frozenset("[<{(*!+")
@@ -60,6 +59,18 @@ class Rules:
             if getattr(self, name) not in allowed:
                 raise ConfigError(f"{name}={getattr(self, name)!r}; need {' or '.join(allowed)}")
         check_language(self.language)
+
+
+_SIGNS = (  # kind of change, what is counted, what is said of it
+    ("wide", "line", "with full-width letters or ligatures, now plain ones (NFKC)"),
+    ("invisible", "invisible sign", "left out"),
+    ("breaks", "line", "with invisible breaks between words, now blanks"),
+    ("apostrophes", "line", "with curly apostrophes, now '"),
+    ("hyphens", "line", "with hyphens of other kinds, now -"),
+    ("stretched", "line", "with stretched letters, now plain ones"),
+    ("accents", "line", "with punctuation on letters, left out"),
+    ("composed", "line", "with accents apart from their letters, now in one piece (NFC)"),
+)
 
 
 class _Made(NamedTuple):
@@ -99,6 +110,8 @@ class Normalizer:
         self._speller = speller_of(self.rules.language) if self.rules.numbers == "words" else None
         self._has_dots = self._speller is not None and base(self.rules.language) in DOTTED_ORDINALS
         self._signs = signs_of(self.rules.language) if self.rules.numbers == "words" else {}
+        self._variants = edges.variants(self.rules.letters, with_accents=self.rules.punctuation == "strip")
+        self._plain = str.maketrans({a: b for signs in self._variants.values() for a, b in signs.items()})
         self._made: dict[str, _Made] = {}
         self._kinds: Counter[tuple[str, ...]] = Counter()
         self._scripts_of: dict[str, str] = {}
@@ -110,6 +123,8 @@ class Normalizer:
         self.n_lines += 1
         if not line.isascii():
             line = self._composed(line)
+        if "`" in line or "\u00b4" in line:
+            line = self._with_apostrophes(line)
         if self.rules.brackets == "strip" and not _OPEN.isdisjoint(line):
             line = edges.BRACKETS.sub(self._bracket, line)
         if self._speller is not None and any(map(str.isdigit, line)):
@@ -155,14 +170,27 @@ class Normalizer:
         if wide := edges.WIDE.search(line):
             self._count("wide", wide[0])
             line = edges.WIDE.sub(lambda m: unicodedata.normalize("NFKC", m[0]), line)
+        if "\u200b" in line and edges.BREAK.search(line):
+            line = edges.BREAK.sub(" ", line)
+            self._count("breaks", "U+200B")
         if not line.isprintable():
             line = "".join(map(self._visible, line))
         if "\u200c" in line or "\u200d" in line:
             line = re.sub(rf"(?<![^\W\d_a-zA-Z])[{_JOINERS}]|[{_JOINERS}](?![^\W\d_a-zA-Z])", "", line)
-        plain = line.translate(_APOSTROPHES)
+        plain = line.translate(self._plain)
         if plain != line:
-            self._count("apostrophes", next(a for a, b in zip(line, plain, strict=True) if a != b))
+            for kind, signs in self._variants.items():
+                if sign := next(filter(signs.__contains__, line), None):
+                    self._count(kind, sign)
         return plain
+
+    def _with_apostrophes(self, line: str) -> str:
+        """The line with ' for accents between letters."""
+        found = edges.ACUTE.search(line)
+        if found is None or found[0] in self.rules.letters:
+            return line
+        self._count("apostrophes", found[0])
+        return edges.ACUTE.sub(lambda m: m[0] if m[0] in self.rules.letters else "'", line)
 
     def _visible(self, sign: str) -> str:
         kind = unicodedata.category(sign)
@@ -216,7 +244,7 @@ class Normalizer:
             stripped = [edges.with_its_signs(token, self.rules.letters)]
         else:
             stripped = [edges.stripped(piece, self.rules.letters) for piece in edges.pieces(token)]
-        words = [said for piece in stripped for word in piece.split() if (said := self._said(word))]
+        words = [read for piece in stripped for word in piece.split() if (read := self._word(word))]
         has_quotes = bool(words) and "'" not in self.rules.letters
         opens, closes = has_quotes and words[0][0] == "'", has_quotes and words[-1][-1] == "'"
         if body is None and "".join(words) != token:
@@ -227,11 +255,11 @@ class Normalizer:
         """A token with digits in words, None where it has none, or no rule fits."""
         if not any(unicodedata.category(sign) in ("Nd", "No") for sign in token):
             return None
-        said = self._speller(edges.with_its_signs(token)) if self._speller is not None else None
-        kinds.append("numbers" if said is not None else "digits")
-        return said
+        words = self._speller(edges.with_its_signs(token)) if self._speller is not None else None
+        kinds.append("numbers" if words is not None else "digits")
+        return words
 
-    def _said(self, word: str) -> str:
+    def _word(self, word: str) -> str:
         """A word; what is read for a sign by itself, nothing where it is not known how."""
         if word.isalpha() or any(unicodedata.category(c)[0] in "LNM" for c in word):
             return word
@@ -315,21 +343,9 @@ class Normalizer:
             )
         if total["joined"]:
             lines.append(f"{many(total['joined'], 'number')} with blanks in it, taken for one{self._shown('joined')}")
-        if total["wide"]:
-            lines.append(
-                f"{many(total['wide'], 'line')} with full-width letters or ligatures, now plain ones (NFKC)"
-                f"{self._shown('wide')}"
-            )
-        if total["invisible"]:
-            lines.append(f"{many(total['invisible'], 'invisible sign')} left out{self._shown('invisible')}")
-        if total["apostrophes"]:
-            lines.append(
-                f"{many(total['apostrophes'], 'line')} with curly apostrophes, now '{self._shown('apostrophes')}"
-            )
-        if total["composed"]:
-            lines.append(
-                f"{many(total['composed'], 'line')} with accents apart from their letters, now in one piece (NFC)"
-            )
+        for kind, one, what in _SIGNS:
+            if total[kind]:
+                lines.append(f"{many(total[kind], one)} {what}{self._shown(kind) if kind != 'composed' else ''}")
         if len(self.scripts) > 1:
             listed = ", ".join(
                 f"{name} ({many(count, 'different word')})" for name, count in self.scripts.most_common(6)

@@ -150,15 +150,15 @@ def _digits(text: str) -> str:
     return " ".join(_UNITS[int(digit)] for digit in text)
 
 
-def _ordinal(said: str) -> str:
-    before, _, last = said.rpartition(" ")
+def _ordinal(cardinal_words: str) -> str:
+    before, _, last = cardinal_words.rpartition(" ")
     word = _ORDINALS.get(last) or (last[:-1] + "ieth" if last.endswith("y") else last.removesuffix("t") + "th")
     return f"{before} {word}".strip()
 
 
-def _plural(said: str) -> str:
+def _plural(word: str) -> str:
     """`nineteen nineties` for `nineteen ninety`."""
-    return said[:-1] + "ies" if said.endswith("y") else said + ("es" if said.endswith("x") else "s")
+    return word[:-1] + "ies" if word.endswith("y") else word + ("es" if word.endswith("x") else "s")
 
 
 def _clock(hour: int, minute: int) -> str:
@@ -175,7 +175,7 @@ def _money(sign: str, whole: str, part: str | None) -> str | None:
     if part is not None and len(part) != 2:
         return f"{cardinal(int(whole))} point {_digits(part)} {units}"
     smalls = "pence" if small == "penny" else f"{small}s"
-    said = [f"{cardinal(int(whole))} {unit if int(whole) == 1 else units}"] if int(whole) or not int(part or 0) else []
+    words = [f"{cardinal(int(whole))} {unit if int(whole) == 1 else units}"] if int(whole) or not int(part or 0) else []
     if int(part or 0):
-        said.append(f"{cardinal(int(part or 0))} {small if int(part or 0) == 1 else smalls}")
-    return " ".join(said)
+        words.append(f"{cardinal(int(part or 0))} {small if int(part or 0) == 1 else smalls}")
+    return " ".join(words)

@@ -102,7 +102,7 @@ def build_lexicon(
     if not sources:
         raise LexiconError(f"no source for the lexicon; give one or more, such as {LETTERS!r} or {CMUDICT!r}")
     opened = [_Opened.of(each, stress) for each in sources]
-    said: dict[str, list[Entry]] = {}
+    by_word: dict[str, list[Entry]] = {}
     by_source: dict[str, dict[str, int]] = {}
     known: list[Entry] = []
     unknown = counts
@@ -110,14 +110,14 @@ def build_lexicon(
         entries = each.entries(unknown, known, marks, n_best)
         known += each.dictionary or ()
         for entry in entries:
-            said.setdefault(entry.word, []).append(entry)
-        by_source.setdefault(each.name, {}).update({word: count for word, count in unknown.items() if word in said})
-        unknown = {word: count for word, count in unknown.items() if word not in said}
+            by_word.setdefault(entry.word, []).append(entry)
+        by_source.setdefault(each.name, {}).update({word: count for word, count in unknown.items() if word in by_word})
+        unknown = {word: count for word, count in unknown.items() if word not in by_word}
         _report(each.name, unknown, counts)
-    if not said:
+    if not by_word:
         raise LexiconError(f"no source has any of the {len(counts)} words of the texts")
-    inherited, extra = _of_lexicon(opened, said)
-    ordered = [entry for word in counts for entry in said.get(word, ())]
+    inherited, extra = _of_lexicon(opened, by_word)
+    ordered = [entry for word in counts for entry in by_word.get(word, ())]
     return BuiltLexicon(Lexicon((*ordered, *extra), **{**inherited, **settings}), unknown, by_source)
 
 
@@ -165,8 +165,8 @@ def extended(
         by_word.setdefault(entry.word, []).append(entry)
     known = {phone for entry in lexicon.entries for phone in entry.phones}
     sayable = {word: [e for e in by_word.get(word, ()) if known.issuperset(e.phones)] for word in new}
-    found = [entry for entries in sayable.values() for entry in entries]
-    longer = replace(lexicon, entries=(*lexicon.entries, *found)) if found else lexicon
+    new_entries = [entry for entries in sayable.values() for entry in entries]
+    longer = replace(lexicon, entries=(*lexicon.entries, *new_entries)) if new_entries else lexicon
     return longer, {w: _why_not(w, by_word.get(w, ()), known, letters) for w in new if not sayable[w]}
 
 
@@ -253,14 +253,14 @@ class _Opened:
         return spelled(words, self.table, marks=marks)[0]
 
 
-def _of_lexicon(opened: Iterable[_Opened], said: Mapping[str, Any]) -> tuple[dict[str, Any], list[Entry]]:
+def _of_lexicon(opened: Iterable[_Opened], known: Mapping[str, Any]) -> tuple[dict[str, Any], list[Entry]]:
     """The settings of the first lexicon among the sources, and its entries for `<unk>` and pauses."""
     lexicon = next((each.lexicon for each in opened if each.lexicon is not None), None)
     if lexicon is None:
         return {}, []
     settings = {f.name: getattr(lexicon, f.name) for f in fields(Lexicon) if f.name != "entries"}
     special = [e for e in lexicon.entries if e.word == lexicon.unk or e.phones == (lexicon.silence_phone,)]
-    return settings, [entry for entry in special if entry.word not in said]
+    return settings, [entry for entry in special if entry.word not in known]
 
 
 def _report(name: str, oov: Mapping[str, int], counts: Mapping[str, int]) -> None:

@@ -60,14 +60,14 @@ def take_apart(lexicon: Lexicon, table: LetterTable | None, vowels: str) -> Part
     cut = {word: in_parts(word, vowels) for word in words}
     stems = sorted({part.strip(JOIN) for parts in cut.values() for part in parts})
     said = {entry.word: entry.phones for entry in spelled(stems, table)[0]}
-    found: dict[str, str] = {}
+    parts_of: dict[str, str] = {}
     used: dict[str, tuple[str, ...]] = {}
     for entry in lexicon.entries:
         phones = {part: said.get(part.strip(JOIN), ()) for part in cut.get(entry.word, ())}
         if phones and all(phones.values()) and sum((phones[p] for p in cut[entry.word]), ()) == entry.phones:
-            found[entry.word] = " ".join(cut[entry.word])
+            parts_of[entry.word] = " ".join(cut[entry.word])
             used |= phones
-    return Parts(found, tuple(Entry(part, phones) for part, phones in sorted(used.items())), vowels)
+    return Parts(parts_of, tuple(Entry(part, phones) for part, phones in sorted(used.items())), vowels)
 
 
 def vowels_of(words: Iterable[str]) -> str:
@@ -94,13 +94,13 @@ def vowels_of(words: Iterable[str]) -> str:
     total: Counter[str] = Counter()
     for (one, _), count in beside.items():
         total[one] += count
-    rest, found = dict(total), ""
+    rest, vowels = dict(total), ""
     while rest:
         best = min(rest, key=lambda letter: (-rest[letter], letter))
         if rest.pop(best) > _CLEARLY * total[best]:
-            found += best
+            vowels += best
             rest = {letter: count - 2 * beside[letter, best] for letter, count in rest.items()}
-    return "".join(sorted(found))
+    return "".join(sorted(vowels))
 
 
 def syllables(word: str, vowels: str) -> list[str]:
@@ -113,13 +113,13 @@ def syllables(word: str, vowels: str) -> list[str]:
         >>> syllables("ngándáál", "a")
         ['ngá', 'ndá', 'á', 'l']
     """
-    found, begun = [], ""
+    parts, begun = [], ""
     for letter in letters(word, boundary=None):
         begun += letter
         if _bare(letter) in vowels:
-            found.append(begun)
+            parts.append(begun)
             begun = ""
-    return [*found, begun] if begun else found
+    return [*parts, begun] if begun else parts
 
 
 def in_parts(word: str, vowels: str) -> list[str]:
@@ -172,8 +172,8 @@ def whole_words(tokens: Sequence[str], joiner: str = JOIN) -> list[tuple[str, in
     """The words that tokens join to, each with the index of its first token, and of the one after its last.
 
     Args:
-        joiner: the sign at the end of a token that goes on, and at the beginning of one that ends a word begun before;
-            if it is empty, each token is a word.
+        joiner: the subword marker: at the end of a token that goes on, and at the beginning of one that ends a word
+            begun before; if it is empty, each token is a word.
 
     Examples:
         >>> whole_words(["wa", "abé+", "+ndi"])

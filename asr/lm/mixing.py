@@ -58,13 +58,13 @@ def _log_probs_of(model: NgramModel, words: Vocabulary, trie: Trie) -> np.ndarra
     for order in range(1, trie.order + 1):
         here = trie.nodes(order)
         word = trie.word[here]
-        found, states[here] = model.step(states[trie.parent[here]], translation[word])
-        log_probs[here] = np.where(known[word], found, -np.inf)
+        log_prob, states[here] = model.step(states[trie.parent[here]], translation[word])
+        log_probs[here] = np.where(known[word], log_prob, -np.inf)
     return log_probs
 
 
 def tuned_weight(first: NgramModel, second: NgramModel, sentences: Iterable[Sentence]) -> float:
-    """The weight of the first model with which a mixture of the two foretells some sentences best.
+    """The weight of the first model with which a mixture of the two predicts some sentences best.
 
     Found by expectation maximisation from 0.5, to within 1e-5; tokens unknown to both models do not count.
 

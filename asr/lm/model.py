@@ -1,4 +1,4 @@
-"""The back-off n-gram model: flat arrays, one entry an n-gram, and what it says of sentences."""
+"""The back-off n-gram model: flat arrays, one entry per n-gram, and the log probabilities of sentences."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -62,14 +62,14 @@ class NgramModel:
         Returns:
             float64 (n,), natural-log probabilities, and int64 (n,), nodes of the longest n-grams found.
         """
-        found, log_probs = self.trie.find(states, words), np.zeros(len(states))
-        missing, states = np.flatnonzero(found < 0), states.copy()
+        nodes, log_probs = self.trie.find(states, words), np.zeros(len(states))
+        missing, states = np.flatnonzero(nodes < 0), states.copy()
         while len(missing):
             log_probs[missing] += self.back_offs[states[missing]]
             states[missing] = self.trie.suffix[states[missing]]
-            found[missing] = self.trie.find(states[missing], words[missing])
-            missing = missing[found[missing] < 0]
-        return log_probs + self.log_probs[found], found
+            nodes[missing] = self.trie.find(states[missing], words[missing])
+            missing = missing[nodes[missing] < 0]
+        return log_probs + self.log_probs[nodes], nodes
 
     def log_prob(self, history: Sequence[str], word: str) -> float:
         """The natural-log probability of a word after some others.
@@ -157,7 +157,7 @@ _ROUNDING = 1e-12  # a mass below this is what rounding leaves of none
 
 
 def masses_left(model: NgramModel, order: int) -> tuple[np.ndarray, np.ndarray]:
-    """For each n-gram of order - 1 what its children leave of the mass 1, by themselves and without their first word.
+    """For each n-gram of order - 1: 1 less the probabilities of its children, and 1 less their lower-order ones.
 
     Returns:
         two float64 (n_ngrams of order - 1,) arrays; below 1e-12 they are 0.

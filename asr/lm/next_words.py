@@ -38,9 +38,9 @@ class NextWords:
 
 
 @kernel(f"void(int32[::1], int32[::1], {_MODEL}, float64[:, ::1], int32[:, ::1])")
-def follow_all(states, words, first_child, last_word, suffix, state_of, log_probs, back_offs, found, after):
-    """Fill `found` and `after` as `NextWords.follow` says."""
+def follow_all(states, words, first_child, last_word, suffix, state_of, log_probs, back_offs, scores, after):
+    """Fill `scores` and `after` as `NextWords.follow` says."""
     for i in range(len(states)):
         for j in range(len(words)):
             score, node = follow(states[i], words[j], first_child, last_word, suffix, log_probs, back_offs)
-            found[i, j], after[i, j] = score, state_of[node]
+            scores[i, j], after[i, j] = score, state_of[node]

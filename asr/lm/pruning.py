@@ -74,8 +74,8 @@ def _divergences(model: NgramModel, order: int, history_log_probs: np.ndarray) -
         # What is left to back off keeps its shape, and only its weight changes.
         rest = np.where(left > 0.0, left * (log_weight - model.back_offs[history]), 0.0)
         lost = np.exp(log_prob) * (log_lower + log_weight - log_prob)
-        found = -np.exp(history_log_probs[history]) * (lost + rest)
+        divergence = -np.exp(history_log_probs[history]) * (lost + rest)
     # What backing off would make impossible is never given up; what is impossible already is no loss.
-    found[np.isnan(found)] = np.inf
-    found[np.isneginf(log_prob) | np.isneginf(history_log_probs[history])] = 0.0
-    return found
+    divergence[np.isnan(divergence)] = np.inf
+    divergence[np.isneginf(log_prob) | np.isneginf(history_log_probs[history])] = 0.0
+    return divergence

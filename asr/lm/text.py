@@ -66,11 +66,11 @@ def read_sentences(
         return sentences
     if lexicon is None:
         return [letters(" ".join(words)) for words in sentences]
-    _check_said(path, sentences, lexicon)
+    _check_pronounced(path, sentences, lexicon)
     return [phones(" ".join(words), lexicon) for words in sentences]
 
 
-def _check_said(path, sentences: Iterable[list[str]], lexicon: Pronounces) -> None:
+def _check_pronounced(path, sentences: Iterable[list[str]], lexicon: Pronounces) -> None:
     """Raise LanguageModelError listing the words that have no pronunciation."""
     unknown = lexicon.oov_words(map(" ".join, sentences))
     if unknown:

@@ -80,14 +80,14 @@ class Trie:
         return result
 
     def _longest(self, suffix: np.ndarray, states: np.ndarray, words: np.ndarray) -> np.ndarray:
-        found = self.find(states, words)
-        missing = np.flatnonzero(found < 0)
+        nodes = self.find(states, words)
+        missing = np.flatnonzero(nodes < 0)
         while len(missing):
             states = states.copy()
             states[missing] = suffix[states[missing]]
-            found[missing] = self.find(states[missing], words[missing])
-            missing = missing[found[missing] < 0]
-        return found
+            nodes[missing] = self.find(states[missing], words[missing])
+            missing = missing[nodes[missing] < 0]
+        return nodes
 
     def find(self, parents: np.ndarray, words: np.ndarray) -> np.ndarray:
         """The nodes of n-grams given as parent nodes and last words; -1 where there is none, or no parent (-1)."""

@@ -28,17 +28,17 @@ def letters(text: str, *, boundary: str | None = BOUNDARY) -> list[str]:
         >>> letters("ça  va")
         ['ç', 'a', '|', 'v', 'a']
     """
-    found: list[str] = []
+    characters: list[str] = []
     for word in unicodedata.normalize("NFC", text).split():
-        if found and boundary is not None:
-            found.append(boundary)
-        first = len(found)
+        if characters and boundary is not None:
+            characters.append(boundary)
+        first = len(characters)
         for character in word:
-            if unicodedata.combining(character) and len(found) > first:
-                found[-1] += character
+            if unicodedata.combining(character) and len(characters) > first:
+                characters[-1] += character
             else:
-                found.append(character)
-    return found
+                characters.append(character)
+    return characters
 
 
 def phones(text: str, lexicon: Pronounces) -> list[str]:

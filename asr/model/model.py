@@ -15,7 +15,7 @@ Nothing in it is code, and nothing is unpickled: loading a stranger's model runs
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from importlib import resources
@@ -247,16 +247,21 @@ class Model:
         return self._recognised(self.acoustic.log_likelihoods(features), features)
 
     def decode_together(
-        self, features: "Mapping[str, np.ndarray] | FeatureTable", speakers: Mapping[str, str]
+        self,
+        features: "Mapping[str, np.ndarray] | FeatureTable",
+        speakers: Mapping[str, str],
+        *,
+        passed: Callable[[str, int], object] | None = None,
     ) -> Iterator[tuple[str, Transcript]]:
         """The ids and words of several utterances, which tell of their speakers where the model adapts to them.
 
         features: id -> float32 (n_frames, dim), after the whole pipeline. speakers: id -> speaker.
+        passed: called with an id and the number of the pass, from 1, when it was heard in one before the last.
         """
         from .passes import scores
 
         kinds: dict[str, str] = {}
-        for name, loglikes in scores(self, features, speakers, told=kinds.update):
+        for name, loglikes in scores(self, features, speakers, told=kinds.update, passed=passed):
             found = self._recognised(loglikes, features[name])
             yield name, replace(found, transform=kinds.get(speakers[name], ""))
 

@@ -34,6 +34,7 @@ def scores(
     *,
     estimates: int = ESTIMATES,
     told: Callable[[dict[str, str]], object] | None = None,
+    passed: Callable[[str, int], object] | None = None,
 ) -> Iterator[tuple[str, np.ndarray]]:
     """Each utterance's id and log-likelihoods, float32 (n_frames, n_pdfs), for the last pass of decoding.
 
@@ -41,6 +42,7 @@ def scores(
     speakers: utterance id -> speaker.
     estimates: of each speaker's transform, 1 or more; a pass of decoding goes before each.
     told: called with the kind of each speaker's last transform: "full", "diagonal", "offset" or "identity".
+    passed: called with an utterance and the number of the pass, from 1, when it was decoded in one before the last.
     Of a model without adaptation they are simply those of its features.
     """
     if model.aligner is None:
@@ -49,9 +51,13 @@ def scores(
         return
     transforms: dict[str, Fmllr] = {}
     adapter = model.acoustic if model.adapter is None else model.adapter
-    for _ in range(estimates):
-        loglikes = ((u, _adapted(model, u, features, speakers, transforms, adapter)) for u in features)
-        heard = {u: model.decoder.decode(found).labels for u, found in loglikes}
+    for number in range(1, estimates + 1):
+        heard: dict[str, np.ndarray] = {}
+        for u in features:
+            found = _adapted(model, u, features, speakers, transforms, adapter)
+            heard[u] = model.decoder.decode(found).labels
+            if passed is not None:
+                passed(u, number)
         transforms = estimated(model, features, heard, speakers, earlier=transforms)
     if told is not None:
         told({speaker: transform.kind for speaker, transform in transforms.items()})

@@ -50,8 +50,9 @@ class Part(NamedTuple):
 Known = Callable[[Recording, int, float, float], Transcript | None]
 """What an earlier run heard in a piece (its number, start and end in s), or None."""
 
-Told = Callable[[Recording, float], object]
-"""Called with a recording and the seconds of it that were read."""
+Told = Callable[[Recording, float, int], object]
+"""Called with a recording, the seconds of it that were gone through, and in which pass: 0 is reading; the passes in
+which a model hears a speaker to adapt to him or her are 1, 2 ... up to `ESTIMATES` of asr.model.passes."""
 
 
 def transcribe_all(
@@ -162,7 +163,7 @@ def told_transforms(kinds: Mapping[str, str]) -> str:
 
 def needs_all_of_speaker(model: "Model") -> bool:
     """Whether a recording's transcript depends on what else its speaker says."""
-    return model.aligner is not None or any(step.get("mode") == "speaker" for step in model.features.steps)
+    return model.aligner is not None or model.features.needs_speaker
 
 
 def _groups(model: "Model", recordings: Sequence[Recording]) -> Iterator[list[Recording]]:
@@ -226,7 +227,7 @@ def _in_one_pass(
             waiting += cutter.flush() if block is None else cutter.accept(block)
             frames = np.concatenate([frames, ready])
             if told is not None and block is not None:
-                told(recording, len(block) / rate)
+                told(recording, len(block) / rate, 0)
             while waiting:
                 piece, end = waiting[0], waiting[0].start + len(waiting[0].samples)
                 is_last = block is None and len(waiting) == 1
@@ -307,7 +308,7 @@ def _in_two_passes(
         return
     features = _Finished(model, store, entries)
     before = _known(entries, known)
-    yield from _decoded(model, entries, features) if before is None else before
+    yield from _decoded(model, entries, features, told) if before is None else before
 
 
 def _read(
@@ -336,7 +337,7 @@ def _read(
         begin, seconds = piece.start / rate, len(piece.samples) / rate
         entries.append(_Entry(recording, number, begin, begin + seconds, False, place))
         if told is not None:
-            told(recording, seconds)
+            told(recording, seconds, 0)
     return [*entries[:-1], entries[-1]._replace(is_last=True)]
 
 
@@ -383,11 +384,18 @@ def _known(entries: Sequence[_Entry], known: Known | None) -> list[Part] | None:
     return [_part(entry, result) for entry, result in zip(entries, found, strict=True) if result is not None]
 
 
-def _decoded(model: "Model", entries: Sequence[_Entry], features: _Finished) -> Iterator[Part]:
+def _decoded(
+    model: "Model", entries: Sequence[_Entry], features: _Finished, told: Told | None = None
+) -> Iterator[Part]:
     """The transcripts of pieces, in order."""
+
+    def passed(name: str, number: int) -> None:
+        if told is not None:
+            told(entries[int(name)].recording, entries[int(name)].end - entries[int(name)].start, number)
+
     together: Iterator[tuple[str, Transcript]] | None = None
     if model.aligner is not None:
-        together = model.decode_together(features, features.speakers)
+        together = model.decode_together(features, features.speakers, passed=passed)
     failure: AsrError | None = None  # of adapting, for all that is left
     for i, entry in enumerate(entries):
         if entry.place is None:

@@ -1,4 +1,4 @@
-"""Losses summed over frames: the sum and the count are told apart, so that parts of a batch can be added."""
+"""Losses summed over frames: sum and count are separate, so that parts of a batch can be added."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple

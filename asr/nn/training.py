@@ -155,10 +155,10 @@ def _forward(network: nn.Module, loss: Loss, batch: Batch, subsampling: int) -> 
     return loss(network(batch.features, batch.lengths), out_lengths, batch.targets)
 
 
-def _numbers(found: LossSum) -> Tensor:
+def _numbers(loss_sum: LossSum) -> Tensor:
     """Loss, frames and errors, float64 (3,)."""
-    counts = torch.tensor([found.n_frames, found.errors], dtype=torch.float64, device=found.total.device)
-    return torch.cat([found.total.detach().double().reshape(1), counts])
+    counts = torch.tensor([loss_sum.n_frames, loss_sum.errors], dtype=torch.float64, device=loss_sum.total.device)
+    return torch.cat([loss_sum.total.detach().double().reshape(1), counts])
 
 
 class _Run:

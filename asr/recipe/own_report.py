@@ -173,7 +173,8 @@ def next_steps(plan: Plan, outcome: Outcome, n_doubtful: int) -> list[str]:
         )
     elif not plan.by_speaker and len(people) > 1:
         steps.append(
-            f"See what strangers would get: `--held-out speaker:{shlex.quote(min(people))}` trains without that person."
+            f"See how unseen speakers would fare: `--held-out speaker:{shlex.quote(min(people))}` trains without that "
+            "person."
         )
     return steps
 
@@ -200,7 +201,7 @@ def _stages(left: Left, stages: Sequence[str]) -> list[Section]:
 def _results(outcome: Outcome) -> Section:
     """The errors as a table, with how the model adapted."""
     head = [("recognised", ""), ("WER, %", "number"), ("CER, %", "number")]
-    body = [[html.escape(name), f"{wer:.2f}", f"{cer:.2f}"] for name, (wer, cer) in outcome.rows.items()]
+    body = [[name, f"{wer:.2f}", f"{cer:.2f}"] for name, (wer, cer) in outcome.rows.items()]
     told = f"Errors among {outcome.words:,} words and {outcome.characters:,} characters with the blanks between words."
     lines = "".join(note_html(f"{line[:1].upper()}{line[1:]}.") for line in outcome.adapted)
     if lines:

@@ -1,6 +1,5 @@
 """Sections of curves: errors from stage to stage, training pass by pass, tuning, and one recording over time."""
 
-import html
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -13,7 +12,8 @@ from ..train.tuning import TuningPoint, at_edge, best_point, plateau
 from .page import Section
 from .phrases import MODELS, sentence
 from .plots import Plateau, error_limits, line_plot, stages_plot
-from .sections import figure_html, note_html
+from .rendering import rendered
+from .sections import figure_html
 from .signal import Pitch, draw_signal, signal_svg
 
 Segment = tuple[str, float, float]  # label, start and end in seconds
@@ -36,7 +36,7 @@ def stages_section(
     }
     plot = stages_plot(points, title="Errors after each stage", y_label="error rate, %")
     caption = f"Pale: what chance could make of it, a 95 % interval. {_last_step(lines)}"
-    return Section(title, figure_html(plot, caption) + note_html(note), about)
+    return Section(title, figure_html(plot, caption, note=note), about)
 
 
 def _last_step(lines: Mapping[str, Mapping[str, Score]]) -> str:
@@ -78,14 +78,9 @@ def training_section(
         ]
     named, small = {MODELS.get(name, name): line for name, line in gaussians.items()}, len(logs) == 1
     size = line_plot(named, title="Number of Gaussians", x_label="pass", y_label="Gaussians", small=small)
-    lead = f"<p>The {what} of the training speech, which should rise and level off, and the size of the models.</p>"
-    shown = _smalls([*plots, size]) if small else _smalls(plots) + figure_html(size)
-    return Section(title, lead + shown + note_html(note), about)
-
-
-def _smalls(plots: Sequence[str]) -> str:
-    """Small plots side by side."""
-    return f'<div class="smalls">{"".join(figure_html(p, kind="small") for p in plots)}</div>'
+    lead = f"The {what} of the training speech, which should rise and level off, and the size of the models."
+    smalls, large = ([*plots, size], []) if small else (plots, [size])
+    return Section(title, rendered("training", lead=lead, smalls=smalls, plots=large, note=note), about)
 
 
 def network_section(
@@ -110,7 +105,7 @@ def network_section(
         line_plot(series["loss"], title="Loss a frame, of CTC a unit", x_label="epoch", y_label="nats"),
         line_plot(series["accuracy"], title="Frames (of CTC units) that are right", x_label="epoch", y_label="share"),
     ]
-    return Section(title, "".join(figure_html(p) for p in plots) + note_html(note), about)
+    return Section(title, rendered("networks", plots=plots, note=note), about)
 
 
 def tuning_section(
@@ -144,10 +139,12 @@ def tuning_section(
     caption = "Ring: what was chosen. Green: as good as the best, as far as so many errors can tell."
     if max(p.rate for p in _lines(points, best)) > limits[1]:
         caption += " Far higher rates are off the picture."
-    told = f"<p>{html.escape(_why(points, best, even, unit))}</p>"
-    return Section(
-        title, told + _smalls(plots) + note_html(caption) + _grid(points, best, even) + note_html(note), about
-    )
+    scales, rows = _grid(points, best, even)
+    told = rendered(
+        "tuning", why=_why(points, best, even, unit), plots=plots, caption=caption, scales=scales, rows=rows,
+        is_open=len(points) <= 30, note=note,
+    )  # fmt: skip
+    return Section(title, told, about)
 
 
 def _lines(points: Sequence[TuningPoint], best: TuningPoint) -> list[TuningPoint]:
@@ -178,29 +175,24 @@ def _why(points: Sequence[TuningPoint], best: TuningPoint, even: Sequence[Tuning
     return told
 
 
-def _grid(points: Sequence[TuningPoint], best: TuningPoint, even: Sequence[TuningPoint]) -> str:
-    """The error rate of each pair of settings; the plateau is shaded, the chosen pair framed."""
+Row = tuple[float, list[tuple[str, str]]]  # an insertion penalty; of each scale the error rate and the cell's classes
+
+
+def _grid(
+    points: Sequence[TuningPoint], best: TuningPoint, even: Sequence[TuningPoint]
+) -> tuple[list[float], list[Row]]:
+    """The scales, and the error rate of each pair of settings; the plateau is shaded, the chosen pair framed."""
     scales = sorted({p.acoustic_scale for p in points})
-    penalties = sorted({p.insertion_penalty for p in points})
     at = {(p.acoustic_scale, p.insertion_penalty): p for p in points}
 
-    def cell(point: TuningPoint | None) -> str:
+    def cell(point: TuningPoint | None) -> tuple[str, str]:
         if point is None:
-            return "<td></td>"
+            return "", ""
         kinds = [*(["even"] if point in even else []), *(["chosen"] if point == best else [])]
-        mark = f' class="{" ".join(kinds)}"' if kinds else ""
-        return f"<td{mark}>{point.rate:.1f}</td>"
+        return f"{point.rate:.1f}", " ".join(kinds)
 
-    head = "".join(f'<th scope="col" class="number">{scale:g}</th>' for scale in scales)
-    rows = "".join(
-        f'<tr><th scope="row" class="number">{penalty:g}</th>{"".join(cell(at.get((s, penalty))) for s in scales)}</tr>'
-        for penalty in penalties
-    )
-    return (
-        f"<details{' open' if len(points) <= 30 else ''}><summary>All settings tried, errors in %</summary>"
-        '<div class="scroll"><table class="grid"><thead><tr><th scope="col">penalty \\ scale</th>'
-        f"{head}</tr></thead><tbody>{rows}</tbody></table></div></details>"
-    )
+    penalties = sorted({p.insertion_penalty for p in points})
+    return scales, [(penalty, [cell(at.get((s, penalty))) for s in scales]) for penalty in penalties]
 
 
 def alignment_section(
@@ -221,11 +213,11 @@ def alignment_section(
     name: what is shown, e.g. the utterance's id and its words; plain text. sound: HTML, to play it.
     """
     figure = draw_signal(samples, rate, panel=_pitch(samples, rate), phones=phones, words=words)
-    told = ", ".join(f"{label} {start:.2f} to {end:.2f} s" for label, start, end in words)
-    plot = signal_svg(figure, f"{name or title}. Words: {told or 'none'}")
+    found = ", ".join(f"{label} {start:.2f} to {end:.2f} s" for label, start, end in words)
+    plot = signal_svg(figure, f"{name or title}. Words: {found or 'none'}")
     caption = "Words and phones where the model found them; below, the frequencies (bright is loud) and the pitch."
-    lead = f"<p>{html.escape(name)}</p>" if name else ""
-    return Section(title, lead + sound + figure_html(plot, caption, kind="time"), about, wide=True)
+    told = rendered("alignment", name=name, sound=sound, plot=plot, caption=caption)
+    return Section(title, told, about, wide=True)
 
 
 def _pitch(samples: np.ndarray, rate: int) -> Pitch | None:

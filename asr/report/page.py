@@ -1,7 +1,6 @@
 """The page of a report: sections, style, and what identifies a run."""
 
 import dataclasses
-import html
 import importlib.metadata
 import itertools
 import os
@@ -17,7 +16,7 @@ from .._version import __version__
 from ..errors import AsrError
 from ..extras import install
 from ..files import write_text
-from .style import STYLE
+from .rendering import rendered
 
 _PACKAGES = ("numpy", "scipy", "numba", "soundfile", "soxr", "pynini")
 
@@ -66,23 +65,11 @@ def write_report(
     Returns the path.
     """
     numbered = [(f"s{i}", section) for i, section in enumerate([*sections, _facts_section(facts)], start=1)]
-    links = "".join(f'<a href="#{name}">{html.escape(s.title)}</a>' for name, s in numbered)
-    lead_html = f"<p>{html.escape(lead)}</p>\n" if lead else ""
-    top, body = _with_units(f"{_headline(headline)}{lead_html}"), _with_units(_body(numbered))
-    write_text(
-        path,
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{html.escape(title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<header>\n"
-        f"<h1>{html.escape(title)}</h1>\n{top}"
-        f'<nav aria-label="Sections">{links}</nav>\n</header>\n<main>\n{body}\n</main>\n</body>\n</html>\n',
-    )
+    page = rendered(
+        "page", title=title, headline=headline, lead=lead, numbered=numbered, groups=_groups(numbered)
+    )  # fmt: skip
+    write_text(path, re.sub(r"(?<=\d) %", "\u00a0%", page) + "\n")  # numbers keep their percent sign on their line
     return Path(path)
-
-
-def _with_units(text: str) -> str:
-    """Numbers keep their percent sign on their line."""
-    return re.sub(r"(?<=\d) %", "\u00a0%", text)
 
 
 def command_html(command: str) -> str:
@@ -90,39 +77,13 @@ def command_html(command: str) -> str:
 
     command: plain text, words with blanks between them.
     """
-    words = (f"<span>{html.escape(word, quote=False)}</span>" for word in command.split(" "))
-    return f'<code class="command">{" ".join(words)}</code>'
+    return rendered("command", words=command.split(" "))
 
 
-def _headline(headline: Headline | None) -> str:
-    if headline is None:
-        return ""
-    values = [("value", headline.value, headline.label)]
-    if headline.second is not None:
-        values.append(("second", *headline.second))
-    shown = "".join(
-        f'<div><span class="{kind}">{html.escape(value)}</span> <span class="label">{html.escape(label)}</span></div>'
-        for kind, value, label in values
-    )
-    told = html.escape(" ".join(headline.sentences))
-    return f'<div class="top"><div class="headline">{shown}</div>\n<p class="meaning">{told}</p></div>\n'
-
-
-def _body(numbered: Sequence[tuple[str, Section]]) -> str:
-    """The sections, wide ones by themselves, others that follow one another in columns."""
-    blocks = []
-    for wide, group in itertools.groupby(numbered, key=lambda pair: pair[1].wide):
-        inside = [_section(name, section) for name, section in group]
-        if not wide and len(inside) > 1:
-            inside = ['<div class="columns">', *(f"<div>{section}</div>" for section in inside), "</div>"]
-        blocks += inside
-    return "\n".join(blocks)
-
-
-def _section(name: str, section: Section) -> str:
-    about = f'<p class="about">{html.escape(section.about)}</p>\n' if section.about else ""
-    title = f'<h2 id="{name}">{html.escape(section.title)}</h2>'
-    return f'<section aria-labelledby="{name}">\n{title}\n{about}{section.html}\n</section>'
+def _groups(numbered: Sequence[tuple[str, Section]]) -> list[tuple[bool, list[tuple[str, Section]]]]:
+    """(whether they stand in columns, sections): wide ones by themselves, several others that follow one another."""
+    groups = [(wide, list(group)) for wide, group in itertools.groupby(numbered, key=lambda pair: pair[1].wide)]
+    return [(not wide and len(group) > 1, group) for wide, group in groups]
 
 
 def run_facts(*, seed: int, **more: object) -> dict[str, str]:
@@ -155,11 +116,7 @@ def check_plotting() -> None:
 
 
 def _facts_section(facts: Mapping[str, str]) -> Section:
-    rows = "".join(
-        f'<tr><th scope="row">{html.escape(name)}</th><td>{html.escape(value)}</td></tr>'
-        for name, value in facts.items()
-    )
-    return Section("This run", f'<table class="facts"><tbody>{rows}</tbody></table>')
+    return Section("This run", rendered("facts", facts=facts))
 
 
 def _processor() -> str:

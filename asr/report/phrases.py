@@ -1,11 +1,11 @@
 """Numbers and names in words: what an error rate means, what a system is, what the terms of a page are."""
 
-import html
 from collections.abc import Iterable, Mapping
 
 from ..display.brief import many
 from ..scoring import Score
 from .page import Headline, Section
+from .rendering import rendered
 from .results import ResultRow
 
 MODELS = {
@@ -125,10 +125,7 @@ def sentence(text: str) -> str:
 def glossary_section(terms: Iterable[str], more: Mapping[str, str] | None = None) -> Section:
     """What some of TERMS mean, in this order, and more of the same kind."""
     told = {term: TERMS[term] for term in terms} | dict(more or {})
-    rows = "".join(
-        f"<div><dt>{html.escape(term)}</dt><dd>{html.escape(text)}</dd></div>" for term, text in told.items()
-    )
-    return Section("The words of this page", f"<dl>{rows}</dl>", wide=True)
+    return Section("The words of this page", rendered("glossary", terms=told), wide=True)
 
 
 def _label(score: Score, name: str = "") -> str:

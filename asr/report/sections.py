@@ -1,6 +1,5 @@
 """The usual sections of a report, from plain data: dictionaries of texts and counts, no model and no audio file."""
 
-import html
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
@@ -12,6 +11,7 @@ from ..scoring.edges import TOLERANCES_MS, EdgeScore, edge_rows
 from .page import Section
 from .phrases import percent
 from .plots import histogram_plot, matrix_plot
+from .rendering import rendered
 from .results import ResultRow, table_columns
 
 NOTHING = "—"  # stands for the missing word of an insertion or deletion
@@ -25,8 +25,8 @@ def results_section(rows: Sequence[ResultRow], *, note: str = "", title: str = "
     """The table of results, with a plain-text note under it."""
     columns = table_columns(rows)
     head = [(column.name, "number" if column.is_number else "") for column in columns]
-    body = [[html.escape(column.cells[i]) for column in columns] for i in range(len(rows))]
-    return Section(title, table(head, body) + note_html(note), wide=True)
+    body = [[column.cells[i] for column in columns] for i in range(len(rows))]
+    return Section(title, table(head, body, note=note), wide=True)
 
 
 def comparison_section(
@@ -36,13 +36,13 @@ def comparison_section(
     head = [("first", ""), ("second", ""), ("difference, %", "number"), ("95 % interval", "number")]
     body = [
         [
-            html.escape(first), html.escape(second), f"{c.difference:+.2f}", f"{c.low:+.2f} to {c.high:+.2f}",
-            f"{100 * c.better:.1f} %", _verdict(c),
+            first, second, f"{c.difference:+.2f}", f"{c.low:+.2f} to {c.high:+.2f}", f"{100 * c.better:.1f} %",
+            _verdict(c),
         ]
         for first, second, c in pairs
     ]  # fmt: skip
-    told = table([*head, ("second better in", "number"), ("so", "")], body)
-    return Section(title, told + note_html(note), wide=True)
+    head += [("second better in", "number"), ("so", "")]
+    return Section(title, table(head, body, note=note), wide=True)
 
 
 def _verdict(comparison: Comparison) -> str:
@@ -68,22 +68,21 @@ def speaker_section(
     ordered = sorted((s for s in rates if rates[s]), key=lambda s: (-rates[s], s))
     good, n = len(rates) - len(ordered), sum(counts[s][1] for s in rates if not rates[s])
     if not ordered:
-        return Section(title, f"<p>No error in {n:,} of {many(good, 'speaker')}.</p>" + note_html(note), about)
+        told = f"No error in {n:,} of {many(good, 'speaker')}."
+        return Section(title, rendered("nothing", text=told, note=note), about)
     scale = max(LEAST_SCALE, rates[ordered[0]])
-    rows = "".join(
-        f'<tr><th scope="row" title="{html.escape(s, quote=True)}">{html.escape(s)}</th>'
-        f'<td class="room"><span class="bar" style="width:{100 * rates[s] / scale:.1f}%"></span></td>'
-        f'<td class="number">{rates[s]:.1f} %</td><td class="number soft">{counts[s][0]}/{counts[s][1]}</td></tr>'
+    speakers = [
+        {"name": s, "rate": rates[s], "width": 100 * rates[s] / scale, "errors": counts[s][0], "total": counts[s][1]}
         for s in ordered[:MANY_SPEAKERS]
-    )
+    ]
     rest = []
     if len(ordered) > MANY_SPEAKERS:
         most = percent(rates[ordered[MANY_SPEAKERS]])
         rest.append(f"{many(len(ordered) - MANY_SPEAKERS, 'more speaker')} with at most {most}.")
     if good:
         rest.append(f"{many(good, 'speaker')} without an error.")
-    shown = f'<table class="bars"><tbody>{rows}</tbody></table><p class="soft">{" ".join(rest)}</p>'
-    return Section(title, shown + note_html(note or f"Errors and {unit}s said are at the right."), about)
+    note = note or f"Errors and {unit}s said are at the right."
+    return Section(title, rendered("speakers", speakers=speakers, rest=" ".join(rest), note=note), about)
 
 
 def confusion_section(
@@ -104,32 +103,26 @@ def confusion_section(
     """
     counted = Counter({(a or "", b or ""): n for (a, b), n in confusions.items() if n and a != b})
     if not counted:
-        return Section(title, "<p>No errors.</p>" + note_html(note), about)
+        return Section(title, rendered("nothing", text="No errors.", note=note), about)
     rank = {word: i for i, word in enumerate(order)}
     said, recognised = (
         sorted({pair[side] for pair in counted}, key=lambda w: (w == "", rank.get(w, len(rank)), w)) for side in (0, 1)
     )
-    parts = []
+    plot = ""
     if max(len(said), len(recognised)) <= limit and len(counted) > FEW_PAIRS:
         matrix = np.array([[counted[a, b] for b in recognised] for a in said])
         rows, columns = [w or "(inserted)" for w in said], [w or "(deleted)" for w in recognised]
         plot = matrix_plot(matrix, rows, columns, title="Errors: what was said, what was recognised")
-        parts.append(figure_html(plot, kind="own"))
     pairs = sorted(counted.items(), key=lambda item: (-item[1], item[0]))[:MOST_PAIRS]
-    body = [[_word(a, "(inserted)"), _word(b, "(deleted)"), str(n)] for (a, b), n in pairs]
-    parts.append(table([("said", ""), ("recognised", ""), ("times", "number")], body))
-    most = (
-        note_html(f"The {len(pairs)} most frequent of {many(len(counted), 'pair')}.")
-        if len(counted) > len(pairs)
-        else ""
-    )
-    return Section(title, f'<div class="beside">{"".join(parts)}</div>{most}{note_html(note)}', about)
+    most = f"The {len(pairs)} most frequent of {many(len(counted), 'pair')}." if len(counted) > len(pairs) else ""
+    return Section(title, rendered("confusions", matrix=plot, pairs=pairs, most=most, note=note), about)
 
 
 def edge_section(score: EdgeScore, *, title: str = "Word edges", note: str = "", about: str = "") -> Section:
     """How far the edges of correctly recognised words are from the true ones: a histogram, and a table."""
     if not score.words:
-        return Section(title, "<p>No word was recognised correctly.</p>" + note_html(note), about)
+        told = "No word was recognised correctly."
+        return Section(title, rendered("nothing", text=told, note=note), about)
     milliseconds = {"starts": [1000 * x for x in score.starts], "ends": [1000 * x for x in score.ends]}
     plot = histogram_plot(
         milliseconds,
@@ -141,9 +134,11 @@ def edge_section(score: EdgeScore, *, title: str = "Word edges", note: str = "",
     )
     head = [("edges", ""), ("count", "number"), *((f"within {t} ms, %", "number") for t in TOLERANCES_MS)]
     body = [[name, *cells] for name, cells in edge_rows(score)]
-    told = table([*head, ("median, ms", "number"), ("mean absolute, ms", "number")], body)
-    lead = f"<p>{len(score.words)} of {score.total} words were recognised correctly.</p>"
-    return Section(title, lead + figure_html(plot) + told + note_html(note), about)
+    head += [("median, ms", "number"), ("mean absolute, ms", "number")]
+    told = rendered(
+        "edges", correct=len(score.words), total=score.total, plot=plot, head=head, body=body, note=note
+    )  # fmt: skip
+    return Section(title, told, about)
 
 
 def utterance_section(
@@ -167,10 +162,18 @@ def utterance_section(
     errors = {i: sum(a != b for a, b in pairs) for i, pairs in aligned.items()}
     worst = sorted((i for i in errors if errors[i]), key=lambda i: (-errors[i], i))[:limit]
     wrong = sum(1 for e in errors.values() if e)
-    lead = f"<p>{wrong} of {len(errors)} utterances have an error{f'; the worst {limit}' if wrong > limit else ''}.</p>"
-    shown = (_aligned(i, aligned[i], errors[i], unit, play(i) if play else "") for i in worst)
-    listed = f'<div class="utterances">{"".join(shown)}</div>'
-    return Section(title, lead + listed + note_html(note), about, wide=True)
+    lead = f"{wrong} of {len(errors)} utterances have an error{f'; the worst {limit}' if wrong > limit else ''}."
+    shown = [
+        {
+            "name": i,
+            "told": f"{many(errors[i], 'error')}, {many(sum(1 for said, _ in aligned[i] if said), unit)}",
+            "sound": play(i) if play else "",
+            "pairs": aligned[i],
+        }
+        for i in worst
+    ]
+    told = rendered("utterances", lead=lead, utterances=shown, nothing=NOTHING, note=note)
+    return Section(title, told, about, wide=True)
 
 
 def doubtful_section(
@@ -180,12 +183,7 @@ def doubtful_section(
 
     rows: (id, transcript, why, HTML to play it), the worst first. lead: plain text.
     """
-    shown = "".join(
-        f'<div class="heard"><code>{html.escape(name)}</code><div class="soft">{html.escape(why)}</div>{sound}'
-        f"<div>{html.escape(text)}</div></div>"
-        for name, text, why, sound in rows
-    )
-    return Section(title, f'<p>{html.escape(lead)}</p><div class="utterances">{shown}</div>', about, wide=True)
+    return Section(title, rendered("doubtful", lead=lead, rows=rows), about, wide=True)
 
 
 def align_words(reference: Sequence[str], hypothesis: Sequence[str]) -> list[tuple[str, str]]:
@@ -205,49 +203,22 @@ def align_words(reference: Sequence[str], hypothesis: Sequence[str]) -> list[tup
     return pairs
 
 
-def table(head: Sequence[tuple[str, str]], body: Sequence[Sequence[str]]) -> str:
-    """A table that scrolls within its own box.
+def table(head: Sequence[tuple[str, str]], body: Sequence[Sequence[str]], note: str = "") -> str:
+    """A table that scrolls within its own box, and a note under it; all plain text.
 
-    head: (plain text, the column's class: "number" or ""). body: HTML.
+    head: (name, the column's class: "number" or ""). body: rows of cells.
     """
-    marks = [f' class="{kind}"' if kind else "" for _, kind in head]
-    names = "".join(
-        f'<th scope="col"{mark}>{html.escape(name)}</th>' for (name, _), mark in zip(head, marks, strict=True)
-    )
-    rows = "".join(
-        "<tr>" + "".join(f"<td{mark}>{cell}</td>" for cell, mark in zip(row, marks, strict=True)) + "</tr>"
-        for row in body
-    )
-    return f'<div class="scroll"><table><thead><tr>{names}</tr></thead><tbody>{rows}</tbody></table></div>'
+    return rendered("table", head=head, body=body, note=note)
 
 
-def figure_html(svg: str, caption: str = "", kind: str = "full") -> str:
-    """A plot in a page, in a box in which it may scroll.
+def figure_html(svg: str, caption: str = "", kind: str = "full", note: str = "") -> str:
+    """A plot in a page, in a box in which it may scroll, and a note under it.
 
     kind: "full" as wide as its column, "small" half as wide, "own" never scaled, "time" as wide as the page.
     """
-    told = f"<figcaption>{html.escape(caption)}</figcaption>" if caption else ""
-    return f'<figure class="{kind}"><div class="scroll">{svg}</div>{told}</figure>'
+    return rendered("figure", svg=svg, caption=caption, kind=kind, note=note)
 
 
 def note_html(text: str) -> str:
     """A plain-text note, or nothing."""
-    return f'<p class="soft">{html.escape(text)}</p>' if text else ""
-
-
-def _aligned(name: str, pairs: Sequence[tuple[str, str]], errors: int, unit: str, sound: str) -> str:
-    """An utterance: word over word, in as many lines as it takes."""
-    told = f"{many(errors, 'error')}, {many(sum(1 for a, _ in pairs if a), unit)}"
-    columns = ['<span class="soft"><span>said</span><span>recognised</span></span>']
-    for pair in pairs:
-        kind = "" if pair[0] == pair[1] else ' class="bad"' if all(pair) else ' class="gap"'
-        over, under = (html.escape(word) or NOTHING for word in pair)
-        columns.append(f"<span{kind}><span>{over}</span><span>{under}</span></span>")
-    return (
-        f'<div class="heard"><code>{html.escape(name)}</code><div class="soft">{told}</div>{sound}'
-        f'<div class="pairs">{"".join(columns)}</div></div>'
-    )
-
-
-def _word(text: str, instead: str) -> str:
-    return html.escape(text) if text else f'<span class="soft">{instead}</span>'
+    return rendered("note", text=text)

@@ -1,7 +1,6 @@
 """Recordings in a page: small enough to be sent by mail, played by every browser, with a limit for the page."""
 
 import base64
-import html
 import io
 import logging
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ import numpy as np
 from .. import audio
 from ..corpus import Utterance
 from ..errors import AudioError
+from .rendering import rendered
 
 logger = logging.getLogger(__name__)
 
@@ -62,9 +62,7 @@ def audio_element(samples: np.ndarray, rate: int, name: str) -> str:
     if rate not in RATES:
         samples, rate = audio.resample(samples, rate, RATES[-1]), RATES[-1]
     kind, data = _encoded(samples, rate)
-    label = html.escape(name, quote=True)
-    source = f"data:audio/{kind};base64,{base64.b64encode(data).decode('ascii')}"
-    return f'<audio controls preload="metadata" aria-label="{label}" src="{source}"></audio>'
+    return rendered("audio", name=name, kind=kind, data=base64.b64encode(data).decode("ascii"))
 
 
 def _encoded(samples: np.ndarray, rate: int) -> tuple[str, bytes]:

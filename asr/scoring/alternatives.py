@@ -1,4 +1,4 @@
-"""References that can be said in several ways, in NIST's notation, and the way that fits best what was recognised.
+"""References with alternatives, in NIST's notation, and the reading that fits the hypothesis best.
 
 `{ um / uh / @ }`     one of these, `@` being nothing; they may hold others, and stand without blanks: `{um/uh}`
 `(uh)`, `%hesitation` a word that may be missing, and counts as right then (as with sclite's -D)
@@ -31,7 +31,7 @@ class Missing(NamedTuple):
 
 @dataclass(frozen=True)
 class Choice:
-    """Alternatives, of which one is said."""
+    """Alternatives, of which one is spoken."""
 
     ways: tuple["Sequence[Item]", ...]
 
@@ -40,7 +40,7 @@ Item = str | Missing | Choice
 
 
 class Reading(NamedTuple):
-    """One way to say a reference: its words, or characters, and how many more are missing as they may be."""
+    """One reading of a reference: its words, or characters, and how many more are missing as they may be."""
 
     tokens: tuple[str, ...]
     n_missing: int
@@ -56,7 +56,7 @@ class _Arc(NamedTuple):
 
 
 def has_notation(text: str) -> bool:
-    """Whether a reference can be said in several ways."""
+    """Whether a reference has alternatives."""
     return any(not isinstance(item, str) for item in _items(text)) if _may_have(text) else False
 
 
@@ -68,7 +68,7 @@ def wrong_notation(text: str) -> str | None:
 
 
 def best_reading(text: str, hypothesis: Sequence[str], unit: Unit) -> Reading:
-    """The way to say a reference that has the fewest errors against a hypothesis; of several the one written first.
+    """The reading of a reference with the fewest errors against a hypothesis; of several the one written first.
 
     Args:
         hypothesis: words, or characters with blanks between words.
@@ -97,19 +97,19 @@ def _may_have(text: str) -> bool:
 
 def _items(text: str) -> list[Item]:
     """The words of a text, those that may be missing, and alternatives."""
-    found: list[Item] = []
+    items: list[Item] = []
     at = 0
     while match := _WORD.search(text, at):
         at, word = match.end(), match[0]
         ways, end = _group(text, match.start()) if word[0] == "{" else ([], 0)
         if ways:
             at = end
-            found.append(Choice(tuple(_items("" if way.strip() == _NOTHING else way) for way in ways)))
+            items.append(Choice(tuple(_items("" if way.strip() == _NOTHING else way) for way in ways)))
         elif optional := _OPTIONAL.fullmatch(word):
-            found.append(Missing((optional[1], word)))
+            items.append(Missing((optional[1], word)))
         else:
-            found.append(Missing((word,)) if word.lower() == _HESITATION else word)
-    return found
+            items.append(Missing((word,)) if word.lower() == _HESITATION else word)
+    return items
 
 
 def _group(text: str, begin: int) -> tuple[list[str], int]:

@@ -120,15 +120,17 @@ def score_edges(references: Mapping[str, Sequence[Timed]], hypotheses: Mapping[s
     from rapidfuzz.distance import Levenshtein
 
     check_ids(references, hypotheses)
-    found = []
-    for name, true in references.items():
-        heard = hypotheses.get(name, ())
-        sides = [[unicodedata.normalize("NFC", w.word) for w in words] for words in (true, heard)]
+    differences = []
+    for name, reference in references.items():
+        hypothesis = hypotheses.get(name, ())
+        sides = [[unicodedata.normalize("NFC", w.word) for w in words] for words in (reference, hypothesis)]
         for step in Levenshtein.opcodes(*sides):
             if step.tag == "equal":
-                pairs = zip(true[step.src_start : step.src_end], heard[step.dest_start : step.dest_end], strict=True)
-                found += [EdgeDifference(name, t.word, h.start - t.start, h.end - t.end) for t, h in pairs]
-    return EdgeScore(tuple(found), sum(map(len, references.values())))
+                pairs = zip(
+                    reference[step.src_start : step.src_end], hypothesis[step.dest_start : step.dest_end], strict=True
+                )
+                differences += [EdgeDifference(name, t.word, h.start - t.start, h.end - t.end) for t, h in pairs]
+    return EdgeScore(tuple(differences), sum(map(len, references.values())))
 
 
 def share_within(differences: Sequence[float], tolerance_ms: float) -> float:
@@ -193,13 +195,13 @@ def _of_channels(
         several: the recordings of which each channel has an id; None: those with several channels here.
     """
     several = _of_several_channels(channels) if several is None else several
-    found: dict[str, list[CtmWord]] = {}
+    words_of_id: dict[str, list[CtmWord]] = {}
     for (name, channel), words in channels.items():
         key = f"{name}-{channel_number(channel)}" if name in several else name
-        if key in found:
+        if key in words_of_id:
             raise CorpusError(f"{path}: {key!r} is channel {channel!r} of {name!r} and another recording; rename one")
-        found[key] = words
-    return found
+        words_of_id[key] = words
+    return words_of_id
 
 
 def channel_number(channel: str) -> str:
@@ -209,19 +211,19 @@ def channel_number(channel: str) -> str:
 
 def read_ctm_channels(path: str | os.PathLike) -> dict[tuple[str, str], list[CtmWord]]:
     """Recording and channel -> the words, see `read_ctm`."""
-    found: dict[tuple[str, str], list[CtmWord]] = {}
+    words_of_channel: dict[tuple[str, str], list[CtmWord]] = {}
     problems = []
     for place, line in nist_lines(path):
         try:
             name, channel, word = _ctm_line(line)
-            found.setdefault((name, channel), []).append(word)
+            words_of_channel.setdefault((name, channel), []).append(word)
         except ValueError as error:
             problems.append(f"{place}: {error}")
     if problems:
         raise CorpusError(first_of(problems))
-    if not found:
+    if not words_of_channel:
         raise CorpusError(f"{path}: holds no words; expected lines `id channel start duration word`")
-    return {channel: sorted(words, key=lambda w: (w.start, w.end)) for channel, words in found.items()}
+    return {channel: sorted(words, key=lambda w: (w.start, w.end)) for channel, words in words_of_channel.items()}
 
 
 def nist_lines(path: str | os.PathLike) -> Iterator[tuple[str, str | None]]:

@@ -245,8 +245,8 @@ def score(
     if is_listed and len(references) != len(hypotheses):
         raise CorpusError(f"{len(references)} references and {len(hypotheses)} hypotheses; lists need one for one")
     check_ids(references, hypotheses, may_be_unknown=unknown_ids == "ignore")
-    found = tuple(_scored(name, text, hypotheses.get(name, ""), unit) for name, text in references.items())
-    return Score(found, unit, tuple(name for name in references if name not in hypotheses))
+    utterances = tuple(_scored(name, text, hypotheses.get(name, ""), unit) for name, text in references.items())
+    return Score(utterances, unit, tuple(name for name in references if name not in hypotheses))
 
 
 def _by_id(texts: Mapping[str, str] | Sequence[str], what: str) -> Mapping[str, str]:
@@ -265,9 +265,9 @@ def _by_id(texts: Mapping[str, str] | Sequence[str], what: str) -> Mapping[str, 
     return by_id
 
 
-def _scored(name: str, text: str, heard: str, unit: Unit) -> UtteranceScore:
+def _scored(name: str, text: str, recognised: str, unit: Unit) -> UtteranceScore:
     """The errors of one utterance."""
-    hypothesis = _tokens(heard, unit)
+    hypothesis = _tokens(recognised, unit)
     if has_notation(text):
         reading = best_reading(unicodedata.normalize("NFC", text), hypothesis, unit)
         edits = _edits(reading.tokens, hypothesis)

@@ -1,4 +1,4 @@
-"""Layouts of transcripts that are not scored, told by what stands in them, so that they are refused by their names."""
+"""Layouts of transcripts that are not scored: recognised by their content, so that the error names them."""
 
 import json
 import re
@@ -32,26 +32,26 @@ _FIELDS = (  # what every line of a file is; and the name of that
 
 
 def other_layout(first: str, suffix: str, lines: Lines) -> str | None:
-    """What is said of a file that is of a layout which is not read, or None."""
+    """The complaint about a file of a layout that is not read, or None."""
     what = next((name for begin, name in _BEGINS.items() if first.lower().startswith(begin.lower())), None)
-    told = [line for _, line in lines if not line.startswith(";;")]
+    body = [line for _, line in lines if not line.startswith(";;")]
     if what is None and len(lines) > 1 and " --> " in lines[1][1]:
         what = "subtitles (SRT)"
     if what is None and "\0" in first:
         what = "no text: it has bytes of value 0"
-    if what is None and told:
-        what = next((name for form, name in _FIELDS if all(re.fullmatch(form, line.strip()) for line in told)), None)
-        what = "NIST's RTTM, which tells who speaks when" if all(map(is_rttm, told)) else what
+    if what is None and body:
+        what = next((name for form, name in _FIELDS if all(re.fullmatch(form, line.strip()) for line in body)), None)
+        what = "NIST's RTTM, which tells who speaks when" if all(map(is_rttm, body)) else what
     if what is None and suffix in (".json", ".jsonl"):
         what = _other_json(first)
-    what = what or _of_both_sides(told) or _of_bars(told, suffix)
+    what = what or _of_both_sides(body) or _of_bars(body, suffix)
     if what is None and suffix in _SUFFIXES:
         what = f"a file {suffix}"
     if what:
         return f"{what}; need lines of an utterance id and its words, a .trn, .stm, .ctm, .csv, .tsv or JSON lines"
     for name, places in (("stm", (3, 4)), ("ctm", (2, 3))):
-        if all(_has_times(line.split(), places, name) for line in told):
-            return f"looks like NIST's {name}; give the file the ending .{name}"
+        if all(_has_times(line.split(), places, name) for line in body):
+            return f"looks like NIST's {name}; give the file the ending .{name} (what is piped, keep in such a file)"
     return None
 
 
@@ -84,21 +84,21 @@ _SIDES = (  # how lines of references and of hypotheses begin in files that hold
 )
 
 
-def _of_both_sides(told: Sequence[str]) -> str | None:
+def _of_both_sides(body: Sequence[str]) -> str | None:
     """The name of files that hold both references and hypotheses, in lines of their own; or None."""
     for reference, hypothesis, what in _SIDES:
-        if all(any(re.match(begin, line.strip(), re.IGNORECASE) for line in told) for begin in (reference, hypothesis)):
+        if all(any(re.match(begin, line.strip(), re.IGNORECASE) for line in body) for begin in (reference, hypothesis)):
             return what
     return None
 
 
-def _of_bars(told: Sequence[str], suffix: str) -> str | None:
+def _of_bars(body: Sequence[str], suffix: str) -> str | None:
     """What is wrong with a table whose cells bars part, where no line names them; None for one that can be read.
 
     Of three cells the last is read, as LJSpeech has it: there it is the text again, with its numbers in words.
     """
-    rows = [line.split(BAR) for line in told]
-    if not is_barred(told) or len(rows[0]) == 2 or set(map(str.lower, rows[0])) & {*IDS, *FILES}:
+    rows = [line.split(BAR) for line in body]
+    if not is_barred(body) or len(rows[0]) == 2 or set(map(str.lower, rows[0])) & {*IDS, *FILES}:
         return None
     n_words = [sum(len(row[k].split()) for row in rows) for k in range(len(rows[0]))]
     if len(rows[0]) == 3 and n_words[2] >= n_words[1] / 2 and (suffix == ".csv" or n_words[2] > len(rows)):

@@ -22,6 +22,7 @@ from .stm import read_stm, texts_of, texts_of_recordings, words_in_segments
 _TRN = re.compile(r"(?P<text>.*)\((?P<id>[^()\s]+)(?: -?\d+(?:\.\d+)?)?\)\s*")  # Sphinx adds a score
 _ID_AFTER_TAB = re.compile(r"\t\([^()\s]+\)\s*$")  # how ESPnet writes .trn
 _PIECE = re.compile(r"[^\t]+\t\d+\.\d\d\t\d+\.\d\d\t[^\t]*")
+_COMMENTS = ("#", ";;", ";;;", "//", "%")  # what comments begin with elsewhere; no id is one
 _MLF_LABEL = re.compile(r'"(?:\*/|.*/)?(?P<id>[^/"]+?)(?:\.[^./"]*)?"')
 
 
@@ -68,7 +69,7 @@ def read_transcripts(path: str | os.PathLike, *, ids: bool | None = None) -> dic
     lines = _lines(file)
     if ids is False:
         _check_has_no_ids(file, [(n, line) for n, line in lines if line.strip()])
-        return {f"line {number}": " ".join(_said(line)) for number, line in lines}
+        return {f"line {number}": " ".join(_without_ends(line)) for number, line in lines}
     return _checked(file, _reader(file, [(n, line) for n, line in lines if line.strip()], ids))
 
 
@@ -124,15 +125,15 @@ def _read_both(
     reference: str | os.PathLike, hypothesis: str | os.PathLike, ids: bool | None
 ) -> tuple[dict[str, str], dict[str, str]]:
     """Both files; where the ids of one are in doubt, the other one's tell: they are ids if those are among them."""
-    found: list[dict[str, str]] = []
+    both: list[dict[str, str]] = []
     doubts: list[_IdsInDoubt] = []
     for path in (reference, hypothesis):
         try:
-            found.append(read_transcripts(path, ids=ids))
+            both.append(read_transcripts(path, ids=ids))
         except _IdsInDoubt as error:
             doubts.append(error)
-            found.append(read_transcripts(path, ids=True))
-    references, hypotheses = found
+            both.append(read_transcripts(path, ids=True))
+    references, hypotheses = both
     if len(doubts) == 2 or (doubts and not set(hypotheses) <= set(references)):
         raise doubts[0]
     return references, hypotheses
@@ -156,13 +157,14 @@ def _reader(file: Path, lines: Lines, ids: bool | None) -> Iterable[_Item]:
     first, suffix = lines[0][1].lstrip(), file.suffix.lower()
     if all(_PIECE.fullmatch(line) for _, line in lines):
         return _of_pieces(lines)
-    if message := other_layout(first, suffix, lines):
+    is_trn = ids is None and _is_trn(lines)  # whose words may be numbers, as if they were times
+    if not is_trn and (message := other_layout(first, suffix, lines)):
         raise CorpusError(f"{file}: {message}")
     if first.startswith("#!MLF!#"):
         return _of_mlf(file, lines)
     if first.startswith("{") and is_object(first):
         return _of_json(file, lines)
-    if suffix == ".trn" or (ids is None and _is_trn(lines)):
+    if suffix == ".trn" or is_trn:
         return _of_trn(file, lines)
     separator = separator_of(lines[0][1])
     if is_barred([line for _, line in lines]):
@@ -171,6 +173,7 @@ def _reader(file: Path, lines: Lines, ids: bool | None) -> Iterable[_Item]:
         return _of_table(file, lines, separator)
     if all("\t" in line for _, line in lines):
         return _of_table(file, lines, "\t") if _has_names(lines[0][1].split("\t")) else _of_two_columns(file, lines)
+    _raise([f"{file}:{n}: a comment? Remove it" for n, line in lines if _first_word(line)[0] in _COMMENTS])
     if ids is None:
         _check_ids_look_so(file, lines)
     return [_Item(number, *_first_word(line)) for number, line in lines]
@@ -268,7 +271,7 @@ def _of_json(file: Path, lines: Lines) -> Iterator[_Item]:
         if not isinstance(item, dict):
             problems.append(f"{file}:{number}: no JSON object")
             continue
-        name = next((item[key] for key in IDS if isinstance(item.get(key), str)), None)
+        name = next((str(item[key]) for key in IDS if _is_name(item.get(key))), None)
         if name is None:
             path = next((item[key] for key in FILES if isinstance(item.get(key), str)), None)
             name = None if path is None else _stem(path)
@@ -279,6 +282,11 @@ def _of_json(file: Path, lines: Lines) -> Iterator[_Item]:
             continue
         yield _Item(number, name, item[texts[0]])
     _raise(problems)
+
+
+def _is_name(value: object) -> bool:
+    """Whether a value of JSON is an id: a text, or a whole number."""
+    return isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool))
 
 
 def _stem(path: str) -> str:
@@ -371,14 +379,14 @@ def _checked(file: Path, items: Iterable[_Item]) -> dict[str, str]:
         elif message := wrong_notation(text):
             problems.append(f"{file}:{number}: {message}")
         else:
-            texts[name], line_of[name] = " ".join(_said(text)), number
+            texts[name], line_of[name] = " ".join(_without_ends(text)), number
     _raise(problems)
     if not texts:
         raise CorpusError(f"{file}: holds no transcripts; expected lines of an utterance id and its words")
     return texts
 
 
-def _said(text: str) -> list[str]:
+def _without_ends(text: str) -> list[str]:
     """The words of a text, without the ends of the sentence, <s> and </s>, that Sphinx writes around them."""
     words = text.split()
     return words[1:-1] if len(words) > 1 and (words[0], words[-1]) == ("<s>", "</s>") else words

@@ -154,16 +154,16 @@ def words_in_segments(segments: Sequence[Segment], words: Mapping[Channel, Seque
             f"reference segment: {listed(unknown)}; "
             f"references have {' '.join(next(iter(groups)))!r}"
         )
-    found: dict[str, str] = {}
+    texts: dict[str, str] = {}
     for channel, group in groups.items():
-        heard, at = words.get(channel, ()), 0
+        timed, at = words.get(channel, ()), 0
         for segment in group:
             begin = at
-            while at < len(heard) and ((heard[at].start + heard[at].end) / 2 < segment.end or segment is group[-1]):
+            while at < len(timed) and ((timed[at].start + timed[at].end) / 2 < segment.end or segment is group[-1]):
                 at += 1
             if segment.text is not None:
-                found[segment.id] = " ".join(word.word for word in heard[begin:at])
-    return found
+                texts[segment.id] = " ".join(word.word for word in timed[begin:at])
+    return texts
 
 
 def _same_channels(groups: Mapping[Channel, object], words: Mapping[Channel, Sequence[CtmWord]]) -> dict:
@@ -175,13 +175,13 @@ def _same_channels(groups: Mapping[Channel, object], words: Mapping[Channel, Seq
     n_channels: dict[str, int] = {}
     for name, _ in words:
         n_channels[name] = n_channels.get(name, 0) + 1
-    found = {}
-    for (name, channel), heard in words.items():
+    renamed = {}
+    for (name, channel), timed in words.items():
         named = of_reference.get(name, [])
         is_alone = n_channels[name] == 1 and len(named) == 1
         alike = named if is_alone else [c for c in named if channel_number(c) == channel_number(channel)]
         key = (name, channel if channel in named or len(alike) != 1 else alike[0])
-        if key in found:
+        if key in renamed:
             raise CorpusError(f"recording {name!r} has words of channel {channel!r} under two names; need one")
-        found[key] = heard
-    return found
+        renamed[key] = timed
+    return renamed

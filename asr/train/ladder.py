@@ -19,7 +19,7 @@ import numpy as np
 
 from ..display.brief import brief_repr
 from ..errors import ConfigError, CorpusError, ModelError, did_you_mean
-from ..features.pipeline import FeaturePipeline
+from ..features.pipeline import Delta, FeaturePipeline, Splice
 from ..features.table import FeatureTable
 from ..files import replacing, write_text
 from ..files.json_files import read_json, taking_apart
@@ -212,7 +212,7 @@ def _flat_start(pipeline: FeaturePipeline) -> Literal["equal", "pauses"]:
 
     Of 5,330 held-out units of Mboshi, monophones had 2,299 wrong after Kaldi's flat start, 2,211 after that by pauses.
     """
-    return "pauses" if pipeline.steps[0]["kind"] in ("mfcc", "fbank", "lpcc") else "equal"
+    return "pauses" if pipeline.first.rises_with_loudness else "equal"
 
 
 def monophones(
@@ -231,7 +231,7 @@ def monophones(
     Short utterances are easiest to align from nothing, and soon done; the models after use all.
     hours: of the shortest utterances that are used.
     """
-    pipeline = pipeline.then({"kind": "delta"}).with_prior([data.raw[u] for u in data.raw])
+    pipeline = pipeline.then(Delta()).with_prior([data.raw[u] for u in data.raw])
     table, transcripts = _usable(data, lexicon, pipeline)
     chosen = shortest(table, hours * 3600 / pipeline.frame_shift)
     short = {u: transcripts[u] for u in chosen}
@@ -263,7 +263,7 @@ def triphones(
 ) -> Rung:
     """Triphones with derivatives. questions, seed, n_jobs, progress: as of `train_deltas`."""
     how: dict[str, Any] = {"questions": questions, "seed": seed, "n_jobs": n_jobs, "progress": progress}
-    pipeline = pipeline.then({"kind": "delta"}).with_prior([data.raw[u] for u in data.raw])
+    pipeline = pipeline.then(Delta()).with_prior([data.raw[u] for u in data.raw])
     result = train_deltas(*_usable(data, lexicon, pipeline), lexicon, previous, options, **how)
     return _rung(result, pipeline, lexicon, how)
 
@@ -285,7 +285,7 @@ def lda_mllt(
     options = options or LdaMlltOptions()
     pipeline = pipeline.with_prior([data.raw[u] for u in data.raw])
     result = train_lda_mllt(*_usable(data, lexicon, pipeline), lexicon, previous, options, **how)
-    splice = {"kind": "splice", "left": options.splice_left, "right": options.splice_right}
+    splice = Splice(left=options.splice_left, right=options.splice_right)
     return _rung(result, pipeline.then(splice).then_affine(result.transform), lexicon, how)
 
 

@@ -1,41 +1,8 @@
-"""The command line run in the tests' own process: what it says, and with which status it ends."""
-
-import sys
-from typing import NamedTuple
+"""Recordings that tests of the command line share."""
 
 import numpy as np
 import pytest
 import soundfile
-
-from asr.cli import main
-
-
-class Done(NamedTuple):
-    status: int
-    out: str
-    err: str
-
-    @property
-    def complaint(self) -> str:
-        """The only line on stderr."""
-        lines = self.err.splitlines()
-        assert len(lines) == 1 and lines[0].startswith("asr: ") and self.status in (1, 2), self
-        return lines[0]
-
-
-@pytest.fixture
-def run(monkeypatch, capsys):
-    """A function of a command's arguments, which gives Done."""
-
-    def call(*arguments) -> Done:
-        monkeypatch.setattr(sys, "argv", ["asr", *map(str, arguments)])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main()
-        said = capsys.readouterr()
-        return Done(ended.value.code or 0, said.out, said.err)
-
-    return call
 
 
 @pytest.fixture

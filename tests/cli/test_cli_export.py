@@ -1,5 +1,6 @@
 """`asr export onnx`: a model directory in, one that onnxruntime runs out; and what it refuses."""
 
+import importlib.util
 import json
 from dataclasses import replace
 
@@ -39,8 +40,12 @@ def test_export_transcribe_info(run, hybrid, sample, tmp_path, option):
     assert json.loads(run("info", hybrid, "--json").out)["network"] == "dnn, run by torch"
 
 
-def test_what_is_refused(run, hybrid, tmp_path):
+def test_what_is_refused(run, hybrid, tmp_path, monkeypatch):
     assert "Gaussians, not a network" in run("export", "onnx", "digits", tmp_path / "new").complaint
+    with monkeypatch.context() as without_torch:
+        find = importlib.util.find_spec
+        without_torch.setattr(importlib.util, "find_spec", lambda name: None if name == "torch" else find(name))
+        assert "Gaussians, not a network" in run("export", "onnx", "digits", tmp_path / "new").complaint
     assert "is an input too" in run("export", "onnx", hybrid, hybrid).complaint
     assert "no model 'nothing'" in run("export", "onnx", "nothing", tmp_path / "new").complaint
     assert not (tmp_path / "new").exists()

@@ -235,7 +235,7 @@ def test_the_meter_says_how_far_it_is_and_what_is_left():
     meter.done(300.0, is_last=True, known=True)
     assert "1 of 2 recordings, 0.2 x real time, 0:30 left" in meter.text(30.0)
     unknown = Meter("transcribed", 4, None, stream=Terminal())
-    unknown.read(30.0)
+    unknown.gone(30.0, 0)
     assert unknown.text(1.0) == "transcribed 0:00, 0 of 4 recordings, 0:30 read"
     unknown.done(30.0, is_last=True)
     assert unknown.text(3.0) == "transcribed 0:30, 1 of 4 recordings, 0.1 x real time"  # too soon to guess
@@ -244,8 +244,12 @@ def test_the_meter_says_how_far_it_is_and_what_is_left():
     begun.done(30.0, is_last=False)
     assert "left" not in begun.text(20.0) and "x real time" in begun.text(20.0)
     passes = Meter("transcribed", 1, 600.0, stream=Terminal())
-    passes.read(600.0)
+    passes.gone(600.0, 0)
     assert passes.text(3.0) == "transcribed 0:00 of 10:00, all of it read, words come with the last pass"
+    passes.gone(30.0, 1)
+    assert passes.text(4.0) == "transcribed 0:00 of 10:00, pass 1 at 0:30"
+    passes.gone(45.0, 2)
+    assert passes.text(4.0) == "transcribed 0:00 of 10:00, pass 2 at 0:45"
     passes._begin -= 15.0  # s of work before the first words
     passes.done(10.0, is_last=False)
     assert passes.text(15.0) == "transcribed 0:10 of 10:00, last pass"  # no speed: 15 s were for all of it

@@ -21,6 +21,19 @@ def test_features_name_what_is_not_read_and_end_well(run, with_junk, tmp_path, j
     assert done.err.count("asr: warning: ") == 1 and f"{with_junk}/ann/one.wav: 1200 bytes" in done.err
 
 
+def test_what_workers_read_is_warned_of_as_in_one_process(run, with_junk, tmp_path):
+    """More recordings than a worker gets at a time: each line has its prefix, and of many there is a number."""
+    for k in range(40):
+        (with_junk / f"more{k:02}.wav").write_bytes((with_junk / "two.wav").read_bytes())
+    told = []
+    for jobs in (1, 2):
+        done = run("features", "mfcc", with_junk, "--out", tmp_path / f"out{jobs}", "--jobs", jobs)
+        assert done.status == 0
+        told.append([line for line in done.err.splitlines() if "1200 bytes behind" in line])
+    assert told[0] == told[1] and len(told[1]) == 4
+    assert all(line.startswith("asr: warning: ") for line in told[1][:3]) and "40 more of this kind" in told[1][3]
+
+
 def test_transcribe_names_the_first_ones_and_all_with_v(run, with_junk, tmp_path):
     for k in range(4):
         (with_junk / f"more{k}.wav").write_bytes((with_junk / "two.wav").read_bytes())

@@ -3,8 +3,11 @@
 import gzip
 import io
 import sys
+import time
 
 import pytest
+
+from asr.cli.text import _lines
 
 
 def test_a_file_becomes_words_and_the_changes_are_told(run, tmp_path):
@@ -38,6 +41,20 @@ def test_lines_that_are_no_text_are_named_and_left_out(run, tmp_path):
     assert done.status == 1 and done.out == "one\ntwo\n" and "a:2: not UTF-8 text; left out" in done.err
     assert "nowhere" in run("text", "normalize", tmp_path / "nowhere").complaint
     assert "is an input too" in run("text", "normalize", tmp_path / "a", "--out", tmp_path / "a").complaint
+
+
+def test_long_lines_take_the_time_of_their_bytes(run, tmp_path, monkeypatch):
+    """Put together anew at each block, half of the line would be copied 900 times."""
+    begin = time.process_time()
+    (long, end) = _lines([*[b"a" * (1 << 16)] * 900, b"\nend"], "a")
+    assert len(long) == 900 << 16 and end == b"end" and time.process_time() - begin < 2
+    lines = [b"word " * (30_000 * k) for k in range(4)]
+    (tmp_path / "b").write_bytes(b"\n".join(lines))  # ends within blocks
+    assert [line.count("word") for line in run("text", "normalize", tmp_path / "b").out.splitlines()] == [
+        0, 30_000, 60_000, 90_000,
+    ]  # fmt: skip
+    monkeypatch.setattr(sys.modules["asr.cli.text"], "_LONGEST", 100_000)
+    assert "a line of more than 0 MiB" in run("text", "normalize", tmp_path / "b").complaint
 
 
 def test_a_language_that_does_not_exist_is_refused(run, tmp_path):

@@ -60,9 +60,20 @@ def test_parts_of_one_recording_have_one_speaker(table):
     assert Corpus.from_tsv(path, strict=True).speaker_of == {"u1": "a", "u2": "a"}
 
 
-def test_parts_without_ids_say_which_column_is_needed(table):
+def test_parts_without_ids_are_named_by_channel_and_times(table):
+    path = table(
+        "audio|text|start|end|channel", "a.wav|x|0|0.5|", "a.wav|y|0.5||", "a.wav|z|0.25|0.75|1", "sub/b c.wav|w|0|0.5|"
+    )
+    corpus = Corpus.from_tsv(path, strict=True)
+    assert corpus.ids == ["a-0000000-0000500", "a-0000500-end", "a-1-0000250-0000750", "b_c"]
+    assert set(corpus.speaker_of.values()) == {"a", "b_c"}
+
+
+def test_the_same_part_twice_says_which_column_is_needed(table):
+    with pytest.raises(CorpusError, match=r"corpus.tsv:3: id 'a-.*500' was given before, in line 2.*add a column id"):
+        Corpus.from_tsv(table("audio|text|start|end", "a.wav|x|0|0.5", "a.wav|y|0|0.5"))
     with pytest.raises(CorpusError, match=r"corpus.tsv:3: id 'a' was given before, in line 2.*add a column id"):
-        Corpus.from_tsv(table("audio|text|start|end", "a.wav|x|0|0.5", "a.wav|y|0.5|"))
+        Corpus.from_tsv(table("audio|text", "a.wav|x", "a.wav|y"))
 
 
 def test_common_voice(table, tmp_path, recording):

@@ -262,3 +262,16 @@ def test_values_of_no_bytes_are_refused_however_many_there_are(tmp_path, kind):
             archive.writestr(f"{name}.npy", header.getvalue())
     with pytest.raises(CorpusError, match=r"x\.npz: .*values of no bytes"):
         FeatureTable.load(tmp_path / "x.npz")
+
+
+def test_a_disk_that_is_full_after_a_part_is_told_as_the_system_does(tmp_path):
+    """A limit of the size of files cuts it as a full disk does; numpy by itself tells how many values it wrote."""
+    resource = pytest.importorskip("resource")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            write_matrix(tmp_path / "a.npy", np.ones((5000, 13), np.float32))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert not list(tmp_path.iterdir())

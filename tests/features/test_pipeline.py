@@ -11,9 +11,24 @@ import soundfile
 from asr.corpus import Utterance
 from asr.corpus.extract import extract
 from asr.errors import AudioError, ConfigError, CorpusError, ModelError
-from asr.features import cmvn, cmvn_statistics, delta, fbank, lpc, lpcc, mfcc, reflection_coefficients, splice
+from asr.features import (
+    FbankOptions,
+    LpcOptions,
+    MfccOptions,
+    PitchOptions,
+    cmvn,
+    cmvn_statistics,
+    delta,
+    fbank,
+    lpc,
+    lpcc,
+    mfcc,
+    reflection_coefficients,
+    splice,
+)
 from asr.features.archive import write_archive, write_matrix
-from asr.features.pipeline import FeaturePipeline
+from asr.features.front_ends import FRONT_ENDS, Extractor
+from asr.features.pipeline import Affine, Cmvn, Delta, FeaturePipeline, FrontEnd, Given, Splice, step_from_json
 from asr.features.table import FeatureTable
 
 MFCC = {"kind": "mfcc", "options": {"use_energy": False}}
@@ -26,8 +41,112 @@ def samples(seconds: float = 0.5, seed: int = 0) -> np.ndarray:
     return (0.1 * np.random.default_rng(seed).standard_normal(int(8000 * seconds))).astype(np.float32)
 
 
+# What models were saved with before steps said all their settings, and the steps that they are.
+SAVED = [
+    (MFCC, FrontEnd("mfcc", MfccOptions(use_energy=False))),
+    ({"kind": "fbank"}, FrontEnd("fbank")),
+    ({"kind": "lpcc", "options": {}}, FrontEnd("lpcc", LpcOptions())),
+    ({"kind": "mfcc", "pitch": {}}, FrontEnd("mfcc", pitch=PitchOptions())),
+    (
+        {"kind": "fbank", "options": {"frame_shift": 8}, "pitch": {"min_f0": 70}},
+        FrontEnd("fbank", FbankOptions(frame_shift=8.0), pitch=PitchOptions(min_f0=70.0)),
+    ),
+    ({"kind": "pitch", "options": {"max_f0": 300}}, FrontEnd("pitch", PitchOptions(max_f0=300.0))),
+    ({"kind": "given", "dim": 13}, Given(13)),
+    (GIVEN, Given(3, frame_shift=8.0)),
+    ({"kind": "cmvn", "mode": "speaker"}, Cmvn("speaker")),
+    ({"kind": "cmvn", "mode": "causal", "global_frames": 10}, Cmvn("causal", global_frames=10)),
+    ({"kind": "cmvn", "mode": "sliding", "norm_vars": True, "window": 300}, Cmvn("sliding", True, 300)),
+    ({"kind": "delta"}, Delta()),
+    (DELTA, Delta(order=2, window=2)),
+    ({"kind": "splice", "left": 3}, Splice(left=3, right=4)),
+]
+
+
+@pytest.mark.parametrize(("table", "step"), SAVED, ids=lambda x: x["kind"] if isinstance(x, dict) else "")
+def test_a_step_is_what_its_table_says_and_writes_all_its_settings(table, step):
+    assert step_from_json(table) == step
+    written = json.loads(json.dumps(step.to_json()))
+    assert step_from_json(written) == step
+    tables = [(table, written), *((table[key], written[key]) for key in ("options", "pitch") if key in table)]
+    for said, all_of_it in tables:
+        assert said.keys() <= all_of_it.keys()
+    settings = {"mfcc": MfccOptions, "fbank": FbankOptions, "lpcc": LpcOptions, "pitch": PitchOptions}
+    if step.kind in settings:
+        assert settings[step.kind](**written["options"]) == step.options
+
+
+def test_steps_and_their_tables_make_the_same_pipeline():
+    tables = (MFCC, CAUSAL, DELTA, {"kind": "splice"})
+    steps = [FrontEnd("mfcc", MfccOptions(use_energy=False)), Cmvn("causal", window=30), Delta(), Splice()]
+    one, other = FeaturePipeline(8000, tables), FeaturePipeline(8000, steps)
+    assert one.steps == other.steps == (one.first, *one.later) and one.to_json() == other.to_json()
+    assert one.then({"kind": "delta"}).steps == other.then(Delta()).steps
+    assert repr(one.steps) == (
+        "(FrontEnd(kind='mfcc', options=MfccOptions(use_energy=False), pitch=None), Cmvn(mode='causal', window=30), "
+        "Delta(), Splice())"
+    )
+
+
+def test_steps_are_equal_whatever_they_normalise_with_but_matrices_are_compared():
+    prior = cmvn_statistics([mfcc(samples(), 8000)])
+    assert Cmvn("causal", prior=prior) == Cmvn("causal") != Cmvn("causal", window=3)
+    assert Affine(np.eye(3)) == Affine(np.eye(3)) != Affine(2 * np.eye(3)) and Affine(np.eye(3)) != Delta()
+    assert repr(Affine(np.eye(3))) == "Affine(matrix=float64 (3, 3))"
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: FrontEnd("mfc"), "no front-end 'mfc'.*did you mean 'mfcc'"),
+        (lambda: FrontEnd("mfcc", LpcOptions()), "mfcc takes options of type MfccOptions, not LpcOptions"),
+        (lambda: FrontEnd("pitch", pitch=PitchOptions()), "pitch has no key 'pitch'"),
+        (lambda: FrontEnd("mfcc", pitch=PitchOptions(frame_shift=5)), "pitch has the front-end's frame_shift"),
+        (lambda: Given(0), "dim=0; need the values per frame"),
+        (lambda: Cmvn("speakers"), "cmvn mode 'speakers'; need one of .*did you mean 'speaker'"),
+        (lambda: Cmvn("causal", window=0), "window=0, global_frames=200; need 1 or more"),
+        (lambda: Cmvn("causal", global_frames=-1), "global_frames=-1"),
+        (lambda: Cmvn("speaker", norm_vars="yes"), "norm_vars='yes'; need True or False"),
+        (lambda: Delta(order=21), "order=21, window=2; need order 0 to 20"),
+        (lambda: Delta(order="2"), "order='2'; need a whole number"),
+        (lambda: Splice(left=1.5), "left=1.5; need a whole number"),
+        (lambda: Splice(right=1001), "left=4, right=1001; need 0 to 1000"),
+        (lambda: Affine(np.ones(3)), "affine has no matrix"),
+    ],
+)
+def test_each_step_checks_its_own_settings(make, message):
+    with pytest.raises((ValueError, TypeError), match=message):
+        make()
+
+
+@pytest.mark.parametrize("kind", FRONT_ENDS)
+def test_no_features_are_computed_to_make_a_pipeline(kind, monkeypatch):
+    def computed(*arguments, **settings):
+        raise AssertionError("features are computed")
+
+    expected = FeaturePipeline(8000, [FrontEnd(kind)]).front_end(samples()).shape[1]
+    monkeypatch.setattr(Extractor, "__call__", computed)
+    pipeline = FeaturePipeline(8000, [FrontEnd(kind), Cmvn("utterance"), Delta(order=1), Splice(1, 1)])
+    assert (pipeline.raw_dim, pipeline.dim) == (expected, 6 * expected)
+    assert FeaturePipeline.from_json(pipeline.to_json()).steps == pipeline.steps
+    with pytest.raises(AssertionError, match="features are computed"):
+        pipeline.front_end(samples())
+
+
+def test_frames_may_be_longer_than_a_second():
+    pipeline = FeaturePipeline(8000, [FrontEnd("mfcc", MfccOptions(frame_length=1500.0, frame_shift=500.0)), Delta()])
+    assert pipeline.front_end(samples(3)).shape == (4, 13)
+
+
+def test_a_pipeline_says_whether_it_needs_the_speaker():
+    for mode in ("utterance", "speaker", "sliding", "causal"):
+        pipeline = FeaturePipeline(8000, [FrontEnd("mfcc"), Delta(), Cmvn(mode)])
+        assert (pipeline.needs_speaker, pipeline.streaming) == (mode == "speaker", mode == "causal")
+    assert not FeaturePipeline(8000, [FrontEnd("mfcc")]).needs_speaker
+
+
 def test_speaker_steps_are_the_functions_in_order():
-    pipeline = FeaturePipeline(8000, (MFCC, {"kind": "cmvn", "mode": "speaker"}, DELTA))
+    pipeline = FeaturePipeline(8000, (FrontEnd("mfcc", MfccOptions(use_energy=False)), Cmvn("speaker"), Delta()))
     raw = [pipeline.front_end(samples(0.5, seed)) for seed in range(3)]
     assert np.array_equal(raw[0], mfcc(samples(), 8000, use_energy=False))
     done = pipeline.finish(raw, ["x", "y", "x"])
@@ -47,7 +166,7 @@ def test_causal_prior_travels_through_json_and_arrays():
     (done,) = fitted.finish([raw], ["x"])
     assert np.array_equal(done, expected)
     value = json.loads(json.dumps(fitted.to_json()))
-    assert value["steps"] == [MFCC, DELTA, CAUSAL]
+    assert value["steps"][1:] == [DELTA, CAUSAL | {"norm_vars": False, "global_frames": 200}]
     again = FeaturePipeline.from_json(value, fitted.arrays())
     assert np.array_equal(again.finish([raw], ["x"])[0], done)
     with pytest.raises(ValueError, match="no prior statistics; need with_prior"):
@@ -57,7 +176,7 @@ def test_causal_prior_travels_through_json_and_arrays():
 @pytest.mark.parametrize(
     ("steps", "message"),
     [
-        (({"kind": "mfc"},), "step 0: unknown kind 'mfc'; did you mean 'mfcc'"),
+        (({"kind": "mfc"},), "step 0: unknown kind 'mfc'; did you mean 'mfcc'.*need a table with a kind of cmvn"),
         (({"kind": "mfcc", "option": {}},), "mfcc has no key 'option'; did you mean 'options'"),
         (({"kind": "mfcc", "options": {"num_cep": 13}},), "no option 'num_cep'; did you mean 'num_ceps'"),
         (({"kind": "mfcc", "options": {"num_ceps": 99}},), "num_ceps=99; need 1 to"),
@@ -75,6 +194,10 @@ def test_causal_prior_travels_through_json_and_arrays():
         ((), "first of a feature pipeline's steps"),
         ((GIVEN,), "sample_rate=8000; need 0 for given features"),
         ((MFCC, GIVEN), "step 1: given is a front-end"),
+        ((MFCC, {"kind": ["delta"]}), r"step 1: unknown kind \['delta'\]"),
+        ((MFCC, "delta"), "step 1: 'delta' is no step"),
+        (({"kind": "mfcc", "options": [1]},), r"step 0: options = \[1\]; need a table"),
+        ((MFCC, {"kind": "delta", "order": 10**400}), "step 1: "),
     ],
 )
 def test_wrong_steps(steps, message):
@@ -83,6 +206,8 @@ def test_wrong_steps(steps, message):
 
 
 def test_wrong_json():
+    with pytest.raises(ConfigError, match="steps is 5; need a list of tables"):
+        FeaturePipeline.from_json({"sample_rate": 8000, "steps": 5})
     with pytest.raises(ConfigError, match="no key 'step'; did you mean 'steps'"):
         FeaturePipeline.from_json({"sample_rate": 8000, "step": []})
     with pytest.raises(ConfigError, match="lacks 'steps'"):
@@ -92,7 +217,7 @@ def test_wrong_json():
 @pytest.mark.parametrize(
     ("step", "message"),
     [
-        ({"kind": "given"}, 'given features need "dim"'),
+        ({"kind": "given"}, "dim=None; need the values per frame"),
         ({"kind": "given", "dims": 3}, "given has no key 'dims'; did you mean 'dim'"),
         (GIVEN | {"dim": 0}, "dim=0; need the values per frame, 1 to 100000"),
         (GIVEN | {"dim": 10**9}, "dim=1000000000; need"),
@@ -131,7 +256,7 @@ def test_a_learned_matrix_travels_through_json_and_arrays_and_streams_to_the_bit
 
 def test_wrong_matrices():
     pipeline = FeaturePipeline(0, (GIVEN,))
-    with pytest.raises(ConfigError, match=r"a transform of shape \(2, 5\) does not fit features of shape \(1, 3\)"):
+    with pytest.raises(ConfigError, match=r"step 1: a transform of shape \(2, 5\) does not fit features of 3 values"):
         pipeline.then_affine(np.ones((2, 5)))
     with pytest.raises(ConfigError, match="step 1: affine has no matrix"):
         FeaturePipeline(0, (GIVEN, {"kind": "affine"}))

@@ -118,6 +118,15 @@ def test_a_sample_that_is_not_finite_is_named(compute):
         compute(samples, RATE)
 
 
+@one_rule
+def test_samples_and_rate_in_one_are_refused_in_words(compute):
+    """asr.audio.read, soundfile.read and librosa.load give such a pair, scipy's wavfile.read the other way round."""
+    with pytest.raises(AudioError, match=r"a pair of samples and their rate; take it apart, samples, rate = \.\.\."):
+        compute(audio.Audio(noise(), RATE), RATE)
+    with pytest.raises(AudioError, match=r"a pair of .*, rate, samples = \.\.\., and pass both"):
+        compute((RATE, noise()), RATE)
+
+
 def test_a_stream_says_where_a_bad_piece_begins():
     stream = StreamingFrontEnd("mfcc", RATE)
     stream.accept(noise(300))

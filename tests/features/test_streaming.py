@@ -163,12 +163,12 @@ def test_whole_pipelines(steps, n_samples, cuts):
 def test_a_pipeline_that_needs_the_future_is_refused(mode):
     pipeline = FeaturePipeline(8000, (MFCC, DELTA, {"kind": "cmvn", "mode": mode}))
     assert not pipeline.streaming
-    with pytest.raises(ModelError, match=rf"step 2 \(cmvn, mode '{mode}'\) needs a recording's end.*use mode 'causal'"):
+    with pytest.raises(ModelError, match=rf"cmvn of mode '{mode}' needs a recording's end.*use mode 'causal'"):
         pipeline.stream()
 
 
 def test_a_causal_step_without_prior_is_refused():
-    with pytest.raises(ValueError, match=r"step 1 \(causal cmvn\) has no prior statistics"):
+    with pytest.raises(ValueError, match="causal cmvn has no prior statistics"):
         FeaturePipeline(8000, (MFCC, CAUSAL)).stream()
 
 

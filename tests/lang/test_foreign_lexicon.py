@@ -122,6 +122,13 @@ def test_julius_outputs(tmp_path):
     ]
 
 
+def test_julius_words_by_category(tmp_path):
+    voca = "% NS_B\n<s> silB\n\n% NAME\ntakeo t a k e o\nmie m i e\n% NS_E\n</s> silE\n"
+    entries, form, _ = read(tmp_path, voca)
+    assert [e[:2] for e in entries] == [("takeo", "t a k e o"), ("mie", "m i e")] and form == JULIUS
+    assert read(tmp_path, "% SPN\none w ah n\n")[0][0] == ("%", "SPN", 1.0)  # a word
+
+
 @pytest.mark.parametrize(
     ("text", "form", "first"),
     [
@@ -151,6 +158,8 @@ def test_mfa_kaldi_and_plain_files(tmp_path, text, form, first):
         ('<?xml version="1.0"?>\n<lexicon>\n', r":1: XML, not a lexicon"),
         ('{"word": "a"}\n', r":1: JSON, not a lexicon"),
         ('("a" nil (((ah) 1)))\n', r":1: Festival's, not a lexicon"),
+        ('MNCL\n("a" nil (((ah) 1)))\n', r":2: .*in parentheses, as in Festival's lexica"),
+        ('( "a" n ( k ae t ))\n', r":1: .*in parentheses, as in Festival's lexica"),
         ("{aback} {{AX WB} B AE {K WB}}\n", r":1: .*GlobalPhone"),
         ("hello\t/həˈloʊ/\nworld\t/wɜːld/, /wɝld/\n", r":1: word 'hello': '/həˈloʊ/' is a transcription in slashes"),
         ("hello [həˈloʊ]\nworld [wɜːld]\n", r":1: .*a transcription in brackets"),

@@ -68,7 +68,7 @@ ENTRIES = st.lists(
 def test_disambiguated_pronunciations_are_prefix_free_and_symbols_are_used_only_where_needed(entries, positions):
     assume(not (positions and marked_already(entries)))
     lexicon = Lexicon(entries, position_dependent=positions)
-    said = [lexicon.said(entry) for entry in lexicon.entries]
+    said = [lexicon.phone_names(entry) for entry in lexicon.entries]
     marked = [(*phones, *([f"#{k}"] if k else [])) for phones, k in zip(said, lexicon.disambiguation, strict=True)]
     for i, one in enumerate(marked):
         others = marked[:i] + marked[i + 1 :]
@@ -258,7 +258,7 @@ def test_phones_by_position():
     assert list(lexicon.phones)[:6] == ["<eps>", "SIL", "AH_B", "AH_E", "AH_I", "AH_S"]
     assert lexicon.n_phones == 1 + 4 * 6
     assert lexicon.phone_sets == ((1,), *((i, i + 1, i + 2, i + 3) for i in range(2, 26, 4)))
-    said = [lexicon.said(entry) for entry in lexicon.entries]
+    said = [lexicon.phone_names(entry) for entry in lexicon.entries]
     assert said[:3] == [("T_B", "UW_E"), ("T_B", "UW_E"), ("T_B", "UW_I", "L_E")]
     assert said[4:] == [("EY_S",), ("SIL",), ("SPN_S",)]
     assert [lexicon.phones.name(p) for p in lexicon.pronunciations("tool")[0]] == ["T_B", "UW_I", "L_E"]

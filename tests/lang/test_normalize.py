@@ -29,7 +29,11 @@ ENGLISH = Rules("en")
         ("the dogs' bones", "the dogs' bones"),
         ("well-known, two-fold - three", "well-known two-fold three"),
         ("wait,what?!  this...that", "wait what this that"),
-        ("and/or non‑breaking", "and or non‑breaking"),
+        ("and/or non\u2011breaking two\u2010fold", "and or non-breaking two-fold"),
+        ("l\u00b4été don`t `so´", "l'été don't so"),
+        ("مـحـمـد ـــ", "محمد"),  # letters that are drawn longer
+        ("ស្រុក\u200bខ្មែរ ภาษา\u200bไทย", "ស្រុក ខ្មែរ ภาษา ไทย"),
+        ("ինչպե՞ս այո՛", "ինչպես այո"),  # signs on the stressed vowel
         ("U.S.A. (really) e.g.", "usa really eg"),
         ("[noise] <unk> {breath} hello (laughs) *coughs* <s>", "hello"),
         ("a [multi word] b", "a b"),
@@ -177,6 +181,24 @@ def test_rules_can_be_left_out():
     assert normalized("'ala: 'o:", Rules(letters="':")) == "'ala: 'o:"
     with pytest.raises(ConfigError, match="case='Lower'; need lower or upper or keep"):
         Rules(case="Lower")
+
+
+def test_a_report_tells_of_each_sign_that_is_made_another():
+    normalizer = Normalizer()
+    for line in ("don`t", "two\u2010fold", "مـن", "ខ្មែរ\u200bស្រុក", "ո՞վ"):
+        normalizer(line)
+    assert normalizer.report()[1:6] == [
+        "1 line with invisible breaks between words, now blanks: U+200B",
+        "1 line with curly apostrophes, now ': `",
+        "1 line with hyphens of other kinds, now -: \u2010",
+        "1 line with stretched letters, now plain ones: ـ",
+        "1 line with punctuation on letters, left out: ՞",
+    ]
+
+
+def test_signs_that_are_letters_are_not_made_others():
+    assert Normalizer(Rules(letters="`´‐"))("k`a k´a a‐b don’t") == "k`a k´a a‐b don't"
+    assert Normalizer(Rules(punctuation="keep"))("ո՞վ don`t,") == "ո՞վ don't,"
 
 
 def test_a_lexicon_decides_how_its_words_are_spelled():

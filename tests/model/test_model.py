@@ -14,7 +14,7 @@ import asr
 from asr.audio import resample
 from asr.audio.augment import change_speed
 from asr.errors import AudioError, CorpusError, GraphError, LexiconError, ModelError
-from asr.features.pipeline import FeaturePipeline
+from asr.features.pipeline import FeaturePipeline, Given
 from asr.graph.const_fst import Graph
 
 
@@ -135,9 +135,8 @@ def test_a_word_outside_the_lexicon_is_an_error(digits_model, sample):
 def test_a_model_of_given_features_is_saved_loaded_and_used(digits_model, sample, tmp_path):
     """The digits model without its front-end hears the same in the features that the front-end computes."""
     pipeline = digits_model.features
-    given = {"kind": "given", "dim": pipeline.raw_dim, "frame_shift": 10.0, "first_boundary": 7.5}
-    steps = (given, *pipeline.steps[1:])
-    model = dataclasses.replace(digits_model, features=FeaturePipeline(0, steps, pipeline.priors))
+    steps = (Given(pipeline.raw_dim, frame_shift=10.0, first_boundary=7.5), *pipeline.later)
+    model = dataclasses.replace(digits_model, features=FeaturePipeline(0, steps))
     model = asr.load(model.save(tmp_path / "model"))
     raw = pipeline.front_end(digits_model.read(sample))
     expected = digits_model.transcribe(sample)

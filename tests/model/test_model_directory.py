@@ -131,7 +131,7 @@ DESCRIPTIONS = {
     "decoding.bean": (1, "bean"),
     "sample_rate": (16000, "sample_rate is 16000"),
     "features.sample_rate": (10**9, "sample_rate=1000000000"),
-    "features.steps": ([1], "not iterable"),
+    "features.steps": ([1], "feature pipeline step 0: 1 is no step; need a table with a kind of cmvn, delta"),
     "features.steps.0.options": ({"num_ceps": 10}, "prior"),
     "features": (..., "features"),
     "frame_shift": (0.02, "frame_shift is 0.02"),

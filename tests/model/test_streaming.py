@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from asr import audio
 from asr.errors import AudioError, ModelError
-from asr.features.pipeline import FeaturePipeline
+from asr.features.pipeline import FeaturePipeline, Given
 
 
 def pieces_of(samples, sizes):
@@ -90,8 +90,7 @@ def test_a_model_that_needs_the_end_says_so(digits_model):
 
 
 def test_given_features_stream_too(digits_model, sample):
-    steps = ({"kind": "given", "dim": 13}, {"kind": "cmvn", "mode": "causal", "global_frames": 10}, {"kind": "delta"})
-    pipeline = FeaturePipeline(0, steps, priors=digits_model.features.priors)
+    pipeline = FeaturePipeline(0, (Given(13), *digits_model.features.later))
     model = dataclasses.replace(digits_model, features=pipeline)
     raw = digits_model.features.front_end(digits_model.read(sample))
     stream = model.stream()

@@ -14,7 +14,7 @@ from asr.cli import main
 from asr.corpus.recordings import Failure, find_recordings
 from asr.errors import CorpusError
 from asr.features.archive import write_archive, write_matrix
-from asr.features.pipeline import FeaturePipeline
+from asr.features.pipeline import FeaturePipeline, Given
 from asr.model.transcript import TimedWord, Transcript
 from asr.model.transcription import told_transforms, transcribe_all
 from asr.transcribe.writing import as_ctm, as_json, as_text
@@ -153,8 +153,8 @@ def test_of_a_recording_and_its_converted_copy_the_copy_is_heard(tmp_path, sampl
 def features_model(digits_model):
     """The digits model without its front-end: the features that it computes are to be given to it."""
     pipeline = digits_model.features
-    steps = ({"kind": "given", "dim": pipeline.raw_dim, "first_boundary": 7.5}, *pipeline.steps[1:])
-    return dataclasses.replace(digits_model, features=FeaturePipeline(0, steps, pipeline.priors))
+    steps = (Given(pipeline.raw_dim, first_boundary=7.5), *pipeline.later)
+    return dataclasses.replace(digits_model, features=FeaturePipeline(0, steps))
 
 
 def test_features_from_files_lists_and_directories(tree, digits_model, features_model, sample):

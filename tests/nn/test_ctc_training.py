@@ -1,6 +1,7 @@
 """CTC's loss against torch's, and a small model trained with it, from features to words and back from its directory."""
 
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -37,6 +38,20 @@ def test_loss_and_gradient_are_torchs(dtype):
     torch.testing.assert_close(found.total, expected, rtol=1e-5, atol=1e-4)
     torch.testing.assert_close(gradient, wanted, rtol=1e-4, atol=1e-5)
     assert found.n_frames == 9 and not gradient[1, 17:].any()
+
+
+def test_gradients_of_long_utterances_are_those_of_double_precision():
+    """Sums of logarithms in float32, as torch's own loss takes them, would be off by 1e-3 and more."""
+    from asr.nn.ctc import CtcLoss
+
+    torch.manual_seed(0)
+    lengths, target = torch.tensor([800]), torch.randint(1, 30, (250,))
+    scores = (3 * torch.randn(1, 800, 30)).requires_grad_()
+    (gradient,) = torch.autograd.grad(CtcLoss(30)(scores, lengths, [target.tolist()]).total, scores)
+    rows = scores.double().log_softmax(2).transpose(0, 1)
+    exact = torch.nn.functional.ctc_loss(rows, target[None], lengths, torch.tensor([250]), reduction="sum")
+    (wanted,) = torch.autograd.grad(exact, scores)
+    torch.testing.assert_close(gradient, wanted, rtol=0, atol=3e-6)
 
 
 def test_an_utterance_without_units_is_all_blanks():
@@ -96,23 +111,30 @@ NETWORKS = {
 }
 
 
-def trained(planted, kind, folder, **changes):
+@pytest.fixture(scope="module")
+def trained(planted, tmp_path_factory):
+    """A function of a kind of network, which gives what was trained; each kind is trained once."""
     from asr.train.ctc import CtcOptions, train_ctc
 
     training = TrainingOptions(max_epochs=25, batch_frames=500, learning_rate=0.01, schedule="cosine", patience=0)
-    return train_ctc(
-        planted, LEXICON, NETWORKS[kind], CtcOptions(training, **changes), pipeline=PIPELINE, held_out=HELD_OUT,
-        folder=folder,
-    )  # fmt: skip
+    options = CtcOptions(training, prior_scale=0.3)
+
+    @cache
+    def of_kind(kind):
+        folder = tmp_path_factory.mktemp(kind)
+        return train_ctc(
+            planted, LEXICON, NETWORKS[kind], options, pipeline=PIPELINE, held_out=HELD_OUT, folder=folder
+        )  # fmt: skip
+
+    return of_kind
 
 
 @pytest.mark.parametrize("kind", sorted(NETWORKS))
-def test_a_network_learns_to_say_words_and_where(planted, kind, tmp_path):
+def test_a_network_learns_to_say_words_and_where(planted, trained, kind, tmp_path):
     pytest.importorskip("pynini")
     import asr
 
-    made = trained(planted, kind, tmp_path / "work", prior_scale=0.3)
-    with_graph(made.model).save(tmp_path / "model")
+    with_graph(trained(kind).model).save(tmp_path / "model")
     model = asr.load(tmp_path / "model")
     assert (model.tree, model.subsampling) == (None, NETWORKS[kind].subsampling)
     wrong = 0
@@ -129,8 +151,8 @@ def test_a_network_learns_to_say_words_and_where(planted, kind, tmp_path):
     assert wrong <= 1
 
 
-def test_words_are_where_they_were_planted(planted, tmp_path):
-    model = trained(planted, "tdnn", tmp_path).model
+def test_words_are_where_they_were_planted(planted, trained):
+    model = trained("tdnn").model
     off = []
     for u in HELD_OUT:
         silent = np.linalg.norm(planted.raw[u] - planted.raw[u][:3].mean(axis=0), axis=1) < 2.0
@@ -160,22 +182,22 @@ def test_copies_are_trained_on_and_short_ones_told(planted, tmp_path):
         train_ctc(data, long, NETWORKS["tdnn"], pipeline=PIPELINE, held_out=["u00"], folder=tmp_path / "other")
 
 
-def test_hmms_are_not_asked_of_a_ctc_model(planted, tmp_path):
+def test_hmms_are_not_asked_of_a_ctc_model(planted, trained, tmp_path):
     from asr.train.hybrid import train_hybrid
 
-    made = trained(planted, "tdnn", tmp_path)
+    made = trained("tdnn")
     with pytest.raises(ModelError, match="this is a model of CTC, which has no HMMs"):
         train_hybrid(planted, made, TdnnConfig(), held_out=HELD_OUT, folder=tmp_path / "other")
 
 
 @pytest.mark.parametrize("kind", ["recurrent", "cnn_recurrent"])
-def test_a_ctc_model_is_exported_and_says_the_same(planted, kind, tmp_path):
+def test_a_ctc_model_is_exported_and_says_the_same(planted, trained, kind, tmp_path):
     pytest.importorskip("pynini")
     pytest.importorskip("onnxruntime")
     import asr
     from asr.model.export import export_onnx
 
-    model = with_graph(trained(planted, kind, tmp_path / "work").model)
+    model = with_graph(trained(kind).model)
     exported = export_onnx(model, features=[planted.raw[HELD_OUT[0]]])
     assert exported.difference < 1e-4
     exported.model.save(tmp_path / "exported")

@@ -33,7 +33,7 @@ from asr.nn import (
 )
 from asr.nn.batches import Examples
 from asr.nn.checkpoints import read_state
-from asr.nn.ctc.attention import END, AttentionDecoder, cross_entropy, said_before
+from asr.nn.ctc.attention import END, AttentionDecoder, cross_entropy, teacher_forcing
 from asr.nn.ctc.joint import JointLoss, JointNetwork
 from asr.nn.options import DecoderConfig, SpecAugmentOptions, TrainingOptions
 from asr.nn.training import _narrow_type, train_network
@@ -105,7 +105,7 @@ def test_padding_and_company_change_nothing(channels):
     decoder = AttentionDecoder(replace(SMALL, channels=channels), 7, 5).eval()
     rows, lengths = torch.randn(3, 9, 7), torch.tensor([9, 4, 6])
     targets = [(1, 2, 2, 3), (4,), ()]
-    inputs, wanted = said_before(targets)
+    inputs, wanted = teacher_forcing(targets)
     assert inputs.shape == wanted.shape == (3, 5)
     soiled = rows.clone()
     soiled[1, 4:], soiled[2, 6:] = math.nan, 1e9
@@ -114,7 +114,7 @@ def test_padding_and_company_change_nothing(channels):
     total = cross_entropy(scores, wanted)
     alone = 0.0
     for i, target in enumerate(targets):
-        mine, my_wanted = said_before([target])
+        mine, my_wanted = teacher_forcing([target])
         memory = decoder.remember(rows[i : i + 1, : lengths[i]], lengths[i : i + 1])
         found = decoder(memory, mine)
         torch.testing.assert_close(found[0], scores[i, : len(target) + 1], rtol=1e-5, atol=1e-5)
@@ -152,8 +152,8 @@ def test_the_loss_is_the_weighted_sum_and_its_gradient_reaches_every_weight():
     rows = network(features, lengths)
     found = JointLoss(network, 0.3, 0.1)(rows, out_lengths, targets)
     heard = JointLoss(network, 0.3).ctc(network.encoder.output(rows), out_lengths, targets)
-    scores = network.decoder(network.decoder.remember(rows, out_lengths), said_before(targets)[0])
-    said = cross_entropy(scores, said_before(targets)[1], 0.1)
+    scores = network.decoder(network.decoder.remember(rows, out_lengths), teacher_forcing(targets)[0])
+    said = cross_entropy(scores, teacher_forcing(targets)[1], 0.1)
     assert float(found.total.detach()) == pytest.approx(float((0.3 * heard.total + 0.7 * said).detach()), rel=1e-5)
     assert (found.n_frames, found.errors) == (5.0, heard.errors)
     found.total.backward()
@@ -239,7 +239,7 @@ def test_open_beams_equal_all_strings(weight, lm):
     for length in range(5):
         for string in itertools.product(range(1, len(SAID) + 1), repeat=length):
             units = tuple(SAID[k - 1] for k in string)
-            inputs, wanted = said_before([units])
+            inputs, wanted = teacher_forcing([units])
             with torch.inference_mode():
                 attention = -float(cross_entropy(decoder(memory, inputs), wanted))
             ctc = spelled.get(string, -math.inf)

@@ -83,7 +83,7 @@ def test_a_ladder_from_a_folder(trained, corpus):
         and isinstance(model.tree, DecisionTree)
         and "126 of 126 utterances of the training part are trained on" in model.card
     )
-    assert [s["kind"] for s in model.features.steps] == ["given", "cmvn", "splice", "affine"]
+    assert [step.kind for step in model.features.steps] == ["given", "cmvn", "splice", "affine"]
     assert model.features.dim == 40
 
 

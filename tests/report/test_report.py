@@ -1,14 +1,17 @@
 import base64
-import html
 import io
 import re
 import sys
 from html.parser import HTMLParser
+from pathlib import Path
 
+import jinja2
+import markupsafe
 import numpy as np
 import pytest
 import soundfile
 
+import asr.report
 from asr.corpus import Utterance
 from asr.errors import AsrError
 from asr.report import (
@@ -35,16 +38,18 @@ from asr.report import (
     write_report,
 )
 from asr.report.page import command_html
+from asr.report.rendering import rendered
 from asr.report.results import ResultRow
 from asr.report.sections import align_words
 from asr.report.sound import audio_element
-from asr.report.style import STYLE
 from asr.scoring import Comparison, score
 from asr.scoring.edges import EdgeDifference, EdgeScore
 from asr.train.tuning import TuningPoint, best_point, plateau
 
-EVIL = "<script>alert('1 & 2')</script>"
-ESCAPED = html.escape(EVIL)
+EVIL = "<script>alert('1 & 2')</script>\" onclick=x"
+ESCAPED = str(markupsafe.escape(EVIL))
+TEMPLATES = Path(asr.report.__file__).parent / "templates"
+STYLE = (TEMPLATES / "style.css").read_text(encoding="utf-8")
 SAID, HEARD = {"a": "one two three", "b": "four"}, {"a": "one too three", "b": ""}
 VOID = {"meta", "br", "hr", "img", "link", "input"}
 
@@ -182,6 +187,19 @@ def test_page_loads_nothing(page_text):
 def test_data_is_escaped(page_text):
     assert "<script" not in page_text
     assert page_text.count("&lt;script&gt;") >= 8
+
+
+def test_what_is_not_escaped_is_markup_of_our_own():
+    """`safe` in a template lets markup through: only what a plot, a player or another template has made."""
+    made = {"section.html", "svg", "sound", "utterance.sound"}
+    texts = {path.name: path.read_text(encoding="utf-8") for path in TEMPLATES.glob("*.html")}
+    unescaped = {found for text in texts.values() for found in re.findall(r"\{\{ *([^}]*?) *\| *safe", text)}
+    assert unescaped == made and "autoescape" not in "".join(texts.values())
+
+
+def test_a_value_that_a_template_lacks_is_an_error():
+    with pytest.raises(jinja2.UndefinedError, match="text"):
+        rendered("note", txt="a slip")
 
 
 def test_plots_are_described_and_their_ids_differ(page_text):

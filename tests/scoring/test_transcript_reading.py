@@ -214,7 +214,7 @@ RTTM = "SPEAKER f 1 0.00 2.00 <NA> <NA> ann <NA> <NA>\n" * 2
         ("text", "u-1 i go\nu-2 i { um } go\n", "text:2: '{' or '}' without the other, or without a slash"),
         ("x.trn", "i go (u-1)\ni go\n", "x.trn:2: need words and an id in parentheses"),
         ("x.ctm", "u 1 * * <ALT_BEGIN>\nu 1 0.1 0.1 uh\n", "x.ctm:1: holds alternatives (<ALT_BEGIN>)"),
-        ("x.txt", "f1 A s1 0.0 2.0 i go\n", "x.txt: looks like NIST's stm; give the file the ending .stm"),
+        ("x.txt", "f1 A s1 0.0 2.0 i go\n", "looks like NIST's stm; give the file the ending .stm (what is piped"),
         ("x.txt", "f1 A 0.0 2.0 i 0.9\nf1 A 2.1 0.2 go\n", "x.txt: looks like NIST's ctm; give the file the ending"),
         ("x.txt", "i want to go\nthe cat sat\n", "the first words of its lines ids? They look like words ('i', 'the')"),
         ("x.txt", "我想回家\n", "are the first words of its lines ids?"),
@@ -254,12 +254,25 @@ RTTM = "SPEAKER f 1 0.00 2.00 <NA> <NA> ann <NA> <NA>\n" * 2
         ("recogs.txt", "u1-0:\tref=['i']\nu1-0:\thyp=['a']\n", "recogs.txt: icefall's recogs, which hold references"),
         ("x.txt", "T-0\ti go\nH-0\t-0.3\ti go\n", "x.txt: fairseq's output, of references (T-)"),
         ("x.txt", "*CHI:\tmore .\n", "x.txt: CHAT"),
+        ("x.txt", "u-1 i go\n# dev set\n", "x.txt:2: a comment? Remove it"),
+        ("text", ";; dev set\nu-1 i go\n", "text:1: a comment? Remove it"),
     ],
 )  # fmt: skip
 def test_what_would_give_a_wrong_rate_is_refused_by_name(tmp_path, name, text, message):
     (tmp_path / name).write_text(text, encoding="utf-8")
     with pytest.raises(CorpusError, match=re.escape(message)):
         read_transcripts(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["x.trn", "x.txt"])
+def test_numbers_in_a_trn_are_no_times(tmp_path, name):
+    (tmp_path / name).write_text("25 25 home (s0-a)\n0.5 1.5 (s0-b)\n")
+    assert read_transcripts(tmp_path / name) == {"s0-a": "25 25 home", "s0-b": "0.5 1.5"}
+
+
+def test_ids_of_json_may_be_numbers(tmp_path):
+    (tmp_path / "x.jsonl").write_text('{"id": 1, "text": "i go"}\n{"id": 2, "text": "home"}\n')
+    assert read_transcripts(tmp_path / "x.jsonl") == {"1": "i go", "2": "home"}
 
 
 @pytest.mark.parametrize("layout", [name for name in LAYOUTS if name not in ("kaldi text", "utf-16")])
@@ -370,28 +383,26 @@ def test_what_asr_transcribe_writes_is_read(tmp_path):
         assert list(read_transcripts(tmp_path / name).values()) == ["one two"], name
 
 
-def test_the_command_scores_segments_against_words_with_times(tmp_path):
-    import subprocess
-    import sys
-
+def test_the_command_scores_segments_against_words_with_times(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "r.stm").write_text("call A ann 0.00 2.00 one two\n")
     (tmp_path / "h.ctm").write_text(words(("call", "1", 0.1, 0.4, "one")))
-    command = [sys.executable, "-m", "asr", "score", "r.stm", "h.ctm", "--unit", "word"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert done.stdout.startswith("%WER 50.00 [ 1 / 2, 0 ins, 1 del, 0 sub ]")
+    command = ["score", "r.stm", "h.ctm", "--unit", "word"]
+    done = run(*command)
+    assert done.out.startswith("%WER 50.00 [ 1 / 2, 0 ins, 1 del, 0 sub ]")
     (tmp_path / "h.ctm").write_text(words(("call", "1", 0.1, 0.4, "One"), ("call", "1", 0.6, 0.4, "two.")))
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert "2 / 2" in done.stdout and "2 of the 2 errors of words are of case or punctuation alone" in done.stderr
+    done = run(*command)
+    assert "2 / 2" in done.out and "2 of the 2 errors of words are of case or punctuation alone" in done.err
     (tmp_path / "r.stm").write_text("call A ann 0.00 2.00 {one/won} (uh) two\n")
     (tmp_path / "h.ctm").write_text(words(("call", "1", 0.1, 0.4, "won"), ("call", "1", 0.6, 0.4, "two")))
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert "0 / 3" in done.stdout and "1 reference can be said in several ways" in done.stderr
+    done = run(*command)
+    assert "0 / 3" in done.out and "1 reference can be said in several ways" in done.err
     (tmp_path / "plain.txt").write_text("the cat sat\n")
-    command = [sys.executable, "-m", "asr", "score", "plain.txt", "plain.txt"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 1 and "--no-ids" in done.stderr
-    done = subprocess.run([*command, "--no-ids"], cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert "[ 0 / 3," in done.stdout
+    command = ["score", "plain.txt", "plain.txt"]
+    done = run(*command)
+    assert done.status == 1 and "--no-ids" in done.err
+    done = run(*command, "--no-ids")
+    assert "[ 0 / 3," in done.out
 
 
 def test_what_holds_of_words_and_characters_alike_is_told_once(tmp_path, monkeypatch, capsys):

@@ -98,14 +98,14 @@ class G2p:
         entries, unsaid = [], {}
         for word in word_counts(words):
             try:
-                found = self.pronounce(word, n_best=n_best, beam=beam)
+                pronunciations = self.pronounce(word, n_best=n_best, beam=beam)
             except LexiconError as error:
                 unsaid[word] = str(error).partition(": ")[2] or str(error)
                 continue
-            if not found:
+            if not pronunciations:
                 unsaid[word] = "no letters, or none that the G2P model can join"
-            weights = posteriors(found) if found else []
-            entries += [Entry(word, p.phones, weight) for p, weight in zip(found, weights, strict=True)]
+            weights = posteriors(pronunciations) if pronunciations else []
+            entries += [Entry(word, p.phones, weight) for p, weight in zip(pronunciations, weights, strict=True)]
         return entries, unsaid
 
     @known_names

@@ -115,11 +115,11 @@ class Search:
                 arc = following
 
 
-def posteriors(found: Sequence[Pronunciation]) -> list[float]:
+def posteriors(pronunciations: Sequence[Pronunciation]) -> list[float]:
     """The probabilities of some pronunciations of a word, relative to the likeliest.
 
     Examples:
         >>> posteriors([Pronunciation(("T", "UW"), 0.0), Pronunciation(("T", "AH"), -math.inf)])
         [1.0, 0.0]
     """
-    return [math.exp(p.log_prob - found[0].log_prob) for p in found]
+    return [math.exp(p.log_prob - pronunciations[0].log_prob) for p in pronunciations]

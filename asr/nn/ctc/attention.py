@@ -116,8 +116,8 @@ class AttentionDecoder(nn.Module):
         """
         weights = self._attend(state, memory)
         seen = torch.bmm(weights[:, None].to(memory.rows.dtype), memory.rows.expand(len(units), -1, -1))[:, 0]
-        heard = torch.cat([self.dropout(self.embedding(units)), seen], dim=1)
-        hidden, cell = self.cell(heard, (state.hidden, state.cell))
+        inputs = torch.cat([self.dropout(self.embedding(units)), seen], dim=1)
+        hidden, cell = self.cell(inputs, (state.hidden, state.cell))
         scores = self.output(torch.cat([self.dropout(hidden), seen], dim=1))
         return scores, State(hidden, cell, weights)
 
@@ -125,13 +125,13 @@ class AttentionDecoder(nn.Module):
         """The scores at every place of known strings (teacher forcing), (batch, n_places, n_columns).
 
         Args:
-            units: int64 (batch, n_places), what was said before each place: `END`, then the units; anything in padding.
+            units: int64 (batch, n_places), the units before each place: `END`, then the units; anything in padding.
         """
-        state, found = self.start(memory), []
+        state, places = self.start(memory), []
         for column in units.unbind(dim=1):
             scores, state = self.step(column, state, memory)
-            found.append(scores)
-        return torch.stack(found, dim=1)
+            places.append(scores)
+        return torch.stack(places, dim=1)
 
     def _attend(self, state: State, memory: Memory) -> Tensor:
         """The weights of the rows (batch, n_rows), which sum to 1."""
@@ -142,13 +142,13 @@ class AttentionDecoder(nn.Module):
         return energies.masked_fill(~memory.mask[..., 0], -torch.inf).softmax(dim=1)
 
 
-def said_before(targets: Sequence[Sequence[int]], device: torch.device | str = "cpu") -> tuple[Tensor, Tensor]:
+def teacher_forcing(targets: Sequence[Sequence[int]], device: torch.device | str = "cpu") -> tuple[Tensor, Tensor]:
     """The decoder's inputs and targets of a batch, int64 (batch, n_places), n_places being one more than the units.
 
     Inputs begin with `END` and go on with the units; targets are the units, then `END`, then IGNORED.
 
     Examples:
-        >>> [x.tolist() for x in said_before([(3, 4), (5,)])]
+        >>> [x.tolist() for x in teacher_forcing([(3, 4), (5,)])]
         [[[0, 3, 4], [0, 5, 0]], [[3, 4, 0], [5, 0, -1]]]
     """
     n_places = 1 + max(map(len, targets), default=0)

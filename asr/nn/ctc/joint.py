@@ -9,7 +9,7 @@ from ...errors import ConfigError, ModelError
 from ..layers import Network
 from ..losses import LossSum
 from ..options import DecoderConfig
-from .attention import AttentionDecoder, cross_entropy, said_before
+from .attention import AttentionDecoder, cross_entropy, teacher_forcing
 from .loss import CtcLoss
 
 
@@ -93,9 +93,9 @@ class JointLoss:
             ModelError: as `CtcLoss` does.
         """
         network = self.network
-        heard = self.ctc(network.encoder.output(rows), out_lengths, targets)
-        inputs, wanted = said_before(targets, rows.device)
+        ctc = self.ctc(network.encoder.output(rows), out_lengths, targets)
+        inputs, wanted = teacher_forcing(targets, rows.device)
         scores = network.decoder(network.decoder.remember(rows, out_lengths), inputs)
-        said = cross_entropy(scores, wanted, self.smoothing if network.training else 0.0)
-        total = self.ctc_weight * heard.total + (1 - self.ctc_weight) * said
-        return LossSum(total, heard.n_frames, heard.errors)
+        attention = cross_entropy(scores, wanted, self.smoothing if network.training else 0.0)
+        total = self.ctc_weight * ctc.total + (1 - self.ctc_weight) * attention
+        return LossSum(total, ctc.n_frames, ctc.errors)

@@ -1,8 +1,9 @@
 """Lattice-free MMI: networks trained on whole utterances against every phone sequence, as Kaldi's chain models.
 
-    lfmmi_setup(rung, features, lexicon)   tree, denominator graph, and the numerator graph of each utterance
+    lfmmi_setup(model, features, lexicon)  tree, denominator graph, and the numerator graph of each utterance
     LfmmiLoss(denominator)                 the loss; its targets are numerator graphs
-    training.train_lfmmi(data, rung, ...)  both and the network: the rung above a GMM-HMM
+
+asr.train.lfmmi.train_lfmmi does both and trains the network, from the alignments of a GMM-HMM.
 
 A phone has one HMM state that one frame passes, at a third of the frame rate; its pdfs depend on the phone before. The
 network's outputs are used as log-likelihoods: without priors, with an acoustic scale of 1, in a graph compiled with

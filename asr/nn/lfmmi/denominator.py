@@ -52,7 +52,7 @@ class PhoneStep(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Denominator:
-    """An HMM whose states are histories of phones; the last phone of a state's history is the one being said.
+    """An HMM whose states are histories of phones; the last phone of a state's history is the current one.
 
     A frame of score x takes a state to itself, with exp(x[loop_pdf]) * stay, or begins a phone: along an arc of the
     phone n-gram to the next state, with exp(x[entry_pdf of that state]) * the arc's probability. Any state may be the
@@ -115,11 +115,11 @@ class Denominator:
     @cached_property
     def next_of_state(self) -> list[dict[int, tuple[int, float]]]:
         """For each state phone -> (next state, natural-log probability)."""
-        found: list[dict[int, tuple[int, float]]] = [{} for _ in self.histories]
+        arcs: list[dict[int, tuple[int, float]]] = [{} for _ in self.histories]
         for phone, step in self.steps_of_phone.items():
             for source, target, log_prob in zip(*(a.tolist() for a in (*step[:2], np.log(step.prob))), strict=True):
-                found[source][phone] = (target, log_prob)
-        return found
+                arcs[source][phone] = (target, log_prob)
+        return arcs
 
     def ways_to(self, phone: int) -> tuple[np.ndarray, np.ndarray]:
         """The states in which an utterance may begin with a phone, and their probabilities.

@@ -49,8 +49,8 @@ def denominator_recursions(
     posteriors: list[np.ndarray] = [np.zeros(0)] * len(scores)
 
     def run(group: list[int]) -> None:
-        found = _side_by_side(graph, [scores[i] for i in group], kernels, precision)
-        for i, log_prob, posterior in zip(group, *found, strict=True):
+        results = _side_by_side(graph, [scores[i] for i in group], kernels, precision)
+        for i, log_prob, posterior in zip(group, *results, strict=True):
             log_probs[i], posteriors[i] = log_prob, posterior
 
     if n_threads > 1 and len(groups) > 1:
@@ -73,10 +73,10 @@ def numerator_recursions(graphs: Sequence[Numerator], scores: Sequence[np.ndarra
     """
     log_probs, posteriors = [], []
     for graph, x in zip(graphs, scores, strict=True):
-        log_prob, found = numerator_log_probs(graph, x[:, graph.pdfs])
+        log_prob, posterior = numerator_log_probs(graph, x[:, graph.pdfs])
         log_probs.append(log_prob)
         posteriors.append(np.zeros(x.shape))
-        posteriors[-1][:, graph.pdfs] = found
+        posteriors[-1][:, graph.pdfs] = posterior
     return Recursions(np.array(log_probs), posteriors)
 
 

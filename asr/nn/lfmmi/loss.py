@@ -72,9 +72,9 @@ class LfmmiLoss:
         if self.options.xent_regularize:
             log_probs = functional.log_softmax(second[counted], dim=1)
             total = total - self.options.xent_regularize * (posteriors[counted] * log_probs).sum()
-        told = (second if self.options.xent_regularize else chain).detach()[counted].argmax(dim=1).cpu()
+        best = (second if self.options.xent_regularize else chain).detach()[counted].argmax(dim=1).cpu()
         wanted = torch.from_numpy(np.concatenate([t.alignment for t in targets]))
-        return LossSum(total, float(sum(lengths)), float((told != wanted).sum()))
+        return LossSum(total, float(sum(lengths)), float((best != wanted).sum()))
 
 
 def without_second_outputs(network: Network, config: Any, n_pdfs: int) -> Network:
@@ -133,13 +133,13 @@ def _numerators(graphs: Sequence[Numerator], scores: Tensor, lengths: list[int])
         row[0, : len(graph.pdfs)] = graph.pdfs
     wanted = torch.from_numpy(columns).to(scores.device).expand(-1, scores.shape[1], -1)
     chosen = scores.detach().gather(2, wanted).to("cpu", torch.float64).numpy()
-    found = np.zeros(chosen.shape)
+    posteriors_of_graph = np.zeros(chosen.shape)
     total = 0.0
-    for graph, n, x, posteriors in zip(graphs, lengths, chosen, found, strict=True):
+    for graph, n, x, posteriors in zip(graphs, lengths, chosen, posteriors_of_graph, strict=True):
         log_prob, posteriors[:n, : len(graph.pdfs)] = numerator_log_probs(graph, x[:n, : len(graph.pdfs)])
         total += log_prob
     everywhere = torch.zeros_like(scores, memory_format=torch.contiguous_format)
-    return total, everywhere.scatter_add_(2, wanted, torch.from_numpy(found).to(scores))
+    return total, everywhere.scatter_add_(2, wanted, torch.from_numpy(posteriors_of_graph).to(scores))
 
 
 def _denominator(graph: Denominator, scores: Tensor, lengths: list[int]) -> tuple[float, Tensor]:
@@ -150,11 +150,11 @@ def _denominator(graph: Denominator, scores: Tensor, lengths: list[int]) -> tupl
         return float(log_probs.sum()), posteriors.contiguous()
     precision = "float64" if scores.dtype == torch.float64 else "float32"
     arrays = scores.detach().to(getattr(torch, precision)).numpy()
-    found = denominator_recursions(
+    result = denominator_recursions(
         graph, [x[:n] for x, n in zip(arrays, lengths, strict=True)],
         n_threads=torch.get_num_threads(), precision=precision,
     )  # fmt: skip
     posteriors = torch.zeros_like(scores, memory_format=torch.contiguous_format)
-    for row, n, mine in zip(posteriors, lengths, found.posteriors, strict=True):
+    for row, n, mine in zip(posteriors, lengths, result.posteriors, strict=True):
         row[:n] = torch.from_numpy(mine)
-    return float(found.log_probs.sum()), posteriors
+    return float(result.log_probs.sum()), posteriors

@@ -140,18 +140,18 @@ def _nodes(phones: Sequence[int], denominator: Denominator) -> tuple[list[list[i
     arcs: list[_Arcs] = [[] for _ in targets]
     n_before = 0  # nodes before those of the phone before
     for previous, phone in pairwise(phones):
-        found: dict[int, _Arcs] = {}
+        sources_of: dict[int, _Arcs] = {}
         for node, state in enumerate(states[-1], n_before):
             if phone in denominator.next_of_state[state]:
                 target, log_prob = denominator.next_of_state[state][phone]
-                found.setdefault(target, []).append((node, log_prob))
-        if not found:
+                sources_of.setdefault(target, []).append((node, log_prob))
+        if not sources_of:
             sources = range(n_before, n_before + len(states[-1]))
             ways = zip(*(a.tolist() for a in denominator.leaks_to(phone, previous)), strict=True)
-            found = {target: [(node, float(np.log(prob))) for node in sources] for target, prob in ways}
+            sources_of = {target: [(node, float(np.log(prob))) for node in sources] for target, prob in ways}
         n_before += len(states[-1])
-        states.append(list(found))
-        arcs.extend(found.values())
+        states.append(list(sources_of))
+        arcs.extend(sources_of.values())
     return states, begin, arcs
 
 

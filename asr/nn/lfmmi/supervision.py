@@ -49,7 +49,7 @@ class Supervision:
 
 
 def lfmmi_setup(
-    rung: Aligned,
+    model: Aligned,
     table: FeatureTable | Mapping[str, np.ndarray],
     lexicon: "Lexicon",
     options: SupervisionOptions | None = None,
@@ -59,7 +59,7 @@ def lfmmi_setup(
     """Tree, denominator and numerators from the alignments of another model.
 
     Args:
-        rung: the model, usually a GMM's rung, and its alignments of the training utterances.
+        model: the model, usually a GMM-HMM, and its alignments of the training utterances.
         table: features of these utterances at the alignments' frame rate, float32 (n_frames, dim); the tree is grown
             from every `subsampling`-th of them. More utterances than have alignments do no harm.
         seed: of the clustering of phones for the tree's questions.
@@ -70,11 +70,11 @@ def lfmmi_setup(
     As Kaldi's steps/nnet3/chain/build_tree.sh, chain-est-phone-lm, chain-make-den-fst and chain-get-supervision.
     """
     options = options or SupervisionOptions()
-    segments = {u: rung.transitions.phone_segments(ids) for u, ids in rung.alignments.items() if u in table}
+    segments = {u: model.transitions.phone_segments(ids) for u, ids in model.alignments.items() if u in table}
     thinned = {u: thinned_segments(s, s[-1].end, options.subsampling) for u, s in segments.items() if s}
     usable = {u: s for u, s in thinned.items() if s is not None}
     if not usable:
-        raise ModelError(f"none of {len(rung.alignments)} alignments has features and frames enough for its phones")
+        raise ModelError(f"none of {len(model.alignments)} alignments has features and frames enough for its phones")
     tree, transitions = _tree(usable, table, lexicon, options, seed)
     phone_lm = estimate_phone_lm(
         [[s.phone for s in usable[u]] for u in usable], order=options.lm_order, n_extra_states=options.lm_extra_states

@@ -62,7 +62,7 @@ def chain_alignments(
     """
     left, right = tree.central_position, tree.context_width - 1 - tree.central_position
     ids_of_window: dict[tuple[int, ...], tuple[int, int]] = {}
-    found = {}
+    alignments = {}
     for utterance, phones in segments.items():
         padded = [0] * left + [segment.phone for segment in phones] + [0] * right
         pieces = []
@@ -72,8 +72,8 @@ def chain_alignments(
                 ids_of_window[window] = _ids(window, tree, transitions)
             forward, loop = ids_of_window[window]
             pieces.append([forward] + [loop] * (segment.end - segment.start - 1))
-        found[utterance] = np.array([i for piece in pieces for i in piece], np.int32)
-    return found
+        alignments[utterance] = np.array([i for piece in pieces for i in piece], np.int32)
+    return alignments
 
 
 def _ids(window: tuple[int, ...], tree: ContextDependency, transitions: TransitionModel) -> tuple[int, int]:
