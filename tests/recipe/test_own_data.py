@@ -27,6 +27,7 @@ from asr.recipe.own_evidence import recognise_held_out
 from asr.recipe.own_training import gpus_of, train_recogniser
 from asr.scoring import score
 from asr.scoring.reading import read_transcripts
+from asr.train.data import Data
 
 DIM, NOISE, N_SPEAKERS = 6, 0.6, 3
 WORDS = ["abe", "bade", "cab", "dace", "ebb", "face", "fed", "cede"]

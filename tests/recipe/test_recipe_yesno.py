@@ -72,7 +72,7 @@ print(sorted(name for name in sys.modules if name.partition(".")[0] == "asr"))
 
 @pytest.mark.slow
 def test_the_whole_run_on_the_real_recordings(real_data, tmp_path):
-    """With two seeds and three parts; tuning on held-out training recordings included. Few modules are needed for it."""
+    """With two seeds and three parts, tuning on held-out training recordings included."""
     if not (real_data / "yesno").is_dir():
         pytest.skip("no yesno under ASR_TEST_DATA")
     pytest.importorskip("pynini")
