@@ -22,7 +22,7 @@ from ..scoring import Comparison, Score, compare, score
 from ..scoring.edges import EdgeScore, read_ctm, score_edges, share_within
 from .grammars import Grammar, grammar_graph, language_model
 from .run import Kept, Run
-from .searches import GraphSearch, Point, Search, Tested, Texts, added, best_setting, recognise, try_settings
+from .searches import GraphSearch, Point, Recognised, Search, Texts, added, best_setting, recognise, try_settings
 from .systems import Part, Trained
 
 Given = Mapping[str, Any]
@@ -97,7 +97,7 @@ class Result:
     seed: int
     trained: tuple[Kept[Trained], ...]
     tunings: tuple[list[Point], ...]
-    tested: tuple[Kept[Tested], ...]
+    tested: tuple[Kept[Recognised], ...]
     references: Texts
     hypotheses: Texts
     train_cpu_seconds: float

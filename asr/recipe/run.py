@@ -189,7 +189,8 @@ class Run:
         try:
             with shown(self._place(name)) as progress, naming(self.folder / name):
                 given = {"progress": progress, "folder": partial, "checkpoints": checkpoints}
-                wanted = {n: given[n] for n in _GIVEN if n in inspect.signature(function).parameters}
+                own = inspect.signature(function).parameters.keys() - arguments.keys()
+                wanted = {n: given[n] for n in _GIVEN if n in own}
                 keep(function(**_replaced(arguments, Kept, lambda kept: kept.value), **wanted), kind, partial)
             wall, cpu = time.perf_counter() - wall, cpu_seconds() - cpu
             # Without its record a folder counts as unfinished: drop the old one first, write the new one last.

@@ -252,7 +252,7 @@ def try_settings(
 
 
 @dataclass(frozen=True, eq=False)
-class Tested:
+class Recognised:
     """What was recognised in a test set with one setting.
 
     model: with the setting; read from where it was kept, the place of its folder. words: the times of words as lines of
@@ -278,7 +278,7 @@ class Tested:
         write_json(folder / "test.json", known)
 
     @classmethod
-    def load(cls, folder: Path) -> "Tested":
+    def load(cls, folder: Path) -> "Recognised":
         """What `save` wrote."""
         references, hypotheses = (read_transcripts(folder / f"{name}.tsv") for name in ("references", "hypotheses"))
         words = (folder / "hypotheses.ctm").read_text(encoding="utf-8")
@@ -296,7 +296,7 @@ def recognise(
     references: Texts,
     tuned: Sequence[Sequence[Point]],
     n_jobs: int = 1,
-) -> Tested:
+) -> Recognised:
     """A step: a test set recognised once, with the setting that was best for all that was tuned on together.
 
     A recording of the test set that has no features stays among the references, so its words count as deleted.
@@ -311,13 +311,13 @@ def recognise(
         decoded = decode_all(model, part) if isinstance(part, Data) else _decode_vtln(model, part)
         words = "".join(as_ctm(u, t) for u, t in decoded.transcripts.items())
         unfinished = sum(not t.reached_final for t in decoded.transcripts.values())
-        return Tested(model, references, decoded.hypotheses, decoded.rtf, setting, words, unfinished)
+        return Recognised(model, references, decoded.hypotheses, decoded.rtf, setting, words, unfinished)
     assert isinstance(part, Data)  # at warps there are only monophones
     begin, model = time.process_time(), trained.rung.model
     hypotheses = search.recogniser(Asked(trained, graph, language), part, n_jobs)(setting)
     seconds = len(part.raw.frames) * model.features.frame_shift
     rtf = (time.process_time() - begin) / max(seconds, 1e-9)
-    return Tested(model if graph is None else graph, references, hypotheses, rtf, setting)
+    return Recognised(model if graph is None else graph, references, hypotheses, rtf, setting)
 
 
 def _decode_vtln(model: Model, data: Mapping[float, Data]) -> DecodingResult:

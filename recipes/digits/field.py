@@ -130,11 +130,11 @@ def main() -> None:
     arguments = parse_arguments()
     settings = load_config(HERE / "field.toml", Settings)
     run, corpus = Run(arguments.out), readable(read_fsdd(Path(arguments.corpus)))
-    others = Corpus([])
+    others: Sequence[Utterance] = []
     if arguments.english:
         sentences = Corpus(u for table in arguments.english for u in Corpus.read(table))
         cutter = run.kept("english", train_cutter, sentences, settings.sample_rate, settings.seed, arguments.jobs)
-        others = run.step("pieces", cut_digits, sentences, cutter, WORDS)
+        others = list(run.step("pieces", cut_digits, sentences, cutter, WORDS))
     train, test = corpus.where(lambda u: take(u) >= 5), corpus.where(lambda u: take(u) < 5)
     data = run.step("features", extract_with_copies, train, others, settings)
     lexicon, models = Lexicon.load(LANG / "lexicon.tsv"), {}
@@ -176,7 +176,7 @@ def readable(corpus: Corpus) -> Corpus:
 
 
 def extract_with_copies(
-    recordings: Corpus, others: Corpus, settings: Settings, progress: Callable[[int, int], None]
+    recordings: Corpus, others: Sequence[Utterance], settings: Settings, progress: Callable[[int, int], None]
 ) -> Data:
     """A step: the features of all training sound and its copies, see `copy_of`; each is of a speaker of its own."""
     pipeline, rate = settings.pipeline, settings.sample_rate

@@ -11,7 +11,7 @@ from asr.options import from_table
 from asr.recipe.bench import Bench, Fold, Result, System, compared, folds_of, in_order, with_those_below
 from asr.recipe.networks import CtcTable, HybridTable, JointTable, LfmmiTable
 from asr.recipe.run import Kept, Run
-from asr.recipe.searches import GraphSearch, JointSearch, Point, PrefixSearch, Search, Tested, added, best_setting
+from asr.recipe.searches import GraphSearch, JointSearch, Point, PrefixSearch, Recognised, Search, added, best_setting
 from asr.recipe.systems import Part, Trained
 
 
@@ -28,23 +28,23 @@ def result(of: System, words: str, test="official", **more) -> Result:
     return Result(of, test, 0, (), (), (), {"u": "one"}, {"u": words}, 1.0, 0.1, **more)
 
 
-def some_test(word: str, fold: int, model: Path) -> Tested:
-    return Tested(model, {f"u{fold}": "one"}, {f"u{fold}": word}, 0.5, {}, "")
+def some_test(word: str, fold: int, model: Path) -> Recognised:
+    return Recognised(model, {f"u{fold}": "one"}, {f"u{fold}": word}, 0.5, {}, "")
 
 
 @pytest.fixture
 def several(tmp_path, digits_model, monkeypatch):
     """A bench, and a function that makes a system's test of two folds."""
     run = Run(tmp_path / "out")
-    bench = Bench(run, Corpus([]))
+    bench = Bench(run, Corpus([Utterance("u0", "s", Path("u0.wav"), "one")]))
 
     def finished(name: str, held_out: tuple[int, int], words: tuple[str, str]) -> Result:
         tested = []
         for fold, word in enumerate(words):
             folder = tmp_path / f"{name}{fold}"
             folder.mkdir()
-            Tested(digits_model, {f"u{fold}": "one"}, {f"u{fold}": word}, 0.5, {}).save(folder)
-            tested.append(Kept(f"test-{name}{fold}", folder, f"{name}{fold}", Tested, run._alive))
+            Recognised(digits_model, {f"u{fold}": "one"}, {f"u{fold}": word}, 0.5, {}).save(folder)
+            tested.append(Kept(f"test-{name}{fold}", folder, f"{name}{fold}", Recognised, run._alive))
         trained = tuple(Kept(f"train-{name}{n}", tmp_path, "", Trained, run._alive) for n in range(2))
         tunings = tuple([Point({"acoustic_scale": 0.1}, errors, 10)] for errors in held_out)
         return Result(system(variant=name), "loso", 0, trained, tunings, tuple(tested), {}, {}, 0.0, 0.0)
