@@ -1,14 +1,14 @@
 """Mboshi's monophones beside those of Kaldi's code: phone error rate on dev, everything but the training the same.
 
-    KALDI_PYTHON=.venv-kaldi/bin/python python tests/benchmarks/bench_mboshi_mono.py build/mboshi --corpus DIR [--seeds 0 1 2]
+    KALDI_PYTHON=.venv-kaldi/bin/python python tests/benchmarks/bench_mboshi_mono.py build/mboshi --corpus DIR
 
-The argument is a folder of recipes/mboshi/run.py, whose steps are taken where they are finished; --corpus is that of the
-recipe, the environment that of kaldi_mono.py. Kaldi's code is given our features of the same utterances (after the speaker's mean is taken off,
-with derivatives), the same lexicon, optional silence and topologies, and does what steps/train_mono.sh does: 40 passes,
-the same realignments, beams, scales and numbers of Gaussians. Both models then get the graph of the recipe's
-n-gram of units, from our compiler; our decoder searches it, acoustic scale and insertion penalty are tuned on the recipe's
-held-out utterances over its grid, and dev is decoded once. On some utterances of dev the peer's model is decoded by
-Kaldi's own decoders too, which should find the same. What is done already in the work folder is not done again.
+The argument is a folder of recipes/mboshi/run.py, whose finished steps are taken; --corpus is the recipe's, --seeds may
+follow; the environment is that of kaldi_mono.py. Kaldi's code is given our features of the same utterances (after the
+speaker's mean is taken off, with derivatives), the same lexicon, optional silence and topologies, and does what
+steps/train_mono.sh does: 40 passes, the same realignments, beams, scales and numbers of Gaussians. Both models then get
+the graph of the recipe's n-gram of units, from our compiler; our decoder searches it, acoustic scale and insertion
+penalty are tuned on the recipe's held-out utterances over its grid, and dev is decoded once. On some utterances of dev
+the peer's model is decoded by Kaldi's own decoders too, which should find the same. What is done is not done again.
 
 What is left of differences in training:
 - pass 0 spreads the frames equally over a random path through the transcript. Kaldi draws among the arcs of its graph,
