@@ -23,7 +23,7 @@ help:
 
 ## make demo        train a digit recogniser on synthesised speech, transcribe a file, show the results (minutes)
 demo: $(VENV)/.demo
-	@$(BIN)/python recipes/digits/run.py --corpus synth --out build/demo
+	@$(BIN)/python recipes/digits/demo.py --out build/demo
 
 ## make test        everything that is tested without Kaldi's own code
 test: $(VENV)/.test
@@ -55,9 +55,10 @@ bench: $(VENV)/.bench $(VENV)-kaldi/.installed
 	$(BIN)/python tests/benchmarks/bench_prefix.py
 	$(if $(CORPUS),KALDI_PYTHON=$(VENV)-kaldi/bin/python $(BIN)/python tests/benchmarks/bench_training.py $(CORPUS))
 
-## make digits CORPUS=DIR   the digits recipe on the Free Spoken Digit Dataset (its README's table)
+## make digits CORPUS=DIR   the digits recipe on the Free Spoken Digit Dataset: GMM-HMMs, then networks
 digits: $(VENV)/.nn
-	$(BIN)/python recipes/digits/run.py --corpus $(CORPUS) --out build/digits
+	$(BIN)/python -m recipes.digits.run --corpus $(CORPUS) --out build/digits
+	$(BIN)/python -m recipes.digits.networks --corpus $(CORPUS) --out build/digits
 
 ## make yesno CORPUS=DIR    the yesno recipe on waves_yesno (OpenSLR 1)
 yesno: $(VENV)/.demo
@@ -65,7 +66,7 @@ yesno: $(VENV)/.demo
 
 ## make mboshi CORPUS=DIR   the mboshi recipe: 4.5 hours of sentences (its README says where from)
 mboshi: $(VENV)/.nn
-	$(BIN)/python recipes/mboshi/run.py --corpus $(CORPUS) --out build/mboshi
+	$(BIN)/python -m recipes.mboshi.run --corpus $(CORPUS) --out build/mboshi
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \

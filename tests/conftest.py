@@ -1,6 +1,5 @@
 """Fixtures that several rooms' tests share."""
 
-import importlib
 import os
 import sys
 from pathlib import Path
@@ -31,25 +30,6 @@ def fsdd(real_data) -> Path:
     if not folder.is_dir():
         pytest.skip("no fsdd/recordings under ASR_TEST_DATA")
     return folder
-
-
-@pytest.fixture(scope="session")
-def recipe_module():
-    """A function (folder, name) that imports a module of a recipe, whose modules are each other's neighbours."""
-
-    def imported(folder: Path, name: str):
-        sys.path.insert(0, str(folder))
-        names = [path.stem for path in folder.glob("*.py")]
-        hidden = {n: sys.modules.pop(n) for n in names if n in sys.modules}  # another recipe's
-        try:
-            return importlib.import_module(name)
-        finally:
-            sys.path.remove(str(folder))
-            for n in names:
-                sys.modules.pop(n, None)
-            sys.modules.update(hidden)
-
-    return imported
 
 
 @pytest.fixture(scope="session")

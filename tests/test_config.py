@@ -4,7 +4,7 @@ from typing import Literal
 import pytest
 
 from asr.errors import ConfigError
-from asr.recipe import load_config
+from asr.options import load_config
 
 
 @dataclass(frozen=True)

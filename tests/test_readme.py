@@ -59,7 +59,7 @@ def test_a_network_of_ones_own(tmp_path, monkeypatch, capsys):
     pytest.importorskip("espeakng_loader")
     from asr.audio.synth import synthesise_digits
     from asr.options import load_config
-    from asr.recipe.networks import HybridPlan
+    from asr.recipe.networks import HybridTable
 
     made = synthesise_digits(tmp_path / "digits", n_train_voices=6, train_utterances=20, n_test_voices=1, rate_hz=16000)
     (tmp_path / "recordings").symlink_to(made / "train")
@@ -81,7 +81,7 @@ def test_a_network_of_ones_own(tmp_path, monkeypatch, capsys):
 
     @dataclass(frozen=True)
     class Settings:
-        dnn: HybridPlan
+        dnn: HybridTable
 
     assert load_config(tmp_path / "recipe.toml", Settings).dnn.config == names["GatedConfig"](width=96)
 

@@ -136,7 +136,7 @@ def train(
         raise typer.BadParameter("give the number of processes, or -1 for one on each core", param_hint="--jobs")
     from ..recipe.own_data import check_place, planned
     from ..recipe.own_training import gpus_of, train_recogniser
-    from ..recipe.stages import naming
+    from ..recipe.run import naming
 
     if allow_commands:
         check_place(out)  # what the commands write goes there

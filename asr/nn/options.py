@@ -3,7 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from ..errors import ConfigError
+from ..errors import ConfigError, ModelError
+from ..hmm.tree_building import TreeOptions
 
 
 @dataclass(frozen=True)
@@ -101,3 +102,43 @@ class DecoderConfig:
                 raise ConfigError(f"decoder: {name}={getattr(self, name)}; need {least} or more")
         if not 0 <= self.dropout < 1:
             raise ConfigError(f"decoder: dropout={self.dropout}; need at least 0 and below 1")
+
+
+@dataclass(frozen=True)
+class SupervisionOptions:
+    """How graphs are made. Defaults are those of Kaldi's chain recipes."""
+
+    subsampling: int = 3  # input frames to one output frame
+    context_width: int = 2  # phones that a pdf depends on: 2 = the phone and the one before, 1 = the phone
+    tree: TreeOptions = field(default_factory=TreeOptions)  # max_leaves: pdfs before leaves are joined
+    tolerance: int = 5  # input frames by which a phone may begin earlier or end later than aligned
+    lm_order: int = 4  # of the denominator's phone n-gram
+    lm_extra_states: int = 2000  # histories of lm_order - 1 phones
+    leaky: float = 0.1  # leaky-HMM coefficient
+
+    def __post_init__(self) -> None:
+        if self.subsampling < 1 or self.context_width not in (1, 2) or self.tolerance < 0:
+            raise ModelError(
+                f"subsampling={self.subsampling}, context_width={self.context_width}, tolerance={self.tolerance}; need"
+                " 1 or more, 1 or 2, and 0 or more"
+            )
+
+
+@dataclass(frozen=True)
+class LfmmiOptions:
+    """The weights of what is added to the objective. Names are those of Kaldi's nnet3-chain-train.
+
+    Attributes:
+        l2_regularize: half of it times the squares of the scores is added to the loss, which keeps them near 0.
+        xent_regularize: the weight of the cross-entropy of a second set of outputs, with the numerator's posterior
+            probabilities as targets; it keeps the layers below from overfitting. 0 = no second set.
+    """
+
+    l2_regularize: float = 5e-5
+    xent_regularize: float = 0.1
+
+    def __post_init__(self) -> None:
+        if self.l2_regularize < 0 or self.xent_regularize < 0:
+            raise ModelError(
+                f"l2_regularize={self.l2_regularize}, xent_regularize={self.xent_regularize}; need 0 or more"
+            )

@@ -9,13 +9,14 @@ from .. import lm
 from ..errors import ConfigError, GraphError
 from ..graph.grammar import arpa_grammar
 from ..lang.entries import nfc
-from ..lang.letters import LetterTable, spelled
+from ..lang.letters import LetterTable, letter_lexicon, spelled
 from ..lang.lexicon import Lexicon
 from ..lang.subwords import JOIN, frequent_words, in_parts, open_model, with_parts
 from ..lang.units import unit_lexicon
+from ..lm import NgramModel
 from ..model.graphs import with_graph
-from ..model.model import Model, load
-from ..train.data import Data
+from ..model.model import Model
+from .systems import Trained
 
 KINDS = ("units", "words", "open")
 
@@ -82,44 +83,34 @@ def units_of(text: str, table: LetterTable) -> list[str]:
     return [nfc(unit) for word in text.split() for unit in table.spell(word)[0]]
 
 
-def make_language_model(folder: Path, texts: Sequence[str], letters: Path, lexicon: Path, grammar: Grammar) -> None:
-    """`folder`/lm.arpa.gz and `folder`/lexicon.tsv of a grammar, from the training transcripts; and letters.tsv.
+def spelled_lexicon(texts: Sequence[str], letters: Path) -> Lexicon:
+    """A step: the words of some texts, said as they are spelled. letters: a letter table."""
+    return letter_lexicon([word for text in texts for word in text.split()], LetterTable.load(letters))
+
+
+def language_model(
+    texts: Sequence[str], grammar: Grammar, letters: Path, lexicon: Lexicon
+) -> tuple[NgramModel, Lexicon]:
+    """A step: the n-gram of a grammar, from training transcripts, and the lexicon of its words.
 
     letters: a letter table. lexicon: that of the acoustic model, for its phones.
     """
-    table, trained = LetterTable.load(letters), Lexicon.load(lexicon)
-    phones = {phone for entry in trained.entries for phone in entry.phones}
-    known = grammar.lexicon(texts, table, phones)
+    table = LetterTable.load(letters)
+    known = grammar.lexicon(texts, table, {phone for entry in lexicon.entries for phone in entry.phones})
     words = [entry.word for entry in known.entries]
     sentences = grammar.sentences(texts, table)
-    if grammar.kind == "open":
-        whole = replace(grammar, kind="words").sentences(texts, table)
-        model = open_model(whole, sentences, grammar.order, words=words)
-    else:
-        model = lm.train(sentences, grammar.order, words=words)
-    lm.write_arpa(model, folder / "lm.arpa.gz")
-    known.save(folder / "lexicon.tsv")
-    table.save(folder / "letters.tsv")
+    if grammar.kind != "open":
+        return lm.train(sentences, grammar.order, words=words), known
+    whole = replace(grammar, kind="words").sentences(texts, table)
+    return open_model(whole, sentences, grammar.order, words=words), known
 
 
-def make_graph(folder: Path, rung: Path, language_model: Path, grammar: Grammar) -> None:
-    """A trained model with the graph of a grammar, in `folder`/model."""
-    model = load(rung / "model")
-    lexicon = replace(Lexicon.load(language_model / "lexicon.tsv"), silence_prob=grammar.silence_prob)
+def grammar_graph(trained: Trained, language: tuple[NgramModel, Lexicon], grammar: Grammar, letters: Path) -> Model:
+    """A step: a trained model with the decoding graph of a grammar's language model."""
+    model, lexicon = trained.rung.model, replace(language[1], silence_prob=grammar.silence_prob)
     named = list(lexicon.phones)[: lexicon.n_phones + 1]
     if named != list(model.lexicon.phones)[: model.lexicon.n_phones + 1]:
-        raise GraphError(f"{language_model}: has not the phones of the model {rung}; make both from the same words")
-    arpa = arpa_grammar(lm.read_arpa(language_model / "lm.arpa.gz"), lexicon)
+        raise GraphError("the language model has not the phones of the acoustic model; make both from the same words")
     joiner = JOIN if grammar.kind == "open" else ""
-    letters = LetterTable.load(language_model / "letters.tsv")  # by which new words can be aligned
-    with_graph(replace(model, lexicon=lexicon, joiner=joiner, letters=letters), arpa).save(folder / "model")
-
-
-def with_references(data: Data, grammar: Grammar, table: LetterTable) -> Data:
-    """The utterances with what their recognition is scored against."""
-    return replace(data, transcripts={u: grammar.reference(data.transcripts[u], table) for u in data.raw})
-
-
-def model_of(folder: Path) -> Model:
-    """The model that a stage left."""
-    return load(folder / "model")
+    whole = replace(model, lexicon=lexicon, joiner=joiner, letters=LetterTable.load(letters))  # to align new words
+    return with_graph(whole, arpa_grammar(language[0], lexicon))

@@ -1,29 +1,32 @@
-"""The stage of a recipe that trains a network: above the best model of the ladder, or with CTC without one.
+"""Steps that train networks: above a stage of the ladder, or with CTC without one; in this process, or on GPUs.
 
-Its decoding is tuned and tested as that of the ladder's models, by asr.recipe.rungs.
+A table of a recipe's TOML file says what network is trained, on what; its `options` are those of the training:
+asr.train.hybrid.HybridOptions, or of asr.train.options. On GPUs a process for each is started, which is given the same
+data and trains on its share of each batch (asr.nn.parallel); the first one leaves the model.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import contextlib
+import logging
+import os
+import socket
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ..errors import ConfigError
+from ..errors import AsrError, ConfigError, ModelError
 from ..features.pipeline import FeaturePipeline
+from ..files.json_files import read_json
 from ..lang.lexicon import Lexicon
 from ..nn.networks import NetworkConfig, config_from_json
-from ..nn.options import DecoderConfig, SpecAugmentOptions, TrainingOptions
+from ..nn.options import SpecAugmentOptions, TrainingOptions
+from ..options import from_table
 from ..train.data import Data
 from ..train.hybrid import HybridOptions, train_hybrid
-from ..train.ladder import Rung
-from .network_job import NetworkJob, run_job
-from .rungs import Search
-from .stages import Progress
-from .tasks import read_json
-
-if TYPE_CHECKING:
-    from ..train.joint import JointRung
-    from ..train.lfmmi import LfmmiTrainingOptions
+from ..train.options import CtcOptions, JointOptions, LfmmiTrainingOptions
+from .progress import Progress
+from .searches import GraphSearch
+from .systems import Part, Trained, usable, with_copies
 
 HYBRID, LFMMI, RNN_CTC, CNN_CTC, CTC_ATTENTION = (
     "dnn-hmm", "tdnn-lfmmi", "rnn-ctc", "cnn-lstm-ctc", "ctc-attention",
@@ -32,27 +35,28 @@ HYBRID, LFMMI, RNN_CTC, CNN_CTC, CTC_ATTENTION = (
 CTC_SYSTEMS = (RNN_CTC, CNN_CTC, CTC_ATTENTION)
 """Those without HMMs."""
 
+Report = Callable[[int, int], None]
+
 
 @dataclass(frozen=True)
-class NetworkPlan:
-    """A table of a recipe's TOML file that says what network is trained, on what.
+class NetworkTable:
+    """A network, and what it is trained on. Its subclasses have `options`, of the training.
 
-    network: see asr.nn.networks: "kind", and the settings of that kind. training: see asr.nn.options.
+    network: see asr.nn.networks: "kind", and the settings of that kind.
     front_end: the network's own features, {kind = "mfcc", options = {...}, pitch = {...}}, less the speaker's mean;
-        none: those of the rung below. norm_vars: they are divided by the speaker's standard deviation too.
+        none: those of the stage below. norm_vars: they are divided by the speaker's standard deviation too.
     speeds: at which the recordings are trained on too, where there is a front end.
-    search: how decoding is tuned; as for the ladder, if not given.
+    search: how decoding is tuned.
     """
 
     network: dict = field(default_factory=lambda: {"kind": "dnn"})
-    training: TrainingOptions = field(default_factory=TrainingOptions)
     front_end: dict = field(default_factory=dict)
     norm_vars: bool = False
     speeds: tuple[float, ...] = (1.0,)
-    search: Search | None = None
+    search: GraphSearch = field(default_factory=GraphSearch)
 
     def __post_init__(self) -> None:
-        self.config  # noqa: B018 - a wrong setting is told before anything is trained
+        self.config  # noqa: B018 - a wrong setting is reported before anything is trained
         if self.front_end:
             self.pipeline(16000)
         elif self.speeds != (1.0,):
@@ -78,143 +82,61 @@ class NetworkPlan:
 
 
 @dataclass(frozen=True)
-class HybridPlan(NetworkPlan):
-    """A network for the HMMs of the rung below.
+class HybridTable(NetworkTable):
+    """A network for the HMMs of the stage below."""
 
-    learn_every, n_networks, realignments, prior_scale: see asr.train.hybrid.HybridOptions.
-    """
-
-    learn_every: int = 1
-    n_networks: int = 1
-    realignments: int = 0
-    prior_scale: float = 1.0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.options  # noqa: B018
-
-    @property
-    def options(self) -> HybridOptions:
-        """The training's settings."""
-        return HybridOptions(
-            self.training,
-            learn_every=self.learn_every,
-            n_networks=self.n_networks,
-            realignments=self.realignments,
-            prior_scale=self.prior_scale,
-        )
-
-    def train(self, data: Data, below: Rung, **how: Any) -> Rung:
-        """The hybrid above a rung. how: as of `train_hybrid`."""
-        return train_hybrid(data, below, self.config, self.options, **how)
+    options: HybridOptions = field(default_factory=HybridOptions)
 
 
 @dataclass(frozen=True)
-class LfmmiPlan(NetworkPlan):
-    """A network with HMMs of its own. supervision, loss: of asr.nn.lfmmi, SupervisionOptions and LfmmiOptions."""
+class LfmmiTable(NetworkTable):
+    """A network with HMMs of its own."""
 
-    supervision: dict = field(default_factory=dict)
-    loss: dict = field(default_factory=dict)
-
-    def options(self) -> "LfmmiTrainingOptions":
-        """The training's settings. Raises ConfigError for a wrong one; needs torch."""
-        from ..nn.lfmmi import LfmmiOptions, SupervisionOptions
-        from ..options import from_table
-        from ..train.lfmmi import LfmmiTrainingOptions
-
-        return LfmmiTrainingOptions(
-            from_table(SupervisionOptions, self.supervision, where="supervision."),
-            from_table(LfmmiOptions, self.loss, where="loss."),
-            self.training,
-        )
-
-    def train(self, data: Data, below: Rung, **how: Any) -> Rung:
-        """The network above a rung. how: as of `train_lfmmi`."""
-        from ..train.lfmmi import train_lfmmi
-
-        return train_lfmmi(data, below, self.config, self.options(), **how)
+    options: LfmmiTrainingOptions = field(default_factory=LfmmiTrainingOptions)
 
 
 @dataclass(frozen=True)
-class CtcPlan(NetworkPlan):
+class CtcTable(NetworkTable):
     """A network without HMMs, on features of its own.
 
-    prior_scale: see asr.train.ctc.CtcOptions. plain: what else is set for training without augmentation.
+    plain: what of the training is set otherwise without augmentation.
     """
 
-    prior_scale: float = 0.0
+    options: CtcOptions = field(default_factory=CtcOptions)
     plain: dict = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.without_augmentation  # noqa: B018 - a wrong setting is told before anything is trained
-        if not 0 <= self.prior_scale <= 1:
-            raise ConfigError(f"prior_scale={self.prior_scale}; need 0 to 1")
+        self._plain_training(TrainingOptions())
         if not self.front_end:
             raise ConfigError("a network trained with CTC needs a front_end: there is no model below it with features")
 
-    @property
-    def without_augmentation(self) -> TrainingOptions:
-        """The training's settings for recordings as they are: no masks, and the plan's plain ones.
+    def without_augmentation(self) -> "CtcTable":
+        """The same, trained on recordings as they are: without masks and copies at other speeds, as `plain` says."""
+        options = replace(self.options, training=self._plain_training(self.options.training))
+        return replace(self, speeds=(1.0,), plain={}, options=options)
 
-        Raises ConfigError for a wrong one.
-        """
-        from ..options import from_table
-
+    def _plain_training(self, training: TrainingOptions) -> TrainingOptions:
+        """Raises ConfigError for a wrong setting."""
         settings = from_table(TrainingOptions, self.plain, where="plain.")
         plain = {name: getattr(settings, name) for name in self.plain}
-        return replace(self.training, **{"spec_augment": SpecAugmentOptions(), **plain})
-
-    def as_plain(self) -> "CtcPlan":
-        """The same system, trained without augmentation: without masks and copies at other speeds."""
-        return replace(self, speeds=(1.0,), training=self.without_augmentation, plain={})
-
-    def train(self, data: Data, below: Lexicon, **how: Any) -> Rung:
-        """The model of the lexicon's phones. how: as of `train_ctc`; inputs, if given, are taken in place of data."""
-        from ..train.ctc import CtcOptions, train_ctc
-
-        options = CtcOptions(self.training, self.prior_scale)
-        inputs = how.pop("inputs", None)
-        return train_ctc(data if inputs is None else inputs, below, self.config, options, **how)
+        return replace(training, **{"spec_augment": SpecAugmentOptions(), **plain})
 
 
 @dataclass(frozen=True)
-class JointPlan(CtcPlan):
-    """CTC and attention on one network.
+class JointTable:
+    """An attention decoder above a network of CTC, which it begins as: on its features, and with its search.
 
-    decoder: see asr.nn.options.DecoderConfig. ctc_weight: of CTC's loss. start: the system trained with CTC whose
-    network it begins as; empty: with random weights.
+    start: the name of that system. plain: as of CtcTable.
     """
 
-    decoder: dict = field(default_factory=dict)
-    ctc_weight: float = 0.3
-    start: str = ""
+    start: str = CNN_CTC
+    options: JointOptions = field(default_factory=JointOptions)
+    plain: dict = field(default_factory=dict)
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not 0 < self.ctc_weight < 1:
-            raise ConfigError(f"ctc_weight={self.ctc_weight}; need more than 0 and less than 1")
-        self.decoder_config  # noqa: B018
-
-    @property
-    def decoder_config(self) -> DecoderConfig:
-        """The decoder's settings."""
-        from ..options import from_table
-
-        return from_table(DecoderConfig, self.decoder, where="decoder.")
-
-    def train(self, data: Data, below: Lexicon, **how: Any) -> "JointRung":  # type: ignore[override]
-        """The model of the lexicon's phones, and its decoder. how: as of `train_joint`, and as of CtcPlan's."""
-        from ..train.ctc import CtcOptions
-        from ..train.joint import JointOptions, train_joint
-
-        ctc = CtcOptions(self.training, self.prior_scale)
-        options = JointOptions(ctc, self.decoder_config, self.ctc_weight)
-        inputs = how.pop("inputs", None)
-        return train_joint(data if inputs is None else inputs, below, self.config, options, **how)
-
-
-Plans = HybridPlan | LfmmiPlan | CtcPlan | JointPlan
+    def above(self, table: CtcTable) -> CtcTable:
+        """What the network is trained with: the table that it begins as, with its own training."""
+        return replace(table, options=self.options.ctc, plain=self.plain)
 
 
 def present_gpus(gpus: str) -> str:
@@ -233,44 +155,93 @@ def present_gpus(gpus: str) -> str:
     return gpus
 
 
-def make_network(
-    folder: Path,
-    data: Path,
-    ids: Sequence[str],
-    held_out: Sequence[str],
-    below: Path,
-    plan: Plans,
-    seed: int,
-    n_jobs: int,
-    progress: Callable[[int, int], None],
-    inputs: Path | None = None,
+def train_above(
+    data: Data,
+    part: Part,
+    below: Trained,
+    prefixes: tuple[str, ...] = ("",),
+    *,
+    table: HybridTable | LfmmiTable,
     pipeline: FeaturePipeline | None = None,
-    copies: Mapping[float, Path] | None = None,
+    aligned: Data | None = None,
+    copies: Mapping[float, Data] | None = None,
+    seed: int,
+    checkpoints: Path,
+    n_jobs: int = 1,
     gpus: str | None = None,
-    start: Path | None = None,
-) -> None:
-    """A network, trained from the alignments of a rung of the ladder or with CTC; model and curves in `folder`.
+    progress: Report | None = None,
+) -> Trained:
+    """A step: a network above a stage of the ladder, trained on its alignments.
 
-    below: the rung's folder; for CTC the file of a lexicon. ids: utterances to train on, those of the rung. held_out:
-        others, for the network's early stopping.
-    inputs, pipeline: a folder of `extract_features` and what is done to them, for features of another kind than the
-        rung's. copies: by speed, folders of such features of the recordings at that speed.
-    n_jobs: threads. gpus: "all" or numbers such as 0,2, to train on those. start: the folder of a rung whose network
-        it begins as, for CTC with attention.
-    What an interrupted training has reached is kept beside the stages, in OUT/.training.
+    data: the network's features; pipeline: what is done to them, if they are not the stage's. aligned: the stage's, if
+    these are others. copies: by speed, the network's features of the recordings at that speed.
     """
-    name_epochs(progress, plan)
-    job = NetworkJob(data, ids, held_out, below, plan, seed, n_jobs, inputs, pipeline, copies or {}, start)
-    run_job(folder, job, gpus, progress)
+    ids = dict.fromkeys([*part.train, *part.apart])
+    wanted = with_copies(data if aligned is None else aligned, list(ids), prefixes)
+    how = {
+        "held_out": [p + u for p in prefixes for u in part.apart if p + u in wanted.raw],
+        "inputs": None if aligned is None else usable(data, list(wanted.raw)), "pipeline": pipeline, "seed": seed,
+        "copies": {speed: usable(copied, part.train) for speed, copied in (copies or {}).items()},
+    }  # fmt: skip
+    if isinstance(table, HybridTable):
+        networks = table.options.n_networks * (table.options.realignments + 1)
+        name_epochs(progress, table.options.training.max_epochs, networks)
+        return _trained(
+            train_hybrid, (wanted, below.rung, table.config, table.options), how, checkpoints, n_jobs, gpus, progress
+        )
+    from ..train.lfmmi import train_lfmmi
+
+    name_epochs(progress, table.options.training.max_epochs)
+    return _trained(
+        train_lfmmi, (wanted, below.rung, table.config, table.options), how, checkpoints, n_jobs, gpus, progress
+    )
 
 
-def name_epochs(progress: Callable[[int, int], None], plan: NetworkPlan) -> None:
-    """Let a stage's progress say which epoch, and of which network, is trained."""
+def train_without_hmms(
+    data: Data,
+    part: Part,
+    below: Trained | None = None,
+    prefixes: tuple[str, ...] = ("",),
+    *,
+    table: CtcTable,
+    lexicon: Lexicon,
+    pipeline: FeaturePipeline,
+    joint: JointOptions | None = None,
+    copies: Mapping[float, Data] | None = None,
+    seed: int,
+    checkpoints: Path,
+    n_jobs: int = 1,
+    gpus: str | None = None,
+    progress: Report | None = None,
+) -> Trained:
+    """A step: a network trained with CTC, whose units are the lexicon's phones.
+
+    joint: it has an attention decoder too, and begins as the network below. copies: as of `train_above`.
+    """
+    apart = set(part.apart)
+    train = [p + u for p in prefixes for u in part.train if u not in apart]
+    wanted = usable(data, [*train, *part.apart])
+    how: dict[str, Any] = {"held_out": list(part.apart), "pipeline": pipeline, "seed": seed}
+    how["copies"] = {speed: usable(copied, train) for speed, copied in (copies or {}).items()}
+    name_epochs(progress, table.options.training.max_epochs)
+    if joint is None:
+        from ..train.ctc import train_ctc
+
+        return _trained(
+            train_ctc, (wanted, lexicon, table.config, table.options), how, checkpoints, n_jobs, gpus, progress
+        )
+    from ..train.joint import train_joint
+
+    assert below is not None  # the network that it begins as
+    how["start"] = below.rung.model
+    options = replace(joint, ctc=table.options)
+    return _trained(train_joint, (wanted, lexicon, table.config, options), how, checkpoints, n_jobs, gpus, progress)
+
+
+def name_epochs(progress: Report | None, epochs: int, networks: int = 1) -> None:
+    """Let a step's progress say which epoch, and of which network, is trained."""
     if not isinstance(progress, Progress):
         return
-    epochs, networks = plan.training.max_epochs, 1
-    if isinstance(plan, HybridPlan):
-        networks = plan.n_networks * (plan.realignments + 1)
 
     def place(part: float) -> str:
         done = min(int(part * networks * epochs + 1e-9), networks * epochs - 1)
@@ -280,6 +251,126 @@ def name_epochs(progress: Callable[[int, int], None], plan: NetworkPlan) -> None
     progress.place = place
 
 
-def read_training(folder: Path) -> dict[str, list[dict[str, Any]]]:
-    """The curves that `make_network` left, by network: see asr.nn.curves.Point."""
-    return {file.stem.removeprefix("curves-"): read_json(file) for file in sorted(folder.glob("curves-*.json"))}
+def _trained(
+    train: Callable, arguments: tuple, how: dict[str, Any], checkpoints: Path, n_jobs: int, gpus: str | None,
+    progress: Report | None,
+) -> Trained:  # fmt: skip
+    """What a training function returns, called with `arguments` and `how`. n_jobs: threads, of all processes."""
+    from ..extras import require_torch
+
+    require_torch()
+    if gpus is not None:
+        return _on_gpus(gpus, (train, arguments, how, checkpoints, n_jobs), progress)
+    return _made(train, arguments, how, checkpoints, n_jobs, "cpu", progress)
+
+
+def _made(
+    train: Callable, arguments: tuple, how: dict[str, Any], checkpoints: Path, n_threads: int, device: str,
+    progress: Report | None,
+) -> Trained:  # fmt: skip
+    import torch
+
+    torch.set_num_threads(max(1, n_threads))
+    made = train(*arguments, **how, folder=checkpoints, device=device, progress=progress)
+    curves = {file.parent.name: read_json(file, kind=list) for file in sorted(checkpoints.glob("*/curves.json"))}
+    return Trained(getattr(made, "rung", made), curves, getattr(made, "decoder", None))
+
+
+def _on_gpus(gpus: str, job: tuple, progress: Report | None) -> Trained:
+    """The same by a process for each GPU. Raises ModelError where one failed."""
+    import multiprocessing
+
+    import torch
+
+    from ..nn.parallel import parse_gpus
+
+    chosen, context, checkpoints = (
+        parse_gpus(gpus, torch.cuda.device_count()),
+        multiprocessing.get_context("spawn"),
+        job[3],
+    )
+    reached, reasons = context.Array("q", 2), context.SimpleQueue()
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = free.getsockname()[1]
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+    names = visible.split(",") if visible else [str(n) for n in range(torch.cuda.device_count())]
+    variables = {
+        "MASTER_ADDR": "localhost", "MASTER_PORT": str(port), "WORLD_SIZE": str(len(chosen)),
+        "TORCHELASTIC_RUN_ID": "recipe",
+        "CUDA_VISIBLE_DEVICES": ",".join(names[n] for n in chosen),
+    }  # fmt: skip
+    ranks = [
+        context.Process(target=_rank, args=(n, variables, job, _log_place(), reached, reasons))
+        for n in range(len(chosen))
+    ]
+    with _ended(ranks):
+        for rank in ranks:
+            rank.start()
+        while any(rank.is_alive() for rank in ranks):
+            ranks[0].join(timeout=1.0)
+            if progress is not None and reached[1]:
+                progress(reached[0], reached[1])
+            if any(rank.exitcode for rank in ranks):  # the others would wait for it for ever
+                break
+        failed = next((rank.exitcode for rank in ranks if rank.exitcode), 0)
+    if failed:
+        # One that fails takes others with it: the first to say so knows why.
+        why = reasons.get() if not reasons.empty() else f"exit status {failed}; see above"
+        raise ModelError(f"--gpus {gpus}: a training process failed: {why}")
+    return Trained.load(checkpoints / "made")
+
+
+@contextlib.contextmanager
+def _ended(processes: list) -> Iterator[None]:
+    """Whatever happens, these processes end."""
+    try:
+        yield
+    finally:
+        for process in processes:
+            if process.is_alive():
+                process.terminate()
+                process.join()
+
+
+def _rank(number: int, variables: dict[str, str], job: tuple, log: str | None, reached: Any, reasons: Any) -> None:
+    """What each of the processes runs."""
+    os.environ.update({**variables, "RANK": str(number), "LOCAL_RANK": str(number)})
+    from ..nn.parallel import current_group, join_group, leave_group
+
+    train, arguments, how, checkpoints, n_jobs = job
+    device, group = join_group(), current_group()
+    _log_to(log, group.writes)
+
+    def report(done: int, total: int) -> None:
+        reached[:] = [done, total]
+
+    try:
+        made = _made(train, arguments, how, checkpoints, n_jobs // group.size, device, report if group.writes else None)
+        if group.writes:
+            (checkpoints / "made").mkdir(exist_ok=True)
+            made.save(checkpoints / "made")
+    except Exception as error:
+        reasons.put(str(error) if isinstance(error, AsrError) else f"{type(error).__name__}: {error}")
+        if isinstance(error, AsrError):
+            raise SystemExit(1) from None
+        raise
+    leave_group()
+
+
+def _log_place() -> str | None:
+    """The file that the run's log goes to."""
+    handlers = logging.getLogger("asr").handlers
+    return next((h.baseFilename for h in reversed(handlers) if isinstance(h, logging.FileHandler)), None)
+
+
+def _log_to(path: str | None, writes: bool) -> None:
+    """Details to the run's log and warnings to stderr, as the recipe has them; from one process only."""
+    logger = logging.getLogger("asr")
+    logger.setLevel(logging.INFO if writes else logging.CRITICAL)
+    details = logging.NullHandler() if path is None else logging.FileHandler(path, encoding="utf-8")
+    warnings = logging.StreamHandler()
+    details.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+    warnings.setLevel(logging.WARNING)
+    for handler in (details, warnings):
+        logger.addHandler(handler)

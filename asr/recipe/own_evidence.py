@@ -1,70 +1,162 @@
-"""What the report of `asr train` shows besides the results: the errors after each stage, and which transcripts of the
-training part may not be what was said."""
+"""What `asr train` recognises in the utterances held out, after each stage, and which transcripts of the training part
+may not be what was said."""
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from .. import lm
 from ..ctc.align import ctc_align
 from ..errors import ModelError
+from ..files.json_files import read_json
 from ..graph.grammar import arpa_grammar
+from ..lm import NgramModel
 from ..model.acoustic import log_posteriors
+from ..model.fit import Reference
 from ..model.graphs import with_graph
 from ..model.model import Model, load
+from ..model.transcript import Transcript
+from ..model.transcription import told_transforms
 from ..scoring import compare, score
 from ..scoring.reading import read_transcripts
 from ..train.data import Data
 from ..train.decoding import decode_all
 from ..train.ladder import Rung
-from .tasks import usable, write_json, write_pairs
+from ..train.tuning import TuningPoint, add_tuning, at_edge, best_point, beyond, tune_decoding, with_tuning
+from .searches import Texts
+from .systems import Trained, usable, write_json, write_texts
+
+logger = logging.getLogger("asr.recipe")
 
 MOST_DECODED = 100  # held-out utterances: enough to see the stages apart, few enough to cost little
 
-NO_ALIGNMENT = "no alignment"
-"""The key of evidence.json under which utterances stand that were of no use in training, with the reasons."""
+WIDENINGS = 3  # times that the grid grows by a line where the best of it is at its edge
+
+
+@dataclass(frozen=True, eq=False)
+class HeldOut:
+    """What was recognised in the utterances held out.
+
+    model: tuned on all of them. points: what was tried. together, alone: what was recognised with each speaker's
+    recordings together, and with each alone. adapted: how the model adapted for these two, in words.
+    """
+
+    model: Model
+    points: list[TuningPoint]
+    references: Texts
+    together: Texts
+    alone: Texts
+    adapted: tuple[str, str]
+
+    def save(self, folder: Path) -> None:
+        """Write the model, tuning.json, and references.tsv, together.tsv and alone.tsv for `asr score`."""
+        self.model.save(folder / "model")
+        write_json(folder / "tuning.json", [vars(p) for p in self.points])
+        for name in ("references", "together", "alone"):
+            write_texts(folder / f"{name}.tsv", getattr(self, name))
+        write_json(folder / "adapted.json", self.adapted)
+
+    @classmethod
+    def load(cls, folder: Path) -> "HeldOut":
+        """What `save` wrote."""
+        points = [TuningPoint(**p) for p in read_json(folder / "tuning.json", kind=list)]
+        references, together, alone = (
+            read_transcripts(folder / f"{name}.tsv") for name in ("references", "together", "alone")
+        )
+        first, second = read_json(folder / "adapted.json", kind=list)
+        return cls(load(folder / "model"), points, references, together, alone, (first, second))
+
+
+def recognise_held_out(
+    model: Model, data: Data, ids: Sequence[str], progress: Callable[[int, int], None] = lambda done, total: None
+) -> HeldOut:
+    """A step: what the model recognises in each half of the held-out utterances when tuned on the other half.
+
+    So each utterance is new to the options that it is decoded with; the model itself is tuned on all. What is made few
+    are errors of characters: a small set has too few words, and words that nobody trained are wrong in any case.
+    """
+    whole = usable(data, ids)
+    halves = [whole.select(ids[k::2]) for k in range(2)] if len(ids) > 1 else [whole]
+    scales, penalties = model.units.acoustic_scales, model.units.insertion_penalties
+    n_settings = len(halves) * len(scales) * len(penalties)  # and more where the grid grows
+    done = iter(range(1, 10**9))
+
+    def tried() -> None:
+        progress(min(next(done), n_settings), n_settings)
+
+    def tuned_on(half: Data, grid: Mapping[str, Sequence[float]]) -> list[TuningPoint]:
+        return tune_decoding(model, half, **grid, unit="char", told=tried)
+
+    grid: Mapping[str, Sequence[float]] | None = {"acoustic_scales": scales, "insertion_penalties": penalties}
+    tables: list[list[TuningPoint]] = [[] for _ in halves]
+    for _ in range(1 + WIDENINGS):
+        if grid is None:
+            break
+        tables = [table + tuned_on(half, grid) for table, half in zip(tables, halves, strict=True)]
+        grid = beyond(add_tuning(tables))
+    together: dict[str, Transcript] = {}
+    alone: dict[str, Transcript] = {}
+    for half, table in zip(halves, reversed(tables), strict=True):
+        tuned = with_tuning(model, table)
+        together |= decode_all(tuned, half).transcripts
+        alone |= decode_all(tuned, replace(half, speakers={u: u for u in half.raw})).transcripts
+    points = add_tuning(tables)
+    if edge := at_edge(points, best_point(points)):
+        logger.warning("tuning: %s; beyond it may be better (Model.with_decoding)", edge)
+    reference = Reference.of([t.evidence for t in alone.values() if t.evidence is not None])
+    adapted = (
+        told_transforms({whole.speakers[u]: t.transform for u, t in together.items()}),
+        told_transforms({u: t.transform for u, t in alone.items()}),
+    )
+    tuned, references = replace(with_tuning(model, points), reference=reference), whole.references
+    first, second = ({u: found[u].text for u in ids} for found in (together, alone))
+    return HeldOut(tuned, points, references, first, second, adapted)
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """recognised: stage -> utterance id -> words, of each stage but the last, on some of the held-out utterances.
+
+    fit: utterance id -> see `transcript_fit`. unaligned: utterance id -> why it was of no use in training.
+    """
+
+    recognised: dict[str, dict[str, str]]
+    fit: dict[str, float]
+    unaligned: dict[str, str]
 
 
 def gather_evidence(
-    folder: Path,
-    data: Path,
+    models: Mapping[str, Trained],
+    data: Data,
     ids: Sequence[str],
     held_out: Sequence[str],
-    rungs: Mapping[str, Path],
-    tuned: Path,
-    grammar: Path,
+    tested: HeldOut,
+    ngram: NgramModel,
     progress: Callable[[int, int], None],
-) -> None:
-    """heard-STAGE.tsv of each stage but the last, on some of the held-out utterances, and evidence.json.
+) -> Evidence:
+    """A step: what the report shows of stages before the last, and of the transcripts that were trained on.
 
-    ids: utterances that were trained on. rungs: stage -> its folder, in order. tuned: the folder with the last stage's
-    tuned model, whose words and scales all are decoded with. grammar: the folder of the language model.
+    models: stage -> what was trained, in order. ids: utterances that were trained on. tested: has the last
+    stage's tuned model, whose words and scales all are decoded with.
     """
-    *earlier, last = rungs
-    whole, spoken = load(tuned / "model"), lm.read_arpa(grammar / "lm.arpa.gz")
-    some = usable(data, held_out[:: max(1, len(held_out) // MOST_DECODED)][:MOST_DECODED])
+    *earlier, last = models
+    tuned = tested.model
+    some, recognised = usable(data, held_out[:: max(1, len(held_out) // MOST_DECODED)][:MOST_DECODED]), {}
     for done, stage in enumerate(earlier):
-        progress(done, len(rungs))
-        rung = load(rungs[stage] / "model")
-        model = replace(rung, lexicon=whole.lexicon, joiner=whole.joiner, decoding=whole.decoding)
-        model = with_graph(model, arpa_grammar(spoken, whole.lexicon))
-        write_pairs(folder / f"heard-{stage}.tsv", decode_all(model, some).hypotheses)
-    progress(len(earlier), len(rungs))
-    of_last, trained_on = Rung.load(rungs[last]), usable(data, ids)
-    if of_last.model.units.aligns_frames:
-        fit = transcript_fit(Rung.load(next(iter(rungs.values()))), of_last, trained_on)
-    else:
+        progress(done, len(models))
+        model = models[stage].rung.model
+        model = replace(model, lexicon=tuned.lexicon, joiner=tuned.joiner, decoding=tuned.decoding)
+        recognised[stage] = decode_all(with_graph(model, arpa_grammar(ngram, tuned.lexicon)), some).hypotheses
+    progress(len(earlier), len(models))
+    of_last, trained_on = models[last].rung, usable(data, ids)
+    if not of_last.model.units.aligns_frames:
         fit = ctc_fit(of_last.model, trained_on)
-    write_json(folder / "evidence.json", {"fit": fit, NO_ALIGNMENT: of_last.failures})
-    progress(len(rungs), len(rungs))
-
-
-def heard_after(evidence: Path, stages: Sequence[str], last: Mapping[str, str]) -> dict[str, dict[str, str]]:
-    """Stage -> utterance id -> the words that were recognised after it. last: those of the last one."""
-    heard = {stage: read_transcripts(evidence / f"heard-{stage}.tsv") for stage in stages[:-1]}
-    return {**heard, stages[-1]: dict(last)}
+    else:
+        fit = transcript_fit(next(iter(models.values())).rung, of_last, trained_on)
+    progress(len(models), len(models))
+    return Evidence(recognised, fit, of_last.failures)
 
 
 def earlier_told(references: Mapping[str, str], heard: Mapping[str, Mapping[str, str]]) -> str:

@@ -38,11 +38,10 @@ from ..report.sections import note_html, table
 from ..report.sound import read_utterance
 from ..scoring import Score, score
 from ..train.tuning import TuningPoint
-from .networks import read_training
 from .own_data import CTC, Plan
-from .own_evidence import NO_ALIGNMENT, heard_after
+from .own_evidence import Evidence
 from .own_outcome import LADDER_HOURS, Outcome
-from .tasks import read_json
+from .systems import Trained
 
 logger = logging.getLogger("asr.recipe")
 
@@ -54,17 +53,18 @@ LITTLE = 1.0  # hours of speech
 
 @dataclass(frozen=True)
 class Left:
-    """What the stages of training have left.
+    """What the steps of training have left.
 
-    references, hypotheses: of the held-out utterances, id -> words. tested: the folder of their test. evidence: of
-    asr.recipe.own_evidence. rungs: stage -> its folder, in order.
+    references, hypotheses: of the held-out utterances, id -> words. points: what was tried in tuning.
+    stages: stage -> what was recognised after it. models: stage -> what was trained, in order.
     """
 
     references: dict[str, str]
     hypotheses: dict[str, str]
-    tested: Path
-    evidence: Path
-    rungs: Mapping[str, Path]
+    points: list[TuningPoint]
+    evidence: Evidence
+    stages: Mapping[str, Mapping[str, str]]
+    models: Mapping[str, Trained]
 
 
 @dataclass(frozen=True)
@@ -99,15 +99,14 @@ def write_own_report(plan: Plan, out: Path, outcome: Outcome, left: Left, seed: 
 
 def _sections(plan: Plan, outcome: Outcome, left: Left, words: Score) -> list[Section]:
     """All of the page, in its order."""
-    evidence, player = read_json(left.evidence / "evidence.json"), Player()
-    doubts = doubtful(evidence["fit"], evidence[NO_ALIGNMENT])
+    player, fit = Player(), left.evidence.fit
+    doubts = doubtful(fit, left.evidence.unaligned)
     held = {u.id: u for u in plan.held_out}
     system = f"{MODELS[plan.stages[-1]].capitalize()}, on the utterances held out"
     worst = utterance_section(
         left.references, left.hypotheses, about=system, limit=SHOWN, play=lambda u: player.play(held.get(u))
     )
     by_speaker = {s: (x.errors, x.total) for s, x in words.by_speaker(plan.held_out.speaker_of).items()}
-    points = [TuningPoint(**p) for p in read_json(left.tested / "tuning.json")]
     halves = (
         "These errors are of the very utterances that the settings were chosen on, each speaker's recordings together, "
         "so they come out too low. The error rates at the top are not: each half of the utterances was decoded with "
@@ -123,9 +122,9 @@ def _sections(plan: Plan, outcome: Outcome, left: Left, words: Score) -> list[Se
         ),
         worst,
         *_near(plan, outcome, left, player),
-        _doubtful_section(plan.train, doubts, evidence["fit"], player),
+        _doubtful_section(plan.train, doubts, fit, player),
         confusion_section(words.confusions, about=system),
-        tuning_section(points, unit="characters", about=system, note=halves),
+        tuning_section(left.points, unit="characters", about=system, note=halves),
         *([speaker_section(by_speaker, about=system)] if 1 < len(by_speaker) < len(plan.held_out) else []),
         _training(left, plan.stages),
         _glossary(plan.stages),
@@ -189,7 +188,7 @@ def _stages(left: Left, stages: Sequence[str]) -> list[Section]:
     """The errors after each stage, where there are several."""
     if len(stages) < 2:
         return []
-    heard = heard_after(left.evidence, stages, left.hypotheses)
+    heard = left.stages
     same = {u: left.references[u] for u in left.references if all(u in found for found in heard.values())}
     lines = {
         name: {s: score(same, found, unit=unit, unknown_ids="ignore") for s, found in heard.items()}  # type: ignore[arg-type]
@@ -274,9 +273,9 @@ def _doubtful_section(train: Corpus, doubts: Sequence[Doubt], fit: Mapping[str, 
 def _training(left: Left, stages: Sequence[str]) -> Section:
     """The passes of every stage, or the epochs of a network."""
     if tuple(stages) == (CTC,):
-        return network_section(read_training(left.rungs[CTC]), about="The network, which was trained with CTC")
-    logs = {stage: read_json(folder / "training.json")["log"] for stage, folder in left.rungs.items()}
-    passes = {s: [(p["iteration"], p["log_likelihood"], p["n_gaussians"]) for p in log] for s, log in logs.items()}
+        return network_section(left.models[CTC].curves, about="The network, which was trained with CTC")
+    logs = {stage: trained.rung.log for stage, trained in left.models.items()}
+    passes = {s: [(p.iteration, p.log_likelihood, p.n_gaussians) for p in log] for s, log in logs.items()}
     return training_section(passes, same_features=False)
 
 

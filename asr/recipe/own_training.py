@@ -1,14 +1,15 @@
-"""The work behind `asr train`: the stages of a plan (asr.recipe.own_data), the recogniser at their end, its card."""
+"""The work behind `asr train`: the steps of a plan (asr.recipe.own_data), the recogniser at their end, its card."""
 
 import hashlib
 import logging
 import os
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from .. import lm
+from ..corpus import Corpus
 from ..display.brief import many
 from ..errors import ConfigError, CorpusError
 from ..graph.grammar import arpa_grammar
@@ -16,29 +17,23 @@ from ..lang.entries import nfc
 from ..lang.letters import LetterTable
 from ..lang.lexicon import Lexicon
 from ..lang.subwords import JOIN, open_model, rewritten
-from ..model.fit import Reference
+from ..lm import NgramModel
 from ..model.graphs import has_pynini, with_graph
-from ..model.model import Model, load
-from ..model.transcript import Transcript
-from ..model.transcription import told_transforms
+from ..model.model import Model
 from ..nn.options import SpecAugmentOptions, TrainingOptions
 from ..scoring import score
-from ..scoring.reading import read_transcripts
 from ..train.data import Data
-from ..train.decoding import decode_all
 from ..train.ladder import Sizes, hours_of, too_short, without_pronunciation
-from ..train.tuning import TuningPoint, add_tuning, at_edge, best_point, beyond, tune_decoding
-from . import Run
-from .networks import CtcPlan, make_network, present_gpus
+from ..train.options import CtcOptions
+from .networks import CtcTable, present_gpus, train_without_hmms
 from .own_data import CTC, FILTERS, Plan
-from .own_evidence import earlier_told, gather_evidence, heard_after
+from .own_evidence import Evidence, HeldOut, earlier_told, gather_evidence, recognise_held_out
 from .own_outcome import LADDER_HOURS, Outcome
-from .rungs import make_rung
-from .tasks import extract_features, read_json, usable, write_json, write_pairs
+from .run import Kept, Run
+from .systems import Part, Trained, extract_data, train_stage, usable
 
-logger = logging.getLogger("asr.recipe")  # what is shown while stages are made
+logger = logging.getLogger("asr.recipe")  # what is shown while steps are made
 
-WIDENINGS = 3  # times that the grid grows by a line where the best of it is at its edge
 TWO_CORES_TIMES, GPU_TIMES = 45.0, 530.0  # real time, that CTC's network is trained at: Mboshi in 82 and 7 minutes
 SHORT = 300.0  # seconds of speech below which a warning says that little can be expected
 
@@ -46,53 +41,53 @@ SHORT = 300.0  # seconds of speech below which a warning says that little can be
 def train_recogniser(plan: Plan, out: Path, *, seed: int = 0, n_jobs: int = 1, device: str = "cpu") -> Outcome:
     """Train what is planned, tune it on the utterances held out, and leave it in OUT/model, with OUT/report.html.
 
-    Stages are folders in OUT's folder `work`, whole or not there; finished ones are kept, and made anew only if what
-    they are made from has changed. What the log of a stage says goes to run.log in there. Without pynini the model has
-    no decoding graph, and nothing is tuned or tested.
+    Steps have folders in OUT's folder `work`, whole or not there; finished ones are kept, and made anew only if what
+    they are made from has changed. Details are logged to run.log in there. Without pynini the model has no decoding
+    graph, and nothing is tuned or tested.
     device: where networks are trained: "cpu", "cuda", or "auto", which is a GPU where there is one.
     Raises AsrError where something cannot be trained.
     """
     gpus = gpus_of(device, plan.stages)
-    run = Run(out / "work", n_stages=len(plan.stages) + (6 if has_pynini() else 2))
-    inputs = {"utterances": [*plan.train, *plan.held_out], "pipeline": plan.pipeline, "n_jobs": n_jobs}
-    data = run.stage("features", extract_features, inputs)
-    ids = _with_features(plan, data)
-    known, trained = _trained_on(plan, usable(data, ids["train"]))
+    run = Run(out / "work", n_steps=len(plan.stages) + (6 if has_pynini() else 2))
+    data = run.step("features", extract_data, Corpus([*plan.train, *plan.held_out]), plan.pipeline, n_jobs)
+    train, held_out = _with_features(plan, data)
+    known, trained = _trained_on(plan, usable(data, train))
     hours = hours_of(known, plan.pipeline)
     _say_hours(trained, hours)
-    lexicon, vocabulary = out / "work" / "lexicon.tsv", out / "work" / "vocabulary.tsv"
-    plan.lexicon.save(lexicon)
-    plan.vocabulary.save(vocabulary)
-    common = {"data": data, "ids": ids["train"], "lexicon": lexicon, "pipeline": plan.pipeline, "seed": seed}
-    common |= {"n_jobs": n_jobs}
+
+    models: dict[str, Kept[Trained]] = {}
+    common: dict[str, Any] = {"pipeline": plan.pipeline, "lexicon": plan.lexicon, "seed": seed, "n_jobs": n_jobs}
     if plan.stages == (CTC,):
-        last = _ctc_stage(run, common, list(known.raw), hours, gpus)
+        table, common["n_jobs"] = ctc_table(hours), n_jobs if n_jobs > 0 else os.cpu_count() or 1
+        _say_ctc(hours, table.options.training.max_epochs, gpus)
+        part = Part("ctc", tuple(train), tuple(_apart(list(known.raw))))
+        models[CTC] = run.kept(CTC, train_without_hmms, data, part, table=table, gpus=gpus, **common)
     else:
-        last = _ladder_stages(run, common | {"sizes": Sizes.of_hours(hours)}, plan.stages)
-    spoken = {"lexicon": vocabulary, "said": list(plan.train.transcripts().values()), "order": plan.order}
-    spoken |= {"parts": plan.parts.words if plan.parts else {}}
-    spoken |= {"text": [list(words) for words in plan.text], "held_out": list(plan.held_out.transcripts().values())}
-    grammar = run.stage("language-model", make_lm, spoken)
+        below, sizes = None, Sizes.of_hours(hours)
+        for stage in plan.stages:
+            part = Part("train", tuple(train))
+            below = run.kept(stage, train_stage, data, part, below, stage=stage, sizes=sizes, **common)
+            models[stage] = below
+    last = models[plan.stages[-1]]
+
+    parts, kept = plan.parts.words if plan.parts else {}, list(plan.held_out.transcripts().values())
+    said, text = list(plan.train.transcripts().values()), [list(words) for words in plan.text]
+    ngram = run.kept("language-model", train_lm, plan.vocabulary, said, text, kept, plan.order, parts)
     if not has_pynini():
-        return _without_graph(plan, out, last, grammar, hours, trained)
-    compiled = {"rung": last, "grammar": grammar, "lexicon": vocabulary, "letters": plan.letters}
-    graph = run.stage("graph", make_graph, compiled | {"joiner": JOIN if plan.parts else ""})
-    held_out = run.stage("held-out", score_held_out, {"data": data, "ids": ids["held"], "graph": graph})
-    rungs = {stage: run.folders[stage] for stage in plan.stages}
-    seen = {"data": data, "ids": ids["train"], "held_out": ids["held"], "rungs": rungs, "tuned": held_out}
-    evidence = run.stage("evidence", gather_evidence, {**seen, "grammar": grammar})
+        return _without_graph(plan, out, last.value, ngram, hours, trained)
+    graph = run.kept("graph", build_graph, last, ngram, plan.vocabulary, JOIN if plan.parts else "", plan.letters)
+    tested = run.step("held-out", recognise_held_out, graph, data, held_out)
+    evidence = run.step("evidence", gather_evidence, models, data, train, held_out, tested, ngram)
     with run.last("report"):
-        return _finished(plan, out, held_out, evidence, rungs, hours, trained, seed)
+        return _finished(plan, out, tested, evidence, models, hours, trained, seed)
 
 
-def _with_features(plan: Plan, data: Path) -> dict[str, list[str]]:
-    """The utterances of each part whose recordings gave features. Raises CorpusError where a part has none."""
-    heard = Data.load(data).raw
-    ids = {"train": plan.train.ids, "held": plan.held_out.ids}
-    found = {part: [u for u in names if u in heard] for part, names in ids.items()}
-    if not found["train"] or not found["held"]:
+def _with_features(plan: Plan, data: Data) -> tuple[list[str], list[str]]:
+    """The utterances of both parts whose recordings gave features. Raises CorpusError where a part has none."""
+    train, held_out = ([u for u in part.ids if u in data.raw] for part in (plan.train, plan.held_out))
+    if not train or not held_out:
         raise CorpusError("no recording of one of the two parts gave features; the warnings say why")
-    return found
+    return train, held_out
 
 
 def _trained_on(plan: Plan, heard: Data) -> tuple[Data, str]:
@@ -132,21 +127,12 @@ def _too_short_for_ctc(heard: Data, lexicon: Lexicon, frame_shift: float) -> dic
     """Why utterances cannot be trained on with CTC that have too few frames for their letters or phones."""
     from ..train.ctc import too_few_rows, units_of
 
-    subsampling = ctc_plan(1.0).config.subsampling
+    subsampling = ctc_table(1.0).config.subsampling
     return too_few_rows(heard, units_of(heard.references, lexicon), subsampling, frame_shift)
 
 
-def _ladder_stages(run: Run, common: Mapping[str, Any], stages: Sequence[str]) -> Path:
-    """The models of the ladder, each from the one before."""
-    last = None
-    for stage in stages:
-        last = run.stage(stage, make_rung, {**common, "stage": stage, "previous": last})
-    assert last is not None  # a plan has stages
-    return last
-
-
 def gpus_of(device: str, stages: Sequence[str]) -> str | None:
-    """The GPU to train on, as `make_network` takes it; None for the CPU.
+    """The GPU to train on, as steps take it; None for the CPU.
 
     device: "cpu", "cuda", or "auto": a GPU where there is one, and a network to train.
     Raises ConfigError for another name, where no network is trained, and where torch finds no GPU.
@@ -164,7 +150,7 @@ def gpus_of(device: str, stages: Sequence[str]) -> str | None:
     return present_gpus("0")
 
 
-def ctc_plan(hours: float) -> CtcPlan:
+def ctc_table(hours: float) -> CtcTable:
     """The network that suits so many hours of speech: convolutions and an LSTM in both directions, as of the recipe
     mboshi, trained the longer the less there is.
 
@@ -177,23 +163,15 @@ def ctc_plan(hours: float) -> CtcPlan:
     )
     network = {"kind": "cnn_recurrent", "layers": 3, "width": 192, "context": 1, "subsampling": 3, "dropout": 0.3}
     network |= {"channels": [16, 32], "pool": [2, 2]}
-    return CtcPlan(network=network, training=training, front_end=FILTERS, prior_scale=0.3)
+    return CtcTable(network=network, front_end=FILTERS, options=CtcOptions(training, prior_scale=0.3))
 
 
-def _ctc_stage(run: Run, common: Mapping[str, Any], known: Sequence[str], hours: float, gpus: str | None) -> Path:
-    """A network without HMMs. A twentieth of the training utterances, by their ids, tells the best epoch: those that
-    are held out from training stay new to it.
-
-    known: the utterances that can be trained on."""
-    n_jobs, plan = common["n_jobs"], ctc_plan(hours)
-    _say_ctc(hours, plan.training.max_epochs, gpus)
+def _apart(known: Sequence[str]) -> list[str]:
+    """A twentieth of the utterances that CTC can be trained on, by their ids: they tell the best epoch. Those that are
+    held out from training stay new to it."""
     order = sorted(known, key=lambda u: hashlib.sha256(f"early stopping {u}".encode()).digest())
     apart = set(order[: _n_apart(len(order))])
-    inputs = {name: common[name] for name in ("data", "pipeline", "seed")}
-    inputs |= {"ids": [u for u in common["ids"] if u not in apart], "held_out": [u for u in known if u in apart]}
-    inputs |= {"below": common["lexicon"], "plan": plan, "gpus": gpus}
-    inputs["n_jobs"] = n_jobs if n_jobs > 0 else os.cpu_count() or 1
-    return run.stage(CTC, make_network, inputs)
+    return [u for u in known if u in apart]
 
 
 def _n_apart(n_utterances: int) -> int:
@@ -219,27 +197,26 @@ def _say_ctc(hours: float, epochs: int, gpus: str | None) -> None:
     )  # fmt: skip
 
 
-def make_lm(
-    folder: Path,
-    lexicon: Path,
+def train_lm(
+    vocabulary: Lexicon,
     said: Sequence[str],
     text: Sequence[Sequence[str]],
     held_out: Sequence[str],
     order: int,
     parts: Mapping[str, str],
-) -> None:
-    """The language model of the training transcripts as lm.arpa.gz, mixed with that of more text if there is any.
+) -> NgramModel:
+    """A step: the language model of the training transcripts, mixed with that of more text if there is any.
 
     parts: the words that are in parts, see `Parts.words`. The weight of the two models is the one that suits the
     held-out transcripts; it is one number, so they still say what new speech will be like.
     """
-    words = [*(e.word for e in Lexicon.load(lexicon).entries), "<unk>"]
+    words = [*(e.word for e in vocabulary.entries), "<unk>"]
     own = _language_model([nfc(line).split() for line in said], order, words, parts)
-    if text:
-        other = _language_model(text, order, words, parts)
-        suiting = [rewritten(nfc(line).split(), parts) for line in held_out]
-        own = lm.interpolate(own, other, lm.tuned_weight(own, other, suiting))
-    lm.write_arpa(own, folder / "lm.arpa.gz")
+    if not text:
+        return own
+    other = _language_model(text, order, words, parts)
+    suiting = [rewritten(nfc(line).split(), parts) for line in held_out]
+    return lm.interpolate(own, other, lm.tuned_weight(own, other, suiting))
 
 
 def _language_model(
@@ -251,88 +228,15 @@ def _language_model(
     return open_model(sentences, [rewritten(line, parts) for line in sentences], order, words=words)
 
 
-def make_graph(
-    folder: Path, rung: Path, grammar: Path, lexicon: Path, joiner: str, letters: LetterTable | None
-) -> None:
-    """The model with its decoding graph, in `folder`/model.
+def build_graph(
+    trained: Trained, ngram: NgramModel, vocabulary: Lexicon, joiner: str, letters: LetterTable | None
+) -> Model:
+    """A step: the model with its decoding graph.
 
-    lexicon: the model's own, and parts of words after it. letters: how new words are spelled.
+    vocabulary: the model's own words, and parts of words after them. letters: how new words are spelled.
     """
-    words = Lexicon.load(lexicon)
-    model = replace(load(rung / "model"), lexicon=words, joiner=joiner, letters=letters)
-    with_graph(model, arpa_grammar(lm.read_arpa(grammar / "lm.arpa.gz"), words)).save(folder / "model")
-
-
-def score_held_out(
-    folder: Path,
-    data: Path,
-    ids: Sequence[str],
-    graph: Path,
-    progress: Callable[[int, int], None] = lambda done, total: None,
-) -> None:
-    """The tuned model, and what it recognises in each half of the held-out utterances when tuned on the other half.
-
-    So each utterance is new to the options that it is decoded with; the model itself is tuned on all. What is made few
-    are errors of characters: a small set has too few words, and words that nobody trained are wrong in any case.
-    """
-    model, whole = load(graph / "model"), usable(data, ids)
-    halves = [whole.select(ids[k::2]) for k in range(2)] if len(ids) > 1 else [whole]
-    scales, penalties = model.units.acoustic_scales, model.units.insertion_penalties
-    grid = {"acoustic_scales": scales, "insertion_penalties": penalties}
-    done = 0
-
-    def tried() -> None:
-        nonlocal done
-        done += 1
-        progress(min(done, n_settings), n_settings)
-
-    def tuned_on(
-        half: Data, acoustic_scales: Sequence[float], insertion_penalties: Sequence[float]
-    ) -> list[TuningPoint]:
-        return tune_decoding(
-            model,
-            half,
-            acoustic_scales=acoustic_scales,
-            insertion_penalties=insertion_penalties,
-            unit="char",
-            told=tried,
-        )
-
-    n_settings = len(halves) * len(scales) * len(penalties)  # and more where the grid grows
-    tables = [tuned_on(half, **grid) for half in halves]
-    for _ in range(WIDENINGS):
-        wider = beyond(add_tuning(tables))
-        if wider is None:
-            break
-        tables = [t + tuned_on(h, **wider) for t, h in zip(tables, halves, strict=True)]
-    together: dict[str, Transcript] = {}
-    alone: dict[str, Transcript] = {}
-    for half, table in zip(halves, reversed(tables), strict=True):
-        tuned = _with(model, best_point(table))
-        together |= decode_all(tuned, half).transcripts
-        alone |= decode_all(tuned, _strangers(half)).transcripts
-    points = add_tuning(tables)
-    best = best_point(points)
-    if edge := at_edge(points, best):
-        logger.warning("tuning: %s; beyond it may be better (Model.with_decoding)", edge)
-    reference = Reference.of([t.evidence for t in alone.values() if t.evidence is not None])
-    replace(_with(model, best), reference=reference).save(folder / "model")
-    write_pairs(folder / "references.tsv", whole.references)
-    write_pairs(folder / "together.tsv", {u: together[u].text for u in ids})
-    write_pairs(folder / "alone.tsv", {u: alone[u].text for u in ids})
-    adapted = [told_transforms({whole.speakers[u]: t.transform for u, t in together.items()})]
-    adapted.append(told_transforms({u: t.transform for u, t in alone.items()}))
-    write_json(folder / "adapted.json", adapted)
-    write_json(folder / "tuning.json", [asdict(p) for p in points])
-
-
-def _with(model: Model, best: TuningPoint) -> Model:
-    return model.with_decoding(acoustic_scale=best.acoustic_scale, insertion_penalty=best.insertion_penalty)
-
-
-def _strangers(data: Data) -> Data:
-    """The utterances as if each were of a speaker of its own: what files given one by one are."""
-    return replace(data, speakers={u: u for u in data.raw})
+    model = replace(trained.rung.model, lexicon=vocabulary, joiner=joiner, letters=letters)
+    return with_graph(model, arpa_grammar(ngram, vocabulary))
 
 
 def _say_hours(trained: str, hours: float) -> None:
@@ -345,48 +249,49 @@ def _say_hours(trained: str, hours: float) -> None:
 def _finished(
     plan: Plan,
     out: Path,
-    tested: Path,
-    evidence: Path,
-    rungs: Mapping[str, Path],
+    tested: HeldOut,
+    evidence: Evidence,
+    models: Mapping[str, Kept[Trained]],
     hours: float,
     trained: str,
     seed: int,
 ) -> Outcome:
-    """The model with its card, the report, and what is to be told."""
-    references, together, alone = (read_transcripts(tested / f"{n}.tsv") for n in ("references", "together", "alone"))
-    heard = {"speaker's recordings together": together, "each recording alone": alone}
-    adapted = dict(zip(heard, read_json(tested / "adapted.json"), strict=True))
+    """The model with its card, the report, and what is to be reported."""
+    found = {"speaker's recordings together": tested.together, "each recording alone": tested.alone}
+    adapted = dict(zip(found, tested.adapted, strict=True))
     if len(set(plan.held_out.speaker_of.values())) == len(plan.held_out):
-        del heard["speaker's recordings together"]
+        del found["speaker's recordings together"]
+    references, recognised = tested.references, next(iter(found.values()))
     rates = {
         name: (score(references, words).rate, score(references, words, unit="char").rate)
-        for name, words in heard.items()
+        for name, words in found.items()
     }
     n_words, n_characters = (score(references, references, unit=unit).total for unit in ("word", "char"))
-    model = load(tested / "model")
-    sizes = model.units.n_pdfs, model.acoustic.n_gauss
-    told = tuple(f"{name}: {adapted[name]}" for name in heard if adapted[name])
-    earlier = earlier_told(references, heard_after(evidence, plan.stages, next(iter(heard.values()))))
+    told = tuple(f"{name}: {adapted[name]}" for name in found if adapted[name])
+    stages = {**evidence.recognised, plan.stages[-1]: recognised}
     outcome = Outcome(
-        out / "model", None, rates, n_words, n_characters, hours, sizes, told, trained=trained, earlier=earlier
-    )
-    replace(model, card=_card(plan, outcome)).save(outcome.model)
+        out / "model", None, rates, n_words, n_characters, hours, _sizes(tested.model), told,
+        trained=trained, earlier=earlier_told(references, stages),
+    )  # fmt: skip
+    replace(tested.model, card=_card(plan, outcome)).save(outcome.model)
     from .own_report import Left, write_own_report
 
-    left = Left(references, next(iter(heard.values())), tested, evidence, rungs)
+    left = Left(references, recognised, tested.points, evidence, stages, {s: m.value for s, m in models.items()})
     return replace(outcome, report=write_own_report(plan, out, outcome, left, seed))
 
 
-def _without_graph(plan: Plan, out: Path, rung: Path, grammar: Path, hours: float, trained: str) -> Outcome:
+def _sizes(model: Model) -> tuple[int, int]:
+    return model.units.n_pdfs, model.acoustic.n_gauss
+
+
+def _without_graph(plan: Plan, out: Path, last: Trained, ngram: Kept, hours: float, trained: str) -> Outcome:
     """The model as it is where no decoding graph can be built: it aligns."""
-    parts = JOIN if plan.parts else ""
-    model = replace(load(rung / "model"), lexicon=plan.vocabulary, joiner=parts, letters=plan.letters)
+    model = replace(last.rung.model, lexicon=plan.vocabulary, joiner=JOIN if plan.parts else "", letters=plan.letters)
     to_do = (
         "where pynini is (Linux x86-64), the same command goes on in a copy of OUT, tunes and tests; or the graph "
-        f"alone: asr graph {out / 'model'} --lm {grammar / 'lm.arpa.gz'} --out NEW"
+        f"alone: asr graph {out / 'model'} --lm {ngram.folder / 'lm.arpa.gz'} --out NEW"
     )
-    sizes = model.units.n_pdfs, model.acoustic.n_gauss
-    outcome = Outcome(out / "model", None, {}, 0, 0, hours, sizes, to_do=to_do, trained=trained)
+    outcome = Outcome(out / "model", None, {}, 0, 0, hours, _sizes(model), to_do=to_do, trained=trained)
     replace(model, card=_card(plan, outcome)).save(outcome.model)
     return outcome
 

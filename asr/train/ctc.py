@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy as np
 from ..ctc.check import least_frames
 from ..ctc.tokens import CtcTokens
 from ..display.brief import brief_repr
-from ..errors import ConfigError, CorpusError
+from ..errors import CorpusError
 from ..features.pipeline import FeaturePipeline
 from ..features.table import FeatureTable, joined_tables
 from ..lang.lexicon import Lexicon
@@ -21,10 +21,10 @@ from ..nn.batches import Examples
 from ..nn.ctc.loss import CtcLoss
 from ..nn.layers import Network
 from ..nn.networks import NetworkConfig, build
-from ..nn.options import TrainingOptions
 from ..nn.training import TrainingResult, train_network
 from .data import Data
 from .ladder import Rung, too_short_told, warn_of_failures, without_pronunciation
+from .options import CtcOptions
 from .speeds import speed_prefix
 
 _logger = logging.getLogger(__name__)
@@ -33,22 +33,6 @@ SEARCH = DecodingOptions(acoustic_scale=1.0, beam=15.0)
 """How graphs of such models are searched: scores are log-probabilities of sequences already."""
 
 _PRIOR_UTTERANCES = 300  # that priors are averaged over
-
-
-@dataclass(frozen=True)
-class CtcOptions:
-    """How a network is trained with CTC.
-
-    training: of the network, in whole utterances. prior_scale: how much of the logarithms of the columns' mean
-        probabilities is subtracted in decoding: the blank's is high, and what it takes from units is given back.
-    """
-
-    training: TrainingOptions = field(default_factory=TrainingOptions)
-    prior_scale: float = 0.0
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.prior_scale <= 1:
-            raise ConfigError(f"prior_scale={self.prior_scale}; need 0 to 1")
 
 
 def train_ctc(

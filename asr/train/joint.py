@@ -1,10 +1,10 @@
 """CTC and attention trained together: everything from features and transcripts to a model of CTC and its decoder."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ..errors import ConfigError, ModelError
+from ..errors import ModelError
 from ..features.pipeline import FeaturePipeline
 from ..lang.lexicon import Lexicon
 from ..model.decoder_file import digest_of, encoder_of, save_decoder
@@ -12,27 +12,11 @@ from ..model.model import Model
 from ..nn.ctc.attention import AttentionDecoder
 from ..nn.ctc.joint import JointLoss, JointNetwork
 from ..nn.networks import NetworkConfig
-from ..nn.options import DecoderConfig
 from ..nn.training import train_network
-from .ctc import CtcOptions, Ready, finish, prepare
+from .ctc import Ready, finish, prepare
 from .data import Data
 from .ladder import Rung, warn_of_failures
-
-
-@dataclass(frozen=True)
-class JointOptions:
-    """How a network and its decoder are trained. Raises ConfigError for numbers out of range."""
-
-    ctc: CtcOptions = field(default_factory=CtcOptions)  # the training, and what its CTC outputs are used with
-    decoder: DecoderConfig = field(default_factory=DecoderConfig)
-    ctc_weight: float = 0.3  # of CTC's loss, above 0 and below 1; the decoder's has the rest
-    smoothing: float = 0.1  # of the decoder's targets: this part of a unit's probability goes to all evenly
-
-    def __post_init__(self) -> None:
-        if not 0 < self.ctc_weight < 1:
-            raise ConfigError(f"ctc_weight={self.ctc_weight}; need more than 0 and less than 1: 1 is `train_ctc`")
-        if not 0 <= self.smoothing < 1:
-            raise ConfigError(f"smoothing={self.smoothing}; need 0 to less than 1")
+from .options import JointOptions
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,15 +14,16 @@ from ..model.model import DecodingOptions
 from ..model.torch import NetworkAcoustic
 from ..model.units import HmmUnits
 from ..nn.batches import Examples
-from ..nn.lfmmi.loss import LfmmiLoss, LfmmiOptions, without_second_outputs
-from ..nn.lfmmi.supervision import Supervision, SupervisionOptions, lfmmi_setup, numerators_of
+from ..nn.lfmmi.loss import LfmmiLoss, without_second_outputs
+from ..nn.lfmmi.supervision import Supervision, lfmmi_setup, numerators_of
 from ..nn.lfmmi.topology import chain_alignments, thinned_segments
 from ..nn.networks import NetworkConfig, build
-from ..nn.options import TrainingOptions
+from ..nn.options import SupervisionOptions
 from ..nn.training import train_network
 from .data import Data
 from .hybrid import Prepared, prepare
 from .ladder import Rung, warn_of_failures
+from .options import LfmmiTrainingOptions
 from .speeds import segments_at_speed
 
 if TYPE_CHECKING:
@@ -32,18 +33,6 @@ _logger = logging.getLogger(__name__)
 
 SEARCH = DecodingOptions(acoustic_scale=1.0, beam=15.0)
 """How graphs of such models are searched: scores are log-likelihoods of sequences already."""
-
-
-@dataclass(frozen=True)
-class LfmmiTrainingOptions:
-    """How a network is trained by LF-MMI.
-
-    supervision: its graphs. loss: what is added to the objective. training: of the network, in whole utterances.
-    """
-
-    supervision: SupervisionOptions = field(default_factory=SupervisionOptions)
-    loss: LfmmiOptions = field(default_factory=LfmmiOptions)
-    training: TrainingOptions = field(default_factory=TrainingOptions)
 
 
 def train_lfmmi(

@@ -79,12 +79,24 @@ def plateau(points: Sequence[TuningPoint]) -> list[TuningPoint]:
 
 def best_point(points: Sequence[TuningPoint]) -> TuningPoint:
     """The setting to use: in the middle of the plateau, which carries over to new data better than its edge."""
-    good = plateau(points)
-    scales = sorted({p.acoustic_scale for p in points})
-    penalties = sorted({p.insertion_penalty for p in points})
-    places = np.array([(scales.index(p.acoustic_scale), penalties.index(p.insertion_penalty)) for p in good])
+    if not points:
+        raise ModelError("nothing was tuned; give at least one acoustic scale and one insertion penalty")
+    settings = [(p.acoustic_scale, p.insertion_penalty) for p in points]
+    return points[middle_of_plateau(settings, [p.errors for p in points])]
+
+
+def middle_of_plateau(settings: Sequence[Sequence[float]], errors: Sequence[int]) -> int:
+    """The number of the setting to use, of any numbers that were tried in all combinations.
+
+    settings: the values of each; errors: with each on held-out utterances. Of the settings that are as good as the
+    best (see `plateau`) the one nearest to their mean is used, where neighbouring values of a number are one apart.
+    """
+    fewest = min(errors)
+    good = [i for i, n in enumerate(errors) if n <= fewest + fewest**0.5]
+    ranks = [{value: rank for rank, value in enumerate(sorted(set(values)))} for values in zip(*settings, strict=True)]
+    places = np.array([[of[value] for of, value in zip(ranks, settings[i], strict=True)] for i in good])
     distances = np.square(places - places.mean(axis=0)).sum(axis=1)
-    return min(zip(good, distances, strict=True), key=lambda pair: (pair[1], pair[0].errors))[0]
+    return min(zip(good, distances, strict=True), key=lambda pair: (pair[1], errors[pair[0]]))[0]
 
 
 def at_edge(points: Sequence[TuningPoint], best: TuningPoint) -> str:

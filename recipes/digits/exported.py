@@ -1,6 +1,6 @@
 """The hybrid networks of a finished run in ONNX, as they are and with 8-bit weights, on the same test sets.
 
-python recipes/digits/exported.py --out build/digits
+python -m recipes.digits.exported --out build/digits
 """
 
 import argparse
@@ -23,10 +23,10 @@ def main() -> None:
     arguments = parser.parse_args()
     whole = Data.load(arguments.out / "features-mfcc")
     for test in arguments.tests.split(","):
-        folders = sorted(arguments.out.glob(f"test-{HYBRID}-*-{test}*-seed0"))
+        folders = sorted(arguments.out.glob(f"test-{HYBRID}-*-seed0-{test}*"))
         folders = [f for f in folders if "-connected-" not in f.name]
         if not folders:
-            sys.exit(f"error: {arguments.out} has no test of {HYBRID} on {test}; run.py makes it")
+            sys.exit(f"error: {arguments.out} has no test of {HYBRID} on {test}; recipes.digits.networks makes it")
         counts, total = [0, 0, 0], 0
         for folder in folders:
             references = read_transcripts(folder / "references.tsv")

@@ -1,6 +1,6 @@
 """Digits by anybody through any microphone: how the model that comes with the package is trained and tested.
 
-    python recipes/digits/field.py --corpus DIR --english TABLE... --out build/field [--ship DIR]
+    python -m recipes.digits.field --corpus DIR --english TABLE... --out build/field [--ship DIR]
 
 DIR holds the Free Spoken Digit Dataset; each TABLE (id, audio, speaker, text) sentences of other speakers, whose digits
 are trained on, too. All are trained on as they are and as other rooms and microphones would have made them
@@ -16,30 +16,31 @@ import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from corpora import WORDS, read_fsdd, take  # type: ignore[import-not-found]
-from pieces import cut_digits, train_cutter  # type: ignore[import-not-found]
 
 from asr import audio
 from asr.audio.augment import add_noise, floor_noise, noise_floor
 from asr.audio.conditions import click, clipped, coloured_noise, gated, hum, microphone, recorded_elsewhere, room
 from asr.corpus import Corpus, Utterance
 from asr.errors import AsrError
-from asr.features import MfccOptions
+from asr.features.options import MfccOptions
 from asr.features.pipeline import FeaturePipeline
 from asr.features.table import FeatureTable
 from asr.lang.lexicon import Lexicon
-from asr.model import Model, load
 from asr.model.fit import Evidence, Reference
 from asr.model.graphs import with_graph
-from asr.recipe import Run, load_config, run_recipe
-from asr.recipe.tasks import read_json, write_json
+from asr.model.model import Model
+from asr.options import load_config
+from asr.recipe.run import Run, run_recipe
 from asr.train.data import Data
 from asr.train.decoding import decode_all
 from asr.train.ladder import Sizes, train_ladder
 from asr.train.tuning import TuningPoint, add_tuning, tune_decoding, with_tuning
+
+from .copies import read
+from .corpora import WORDS, read_fsdd, take
+from .pieces import cut_digits, train_cutter
 
 HERE = Path(__file__).resolve().parent
 LANG = HERE.parents[1] / "lang" / "digits"
@@ -48,6 +49,7 @@ OFFICIAL, UNSEEN = "official", "unseen speaker"
 
 logger = logging.getLogger("asr.recipe")
 
+Tuned = Mapping[str, list[TuningPoint]]
 Sound = Callable[[np.ndarray, int, np.random.Generator], np.ndarray]
 
 
@@ -128,31 +130,26 @@ def main() -> None:
     arguments = parse_arguments()
     settings = load_config(HERE / "field.toml", Settings)
     run, corpus = Run(arguments.out), readable(read_fsdd(Path(arguments.corpus)))
-    others: list[Utterance] = []
+    others: Sequence[Utterance] = []
     if arguments.english:
-        sentences = [u for table in arguments.english for u in Corpus.read(table)]
-        common = {"utterances": sentences, "rate": settings.sample_rate, "seed": settings.seed}
-        cutter = run.stage("english", train_cutter, common | {"n_jobs": arguments.jobs})
-        pieces = run.stage("pieces", cut_digits, {"utterances": sentences, "cutter": cutter, "words": WORDS})
-        others = list(Corpus.read(pieces / "pieces.tsv"))
-    spoken = [u for u in corpus if take(u) >= 5]
-    inputs = {"recordings": spoken, "others": others, "settings": settings}
-    data = run.stage("features", hear, inputs)
-    shared = {"data": data, "lexicon": LANG / "lexicon.tsv", "settings": settings, "n_jobs": arguments.jobs}
-    models = {}
+        sentences = Corpus(u for table in arguments.english for u in Corpus.read(table))
+        cutter = run.kept("english", train_cutter, sentences, settings.sample_rate, settings.seed, arguments.jobs)
+        others = list(run.step("pieces", cut_digits, sentences, cutter, WORDS))
+    train, test = corpus.where(lambda u: take(u) >= 5), corpus.where(lambda u: take(u) < 5)
+    data = run.step("features", extract_with_copies, train, others, settings)
+    lexicon, models = Lexicon.load(LANG / "lexicon.tsv"), {}
     for name in (EVERYBODY, *corpus.speakers):
-        ids = [u.id for u in (*spoken, *others) if u.speaker != name]
-        models[name] = run.stage(f"model-{name}", train, shared | {"ids": ids})
-    unseen = {"models": {name: models[name] for name in corpus.speakers}, "recordings": spoken}
-    tuned = run.stage("tuned", tune, unseen | {"settings": settings})
-    far = run.stage("test-unseen", test_unseen, unseen | {"tuned": tuned})
-    official = {"model": models[EVERYBODY], "recordings": [u for u in corpus if take(u) < 5], "tuned": tuned}
-    near = run.stage("test-official", test_official, official)
-    made = finished(models[EVERYBODY], tuned, far, near)
+        ids = [u.id for u in (*train, *others) if u.speaker != name]
+        models[name] = run.kept(f"model-{name}", train_triphones, data, ids, lexicon, settings, arguments.jobs)
+    unseen = {name: models[name] for name in corpus.speakers}
+    tuned = run.step("tuned", tune_unseen, unseen, train, settings)
+    far = run.step("test-unseen", recognise_unseen, unseen, train, tuned)
+    near = run.step("test-official", recognise_official, models[EVERYBODY], test, tuned)
+    made = finished(models[EVERYBODY].value, tuned, far, near)
     made.save(Path(arguments.out) / "model")
     if arguments.ship:
         made.save(arguments.ship)
-    sys.stdout.write(table(read_json(near / "rates.json"), read_json(far / "rates.json")))
+    sys.stdout.write(table(near, far.rates))
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -178,95 +175,91 @@ def readable(corpus: Corpus) -> Corpus:
     return Corpus(good)
 
 
-def hear(
-    folder: Path,
-    recordings: Sequence[Utterance],
-    others: Sequence[Utterance],
-    settings: Settings,
-    progress: Callable[[int, int], None],
-) -> None:
-    """The features of all training sound, as it is and in copies, see `copy_of`; each is of a speaker of its own."""
+def extract_with_copies(
+    recordings: Corpus, others: Sequence[Utterance], settings: Settings, progress: Callable[[int, int], None]
+) -> Data:
+    """A step: the features of all training sound and its copies, see `copy_of`; each is of a speaker of its own."""
     pipeline, rate = settings.pipeline, settings.sample_rate
     found: dict[str, np.ndarray] = {}
     texts: dict[str, str] = {}
     copies = {u.id: n for us, n in ((recordings, settings.copies), (others, settings.piece_copies)) for u in us}
     for done, utterance in enumerate((*recordings, *others), start=1):
-        samples = _samples(utterance, rate)
+        samples = read(utterance, rate)
         for k in range(copies[utterance.id] + 1):
             name = copy_of(utterance.id, k)
             sound = recorded_elsewhere(samples, rate, _rng(settings.seed, name)) if k else samples
             found[name], texts[name] = pipeline.front_end(sound), utterance.text or ""
         progress(done, len(recordings) + len(others))
-    Data(FeatureTable.from_dict(found), {name: name for name in found}, texts).save(folder)
+    return Data(FeatureTable.from_dict(found), {name: name for name in found}, texts)
 
 
-def train(
-    folder: Path,
-    data: Path,
+def train_triphones(
+    data: Data,
     ids: Sequence[str],
-    lexicon: Path,
+    lexicon: Lexicon,
     settings: Settings,
     n_jobs: int,
     progress: Callable[[int, int], None],
-) -> None:
-    """Triphones of some recordings and all of their copies, with a loop over the words as their graph."""
-    heard = Data.load(data)
+) -> Model:
+    """A step: triphones of some recordings and all of their copies, with a loop over the words as their graph."""
     wanted = set(ids)
-    heard = heard.where(lambda name: name.rpartition("#")[0] in wanted)
+    chosen = data.where(lambda name: name.rpartition("#")[0] in wanted)
     sizes = Sizes(settings.mono_gaussians, float("inf"), settings.leaves, settings.gaussians)
-    rungs = train_ladder(
-        heard, Lexicon.load(lexicon), ["mono", "tri"], pipeline=settings.pipeline, sizes=sizes, seed=settings.seed,
+    stages = train_ladder(
+        chosen, lexicon, ["mono", "tri"], pipeline=settings.pipeline, sizes=sizes, seed=settings.seed,
         n_jobs=n_jobs, progress=lambda stage, done, total: progress(done + total * (stage == "tri"), 2 * total),
     )  # fmt: skip
-    with_graph(rungs["tri"].model).with_decoding(beam=settings.beam).save(folder / "model")
+    return with_graph(stages["tri"].model).with_decoding(beam=settings.beam)
 
 
-def tune(folder: Path, models: Mapping[str, Path], recordings: Sequence[Utterance], settings: Settings) -> None:
-    """The errors of every decoding option on speakers that each model was trained without, in TUNED_ON by turns."""
+def tune_unseen(models: Mapping[str, Model], recordings: Corpus, settings: Settings) -> dict[str, list[TuningPoint]]:
+    """A step: the errors of every setting on speakers that each model was trained without, in TUNED_ON by turns."""
     sounds = [CONDITIONS[name] for name in TUNED_ON]
-    points: dict[str, list[dict[str, Any]]] = {}
-    for speaker, place in models.items():
-        model = load(place / "model")
+    points = {}
+    for speaker, model in models.items():
         mine = [u for u in recordings if u.speaker == speaker]
-        raw = {u.id: _heard(model, u, sounds[i % len(sounds)], "tuning") for i, u in enumerate(mine)}
+        raw = {u.id: _features(model, u, sounds[i % len(sounds)], "tuning") for i, u in enumerate(mine)}
         held = Data(FeatureTable.from_dict(raw), {u: u for u in raw}, {u.id: u.text or "" for u in mine})
-        grid: dict[str, Any] = {"acoustic_scales": settings.acoustic_scales}
-        found = tune_decoding(model, held, **grid, insertion_penalties=settings.insertion_penalties)
-        points[speaker] = [asdict(point) for point in found]
-    write_json(folder / "tuning.json", points)
+        scales, penalties = settings.acoustic_scales, settings.insertion_penalties
+        points[speaker] = tune_decoding(model, held, acoustic_scales=scales, insertion_penalties=penalties)
+    return points
 
 
-def test_unseen(
-    folder: Path, models: Mapping[str, Path], recordings: Sequence[Utterance], tuned: Path,
-    progress: Callable[[int, int], None],
-) -> None:  # fmt: skip
-    """Errors in all conditions on speakers that each model was trained and tuned without, and the evidence of each."""
+@dataclass(frozen=True)
+class Unseen:
+    """Condition -> errors and words of speakers that models were trained without; and evidence of the recordings."""
+
+    rates: dict[str, list[int]]
+    evidence: list[Evidence]
+
+
+def recognise_unseen(
+    models: Mapping[str, Model], recordings: Corpus, tuned: Tuned, progress: Callable[[int, int], None]
+) -> Unseen:
+    """A step: errors in all conditions on speakers that each model was trained and tuned without."""
     rates: dict[str, list[int]] = {name: [0, 0] for name in CONDITIONS}
     found: list[Evidence] = []
-    for done, (speaker, place) in enumerate(models.items(), start=1):
-        model = _tuned(load(place / "model"), tuned, without=speaker)
+    for done, (speaker, model) in enumerate(models.items(), start=1):
+        ready = _tuned(model, tuned, without=speaker)
         for name in CONDITIONS:
-            errors, total, evidence = _tested(model, [u for u in recordings if u.speaker == speaker], name)
+            errors, total, evidence = _tested(ready, [u for u in recordings if u.speaker == speaker], name)
             rates[name][0] += errors
             rates[name][1] += total
             found += evidence if name == "as they are" else []  # others are told from speech unlike any of them
         progress(done, len(models))
-    write_json(folder / "rates.json", rates)
-    write_json(folder / "evidence.json", found)
+    return Unseen(rates, found)
 
 
-def test_official(folder: Path, model: Path, recordings: Sequence[Utterance], tuned: Path) -> None:
-    """Error rates of all conditions on recordings 0 to 4 of all speakers."""
-    ready = _tuned(load(model / "model"), tuned)
-    write_json(folder / "rates.json", {name: _tested(ready, recordings, name)[:2] for name in CONDITIONS})
+def recognise_official(model: Model, recordings: Corpus, tuned: Tuned) -> dict[str, list[int]]:
+    """A step: error rates of all conditions on recordings 0 to 4 of all speakers."""
+    ready = _tuned(model, tuned)
+    return {name: list(_tested(ready, list(recordings), name)[:2]) for name in CONDITIONS}
 
 
-def finished(model: Path, tuned: Path, far: Path, near: Path) -> Model:
+def finished(model: Model, tuned: Tuned, far: Unseen, near: Mapping[str, Sequence[int]]) -> Model:
     """The model with its decoding options, the reference of recordings that suit it, and its card."""
-    reference = Reference.of([Evidence(*values) for values in read_json(far / "evidence.json")])
-    card = (LANG / "CARD.md").read_text(encoding="utf-8")
-    rates = table(read_json(near / "rates.json"), read_json(far / "rates.json"))
-    return replace(_tuned(load(model / "model"), tuned), reference=reference, card=card.replace("{table}", rates))
+    card = (LANG / "CARD.md").read_text(encoding="utf-8").replace("{table}", table(near, far.rates))
+    return replace(_tuned(model, tuned), reference=Reference.of(far.evidence), card=card)
 
 
 def table(near: Mapping[str, Sequence[int]], far: Mapping[str, Sequence[int]]) -> str:
@@ -285,29 +278,22 @@ def copy_of(name: str, k: int) -> str:
 
 def _tested(model: Model, recordings: Sequence[Utterance], condition: str) -> tuple[int, int, list[Evidence]]:
     """Errors, words, and the evidence of recordings in a condition."""
-    raw = {u.id: _heard(model, u, CONDITIONS[condition], condition) for u in recordings}
+    raw = {u.id: _features(model, u, CONDITIONS[condition], condition) for u in recordings}
     data = Data(FeatureTable.from_dict(raw), {u: u for u in raw}, {u.id: u.text or "" for u in recordings})
     decoded = decode_all(model, data)
     result = decoded.score(data.references)
     return result.errors, result.total, [t.evidence for t in decoded.transcripts.values() if t.evidence is not None]
 
 
-def _heard(model: Model, utterance: Utterance, sound: Sound, draw: str) -> np.ndarray:
+def _features(model: Model, utterance: Utterance, sound: Sound, draw: str) -> np.ndarray:
     """A recording's features before normalisation, after something was done to it."""
-    samples = sound(_samples(utterance, model.sample_rate), model.sample_rate, _rng(draw, utterance.id))
+    samples = sound(read(utterance, model.sample_rate), model.sample_rate, _rng(draw, utterance.id))
     return model.features.front_end(samples.astype(np.float32))
 
 
-def _tuned(model: Model, tuned: Path, without: str = "") -> Model:
+def _tuned(model: Model, tuned: Tuned, without: str = "") -> Model:
     """The model with the options that were best for all speakers; without one of them, for the others."""
-    of_speaker = read_json(tuned / "tuning.json")
-    points = [[TuningPoint(**p) for p in mine] for speaker, mine in of_speaker.items() if speaker != without]
-    return with_tuning(model, add_tuning(points))
-
-
-def _samples(utterance: Utterance, rate: int) -> np.ndarray:
-    assert utterance.audio is not None  # digits are read from sound
-    return audio.read(utterance.audio, rate, start=utterance.start, end=utterance.end).samples
+    return with_tuning(model, add_tuning(points for speaker, points in tuned.items() if speaker != without))
 
 
 def _rng(*names: object) -> np.random.Generator:

@@ -1,122 +1,221 @@
-"""Spoken digits with the ladder of GMM-HMMs: features, training, tuning on held-out speech, test, report.
+"""Spoken digits with GMM-HMMs: recordings, copies, features, the ladder of models, tuning on held-out speech, tests.
 
-    python recipes/digits/run.py --corpus DIR --out build/digits    the Free Spoken Digit Dataset in DIR or below it
-    python recipes/digits/run.py --corpus synth --out build/demo    speech synthesised on the spot
+    python -m recipes.digits.run --corpus DIR --out build/digits    the Free Spoken Digit Dataset in DIR or below it
 
-The same command goes on where an interrupted run stopped.
+The same command goes on where an interrupted run stopped. Networks are trained by recipes.digits.networks.
 """
 
 import argparse
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
-from arguments import parse_arguments  # type: ignore[import-not-found]
-from corpora import (  # type: ignore[import-not-found]
-    NAME,
+from asr.corpus import Corpus
+from asr.errors import ConfigError
+from asr.features.options import LpcOptions, MfccOptions
+from asr.features.pipeline import FeaturePipeline
+from asr.gmm.mono import MonoOptions
+from asr.lang.lexicon import Lexicon
+from asr.model.graphs import has_pynini
+from asr.options import load_config
+from asr.recipe.bench import Bench, Result, System, with_those_below
+from asr.recipe.finish import finish
+from asr.recipe.run import Run, run_recipe
+from asr.recipe.searches import GraphSearch
+from asr.recipe.systems import extract_data, train_mono, train_stage
+from asr.train.ladder import STAGES, Sizes
+from asr.train.speeds import speed_prefix
+from asr.train.vtln import WARPS
+
+from .copies import PADDED, join_strings, padded_copies, speed_copies
+from .corpora import (
+    CONNECTED,
+    HERE,
+    LEXICON,
+    SINGLE,
+    Tests,
+    connected_tests,
+    places,
     read_fsdd,
-    recorded,
-    synthesised,
+    single_tests,
+    string_lists,
     write_lists,
 )
-from ctc import make_bench, tests_of, words_scored  # type: ignore[import-not-found]
-from systems import (  # type: ignore[import-not-found]
-    AGAINST_MISMATCH,
-    SINGLE,
-    Settings,
-    all_systems,
-    has_several_seeds,
-    has_torch,
-    robust_monophone,
-    trainable,
-)
 
-from asr.corpus import Corpus, Utterance
-from asr.errors import ConfigError
-from asr.model.graphs import has_pynini
-from asr.recipe import Run, load_config, run_recipe
-from asr.recipe.ending import finish, with_chosen
-from asr.recipe.ladder_bench import Test
-from asr.recipe.ladder_ending import show
-from asr.recipe.networks import CTC_SYSTEMS
-from asr.recipe.systems import Bench, System, warped_name
-from asr.recipe.tasks import extract_features
-from asr.recipe.tested import Result
+LENT = HERE / "monophones"  # its graph, where pynini is missing
+TESTS = (*SINGLE, *CONNECTED)
+VARIANTS = ("plain", "vars", "vtln", "speed", "padded", "robust", "causal", "causal-robust")
+AGAINST_MISMATCH = ("", "vars", "vtln", "speed", "robust")  # of which each fold of loso chooses one
+SEVERAL_SEEDS = (
+    "",
+    "robust",
+    "causal",
+    "causal-robust",
+)  # of monophones, variants whose official tests have every seed
 
-HERE = Path(__file__).resolve().parent
-LEXICON = HERE.parents[1] / "lang" / "digits" / "lexicon.tsv"
+
+@dataclass(frozen=True)
+class Settings:
+    """digits.toml."""
+
+    sample_rate: int
+    seeds: tuple[int, ...]
+    string_seed: int
+    n_jobs: int
+    global_frames: int
+    speeds: tuple[float, ...]
+    mfcc: MfccOptions
+    lpcc: LpcOptions
+    mono: MonoOptions
+    sizes: Sizes
+    robust_sizes: Sizes
+    grid: GraphSearch
 
 
 def main() -> None:
-    arguments = parse_arguments(__doc__)
-    settings = load_config(HERE / "digits.toml", Settings)
+    arguments, settings = parse_arguments(), load_config(HERE / "digits.toml", Settings)
+    recordings = read_fsdd(Path(arguments.corpus))
     if arguments.make_lists:
-        write_lists(read_fsdd(Path(arguments.corpus)), settings.string_seed)
+        write_lists(recordings, settings.string_seed)
         return
     run = Run(arguments.out)
-    systems = {s: tests for s, tests in all_systems(settings).items() if wanted(s, arguments)}
-    wholes = ctc_systems(arguments)
-    if arguments.corpus == "synth":
-        systems = {s: ("synth",) for s in systems if s.variant == "causal"}
-    else:
-        systems = trainable(systems)
-    if not systems and not wholes:
-        raise ConfigError(
-            "none of these systems can be trained here: networks need torch, those of CTC pynini too, and on "
-            "synthesised speech there are only causal monophones"
-        )
-    heard = synthesised(run) if arguments.corpus == "synth" else recorded(run, Path(arguments.corpus), settings)
-    tests = heard.tests if arguments.corpus == "synth" else {name: heard.tests[name] for name in arguments.tests}
-    needed = [s for system in systems for s in (system, system.below) if s is not None]
-    robust = robust_monophone(settings)
-    data = all_features(run, list(heard.corpus), heard.copies, [*needed, *([robust] if wholes else [])], settings)
-    lent = str(HERE / "monophones")  # their graph, where pynini is missing
-    bench = Bench(run, data, LEXICON, settings.grid, settings.n_jobs, fallback=lent, truth=heard.truth)
+    corpus, copies = with_strings(run, recordings, settings), training_copies(run, recordings, settings)
+    bench = Bench(
+        run, Corpus([*corpus, *copies]), settings.n_jobs, fallback=str(LENT), truth=run.folder / "strings" / "edges.ctm"
+    )
+    systems = all_systems(run, corpus, copies, settings)
+    tests: Tests = single_tests(recordings) | connected_tests(recordings, corpus)
+    wanted = {s: names for s, names in systems.items() if is_wanted(s, arguments)}
+    if not wanted:
+        raise ConfigError("none of these models can be trained here: those above monophones need pynini")
     results = [
-        Result(system, name, seed, bench.test(system, folds, seed))
-        for name, (folds, n_seeds) in tests.items()
-        for system, those in systems.items()
-        if name in those
-        for seed in settings.seeds[: min(n_seeds if has_several_seeds(system) else 1, arguments.seeds)]
+        bench.test(system, name, tests[name], seed)
+        for name in arguments.tests
+        for system, names in wanted.items()
+        if name in names
+        for seed in seeds_of(system, name, settings)[: arguments.seeds]
     ]
-    results = with_chosen(results, "loso", AGAINST_MISMATCH)
-    networks = list[Test]()
-    if wholes:
-        single = Corpus([u for u in heard.corpus if NAME.fullmatch(u.id)] + heard.copies)
-        ctc = make_bench(run, single, data[robust.front_end], robust.features, settings, arguments.gpus)
-        for name in (n for n in SINGLE if n in tests):
-            for system, variant in wholes:
-                networks += tests_of(ctc, system, variant, name, tests[name][0], settings)
-    rows = words_scored(networks, settings.seeds[0])
-    if results:
-        finish(run, "Spoken digits", results, heard.corpus, networks, rows)
-    else:
-        show(run, "Spoken digits", networks, rows, heard.corpus.speaker_of, settings.seeds[0], heard.corpus)
+    results += chosen(bench, results)
+    finish(run, "Spoken digits", results, corpus, pairs=with_those_below(results))
 
 
-def wanted(system: System, arguments: argparse.Namespace) -> bool:
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--corpus", required=True, metavar="DIR", help="the recordings")
+    parser.add_argument("--out", default="build/digits", metavar="DIR", help="where everything goes (%(default)s)")
+    for name, known in (("tests", TESTS), ("variants", VARIANTS), ("models", STAGES)):
+        parser.add_argument(f"--{name}", default=",".join(known), metavar="NAMES", help="only these (%(default)s)")
+    parser.add_argument("--seeds", type=int, default=99, metavar="N", help="no more than N seeds a test")
+    parser.add_argument("--make-lists", action="store_true", help="only write the lists of strings anew")
+    arguments = parser.parse_args()
+    for name, known in (("tests", TESTS), ("variants", VARIANTS), ("models", STAGES)):
+        setattr(arguments, name, getattr(arguments, name).split(","))
+        if not set(getattr(arguments, name)) <= set(known):
+            parser.error(f"--{name} takes {','.join(known)} or some of them")
+    return arguments
+
+
+def with_strings(run: Run, recordings: Corpus, settings: Settings) -> Corpus:
+    """The recordings, and strings of them."""
+    strings = string_lists(recordings, settings.string_seed)
+    joined = run.step("strings", join_strings, recordings, strings, settings.sample_rate, settings.string_seed)
+    return Corpus([*recordings, *joined])
+
+
+def training_copies(run: Run, recordings: Corpus, settings: Settings) -> Corpus:
+    """What systems are trained on beside the recordings: these at other speeds, and with pauses around them."""
+    rate, seed = settings.sample_rate, settings.string_seed
+    speeds = [s for s in settings.speeds if s != 1.0]
+    made = [run.step(f"speed-{speed:g}", speed_copies, recordings, speed, rate) for speed in speeds]
+    made.append(run.step("padded", padded_copies, recordings, places(recordings), rate, seed))
+    return Corpus(u for copies in made for u in copies)
+
+
+def all_systems(run: Run, corpus: Corpus, copies: Corpus, settings: Settings) -> dict[System, Sequence[str]]:
+    """Each system with the tests that it takes part in.
+
+    The plain ones are normalised with the mean of all of a speaker's recordings, as in Kaldi's recipes. Against the
+    mismatch of speakers: "vars" divides by the speaker's standard deviation too, "vtln" also chooses a warp for each
+    speaker, "speed" is trained on the recordings at other speeds too. "padded" is trained on the recordings with pauses
+    around them. "robust" does all of that but vtln. The causal ones know nothing but the past. Above the monophones are
+    all stages of the plain system, and the last one of the robust system, with the decoding options of the plain one.
+    """
+    mean: dict[str, Any] = {"kind": "cmvn", "mode": "speaker"}
+    both: dict[str, Any] = {**mean, "norm_vars": True}
+    causal: dict[str, Any] = {"kind": "cmvn", "mode": "causal", "global_frames": settings.global_frames}
+    every, lexicon, data = Corpus([*corpus, *copies]), Lexicon.load(LEXICON), dict[str, Any]()
+
+    def mono(kind: str, cmvn: dict, variant: str = "", prefixes: tuple[str, ...] = ("",)) -> System:
+        pipeline = features_of(kind, cmvn, settings)
+        options = {"pipeline": pipeline, "lexicon": lexicon, "options": settings.mono}
+        if kind not in data:
+            data[kind] = run.later(f"features-{kind}", extract_data, every, pipeline, settings.n_jobs)
+        adaptation = "none" if cmvn is causal else "speaker"
+        return System(
+            "mono", kind, train_mono, options, data[kind], variant, adaptation, prefixes, search=settings.grid
+        )
+
+    speeds = tuple("" if s == 1.0 else speed_prefix(s) for s in settings.speeds)
+    plain, robust = mono("mfcc", mean), mono("mfcc", both, "robust", (*speeds, PADDED))
+    above = stages_above(plain, settings.sizes)
+    best = replace(stages_above(robust, settings.robust_sizes)[-1], tuned_as=above[-1])
+    vtln = mono("mfcc", both, "vtln")
+    single = Corpus(u for u in corpus if "-" not in u.id)
+    at = {
+        w: run.later(f"features-mfcc-warp{w:g}", extract_data, single, vtln.options["pipeline"], 1, warp=w)
+        for w in WARPS[::2]
+        if w != 1.0
+    }
+    return {
+        plain: TESTS,
+        mono("lpcc", mean): TESTS,
+        mono("mfcc", both, "vars"): SINGLE,
+        replace(vtln, data={w: at.get(w, data["mfcc"]) for w in WARPS[::2]}): SINGLE,
+        mono("mfcc", mean, "speed", speeds): SINGLE,
+        mono("mfcc", mean, "padded", (PADDED,)): ("official", "connected-official"),
+        robust: TESTS,
+        mono("mfcc", causal, "causal"): TESTS,
+        mono("mfcc", causal, "causal-robust", (*speeds, PADDED)): TESTS,
+        **dict.fromkeys(above, SINGLE),
+        best: SINGLE,
+    }
+
+
+def features_of(kind: str, cmvn: dict, settings: Settings) -> FeaturePipeline:
+    """A front end, normalised, with derivatives."""
+    front_end = {"kind": kind, "options": asdict(getattr(settings, kind))}
+    return FeaturePipeline(settings.sample_rate, (front_end, cmvn, {"kind": "delta", "order": 2, "window": 2}))
+
+
+def stages_above(mono: System, sizes: Sizes) -> list[System]:
+    """The models above monophones, each trained from the one below; each adds what it needs to the features."""
+    pipeline: FeaturePipeline = mono.options["pipeline"]
+    options = {"pipeline": replace(pipeline, steps=pipeline.steps[:-1]), "lexicon": mono.options["lexicon"]}
+    found = [mono]
+    for stage in STAGES[1:]:
+        more = {**options, "sizes": sizes, "stage": stage}
+        found.append(replace(mono, model=stage, train=train_stage, options=more, below=found[-1]))
+    return found[1:]
+
+
+def is_wanted(system: System, arguments: argparse.Namespace) -> bool:
     """Whether a system was asked for, and its graphs can be built here; those of monophones come with the package."""
-    asked = system.variant in arguments.variants and system.model in arguments.models
+    asked = (system.variant or "plain") in arguments.variants and system.model in arguments.models
     return asked and (system.model == "mono" or has_pynini())
 
 
-def ctc_systems(arguments: argparse.Namespace) -> list[tuple[str, str]]:
-    """The systems without HMMs that were asked for, each with its variants, if they can be trained here."""
-    asked = [(s, v) for s in CTC_SYSTEMS if s in arguments.models for v in ("robust", "") if v in arguments.variants]
-    return asked if asked and arguments.corpus != "synth" and has_pynini() and has_torch() else []
+def seeds_of(system: System, test: str, settings: Settings) -> Sequence[int]:
+    """Several for the official tests of some monophones, else one."""
+    several = system.model == "mono" and system.variant in SEVERAL_SEEDS and test.endswith("official")
+    return settings.seeds if several else settings.seeds[:1]
 
 
-def all_features(
-    run: Run, corpus: list[Utterance], copies: list[Utterance], systems: list[System], settings: Settings
-) -> dict[str, Path]:
-    """The features of each front end, and without the copies at each warp that a system may choose, by name."""
-    stages: dict[str, Path] = {}
-    for system in systems:
-        for warp in (1.0, *system.warps):
-            name = warped_name(system.front_end, warp)
-            if name not in stages:
-                utterances = [*corpus, *copies] if warp == 1.0 else [u for u in corpus if NAME.fullmatch(u.id)]
-                inputs = {"utterances": utterances, "pipeline": system.features, "n_jobs": settings.n_jobs}
-                stages[name] = run.stage(f"features-{name}", extract_features, inputs | {"warp": warp})
-    return stages
+def chosen(bench: Bench, results: Sequence[Result]) -> list[Result]:
+    """The row "chosen" of loso: in each fold the variant that did best on held-out data; none if one is missing."""
+    loso = [r for r in results if r.test == "loso" and r.system.model == "mono" and r.system.features == "mfcc"]
+    candidates = [r for r in loso if r.system.variant in AGAINST_MISMATCH]
+    return [bench.chosen(candidates, "chosen")] if len(candidates) == len(AGAINST_MISMATCH) else []
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 Each utterance is aligned with its transcript, by itself: nothing else of the speaker is known.
 
-    python recipes/mboshi/edges.py --corpus DIR --out build/mboshi [--systems tri,dnn-hmm,cnn-lstm-ctc]
+    python -m recipes.mboshi.edges --corpus DIR --out build/mboshi [--systems tri,dnn-hmm,cnn-lstm-ctc]
 
 Nobody has marked the edges by hand: the reference is the alignment of sat.
 """
@@ -13,16 +13,16 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from parts import Settings, all_data, read_corpus  # type: ignore[import-not-found]
-
 from asr.corpus import Utterance
 from asr.errors import AudioError, ModelError
 from asr.model import Model, load
 from asr.model.transcript import TimedWord
-from asr.recipe import load_config, run_recipe
+from asr.options import load_config
+from asr.recipe.run import run_recipe
 from asr.scoring.edges import EdgeScore, score_edges
 
-HERE = Path(__file__).resolve().parent
+from .parts import HERE, Settings, all_data, read_corpus
+
 REFERENCE = "sat"
 
 logger = logging.getLogger("asr.recipe")
@@ -35,9 +35,6 @@ def main() -> None:
     parser.add_argument("--systems", default="tri,dnn-hmm,cnn-lstm-ctc", metavar="NAMES", help="(%(default)s)")
     arguments = parser.parse_args()
     names = [REFERENCE, *arguments.systems.split(",")]
-    for name in names:
-        if not (arguments.out / f"dev-{name}" / "model").is_dir():
-            raise ModelError(f"{arguments.out}: has no model of {name} on dev; run.py makes it")
     for name, edges in compared(arguments.corpus, arguments.out, names).items():
         sys.stdout.write(f"{name}\n{edges.report()}\n\n")
 
@@ -45,12 +42,20 @@ def main() -> None:
 def compared(corpus: Path, out: Path, names: list[str]) -> dict[str, EdgeScore]:
     """The edges of all systems but the first, compared with those of the first."""
     train, dev = read_corpus(corpus, "train"), read_corpus(corpus, "dev")
-    held_out = set(all_data(train, dev, load_config(HERE / "mboshi.toml", Settings)).held_out)
+    held_out = set(all_data(train, dev, load_config(HERE / "mboshi.toml", Settings)).part.apart)
     utterances = [u for u in train.utterances if u.id in held_out]
-    found = {name: aligned(load(out / f"dev-{name}" / "model"), utterances) for name in names}
+    found = {name: aligned(load(place_of(out, name)), utterances) for name in names}
     by_all = set.intersection(*(set(words) for words in found.values()))
     first, *others = ({u: words for u, words in found[name].items() if u in by_all} for name in names)
     return {name: score_edges(first, other) for name, other in zip(names[1:], others, strict=True)}
+
+
+def place_of(out: Path, name: str) -> Path:
+    """The folder of a system's model. Raises ModelError where the run has none."""
+    found = sorted(out.glob(f"train-{name}-*-session-dev-seed*/model"))
+    if not found:
+        raise ModelError(f"{out}: has no model of {name} on dev; run.py makes it")
+    return found[0]
 
 
 def aligned(model: Model, utterances: Sequence[Utterance]) -> dict[str, tuple[TimedWord, ...]]:

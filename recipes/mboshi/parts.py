@@ -1,6 +1,5 @@
 """The settings of the Mboshi recipe, its recordings, and which of them are trained, tuned and tested on."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,24 +7,16 @@ import numpy as np
 
 from asr.corpus import Corpus
 from asr.errors import CorpusError
-from asr.features import MfccOptions
-from asr.recipe.ctc_tests import JointGrid, PrefixGrid
+from asr.features.options import MfccOptions
+from asr.recipe.bench import Fold
 from asr.recipe.grammars import Grammar
-from asr.recipe.ladder_bench import Bench, Part
-from asr.recipe.networks import (
-    CNN_CTC,
-    CTC_ATTENTION,
-    HYBRID,
-    LFMMI,
-    RNN_CTC,
-    CtcPlan,
-    HybridPlan,
-    JointPlan,
-    LfmmiPlan,
-)
-from asr.recipe.rungs import Search
+from asr.recipe.networks import CtcTable, HybridTable, JointTable, LfmmiTable
+from asr.recipe.searches import GraphSearch, JointSearch, PrefixSearch
+from asr.recipe.systems import Part
+from asr.train.data import Data
 from asr.train.ladder import Sizes
 
+HERE = Path(__file__).resolve().parent
 SECONDS = {"1-hour": 3600.0, "10-minutes": 600.0}
 
 
@@ -42,26 +33,15 @@ class Settings:
     units: Grammar
     words: Grammar
     open: Grammar
-    unit_search: Search
-    word_search: Search
-    dnn: HybridPlan
-    lfmmi: LfmmiPlan
-    rnn_ctc: CtcPlan
-    cnn_lstm_ctc: CtcPlan
-    ctc_attention: JointPlan
-    prefix_search: PrefixGrid
-    joint_search: JointGrid
-
-    @property
-    def networks(self) -> dict[str, HybridPlan | LfmmiPlan | CtcPlan]:
-        """The plan of each system that is a network."""
-        return {
-            HYBRID: self.dnn,
-            LFMMI: self.lfmmi,
-            RNN_CTC: self.rnn_ctc,
-            CNN_CTC: self.cnn_lstm_ctc,
-            CTC_ATTENTION: self.ctc_attention,
-        }
+    unit_search: GraphSearch
+    word_search: GraphSearch
+    dnn: HybridTable
+    lfmmi: LfmmiTable
+    rnn_ctc: CtcTable
+    cnn_lstm_ctc: CtcTable
+    ctc_attention: JointTable
+    prefix_search: PrefixSearch
+    joint_search: JointSearch
 
 
 def read_corpus(folder: Path, part: str) -> Corpus:
@@ -82,29 +62,38 @@ def voices(corpus: Corpus) -> dict[str, str]:
     return {u: speaker.split("_")[0] for u, speaker in corpus.speaker_of.items()}
 
 
-def all_data(train: Corpus, dev: Corpus, settings: Settings) -> Part:
+def all_data(train: Corpus, dev: Corpus, settings: Settings) -> Fold:
     """All training utterances but those held out by the seed, to tune on where their sentence is new; tested is dev."""
     order = np.random.default_rng(settings.seed).permutation(len(train))
     held_out = {train.ids[i] for i in order[: settings.held_out].tolist()}
     rest = tuple(u for u in train.ids if u not in held_out)
-    heard = {train[u].text for u in rest}
-    kept = tuple(u for u in train.ids if u in held_out and train[u].text not in heard)
-    return Part("dev", rest, kept, tuple(dev.ids), settings.sizes)
+    known = {train[u].text for u in rest}
+    kept = tuple(u for u in train.ids if u in held_out and train[u].text not in known)
+    return fold("dev", rest, kept, tuple(dev.ids))
 
 
-def less_data(whole: Part, name: str, seed: int, bench: Bench) -> Part:
-    """Some minutes of the training utterances, drawn by the seed, with models that suit them."""
-    order = np.random.default_rng(seed).permutation(len(whole.train))
-    chosen = bench.first_seconds([whole.train[i] for i in order.tolist()], SECONDS[name])
-    return Part(name, tuple(chosen), whole.held_out, whole.test, Sizes.of_hours(bench.hours(chosen)), variant=name)
+def fold(name: str, train: tuple[str, ...], held_out: tuple[str, ...], test: tuple[str, ...]) -> Fold:
+    """A model of some utterances, which is tuned, and its best epoch told, by the same others."""
+    part = Part(name, train, held_out)
+    return Fold(name, part, test, ((part, held_out),))
 
 
-def without_one_speaker(whole: Part, speaker_of: dict[str, str], bench: Bench) -> Sequence[Part]:
-    """A part for each speaker (see `voices`), who is neither trained nor tuned on, and of whom dev is tested."""
-    parts = []
+def less_data(whole: Fold, name: str, seed: int, data: Data, frame_shift: float) -> Fold:
+    """Some minutes of the training utterances, drawn by the seed. data: features of them all."""
+    train = [whole.part.train[i] for i in np.random.default_rng(seed).permutation(len(whole.part.train)).tolist()]
+    train = [u for u in train if u in data.raw]
+    total = np.cumsum([len(data.raw[u]) for u in train]) * frame_shift
+    chosen = train[: int(np.searchsorted(total, SECONDS[name])) + 1]
+    return fold(name, tuple(chosen), whole.part.apart, whole.test)
+
+
+def without_one_speaker(whole: Fold, speaker_of: dict[str, str]) -> list[Fold]:
+    """A fold for each speaker (see `voices`), who is neither trained nor tuned on, and of whom dev is tested."""
+    folds = []
     for speaker in sorted({speaker_of[u] for u in whole.test}):
-        train, held_out = ([u for u in ids if speaker_of[u] != speaker] for ids in (whole.train, whole.held_out))
-        sizes = Sizes.of_hours(bench.hours(train))
+        train, held_out = (
+            tuple(u for u in ids if speaker_of[u] != speaker) for ids in (whole.part.train, whole.part.apart)
+        )
         mine = tuple(u for u in whole.test if speaker_of[u] == speaker)
-        parts.append(Part(f"without-{speaker}", tuple(train), tuple(held_out), mine, sizes))
-    return parts
+        folds.append(fold(f"without-{speaker}", train, held_out, mine))
+    return folds

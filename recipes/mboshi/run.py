@@ -1,93 +1,182 @@
 """Mboshi, a Bantu language of 4.5 hours of sentences: the ladder of GMM-HMMs, networks above it, and some without it.
 
-    python recipes/mboshi/run.py --corpus DIR --out build/mboshi    DIR holds train/ and dev/
+    python -m recipes.mboshi.run --corpus DIR --out build/mboshi    DIR holds train/ and dev/
 
 The same command goes on where an interrupted run stopped.
 """
 
 import argparse
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
-
-from parts import (  # type: ignore[import-not-found]
-    Settings,
-    all_data,
-    less_data,
-    read_corpus,
-    voices,
-    without_one_speaker,
-)
+from typing import Any
 
 from asr.corpus import Corpus
 from asr.extras import require_torch
 from asr.features.pipeline import FeaturePipeline
+from asr.lang.letters import LetterTable
 from asr.model.graphs import require_pynini
-from asr.recipe import Run, load_config, run_recipe
-from asr.recipe.ladder_bench import Bench, Part, Test
-from asr.recipe.ladder_ending import finish
-from asr.recipe.networks import CTC_SYSTEMS, HYBRID, LFMMI, present_gpus
-from asr.recipe.tasks import extract_features
+from asr.options import load_config
+from asr.recipe.bench import Bench, Fold, Result, System, in_order
+from asr.recipe.finish import finish
+from asr.recipe.grammars import Grammar, spelled_lexicon
+from asr.recipe.networks import (
+    CNN_CTC,
+    CTC_ATTENTION,
+    CTC_SYSTEMS,
+    HYBRID,
+    LFMMI,
+    RNN_CTC,
+    CtcTable,
+    NetworkTable,
+    present_gpus,
+    train_above,
+    train_without_hmms,
+)
+from asr.recipe.run import Run, run_recipe
+from asr.recipe.searches import GreedySearch, Search
+from asr.recipe.systems import extract_data, train_stage
 from asr.train.ladder import STAGES
 
-HERE = Path(__file__).resolve().parent
+from .parts import HERE, Settings, all_data, less_data, read_corpus, voices, without_one_speaker
+
 LANG = HERE.parents[1] / "lang" / "mboshi"
-LETTERS = LANG / "letters.tsv"
+LETTERS, QUESTIONS = LANG / "letters.tsv", LANG / "questions.txt"
 TESTS = ("dev", "plain", "words", "1-hour", "10-minutes", "speaker-out")
 SYSTEMS = (*STAGES, HYBRID, LFMMI, *CTC_SYSTEMS)  # networks are tested on dev and plain, with units
 
 
 def main() -> None:
-    arguments = parse_arguments()
-    settings = load_config(HERE / "mboshi.toml", Settings)
-    run = Run(arguments.out)
+    arguments, settings = parse_arguments(), load_config(HERE / "mboshi.toml", Settings)
     train, dev = read_corpus(Path(arguments.corpus), "train"), read_corpus(Path(arguments.corpus), "dev")
     require_pynini("this recipe")  # not after hours of training
-    bench = make_bench(run, train, dev, settings, arguments.gpus)
-    whole, speakers = all_data(train, dev, settings), voices(train) | voices(dev)
-    tests = [t for name in arguments.tests for t in tests_of(name, arguments.systems, whole, speakers, bench, settings)]
-    finish(run, "Mboshi", tests, LETTERS, voices(dev), settings.seed, dev)
+    run, corpus, pipeline = Run(arguments.out), Corpus([*train, *dev]), mfcc(settings)
+
+    data = run.step("features", extract_data, corpus, pipeline, settings.n_jobs)
+    lexicon = run.step("lexicon", spelled_lexicon, list(train.transcripts().values()), LETTERS)
+    bench = Bench(run, corpus, settings.n_jobs, settings.seed, letters=LETTERS, lexicon=lexicon, gpus=arguments.gpus)
+    ladder = stages(data, {"pipeline": pipeline, "lexicon": lexicon, "sizes": settings.sizes}, settings)
+    systems = {s.model: s for s in (*ladder, *networks_above(bench, ladder[-1], settings), *ctc(bench, settings))}
+    asked = [systems[name] for name in arguments.systems]
+    hmms = [s for s in asked if s.model in STAGES]
+
+    whole, speakers = all_data(train, dev, settings), voices(corpus)
+    results: list[Result] = []
+    for name in arguments.tests:
+        if name == "dev":
+            results += [r for s in asked for r in of_units(bench, s, "dev", [whole], settings)]
+        elif name == "plain":  # dev again, by systems that are trained without augmentation
+            plain = [s for s in ctc(bench, settings, plain=True) if s.model in arguments.systems]
+            results += [r for s in plain for r in of_units(bench, s, "dev", [whole], settings)]
+        elif name == "words":
+            for kind, grammar in (("closed", settings.words), ("open", settings.open)):
+                results += [r for s in hmms[-1:] for r in of_words(bench, s, whole, kind, grammar, settings)]
+        elif name == "speaker-out":
+            folds = without_one_speaker(whole, speakers)
+            results += [r for s in hmms for r in of_units(bench, with_fitting_sizes(s), name, folds, settings)]
+        else:
+            less = [less_data(whole, name, settings.seed, data, pipeline.frame_shift)]
+            results += [r for s in hmms for r in of_units(bench, with_fitting_sizes(s, name), "dev", less, settings)]
+    spoken = Corpus(replace(u, speaker=speakers[u.id]) for u in dev)
+    unit = "words" if results[0].metric == "wer" else "units"
+    finish(run, "Mboshi", results, spoken, pairs=in_order(results), unit=unit, show=False)
 
 
-def make_bench(run: Run, train: Corpus, dev: Corpus, settings: Settings, gpus: str | None) -> Bench:
-    """The features of all recordings, and what the systems have in common."""
-    mean = {"kind": "cmvn", "mode": "speaker"}
-    pipeline = FeaturePipeline(settings.sample_rate, ({"kind": "mfcc", "options": asdict(settings.mfcc)}, mean))
-    inputs = {"utterances": [*train, *dev], "pipeline": pipeline, "n_jobs": settings.n_jobs}
-    data = run.stage("features", extract_features, inputs)
-    bench = Bench(
-        run, Corpus([*train, *dev]), data, LETTERS, LANG / "questions.txt", pipeline, settings.seed, settings.n_jobs,
-        networks=settings.networks, gpus=gpus,
-    )  # fmt: skip
-    return bench.with_lexicon(list(train.transcripts().values()))
+def mfcc(settings: Settings) -> FeaturePipeline:
+    """Cepstra less the mean of a speaker's session."""
+    front_end = {"kind": "mfcc", "options": asdict(settings.mfcc)}
+    return FeaturePipeline(settings.sample_rate, (front_end, {"kind": "cmvn", "mode": "speaker"}))
 
 
-def tests_of(
-    name: str, systems: Sequence[str], whole: Part, speakers: dict[str, str], bench: Bench, settings: Settings
-) -> list[Test]:
-    """Those systems that take part in a test. whole: of all data. speakers: utterance id -> who speaks."""
-    rungs = [s for s in systems if s in STAGES]
-    if name == "dev":
-        return [t for s in systems for t in of_all_data(s, whole, bench, settings)]
-    if name == "plain":  # dev again, by systems that are trained without augmentation
-        plain = bench.without_augmentation()
-        return [t for s in systems if s in CTC_SYSTEMS for t in of_all_data(s, whole.as_plain(), plain, settings)]
-    if name == "words":
-        words = (settings.words, settings.open)
-        return [bench.test(whole, s, g, settings.word_search) for s in rungs[-1:] for g in words]
-    if name == "speaker-out":
-        folds = without_one_speaker(whole, speakers, bench)
-        return [bench.pooled(name, folds, s, settings.units, settings.unit_search) for s in rungs]
-    part = less_data(whole, name, settings.seed, bench)
-    return [bench.test(part, s, settings.units, settings.unit_search) for s in rungs]
+def stages(data: Any, options: Mapping[str, Any], settings: Settings) -> list[System]:
+    """The ladder: monophones, triphones, LDA and MLLT, speaker-adaptive training, each from the one before."""
+    found: list[System] = []
+    for stage in STAGES:
+        more, below = {**options, "stage": stage, "questions": QUESTIONS}, found[-1] if found else None
+        found.append(
+            System(
+                stage, "mfcc", train_stage, more, data, adaptation="session", below=below, search=settings.unit_search
+            )
+        )
+    return found
 
 
-def of_all_data(system: str, part: Part, bench: Bench, settings: Settings) -> list[Test]:
-    """A system on dev: one of CTC, decoded in each way that it can be, or one of HMMs."""
-    if system in CTC_SYSTEMS:
-        searches = settings.unit_search, settings.prefix_search, settings.joint_search
-        return bench.ctc_tests(part, system, settings.units, *searches)
-    return [bench.test(part, system, settings.units, settings.unit_search)]
+def with_fitting_sizes(system: System, variant: str = "") -> System:
+    """A system of the ladder with models that suit the hours of speech that it is trained on."""
+    below = None if system.below is None else with_fitting_sizes(system.below, variant)
+    return replace(system, options={**system.options, "sizes": None}, below=below, variant=variant)
+
+
+def networks_above(bench: Bench, sat: System, settings: Settings) -> list[System]:
+    """The hybrid and the network trained by LF-MMI, on features of their own."""
+    tables: dict[str, NetworkTable] = {HYBRID: settings.dnn, LFMMI: settings.lfmmi}
+    found = []
+    for name, table in tables.items():
+        options = {"table": table, "aligned": sat.data, **own_features(bench, table, settings)}
+        data = features(bench, table, settings)
+        found.append(replace(
+            sat, model=name, features=table.features, train=train_above, options=options, data=data, below=sat,
+            search=table.search, is_network=True,
+        ))  # fmt: skip
+    return found
+
+
+def ctc(bench: Bench, settings: Settings, *, plain: bool = False) -> list[System]:
+    """The networks without HMMs. plain: trained on the recordings as they are, without masks."""
+    joint, cnn = settings.ctc_attention, settings.cnn_lstm_ctc
+    tables: dict[str, CtcTable] = {RNN_CTC: settings.rnn_ctc, CNN_CTC: cnn, CTC_ATTENTION: joint.above(cnn)}
+    found: dict[str, System] = {}
+    for name, table in tables.items():
+        used = table.without_augmentation() if plain else table
+        options = {"table": used, "lexicon": bench.lexicon, **own_features(bench, used, settings)}
+        found[name] = System(
+            name, used.features, train_without_hmms, options, features(bench, used, settings),
+            "plain" if plain else "", "session", search=used.search, is_network=True,
+        )  # fmt: skip
+    options = {**found[CTC_ATTENTION].options, "joint": joint.options}
+    found[CTC_ATTENTION] = replace(found[CTC_ATTENTION], options=options, below=found[joint.start])
+    return list(found.values())
+
+
+def own_features(bench: Bench, table: NetworkTable, settings: Settings) -> dict[str, Any]:
+    """What is done to a network's features, and those of copies at other speeds."""
+    copies = {speed: features(bench, table, settings, speed) for speed in table.speeds if speed != 1.0}
+    return {"pipeline": table.pipeline(settings.sample_rate), "copies": copies}
+
+
+def features(bench: Bench, table: NetworkTable, settings: Settings, speed: float = 1.0) -> Any:
+    """A network's features of all recordings, as they are or at another speed; extracted when they are needed."""
+    name = f"features-{table.features}" + (f"-speed{speed:g}" if speed != 1.0 else "")
+    pipeline = table.pipeline(settings.sample_rate)
+    return bench.run.later(name, extract_data, bench.corpus, pipeline, settings.n_jobs, speed=speed)
+
+
+def of_units(bench: Bench, system: System, test: str, folds: Sequence[Fold], settings: Settings) -> list[Result]:
+    """Rows of a loop over units: errors of units, and of units without their tones; of CTC for each way to decode."""
+    searches: dict[str, Search] = {"": system.search}
+    if system.model in CTC_SYSTEMS:
+        searches = {"greedy": GreedySearch(), "prefix": settings.prefix_search, "tlg": system.search}
+    if system.model == CTC_ATTENTION:
+        searches["joint"] = settings.joint_search
+    table, found = LetterTable.load(LETTERS), []
+    for decoding, search in searches.items():
+        result = bench.test(
+            system, test, folds, settings.seed, grammar=settings.units, search=search, decoding=decoding
+        )
+        result = replace(result, metric="per")
+        bare = [
+            {u: " ".join(table.without_marks(text.split())) for u, text in side.items()}
+            for side in (result.references, result.hypotheses)
+        ]
+        found += [result, replace(result, kind="tone-blind", references=bare[0], hypotheses=bare[1])]
+    return found
+
+
+def of_words(bench: Bench, system: System, fold: Fold, kind: str, grammar: Grammar, settings: Settings) -> list[Result]:
+    """Rows of words: errors of words, and of characters with blanks."""
+    result = bench.test(system, "words", [fold], settings.seed, grammar=grammar, search=settings.word_search)
+    result = replace(result, test="dev", kind=kind)
+    return [result, replace(result, metric="cer")]
 
 
 def parse_arguments() -> argparse.Namespace:

@@ -295,23 +295,20 @@ def test_what_a_recipe_tells_of_its_stages_is_not_told_by_the_training_too(capsy
 def test_an_utterance_that_is_left_out_is_told_by_the_first_stage_that_cannot_use_it(monkeypatch, tmp_path, caplog):
     from types import SimpleNamespace
 
-    from asr.lang.lexicon import Lexicon
-    from asr.recipe import rungs
+    from asr.recipe import systems
 
     failures = {
         "mono": {"short": "too short", "odd": "no path"},
         "tri": {"short": "s", "odd": "no path", "new": "lost"},
     }
-    made = {s: SimpleNamespace(failures=f, save=lambda folder: None) for s, f in failures.items()}
-    Lexicon([("a", ("A",))]).save(tmp_path / "lexicon.tsv")
-    monkeypatch.setattr(rungs, "usable", lambda data, ids: SimpleNamespace(raw=range(9)))
-    monkeypatch.setattr(rungs, "too_short", lambda heard, words, shift: {"short": "told before"})
-    monkeypatch.setattr(rungs, "train_rung", lambda stage, *rest, **options: made[stage])
-    monkeypatch.setattr(rungs.Rung, "load", lambda folder: made[folder.name])
-    common = {"data": tmp_path, "ids": [], "lexicon": tmp_path / "lexicon.tsv", "sizes": None, "seed": 0, "n_jobs": 1}
-    common |= {"pipeline": SimpleNamespace(frame_shift=0.01), "progress": lambda done, total: None}
-    rungs.make_rung(tmp_path, stage="mono", previous=None, **common)
-    rungs.make_rung(tmp_path, stage="tri", previous=tmp_path / "mono", **common)
+    made = {s: SimpleNamespace(failures=f) for s, f in failures.items()}
+    monkeypatch.setattr(systems, "with_copies", lambda data, ids, prefixes: SimpleNamespace(raw=range(9)))
+    monkeypatch.setattr(systems, "too_short", lambda wanted, words, shift: {"short": "told before"})
+    monkeypatch.setattr(systems, "train_rung", lambda stage, *rest, **options: made[stage])
+    common = {"lexicon": None, "sizes": object(), "seed": 0, "pipeline": SimpleNamespace(frame_shift=0.01)}
+    part = systems.Part("train", ())
+    mono = systems.train_stage(None, part, None, stage="mono", **common)
+    systems.train_stage(None, part, mono, stage="tri", **common)
     assert [record.getMessage() for record in caplog.records] == [
         "mono: 1 of 9 utterances is left out, such as odd: no path",
         "tri: 1 of 9 utterances is left out, such as new: lost",

@@ -11,8 +11,8 @@ from asr.errors import AsrError
 from asr.features import FeatureTable
 from asr.info import as_lines, describe
 from asr.nn.curves import Point, write_curves
-from asr.recipe import Run
-from asr.recipe.tasks import write_json, write_pairs
+from asr.recipe.run import Run
+from asr.recipe.systems import write_json, write_texts
 from asr.report.results import ResultRow, write_results
 from asr.train.ladder import Rung
 
@@ -34,7 +34,7 @@ def made(tmp_path_factory, digits_model):
     write_json(folder / "test.json", {"decode_rtf": 0.01, "unfinished": 0, "tuned": {}})
     write_json(folder / "comparisons.json", [{"first": "a", "second": "b", "difference": 1}])
     write_json(folder / "anything.json", {"x": 1})
-    write_pairs(folder / "hypotheses.tsv", {"a": "one two", "b": "two"})
+    write_texts(folder / "hypotheses.tsv", {"a": "one two", "b": "two"})
     for name in ("report.html", "run.log", "README.md", "tree.svg", "run.toml"):
         (folder / name).write_text("text\n")
     return folder
@@ -73,9 +73,9 @@ def test_a_finished_training_tells_its_errors_and_hours(tmp_path):
         folder.mkdir(parents=True)
     (tmp_path / "model" / "model.json").write_text("{}")
     (tmp_path / "model" / "README.md").write_text("Trained by `asr train` (mono) on 90.0 minutes of speech; 3 pdfs.")
-    write_pairs(work / "references.tsv", {"a": "one two", "b": "one two"})
-    write_pairs(work / "alone.tsv", {"a": "one two", "b": "one one"})
-    write_pairs(work / "together.tsv", {"a": "one two", "b": "one two"})
+    write_texts(work / "references.tsv", {"a": "one two", "b": "one two"})
+    write_texts(work / "alone.tsv", {"a": "one two", "b": "one one"})
+    write_texts(work / "together.tsv", {"a": "one two", "b": "one two"})
     from asr.info.own import run_facts
 
     facts = run_facts(tmp_path)

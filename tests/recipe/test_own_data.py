@@ -24,9 +24,11 @@ from asr.model.regraph import listed_words, with_language_model, with_words, wor
 from asr.model.transcription import transcribe_all
 from asr.model.units import HmmUnits
 from asr.recipe.own_data import check_place, planned
-from asr.recipe.own_training import gpus_of, score_held_out, train_recogniser
+from asr.recipe.own_evidence import recognise_held_out
+from asr.recipe.own_training import gpus_of, train_recogniser
 from asr.scoring import score
 from asr.scoring.reading import read_transcripts
+from asr.train.data import Data
 
 DIM, NOISE, N_SPEAKERS = 6, 0.6, 3
 WORDS = ["abe", "bade", "cab", "dace", "ebb", "face", "fed", "cede"]
@@ -161,7 +163,7 @@ def test_a_model_of_letters_aligns_words_that_it_never_saw(trained, tmp_path):
 
 def test_the_same_call_goes_on_where_it_stopped(trained, corpus, tmp_path, monkeypatch, caplog):
     plan, out, outcome = trained
-    monkeypatch.setattr("asr.recipe.rungs.train_rung", lambda *a, **k: pytest.fail("trained again"))
+    monkeypatch.setattr("asr.recipe.systems.train_rung", lambda *a, **k: pytest.fail("trained again"))
     again = train_recogniser(planned(Corpus.read(corpus), held_out="24"), out)
     assert again.rows == outcome.rows
     monkeypatch.undo()
@@ -174,12 +176,12 @@ def test_the_same_call_goes_on_where_it_stopped(trained, corpus, tmp_path, monke
     from asr.train.ladder import train_rung as real
 
     short = replace(plan, stages=("mono", "tri"))
-    monkeypatch.setattr("asr.recipe.rungs.train_rung", killed)
+    monkeypatch.setattr("asr.recipe.systems.train_rung", killed)
     with pytest.raises(KeyboardInterrupt):
         train_recogniser(short, tmp_path / "out")
     assert (tmp_path / "out" / "work" / "mono" / "model").is_dir()
     assert not (tmp_path / "out" / "work" / "tri").exists() and not (tmp_path / "out" / "model").exists()
-    monkeypatch.setattr("asr.recipe.rungs.train_rung", real)
+    monkeypatch.setattr("asr.recipe.systems.train_rung", real)
     caplog.set_level(logging.INFO, "asr.recipe")
     assert train_recogniser(short, tmp_path / "out").rows["each recording alone"][0] < 25
     assert "mono: there already" in caplog.text and asr.load(tmp_path / "out" / "model").adaptation is None
@@ -189,18 +191,19 @@ def test_a_network_without_hmms_is_trained_transcribes_and_learns_new_words(corp
     pytest.importorskip("torch")
     pytest.importorskip("pynini")
     from asr.nn.options import TrainingOptions
-    from asr.recipe.own_training import ctc_plan
+    from asr.recipe.own_training import ctc_table
 
-    assert [ctc_plan(hours).training.max_epochs for hours in (0.1, 1.0, 4.5, 100.0)] == [60, 30, 14, 10]
+    assert [ctc_table(hours).options.training.max_epochs for hours in (0.1, 1.0, 4.5, 100.0)] == [60, 30, 14, 10]
     training = TrainingOptions(max_epochs=30, batch_frames=512, learning_rate=0.01, schedule="cosine", patience=0)
     network = {"kind": "recurrent", "layers": 1, "width": 32, "context": 2, "subsampling": 3, "dropout": 0.0}
-    small = replace(ctc_plan(1.0), training=training, network=network)
-    monkeypatch.setattr("asr.recipe.own_training.ctc_plan", lambda hours: small)
+    table = ctc_table(1.0)
+    small = replace(table, options=replace(table.options, training=training), network=network)
+    monkeypatch.setattr("asr.recipe.own_training.ctc_table", lambda hours: small)
     plan, out = planned(Corpus.read(corpus), held_out="24", stages=("ctc",)), tmp_path / "out"
     outcome = train_recogniser(plan, out)
     wer, _ = outcome.rows["each recording alone"]
     assert wer < 30 and "a network of 8 outputs" in (outcome.model / "README.md").read_text()
-    fit = json.loads((out / "work" / "evidence" / "evidence.json").read_text())["fit"]
+    fit = json.loads((out / "work" / "evidence" / "value.json").read_text())["fit"]
     assert len(fit) > 100 and all(value <= 0 for value in fit.values())  # of the transcripts, by the network's spikes
     model = asr.load(outcome.model)
     folder = planted(tmp_path / "new", 6, seed=9)
@@ -221,11 +224,12 @@ def test_what_a_network_cannot_be_trained_on_is_told(tmp_path, monkeypatch, capl
     """Every second transcript is twelve times too long: these are counted on the screen, and in run.log."""
     pytest.importorskip("torch")
     from asr.nn.options import TrainingOptions
-    from asr.recipe.own_training import ctc_plan
+    from asr.recipe.own_training import ctc_table
 
     network = {"kind": "recurrent", "layers": 1, "width": 8, "context": 2, "subsampling": 3, "dropout": 0.0}
-    short = replace(ctc_plan(1.0), training=TrainingOptions(max_epochs=1, patience=0), network=network)
-    monkeypatch.setattr("asr.recipe.own_training.ctc_plan", lambda hours: short)
+    table, training = ctc_table(1.0), TrainingOptions(max_epochs=1, patience=0)
+    short = replace(table, options=replace(table.options, training=training), network=network)
+    monkeypatch.setattr("asr.recipe.own_training.ctc_table", lambda hours: short)
     monkeypatch.setattr("asr.recipe.own_training.has_pynini", lambda: False)
     folder = planted(tmp_path / "corpus", 60)
     for path in sorted(folder.rglob("*.txt"))[::2]:
@@ -268,12 +272,11 @@ def test_the_grid_grows_where_the_best_is_at_its_edge(trained, monkeypatch, tmp_
     """The best scale lies beyond what is tried at first."""
     _, out, _ = trained
     monkeypatch.setattr(HmmUnits, "acoustic_scales", (0.4, 0.8))
-    inputs = {"data": out / "work" / "features", "graph": out / "work" / "graph"}
-    ids = list(read_transcripts(out / "work" / "held-out" / "references.tsv"))
-    score_held_out(tmp_path, **inputs, ids=ids)
-    tried = {p["acoustic_scale"] for p in json.loads((tmp_path / "tuning.json").read_text())}
+    data, graph = Data.load(out / "work" / "features"), asr.load(out / "work" / "graph" / "model")
+    found = recognise_held_out(graph, data, list(read_transcripts(out / "work" / "held-out" / "references.tsv")))
+    tried = {p.acoustic_scale for p in found.points}
     assert {0.4, 0.8} < tried and sorted(tried)[-3] == pytest.approx(0.2)
-    chosen = asr.load(tmp_path / "model").decoding.acoustic_scale
+    chosen = found.model.decoding.acoustic_scale
     at_end = chosen in (min(tried), max(tried))
     assert ("that was tried" in caplog.text) == at_end and (not at_end or len(tried) == 5)
 
@@ -330,10 +333,9 @@ def test_a_damaged_aligner_is_an_error(trained, tmp_path):
     with pytest.raises(AsrError, match=r"aligner\.npz"):
         asr.load(directory)
     other = asr.load(trained[1] / "work" / "mono" / "model")
+    unfit = replace(model.adaptation, first_pass=other.acoustic)
     with pytest.raises(AsrError, match=r"aligner\.npz"):
-        asr.load(
-            replace(model, adaptation=replace(model.adaptation, first_pass=other.acoustic)).save(tmp_path / "other")
-        )
+        asr.load(replace(model, adaptation=unfit).save(tmp_path / "other"))
 
 
 def test_other_words_for_a_trained_model(trained, tmp_path):

@@ -3,6 +3,7 @@
 Trained on synthesised digits, of which some transcripts are exchanged on purpose.
 """
 
+import json
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -15,9 +16,7 @@ from asr.recipe.own_evidence import earlier_told
 from asr.recipe.own_outcome import Outcome
 from asr.recipe.own_report import doubtful, next_steps
 from asr.recipe.own_training import train_recogniser
-from asr.recipe.tasks import read_json
 from asr.scoring import score
-from asr.scoring.reading import read_transcripts
 from asr.train.ladder import Rung
 
 
@@ -49,12 +48,12 @@ def trained(recordings, tmp_path_factory):
 
 def test_exchanged_transcripts_are_the_doubtful_ones(trained, recordings):
     _, out, _ = trained
-    evidence = read_json(out / "work" / "evidence" / "evidence.json")
+    evidence = json.loads((out / "work" / "evidence" / "value.json").read_text(encoding="utf-8"))
     known = evidence["fit"]
     assert all(value <= 0 for value in known.values())
-    worst = [*evidence["no alignment"], *sorted(known, key=known.get)]
+    worst = [*evidence["unaligned"], *sorted(known, key=known.get)]
     assert recordings[1] <= set(worst[:10])
-    found = [doubt.id for doubt in doubtful(known, evidence["no alignment"])]
+    found = [doubt.id for doubt in doubtful(known, evidence["unaligned"])]
     assert len(recordings[1] & set(found)) >= 4 and len(found) <= 10
     page = (out / "report.html").read_text(encoding="utf-8")
     shown = page.partition("Doubtful transcripts</h2>")[2].partition("</section>")[0]
@@ -63,7 +62,8 @@ def test_exchanged_transcripts_are_the_doubtful_ones(trained, recordings):
 
 def test_errors_after_each_stage_are_on_the_page(trained):
     plan, out, outcome = trained
-    heard = read_transcripts(out / "work" / "evidence" / "heard-mono.tsv")
+    evidence = json.loads((out / "work" / "evidence" / "value.json").read_text(encoding="utf-8"))
+    heard = evidence["recognised"]["mono"]
     assert set(heard) == set(plan.held_out.ids)
     monophones = score(plan.held_out.transcripts(), heard).rate
     page = (out / "report.html").read_text(encoding="utf-8")

@@ -1,6 +1,7 @@
 """The digits recipe as a person runs it, on a tiny corpus of the same shape, and its quality on real speech."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -12,7 +13,10 @@ import pytest
 import soundfile
 
 import asr
-from asr.extras import install
+from asr.options import load_config
+from asr.report.results import read_results, results_table
+from recipes.digits import corpora
+from recipes.digits import run as recipe
 
 ROOT = Path(__file__).parents[2]
 RECIPE = ROOT / "recipes" / "digits"
@@ -20,21 +24,10 @@ WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight",
 KEY = ("model", "features", "variant", "adaptation", "test", "metric", "seed")
 
 
-def run(*arguments, script=RECIPE / "run.py"):
-    command = [sys.executable, str(script), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=600, check=False, cwd=ROOT)
-
-
-@pytest.fixture(scope="module")
-def recipe(recipe_module):
-    """recipes/digits/run.py as a module."""
-    return recipe_module(RECIPE, "run")
-
-
-@pytest.fixture(scope="module")
-def corpora(recipe_module):
-    """recipes/digits/corpora.py as a module."""
-    return recipe_module(RECIPE, "corpora")
+def run(*arguments, protocol="run", root=ROOT):
+    command = [sys.executable, "-m", f"recipes.digits.{protocol}", *map(str, arguments)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.run(command, capture_output=True, text=True, timeout=900, check=False, cwd=root, env=environment)
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +75,7 @@ def test_a_run_and_a_second_one(corpus, tmp_path):
 
     again = run("--corpus", corpus, "--out", out, *some)
     assert again.returncode == 0 and again.stdout.splitlines()[1:8] == first.stdout.splitlines()[1:8]
-    assert " ...\n" not in again.stderr  # no stage was made again
+    assert " ...\n" not in again.stderr  # no step was made again
 
 
 @pytest.mark.slow
@@ -109,36 +102,38 @@ def test_the_ladder(corpus, tmp_path):
 
 @pytest.fixture
 def eager(tmp_path):
-    """The recipe with more epochs and smaller batches, since the tiny corpus has few frames."""
-    folder = tmp_path / "recipes" / "digits"
-    shutil.copytree(RECIPE, folder)
-    (tmp_path / "lang").symlink_to(ROOT / "lang")
-    settings = (folder / "digits.toml").read_text(encoding="utf-8").replace("batch_frames = 4096\n", "")
+    """A folder with the recipe with more epochs and smaller batches, since the tiny corpus has few frames."""
+    root = tmp_path / "eager"
+    shutil.copytree(ROOT / "recipes", root / "recipes")
+    (root / "lang").symlink_to(ROOT / "lang")
+    file = root / "recipes" / "digits" / "networks.toml"
+    settings = file.read_text(encoding="utf-8").replace("batch_frames = 4096\n", "")
     settings = re.sub(r"(?m)^max_epochs = \d+", "max_epochs = 15\nbatch_frames = 512", settings)
     settings = re.sub(r"(?m)^plain = {max_epochs = \d+", "plain = {max_epochs = 15", settings)
-    (folder / "digits.toml").write_text(settings, encoding="utf-8")
-    return folder
+    file.write_text(settings, encoding="utf-8")
+    return root
 
 
 @pytest.mark.slow
 def test_networks_above_the_ladder(corpus, eager, tmp_path):
     pytest.importorskip("torch")
     out = tmp_path / "out"
-    some = ("--seeds", 1, "--tests", "official", "--models", "sat,dnn-hmm,tdnn-lfmmi", "--variants", "robust")
-    done = run("--corpus", corpus, "--out", out, *some, script=eager / "run.py")
+    some = ("--tests", "official", "--models", "dnn-hmm,tdnn-lfmmi")
+    done = run("--corpus", corpus, "--out", out, *some, protocol="networks", root=eager)
     assert done.returncode == 0, done.stderr
-    rows = json.loads((out / "results.json").read_text())
-    kinds = [("sat", "mfcc"), ("dnn-hmm", "mfcc"), ("tdnn-lfmmi", "mfcc")]
-    assert [(r["model"], r["features"]) for r in rows] == kinds
+    rows = json.loads((out / "networks" / "results.json").read_text())
+    assert [(r["model"], r["features"]) for r in rows] == [("dnn-hmm", "mfcc"), ("tdnn-lfmmi", "mfcc")]
     assert all(r["total"] == 30 and r["variant"] == "robust" for r in rows)
-    assert all(r["value"] < limit for r, limit in zip(rows, (25, 25, 50), strict=True))
-    assert rows[0]["train_cpu_seconds"] < rows[1]["train_cpu_seconds"]  # the rung's counts too
-    compared = json.loads((out / "comparisons.json").read_text())
-    sat = "sat robust official WER"
-    assert [c["first"] for c in compared] == [sat, sat]
+    assert all(r["value"] < limit for r, limit in zip(rows, (25, 50), strict=True))
+    some = ("--tests", "official", "--seeds", 1, "--models", "sat", "--variants", "robust")
+    below = run("--corpus", corpus, "--out", out, *some, root=eager)
+    assert below.returncode == 0 and "train-sat-mfcc-robust-speaker-official-seed0: there already" in below.stderr
+    (sat,) = json.loads((out / "results.json").read_text())
+    assert sat["train_cpu_seconds"] < rows[0]["train_cpu_seconds"]  # that of the models below counts too
     assert not list((out / ".training").glob("*"))  # checkpoints are gone
-    assert (out / "train-dnn-hmm-mfcc-robust-speaker-official-seed0" / "curves-round0-network0.json").exists()
-    exported = run("--out", out, "--tests", "official", script=eager / "exported.py")
+    curves = json.loads((out / "train-dnn-hmm-mfcc-robust-speaker-official-seed0" / "curves.json").read_text())
+    assert len(curves["round0-network0"]) == 15
+    exported = run("--out", out, "--tests", "official", protocol="exported", root=eager)
     assert exported.returncode == 0, exported.stderr
     assert re.search(r"official 30 words: torch \d+ errors .*, ONNX int8 \d+ errors", exported.stdout), exported.stdout
 
@@ -146,94 +141,75 @@ def test_networks_above_the_ladder(corpus, eager, tmp_path):
 @pytest.mark.slow
 def test_networks_without_hmms(corpus, eager, tmp_path):
     pytest.importorskip("torch")
-    settings = (eager / "digits.toml").read_text(encoding="utf-8")
-    (eager / "digits.toml").write_text(settings.replace("max_epochs = 15", "max_epochs = 20"), encoding="utf-8")
+    file = eager / "recipes" / "digits" / "networks.toml"
+    settings = file.read_text(encoding="utf-8").replace("max_epochs = 15", "max_epochs = 20")
+    file.write_text(settings, encoding="utf-8")
     out = tmp_path / "out"
-    some = ("--seeds", 1, "--tests", "official", "--variants", "robust,plain")
-    done = run("--corpus", corpus, "--out", out, *some, "--models", "cnn-lstm-ctc", script=eager / "run.py")
+    some = ("--tests", "official", "--models", "cnn-lstm-ctc")
+    done = run("--corpus", corpus, "--out", out, *some, protocol="networks", root=eager)
     assert done.returncode == 0, done.stderr
-    rows = json.loads((out / "results.json").read_text())
+    rows = json.loads((out / "networks" / "results.json").read_text())
     wanted = [f"{v}-{way}" for v in ("robust", "plain") for way in ("greedy", "prefix", "tlg")]
     assert [(r["model"], r["variant"]) for r in rows] == [("cnn-lstm-ctc", v) for v in wanted]
     assert all((r["total"], r["features"], r["adaptation"]) == (30, "fbank-40", "speaker") for r in rows)
     wrong = {r["variant"]: r["value"] for r in rows}
     assert wrong["robust-tlg"] < 30 and wrong["robust-prefix"] < 30
-    compared = [(c["first"], c["second"]) for c in json.loads((out / "comparisons.json").read_text())]
+    compared = json.loads((out / "networks" / "comparisons.json").read_text())
     pairs = [(f"robust-{a}", f"robust-{b}") for a, b in (("greedy", "prefix"), ("prefix", "tlg"))]
     pairs += [("robust-greedy", "plain-greedy"), ("plain-greedy", "plain-prefix"), ("robust-prefix", "plain-prefix")]
     pairs += [("plain-prefix", "plain-tlg"), ("robust-tlg", "plain-tlg")]
-    assert compared == [tuple(f"cnn-lstm-ctc {v} official WER" for v in pair) for pair in pairs]
-    page = (out / "report.html").read_text(encoding="utf-8")
-    assert (
-        "CNN and LSTM with CTC, decoded by tlg" in page and "Log-likelihood a frame" not in page
-    )  # there are no Gaussians
-    again = run("--corpus", corpus, "--out", out, *some, "--models", "mono,cnn-lstm-ctc", script=eager / "run.py")
-    assert again.returncode == 0, again.stderr
-    rows = json.loads((out / "results.json").read_text())
-    assert {r["model"] for r in rows} == {"mono", "cnn-lstm-ctc"} and "official-cnn-lstm-ctc ..." not in again.stderr
-    assert "official-cnn-lstm-ctc: there already" in again.stderr
+    wanted = [tuple(f"cnn-lstm-ctc {v} official WER" for v in pair) for pair in pairs]
+    assert [(c["first"], c["second"]) for c in compared] == wanted
+    page = (out / "networks" / "report.html").read_text(encoding="utf-8")
+    assert "CNN and LSTM with CTC" in page and "Log-likelihood a frame" not in page  # there are no Gaussians
+    again = run("--corpus", corpus, "--out", out, *some, protocol="networks", root=eager)
+    assert again.returncode == 0 and " ...\n" not in again.stderr
 
 
-def test_networks_are_left_out_where_torch_is_missing(recipe, monkeypatch, caplog):
-    import importlib.util
+def test_networks_need_torch_which_is_told_at_once(monkeypatch, corpus, tmp_path):
+    from asr.errors import AsrError
+    from recipes.digits import networks
 
-    from asr.recipe import load_config
+    def none_here():
+        raise AsrError("torch is not installed")
 
-    systems = recipe.all_systems(load_config(RECIPE / "digits.toml", recipe.Settings))
-    assert {"dnn-hmm", "tdnn-lfmmi"} < {s.model for s in recipe.trainable(systems)} or not importlib.util.find_spec(
-        "torch"
-    )
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    assert {s.model for s in recipe.trainable(systems)} == {"mono", "tri", "lda-mllt", "sat"}
-    (record,) = caplog.records
-    assert install("nn") in record.message
-    gmms = {s: t for s, t in systems.items() if s.model == "mono"}
-    assert recipe.trainable(gmms) == gmms and len(caplog.records) == 1
+    monkeypatch.setattr(networks, "require_torch", none_here)
+    monkeypatch.setattr(sys, "argv", ["networks", "--corpus", str(corpus), "--out", str(tmp_path / "out")])
+    with pytest.raises(AsrError, match="torch is not installed"):
+        networks.main()
+    assert not (tmp_path / "out").exists()
 
 
-def test_systems_that_all_need_torch_are_refused_without_it(recipe, monkeypatch, tmp_path):
-    import importlib.util
-
-    from asr.errors import ConfigError
-
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    for models in ("rnn-ctc", "dnn-hmm,cnn-lstm-ctc"):
-        monkeypatch.setattr(
-            sys, "argv", ["run.py", "--corpus", "x", "--models", models, "--out", str(tmp_path / "out")]
-        )
-        with pytest.raises(ConfigError, match="none of these systems can be trained here"):
-            recipe.main()
-
-
-def test_reading_the_recipe_does_not_import_torch():
-    code = "import sys; sys.path.insert(0, 'recipes/digits'); import run; assert 'torch' not in sys.modules"
+@pytest.mark.parametrize("protocol", ["demo", "run", "networks", "field"])
+def test_reading_a_protocol_does_not_import_torch(protocol):
+    code = f"import sys, recipes.digits.{protocol}; assert 'torch' not in sys.modules"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT)
     assert done.returncode == 0, done.stderr
 
 
-def test_a_folder_of_something_else(tmp_path):
-    done = run("--corpus", tmp_path, "--out", tmp_path / "out")
+@pytest.mark.parametrize("protocol", ["run", "networks", "field"])
+def test_a_folder_of_something_else(tmp_path, protocol):
+    done = run("--corpus", tmp_path, "--out", tmp_path / "out", protocol=protocol)
     assert done.returncode == 1
     assert str(tmp_path) in done.stderr and "Traceback" not in done.stderr
 
 
 @pytest.fixture(scope="module")
-def trained(recipe, corpora, fsdd):
+def trained(fsdd):
     """Settings, corpus and the model of the official split: one training, which several tests share."""
     from asr.lang.lexicon import Lexicon
     from asr.model.graphs import with_graph
-    from asr.recipe import load_config
     from asr.train.data import Data
     from asr.train.mono import train_monophone
 
     settings = load_config(RECIPE / "digits.toml", recipe.Settings)
-    system = next(iter(recipe.all_systems(settings)))
-    corpus = recipe.read_fsdd(fsdd)
-    data = Data.of(corpus, system.features)
+    pipeline = recipe.features_of("mfcc", {"kind": "cmvn", "mode": "speaker"}, settings)
+    found = corpora.read_fsdd(fsdd)
+    data = Data.of(found, pipeline)
     assert not data.problems
-    (fold,), _ = corpora.single_tests(corpus)["official"]
-    model, _ = train_monophone(data.select(fold.train), Lexicon.load(recipe.LEXICON), system.features, system.options)
-    return settings, corpus, data.select(fold.test), with_graph(model).with_decoding(acoustic_scale=1 / 12)
+    (fold,) = corpora.single_tests(found)["official"]
+    model, _ = train_monophone(data.select(fold.part.train), Lexicon.load(recipe.LEXICON), pipeline, settings.mono)
+    return settings, found, data.select(fold.test), with_graph(model).with_decoding(acoustic_scale=1 / 12)
 
 
 @pytest.mark.slow
@@ -250,16 +226,17 @@ def test_official_split(trained):
 @pytest.mark.slow
 def test_strings_of_the_official_split(trained, tmp_path):
     """The same model on the committed strings."""
-    from asr.recipe.strings import join_strings, read_list, spoken
     from asr.scoring.edges import read_ctm, score_edges, share_within
     from asr.train.data import Data
     from asr.train.decoding import decode_all
+    from recipes.digits.copies import join_strings
+    from recipes.digits.strings import read_list
 
-    settings, corpus, _, model = trained
+    settings, recordings, _, model = trained
     strings = read_list(RECIPE / "connected-official.tsv")
-    join_strings(tmp_path, list(corpus), strings, settings.sample_rate, settings.string_seed, lambda done, total: None)
-    utterances = spoken(tmp_path, corpus)
-    data = Data.of(utterances, model.features)
+    rate, seed = settings.sample_rate, settings.string_seed
+    spoken = join_strings(recordings, strings, rate, seed, tmp_path, lambda done, total: None)
+    data = Data.of(spoken, model.features)
     decoded = decode_all(model.with_decoding(insertion_penalty=4.0), data)
     result = decoded.score(data.references)
     assert result.total == 300
@@ -269,11 +246,9 @@ def test_strings_of_the_official_split(trained, tmp_path):
     assert share_within(edges.edges, 50) >= 75
 
 
-def test_the_committed_lists_are_made_again_bit_for_bit(recipe, fsdd, tmp_path):
-    from asr.recipe import load_config
-
+def test_the_committed_lists_are_made_again_bit_for_bit(fsdd, tmp_path):
     settings = load_config(RECIPE / "digits.toml", recipe.Settings)
-    recipe.write_lists(recipe.read_fsdd(fsdd), settings.string_seed, tmp_path)
+    corpora.write_lists(corpora.read_fsdd(fsdd), settings.string_seed, tmp_path)
     for name in ("connected-official.tsv", "connected-loso.tsv"):
         assert (tmp_path / name).read_bytes() == (RECIPE / name).read_bytes()
 
@@ -281,7 +256,7 @@ def test_the_committed_lists_are_made_again_bit_for_bit(recipe, fsdd, tmp_path):
 @pytest.mark.parametrize(("name", "takes"), [("connected-official", 5), ("connected-loso", 50)])
 def test_the_committed_lists_are_as_described(name, takes):
     """Every recording once, 3 to 7 of one speaker in a string, pauses of 0 to 300 ms, a third of them 0."""
-    from asr.recipe.strings import read_list
+    from recipes.digits.strings import read_list
 
     strings = read_list(RECIPE / f"{name}.tsv")
     recordings = [r for s in strings for r in s.recordings]
@@ -301,7 +276,7 @@ def test_the_committed_lists_are_as_described(name, takes):
 def test_no_recording_is_left_over(n):
     from asr.corpus import Utterance
     from asr.errors import CorpusError
-    from asr.recipe.strings import make_strings
+    from recipes.digits.strings import make_strings
 
     spoken = [Utterance(f"u{i}", "ann", text="one") for i in range(n)]
     for seed in range(5):
@@ -312,36 +287,41 @@ def test_no_recording_is_left_over(n):
         make_strings("x", spoken[:2], 0)
 
 
-def test_decoding_is_tuned_on_recordings_that_are_not_scored(corpora, fsdd):
-    from asr.corpus import Utterance
-    from asr.recipe.strings import read_list
+def test_decoding_is_tuned_on_recordings_that_are_not_scored(fsdd):
+    from asr.corpus import Corpus, Utterance
+    from recipes.digits.networks import ctc_fold
+    from recipes.digits.strings import read_list
 
     corpus = corpora.read_fsdd(fsdd)
     lists = corpora.string_lists(corpus, 20261123)
     assert [s for s in lists if s.id.startswith("connected-loso")] == read_list(RECIPE / "connected-loso.tsv")
-    strings = [Utterance(s.id, s.speaker, text="one") for s in lists]
+    strings = Corpus([Utterance(s.id, s.speaker, text="one") for s in lists])
     inside = {s.id: set(s.recordings) for s in lists}
     tests = corpora.single_tests(corpus) | corpora.connected_tests(corpus, strings)
-    for name, (folds, _) in tests.items():
+    for name, folds in tests.items():
         for fold in folds:
             scored = set().union(*(inside.get(i, {i}) for i in fold.test))
-            assert not scored & set(fold.train)
-            for part in fold.held_out:
-                heard = set().union(*(inside.get(i, {i}) for i in part.test))
-                assert heard and heard <= set(fold.train) and set(part.train) <= set(fold.train)
-                assert not heard & set(part.train)
+            train = set(fold.part.train)
+            assert not scored & train and set(fold.part.apart) < train
+            for part, ids in fold.tuning:
+                tuned_on = set().union(*(inside.get(i, {i}) for i in ids))
+                assert tuned_on and tuned_on <= train and set(part.train) <= train
+                assert not tuned_on & set(part.train)
             if name.endswith("loso"):  # networks are tuned on one speaker
                 (one,) = fold.few
-                assert one in fold.held_out
+                assert one in fold.tuning
         words = sum(len(inside.get(i, {i})) for f in folds for i in f.test)
         assert words == (300 if name.endswith("official") else 3000)
-    models = [{(f.model or f.name): f.train for f in folds} for folds, _ in (tests["loso"], tests["connected-loso"])]
+    models = [{f.part.name: f.part.train for f in tests[name]} for name in ("loso", "connected-loso")]
     assert models[0] == models[1]
+    for name in ("official", "loso"):  # CTC: on unseen speakers where these are tested
+        for fold in (ctc_fold(f, tests[name]) for f in tests[name]):
+            assert not set(fold.part.train) & set(fold.part.apart)
+            for part, ids in fold.tuning:
+                assert not set(fold.test) & set(ids) and not set(part.train) & set(ids)
 
 
 def test_the_committed_results_are_the_readmes():
-    from asr.recipe import read_results, results_table
-
     table = results_table(read_results(RECIPE / "results.json"))
     assert table in (RECIPE / "README.md").read_text(encoding="utf-8")
 
@@ -362,11 +342,11 @@ def test_the_shipped_models_recipe(corpus, tmp_path):
     (tmp_path / "english.tsv").write_text("\n".join(rows) + "\n")
     done = run(
         "--corpus", corpus, "--english", tmp_path / "english.tsv", "--out", tmp_path / "out", "--jobs", 1,
-        script=RECIPE / "field.py",
+        protocol="field",
     )  # fmt: skip
     assert done.returncode == 0 and "left out" in done.stderr and "3_ann_12" in done.stderr, done.stderr
-    pieces = (tmp_path / "out" / "pieces" / "pieces.tsv").read_text().splitlines()[1:]
-    assert {line.split("\t")[3] for line in pieces} <= {"two", "three", "one", "five nine"} and len(pieces) >= 6
+    pieces = (tmp_path / "out" / "pieces" / "corpus.tsv").read_text().splitlines()[1:]
+    assert {line.split("\t")[2] for line in pieces} <= {"two", "three", "one", "five nine"} and len(pieces) >= 6
     lines = done.stdout.splitlines()
     assert lines[0] == "| recordings | official | unseen speaker |" and len(lines) == 15
     assert "/30)" in lines[2] and "/90)" in lines[2]

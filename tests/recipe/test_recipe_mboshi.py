@@ -11,24 +11,33 @@ from types import SimpleNamespace
 import pytest
 
 import asr
-from asr.errors import ConfigError, CorpusError, GraphError
+from asr.errors import CorpusError, GraphError
 from asr.lang import LetterTable, letter_lexicon
 from asr.lang.subwords import joined
+from asr.options import from_table, load_config
+from asr.recipe.bench import in_order
+from asr.recipe.finish import comparison_table, finish
 from asr.recipe.grammars import Grammar, units_of
-from asr.recipe.rungs import Search, fewest_errors
-from asr.train.tuning import TuningPoint
+from asr.recipe.networks import (
+    CNN_CTC,
+    CTC_ATTENTION,
+    HYBRID,
+    LFMMI,
+    CtcTable,
+    HybridTable,
+    JointTable,
+    LfmmiTable,
+)
+from asr.recipe.searches import GraphSearch, JointSearch, PrefixSearch
+from asr.report.results import read_results, results_table
+from recipes.mboshi import parts
+from recipes.mboshi import run as recipe
 
 ROOT = Path(__file__).parents[2]
 RECIPE = ROOT / "recipes" / "mboshi"
 LETTERS = ROOT / "lang" / "mboshi" / "letters.tsv"
 QUESTIONS = ROOT / "lang" / "mboshi" / "questions.txt"
 ALL_UNITS = "paeεioωuáéέíóώú btdkm nnynmbndngmbvndzfsbhghpfbvtsdzlrwya"  # letters that hold each of the 39 units
-
-
-@pytest.fixture(scope="module")
-def parts(recipe_module):
-    """recipes/mboshi/parts.py as a module."""
-    return recipe_module(RECIPE, "parts")
 
 
 def phones_of(lexicon) -> set[str]:
@@ -73,25 +82,19 @@ def test_a_grammar_that_lacks_a_unit_is_refused():
         Grammar("words", 2).lexicon(["wa"], table, {"w", "a", "ndz"})
 
 
-def test_the_fewest_errors_decide_and_then_the_first():
-    points = [TuningPoint(0.1, 0.0, 7, 9), TuningPoint(0.2, 0.0, 5, 9), TuningPoint(0.2, 1.0, 5, 9)]
-    assert fewest_errors(points) == points[1]
-
-
-def test_another_folder_is_named(parts, tmp_path):
+def test_another_folder_is_named(tmp_path):
     with pytest.raises(CorpusError, match=r"has no folder train/.*holds train/ and dev/"):
         parts.read_corpus(tmp_path, "train")
-    command = [sys.executable, str(RECIPE / "run.py"), "--corpus", str(tmp_path), "--out", str(tmp_path / "out")]
+    command = [sys.executable, "-m", "recipes.mboshi.run", "--corpus", str(tmp_path), "--out", str(tmp_path / "out")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, cwd=ROOT)
     assert done.returncode == 1 and "train/" in done.stderr and "Traceback" not in done.stderr
 
 
-def test_word_edges_are_compared_with_those_of_the_first(recipe_module, monkeypatch, tmp_path):
+def test_word_edges_are_compared_with_those_of_the_first(monkeypatch, tmp_path):
     from asr.corpus import Corpus, Utterance
     from asr.errors import ModelError
     from asr.model.transcript import TimedWord
-
-    edges = recipe_module(RECIPE, "edges")
+    from recipes.mboshi import edges
 
     class Late:
         def __init__(self, system):
@@ -105,7 +108,8 @@ def test_word_edges_are_compared_with_those_of_the_first(recipe_module, monkeypa
     texts = iter(["wa", *(f"wa {i}" for i in range(9))])
     train = Corpus(Utterance(f"t{i}", "s", Path(f"t{i}.ogg"), next(texts)) for i in range(5))
     monkeypatch.setattr(edges, "read_corpus", lambda folder, part: train)
-    monkeypatch.setattr(edges, "load", lambda folder: Late(folder.parent.name.removeprefix("dev-")))
+    monkeypatch.setattr(edges, "place_of", lambda out, name: name)
+    monkeypatch.setattr(edges, "load", Late)
     found = edges.compared(tmp_path, tmp_path, ["sat", "tri", "mono"])
     assert {name: score.starts for name, score in found.items()} == {
         "tri": pytest.approx([0.03] * 4), "mono": pytest.approx([0.2] * 4),
@@ -115,14 +119,14 @@ def test_word_edges_are_compared_with_those_of_the_first(recipe_module, monkeypa
 def test_word_edges_of_two_systems(tmp_path):
     model, run = asr.load("digits"), tmp_path / "run"
     for system in ("sat", "tri"):
-        model.save(run / f"dev-{system}" / "model")
+        model.save(run / f"train-{system}-mfcc-session-dev-seed0" / "model")
     said = model.transcribe(ROOT / "asr" / "data" / "sample.wav")
     for name in ("train/ann_1_x", "train/ann_1_y", "dev/ann_1_z"):
         file = tmp_path / f"{name}.wav"
         file.parent.mkdir(exist_ok=True)
         file.write_bytes((ROOT / "asr" / "data" / "sample.wav").read_bytes())
         file.with_suffix(".mb.cleaned").write_text(said.text)
-    command = [sys.executable, str(RECIPE / "edges.py"), "--corpus", str(tmp_path), "--out", str(run), "--systems"]
+    command = [sys.executable, "-m", "recipes.mboshi.edges", "--corpus", str(tmp_path), "--out", str(run), "--systems"]
     done = subprocess.run([*command, "tri"], capture_output=True, text=True, timeout=120, check=False, cwd=ROOT)
     assert done.returncode == 0, done.stderr
     n_words = 2 * len(said.words)
@@ -132,162 +136,157 @@ def test_word_edges_of_two_systems(tmp_path):
     assert missing.returncode == 1 and "has no model of mono" in missing.stderr and not missing.stdout
 
 
-def test_the_parts_share_no_utterance(parts):
+def test_the_parts_share_no_utterance():
     from asr.corpus import Corpus, Utterance
-    from asr.recipe import load_config
 
     settings = load_config(RECIPE / "mboshi.toml", parts.Settings)
     train = Corpus(Utterance(f"t{i}", f"s{i % 3}", Path("x.ogg"), f"wa {max(i, 99)}") for i in range(1000))
     dev = Corpus(Utterance(f"d{i}", f"s{i % 3}", Path("x.ogg"), "wa") for i in range(9))
     whole = parts.all_data(train, dev, settings)
-    assert (len(whole.train), len(whole.test)) == (700, 9)
-    assert 250 < len(whole.held_out) < 300  # the first hundred sentences are the same, so none of them is tuned on
-    assert not {train[u].text for u in whole.train} & {train[u].text for u in whole.held_out}
-    assert parts.all_data(train, dev, settings) == whole
-
-    class NoBench:
-        def hours(self, ids):
-            return 1.0
-
-    folds = parts.without_one_speaker(whole, train.speaker_of | dev.speaker_of, NoBench())
-    assert sorted(u for fold in folds for u in fold.test) == sorted(dev.ids)
+    assert (len(whole.part.train), len(whole.test)) == (700, 9)
+    kept = whole.part.apart
+    assert 250 < len(kept) < 300  # the first hundred sentences are the same, so none of them is tuned on
+    assert not {train[u].text for u in whole.part.train} & {train[u].text for u in kept}
+    assert parts.all_data(train, dev, settings) == whole and whole.tuning == ((whole.part, kept),)
     speakers = train.speaker_of | dev.speaker_of
+    folds = parts.without_one_speaker(whole, speakers)
+    assert sorted(u for fold in folds for u in fold.test) == sorted(dev.ids)
     for fold in folds:
         (mine,) = {speakers[u] for u in fold.test}
-        assert mine not in {speakers[u] for u in (*fold.train, *fold.held_out)}
+        assert mine not in {speakers[u] for u in (*fold.part.train, *fold.part.apart)}
 
 
-def small_bench(parts, real_data, folder):
-    """150 recordings, 20 of them to test, and sizes of models that fit them: the bench, its part, and the corpus."""
+def small_bench(real_data, folder):
+    """150 recordings, 20 of them to test, and models that fit them: the bench, its fold, and the settings."""
     if not (real_data / "mboshi").is_dir():
         pytest.skip("no mboshi under ASR_TEST_DATA")
     pytest.importorskip("pynini")
-    from asr.features.pipeline import FeaturePipeline
-    from asr.recipe import Run
-    from asr.recipe.ladder_bench import Bench, Part
-    from asr.recipe.tasks import extract_features
+    from asr.recipe.bench import Bench
+    from asr.recipe.grammars import spelled_lexicon
+    from asr.recipe.run import Run
     from asr.train.ladder import Sizes
 
     corpus = parts.read_corpus(real_data / "mboshi", "train")
-    corpus = corpus.select(corpus.ids[:150])
-    steps = ({"kind": "mfcc", "options": {"use_energy": False}}, {"kind": "cmvn", "mode": "speaker"})
-    pipeline, run = FeaturePipeline(16000, steps), Run(folder)
-    data = run.stage("features", extract_features, {"utterances": list(corpus), "pipeline": pipeline, "n_jobs": 1})
-    bench = Bench(run, corpus, data, LETTERS, QUESTIONS, pipeline, seed=0, n_jobs=1)
-    ids, sizes = corpus.ids, Sizes(mono_gaussians=250, leaves=200, gaussians=600)
-    part = Part("dev", tuple(ids[:120]), tuple(ids[120:130]), tuple(ids[130:]), sizes)
-    return bench.with_lexicon([*corpus.transcripts().values(), ALL_UNITS]), part, corpus
+    corpus, run = corpus.select(corpus.ids[:150]), Run(folder)
+    lexicon = run.step("lexicon", spelled_lexicon, [*corpus.transcripts().values(), ALL_UNITS], LETTERS)
+    bench = Bench(run, corpus, letters=LETTERS, lexicon=lexicon)
+    ids, search = corpus.ids, GraphSearch((0.1, 0.2), (-1.0, 0.0), beam=10.0)
+    settings = load_config(RECIPE / "mboshi.toml", parts.Settings)
+    settings = replace(
+        settings, sizes=Sizes(mono_gaussians=250, leaves=200, gaussians=600), unit_search=search, n_jobs=1,
+        units=Grammar("units", 2, 0.1), prefix_search=PrefixSearch((0.4, 0.8), (0.0, 0.5), beam_size=20),
+        joint_search=JointSearch((0.2, 0.5), (0.2,), (0.0, 0.5), beam_size=4),
+    )  # fmt: skip
+    return bench, parts.fold("dev", tuple(ids[:120]), tuple(ids[120:130]), tuple(ids[130:])), settings
+
+
+def ladder(bench, settings):
+    from asr.recipe.systems import extract_data
+
+    pipeline = recipe.mfcc(settings)
+    data = bench.run.kept("features", extract_data, bench.corpus, pipeline)
+    options = {"pipeline": pipeline, "lexicon": bench.lexicon, "sizes": settings.sizes}
+    return recipe.stages(data, options, settings)
+
+
+def ended(bench, results):
+    """The rows of results.json, compared pairs, and the page."""
+    finish(bench.run, "Mboshi", results, bench.corpus, pairs=in_order(results), unit="units", show=False)
+    folder = bench.run.folder
+    compared = json.loads((folder / "comparisons.json").read_text(encoding="utf-8"))
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    return read_results(folder / "results.json"), [(c["first"], c["second"]) for c in compared], page
 
 
 @pytest.mark.slow
-def test_two_rungs_on_real_recordings(parts, real_data, tmp_path):
+def test_two_stages_on_real_recordings(real_data, tmp_path):
     """From recordings to scores with monophones and triphones, in small."""
-    from asr.recipe import read_results
-    from asr.recipe.ladder_ending import finish
-
-    bench, part, corpus = small_bench(parts, real_data, tmp_path / "out")
-    run = bench.run
-    search = Search((0.1, 0.1429), (-1.0, 0.0), beam=10.0)
-    tests = [bench.test(part, system, Grammar("units", 2, 0.1), search) for system in ("mono", "tri")]
-    finish(run, "Mboshi", tests, LETTERS, corpus.speaker_of, 0, corpus)
-    rows = read_results(run.folder / "results.json")
+    pytest.importorskip("matplotlib")
+    bench, fold, settings = small_bench(real_data, tmp_path / "out")
+    results = [r for s in ladder(bench, settings)[:2] for r in recipe.of_units(bench, s, "dev", [fold], settings)]
+    rows, compared, page = ended(bench, results)
     assert [(r.model, r.variant) for r in rows] == [(m, v) for m in ("mono", "tri") for v in ("", "tone-blind")]
     assert len({r.total for r in rows}) == 1  # the same references in each row
-    assert all(r.value < 85 for r in rows)  # 60 to 75 %; a loop of units that hears nothing is above 95
-    assert rows[1].errors < rows[0].errors and rows[3].errors < rows[2].errors
-    compared = json.loads((run.folder / "comparisons.json").read_text(encoding="utf-8"))
-    assert (compared[0]["first"], compared[0]["second"]) == ("mono dev PER", "tri dev PER")
-    page = (run.folder / "report.html").read_text(encoding="utf-8")
+    assert all(r.value < 85 for r in rows)  # 60 to 75 %; a loop of units that knows nothing is above 95
+    assert rows[2].errors < rows[0].errors and rows[3].errors < rows[1].errors
+    assert compared[0] == ("mono dev PER", "tri dev PER")
     assert "Phone error rate" in page and "units</div>" in page and "words</div>" not in page
 
 
 @pytest.mark.slow
-def test_networks_on_real_recordings(parts, real_data, tmp_path):
+def test_networks_on_real_recordings(real_data, tmp_path):
     """Both networks above the ladder, with features of their own and copies at another speed, in small."""
     pytest.importorskip("torch")
-    from asr.options import from_table
-    from asr.recipe import Run, read_results
-    from asr.recipe.ladder_ending import finish
-    from asr.recipe.networks import HYBRID, LFMMI, HybridPlan, LfmmiPlan
-
+    pytest.importorskip("matplotlib")
+    bench, fold, settings = small_bench(real_data, tmp_path / "out")
     table = {
         "front_end": {"kind": "fbank", "options": {"num_mel_bins": 30}},
         "speeds": [0.9, 1.0],
         "network": {"kind": "tdnn", "width": 64, "offsets": [[-2, 0, 2], [-3, 0, 3]]},
-        "training": {"max_epochs": 6, "batch_frames": 1024, "learning_rate": 3e-3, "schedule": "cosine"},
+        "options": {"training": {"max_epochs": 6, "batch_frames": 1024, "learning_rate": 3e-3, "schedule": "cosine"}},
+        "search": {"acoustic_scales": [0.1, 0.2], "insertion_penalties": [0.0], "beam": 10.0},
     }
     chain = {**table, "search": {"acoustic_scales": [1.0], "insertion_penalties": [0.0], "beam": 10.0}}
-    plans = {HYBRID: from_table(HybridPlan, table), LFMMI: from_table(LfmmiPlan, chain)}
-    bench, part, corpus = small_bench(parts, real_data, tmp_path / "out")
-    bench, run = replace(bench, networks=plans), bench.run
-    search = Search((0.1, 0.2), (0.0,), beam=10.0)
-    tests = [bench.test(part, system, Grammar("units", 2, 0.1), search) for system in ("mono", HYBRID, LFMMI)]
-    finish(run, "Mboshi", tests, LETTERS, corpus.speaker_of, 0, corpus)
-    rows = [r for r in read_results(run.folder / "results.json") if not r.variant]
+    settings = replace(settings, dnn=from_table(HybridTable, table), lfmmi=from_table(LfmmiTable, chain))
+    stages = ladder(bench, settings)
+    above = recipe.networks_above(bench, stages[-1], settings)
+    systems = [stages[0], *above]
+    results = [r for s in systems for r in recipe.of_units(bench, s, "dev", [fold], settings)]
+    rows, _, page = ended(bench, results)
+    rows = [r for r in rows if not r.variant]
     assert [(r.model, r.features) for r in rows] == [("mono", "mfcc"), (HYBRID, "fbank-30"), (LFMMI, "fbank-30")]
-    assert all(r.value < 85 for r in rows)  # 60 to 75 %; what hears nothing is above 95
-    page = (run.folder / "report.html").read_text(encoding="utf-8")
-    assert f"{HYBRID} round0-network0" in page and f"{LFMMI} network" in page
-    other = {HYBRID: replace(plans[HYBRID], search=Search((0.3,), (0.0,), beam=8.0))}
-    trained = run.record(f"dev-{HYBRID}")
-    replace(bench, run=Run(tmp_path / "out"), networks=other).rung(part, HYBRID)
-    assert run.record(f"dev-{HYBRID}") == trained  # another search is no reason to train again
+    assert all(r.value < 85 for r in rows)  # 60 to 75 %; what knows nothing is above 95
+    assert f"{HYBRID} dev round0-network0" in page and f"{LFMMI} dev network" in page
+    assert rows[0].train_cpu_seconds < rows[1].train_cpu_seconds
+    trained = bench.run.record(f"train-{HYBRID}-fbank-30-session-dev-seed0")
+    other = replace(above[0], search=GraphSearch((0.3,), (0.0,), beam=8.0))
+    again = replace(bench, run=type(bench.run)(tmp_path / "out"))
+    again.trained(other, fold.part)
+    assert bench.run.record(trained.name) == trained  # another search is no reason to train again
 
 
 @pytest.mark.slow
-def test_ctc_on_real_recordings(parts, real_data, tmp_path):
+def test_ctc_on_real_recordings(real_data, tmp_path):
     """A network without HMMs, with an attention decoder, all ways of decoding, and that no ladder is climbed for it."""
     pytest.importorskip("torch")
-    import asr
-    from asr.options import from_table
-    from asr.recipe import read_results
-    from asr.recipe.ctc_tests import JointGrid, PrefixGrid
-    from asr.recipe.ladder_ending import finish
-    from asr.recipe.networks import CTC_ATTENTION, CtcPlan, JointPlan, read_training
-
+    pytest.importorskip("matplotlib")
+    bench, fold, settings = small_bench(real_data, tmp_path / "out")
+    training = {"max_epochs": 10, "batch_frames": 1024, "learning_rate": 5e-3, "schedule": "cosine"}
     table = {
         "front_end": {"kind": "fbank", "options": {"num_mel_bins": 30}, "pitch": {}},
         "network": {"kind": "recurrent", "cell": "gru", "layers": 1, "width": 64, "subsampling": 3, "dropout": 0.1},
-        "training": {"max_epochs": 10, "batch_frames": 1024, "learning_rate": 5e-3, "schedule": "cosine"},
+        "options": {"training": training | {"spec_augment": {"time_masks": 1}}},
+        "plain": {"max_epochs": 2},
         "search": {"acoustic_scales": [0.6, 1.0], "insertion_penalties": [-4.0, -2.0, 0.0], "beam": 12.0},
     }
-    masks = {"spec_augment": {"time_masks": 1}}
-    below = from_table(CtcPlan, {**table, "plain": {"max_epochs": 2}, "training": table["training"] | masks})
-    table["training"] = table["training"] | {"max_epochs": 5, "learning_rate": 3e-3}
-    plan = from_table(JointPlan, {**table, "decoder": {"width": 48, "attention": 32}, "start": "rnn-ctc"})
-    bench, part, corpus = small_bench(parts, real_data, tmp_path / "out")
-    bench, run = replace(bench, networks={CTC_ATTENTION: plan, "rnn-ctc": below}), bench.run
-    grid = PrefixGrid((0.4, 0.8), (0.0, 0.5), beam_size=20)
-    joint = JointGrid((0.2, 0.5), (0.2,), (0.0, 0.5), beam_size=4)
-    tests = bench.ctc_tests(part, CTC_ATTENTION, Grammar("units", 2, 0.1), plan.search, grid, joint)
-    finish(run, "Mboshi", tests, LETTERS, corpus.speaker_of, 0, corpus)
-    rows = {r.variant: r for r in read_results(run.folder / "results.json") if "tone" not in r.variant}
+    few = {"ctc": {"training": training | {"max_epochs": 5, "learning_rate": 3e-3}}}
+    joint = from_table(JointTable, {"start": CNN_CTC, "options": {**few, "decoder": {"width": 48, "attention": 32}}})
+    below = from_table(CtcTable, table)
+    settings = replace(settings, rnn_ctc=below, cnn_lstm_ctc=below, ctc_attention=joint)
+    systems = {s.model: s for s in recipe.ctc(bench, settings)}
+    results = recipe.of_units(bench, systems[CTC_ATTENTION], "dev", [fold], settings)
+    rows, pairs, page = ended(bench, results)
+    rows = {r.variant: r for r in rows if "tone" not in r.variant}
     assert list(rows) == ["greedy", "prefix", "tlg", "joint"]
-    pairs = [(c["first"], c["second"]) for c in json.loads((run.folder / "comparisons.json").read_text())]
     assert (f"{CTC_ATTENTION} prefix dev PER", f"{CTC_ATTENTION} tlg dev PER") in pairs
-    other = {CTC_ATTENTION: replace(plan, front_end={**plan.front_end, "pitch": {"min_f0": 70.0}}), "rnn-ctc": plan}
-    with pytest.raises(ConfigError, match="features-fbank-30-pitch: two systems need it, with other settings"):
-        both = replace(bench, networks=other)
-        both._data(CTC_ATTENTION), both._data("rnn-ctc")
     assert all(r.features == "fbank-30-pitch" for r in rows.values())
     # With so little training the best path says next to nothing: 90 % are deletions. A language model helps at once.
     assert all(rows[variant].value < rows["greedy"].value for variant in ("prefix", "tlg", "joint"))
-    assert not list(run.folder.glob("dev-mono*"))
-    plain = bench.without_augmentation()
-    bare = plain.networks["rnn-ctc"]
-    assert (bare.training.max_epochs, bare.training.spec_augment.is_on, bare.speeds) == (2, False, (1.0,))
-    (points,) = read_training(plain.rung(part.as_plain(), "rnn-ctc")).values()
-    assert len(points) == 2 and run.record("dev-plain-rnn-ctc") and run.record("dev-rnn-ctc")
-    assert "ctc-attention network" in (run.folder / "report.html").read_text(encoding="utf-8")
-    model = asr.load(run.folder / f"dev-{CTC_ATTENTION}-units-graph" / "model")
-    u = part.test[0]
-    heard = model.transcribe(corpus[u].audio)
-    assert heard.words and all(0 <= w.start < w.end for w in heard.words)
+    assert not list(bench.run.folder.glob("train-mono*"))
+    one, two = (bench.run.cpu_seconds(f"train-{m}-fbank-30-pitch-session-dev-seed0") for m in (CNN_CTC, CTC_ATTENTION))
+    assert rows["tlg"].train_cpu_seconds == pytest.approx(one + two)
+    assert "ctc-attention dev network" in page
+    words = bench.corpus[fold.test[0]]
+    found = asr.load(results[4].tested[0].folder / "model").transcribe(words.audio)
+    assert found.words and all(0 <= w.start < w.end for w in found.words)
+    plain = {s.model: s for s in recipe.ctc(bench, settings, plain=True)}[CNN_CTC]
+    bare = plain.options["table"].options.training
+    assert (bare.max_epochs, bare.spec_augment.is_on, plain.options["table"].speeds) == (2, False, (1.0,))
+    (curves,) = bench.trained(plain, fold.part).value.curves.values()
+    assert len(curves) == 2 and plain.variant == "plain"
 
 
 def test_the_committed_results_are_the_readmes():
-    from asr.recipe import read_results, results_table
-    from asr.recipe.ladder_ending import comparison_table
     from asr.scoring import Comparison
 
     text = (RECIPE / "README.md").read_text(encoding="utf-8")
@@ -300,8 +299,6 @@ def test_the_committed_results_are_the_readmes():
 
 
 def test_each_committed_rung_is_better_than_the_one_below():
-    from asr.recipe import read_results
-
     rates = {r.model: r.value for r in read_results(RECIPE / "results.json") if (r.test, r.variant) == ("dev", "")}
     assert rates["tri"] <= 0.75 * rates["mono"]
     assert list(rates.values()) == sorted(rates.values(), reverse=True)

@@ -4,18 +4,14 @@ import numpy as np
 import pytest
 import soundfile
 
-from asr.corpus import Utterance
+from asr.corpus import Corpus, Utterance
 from asr.errors import CorpusError
-from asr.features.pipeline import FeaturePipeline
 from asr.features.table import FeatureTable
-from asr.gmm.mono import MonoOptions
-from asr.recipe.copies import copied, speed_copies
-from asr.recipe.strings import PADDED, String, join_strings, listed, padded_copies, read_list, spoken, write_list
-from asr.recipe.systems import System
-from asr.recipe.tasks import with_copies
+from asr.recipe.systems import with_copies
 from asr.scoring.edges import read_ctm
 from asr.train.data import Data
-from asr.train.speeds import speed_prefix
+from recipes.digits.copies import PADDED, join_strings, padded_copies, speed_copies
+from recipes.digits.strings import String, listed, read_list, write_list
 
 RATE = 8000
 
@@ -36,7 +32,7 @@ def recordings(tmp_path):
         soundfile.write(path, samples, RATE)
         found.append(Utterance(f"u{i}", "ann", path, word))
     found[3].audio.write_bytes(b"RIFF")
-    return found
+    return Corpus(found)
 
 
 def test_the_words_of_a_string_are_where_its_edges_say(recordings, tmp_path, caplog):
@@ -44,10 +40,9 @@ def test_the_words_of_a_string_are_where_its_edges_say(recordings, tmp_path, cap
     broken = String("x-ann-002", "ann", ("u0", "u3", "u1"), (0, 0, 0, 0))
     out = tmp_path / "out"
     out.mkdir()
-    join_strings(out, recordings, [whole, broken], RATE, 7, silent)
+    (utterance,) = join_strings(recordings, [whole, broken], RATE, 7, out, silent)
     assert "x-ann-002 is left out" in caplog.text and "four.wav" in caplog.text
     assert read_list(out / "strings.tsv") == [whole]
-    (utterance,) = spoken(out, recordings)
     assert (utterance.id, utterance.speaker, utterance.text) == ("x-ann-001", "ann", "three one two")
     samples, rate = soundfile.read(utterance.audio)
     assert rate == RATE
@@ -57,7 +52,7 @@ def test_the_words_of_a_string_are_where_its_edges_say(recordings, tmp_path, cap
     assert words[2].start - words[1].end == pytest.approx(0.1, abs=2e-6)
     assert words[2].end == pytest.approx(len(samples) / RATE, abs=2e-6)
     for word, utterance_id in zip(words, whole.recordings, strict=True):
-        original, _ = soundfile.read(recordings[int(utterance_id[1])].audio)
+        original, _ = soundfile.read(recordings[utterance_id].audio)
         inside = samples[round(word.start * RATE) : round(word.end * RATE)]
         np.testing.assert_allclose(inside, original, atol=1e-4)
 
@@ -66,17 +61,16 @@ def test_a_list_of_other_recordings_is_not_used(recordings, tmp_path, caplog):
     path = tmp_path / "x.tsv"
     ours = [String("x-ann-001", "ann", ("u0", "u1", "u2", "u3"), (0, 1, 2, 3, 4))]
     write_list(path, ours, 7)
-    assert listed(path, "x", recordings, 7) == ours
-    assert {r for s in listed(path, "x", recordings[:3], 7) for r in s.recordings} == {"u0", "u1", "u2"}
+    assert listed(path, "x", list(recordings), 7) == ours
+    assert {r for s in listed(path, "x", list(recordings)[:3], 7) for r in s.recordings} == {"u0", "u1", "u2"}
     assert "x.tsv is not of these recordings" in caplog.text
 
 
 def test_copies_at_another_speed(recordings, tmp_path, caplog):
     folder = tmp_path / "copies"
     folder.mkdir()
-    speed_copies(folder, recordings, 0.9, RATE, silent)
+    made = list(speed_copies(recordings, 0.9, RATE, folder, silent))
     assert "no copy of u3" in caplog.text
-    made = copied(folder, recordings, speed_prefix(0.9))
     assert [(u.id, u.speaker, u.text) for u in made] == [
         ("sp0.9-u0", "sp0.9-ann", "one"),
         ("sp0.9-u1", "sp0.9-ann", "two"),
@@ -89,8 +83,7 @@ def test_copies_at_another_speed(recordings, tmp_path, caplog):
 def test_copies_with_pauses_hold_the_recording_and_its_hiss(recordings, tmp_path):
     folder = tmp_path / "copies"
     folder.mkdir()
-    padded_copies(folder, recordings, {u.id: "room" for u in recordings}, RATE, 0, silent)
-    made = copied(folder, recordings, PADDED)
+    made = list(padded_copies(recordings, {u.id: "room" for u in recordings}, RATE, 0, folder, silent))
     assert [u.id for u in made] == ["pad-u0", "pad-u1", "pad-u2"]
     longer = 0
     for copy, recording in zip(made, recordings, strict=False):
@@ -105,13 +98,12 @@ def test_copies_with_pauses_hold_the_recording_and_its_hiss(recordings, tmp_path
     assert longer
 
 
-def test_a_system_is_trained_on_all_its_copies_or_not_at_all(tmp_path):
+def test_a_system_is_trained_on_all_its_copies_or_not_at_all():
     ids = ["a", "b", "sp0.9-a", "sp0.9-b", "pad-a", "sp1.1-c"]
     table = FeatureTable.from_dict({i: np.zeros((2, 13), np.float32) for i in ids})
-    Data(table, dict.fromkeys(ids, "ann"), dict.fromkeys(ids, "one")).save(tmp_path)
-    pipeline = FeaturePipeline(RATE, ({"kind": "mfcc", "options": {}},))
-    system = System(pipeline, MonoOptions(), "none", speeds=(0.9, 1.0), copies=(PADDED,))
-    assert list(with_copies(tmp_path, ["a", "b"], system).raw) == ["sp0.9-a", "sp0.9-b", "a", "b", "pad-a"]
-    assert list(with_copies(tmp_path, ["b"], System(pipeline, MonoOptions(), "none")).raw) == ["b"]
-    with pytest.raises(CorpusError, match=r"copies of the recordings called sp1\.1-ID"):
-        with_copies(tmp_path, ["a", "b"], System(pipeline, MonoOptions(), "none", speeds=(1.0, 1.1)))
+    data = Data(table, dict.fromkeys(ids, "ann"), dict.fromkeys(ids, "one"))
+    prefixes = ("sp0.9-", "", PADDED)
+    assert list(with_copies(data, ["a", "b"], prefixes).raw) == ["sp0.9-a", "sp0.9-b", "a", "b", "pad-a"]
+    assert list(with_copies(data, ["b"], ("",)).raw) == ["b"]
+    with pytest.raises(CorpusError, match=r"not one copy of the recordings to train on that is called sp1\.1-ID"):
+        with_copies(data, ["a", "b"], ("", "sp1.1-"))

@@ -1,5 +1,9 @@
 """The yesno recipe: its split and its errors without data, its quality on the real recordings."""
 
+import ast
+import importlib
+import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,9 +17,9 @@ RECIPE = ROOT / "recipes" / "yesno"
 
 
 @pytest.fixture(scope="module")
-def recipe(recipe_module):
+def recipe():
     """The recipe's functions."""
-    return recipe_module(RECIPE, "run")
+    return importlib.import_module("recipes.yesno.run")
 
 
 def test_corpus_and_split(recipe, tmp_path):
@@ -25,9 +29,10 @@ def test_corpus_and_split(recipe, tmp_path):
     assert len(corpus) == 4
     assert corpus["0_1_1_0_1_0_1_1"].text == "no yes yes no yes no yes yes"
     fold = recipe.official(corpus, 2)
-    assert fold.test == ("1_0_0_0_0_0_0_0",) and len(fold.train) == 3
-    assert sorted(i for part in fold.held_out for i in part.test) == sorted(fold.train)
-    assert all(set(part.train) == set(fold.train) - set(part.test) for part in fold.held_out)
+    train = set(fold.part.train)
+    assert fold.test == ("1_0_0_0_0_0_0_0",) and len(train) == 3
+    assert sorted(i for _, held_out in fold.tuning for i in held_out) == sorted(train)
+    assert all(set(part.train) == train - set(held_out) for part, held_out in fold.tuning)
 
 
 def test_a_folder_of_something_else(tmp_path):
@@ -47,17 +52,8 @@ def test_without_pynini_it_ends_before_anything_is_made(recipe, tmp_path, monkey
     assert not (tmp_path / "out" / "features").exists()
 
 
-def test_settings_are_kaldis_but_for_the_start(recipe):
-    from asr.recipe import load_config
-
-    plain, kaldi = recipe.all_systems(load_config(RECIPE / "yesno.toml", recipe.Settings))
-    assert (plain.variant, plain.options.start) == ("", "pauses")
-    assert (kaldi.variant, kaldi.options.start) == ("kaldi-start", "equal")
-    assert plain.features == kaldi.features
-
-
 def test_the_committed_results_are_the_readmes():
-    from asr.recipe import read_results, results_table
+    from asr.report.results import read_results, results_table
 
     rows = read_results(RECIPE / "results.json")
     assert results_table(rows) in (RECIPE / "README.md").read_text(encoding="utf-8")
@@ -66,25 +62,41 @@ def test_the_committed_results_are_the_readmes():
     assert max(row.value for row in plain) <= 1.5
 
 
+MODULES = """
+import runpy, sys
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+print(sorted(name for name in sys.modules if name.partition(".")[0] == "asr"))
+"""
+
+
 @pytest.mark.slow
-def test_one_seed_on_the_real_recordings(recipe, real_data, tmp_path):
-    """The whole way of one seed, tuning on held-out training recordings included."""
+def test_the_whole_run_on_the_real_recordings(real_data, tmp_path):
+    """With two seeds and three parts, tuning on held-out training recordings included."""
     if not (real_data / "yesno").is_dir():
         pytest.skip("no yesno under ASR_TEST_DATA")
     pytest.importorskip("pynini")
-    from asr.recipe import Run, load_config
-    from asr.recipe.systems import Bench
-    from asr.recipe.tasks import extract_features
-
-    settings = load_config(RECIPE / "yesno.toml", recipe.Settings)
-    system, _ = recipe.all_systems(settings)
-    corpus = recipe.waves_yesno(real_data / "yesno")
-    assert len(corpus) == 60
-    run = Run(tmp_path / "out")
-    inputs = {"utterances": list(corpus), "pipeline": system.features, "n_jobs": 1}
-    bench = Bench(run, run.stage("features", extract_features, inputs), recipe.LEXICON, settings.grid)
-    fold = recipe.official(corpus, settings.n_parts)
-    assert (len(fold.train), len(fold.test)) == (31, 29)
-    score = bench.test(system, [fold], seed=1).score()
-    assert score.total == 232
-    assert score.rate <= 1.5  # the README's five seeds: 0.00 to 0.43; with Kaldi's start 0 to 32
+    pytest.importorskip("matplotlib")
+    folder = tmp_path / "recipes" / "yesno"
+    shutil.copytree(RECIPE, folder)
+    (tmp_path / "lang").symlink_to(ROOT / "lang")
+    settings = (folder / "yesno.toml").read_text(encoding="utf-8")
+    few = settings.replace("seeds = [0, 1, 2, 3, 4]", "seeds = [0, 1]").replace("n_parts = 4", "n_parts = 3")
+    (folder / "yesno.toml").write_text(few.replace("num_iters = 40", "num_iters = 30"), encoding="utf-8")
+    arguments = [str(folder / "run.py"), "--corpus", str(real_data / "yesno"), "--out", str(tmp_path / "out")]
+    done = subprocess.run(
+        [sys.executable, "-c", MODULES, *arguments], capture_output=True, text=True, timeout=900, check=False, cwd=ROOT
+    )
+    assert done.returncode == 0, done.stderr
+    rows = json.loads((tmp_path / "out" / "results.json").read_text(encoding="utf-8"))
+    assert [(r["variant"], r["seed"]) for r in rows] == [("", 0), ("", 1), ("kaldi-start", 0), ("kaldi-start", 1)]
+    assert all(r["total"] == 232 for r in rows)
+    assert rows[0]["value"] <= 1.5 and rows[1]["value"] <= 1.5  # the README's five seeds: 0.00 to 0.86
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert "Tuning on held-out speech" in page and "with 2 seeds" in page
+    modules = ast.literal_eval(done.stdout.splitlines()[-1])
+    assert len(modules) <= 80, modules
+    again = subprocess.run(
+        [sys.executable, *arguments], capture_output=True, text=True, timeout=900, check=False, cwd=ROOT
+    )
+    assert again.returncode == 0 and " ...\n" not in again.stderr  # no step was made again

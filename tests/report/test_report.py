@@ -15,7 +15,6 @@ import asr
 import asr.report
 from asr.corpus import Utterance
 from asr.errors import AsrError
-from asr.recipe import ResultRow
 from asr.report import (
     Headline,
     Player,
@@ -41,6 +40,7 @@ from asr.report import (
 )
 from asr.report.page import command_html
 from asr.report.rendering import rendered
+from asr.report.results import ResultRow
 from asr.report.sections import align_words
 from asr.report.sound import audio_element
 from asr.scoring import Comparison, score

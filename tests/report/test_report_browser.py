@@ -9,7 +9,6 @@ import subprocess
 import numpy as np
 import pytest
 
-from asr.recipe import ResultRow
 from asr.report import (
     Headline,
     Section,
@@ -25,6 +24,7 @@ from asr.report import (
     write_report,
 )
 from asr.report.page import command_html
+from asr.report.results import ResultRow
 from asr.report.sections import table
 from asr.scoring import score
 from asr.train.tuning import TuningPoint

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from asr.errors import AsrError, ConfigError
-from asr.recipe import ResultRow, read_results, results_table, write_results
+from asr.report.results import ResultRow, read_results, results_table, write_results
 
 
 def row(**changes):

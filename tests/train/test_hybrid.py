@@ -1,8 +1,9 @@
 """A hybrid trained above a small GMM-HMM whose features are planted: one frame tells its phone's state."""
 
+import logging
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import ClassVar
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,12 +13,12 @@ from asr.features.pipeline import FeaturePipeline
 from asr.features.table import FeatureTable
 from asr.lang.lexicon import Lexicon
 from asr.model.adaptation import SpeakerAdaptation
-from asr.nn import DnnConfig, RecurrentConfig, TdnnConfig, register
+from asr.nn import DnnConfig, RecurrentConfig, TdnnConfig
 from asr.nn.options import TrainingOptions
 from asr.options import from_table
-from asr.recipe import Run
-from asr.recipe.network_job import NetworkJob
-from asr.recipe.networks import HybridPlan, LfmmiPlan, make_network, present_gpus, read_training
+from asr.recipe.networks import HybridTable, LfmmiTable, present_gpus, train_above
+from asr.recipe.run import Run
+from asr.recipe.systems import Part, Trained
 from asr.train.data import Data
 from asr.train.hybrid import HybridOptions, labelled, log_priors, prepare, realigned, train_hybrid
 from asr.train.ladder import Rung, Sizes, train_ladder
@@ -251,8 +252,6 @@ def test_copies_need_a_pipeline_where_the_rung_adapts(planted, rung):
     adapting = replace(rung, model=replace(rung.model, adaptation=SpeakerAdaptation(rung.gmms, rung.gmms)))
     with pytest.raises(ConfigError, match="no fMLLR transforms"):
         prepare(planted, adapting, copies={0.9: planted})
-    with pytest.raises(ConfigError, match=r"speeds = \(0.9,\) need a front_end"):
-        HybridPlan(speeds=(0.9,))
 
 
 def test_segments_of_a_copy_have_all_phones():
@@ -266,45 +265,50 @@ def test_segments_of_a_copy_have_all_phones():
     assert segments_at_speed(segments, 9, 1.0) == segments
 
 
-def test_lfmmi_is_a_stage_of_a_recipe_too(job, tmp_path):
-    """Its settings come from a table; copies at other speeds are heard."""
+def test_lfmmi_is_a_step_of_a_recipe_too(job, tmp_path):
+    """Its settings come from a table; copies at other speeds are trained on."""
     table = {
         "network": {"kind": "tdnn", "width": 16, "offsets": [[-1, 0, 1]], "dropout": 0.0},
-        "training": {"max_epochs": 2, "batch_frames": 512},
-        "supervision": {"tree": {"min_gain": 20.0}, "lm_extra_states": 5},
+        "options": {
+            "training": {"max_epochs": 2, "batch_frames": 512},
+            "supervision": {"tree": {"min_gain": 20.0}, "lm_extra_states": 5},
+        },
     }
-    plan = from_table(LfmmiPlan, table)
     pipeline = FeaturePipeline(0, ({"kind": "given", "dim": DIM, "frame_shift": 10.0},))
-    inputs = {**job, "plan": plan, "pipeline": pipeline, "copies": {1.1: job["data"]}}
-    made = Run(tmp_path).stage("net", make_network, inputs)
-    model = Rung.load(made).model
+    made = job.step(Run(tmp_path), from_table(LfmmiTable, table), pipeline=pipeline, copies={1.1: job.data})
+    model = made.rung.model
     assert model.acoustic.subsampling == 3 and model.acoustic.log_priors is None
-    assert list(read_training(made)) == ["network"]
-    with pytest.raises(ConfigError, match="did you mean 'leaky'"):
-        from_table(LfmmiPlan, {"supervision": {"leakyy": 1}}).options()
+    assert list(made.curves) == ["network"] and len(made.curves["network"]) == 2
 
 
-def test_a_plan_of_a_recipe_is_checked_when_it_is_read():
-    plan = from_table(HybridPlan, {"network": {"kind": "dnn", "hidden": [8]}, "training": {"max_epochs": 3}})
-    assert plan.config == DnnConfig(hidden=(8,)) and plan.options.training.max_epochs == 3
-    with pytest.raises(ConfigError, match="did you mean 'hidden'"):
-        from_table(HybridPlan, {"network": {"kind": "dnn", "hiden": [8]}})
-    with pytest.raises(ConfigError, match="max_epoch"):
-        from_table(HybridPlan, {"training": {"max_epoch": 3}})
+def kept_below(folder: Path) -> Trained:
+    return Trained(Rung.load(folder))
+
+
+@dataclass(frozen=True)
+class Job:
+    """A recipe's step that trains a network."""
+
+    data: Data
+    part: Part
+    folder: Path  # of the stage below
+    table: HybridTable
+
+    def step(self, run, table=None, **options):
+        below = run.kept("below", kept_below, self.folder)
+        table = table or self.table
+        return run.step("net", train_above, self.data, self.part, below, table=table, seed=0, **options)
 
 
 @pytest.fixture(scope="module")
 def job(planted, rung, held_out, tmp_path_factory):
-    """The inputs of a recipe's stage that trains a network."""
-    folder = tmp_path_factory.mktemp("job")
-    planted.save(folder / "data")
-    rung.save(folder / "rung")
+    folder = tmp_path_factory.mktemp("job") / "rung"
+    rung.save(folder)
     network = {"kind": "dnn", "context": 1, "hidden": [16], "dropout": 0.0}
     # Without Adam, which makes a step of a rounding error where a gradient should be zero.
     training = replace(OPTIONS.training, max_epochs=3, optimizer="sgd", learning_rate=0.1)
-    plan = HybridPlan(network, training, realignments=1)
-    inputs = {"data": folder / "data", "ids": list(rung.alignments), "held_out": held_out, "below": folder / "rung"}
-    return {**inputs, "plan": plan, "seed": 0, "n_jobs": 1}
+    table = HybridTable(network, options=HybridOptions(training, realignments=1))
+    return Job(planted, Part("all", tuple(rung.alignments), tuple(held_out)), folder, table)
 
 
 @pytest.fixture
@@ -315,56 +319,50 @@ def two_gpus(monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
 
 
-def test_two_processes_of_a_recipe_train_the_network_of_one(job, tmp_path, two_gpus):
-    alone, out = Run(tmp_path / "alone").stage("net", make_network, job), tmp_path / "shared"
-    together, told = out / ".partial" / "net", []
-    together.mkdir(parents=True)
-    make_network(together, **job, gpus="all", progress=lambda *part: told.append(part))
-    assert told and all(0 < done <= total for done, total in told)
-    curves, expected = read_training(together), read_training(alone)
-    assert list(curves) == list(expected) == ["round0-network0", "round1-network0"]
-    for name, points in curves.items():
-        found, wanted = ([p["held_out_loss"] for p in curve] for curve in (points, expected[name]))
+def test_two_processes_of_a_recipe_train_the_network_of_one(job, tmp_path, two_gpus, monkeypatch):
+    monkeypatch.setattr("asr.recipe.progress._SAY_EVERY", 0.0)
+    logging.getLogger("asr").setLevel(logging.INFO)
+    one, two = job.step(Run(tmp_path / "alone")), job.step(Run(tmp_path / "shared"), gpus="all")
+    assert list(two.curves) == list(one.curves) == ["round0-network0", "round1-network0"]
+    for name, points in two.curves.items():
+        found, wanted = ([p["held_out_loss"] for p in curve] for curve in (points, one.curves[name]))
         np.testing.assert_allclose(found, wanted, atol=1e-5)
-    one, two = Rung.load(alone), Rung.load(together)
-    for name, array in one.model.acoustic.arrays().items():
-        np.testing.assert_allclose(two.model.acoustic.arrays()[name], array, atol=1e-4, err_msg=name)
-    for u in one.alignments:
-        np.testing.assert_array_equal(two.alignments[u], one.alignments[u])
-    log = (out / "run.log").read_text(encoding="utf-8")
+    for name, array in one.rung.model.acoustic.arrays().items():
+        np.testing.assert_allclose(two.rung.model.acoustic.arrays()[name], array, atol=1e-4, err_msg=name)
+    for u in one.rung.alignments:
+        np.testing.assert_array_equal(two.rung.alignments[u], one.rung.alignments[u])
+    log = (tmp_path / "shared" / "run.log").read_text(encoding="utf-8")
     assert log.count("epoch 3: loss") == 2  # of two trainings, told by one process
-    assert not list((out / ".training").iterdir())
+    assert not list((tmp_path / "shared" / ".training").iterdir())
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no GPU")
 def test_on_gpus_a_recipe_trains_the_network_of_the_cpu(planted, rung, held_out, job, tmp_path):
-    options = HybridOptions(job["plan"].training, realignments=1)
     how = {"held_out": held_out, "folder": tmp_path / "work", "device": "cuda"}
-    model = train_hybrid(planted, rung, job["plan"].config, options, **how).model
+    model = train_hybrid(planted, rung, job.table.config, job.table.options, **how).model
     assert {p.device.type for p in model.acoustic.scores.parameters()} == {"cpu"}
-    alone = Run(tmp_path / "alone").stage("net", make_network, job)
-    together = Run(tmp_path / "shared").stage("net", make_network, {**job, "gpus": "all"})
-    expected, features = Rung.load(alone).model, planted.normalised(rung.model.features)
-    for found in (model, Rung.load(together).model):
+    expected = job.step(Run(tmp_path / "alone")).rung.model
+    together = job.step(Run(tmp_path / "shared"), gpus="all").rung.model
+    features = planted.normalised(rung.model.features)
+    for found in (model, together):
         for u in held_out:
             scores = found.acoustic.log_likelihoods(features[u])
             np.testing.assert_allclose(scores, expected.acoustic.log_likelihoods(features[u]), atol=0.1)
 
 
 def test_a_process_that_fails_says_why(job, tmp_path, two_gpus):
-    wild = replace(job["plan"], training=replace(OPTIONS.training, max_gradient_norm=1e-6))
-    run = Run(tmp_path)
+    wild = replace(job.table, options=HybridOptions(replace(OPTIONS.training, max_gradient_norm=1e-6)))
     with pytest.raises(ModelError, match=r"--gpus all: a training process failed: epoch 1, .* gradient norm is"):
-        run.stage("net", make_network, {**job, "plan": wild, "gpus": "all"})
+        job.step(Run(tmp_path), wild, gpus="all")
     assert not (tmp_path / "net").exists()
 
 
-def test_gpus_do_not_make_a_stage_run_again(job, tmp_path):
-    quick = replace(job["plan"], training=replace(OPTIONS.training, max_epochs=1), realignments=0)
-    made = Run(tmp_path).stage("net", make_network, {**job, "plan": quick})
-    before = (made / "training.json").stat().st_mtime_ns
-    Run(tmp_path).stage("net", make_network, {**job, "plan": quick, "gpus": "7"})
-    assert (made / "training.json").stat().st_mtime_ns == before
+def test_gpus_do_not_make_a_step_run_again(job, tmp_path):
+    quick = replace(job.table, options=HybridOptions(replace(OPTIONS.training, max_epochs=1)))
+    job.step(Run(tmp_path), quick)
+    before = (tmp_path / "net" / "training.json").stat().st_mtime_ns
+    job.step(Run(tmp_path), quick, gpus="7")
+    assert (tmp_path / "net" / "training.json").stat().st_mtime_ns == before
 
 
 def test_a_missing_gpu_is_told_at_once(monkeypatch):
@@ -375,26 +373,3 @@ def test_a_missing_gpu_is_told_at_once(monkeypatch):
     with pytest.raises(ConfigError, match="there is no GPU 2; this machine has 0, 1"):
         present_gpus("1,2")
     assert present_gpus("0,1") == "0,1"
-
-
-def test_a_job_comes_back_from_its_file(job, tmp_path):
-    options = replace(OPTIONS.training, chunk_frames=20)
-    plan = HybridPlan({"kind": "tdnn", "offsets": [[-1, 0, 1], [0]]}, options)
-    pipeline = FeaturePipeline(0, ({"kind": "given", "dim": DIM},)).then_affine(np.eye(DIM))
-    told = NetworkJob(**{**job, "plan": plan}, inputs=job["data"], pipeline=pipeline, start=job["below"])
-    told.write(tmp_path)
-    again = NetworkJob.read(tmp_path)
-    assert again.key == told.key != replace(told, start=None).key
-    assert (again.plan, again.inputs, again.start) == (plan, told.inputs, told.start)
-    np.testing.assert_array_equal(again.pipeline.steps[1].matrix, np.eye(DIM))
-
-
-def test_processes_cannot_import_a_network_of_the_script_itself(job, tmp_path, monkeypatch):
-    @dataclass(frozen=True)
-    class OwnConfig(DnnConfig):
-        kind: ClassVar[str] = "own-in-script"
-
-    register("own-in-script", OwnConfig, object)
-    monkeypatch.setattr(OwnConfig, "__module__", "__main__")
-    with pytest.raises(ConfigError, match="'own-in-script' is registered in the script itself"):
-        NetworkJob(**{**job, "plan": HybridPlan({"kind": "own-in-script"})}).write(tmp_path)

@@ -1,7 +1,6 @@
 """Lattice-free MMI as a loss: the log probability of the right phones against that of all phones."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,30 +12,11 @@ from ...errors import ModelError
 from ..layers import Network
 from ..losses import LossSum
 from ..networks import build
+from ..options import LfmmiOptions
 from .denominator import Denominator
 from .device import denominator_on_device
 from .forward_backward import denominator_recursions, numerator_log_probs
 from .numerator import Numerator
-
-
-@dataclass(frozen=True)
-class LfmmiOptions:
-    """The weights of what is added to the objective. Names are those of Kaldi's nnet3-chain-train.
-
-    Attributes:
-        l2_regularize: half of it times the squares of the scores is added to the loss, which keeps them near 0.
-        xent_regularize: the weight of the cross-entropy of a second set of outputs, with the numerator's posterior
-            probabilities as targets; it keeps the layers below from overfitting. 0 = no second set.
-    """
-
-    l2_regularize: float = 5e-5
-    xent_regularize: float = 0.1
-
-    def __post_init__(self) -> None:
-        if self.l2_regularize < 0 or self.xent_regularize < 0:
-            raise ModelError(
-                f"l2_regularize={self.l2_regularize}, xent_regularize={self.xent_regularize}; need 0 or more"
-            )
 
 
 class LfmmiLoss:

@@ -13,7 +13,7 @@ from ...features.table import FeatureTable
 from ...gmm.triphone import Aligned, TriphoneOptions, context_tree
 from ...hmm.transitions import PhoneSegment, TransitionModel
 from ...hmm.tree import ContextDependency, MonophoneTree
-from ...hmm.tree_building import TreeOptions
+from ..options import SupervisionOptions
 from .denominator import Denominator, denominator_graph
 from .numerator import Numerator, numerator_graph
 from .phone_lm import estimate_phone_lm
@@ -23,26 +23,6 @@ if TYPE_CHECKING:
     from ...lang.lexicon import Lexicon
 
 _logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class SupervisionOptions:
-    """How graphs are made. Defaults are those of Kaldi's chain recipes."""
-
-    subsampling: int = 3  # input frames to one output frame
-    context_width: int = 2  # phones that a pdf depends on: 2 = the phone and the one before, 1 = the phone
-    tree: TreeOptions = field(default_factory=TreeOptions)  # max_leaves: pdfs before leaves are joined
-    tolerance: int = 5  # input frames by which a phone may begin earlier or end later than aligned
-    lm_order: int = 4  # of the denominator's phone n-gram
-    lm_extra_states: int = 2000  # histories of lm_order - 1 phones
-    leaky: float = 0.1  # leaky-HMM coefficient
-
-    def __post_init__(self) -> None:
-        if self.subsampling < 1 or self.context_width not in (1, 2) or self.tolerance < 0:
-            raise ModelError(
-                f"subsampling={self.subsampling}, context_width={self.context_width}, tolerance={self.tolerance}; need"
-                " 1 or more, 1 or 2, and 0 or more"
-            )
 
 
 @dataclass(frozen=True, eq=False)

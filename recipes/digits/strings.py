@@ -1,26 +1,22 @@
-"""Connected words made of recordings of single ones: which ones, in which order, with which pauses; and their sound."""
+"""Connected words made of recordings of single ones: which ones, in which order, with which pauses."""
 
 import logging
 import zlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from .. import audio
-from ..audio.augment import join, noise_floor
-from ..corpus import Utterance
-from ..errors import AsrError, CorpusError
-from ..files import write_text
-from .copies import write_copies, write_wav
+from asr.corpus import Utterance
+from asr.errors import CorpusError
+from asr.files import write_text
 
 logger = logging.getLogger("asr.recipe")
 
 SHORTEST, LONGEST = 3, 7  # recordings in a string
 LONGEST_PAUSE = 300  # ms
 HEADER = "# Strings of recordings of one speaker; joined: pauses in ms and recordings in turn; drawn with seed {seed}"
-PADDED = "pad-"  # before the ids of recordings with pauses around them
 
 
 @dataclass(frozen=True)
@@ -105,84 +101,6 @@ def listed(path: Path, name: str, recordings: Sequence[Utterance], seed: int) ->
     return make_strings(name, recordings, seed)
 
 
-def join_strings(
-    folder: Path,
-    utterances: Sequence[Utterance],
-    strings: Sequence[String],
-    rate: int,
-    seed: int,
-    progress: Callable[[int, int], None],
-) -> None:
-    """The sound of the strings, ID.wav each, with strings.tsv and the true times of their words, edges.ctm.
-
-    The word of a recording begins and ends where the recording does, to the sample. A string with a recording that
-    cannot be read is warned of and left out.
-    """
-    by_id = {u.id: u for u in utterances}
-    made, edges = [], []
-    for number, string in enumerate(strings):
-        try:
-            recordings = [audio.read(by_id[i].audio, rate).samples for i in string.recordings]  # type: ignore[arg-type]
-        except AsrError as error:
-            logger.warning("%s is left out: %s", string.id, error)
-            continue
-        joined = join(recordings, string.pauses_ms, rate, np.random.default_rng([seed, zlib.crc32(string.id.encode())]))
-        write_wav(folder / f"{string.id}.wav", joined.samples, rate)
-        made.append(string)
-        for (begin, end), recording in zip(joined.edges, string.recordings, strict=True):
-            word = by_id[recording].text
-            edges.append(f"{string.id} 1 {begin / rate:.6f} {(end - begin) / rate:.6f} {word}\n")
-        progress(number + 1, len(strings))
-    write_list(folder / "strings.tsv", made, seed)
-    write_text(folder / "edges.ctm", "".join(edges))
-
-
-def padded_copies(
-    folder: Path,
-    utterances: Sequence[Utterance],
-    places: Mapping[str, str],
-    rate: int,
-    seed: int,
-    progress: Callable[[int, int], None],
-) -> None:
-    """The recordings with a pause before and after, as 16-bit ID.wav: they teach a model what a pause sounds like.
-
-    Pauses are as long as those of strings, and have the noise floor of all recordings of the same place.
-
-    places: utterance id -> a name; those with the same one were recorded in one place, and none of them may be trained
-        on where another one is scored.
-    """
-    members: dict[str, list[Utterance]] = {}
-    for utterance in utterances:
-        members.setdefault(places[utterance.id], []).append(utterance)
-    floors = {place: noise_floor(_readable(found, rate), rate) for place, found in members.items()}
-
-    def pad(utterance: Utterance, samples: np.ndarray) -> np.ndarray:
-        rng = np.random.default_rng([seed, zlib.crc32(utterance.id.encode())])
-        return join([samples], draw_pauses(2, rng), rate, rng, floor=floors[places[utterance.id]]).samples
-
-    write_copies(folder, utterances, pad, rate, progress)
-
-
 def draw_pauses(count: int, rng: np.random.Generator) -> list[int]:
     """Lengths in ms: each is 0 with a chance of a third, else 1 to 300."""
     return [0 if rng.random() < 1 / 3 else int(rng.integers(1, LONGEST_PAUSE + 1)) for _ in range(count)]
-
-
-def _readable(utterances: Iterable[Utterance], rate: int) -> list[np.ndarray]:
-    found = []
-    for utterance in utterances:
-        try:
-            found.append(audio.read(utterance.audio, rate).samples)  # type: ignore[arg-type]
-        except AsrError as error:
-            logger.warning("%s: %s", utterance.id, error)
-    return found or [np.zeros(1, np.float32)]
-
-
-def spoken(folder: Path, utterances: Iterable[Utterance]) -> list[Utterance]:
-    """The strings of a `join_strings` folder as utterances."""
-    text_of = {u.id: u.text or "" for u in utterances}
-    return [
-        Utterance(s.id, s.speaker, folder / f"{s.id}.wav", " ".join(text_of[r] for r in s.recordings))
-        for s in read_list(folder / "strings.tsv")
-    ]

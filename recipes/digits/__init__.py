@@ -1,0 +1,1 @@
+"""Spoken digits: what the protocols demo, run, networks and field share."""

@@ -1,0 +1,1 @@
+"""Mboshi: what the protocols run and edges share."""
