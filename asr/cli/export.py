@@ -44,13 +44,12 @@ def onnx(
     """
     from ..errors import ModelError
     from ..extras import require_torch
-    from ..gmm.model import DiagGmms
     from ..model.model import find_model, load
 
     refuse_inputs(out, [find_model(model)])
     check_model_out(out)
     trained = load(model)
-    if isinstance(trained.acoustic, DiagGmms):  # said before torch is asked for, which would be of no use
+    if trained.acoustic.runs_on == "numpy":  # said before torch is asked for, which would be of no use
         raise ModelError(f"{model}: its acoustics are Gaussians, not a network; only networks are exported")
     require_torch()
     from ..model.export import LENGTHS, export_onnx
