@@ -11,7 +11,8 @@ INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --con
 # with slow tests come first (tests/conftest.py).
 PARALLEL ?= --numprocesses auto --dist loadfile --no-loadscope-reorder
 
-# One BLAS thread a process: parallel work goes by processes.
+# One thread a process, also of torch and in decoding: parallel work goes by processes. (Features and training see to it
+# themselves.)
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 

@@ -16,6 +16,12 @@ ROOMS = (
 )  # fmt: skip
 OPTIONS = {"returns_named_value": False, "returns_multiple_items": False, "warn_missing_types": False}
 _SENTENCE = re.compile(r"(Raises [A-Z]\w*(Error|Exception)|Returns |>>> )")
+PAGES = [
+    ROOT / "README.md",
+    *sorted((ROOT / "docs" / "pages").rglob("*.md")),
+    *sorted(ROOT.glob("recipes/*/README.md")),
+]
+_NAME = re.compile(r"`(asr(?:\.\w+)+)\b|^::: (asr[\w.]+)", re.MULTILINE)
 _ENTRY = re.compile(r"(\*{0,2}\w+(?:, \w+)*): ")
 
 
@@ -87,3 +93,29 @@ def test_a_parameter_that_is_not_there_is_found(caplog):
         module["f"].docstring.parser = griffe.Parser.google
         list(faults(module["f"]))
     assert "'y' does not appear in the function signature" in caplog.text
+
+
+def names_in(page: Path) -> set[str]:
+    """The toolkit's names in a page's running text; of a table of changes those of its last column."""
+    text = page.read_text(encoding="utf-8")
+    if page.name == "changelog.md":
+        text = "\n".join(line.rstrip(" |").rpartition(" | ")[2] for line in text.splitlines() if line.startswith("|"))
+    return {name for found in _NAME.findall(text) for name in found if name}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=[str(page.relative_to(ROOT)) for page in PAGES])
+def test_names_in_the_pages_exist(page, package):
+    unknown = []
+    for name in sorted(names_in(page)):
+        here = package
+        for part in name.split(".")[1:]:
+            here = here.final_target if here.is_alias else here
+            here = here.all_members.get(part) if here is not None and not here.is_attribute else None
+            if here is None:
+                unknown.append(name)
+                break
+    assert not unknown
+
+
+def test_the_pages_name_much():
+    assert len(set().union(*map(names_in, PAGES))) > 60

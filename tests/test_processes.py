@@ -44,7 +44,7 @@ def test_workers_of_features(tmp_path, monkeypatch):
     samples = 0.1 * np.random.default_rng(0).standard_normal(1600)
     for i in range(40):
         soundfile.write(tmp_path / f"u{i}.wav", samples, 8000)
-    monkeypatch.setattr("asr.corpus.extract._extract_batch", killed)
+    monkeypatch.setattr("asr.corpus.extract._extract_elsewhere", killed)
     with pytest.raises(AsrError, match="there were 2: give fewer"):
         extract(Corpus.from_folder(tmp_path, need_text=False), FeaturePipeline(8000, ({"kind": "mfcc"},)), n_jobs=2)
 

@@ -42,7 +42,7 @@ def compile_hclg(
     """The decoding graph: min(det(H ∘ C ∘ min(det(L ∘ G)))) with self-loops, from transition ids to word ids.
 
     Args:
-        lexicon: words and how they are said.
+        lexicon: words and their pronunciations.
         grammar: an acceptor over `lexicon.words`, e.g. `word_loop(lexicon)`; #0 is the input label of back-off arcs.
         tree: of the acoustic model.
         transitions: of the acoustic model.

@@ -36,7 +36,7 @@ def compile_tlg(
     It has no weights and knows at each frame which label came last, so that T ∘ LG needs no determinisation.
 
     Args:
-        lexicon: words and how they are said. Its pauses are not used: what is between words is blanks.
+        lexicon: words and their pronunciations. Its pauses are not used: what is between words is blanks.
         grammar: as of `compile_hclg`, like `max_states` and `told`.
         tokens: the labels of the network.
 

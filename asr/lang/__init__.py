@@ -1,4 +1,4 @@
-"""Words and how they are said: lexicons, and where pronunciations come from.
+"""Words and their pronunciations: lexicons, and where pronunciations come from.
 
 The functions below are loaded when they are first used.
 """

@@ -25,7 +25,7 @@ _INSTALL = (
 
 
 class LookedUp(NamedTuple):
-    """What a dictionary says of some words.
+    """The entries of some words in a dictionary.
 
     Attributes:
         entries: of the words that it has, spelled as they were given, in their order.

@@ -18,7 +18,7 @@ _RESERVED = re.compile(r"<eps>|#\d+|<s>|</s>")
 
 
 class Entry(NamedTuple):
-    """One way to say one word.
+    """One pronunciation of a word.
 
     Attributes:
         probability: 0 < p <= 1, of this pronunciation where the word is said; its negated logarithm is a cost in

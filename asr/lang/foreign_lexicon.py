@@ -54,7 +54,7 @@ class Understood(NamedTuple):
 
 
 def understood(lines: Sequence[Line], *, has_comments: bool) -> Understood:
-    """What the lines of a lexicon file say, whichever tool wrote them.
+    """The content of a lexicon file's lines, whichever tool wrote them.
 
     Args:
         has_comments: whether the file has lines that begin with `;;;`.

@@ -47,7 +47,7 @@ def folded(word: str) -> str:
 
 @dataclass(frozen=True)
 class LetterTable:
-    """How spellings are said, see the module.
+    """Pronunciations of spellings, see the module.
 
     Attributes:
         spellings: spelling -> units, none for what is left out.
@@ -203,13 +203,13 @@ def letter_lexicon(
     unk: str = "<unk>",
     position_dependent: bool = False,
 ) -> Lexicon:
-    """The lexicon that says words as they are spelled.
+    """The lexicon of words pronounced as they are spelled.
 
     silence_phone and what follows: settings of the `Lexicon`.
 
     Args:
         words: may come more than once, or with their counts; each has one entry.
-        table: how spellings are said, or the file that tells it; None: each letter with its accents is a unit.
+        table: pronunciations of spellings, or their file; None: each letter with its accents is a unit.
         marks: "keep" or "strip", whether tones and accents that the table has as marks make units of their own.
 
     Raises:
@@ -256,7 +256,7 @@ def spelled(
         if unknown:
             unsaid[word] = "the table has no " + ", ".join(map(_named, dict.fromkeys(unknown)))
         elif not units:
-            unsaid[word] = "no letter in it is said"
+            unsaid[word] = "none of its letters has a pronunciation"
         else:
             entries.append(Entry(word, units))
     return entries, unsaid

@@ -1,4 +1,4 @@
-"""The lexicon: how words are said, with silence, disambiguation symbols and what happens to unknown words."""
+"""The lexicon: pronunciations of words, with silence, disambiguation symbols and what happens to unknown words."""
 
 import math
 import os
@@ -30,7 +30,7 @@ class Lexicon:
     A word with several pronunciations has several entries. Words are kept in Unicode's composed form (NFC), in which
     `encode` also looks them up, so that texts typed on different systems meet.
 
-    A pronunciation's probability costs its negated logarithm wherever the word is said, in training and decoding
+    A pronunciation's probability costs its negated logarithm wherever the word occurs, in training and decoding
     graphs alike. It need not sum to 1 over a word: dividing by the word's largest (Kaldi's default) lets the likeliest
     pronunciation cost nothing, so that words with many pronunciations are at no disadvantage. The default is 1.
 
@@ -279,9 +279,9 @@ class Lexicon:
         smoothing: float = 1.0,
         normalise: Literal["max", "sum"] = "max",
     ) -> "Lexicon":
-        """The lexicon with probabilities from how often each pronunciation was said, e.g. in aligned training data.
+        """The lexicon with probabilities from how often each pronunciation occurred, e.g. in aligned training data.
 
-        p = (count + smoothing) / (sum over the word's pronunciations of the same); a word that was not said has equal
+        p = (count + smoothing) / (sum over the word's pronunciations of the same); a word that did not occur has equal
         ones.
 
         Args:

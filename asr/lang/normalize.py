@@ -1,4 +1,4 @@
-"""Text as people write it, made into the words that are said: case, punctuation, numbers, brackets, invisible signs.
+"""Text as people write it, made into spoken words: case, punctuation, numbers, brackets, invisible signs.
 
 One pass, a line at a time, with memory that does not grow with the text: `Normalizer` keeps what it makes of frequent
 tokens, and counts what it changed, so that a person can be told. `normalized` is the same for one line.

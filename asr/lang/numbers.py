@@ -88,7 +88,7 @@ def english(token: str) -> str | None:
 
 
 def plain_english(line: str) -> str:
-    """A line in which sums and units stand in the order in which they are said, for `english` to read the numbers.
+    """A line in which sums and units stand in the order of reading aloud, for `english` to read the numbers.
 
     Examples:
         >>> plain_english("$1.2 million and 5 kg")

@@ -29,7 +29,7 @@ class Parts(NamedTuple):
 
     Attributes:
         words: word -> its parts with blanks between them, `abé+ +ndi`.
-        entries: how all these parts are said.
+        entries: the pronunciations of all these parts.
         vowels: the letters that end a part.
     """
 
@@ -47,10 +47,10 @@ class Parts(NamedTuple):
 
 
 def take_apart(lexicon: Lexicon, table: LetterTable | None, vowels: str) -> Parts:
-    """The parts of the words of a lexicon in which they are said as they are spelled.
+    """The parts of the words of a lexicon whose words are pronounced as they are spelled.
 
-    A word whose parts are not said as it is, because a digraph would be cut or a part has no letter that is said, is
-    left out: it can only be recognised whole.
+    A word whose parts are not pronounced as it is, because a digraph would be cut or a part has only
+    silent letters, is left out: it can only be recognised whole.
 
     Args:
         table: how they are spelled; None: each letter is a unit.

@@ -17,7 +17,7 @@ def unit_lexicon(
     unk: str = "<unk>",
     position_dependent: bool = False,
 ) -> Lexicon:
-    """The lexicon in which each unit is a word said as itself: with a language model over units, a phone loop.
+    """The lexicon in which each unit is a word pronounced as itself: with a language model over units, a phone loop.
 
     silence_phone and what follows: settings of the lexicon.
 

@@ -26,7 +26,7 @@ def train(
     """A model of some sentences; `count` and `estimate` in one call.
 
     Args:
-        words: all that can be said, e.g. those of the lexicon, or the phones: the vocabulary is then closed, and words
+        words: all that can occur, e.g. those of the lexicon, or the phones: the vocabulary is then closed, and words
             of the sentences outside it raise an error; unless `<unk>` is among them, which others then count as. None:
             the words of the sentences, and a little left for others.
 

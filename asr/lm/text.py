@@ -34,7 +34,7 @@ def read_sentences(
 
     Args:
         units: "words", "letters" (each with its accents, "|" for the blanks), or "phones" (needs a lexicon).
-        lexicon: for phones: how words are said.
+        lexicon: for phones: pronunciations of the words.
         has_ids: whether the first word of each line is an utterance id, as in Kaldi's `text`; it is left out, and a
             line with nothing else is an empty sentence.
 

@@ -43,7 +43,8 @@ def test_whatever_holds_things_of_any_size_has_a_repr_of_its_own():
             if not isinstance(node, ast.ClassDef) or node.name[0] == "_" or own_repr(node.body):
                 continue
             kinds = [ast.unparse(k) for k in (*node.decorator_list, *node.bases)]
-            fields = [ast.unparse(i.annotation) for i in node.body if isinstance(i, ast.AnnAssign)]
+            shown = [i for i in node.body if isinstance(i, ast.AnnAssign) and "repr=False" not in ast.unparse(i)]
+            fields = [ast.unparse(i.annotation) for i in shown]
             fields = [kind for kind in fields if not kind.startswith("Callable")]
             if any("dataclass" in k or "NamedTuple" in k for k in kinds) and any(map(LARGE.search, fields)):
                 lacking.append(f"{path.relative_to(SOURCE)}: {node.name}")

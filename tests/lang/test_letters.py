@@ -86,7 +86,10 @@ def test_what_cannot_be_spelled_is_listed_with_counts_and_names(table):
     lines = str(caught.value).splitlines()
     assert lines[0] == "3 words cannot be spelled:"
     assert "'qua', 2 times: the table has no 'q' (LATIN SMALL LETTER Q), 'u' (LATIN SMALL LETTER U)" in lines[1]
-    assert "'--', 1 times: no letter in it is said" in lines[2] and "'b' (LATIN SMALL LETTER B)" in lines[3]
+    assert (
+        "'--', 1 times: none of its letters has a pronunciation" in lines[2]
+        and "'b' (LATIN SMALL LETTER B)" in lines[3]
+    )
     entries, unsaid = spelled(words, table)
     assert [entry.word for entry in entries] == ["nang"] and list(unsaid) == ["qua", "bab", "--"]
 

@@ -84,21 +84,6 @@ def test_what_does_not_fit_is_told():
             CtcLoss(4)(torch.zeros(1, 3, 4), torch.tensor([3]), [(1, unit)])
 
 
-@pytest.fixture(scope="module")
-def planted():
-    """Utterances of two words whose phones have a mean each; a phone lasts 6 to 9 frames, pauses stand around words."""
-    rng = np.random.default_rng(3)
-    means = {phone: 3 * rng.normal(size=6) for phone in ("SIL", "P", "T", "K", "A", "I")}
-    raw, speakers, texts = {}, {}, {}
-    for i in range(90):
-        words = [str(word) for word in rng.choice(list(WORDS), 2)]
-        phones = ["SIL", *(p for word in words for p in (*WORDS[word], "SIL"))]
-        frames = [means[p] for p in phones for _ in range(rng.integers(6, 10))]
-        raw[f"u{i:02}"] = (np.array(frames) + 0.3 * rng.normal(size=(len(frames), 6))).astype(np.float32)
-        speakers[f"u{i:02}"], texts[f"u{i:02}"] = "ann", " ".join(words)
-    return Data(FeatureTable.from_dict(raw), speakers, texts)
-
-
 LEXICON = Lexicon(tuple(WORDS.items()))
 PIPELINE = FeaturePipeline(0, ({"kind": "given", "dim": 6, "frame_shift": 10.0},))
 HELD_OUT = [f"u{i:02}" for i in range(75, 90)]

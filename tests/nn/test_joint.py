@@ -12,7 +12,6 @@ from scipy.special import log_softmax
 from asr.ctc import CtcTokens, PrefixOptions, PrefixSearch, greedy
 from asr.errors import ConfigError, LanguageModelError, ModelError
 from asr.features.pipeline import FeaturePipeline
-from asr.features.table import FeatureTable
 from asr.lang.lexicon import Lexicon
 from asr.lm import train as train_lm
 from asr.model import Model, load
@@ -38,7 +37,6 @@ from asr.nn.ctc.joint import JointLoss, JointNetwork
 from asr.nn.options import DecoderConfig, SpecAugmentOptions, TrainingOptions
 from asr.nn.training import _narrow_type, train_network
 from asr.train.ctc import SEARCH, CtcOptions
-from asr.train.data import Data
 from asr.train.joint import JointOptions, train_joint
 
 DIM = 6
@@ -299,21 +297,6 @@ def test_what_cannot_be_searched_is_told(lm):
 
 
 # ---- training
-
-
-@pytest.fixture(scope="module")
-def planted():
-    """Utterances of two words whose phones have a mean each; a phone lasts 6 to 9 frames, pauses stand around words."""
-    rng = np.random.default_rng(3)
-    means = {phone: 3 * rng.normal(size=DIM) for phone in ("SIL", "P", "T", "K", "A", "I")}
-    raw, speakers, texts = {}, {}, {}
-    for i in range(90):
-        words = [str(word) for word in rng.choice(list(WORDS), 2)]
-        phones = ["SIL", *(p for word in words for p in (*WORDS[word], "SIL"))]
-        frames = [means[p] for p in phones for _ in range(rng.integers(6, 10))]
-        raw[f"u{i:02}"] = (np.array(frames) + 0.3 * rng.normal(size=(len(frames), DIM))).astype(np.float32)
-        speakers[f"u{i:02}"], texts[f"u{i:02}"] = "ann", " ".join(words)
-    return Data(FeatureTable.from_dict(raw), speakers, texts)
 
 
 HELD_OUT = [f"u{i:02}" for i in range(75, 90)]

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 
+import asr
 import asr.report
 from asr.corpus import Utterance
 from asr.errors import AsrError
@@ -195,6 +196,16 @@ def test_what_is_not_escaped_is_markup_of_our_own():
     texts = {path.name: path.read_text(encoding="utf-8") for path in TEMPLATES.glob("*.html")}
     unescaped = {found for text in texts.values() for found in re.findall(r"\{\{ *([^}]*?) *\| *safe", text)}
     assert unescaped == made and "autoescape" not in "".join(texts.values())
+
+
+def test_an_installed_package_has_the_templates():
+    """Files that are no code come along only where pyproject.toml names them."""
+    tomllib = pytest.importorskip("tomllib")
+    package = Path(asr.__file__).parent
+    text = (package.parent / "pyproject.toml").read_text(encoding="utf-8")
+    patterns = tomllib.loads(text)["tool"]["setuptools"]["package-data"]["asr"]
+    packaged = {path for pattern in patterns for path in package.glob(pattern)}
+    assert set(TEMPLATES.iterdir()) <= packaged and len(set(TEMPLATES.iterdir())) > 10
 
 
 def test_a_value_that_a_template_lacks_is_an_error():

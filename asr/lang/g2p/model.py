@@ -32,7 +32,7 @@ _FORMAT = 1
 
 @dataclass(frozen=True, eq=False)
 class G2p:
-    """A model of how spellings are said.
+    """A model of the pronunciations of spellings.
 
     Attributes:
         model: n-gram model whose words are the names of graphones.
@@ -89,7 +89,7 @@ class G2p:
     def entries(
         self, words: Iterable[str] | Mapping[str, int], *, n_best: int = 1, beam: float = BEAM
     ) -> tuple[list[Entry], dict[str, str]]:
-        """Entries of a lexicon for some words, and the words that cannot be said, each with the reason.
+        """Entries of a lexicon for some words, and the words without any, each with the reason.
 
         Args:
             words: may come more than once, or with their counts; the most frequent comes first.
@@ -124,14 +124,15 @@ class G2p:
         """The lexicon of some words.
 
         Raises:
-            LexiconError: listing those that cannot be said; see `entries`.
+            LexiconError: listing those without a pronunciation; see `entries`.
 
         silence_phone and what follows: settings of the `Lexicon`.
         """
         entries, unsaid = self.entries(words, n_best=n_best, beam=beam)
         if unsaid:
             lines = [f"  {word!r}: {reason}" for word, reason in unsaid.items()]
-            raise LexiconError(f"{many(len(unsaid), 'word')} cannot be said:\n{shortened(lines, len(lines))}")
+            words_have = many(len(unsaid), "word has", "words have")
+            raise LexiconError(f"{words_have} no pronunciation:\n{shortened(lines, len(lines))}")
         return Lexicon(
             tuple(entries),
             silence_phone=silence_phone,

@@ -89,7 +89,7 @@ class Search:
         backwards, which the forward scores lead.
 
         Of equal costs the newest goes on, so that the first path ends after as many steps as it is long: where many
-        paths are equally likely ("aaaa", each letter said in two ways), going on with the oldest would walk all their
+        paths are equally likely ("aaaa", each letter in two ways), going on with the oldest would walk all their
         first halves before. What comes to the same token with the same phones again is never better.
         Ref: Soong and Huang, 1991.
         """

@@ -100,7 +100,7 @@ def test_words_and_their_order(toy):
     assert "does not know the letter '\u0431'" in unsaid["b\u0431t"] and "no letters" in unsaid["--"]
     lexicon = toy.lexicon(["mat", "kot"], silence_prob=0.1)
     assert lexicon.silence_prob == 0.1 and len(lexicon.entries) == 2
-    with pytest.raises(LexiconError, match="2 words cannot be said:\n  '--'"):
+    with pytest.raises(LexiconError, match="2 words have no pronunciation:\n  '--'"):
         toy.lexicon(["--", "b\u0431t", "mat"])
 
 
