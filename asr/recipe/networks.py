@@ -221,16 +221,17 @@ def train_without_hmms(
     how: dict[str, Any] = {"held_out": list(part.apart), "pipeline": pipeline, "seed": seed}
     how["copies"] = {speed: usable(copied, train) for speed, copied in (copies or {}).items()}
     name_epochs(progress, table.options.training.max_epochs)
-    train: Callable
-    options: CtcOptions | JointOptions = table.options
     if joint is None:
-        from ..train.ctc import train_ctc as train
+        from ..train.ctc import train_ctc
+
+        job = _Job(train_ctc, (wanted, lexicon, table.config, table.options), how, checkpoints, n_jobs)
     else:
-        from ..train.joint import train_joint as train
+        from ..train.joint import train_joint
 
         assert below is not None  # the network that it begins as
         options, how["start"] = replace(joint, ctc=table.options), below.rung.model
-    return _Job(train, (wanted, lexicon, table.config, options), how, checkpoints, n_jobs).trained(gpus, progress)
+        job = _Job(train_joint, (wanted, lexicon, table.config, options), how, checkpoints, n_jobs)
+    return job.trained(gpus, progress)
 
 
 def name_epochs(progress: Report | None, epochs: int, networks: int = 1) -> None:

@@ -65,9 +65,11 @@ class HeldOut:
     def load(cls, folder: Path) -> "HeldOut":
         """What `save` wrote."""
         points = [TuningPoint(**p) for p in read_json(folder / "tuning.json", kind=list)]
-        texts = [read_transcripts(folder / f"{name}.tsv") for name in ("references", "together", "alone")]
+        references, together, alone = (
+            read_transcripts(folder / f"{name}.tsv") for name in ("references", "together", "alone")
+        )
         first, second = read_json(folder / "adapted.json", kind=list)
-        return cls(load(folder / "model"), points, *texts, (first, second))
+        return cls(load(folder / "model"), points, references, together, alone, (first, second))
 
 
 def recognise_held_out(
