@@ -18,11 +18,10 @@ from ..files.json_files import read_json
 from ..model.model import Model
 from ..model.passes import scores
 from ..scoring import Unit, score
-from ..scoring.reading import read_transcripts
 from ..train.data import Data
 from ..train.decoding import DecodingResult, decode_all
 from ..train.tuning import middle_of_plateau
-from .systems import Features, Trained, each, usable, write_json, write_texts
+from .systems import Features, Trained, each, read_texts, usable, write_json, write_texts
 
 if TYPE_CHECKING:
     from ..lang.lexicon import Lexicon
@@ -280,7 +279,7 @@ class Recognised:
     @classmethod
     def load(cls, folder: Path) -> "Recognised":
         """What `save` wrote."""
-        references, hypotheses = (read_transcripts(folder / f"{name}.tsv") for name in ("references", "hypotheses"))
+        references, hypotheses = (read_texts(folder / f"{name}.tsv") for name in ("references", "hypotheses"))
         words = (folder / "hypotheses.ctm").read_text(encoding="utf-8")
         known = read_json(folder / "test.json")
         rtf, setting, unfinished = known["decode_rtf"], known["setting"], known["unfinished"]
@@ -304,12 +303,14 @@ def recognise(
     setting = best_setting(added(tuned)).setting if tuned else {}
     part = each(data, lambda those: usable(those, list(references)))
     if isinstance(search, GraphSearch):
-        from ..transcribe.writing import as_ctm
-
         assert graph is not None
         model = search.set(graph, setting)
         decoded = decode_all(model, part) if isinstance(part, Data) else _decode_vtln(model, part)
-        words = "".join(as_ctm(u, t) for u, t in decoded.transcripts.items())
+        words = "".join(
+            f"{u} 1 {w.start:.3f} {w.end - w.start:.3f} {w.word}\n"
+            for u, t in decoded.transcripts.items()
+            for w in t.words
+        )
         unfinished = sum(not t.reached_final for t in decoded.transcripts.values())
         return Recognised(model, references, decoded.hypotheses, decoded.rtf, setting, words, unfinished)
     assert isinstance(part, Data)  # at warps there are only monophones

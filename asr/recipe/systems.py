@@ -176,6 +176,12 @@ def write_texts(path: Path, texts: Mapping[str, str]) -> None:
     write_text(path, "".join(f"{u}\t{text}\n" for u, text in texts.items()))
 
 
+def read_texts(path: Path) -> dict[str, str]:
+    """What `write_texts` wrote."""
+    lines = path.read_text(encoding="utf-8").split("\n")
+    return {u: text for u, _, text in (line.partition("\t") for line in lines if line)}
+
+
 def write_json(path: Path, value: Any) -> None:
     """A JSON file for people and programs."""
     write_text(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n")

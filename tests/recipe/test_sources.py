@@ -1,5 +1,6 @@
 """The code that a step uses, in a copy of the package: an edit of it makes the step anew, an edit of other code not."""
 
+import inspect
 import json
 import os
 import shutil
@@ -147,7 +148,7 @@ def modules_that_run(function, *args, **options):
     ran = set()
 
     def note(frame, event, argument):
-        if event == "call" and frame.f_code.co_name != "<module>":
+        if event == "call" and frame.f_code.co_flags & inspect.CO_OPTIMIZED:  # no module or class being made
             ran.add(frame.f_globals.get("__name__", ""))
 
     sys.setprofile(note)
