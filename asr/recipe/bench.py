@@ -6,6 +6,7 @@ Each arrow is a step that is kept (asr.recipe.run), so that what two rows share 
 """
 
 import hashlib
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -20,11 +21,24 @@ from ..report.results import ResultRow
 from ..scoring import Comparison, Score, compare, score
 from ..scoring.edges import EdgeScore, read_ctm, score_edges, share_within
 from .run import Kept, Run
-from .searches import GraphSearch, Point, Recognised, Search, Texts, added, best_setting, recognise, try_settings
+from .searches import (
+    GraphSearch,
+    Point,
+    Recognised,
+    Search,
+    Texts,
+    added,
+    at_edge,
+    best_setting,
+    recognise,
+    try_settings,
+)
 from .systems import Part, Trained
 
 if TYPE_CHECKING:
     from .grammars import Grammar
+
+logger = logging.getLogger("asr.recipe")
 
 Given = Mapping[str, Any]
 
@@ -222,6 +236,8 @@ class Bench:
             trained.append(self.trained(system, fold.part, seed))
             tunings.append(added(tables) if tables else [])
             name = f"test-{self._asked_name(system, fold.part, seed, search, grammar)}-{fold.name}"
+            if tables and (edge := at_edge(tunings[-1])):
+                logger.info("%s: %s; widen the recipe's grid", name, edge)
             asked, wanted = self._asked(system, fold.part, seed, search, grammar), self.references(fold.test, grammar)
             kept = self.run.kept(name, recognise, search, *asked, system.data, wanted, tables, n_jobs=self.n_jobs)
             tested.append(kept)

@@ -214,6 +214,21 @@ def best_setting(points: Sequence[Point]) -> Point:
     return points[middle_of_plateau([tuple(p.setting.values()) for p in points], [p.errors for p in points])]
 
 
+def at_edge(points: Sequence[Point]) -> str:
+    """In words, which numbers of the chosen setting are the smallest or largest that were tried; empty where none is.
+
+    >>> at_edge([Point({"lm_weight": w}, int(10 * w), 99) for w in (0.1, 0.9, 1.8)])
+    'the lm weight, 0.1, is the smallest that was tried'
+    """
+    told, chosen = [], best_setting(points).setting
+    for name, value in chosen.items():
+        tried = sorted({p.setting[name] for p in points})
+        if len(tried) > 1 and value in (tried[0], tried[-1]):
+            which = "smallest" if value == tried[0] else "largest"
+            told.append(f"the {name.replace('_', ' ')}, {value:g}, is the {which} that was tried")
+    return " and ".join(told)
+
+
 def added(tables: Sequence[Sequence[Point]]) -> list[Point]:
     """The sum of several tables of the same settings, such as of one for each held-out speaker."""
     return [
