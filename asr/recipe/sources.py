@@ -97,6 +97,12 @@ class _Module:
         self.imports = self.imported(top)
         self._found: dict[ast.AST, _Found] = {}
 
+    def defined(self, name: str) -> list[ast.AST]:
+        """The statements that define a name, or the method CLASS.METHOD."""
+        owner, _, method = name.partition(".")
+        found = self.definitions.get(owner, [])
+        return [p for n in found for p in n.body if getattr(p, "name", "") == method] if method else found  # type: ignore[attr-defined]
+
     def found_in(self, node: ast.AST) -> _Found:
         """What stands in some code of the module, names in annotations in quotes included."""
         if node not in self._found:
@@ -155,7 +161,7 @@ class _Reached:
             if module not in self.modules:
                 self.modules.add(module)
                 todo.append((module, ""))
-            for node in module.definitions.get(name, []):
+            for node in module.defined(name):
                 todo += self._of(module, node)
 
     def _of(self, module: _Module, node: ast.AST) -> Iterator[Definition]:
@@ -170,8 +176,8 @@ class _Reached:
                     else:
                         pending.append((module, part))
                 pending += [(module, part) for part in (*node.bases, *node.decorator_list)]
-                continue
-            yield from self._named(module, node)
+            else:
+                yield from self._named(module, node)
             for name in self._names & self._methods.keys():
                 pending += self._methods.pop(name)
 
@@ -233,12 +239,11 @@ class _Reached:
 
 
 def _methods(home: Definition, name: str) -> list[Definition]:
-    """The method of a class of that name, which becomes a definition of its own; nothing for what is no class."""
+    """The method of a class of that name, as a definition of its own; nothing for what is no class."""
     module, owner = home
     for node in module.definitions.get(owner, []):
         found = [part for part in getattr(node, "body", []) if getattr(part, "name", "") == name]
         if isinstance(node, ast.ClassDef) and found:
-            module.definitions.setdefault(f"{owner}.{name}", found)
             return [(module, f"{owner}.{name}")]
     return []
 

@@ -185,3 +185,16 @@ def test_whatever_runs_in_a_step_is_counted(planted):
     for function, ran in steps:
         counted = modules_of([function, searches.GraphSearch])
         assert len(ran) >= 15 and not ran - counted, function.__name__
+
+
+def test_what_was_followed_before_changes_nothing(planted):
+    """The same function uses the same modules whatever was asked for before it."""
+    from asr.recipe import networks, searches, sources, systems
+
+    functions = (systems.train_stage, searches.recognise, networks.train_without_hmms, systems.extract_data)
+    found = []
+    for order in (functions, functions[::-1]):
+        sources._modules_of.cache_clear()
+        sources._read.cache_clear()
+        found.append({f.__name__: sources.modules_of([f]) for f in order})
+    assert found[0] == found[1]
