@@ -235,7 +235,8 @@ class Bench:
                     tables.append(self.tried(tuned_as, part, ids, self.tuning_seed, search, grammar))
             trained.append(self.trained(system, fold.part, seed))
             tunings.append(added(tables) if tables else [])
-            name = f"test-{self._asked_name(system, fold.part, seed, search, grammar)}-{fold.name}"
+            name = f"test-{self._asked_name(system, fold.part, seed, search, grammar)}"
+            name += "" if fold.name == fold.part.name else f"-{fold.name}"
             if tables and (edge := at_edge(tunings[-1])):
                 logger.info("%s: %s; widen the recipe's grid", name, edge)
             asked, wanted = self._asked(system, fold.part, seed, search, grammar), self.references(fold.test, grammar)
