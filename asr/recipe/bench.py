@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 from ..corpus import Corpus
 from ..lang.lexicon import Lexicon
-from ..model.graphs import with_graph
 from ..model.model import Model
 from ..report.results import ResultRow
 from ..scoring import Comparison, Score, compare, score
@@ -33,7 +32,7 @@ from .searches import (
     recognise,
     try_settings,
 )
-from .systems import Part, Trained
+from .systems import Part, Trained, build_graph
 
 if TYPE_CHECKING:
     from .grammars import Grammar
@@ -92,11 +91,6 @@ class System:
     def chain(self) -> list["System"]:
         """The systems below it, and itself."""
         return [*([] if self.below is None else self.below.chain()), self]
-
-
-def build_graph(trained: Trained, fallback: str | None = None) -> Model:
-    """A step: a trained model with a loop over its words as its graph. fallback: see asr.model.graphs.with_graph."""
-    return with_graph(trained.rung.model, fallback=fallback)
 
 
 @dataclass(frozen=True, eq=False)

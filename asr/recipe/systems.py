@@ -12,6 +12,8 @@ from ..features.pipeline import FeaturePipeline
 from ..files import write_text
 from ..files.json_files import read_json
 from ..lang.lexicon import Lexicon
+from ..model.graphs import with_graph
+from ..model.model import Model
 from ..train.data import Data
 from ..train.ladder import Rung, Sizes, too_short, train_rung, warn_of_failures
 
@@ -169,6 +171,11 @@ def train_stage(
     known = too_short(wanted, lexicon, pipeline.frame_shift) if before is None else before.failures
     warn_of_failures(stage, {u: why for u, why in rung.failures.items() if u not in known}, len(wanted.raw))
     return Trained(rung)
+
+
+def build_graph(trained: Trained, fallback: str | None = None) -> Model:
+    """A step: a trained model with a loop over its words as its graph. fallback: see asr.model.graphs.with_graph."""
+    return with_graph(trained.rung.model, fallback=fallback)
 
 
 def write_texts(path: Path, texts: Mapping[str, str]) -> None:

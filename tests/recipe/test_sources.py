@@ -87,6 +87,7 @@ UNUSED = {
     "asr/recipe/finish.py": ALL,
     "asr/recipe/own_report.py": ALL,
     "asr/recipe/run.py": ALL,
+    "asr/recipe/bench.py": ALL,
     "asr/gmm/sat.py": {"train_mono", "extract_data", "language_model", "own"},
     "asr/decoding/viterbi.py": {"train_mono", "extract_data", "own"},
     "asr/nn/training.py": ALL - {"train_above", "train_without_hmms"},
@@ -163,7 +164,6 @@ def test_whatever_runs_in_a_step_is_counted(planted):
     """The names that are followed in the source lead to every module that a training, a graph and a search run."""
     pytest.importorskip("pynini")
     from asr.recipe import searches, systems
-    from asr.recipe.bench import build_graph
     from asr.recipe.sources import modules_of
 
     data, lexicon = planted
@@ -177,11 +177,11 @@ def test_whatever_runs_in_a_step_is_counted(planted):
         how = {"stage": stage, "pipeline": pipeline, "lexicon": lexicon, "sizes": sizes, "seed": 0}
         below, ran = modules_that_run(systems.train_stage, data, part, below, **how)
         steps.append((systems.train_stage, ran))
-    graph, ran = modules_that_run(build_graph, below)
+    graph, ran = modules_that_run(systems.build_graph, below)
     search = searches.GraphSearch((0.1,), (0.0,))
     points, tried = modules_that_run(searches.try_settings, search, below, graph, None, data, ids)
     _, recognised = modules_that_run(searches.recognise, search, below, graph, None, data, ids, [points])
-    steps += [(build_graph, ran), (searches.try_settings, tried), (searches.recognise, recognised)]
+    steps += [(systems.build_graph, ran), (searches.try_settings, tried), (searches.recognise, recognised)]
     for function, ran in steps:
         counted = modules_of([function, searches.GraphSearch])
         assert len(ran) >= 15 and not ran - counted, function.__name__
