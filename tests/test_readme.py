@@ -133,7 +133,7 @@ def test_the_demo_ends_as_the_page_says(tmp_path):
     pytest.importorskip("espeakng_loader")
     pytest.importorskip("matplotlib")
     pytest.importorskip("pynini")
-    command = [sys.executable, str(ROOT / "recipes" / "digits" / "run.py"), "--corpus", "synth", "--out", "build/demo"]
+    command = [sys.executable, str(ROOT / "recipes" / "digits" / "demo.py"), "--out", "build/demo"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=tmp_path, check=False)
     assert done.returncode == 0, done.stderr

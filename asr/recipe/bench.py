@@ -6,24 +6,38 @@ Each arrow is a step that is kept (asr.recipe.run), so that what two rows share 
 """
 
 import hashlib
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..corpus import Corpus
-from ..lang.letters import LetterTable
 from ..lang.lexicon import Lexicon
-from ..model.graphs import with_graph
 from ..model.model import Model
 from ..report.results import ResultRow
 from ..scoring import Comparison, Score, compare, score
 from ..scoring.edges import EdgeScore, read_ctm, score_edges, share_within
-from .grammars import Grammar, grammar_graph, language_model
 from .run import Kept, Run
-from .searches import GraphSearch, Point, Recognised, Search, Texts, added, best_setting, recognise, try_settings
-from .systems import Part, Trained
+from .searches import (
+    GraphSearch,
+    Point,
+    Recognised,
+    Search,
+    Texts,
+    added,
+    at_edge,
+    best_setting,
+    recognise,
+    try_settings,
+)
+from .systems import Part, Trained, build_graph
+
+if TYPE_CHECKING:
+    from .grammars import Grammar
+
+logger = logging.getLogger("asr.recipe")
 
 Given = Mapping[str, Any]
 
@@ -77,11 +91,6 @@ class System:
     def chain(self) -> list["System"]:
         """The systems below it, and itself."""
         return [*([] if self.below is None else self.below.chain()), self]
-
-
-def build_graph(trained: Trained, fallback: str | None = None) -> Model:
-    """A step: a trained model with a loop over its words as its graph. fallback: see asr.model.graphs.with_graph."""
-    return with_graph(trained.rung.model, fallback=fallback)
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,22 +171,32 @@ class Bench:
             **system.options, seed=seed, n_jobs=self.n_jobs, **more,
         )  # fmt: skip
 
-    def graph(self, system: System, part: Part, seed: int = 0, grammar: Grammar | None = None) -> Kept[Model]:
+    def graph(self, system: System, part: Part, seed: int = 0, grammar: "Grammar | None" = None) -> Kept[Model]:
         """A trained model with its decoding graph: of a grammar, or of a loop over the words of its lexicon."""
         trained, name = self.trained(system, part, seed), _train_name(system, part, seed).removeprefix("train-")
         if grammar is None:
             return self.run.kept(f"graph-{name}", build_graph, trained, fallback=self.fallback)
+        from .grammars import grammar_graph
+
         language = self.language(part, grammar, system.prefixes)
         return self.run.kept(f"graph-{grammar.kind}-{name}", grammar_graph, trained, language, grammar, self.letters)
 
-    def language(self, part: Part, grammar: Grammar, prefixes: Sequence[str] = ("",)) -> Kept:
+    def language(self, part: Part, grammar: "Grammar", prefixes: Sequence[str] = ("",)) -> Kept:
         """The n-gram of a grammar from a part's transcripts, and the lexicon of its words."""
+        from .grammars import language_model
+
         texts = [self.corpus[p + u].text for p in prefixes for u in part.train if p + u in self.corpus]
         name = f"lm-{grammar.kind}-{part.name}" + ("-copies" if len(prefixes) > 1 else "")
         return self.run.kept(name, language_model, texts, grammar, self.letters, self.lexicon)
 
     def tried(
-        self, system: System, part: Part, ids: Sequence[str], seed: int, search: Search, grammar: Grammar | None = None
+        self,
+        system: System,
+        part: Part,
+        ids: Sequence[str],
+        seed: int,
+        search: Search,
+        grammar: "Grammar | None" = None,
     ) -> list[Point]:
         """The errors of a part's model on some utterances with every setting of a search."""
         name = f"tune-{self._asked_name(system, part, seed, search, grammar)}-on-{_digest(ids)}"
@@ -193,7 +212,7 @@ class Bench:
         folds: Sequence[Fold],
         seed: int = 0,
         *,
-        grammar: Grammar | None = None,
+        grammar: "Grammar | None" = None,
         search: Search | None = None,
         decoding: str = "",
     ) -> Result:
@@ -210,7 +229,10 @@ class Bench:
                     tables.append(self.tried(tuned_as, part, ids, self.tuning_seed, search, grammar))
             trained.append(self.trained(system, fold.part, seed))
             tunings.append(added(tables) if tables else [])
-            name = f"test-{self._asked_name(system, fold.part, seed, search, grammar)}-{fold.name}"
+            name = f"test-{self._asked_name(system, fold.part, seed, search, grammar)}"
+            name += "" if fold.name == fold.part.name else f"-{fold.name}"
+            if tables and (edge := at_edge(tunings[-1])):
+                logger.info("%s: %s; widen the recipe's grid", name, edge)
             asked, wanted = self._asked(system, fold.part, seed, search, grammar), self.references(fold.test, grammar)
             kept = self.run.kept(name, recognise, search, *asked, system.data, wanted, tables, n_jobs=self.n_jobs)
             tested.append(kept)
@@ -239,23 +261,25 @@ class Bench:
             first, trained=trained, tunings=tunings, tested=tested, train_cpu_seconds=seconds,
         ))  # fmt: skip
 
-    def references(self, ids: Sequence[str], grammar: Grammar | None = None) -> Texts:
+    def references(self, ids: Sequence[str], grammar: "Grammar | None" = None) -> Texts:
         """What recognition is scored against."""
         texts = {u: self.corpus[u].text or "" for u in ids}
         if grammar is None:
             return texts
+        from ..lang.letters import LetterTable
+
         assert self.letters is not None  # grammars are made of spellings
         table = LetterTable.load(self.letters)
         return {u: grammar.reference(text, table) for u, text in texts.items()}
 
-    def _asked(self, system: System, part: Part, seed: int, search: Search, grammar: Grammar | None) -> tuple:
+    def _asked(self, system: System, part: Part, seed: int, search: Search, grammar: "Grammar | None") -> tuple:
         """What a search is given: the trained model, its graph, and its language model."""
         graph = self.graph(system, part, seed, grammar) if isinstance(search, GraphSearch) else None
         by_units = grammar is not None and graph is None
         language = self.language(part, grammar, system.prefixes) if by_units else None  # type: ignore[arg-type]
         return self.trained(system, part, seed), graph, language
 
-    def _asked_name(self, system: System, part: Part, seed: int, search: Search, grammar: Grammar | None) -> str:
+    def _asked_name(self, system: System, part: Part, seed: int, search: Search, grammar: "Grammar | None") -> str:
         way = "" if isinstance(search, GraphSearch) else type(search).__name__.removesuffix("Search").lower()
         name = _train_name(system, part, seed).removeprefix("train-")
         return "-".join(p for p in (way, "" if grammar is None else grammar.kind, name) if p)

@@ -45,7 +45,8 @@ def finish(
     out.mkdir(exist_ok=True)
     write_results(out / "results.json", rows)
     write_json(out / "comparisons.json", [{"first": a, "second": b, **c._asdict()} for a, b, c in found])
-    alone = next((r for r in results if r.system.adaptation != "speaker"), results[0]) if show else None
+    by_graph = [r for r in results if show and r.decoding in ("", "tlg")]  # what can be used as it is
+    alone = next((r for r in by_graph if r.system.adaptation != "speaker"), next(iter(by_graph), None))
     _say("\n" + results_table(rows))
     for group in _of_seeds(results):
         _say(f"{group[0].test}, {group[0].system.name}: mean of {len(group)} seeds {_mean_and_range(group)}")

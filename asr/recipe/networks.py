@@ -183,18 +183,15 @@ def train_above(
         "inputs": None if aligned is None else usable(data, list(wanted.raw)), "pipeline": pipeline, "seed": seed,
         "copies": {speed: usable(copied, part.train) for speed, copied in (copies or {}).items()},
     }  # fmt: skip
+    train: Callable = train_hybrid
+    networks = 1
     if isinstance(table, HybridTable):
         networks = table.options.n_networks * (table.options.realignments + 1)
-        name_epochs(progress, table.options.training.max_epochs, networks)
-        return _trained(
-            train_hybrid, (wanted, below.rung, table.config, table.options), how, checkpoints, n_jobs, gpus, progress
-        )
-    from ..train.lfmmi import train_lfmmi
-
-    name_epochs(progress, table.options.training.max_epochs)
-    return _trained(
-        train_lfmmi, (wanted, below.rung, table.config, table.options), how, checkpoints, n_jobs, gpus, progress
-    )
+    else:
+        from ..train.lfmmi import train_lfmmi as train
+    name_epochs(progress, table.options.training.max_epochs, networks)
+    job = _Job(train, (wanted, below.rung, table.config, table.options), how, checkpoints, n_jobs)
+    return job.trained(gpus, progress)
 
 
 def train_without_hmms(
@@ -227,15 +224,14 @@ def train_without_hmms(
     if joint is None:
         from ..train.ctc import train_ctc
 
-        return _trained(
-            train_ctc, (wanted, lexicon, table.config, table.options), how, checkpoints, n_jobs, gpus, progress
-        )
-    from ..train.joint import train_joint
+        job = _Job(train_ctc, (wanted, lexicon, table.config, table.options), how, checkpoints, n_jobs)
+    else:
+        from ..train.joint import train_joint
 
-    assert below is not None  # the network that it begins as
-    how["start"] = below.rung.model
-    options = replace(joint, ctc=table.options)
-    return _trained(train_joint, (wanted, lexicon, table.config, options), how, checkpoints, n_jobs, gpus, progress)
+        assert below is not None  # the network that it begins as
+        options, how["start"] = replace(joint, ctc=table.options), below.rung.model
+        job = _Job(train_joint, (wanted, lexicon, table.config, options), how, checkpoints, n_jobs)
+    return job.trained(gpus, progress)
 
 
 def name_epochs(progress: Report | None, epochs: int, networks: int = 1) -> None:
@@ -251,32 +247,35 @@ def name_epochs(progress: Report | None, epochs: int, networks: int = 1) -> None
     progress.place = place
 
 
-def _trained(
-    train: Callable, arguments: tuple, how: dict[str, Any], checkpoints: Path, n_jobs: int, gpus: str | None,
-    progress: Report | None,
-) -> Trained:  # fmt: skip
-    """What a training function returns, called with `arguments` and `how`. n_jobs: threads, of all processes."""
-    from ..extras import require_torch
+@dataclass(frozen=True)
+class _Job:
+    """A training function, called with `arguments` and `how`. n_jobs: threads, of all processes."""
 
-    require_torch()
-    if gpus is not None:
-        return _on_gpus(gpus, (train, arguments, how, checkpoints, n_jobs), progress)
-    return _made(train, arguments, how, checkpoints, n_jobs, "cpu", progress)
+    train: Callable
+    arguments: tuple
+    how: dict[str, Any]
+    checkpoints: Path
+    n_jobs: int
+
+    def trained(self, gpus: str | None, progress: Report | None) -> Trained:
+        """What the function returns, here or by processes on GPUs."""
+        from ..extras import require_torch
+
+        require_torch()
+        return self.run("cpu", 1, progress) if gpus is None else _on_gpus(gpus, self, progress)
+
+    def run(self, device: str, n_processes: int, progress: Report | None) -> Trained:
+        """What the function returns in this process."""
+        import torch
+
+        torch.set_num_threads(max(1, self.n_jobs // n_processes))
+        made = self.train(*self.arguments, **self.how, folder=self.checkpoints, device=device, progress=progress)
+        files = sorted(self.checkpoints.glob("*/curves.json"))
+        curves = {file.parent.name: read_json(file, kind=list) for file in files}
+        return Trained(getattr(made, "rung", made), curves, getattr(made, "decoder", None))
 
 
-def _made(
-    train: Callable, arguments: tuple, how: dict[str, Any], checkpoints: Path, n_threads: int, device: str,
-    progress: Report | None,
-) -> Trained:  # fmt: skip
-    import torch
-
-    torch.set_num_threads(max(1, n_threads))
-    made = train(*arguments, **how, folder=checkpoints, device=device, progress=progress)
-    curves = {file.parent.name: read_json(file, kind=list) for file in sorted(checkpoints.glob("*/curves.json"))}
-    return Trained(getattr(made, "rung", made), curves, getattr(made, "decoder", None))
-
-
-def _on_gpus(gpus: str, job: tuple, progress: Report | None) -> Trained:
+def _on_gpus(gpus: str, job: _Job, progress: Report | None) -> Trained:
     """The same by a process for each GPU. Raises ModelError where one failed."""
     import multiprocessing
 
@@ -284,41 +283,31 @@ def _on_gpus(gpus: str, job: tuple, progress: Report | None) -> Trained:
 
     from ..nn.parallel import parse_gpus
 
-    chosen, context, checkpoints = (
-        parse_gpus(gpus, torch.cuda.device_count()),
-        multiprocessing.get_context("spawn"),
-        job[3],
-    )
-    reached, reasons = context.Array("q", 2), context.SimpleQueue()
+    n_there, context = torch.cuda.device_count(), multiprocessing.get_context("spawn")
+    chosen, reached, reasons = parse_gpus(gpus, n_there), context.Array("q", 2), context.SimpleQueue()
     with socket.socket() as free:
         free.bind(("localhost", 0))
-        port = free.getsockname()[1]
+        port = str(free.getsockname()[1])
     visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
-    names = visible.split(",") if visible else [str(n) for n in range(torch.cuda.device_count())]
-    variables = {
-        "MASTER_ADDR": "localhost", "MASTER_PORT": str(port), "WORLD_SIZE": str(len(chosen)),
-        "TORCHELASTIC_RUN_ID": "recipe",
-        "CUDA_VISIBLE_DEVICES": ",".join(names[n] for n in chosen),
-    }  # fmt: skip
-    ranks = [
-        context.Process(target=_rank, args=(n, variables, job, _log_place(), reached, reasons))
-        for n in range(len(chosen))
-    ]
+    names = visible.split(",") if visible else list(map(str, range(n_there)))
+    variables = {"MASTER_ADDR": "localhost", "MASTER_PORT": port, "WORLD_SIZE": str(len(chosen))}
+    variables |= {"TORCHELASTIC_RUN_ID": "recipe", "CUDA_VISIBLE_DEVICES": ",".join(names[n] for n in chosen)}
+    given = (variables, job, _log_place(), reached, reasons)
+    ranks = [context.Process(target=_rank, args=(n, *given)) for n in range(len(chosen))]
     with _ended(ranks):
         for rank in ranks:
             rank.start()
-        while any(rank.is_alive() for rank in ranks):
+        # One that fails must not leave the others waiting for it for ever.
+        while any(rank.is_alive() for rank in ranks) and not any(rank.exitcode for rank in ranks):
             ranks[0].join(timeout=1.0)
             if progress is not None and reached[1]:
                 progress(reached[0], reached[1])
-            if any(rank.exitcode for rank in ranks):  # the others would wait for it for ever
-                break
         failed = next((rank.exitcode for rank in ranks if rank.exitcode), 0)
     if failed:
         # One that fails takes others with it: the first to say so knows why.
         why = reasons.get() if not reasons.empty() else f"exit status {failed}; see above"
         raise ModelError(f"--gpus {gpus}: a training process failed: {why}")
-    return Trained.load(checkpoints / "made")
+    return Trained.load(job.checkpoints / "made")
 
 
 @contextlib.contextmanager
@@ -333,12 +322,11 @@ def _ended(processes: list) -> Iterator[None]:
                 process.join()
 
 
-def _rank(number: int, variables: dict[str, str], job: tuple, log: str | None, reached: Any, reasons: Any) -> None:
+def _rank(number: int, variables: dict[str, str], job: _Job, log: str | None, reached: Any, reasons: Any) -> None:
     """What each of the processes runs."""
     os.environ.update({**variables, "RANK": str(number), "LOCAL_RANK": str(number)})
     from ..nn.parallel import current_group, join_group, leave_group
 
-    train, arguments, how, checkpoints, n_jobs = job
     device, group = join_group(), current_group()
     _log_to(log, group.writes)
 
@@ -346,10 +334,10 @@ def _rank(number: int, variables: dict[str, str], job: tuple, log: str | None, r
         reached[:] = [done, total]
 
     try:
-        made = _made(train, arguments, how, checkpoints, n_jobs // group.size, device, report if group.writes else None)
+        made = job.run(device, group.size, report if group.writes else None)
         if group.writes:
-            (checkpoints / "made").mkdir(exist_ok=True)
-            made.save(checkpoints / "made")
+            (job.checkpoints / "made").mkdir(exist_ok=True)
+            made.save(job.checkpoints / "made")
     except Exception as error:
         reasons.put(str(error) if isinstance(error, AsrError) else f"{type(error).__name__}: {error}")
         if isinstance(error, AsrError):

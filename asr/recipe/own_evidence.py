@@ -20,13 +20,12 @@ from ..model.model import Model, load
 from ..model.transcript import Transcript
 from ..model.transcription import told_transforms
 from ..scoring import compare, score
-from ..scoring.reading import read_transcripts
 from ..train.data import Data
 from ..train.decoding import decode_all
 from ..train.ladder import Rung
 from ..train.tuning import TuningPoint, add_tuning, at_edge, best_point, beyond, tune_decoding, with_tuning
 from .searches import Texts
-from .systems import Trained, usable, write_json, write_texts
+from .systems import Trained, read_texts, usable, write_json, write_texts
 
 logger = logging.getLogger("asr.recipe")
 
@@ -63,7 +62,7 @@ class HeldOut:
         """What `save` wrote."""
         points = [TuningPoint(**p) for p in read_json(folder / "tuning.json", kind=list)]
         references, together, alone = (
-            read_transcripts(folder / f"{name}.tsv") for name in ("references", "together", "alone")
+            read_texts(folder / f"{name}.tsv") for name in ("references", "together", "alone")
         )
         first, second = read_json(folder / "adapted.json", kind=list)
         return cls(load(folder / "model"), points, references, together, alone, (first, second))

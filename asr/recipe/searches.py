@@ -18,11 +18,10 @@ from ..files.json_files import read_json
 from ..model.model import Model
 from ..model.passes import adapt, scores
 from ..scoring import Unit, score
-from ..scoring.reading import read_transcripts
 from ..train.data import Data
 from ..train.decoding import DecodingResult, decode_all
 from ..train.tuning import middle_of_plateau
-from .systems import Features, Trained, each, usable, write_json, write_texts
+from .systems import Features, Trained, each, read_texts, usable, write_json, write_texts
 
 if TYPE_CHECKING:
     from ..lang.lexicon import Lexicon
@@ -216,6 +215,21 @@ def best_setting(points: Sequence[Point]) -> Point:
     return points[middle_of_plateau([tuple(p.setting.values()) for p in points], [p.errors for p in points])]
 
 
+def at_edge(points: Sequence[Point]) -> str:
+    """In words, which numbers of the chosen setting are the smallest or largest that were tried; empty where none is.
+
+    >>> at_edge([Point({"lm_weight": w}, int(10 * w), 99) for w in (0.1, 0.9, 1.8)])
+    'the lm weight, 0.1, is the smallest that was tried'
+    """
+    told, chosen = [], best_setting(points).setting
+    for name, value in chosen.items():
+        tried = sorted({p.setting[name] for p in points})
+        if len(tried) > 1 and value in (tried[0], tried[-1]):
+            which = "smallest" if value == tried[0] else "largest"
+            told.append(f"the {name.replace('_', ' ')}, {value:g}, is the {which} that was tried")
+    return " and ".join(told)
+
+
 def added(tables: Sequence[Sequence[Point]]) -> list[Point]:
     """The sum of several tables of the same settings, such as of one for each held-out speaker."""
     return [
@@ -281,7 +295,7 @@ class Recognised:
     @classmethod
     def load(cls, folder: Path) -> "Recognised":
         """What `save` wrote."""
-        references, hypotheses = (read_transcripts(folder / f"{name}.tsv") for name in ("references", "hypotheses"))
+        references, hypotheses = (read_texts(folder / f"{name}.tsv") for name in ("references", "hypotheses"))
         words = (folder / "hypotheses.ctm").read_text(encoding="utf-8")
         known = read_json(folder / "test.json")
         rtf, setting, unfinished = known["decode_rtf"], known["setting"], known["unfinished"]
@@ -305,12 +319,14 @@ def recognise(
     setting = best_setting(added(tuned)).setting if tuned else {}
     part = each(data, lambda those: usable(those, list(references)))
     if isinstance(search, GraphSearch):
-        from ..transcribe.writing import as_ctm
-
         assert graph is not None
         model = search.set(graph, setting)
         decoded = decode_all(model, part) if isinstance(part, Data) else _decode_vtln(model, part)
-        words = "".join(as_ctm(u, t) for u, t in decoded.transcripts.items())
+        words = "".join(
+            f"{u} 1 {w.start:.3f} {w.end - w.start:.3f} {w.word}\n"
+            for u, t in decoded.transcripts.items()
+            for w in t.words
+        )
         unfinished = sum(not t.reached_final for t in decoded.transcripts.values())
         return Recognised(model, references, decoded.hypotheses, decoded.rtf, setting, words, unfinished)
     assert isinstance(part, Data)  # at warps there are only monophones

@@ -2,8 +2,9 @@
 
 What a function can reach is followed from its source without running it: the names in it, in what these names stand
 for, and so on, imports inside functions and names in annotations included. Of a class, those methods are followed whose
-names stand anywhere in the code reached so far (what is called on an object is known by its name only), and those that
-Python calls itself. A module of which anything is reached counts as a whole, less comments and docstrings.
+names are asked of the class itself, or of any object in the code reached so far (what is called on an object is known
+by its name only), and those that Python calls. A module of which anything is reached counts as a whole, less comments
+and docstrings.
 """
 
 import ast
@@ -31,12 +32,27 @@ def code_of(functions: Iterable[Callable | type]) -> str:
     Those count that are part of this package, and of the packages or scripts that the functions come from.
     Raises ConfigError for a function whose source is not in a file, as of one typed into an interactive session.
     """
-    return _code_of(tuple(dict.fromkeys((f.__module__, f.__qualname__.partition(".")[0]) for f in functions)))
+    digest = hashlib.sha256()
+    for module in sorted(_modules_of(_names_of(functions)), key=lambda module: module.name):
+        digest.update(f"{module.name}\0{module.digest}\0".encode())
+    return digest.hexdigest()
+
+
+def modules_of(functions: Iterable[Callable | type]) -> set[str]:
+    """The names of these modules."""
+    return {module.name for module in _modules_of(_names_of(functions))}
+
+
+def _names_of(functions: Iterable[Callable | type]) -> tuple[tuple[str, str], ...]:
+    return tuple(dict.fromkeys((f.__module__, f.__qualname__.partition(".")[0]) for f in functions))
 
 
 @functools.cache
-def _code_of(names: tuple[tuple[str, str], ...]) -> str:
-    reached = _Reached({_PACKAGE, *(name.partition(".")[0] for name, _ in names)})
+def _modules_of(names: tuple[tuple[str, str], ...]) -> "set[_Module]":
+    packages = {_PACKAGE, *(name.partition(".")[0] for name, _ in names)}
+    for path in filter(None, (_path_of(name) for name, _ in names if "." not in name)):
+        packages |= {file.stem for file in path.parent.glob("*.py")}  # neighbours of a script
+    reached = _Reached(packages)
     for name, function in names:
         if name.partition(".")[0] in sys.stdlib_module_names and name != "__main__":
             continue
@@ -47,18 +63,16 @@ def _code_of(names: tuple[tuple[str, str], ...]) -> str:
             )
         reached.add((module, ""))
         reached.add((module, function))
-    digest = hashlib.sha256()
-    for module in sorted(reached.modules, key=lambda module: module.name):
-        digest.update(f"{module.name}\0{module.digest}\0".encode())
-    return digest.hexdigest()
+    return reached.modules
 
 
 class _Found(NamedTuple):
-    """What stands in some code: names, names of attributes, name and attribute of `name.attribute`, and imports."""
+    """What stands in some code: names, attributes, name and attribute of `name.attribute`, texts, and imports."""
 
     names: set[str]
     attributes: set[str]
     dotted: set[tuple[str, str]]
+    texts: set[str]
     imports: dict[str, tuple[str, str]]
 
 
@@ -83,22 +97,32 @@ class _Module:
         self.imports = self.imported(top)
         self._found: dict[ast.AST, _Found] = {}
 
+    def defined(self, name: str) -> list[ast.AST]:
+        """The statements that define a name, or the method CLASS.METHOD."""
+        owner, _, method = name.partition(".")
+        found = self.definitions.get(owner, [])
+        return [p for n in found for p in n.body if getattr(p, "name", "") == method] if method else found  # type: ignore[attr-defined]
+
     def found_in(self, node: ast.AST) -> _Found:
         """What stands in some code of the module, names in annotations in quotes included."""
         if node not in self._found:
             names: set[str] = set()
             attributes: set[str] = set()
             dotted: set[tuple[str, str]] = set()
+            texts: set[str] = set()
             for inner in ast.walk(node):
                 if isinstance(inner, ast.Name):
                     names.add(inner.id)
                 elif isinstance(inner, ast.Attribute):
-                    attributes.add(inner.attr)
                     if isinstance(inner.value, ast.Name):
                         dotted.add((inner.value.id, inner.attr))
+                    else:
+                        attributes.add(inner.attr)
+                elif isinstance(inner, ast.Constant) and isinstance(inner.value, str):
+                    texts.add(inner.value)
                 for text in _annotations(inner):
                     names.update(re.findall(r"[A-Za-z_]\w*", text))
-            self._found[node] = _Found(names, attributes, dotted, self.imported(node))
+            self._found[node] = _Found(names, attributes, dotted, texts, self.imported(node))
         return self._found[node]
 
     def imported(self, node: ast.AST) -> dict[str, tuple[str, str]]:
@@ -137,7 +161,7 @@ class _Reached:
             if module not in self.modules:
                 self.modules.add(module)
                 todo.append((module, ""))
-            for node in module.definitions.get(name, []):
+            for node in module.defined(name):
                 todo += self._of(module, node)
 
     def _of(self, module: _Module, node: ast.AST) -> Iterator[Definition]:
@@ -152,8 +176,8 @@ class _Reached:
                     else:
                         pending.append((module, part))
                 pending += [(module, part) for part in (*node.bases, *node.decorator_list)]
-                continue
-            yield from self._named(module, node)
+            else:
+                yield from self._named(module, node)
             for name in self._names & self._methods.keys():
                 pending += self._methods.pop(name)
 
@@ -163,26 +187,33 @@ class _Reached:
         local = {**module.imports, **found.imports}
         self._names |= found.attributes
         for name in found.names:
-            if name in module.definitions:
-                yield module, name
-            elif name in local:
-                yield from self._resolved(*local[name])
+            yield from self._home(module, name, local)
         for name, attribute in found.dotted:
-            if name in local:
-                yield from self._inside(*local[name], attribute)
-        if "getattr" in found.names or module.imports_by_name:
-            yield from self._by_string(module, node)
+            homes = list(self._home(module, name, local))
+            inside = list(self._inside(*local[name], attribute)) if name in local else []
+            methods = [m for home in homes for m in _methods(home, attribute)]
+            yield from (*inside, *methods)
+            if not inside and not methods and (homes or name not in local):  # else it is of another package
+                self._names.add(attribute)
+        if "getattr" in found.names:
+            self._names |= found.texts
+        if module.imports_by_name:
+            for text in found.texts:
+                yield from self._by_string(module, text)
 
-    def _by_string(self, module: _Module, node: ast.AST) -> Iterator[Definition]:
-        """What code that gets attributes or modules by strings may mean with those in it."""
-        for inner in ast.walk(node):
-            if isinstance(inner, ast.Constant) and isinstance(inner.value, str):
-                name, _, attribute = inner.value.partition(".")
-                self._names.add(name)
-                found = _module(f"{module.package}.{name}") if name.isidentifier() else None
-                if found is not None:
-                    names = [attribute] if attribute in found.definitions else found.definitions
-                    yield from ((found, n) for n in names)
+    def _home(self, module: _Module, name: str, local: dict[str, tuple[str, str]]) -> Iterator[Definition]:
+        """What a name in a module stands for; nothing where it is local to a function, or of another package."""
+        if name in module.definitions:
+            yield module, name
+        elif name in local:
+            yield from self._resolved(*local[name])
+
+    def _by_string(self, module: _Module, text: str) -> Iterator[Definition]:
+        """What code that imports modules by strings may mean: a neighbour, or MODULE.NAME of one."""
+        name, _, attribute = text.partition(".")
+        found = _module(f"{module.package}.{name}") if name.isidentifier() else None
+        if found is not None:
+            yield from ((found, n) for n in ([attribute] if attribute in found.definitions else found.definitions))
 
     def _inside(self, target: str, name: str, attribute: str) -> Iterator[Definition]:
         """An attribute of what is perhaps a module."""
@@ -205,6 +236,16 @@ class _Reached:
             yield inner, ""
         elif module is not None:
             yield module, ""
+
+
+def _methods(home: Definition, name: str) -> list[Definition]:
+    """The method of a class of that name, as a definition of its own; nothing for what is no class."""
+    module, owner = home
+    for node in module.definitions.get(owner, []):
+        found = [part for part in getattr(node, "body", []) if getattr(part, "name", "") == name]
+        if isinstance(node, ast.ClassDef) and found:
+            return [(module, f"{owner}.{name}")]
+    return []
 
 
 def _module(name: str) -> _Module | None:

@@ -12,6 +12,8 @@ from ..features.pipeline import FeaturePipeline
 from ..files import write_text
 from ..files.json_files import read_json
 from ..lang.lexicon import Lexicon
+from ..model.graphs import with_graph
+from ..model.model import Model
 from ..train.data import Data
 from ..train.ladder import Rung, Sizes, too_short, train_rung, warn_of_failures
 
@@ -171,9 +173,20 @@ def train_stage(
     return Trained(rung)
 
 
+def build_graph(trained: Trained, fallback: str | None = None) -> Model:
+    """A step: a trained model with a loop over its words as its graph. fallback: see asr.model.graphs.with_graph."""
+    return with_graph(trained.rung.model, fallback=fallback)
+
+
 def write_texts(path: Path, texts: Mapping[str, str]) -> None:
     """`id<TAB>words` lines, as `asr score` reads them."""
     write_text(path, "".join(f"{u}\t{text}\n" for u, text in texts.items()))
+
+
+def read_texts(path: Path) -> dict[str, str]:
+    """What `write_texts` wrote."""
+    lines = path.read_text(encoding="utf-8").split("\n")
+    return {u: text for u, _, text in (line.partition("\t") for line in lines if line)}
 
 
 def write_json(path: Path, value: Any) -> None:

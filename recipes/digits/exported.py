@@ -23,7 +23,7 @@ def main() -> None:
     arguments = parser.parse_args()
     whole = Data.load(arguments.out / "features-mfcc")
     for test in arguments.tests.split(","):
-        folders = sorted(arguments.out.glob(f"test-{HYBRID}-*-seed0-{test}*"))
+        folders = sorted(arguments.out.glob(f"test-{HYBRID}-*-{test}*-seed0"))
         folders = [f for f in folders if "-connected-" not in f.name]
         if not folders:
             sys.exit(f"error: {arguments.out} has no test of {HYBRID} on {test}; recipes.digits.networks makes it")

@@ -3,6 +3,7 @@
 import json
 import random
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -119,16 +120,17 @@ def test_the_best_setting_is_shown(made):
     assert describe(made / "tuning.json")["best"]["acoustic_scale"] == 0.2
 
 
-def write_something(folder):
+def something(folder: Path) -> int:
     (folder / "x.tsv").write_text("a\tone\n")
+    return 1
 
 
 def test_the_folder_of_a_run_and_of_a_stage(out, tmp_path):
     stage = describe(out)
     assert stage["what"] == "stage of a training" and stage["model"] == str(out / "model")
     assert "alignments.npz" in stage["files"] and stage["report"] == str(out / "report.html")
-    run = Run(tmp_path / "run", code="1")
-    run.stage("first", write_something)
+    run = Run(tmp_path / "run")
+    run.step("first", something)
     facts = describe(tmp_path / "run")
     assert facts["what"] == "output of a training" and [s["name"] for s in facts["stages"]] == ["first"]
     record = describe(tmp_path / "run" / ".stages" / "first.json")

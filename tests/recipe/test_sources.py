@@ -1,5 +1,6 @@
 """The code that a step uses, in a copy of the package: an edit of it makes the step anew, an edit of other code not."""
 
+import inspect
 import json
 import os
 import shutil
@@ -7,9 +8,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import asr
+from asr.features.pipeline import FeaturePipeline
+from asr.features.table import FeatureTable
+from asr.lang.lexicon import Lexicon
+from asr.train.data import Data
+from asr.train.ladder import Sizes
 
 PACKAGE = Path(asr.__file__).parent
 
@@ -27,7 +34,7 @@ functions = [extract_data, train_mono, train_stage, try_settings, recognise, tra
              language_model, helper.own]
 
 def keys():
-    sources._code_of.cache_clear()
+    sources._modules_of.cache_clear()
     found = {f.__name__: _key(f.__name__, f, {}) for f in functions}
     return found | {"by prefixes": _key("by prefixes", try_settings, {"search": PrefixSearch()})}
 
@@ -61,16 +68,16 @@ EDITED = "\n_EDITED = 1\n"
 
 
 USED = {
-    "asr/gmm/mono.py": TRAIN,  # also by imports inside functions
+    "asr/gmm/mono.py": {"train_mono", "train_stage"},  # also by imports inside functions
     "asr/gmm/sat.py": {"train_stage"},
     "asr/nn/ctc/loss.py": {"train_without_hmms"},
     "asr/nn/recurrent.py": {"train_above", "train_without_hmms"},  # a network is imported by its name
     "asr/features/mel.py": TRAIN | DECODE | {"extract_data"},
-    "asr/recipe/systems.py": TRAIN | DECODE | {"extract_data", "language_model"},
+    "asr/recipe/systems.py": TRAIN | DECODE | {"extract_data"},
     "asr/recipe/searches.py": DECODE,
     "asr/recipe/grammars.py": {"language_model"},
     "asr/scoring/errors.py": {"try_settings", "by prefixes", "own"},
-    "asr/ctc/prefix.py": DECODE,
+    "asr/ctc/prefix.py": {"by prefixes"},  # the class of an argument
     "asr/lm/smoothing.py": {"language_model"},
     "beside.py": {"own"},  # a neighbour of a script
 }
@@ -80,11 +87,12 @@ UNUSED = {
     "asr/recipe/finish.py": ALL,
     "asr/recipe/own_report.py": ALL,
     "asr/recipe/run.py": ALL,
+    "asr/recipe/bench.py": ALL,
     "asr/gmm/sat.py": {"train_mono", "extract_data", "language_model", "own"},
-    "asr/decoding/viterbi.py": {"train_mono", "train_stage", "extract_data", "language_model", "own"},
+    "asr/decoding/viterbi.py": {"train_mono", "extract_data", "own"},
     "asr/nn/training.py": ALL - {"train_above", "train_without_hmms"},
     "asr/graph/hclg.py": ALL,
-    "asr/corpus/kaldi.py": {"train_mono", "train_stage", "own", "recognise"},
+    "asr/corpus/kaldi.py": {"own"},
 }
 IN_WORDS = [("asr/gmm/mono.py", "# a comment\n"), ("asr/features/mel.py", ['"""', '"""Really. ', 1])]
 
@@ -119,3 +127,74 @@ def test_other_code_changes_nothing(changed, file):
 
 def test_comments_and_docstrings_change_nothing(changed):
     assert changed[1] == [set(), set()]
+
+
+@pytest.fixture(scope="module")
+def planted():
+    """Features of two words whose phones have a mean each, and their lexicon."""
+    rng = np.random.default_rng(3)
+    means = {phone: 3 * rng.normal(size=4) for phone in ("SIL", "A", "B")}
+    raw, texts = {}, {}
+    for i in range(24):
+        texts[f"u{i}"] = " ".join(rng.choice(["aa", "ab"], 2))
+        phones = ["SIL", *texts[f"u{i}"].replace(" ", "").upper(), "SIL"]
+        rows = np.repeat([means[p] for p in phones], 9, axis=0)
+        raw[f"u{i}"] = (rows + 0.5 * rng.normal(size=rows.shape)).astype(np.float32)
+    data = Data(FeatureTable.from_dict(raw), {u: u[:2] for u in raw}, texts)
+    return data, Lexicon((("aa", ("A", "A")), ("ab", ("A", "B"))))
+
+
+def modules_that_run(function, *args, **options):
+    """What a function returns, and the modules of which functions ran for it."""
+    ran = set()
+
+    def note(frame, event, argument):
+        if event == "call" and frame.f_code.co_flags & inspect.CO_OPTIMIZED:  # no module or class being made
+            ran.add(frame.f_globals.get("__name__", ""))
+
+    sys.setprofile(note)
+    try:
+        made = function(*args, **options)
+    finally:
+        sys.setprofile(None)
+    return made, {name for name in ran if name.partition(".")[0] == "asr"}
+
+
+def test_whatever_runs_in_a_step_is_counted(planted):
+    """The names that are followed in the source lead to every module that a training, a graph and a search run."""
+    pytest.importorskip("pynini")
+    from asr.recipe import searches, systems
+    from asr.recipe.sources import modules_of
+
+    data, lexicon = planted
+    pipeline = FeaturePipeline(
+        0, ({"kind": "given", "dim": 4, "frame_shift": 10.0}, {"kind": "cmvn", "mode": "speaker"})
+    )
+    part, ids = systems.Part("all", tuple(data.raw)), {u: data.transcripts[u] for u in list(data.raw)[:4]}
+    below, steps = None, []
+    for stage in ("mono", "tri", "lda-mllt", "sat"):
+        sizes = Sizes(20, 1.0, 12, 30)
+        how = {"stage": stage, "pipeline": pipeline, "lexicon": lexicon, "sizes": sizes, "seed": 0}
+        below, ran = modules_that_run(systems.train_stage, data, part, below, **how)
+        steps.append((systems.train_stage, ran))
+    graph, ran = modules_that_run(systems.build_graph, below)
+    search = searches.GraphSearch((0.1,), (0.0,))
+    points, tried = modules_that_run(searches.try_settings, search, below, graph, None, data, ids)
+    _, recognised = modules_that_run(searches.recognise, search, below, graph, None, data, ids, [points])
+    steps += [(systems.build_graph, ran), (searches.try_settings, tried), (searches.recognise, recognised)]
+    for function, ran in steps:
+        counted = modules_of([function, searches.GraphSearch])
+        assert len(ran) >= 15 and not ran - counted, function.__name__
+
+
+def test_what_was_followed_before_changes_nothing(planted):
+    """The same function uses the same modules whatever was asked for before it."""
+    from asr.recipe import networks, searches, sources, systems
+
+    functions = (systems.train_stage, searches.recognise, networks.train_without_hmms, systems.extract_data)
+    found = []
+    for order in (functions, functions[::-1]):
+        sources._modules_of.cache_clear()
+        sources._read.cache_clear()
+        found.append({f.__name__: sources.modules_of([f]) for f in order})
+    assert found[0] == found[1]
