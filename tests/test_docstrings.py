@@ -12,7 +12,8 @@ griffe = pytest.importorskip("griffe")
 ROOT = Path(__file__).parents[1]
 ROOMS = (
     "errors", "extras", "jit", "options", "processes",
-    "audio", "ctc", "decoding", "display", "features", "files", "gmm", "graph", "hmm", "lang", "lm", "nn", "scoring",
+    "audio", "cli", "corpus", "ctc", "decoding", "display", "features", "files", "gmm", "graph", "hmm", "info", "lang",
+    "lm", "model", "nn", "report", "scoring", "train", "transcribe",
 )  # fmt: skip
 OPTIONS = {"returns_named_value": False, "returns_multiple_items": False, "warn_missing_types": False}
 _SENTENCE = re.compile(r"(Raises [A-Z]\w*(Error|Exception)|Returns |>>> )")

@@ -64,7 +64,9 @@ def complain_of_input(message: str) -> None:
 class Complaints:
     """What is wrong with inputs, a line each; of many of the same kind the first ones, and at the end their number.
 
-    verbose: say all. how: to see all, in words.
+    Args:
+        verbose: say all.
+        how: to see all, in words.
     """
 
     def __init__(self, *, verbose: bool = False, how: str = "") -> None:
@@ -74,7 +76,11 @@ class Complaints:
         self._last: dict[str, str] = {}
 
     def add(self, message: str, place: str | os.PathLike = "") -> None:
-        """One of them. place: what it is about, of which the kind of the message is independent."""
+        """One of them.
+
+        Args:
+            place: what it is about, of which the kind of the message is independent.
+        """
         from ..errors import kind_of_message
 
         kind = kind_of_message(message, os.fspath(place))
@@ -99,7 +105,8 @@ def _nothing() -> None:
 class RecordingWarnings(logging.Handler):
     """What the reader of audio warns of, on stderr: each thing once, however often a recording is read.
 
-    before: called before a line, to make room for it.
+    Attributes:
+        before: called before a line, to make room for it.
     """
 
     def __init__(self) -> None:

@@ -15,7 +15,10 @@ _LEAST_SECONDS, _LEAST_PART = 5.0, 0.01  # of the work, that the time left is gu
 class Meter:
     """A line on stderr, where a person watches it; it makes room for what else is printed (`hide`).
 
-    what: what is being done. total: seconds of audio in all, None where that is not known. n: recordings in all.
+    Args:
+        what: what is being done.
+        total: seconds of audio in all, None where that is not known.
+        n: recordings in all.
 
     12:30 of 30:00 is the audio; 0.05 x real time how long a second of it took. Where all was read, and heard in earlier
     passes, before the first word was found, the time left is that of the last pass, and the speed is not told before
@@ -49,7 +52,11 @@ class Meter:
         self._draw()
 
     def done(self, seconds: float, *, is_last: bool, known: bool = False) -> None:
-        """So much audio more was transcribed, which may end a recording; known: an earlier run had done it."""
+        """So much audio more was transcribed, which may end a recording.
+
+        Args:
+            known: an earlier run had done it.
+        """
         self._done += seconds
         self._pass = 0
         self._skipped += seconds if known else 0.0
@@ -106,8 +113,9 @@ class Meter:
 def clock(seconds: float) -> str:
     """Minutes and seconds, or hours too.
 
-    >>> clock(75), clock(3675.4)
-    ('1:15', '1:01:15')
+    Examples:
+        >>> clock(75), clock(3675.4)
+        ('1:15', '1:01:15')
     """
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)

@@ -164,7 +164,9 @@ def _read(
 ) -> "Corpus":
     """The corpus, and complaints about what of it cannot be used.
 
-    of_folder: options for a folder of recordings; commands: the folder for what commands write, if they may run.
+    Args:
+        of_folder: options for a folder of recordings.
+        commands: the folder for what commands write, if they may run.
     """
     from ..corpus import Corpus
     from ..corpus.kinds import corpus_kind

@@ -176,7 +176,8 @@ def _write_transcripts(
 ) -> tuple[int, "_Heard"]:
     """Transcribe all and write what is heard, as it comes; how many recordings failed, and what is to be told.
 
-    about: what the transcripts depend on beside the recordings.
+    Args:
+        about: what the transcripts depend on beside the recordings.
     """
     from ..corpus import Problem
     from ..model.transcription import recognise
@@ -264,7 +265,11 @@ class _Heard:
         self._fit.setdefault(recording.id, _Fit(recording.path)).add(result)
 
     def warnings(self, n_recordings: int, knows: str) -> Iterator[str]:
-        """A line for each kind of thing that a person should know. knows: what the model does."""
+        """A line for each kind of thing that a person should know.
+
+        Args:
+            knows: what the model does.
+        """
         if silent := [path for path, is_silent in self._silent.items() if is_silent]:
             what = _counted(silent, n_recordings)
             yield f"{what} silent all through (the first: {silent[0]}); was a microphone muted?"

@@ -25,7 +25,9 @@ _SUBTITLES = (".srt", ".vtt")  # a name that ends so is a file's
 class TranscriptOutput:
     """One stream for all recordings, or a folder with a file for each.
 
-    out: None for stdout. form: of asr.transcribe.writing.FORMATS.
+    Args:
+        out: None for stdout.
+        form: of asr.transcribe.writing.FORMATS.
     """
 
     def __init__(self, out: Path | None, form: str, *, is_folder: bool) -> None:
@@ -78,7 +80,8 @@ class TranscriptOutput:
 def check_form(out: Path | None, form: str, n_recordings: int) -> bool:
     """Whether a folder is written to, with a file for each recording; a new one is made where there are several.
 
-    Raises AsrError for what cannot be.
+    Raises:
+        AsrError: for what cannot be.
     """
     from ..transcribe.writing import OF_ONE_RECORDING
 

@@ -63,7 +63,11 @@ _AUDACITY = re.compile(r"(\d+\.\d+)\t(\d+\.\d+)\t(.*)")
 
 
 class Part(NamedTuple):
-    """What is said in a stretch of a recording, seconds; the whole where there are no times. speaker: None, unknown."""
+    """What is said in a stretch of a recording, seconds; the whole where there are no times.
+
+    Attributes:
+        speaker: None, unknown.
+    """
 
     start: float | None
     end: float | None
@@ -74,10 +78,14 @@ class Part(NamedTuple):
 def parts_of(path: Path, wanted: str | None) -> list[Part] | None:
     """The parts of a recording that a file beside it transcribes, or None for plain text.
 
-    wanted: the name of the tier; None: the only one with text, or one that is named as utterances or words are.
     A tier of words is one utterance, or, in a recording of more than 30 s, as many as there are stretches without a
     pause of 0.3 s. In other tiers each interval with text is an utterance.
-    Raises CorpusError for a file that cannot be understood, and where no tier or several could be meant.
+
+    Args:
+        wanted: the name of the tier; None: the only one with text, or one that is named as utterances or words are.
+
+    Raises:
+        CorpusError: for a file that cannot be understood, and where no tier or several could be meant.
     """
     raw = as_utf8(_bytes(path))
     found = _tiers(path, raw)

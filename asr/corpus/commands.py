@@ -16,7 +16,9 @@ def output_of(given: str, name: str, folder: Path, suffix: str) -> Path:
 
     It runs in the system's shell, from the current folder and without input, as in Kaldi. The output is kept in
     `folder` under the recording's name and a digest of the command, whole or not at all.
-    Raises CorpusError if the command fails or writes nothing, with its exit status and last words.
+
+    Raises:
+        CorpusError: if the command fails or writes nothing, with its exit status and last words.
     """
     command = given.strip()
     if command.startswith("|") or not command.endswith("|"):

@@ -17,13 +17,17 @@ _SHOWN = 20  # problems listed in the message of a corpus of which nothing is le
 class Corpus:
     """Utterances in a fixed order, found by id.
 
-    utterances: with different ids, at least one.
-    problems: what a reader left out or found inconsistent; the utterances are the good rest.
-    Raises CorpusError for no utterances, or an id that is there twice.
+    Args:
+        utterances: with different ids, at least one.
+        problems: what a reader left out or found inconsistent; the utterances are the good rest.
 
-    >>> corpus = Corpus([Utterance("u1", "ann", text="one two")])
-    >>> corpus["u1"].speaker, len(corpus), corpus.transcripts()
-    ('ann', 1, {'u1': 'one two'})
+    Raises:
+        CorpusError: for no utterances, or an id that is there twice.
+
+    Examples:
+        >>> corpus = Corpus([Utterance("u1", "ann", text="one two")])
+        >>> corpus["u1"].speaker, len(corpus), corpus.transcripts()
+        ('ann', 1, {'u1': 'one two'})
     """
 
     def __init__(self, utterances: Iterable[Utterance], problems: Iterable[Problem] = ()):
@@ -92,11 +96,19 @@ class Corpus:
         return {u.id: u.text for u in self.utterances if u.text is not None}
 
     def select(self, ids: Iterable[str]) -> "Corpus":
-        """The utterances of the given ids, in their order. Raises CorpusError for an unknown id."""
+        """The utterances of the given ids, in their order.
+
+        Raises:
+            CorpusError: for an unknown id.
+        """
         return Corpus([self[i] for i in ids], self.problems)
 
     def where(self, predicate: Callable[[Utterance], bool]) -> "Corpus":
-        """The utterances for which the predicate holds. Raises CorpusError if there is none."""
+        """The utterances for which the predicate holds.
+
+        Raises:
+            CorpusError: if there is none.
+        """
         return Corpus([u for u in self.utterances if predicate(u)], self.problems)
 
     @classmethod
@@ -122,16 +134,21 @@ class Corpus:
         Lists are UTF-8, or UTF-16 with a byte-order mark, with any system's line ends; nothing needs to be sorted.
         Reading a corpus runs no program, whatever its lists say, unless `allow_commands` permits it.
 
-        need_text: False for recordings that are only to be transcribed; transcripts are then not read.
-        strict: raise instead of leaving out what has a problem.
-        channel: of recordings with several: the one to take, from 0, or "each" as an utterance and a speaker of its
-          own, call-1, call-2 ...; None is the mean of all. Where the corpus says an utterance's channel, that counts.
-        allow_commands: see from_kaldi.
-        Raises CorpusError if there is no corpus or nothing usable in it, or listing all problems if strict.
+        Args:
+            need_text: False for recordings that are only to be transcribed; transcripts are then not read.
+            strict: raise instead of leaving out what has a problem.
+            channel: of recordings with several: the one to take, from 0, or "each" as an utterance and a speaker of its
+                own, call-1, call-2 ...; None is the mean of all. Where the corpus says an utterance's channel, that
+                counts.
+            allow_commands: see from_kaldi.
 
-        >>> Corpus.read("no-such-corpus")  # doctest: +ELLIPSIS
-        Traceback (most recent call last):
-        asr.errors.CorpusError: no-such-corpus: no such file or folder; need a folder of recordings ...
+        Raises:
+            CorpusError: if there is no corpus or nothing usable in it, or listing all problems if strict.
+
+        Examples:
+            >>> Corpus.read("no-such-corpus")  # doctest: +ELLIPSIS
+            Traceback (most recent call last):
+            asr.errors.CorpusError: no-such-corpus: no such file or folder; need a folder of recordings ...
         """
         from .kinds import corpus_kind
 
@@ -168,17 +185,23 @@ class Corpus:
         A matrix `hello.npy`, float (n_frames, dim), beside the recording is its features; in a folder without
         recordings each matrix with its transcript is an utterance.
 
-        speaker: a regular expression searched in the path within the folder without its suffix (`ann/hello`), whose
-          first group, or whole match, is the speaker; or a function of that path. Without it the speaker is the name of
-          the file's own folder (blanks become `_`), and a file directly in `directory` is a speaker of its own.
-        text_suffix: what a transcript's name has in place of the recording's suffix; its content is the text, or tiers
-          of intervals with text: Praat's TextGrids, ELAN's .eaf, subtitles, labels (see asr.corpus.annotations). Then
-          an utterance is what an interval says, with its times; all words of a tier of words are one, up to 30 s.
-        tier: which of them; the only one with text, or one named as utterances or words are, if not given.
-        need_text: False leaves transcripts unread.
-        strict: raise instead of leaving out what has a problem.
-        channel: see `read`; with "each", `call-1.txt` and `call-2.txt` are the transcripts of a `call.wav` with two.
-        Raises CorpusError if nothing usable is there, or listing all problems if strict.
+        Args:
+            speaker: a regular expression searched in the path within the folder without its suffix (`ann/hello`), whose
+                first group, or whole match, is the speaker; or a function of that path. Without it the speaker is the
+                name of the file's own folder (blanks become `_`), and a file directly in `directory` is a speaker of
+                its own.
+            text_suffix: what a transcript's name has in place of the recording's suffix; its content is the text, or
+                tiers of intervals with text: Praat's TextGrids, ELAN's .eaf, subtitles, labels (see
+                asr.corpus.annotations). Then an utterance is what an interval says, with its times; all words of a tier
+                of words are one, up to 30 s.
+            tier: which of them; the only one with text, or one named as utterances or words are, if not given.
+            need_text: False leaves transcripts unread.
+            strict: raise instead of leaving out what has a problem.
+            channel: see `read`; with "each", `call-1.txt` and `call-2.txt` are the transcripts of a `call.wav` with
+                two.
+
+        Raises:
+            CorpusError: if nothing usable is there, or listing all problems if strict.
         """
         from .folder import read_folder
 
@@ -202,15 +225,18 @@ class Corpus:
         one recording and speaker that overlap are problems, but used. An utterance whose audio or features cannot be
         used is used with the other.
 
-        need_text: False for recordings that are only to be transcribed: text is not read, and without utt2spk each
-          utterance is a speaker of its own.
-        strict: raise instead of leaving out what has a problem.
-        channel: see `read`. The fifth column of segments says an utterance's channel, from 0, as for Kaldi's
-          extract-segments; and reco2file_and_channel (A or 1 for the first) that of a recording with several.
-        allow_commands: a folder. Commands in wav.scp and feats.scp (`sph2pipe a.sph |`) then run in the shell, with all
-          your rights, and what they write is kept in that folder, where the next reading finds it. None refuses them:
-          each is a problem.
-        Raises CorpusError if nothing usable is there, or listing all problems if strict.
+        Args:
+            need_text: False for recordings that are only to be transcribed: text is not read, and without utt2spk each
+                utterance is a speaker of its own.
+            strict: raise instead of leaving out what has a problem.
+            channel: see `read`. The fifth column of segments says an utterance's channel, from 0, as for Kaldi's
+                extract-segments; and reco2file_and_channel (A or 1 for the first) that of a recording with several.
+            allow_commands: a folder. Commands in wav.scp and feats.scp (`sph2pipe a.sph |`) then run in the shell, with
+                all your rights, and what they write is kept in that folder, where the next reading finds it. None
+                refuses them: each is a problem.
+
+        Raises:
+            CorpusError: if nothing usable is there, or listing all problems if strict.
         """
         from .channels import in_channels
         from .kaldi import read_kaldi
@@ -246,10 +272,13 @@ class Corpus:
         A file .csv may have any tool's names of columns, and commas, semicolons or bars between its cells, of which
         quotes may hold some; LJSpeech's metadata.csv is read as it is.
 
-        need_text: False leaves transcripts unread.
-        strict: raise instead of leaving out what has a problem.
-        channel: see `read`.
-        Raises CorpusError for an unusable header or if nothing usable is there, or listing all problems if strict.
+        Args:
+            need_text: False leaves transcripts unread.
+            strict: raise instead of leaving out what has a problem.
+            channel: see `read`.
+
+        Raises:
+            CorpusError: for an unusable header or if nothing usable is there, or listing all problems if strict.
         """
         from .channels import in_channels
         from .tsv import read_csv, read_tsv
@@ -277,12 +306,15 @@ class Corpus:
         Sources of types other than `file` are problems (nothing is run or fetched), and so are recordings with
         transforms, and several channels that lie with others in one file.
 
-        manifest: recordings*, cuts*, or a folder that holds either once.
-        supervisions: of the recordings; otherwise the file of that name beside `recordings`.
-        need_text: False also takes recordings and cuts without supervision, whole.
-        strict: raise instead of leaving out what has a problem.
-        channel: see `read`; supervisions and cuts say theirs, so this is for recordings without.
-        Raises CorpusError if nothing usable is there, or listing all problems if strict.
+        Args:
+            manifest: recordings*, cuts*, or a folder that holds either once.
+            supervisions: of the recordings; otherwise the file of that name beside `recordings`.
+            need_text: False also takes recordings and cuts without supervision, whole.
+            strict: raise instead of leaving out what has a problem.
+            channel: see `read`; supervisions and cuts say theirs, so this is for recordings without.
+
+        Raises:
+            CorpusError: if nothing usable is there, or listing all problems if strict.
         """
         from .channels import in_channels
         from .lhotse import read_lhotse
@@ -298,7 +330,10 @@ class Corpus:
 
         Where every utterance has features in a Kaldi archive feats.scp is written; without audio it stands alone.
         Whole or not at all, sorted as Kaldi sorts (LC_ALL=C); paths become absolute. An older data directory is
-        replaced. Raises CorpusError for a directory that holds other files, or utterances of which some have no audio.
+        replaced.
+
+        Raises:
+            CorpusError: for a directory that holds other files, or utterances of which some have no audio.
         """
         from .kaldi_writing import write_kaldi
 
@@ -308,7 +343,10 @@ class Corpus:
         """Write a table that from_tsv reads, whole or not at all; columns that would be empty are left out.
 
         Files below the table's folder are given from there, so that all can be moved together; others by their
-        absolute paths. Raises CorpusError for a path that a table cannot hold.
+        absolute paths.
+
+        Raises:
+            CorpusError: for a path that a table cannot hold.
         """
         from .tsv import write_tsv
 

@@ -14,8 +14,9 @@ _Stretch = tuple[float, float]
 def read_elan(raw: bytes) -> list[Tier]:
     """The tiers of a document. Annotations of another annotation have its times; those of one are joined.
 
-    Raises CorpusError for a damaged document, one with entities of its own (which can grow without end), and for
-    annotations without times.
+    Raises:
+        CorpusError: for a damaged document, one with entities of its own (which can grow without end), and for
+            annotations without times.
     """
     if b"<!DOCTYPE" in raw or b"<!ENTITY" in raw:
         raise CorpusError("is XML with entities of its own, which no program for annotation writes")

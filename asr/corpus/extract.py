@@ -40,17 +40,24 @@ def extract(
 ) -> tuple[FeatureTable, list[Problem]]:
     """The front-end's features of every utterance, or those that the corpus brings along; and what failed.
 
-    corpus: a Corpus or any utterances, each with id, audio, channel, start and end; the audio is resampled to the
-        pipeline's rate, and mixed to one channel where none is named. For a pipeline of given features, each with id
-        and features, the place where the utterance's matrix lies (see asr.features.archive); nothing else of it counts.
-    n_jobs: processes; the result does not depend on it.
-    vtln_warp: of the mel filters, for every utterance (see `mfcc`).
-    speed: at which every recording is heard (see asr.audio.augment.change_speed); not for given features.
-    allow_failures: False raises the first failure instead of collecting it.
-    allow_silence: False: recordings in which nothing can be heard from end to end are failures, the message SILENT.
-    progress: called with the utterances done so far and their total.
-    Returns a FeatureTable in the corpus' order, and a Problem for each utterance without features, whose
-    `where` is the id. Raises AudioError, or CorpusError where features are given (see allow_failures).
+    Args:
+        corpus: a Corpus or any utterances, each with id, audio, channel, start and end; the audio is resampled to the
+            pipeline's rate, and mixed to one channel where none is named. For a pipeline of given features, each with
+            id and features, the place where the utterance's matrix lies (see asr.features.archive); nothing else of it
+            counts.
+        n_jobs: processes; the result does not depend on it.
+        vtln_warp: of the mel filters, for every utterance (see `mfcc`).
+        speed: at which every recording is heard (see asr.audio.augment.change_speed); not for given features.
+        allow_failures: False raises the first failure instead of collecting it.
+        allow_silence: False: recordings in which nothing can be heard from end to end are failures, the message SILENT.
+        progress: called with the utterances done so far and their total.
+
+    Returns:
+        a FeatureTable in the corpus' order, and a Problem for each utterance without features, whose `where` is the id.
+
+    Raises:
+        AudioError: for the first failure, unless failures are allowed.
+        CorpusError: the same where features are given.
     """
     utterances: Sequence[Utterance] = list(getattr(corpus, "utterances", corpus))
     batches = [utterances[i : i + _BATCH] for i in range(0, len(utterances), _BATCH)]

@@ -25,9 +25,12 @@ FORMS = ("npy", "ark")
 class Written:
     """What `write_features` did.
 
-    n_files: recordings whose features were written; n_frames: frames of all together; dim: values per frame.
-    place: the archive's scp file, or the folder of .npy files.
-    renamed: id -> name of the file, where the id itself cannot be one.
+    Attributes:
+        n_files: recordings whose features were written.
+        n_frames: frames of all together.
+        dim: values per frame.
+        place: the archive's scp file, or the folder of .npy files.
+        renamed: id -> name of the file, where the id itself cannot be one.
     """
 
     place: Path
@@ -44,7 +47,8 @@ class Written:
 def common_rate(paths: Iterable[str | os.PathLike]) -> int | None:
     """The sampling rate of all files in Hz, from their headers; None where none can be read.
 
-    Raises ConfigError for different rates: their features would not be comparable.
+    Raises:
+        ConfigError: for different rates: their features would not be comparable.
     """
     first: dict[int, str] = {}
     for path in dict.fromkeys(os.fspath(path) for path in paths):
@@ -72,7 +76,9 @@ def features_of(
     Sorted by id, as Kaldi wants its archives; with per-speaker normalisation by speaker first. What is in memory at a
     time are a few dozen recordings, or those of one speaker.
 
-    n_jobs: processes; the result does not depend on it. progress: called after each recording.
+    Args:
+        n_jobs: processes; the result does not depend on it.
+        progress: called after each recording.
     """
     per_speaker = pipeline.needs_speaker
     speaker = {source.id: source.speaker if per_speaker else source.id for source in sources}
@@ -103,11 +109,16 @@ def write_features(
 ) -> Written:
     """Write the features of recordings; one that cannot be used does not stop the rest.
 
-    form: "npy": one file `ID.npy` for each, every file whole or not at all; what cannot stand in a file name becomes
-        `_`, and of two ids that would make the same file neither is written. "ark": Kaldi's `feats.ark` with
-        `feats.scp`, both whole or not at all.
-    n_jobs, progress: as in `features_of`.
-    Raises ConfigError for an impossible form, OSError for a folder that cannot be written to.
+    Args:
+        form: "npy": one file `ID.npy` for each, every file whole or not at all; what cannot stand in a file name
+            becomes `_`, and of two ids that would make the same file neither is written. "ark": Kaldi's `feats.ark`
+            with `feats.scp`, both whole or not at all.
+        n_jobs: as in `features_of`.
+        progress: as in `features_of`.
+
+    Raises:
+        ConfigError: for an impossible form.
+        OSError: for a folder that cannot be written to.
     """
     if form not in FORMS:
         raise ConfigError(f"form={form!r}; need one of {', '.join(FORMS)}")
@@ -198,8 +209,9 @@ def _count(written: Written, matrix: np.ndarray) -> None:
 def file_name(name: str) -> str:
     """An id as the name of a file in one folder, on any system: no separators, no hidden files, at most 200 bytes.
 
-    >>> file_name("../x"), file_name("one two")
-    ('_._x', 'one two')
+    Examples:
+        >>> file_name("../x"), file_name("one two")
+        ('_._x', 'one two')
     """
     safe = re.sub(r'[/\\:*?"<>|\x00-\x1f\x7f]', "_", name)
     safe = re.sub(r"^\.", "_", safe) or "_"

@@ -71,7 +71,8 @@ def _wholes(
 ) -> Iterator[tuple[Path, Utterance]]:
     """Each usable recording, or matrix of features, as one utterance; why others are not becomes a problem.
 
-    features: matrices by stem, which may lie beside the recordings.
+    Args:
+        features: matrices by stem, which may lie beside the recordings.
     """
     for path, utterance_id in _named(main, directory, problems):
         try:
@@ -158,7 +159,8 @@ def _same_but_for_case(main: list[Path], directory: Path) -> Iterator[Problem]:
 def files_below(directory: Path, problems: list[Problem]) -> list[Path]:
     """All files below a folder but hidden ones, sorted by path; links to folders are followed, each folder once.
 
-    problems: gets the folders that cannot be read.
+    Args:
+        problems: gets the folders that cannot be read.
     """
 
     def complain(error: OSError) -> None:
@@ -218,7 +220,9 @@ def _others(files: list[Path], main: list[Path], text_suffix: str) -> Others:
 class _Transcripts:
     """The transcripts in a folder, and those for each of its recordings.
 
-    suffix: how their names end. tier: of annotations, the one to read.
+    Args:
+        suffix: how their names end.
+        tier: of annotations, the one to read.
     """
 
     def __init__(self, files: list[Path], main: list[Path], suffix: str, tier: str | None) -> None:
@@ -295,7 +299,11 @@ def _text(source: Path, problems: list[Problem]) -> str | None:
 
 
 def speaker_pattern(speaker: str) -> re.Pattern[str]:
-    """What finds the speaker in a name. Raises CorpusError if it is no regular expression."""
+    """What finds the speaker in a name.
+
+    Raises:
+        CorpusError: if it is no regular expression.
+    """
     try:
         return re.compile(speaker)
     except re.error as error:
@@ -305,7 +313,8 @@ def speaker_pattern(speaker: str) -> re.Pattern[str]:
 def speaker_of(inner: Path, utterance_id: str, speaker: Speaker) -> str:
     """The speaker of a recording; `inner` is its path within the corpus, without suffix.
 
-    Raises CorpusError where that is no name.
+    Raises:
+        CorpusError: where that is no name.
     """
     name: object
     if speaker is None:

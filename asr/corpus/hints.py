@@ -21,7 +21,8 @@ _SIGNS = "_-.+@ "
 class Others:
     """Text files beside recordings that are not what was asked for, by the stem of both.
 
-    wrong: suffix -> why a file that ends so is no transcript that can be read.
+    Attributes:
+        wrong: suffix -> why a file that ends so is no transcript that can be read.
     """
 
     def __init__(self, files: Iterable[Path], stems: set[str], text_suffix: str) -> None:
@@ -90,10 +91,12 @@ def _beside(path: Path, stems: set[str]) -> tuple[str | None, str]:
 def speaker_hint(paths: Sequence[Path]) -> str | None:
     """A pattern for --speaker that parts recordings by a folder or a part of their names, in words; None if none does.
 
-    paths: of recordings of which each counts as a speaker of its own.
+    Args:
+        paths: of recordings of which each counts as a speaker of its own.
 
-    >>> speaker_hint([Path(f"d/{k % 2}_{name}_{k}.wav") for name in ("ann", "bob") for k in range(9)])
-    "file names have 2 different second parts (ann, bob); if these are the speakers: --speaker '^[^_]*_([^_]+)'"
+    Examples:
+        >>> speaker_hint([Path(f"d/{k % 2}_{name}_{k}.wav") for name in ("ann", "bob") for k in range(9)])
+        "file names have 2 different second parts (ann, bob); if these are the speakers: --speaker '^[^_]*_([^_]+)'"
     """
     if len(paths) < 2 * _FEWEST:
         return None

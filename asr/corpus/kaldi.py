@@ -33,7 +33,11 @@ class _Table:
 
 
 def read_kaldi(directory: Path, need_text: bool, commands: Path | None = None) -> tuple[list[Utterance], list[Problem]]:
-    """The usable utterances of `Corpus.from_kaldi`, and the problems. commands: see Finder."""
+    """The usable utterances of `Corpus.from_kaldi`, and the problems.
+
+    Args:
+        commands: see Finder.
+    """
     problems: list[Problem] = []
     tables = {
         name: _read_table(directory / name, problems)
@@ -101,7 +105,8 @@ def _parts(
 ) -> dict[str, _Part]:
     """Utterance id -> file, start, end and channel, of those whose audio can be used.
 
-    channels: recording id -> what reco2file_and_channel says; it counts for files that have several.
+    Args:
+        channels: recording id -> what reco2file_and_channel says; it counts for files that have several.
     """
     if "wav.scp" not in tables:
         return {}

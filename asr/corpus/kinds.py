@@ -14,7 +14,11 @@ _WANTED = (
 
 
 def corpus_kind(path: Path) -> Literal["kaldi", "folder", "tsv", "csv", "lhotse"]:
-    """The kind of corpus, by what is there and its names. Raises CorpusError where it is none."""
+    """The kind of corpus, by what is there and its names.
+
+    Raises:
+        CorpusError: where it is none.
+    """
     kind = kind_of(path)
     if kind == "missing":
         raise CorpusError(f"{path}: no such file or folder; {_WANTED}")

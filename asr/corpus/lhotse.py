@@ -44,7 +44,11 @@ def _value(item: dict[str, Any], key: str, kind: type | tuple[type, ...], what: 
 
 
 def manifests_in(directory: Path) -> dict[str, list[Path]]:
-    """The manifests of a folder by kind: recordings, supervisions, cuts. Raises CorpusError for one out of reach."""
+    """The manifests of a folder by kind: recordings, supervisions, cuts.
+
+    Raises:
+        CorpusError: for one out of reach.
+    """
     found: dict[str, list[Path]] = {"recordings": [], "supervisions": [], "cuts": []}
     try:
         inside = directory.iterdir() if kind_of(directory) == "folder" else ()
@@ -246,7 +250,11 @@ def _utterances(
 
 
 def _utterance(stretch: _Stretch, finder: Finder, need_text: bool) -> Utterance:
-    """Raises CorpusError with what is wrong, without the place."""
+    """The utterance of a supervision.
+
+    Raises:
+        CorpusError: with what is wrong, without the place.
+    """
     text = stretch.supervision.get("text") if need_text else None
     if need_text and (not isinstance(text, str) or not text.strip()):
         raise CorpusError(f"utterance {stretch.id!r} has no transcript")
@@ -273,7 +281,8 @@ def _joined(name: object) -> str:
 def _source(recording: dict[str, Any], channels: Any) -> tuple[str, int | None]:
     """The file that holds a recording's channels, and which of several there, from 0; None for the mean of all.
 
-    Raises CorpusError where no file holds these and no others, nor one of them among others.
+    Raises:
+        CorpusError: where no file holds these and no others, nor one of them among others.
     """
     listed = recording.get("transforms") or []
     listed = listed if isinstance(listed, list) else [listed]

@@ -32,7 +32,11 @@ def nfc(text: str) -> str:
 def good_lines(path: Path, problems: list[Problem], raw: bytes | None = None) -> Iterator[tuple[int, str]]:
     """The numbered lines of a text file; those that are no text become problems.
 
-    raw: the file's content where it is not what lies on the disk. Raises CorpusError if the file cannot be read.
+    Args:
+        raw: the file's content where it is not what lies on the disk.
+
+    Raises:
+        CorpusError: if the file cannot be read.
     """
     if raw is None and kind_of(path) == "other":
         raise CorpusError(f"{path}: is a pipe or device, not a file")  # reading it might never end
@@ -57,8 +61,9 @@ def good_lines(path: Path, problems: list[Problem], raw: bytes | None = None) ->
 class Finder:
     """Finds and checks the files that lists name. Every method raises CorpusError with what is wrong, without a place.
 
-    bases: folders that a relative path may start from, in the order they are tried.
-    commands: the folder for what commands write, or None where no command may run.
+    Args:
+        *bases: folders that a relative path may start from, in the order they are tried.
+        commands: the folder for what commands write, or None where no command may run.
     """
 
     def __init__(self, *bases: Path, commands: Path | None = None):
@@ -69,7 +74,11 @@ class Finder:
         self._archives: dict[str, tuple[Path, int]] = {}
 
     def audio(self, given: str, name: str) -> Path:
-        """An audio file that seems usable. name: of the recording, for what a command writes."""
+        """An audio file that seems usable.
+
+        Args:
+            name: of the recording, for what a command writes.
+        """
         if output := self._output(given, name, ".wav"):
             return output
         if (match := _PLACE.fullmatch(given)) and match["file"].lower().endswith(".ark"):
@@ -79,7 +88,11 @@ class Finder:
         return path
 
     def features(self, given: str, name: str) -> str:
-        """The place of a feature matrix, `X.npy` or `X.ark:OFFSET`, whose file exists. name: see `audio`."""
+        """The place of a feature matrix, `X.npy` or `X.ark:OFFSET`, whose file exists.
+
+        Args:
+            name: see `audio`.
+        """
         if output := self._output(given, name, ".ark"):
             return f"{output}:0"
         if not given:
@@ -166,7 +179,11 @@ class Finder:
 
 
 def check_file(path: Path, *, shown: str = "") -> None:
-    """Raise CorpusError unless a path leads to a readable file that is not empty. shown: its name in messages."""
+    """Raise CorpusError unless a path leads to a readable file that is not empty.
+
+    Args:
+        shown: its name in messages.
+    """
     after = f": {shown}" if shown else ""
     kind = kind_of(path)
     if kind == "folder":
@@ -196,8 +213,9 @@ def check_audio(path: Path, *, shown: str = "") -> None:
 def overlaps(listed: Iterable[tuple[str, Utterance]]) -> list[Problem]:
     """Stretches of a recording that one speaker is said to speak in twice. Two speakers may speak at once.
 
-    listed: utterances with their places (file:line). Both of a pair are used all the same: only a person can tell
-    whether the times or the speaker are wrong, or the segments were cut with some sound around the speech.
+    Args:
+        listed: utterances with their places (file:line). Both of a pair are used all the same: only a person can tell
+            whether the times or the speaker are wrong, or the segments were cut with some sound around the speech.
     """
     groups: dict[tuple[Path, int | None, str], list[tuple[float, float, str, str]]] = {}
     for place, u in listed:

@@ -45,15 +45,21 @@ def find_recordings(
     each with the features of X.npy beside it if there are any; in a folder without audio the .npy files are. The id is
     the file's stem (with the way to it where several files have the same stem), or that of the list or corpus. What is
     given twice is taken once.
-    speaker: a regular expression that finds the speaker in the name of a file, without its suffix, and with the way to
-        it where it lies in a folder that was given: `^[^_]+` has `ann` of `ann_1.wav`. Without it every file is a
-        speaker of its own, but for those of corpora and their lists, which say who speaks.
-    channel: the one to hear, from 0, or "each": every channel of a file that has several is a recording and a speaker
-        of its own, with -1, -2 ... behind the id and the speaker. None is the mean of all. Where a corpus says which
-        channel an utterance is in, it counts.
-    allow_commands: a folder; commands in lists (`sph2pipe a.sph |`) then run, see `Corpus.from_kaldi`.
-    Returns the recordings, and the inputs that hold none or cannot be told apart.
-    Raises CorpusError if `speaker` is no regular expression.
+
+    Args:
+        speaker: a regular expression that finds the speaker in the name of a file, without its suffix, and with the way
+            to it where it lies in a folder that was given: `^[^_]+` has `ann` of `ann_1.wav`. Without it every file is
+            a speaker of its own, but for those of corpora and their lists, which say who speaks.
+        channel: the one to hear, from 0, or "each": every channel of a file that has several is a recording and a
+            speaker of its own, with -1, -2 ... behind the id and the speaker. None is the mean of all. Where a corpus
+            says which channel an utterance is in, it counts.
+        allow_commands: a folder; commands in lists (`sph2pipe a.sph |`) then run, see `Corpus.from_kaldi`.
+
+    Returns:
+        the recordings, and the inputs that hold none or cannot be told apart.
+
+    Raises:
+        CorpusError: if `speaker` is no regular expression.
     """
     found, problems = [], []
     pattern = None if speaker is None else speaker_pattern(speaker)
@@ -125,7 +131,11 @@ def _with_speakers(found: list[_Found], given: Path, pattern: re.Pattern[str]) -
 
 
 def _of_file(path: Path, features: Path | None = None) -> Utterance:
-    """A recording that is a file of its own; features: those that lie beside it."""
+    """A recording that is a file of its own.
+
+    Args:
+        features: those that lie beside it.
+    """
     if path.suffix.lower() == _FEATURES:
         return Utterance(path.stem, str(path), features=str(path))
     return Utterance(path.stem, str(path), path, features=None if features is None else str(features))

@@ -17,7 +17,8 @@ _VALUE = re.compile(r'"((?:[^"]|"")*)"|(?<!\S)(<\w+>)(?!\S)|(?<!\S)([-+]?\d+(?:\
 def read_textgrid(text: str) -> list[Tier]:
     """The interval tiers of a TextGrid with their labels; tiers of points have no stretches and are left out.
 
-    Raises CorpusError for another file of Praat's, and for one that is cut short.
+    Raises:
+        CorpusError: for another file of Praat's, and for one that is cut short.
     """
     values = (match for match in _VALUE.finditer(text))
     try:

@@ -12,7 +12,11 @@ class Interval(NamedTuple):
 
 
 class Tier(NamedTuple):
-    """The intervals of one name, in order of time. speaker: None where the file does not say."""
+    """The intervals of one name, in order of time.
+
+    Attributes:
+        speaker: None where the file does not say.
+    """
 
     name: str
     intervals: list[Interval]

@@ -16,16 +16,20 @@ _RESERVED = re.compile(r"(?<!\S)(?:<eps>|#\d+|</?s>)(?!\S)")
 class Utterance:
     """One stretch of speech: a recording or a part of it, who speaks, and what is said.
 
-    id: unique in its corpus. In a corpus, ids and speakers have no white space (`listed`); elsewhere they may be names
-      of files.
-    audio: the recording's file, or None for a transcript or features alone.
-    text: words separated by single blanks (other white space becomes one), or None where it is not known.
-    start, end: seconds in the recording; None is its beginning or its end, and a start of 0 becomes None.
-    features: where the whole utterance's feature matrix lies, `X.npy` or `X.ark:OFFSET` (asr.features.archive), or None
-      where features are made of the audio.
-    channel: of the recording, from 0; None is the mean of all.
-    whole: the id of the file, where the id is that of a channel of it: call, of call-2.
-    Raises CorpusError for an impossible value.
+    Attributes:
+        id: unique in its corpus. In a corpus, ids and speakers have no white space (`listed`); elsewhere they may be
+            names of files.
+        audio: the recording's file, or None for a transcript or features alone.
+        text: words separated by single blanks (other white space becomes one), or None where it is not known.
+        start: seconds in the recording; None is its beginning or its end, and a start of 0 becomes None.
+        end: see `start`.
+        features: where the whole utterance's feature matrix lies, `X.npy` or `X.ark:OFFSET` (asr.features.archive), or
+            None where features are made of the audio.
+        channel: of the recording, from 0; None is the mean of all.
+        whole: the id of the file, where the id is that of a channel of it: call, of call-2.
+
+    Raises:
+        CorpusError: for an impossible value.
     """
 
     id: str
@@ -64,7 +68,8 @@ class Utterance:
 class Problem(NamedTuple):
     """Something that does not fit, in a corpus or an input: where, and what.
 
-    where: file:line, a file, or an utterance's id; empty where the message says it.
+    Attributes:
+        where: file:line, a file, or an utterance's id; empty where the message says it.
     """
 
     where: str
@@ -75,7 +80,11 @@ class Problem(NamedTuple):
 
 
 def listed(utterance: Utterance) -> Utterance:
-    """The utterance, whose id and speaker can stand in lists. Raises CorpusError where they cannot."""
+    """The utterance, whose id and speaker can stand in lists.
+
+    Raises:
+        CorpusError: where they cannot.
+    """
     for what, name in (("id", utterance.id), ("speaker", utterance.speaker)):
         if not is_name(name):
             raise CorpusError(
@@ -102,7 +111,11 @@ def reserved_word(text: str) -> str | None:
 
 
 def check_words(text: str, name: str) -> None:
-    """Raise CorpusError for a transcript with a word that is reserved. name: of the utterance."""
+    """Raise CorpusError for a transcript with a word that is reserved.
+
+    Args:
+        name: of the utterance.
+    """
     if word := reserved_word(text):
         raise CorpusError(f"the transcript of {name!r} holds {word!r}, which is reserved; write it in another way")
 

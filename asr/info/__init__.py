@@ -41,11 +41,18 @@ def describe(
 ) -> Facts:
     """Facts of whatever lies there; the first are "what" it is and "where".
 
-    place: a path, or the name of a shipped model. A folder with a model.json is a model, another one a corpus; files
-        are told apart by their endings and first bytes.
-    speaker, text_suffix, tier: as of Corpus.from_folder, for a folder of recordings.
-    channel, allow_commands: of a corpus, see Corpus.read. all_problems: list each, not each kind.
-    Raises AsrError for what does not exist, is damaged, or of no kind that is known.
+    Args:
+        place: a path, or the name of a shipped model. A folder with a model.json is a model, another one a corpus;
+            files are told apart by their endings and first bytes.
+        speaker: as of Corpus.from_folder, for a folder of recordings.
+        text_suffix: as of Corpus.from_folder, for a folder of recordings.
+        tier: as of Corpus.from_folder, for a folder of recordings.
+        channel: of a corpus, see Corpus.read.
+        allow_commands: of a corpus, see Corpus.read.
+        all_problems: list each, not each kind.
+
+    Raises:
+        AsrError: for what does not exist, is damaged, or of no kind that is known.
     """
     of_corpus = {"channel": channel, "allow_commands": allow_commands, "all_problems": all_problems}
     path, folder = Path(place), given(speaker=speaker, text_suffix=text_suffix, tier=tier)

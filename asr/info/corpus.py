@@ -31,9 +31,15 @@ def corpus_facts(
     """Facts of a corpus: how much speech of whom, which words and letters, what is wrong with it.
 
     Only headers of recordings are read. Transcripts may be missing altogether.
-    channel, allow_commands: see Corpus.read. all_problems: list each, instead of a line for each kind.
-    settings: `speaker`, `text_suffix` and `tier` of Corpus.from_folder, for a folder of recordings.
-    Raises CorpusError where nothing in it can be used.
+
+    Args:
+        channel: see Corpus.read.
+        allow_commands: see Corpus.read.
+        all_problems: list each, instead of a line for each kind.
+        **settings: `speaker`, `text_suffix` and `tier` of Corpus.from_folder, for a folder of recordings.
+
+    Raises:
+        CorpusError: where nothing in it can be used.
     """
     from ..corpus import Corpus
     from ..corpus.folder import other_transcripts

@@ -55,10 +55,11 @@ _OPTIONAL = {  # distribution: (module, what for)
 class Check:
     """One thing that was looked at.
 
-    topic: a heading: "Machine", "Needed", "Optional", "Audio", "Speed", "It works".
-    state: "ok"; "note": works, but worth knowing; "missing": an optional part is not there; "broken": something that
-        is needed does not work.
-    remedy: a command, or what to do; empty if there is nothing to do.
+    Attributes:
+        topic: a heading: "Machine", "Needed", "Optional", "Audio", "Speed", "It works".
+        state: "ok"; "note": works, but worth knowing; "missing": an optional part is not there; "broken": something
+            that is needed does not work.
+        remedy: a command, or what to do; empty if there is nothing to do.
     """
 
     topic: str

@@ -13,7 +13,11 @@ _SHOWN = 10  # problems that are listed
 
 
 def feature_facts(path: Path) -> Facts:
-    """Facts of a feature matrix or of an archive of them. Raises AsrError for what is neither."""
+    """Facts of a feature matrix or of an archive of them.
+
+    Raises:
+        AsrError: for what is neither.
+    """
     from ..features.archive import read_matrix
 
     head: Facts = {"what": "features", "where": str(path)}

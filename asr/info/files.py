@@ -19,7 +19,11 @@ _SHOWN = 10  # problems or names that are listed
 
 
 def audio_facts(path: Path) -> Facts:
-    """Facts of a recording. Raises AsrError for a file that is none, naming what is known here."""
+    """Facts of a recording.
+
+    Raises:
+        AsrError: for a file that is none, naming what is known here.
+    """
     from .. import audio
     from ..corpus.lists import AUDIO_SUFFIXES
 
@@ -57,9 +61,11 @@ def _decibel(value: float) -> float | None:
 def text_facts(path: Path, of_corpus: Mapping[str, Any] = MappingProxyType({})) -> Facts:
     """Facts of a text file: a corpus in one .tsv, a symbol table, or a lexicon.
 
-    of_corpus: what `corpus_facts` is told about a corpus.
+    Args:
+        of_corpus: what `corpus_facts` is told about a corpus.
 
-    Raises AsrError for another, with what speaks against each.
+    Raises:
+        AsrError: for another, with what speaks against each.
     """
     from ..lang.symbols import SymbolTable
 
@@ -133,7 +139,11 @@ def is_lexicon_of_cells(path: Path) -> bool:
 
 
 def lexicon_facts(path: Path) -> Facts:
-    """Facts of a lexicon. Raises LexiconError with what is wrong in it."""
+    """Facts of a lexicon.
+
+    Raises:
+        LexiconError: with what is wrong in it.
+    """
     from ..lang.lexicon import Lexicon, file_format
 
     try:
@@ -164,7 +174,11 @@ def lexicon_facts(path: Path) -> Facts:
 
 
 def language_model_facts(path: Path) -> Facts:
-    """Facts of a language model in an ARPA file. Raises LanguageModelError for a damaged one."""
+    """Facts of a language model in an ARPA file.
+
+    Raises:
+        LanguageModelError: for a damaged one.
+    """
     from ..lm.arpa import read_arpa
 
     model = read_arpa(path)

@@ -17,7 +17,11 @@ _CARD_LINES = 6  # of the model's card
 
 
 def model_facts(path: Path) -> Facts:
-    """Facts of a model directory or a shipped model. Raises AsrError where it cannot be loaded."""
+    """Facts of a model directory or a shipped model.
+
+    Raises:
+        AsrError: where it cannot be loaded.
+    """
     from ..model.model import find_model, load
 
     directory = find_model(path)
@@ -64,7 +68,11 @@ def _network(description: dict[str, Any]) -> str | None:
 
 
 def graph_facts(path: Path) -> Facts:
-    """Facts of a graph file. Raises GraphError where it is damaged."""
+    """Facts of a graph file.
+
+    Raises:
+        GraphError: where it is damaged.
+    """
     from ..graph.const_fst import Graph
 
     graph = Graph.read(path)

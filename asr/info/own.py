@@ -22,7 +22,11 @@ Arrays = Mapping[str, np.ndarray]
 
 
 def npz_facts(path: Path) -> Facts:
-    """Facts of an .npz file, told by the names of its arrays. Raises CorpusError for a damaged one."""
+    """Facts of an .npz file, told by the names of its arrays.
+
+    Raises:
+        CorpusError: for a damaged one.
+    """
     arrays = read_npz(path, error=CorpusError)
     names = frozenset(arrays)
     if names == {"ids", "frames", "offsets"}:
@@ -83,7 +87,11 @@ _ARRAYS: tuple[tuple[str, frozenset[str], Callable[[Arrays], Facts]], ...] = (
 
 
 def json_facts(path: Path) -> Facts:
-    """Facts of a JSON file, told by its keys or those of its entries. Raises AsrError for a damaged one."""
+    """Facts of a JSON file, told by its keys or those of its entries.
+
+    Raises:
+        AsrError: for a damaged one.
+    """
     content = read_json(path, kind=object)
     sample = content[0] if isinstance(content, list) and content else content
     keys = frozenset(sample) if isinstance(sample, dict) else frozenset()
@@ -204,7 +212,11 @@ def tensor_facts(path: Path) -> Facts:
 
 
 def onnx_facts(path: Path) -> Facts:
-    """Facts of an ONNX file. Raises ModelError for one that is damaged, or would not be run here."""
+    """Facts of an ONNX file.
+
+    Raises:
+        ModelError: for one that is damaged, or would not be run here.
+    """
     from ..model.onnx_file import check_onnx
 
     operators = check_onnx(path.read_bytes(), str(path))
@@ -214,7 +226,11 @@ def onnx_facts(path: Path) -> Facts:
 
 
 def g2p_facts(folder: Path) -> Facts:
-    """Facts of a G2P model. Raises ModelError for a damaged one."""
+    """Facts of a G2P model.
+
+    Raises:
+        ModelError: for a damaged one.
+    """
     from ..lang.g2p import G2p
 
     model = G2p.load(folder)
@@ -280,7 +296,11 @@ def is_transcribed(path: Path) -> bool:
 
 
 def transcribed_facts(path: Path) -> Facts:
-    """Facts of what `asr transcribe --format json` wrote. Raises CorpusError for a damaged line."""
+    """Facts of what `asr transcribe --format json` wrote.
+
+    Raises:
+        CorpusError: for a damaged line.
+    """
     n_recordings = n_words = n_phones = 0
     end = 0.0
     with path.open(encoding="utf-8", errors="replace") as stream:
@@ -303,7 +323,11 @@ def transcribed_facts(path: Path) -> Facts:
 
 
 def transcript_facts(path: Path) -> Facts:
-    """Facts of a file of transcripts, such as hypotheses. Raises AsrError for what is none."""
+    """Facts of a file of transcripts, such as hypotheses.
+
+    Raises:
+        AsrError: for what is none.
+    """
     from ..scoring.reading import read_transcripts
 
     texts = read_transcripts(path)

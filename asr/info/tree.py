@@ -17,7 +17,11 @@ _SHOWN = 20  # phones that are listed
 
 
 def read_tree(path: Path) -> "ContextDependency":
-    """The tree of a tree.json. Raises ModelError for what is none."""
+    """The tree of a tree.json.
+
+    Raises:
+        ModelError: for what is none.
+    """
     from ..hmm.tree import tree_from_json
 
     content = read_json(path, error=ModelError)
@@ -55,7 +59,8 @@ def tree_facts(path: Path) -> Facts:
 def tree_drawing(place: str | os.PathLike) -> str:
     """The tree of a model, or of a tree.json with phones.txt beside it, as SVG text.
 
-    Raises AsrError for what is no tree, and for one that asks nothing (a monophone model's).
+    Raises:
+        AsrError: for what is no tree, and for one that asks nothing (a monophone model's).
     """
     from ..hmm.decision_tree import DecisionTree
     from ..hmm.tree_drawing import draw_tree

@@ -86,7 +86,8 @@ def likelihoods(
 ) -> np.ndarray:
     """float32 (n_frames, n_pdfs), or of some pdfs: log-posteriors less the scaled logarithms of priors.
 
-    scores: float32 (n_frames, n_pdfs): log-posteriors; or, where there are no priors, what comes out as it is.
+    Args:
+        scores: float32 (n_frames, n_pdfs): log-posteriors; or, where there are no priors, what comes out as it is.
     """
     if log_priors is not None:
         scores = scores - np.float32(prior_scale) * log_priors
@@ -97,7 +98,8 @@ def likelihoods(
 def log_posteriors(acoustic: AcousticModel, features: np.ndarray) -> np.ndarray:
     """float32 (n_rows, n_columns): log-probabilities of a network, without what its priors take from them.
 
-    features: float32 (n_frames, dim) of one utterance, after the whole pipeline.
+    Args:
+        features: float32 (n_frames, dim) of one utterance, after the whole pipeline.
     """
     scores = acoustic.log_likelihoods(features)
     if acoustic.log_priors is None or not acoustic.prior_scale:
@@ -106,7 +108,11 @@ def log_posteriors(acoustic: AcousticModel, features: np.ndarray) -> np.ndarray:
 
 
 def check_input(features: np.ndarray, dim: int) -> np.ndarray:
-    """float32 (n_frames, dim), C-contiguous. Raises ModelError for another shape."""
+    """float32 (n_frames, dim), C-contiguous.
+
+    Raises:
+        ModelError: for another shape.
+    """
     features = np.ascontiguousarray(features, np.float32)
     if features.ndim != 2 or features.shape[1] != dim:
         raise ModelError(f"features of shape {features.shape}; the acoustic model needs (n_frames, {dim})")

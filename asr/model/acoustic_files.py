@@ -24,7 +24,11 @@ class Family(Protocol):
     estimates_transforms: ClassVar[bool]
 
     def files(self, description: Mapping[str, Any]) -> tuple[str, ...]:
-        """The files that one needs. description: model.json."""
+        """The files that one needs.
+
+        Args:
+            description: model.json.
+        """
         ...
 
     def write(self, directory: Path, acoustic: AcousticModel) -> dict[str, Any]:
@@ -36,7 +40,8 @@ class Family(Protocol):
     ) -> "tuple[AcousticModel, DiagGmms | None]":
         """What `write` wrote, of a dimension and for some pdfs; and the GMMs that find transforms, if these are it.
 
-        Raises ModelError, naming the file.
+        Raises:
+            ModelError: naming the file.
         """
         ...
 

@@ -75,7 +75,11 @@ class SpeakerAdaptation:
 
     @staticmethod
     def files(*, own_gmms: bool) -> tuple[str, ...]:
-        """What `write` writes. own_gmms: whether `gmms` are not the acoustic model."""
+        """What `write` writes.
+
+        Args:
+            own_gmms: whether `gmms` are not the acoustic model.
+        """
         return (_FIRST_PASS, _GMMS) if own_gmms else (_FIRST_PASS,)
 
     def write(self, directory: Path, *, own_gmms: bool) -> None:
@@ -86,9 +90,13 @@ class SpeakerAdaptation:
 
     @classmethod
     def read(cls, directory: Path, dim: int, n_pdfs: int, gmms: "DiagGmms | None") -> "SpeakerAdaptation":
-        """What `write` wrote. gmms: the acoustic model, if these are not the adaptation's own.
+        """What `write` wrote.
 
-        Raises ModelError where files do not belong together.
+        Args:
+            gmms: the acoustic model, if these are not the adaptation's own.
+
+        Raises:
+            ModelError: where files do not belong together.
         """
         if gmms is None:
             gmms = read_gmms(directory / _GMMS, dim, n_pdfs)
@@ -101,7 +109,11 @@ class SpeakerAdaptation:
 
 
 def read_gmms(path: Path, dim: int, n_pdfs: int) -> "DiagGmms":
-    """The Gaussians of a file, of a dimension and for some pdfs. Raises ModelError."""
+    """The Gaussians of a file, of a dimension and for some pdfs.
+
+    Raises:
+        ModelError: where the file is damaged, or has others.
+    """
     from ..gmm.model import DiagGmms
 
     with reading(path), np.errstate(all="ignore"):

@@ -32,9 +32,16 @@ _FORMAT = 1
 def save_decoder(decoder: AttentionDecoder, model: Model, path: str | os.PathLike) -> Path:
     """Write a decoder, whole or not at all.
 
-    model: the one that it was trained with. path: of the file, or of a folder that is there.
-    Returns the file's path. Raises ModelError for a model without one network of torch's, and for a model's directory,
-    in which the decoder would be lost when the model is saved again.
+    Args:
+        model: the one that it was trained with.
+        path: of the file, or of a folder that is there.
+
+    Returns:
+        the file's path.
+
+    Raises:
+        ModelError: for a model without one network of torch's, and for a model's directory, in which the decoder would
+            be lost when the model is saved again.
     """
     file = _file(path)
     if kind_of(file.parent / "model.json") == "file":
@@ -54,9 +61,14 @@ def save_decoder(decoder: AttentionDecoder, model: Model, path: str | os.PathLik
 
 
 def load_decoder(model: Model, path: str | os.PathLike) -> AttentionDecoder:
-    """What `save_decoder` wrote. model: the one that it was trained with. path: of the file, or its folder.
+    """What `save_decoder` wrote.
 
-    Raises ModelError for a file that is missing, damaged, of a newer format, or of another model.
+    Args:
+        model: the one that it was trained with.
+        path: of the file, or its folder.
+
+    Raises:
+        ModelError: for a file that is missing, damaged, of a newer format, or of another model.
     """
     file = _file(path)
     if kind_of(file) != "file":
@@ -79,7 +91,11 @@ def load_decoder(model: Model, path: str | os.PathLike) -> AttentionDecoder:
 
 
 def encoder_of(model: Model) -> Network:
-    """The network of a model that a decoder can look into. Raises ModelError where there is none, or are several."""
+    """The network of a model that a decoder can look into.
+
+    Raises:
+        ModelError: where there is none, or are several.
+    """
     networks = of_torch(model.acoustic).networks
     if len(networks) != 1:
         raise ModelError(f"a decoder needs a model with one network, as train_joint made it; this has {len(networks)}")

@@ -96,8 +96,13 @@ def write_parts(model: "Model", directory: Path) -> dict[str, Any]:
 def read_directory(directory: Path) -> dict[str, Any]:
     """The fields of a `Model`, with "decoding" as a plain dictionary of numbers.
 
-    Raises ModelError, GraphError or LexiconError, naming the file, for whatever in it is missing, damaged, of another
-    format, or does not belong to the rest.
+    Raises:
+        ModelError: naming the file, for whatever in it is missing, damaged, of another format, or does not belong to
+            the rest.
+        GraphError: naming the file, for whatever in it is missing, damaged, of another format, or does not belong to
+            the rest.
+        LexiconError: naming the file, for whatever in it is missing, damaged, of another format, or does not belong to
+            the rest.
     """
     description = _read_description(directory)
     kind = kinds()[description["kind"]]

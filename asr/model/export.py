@@ -28,8 +28,11 @@ _INT8_KINDS = ("dnn", "tdnn")
 class Exported:
     """An exported model, and how it compares with torch.
 
-    model: with the network in ONNX. difference: the largest of a log-likelihood, nats. same_best: share of frames whose
-    best pdf is the same. n_bytes: of the network before and after.
+    Attributes:
+        model: with the network in ONNX.
+        difference: the largest of a log-likelihood, nats.
+        same_best: share of frames whose best pdf is the same.
+        n_bytes: of the network before and after.
     """
 
     model: Model
@@ -41,11 +44,14 @@ class Exported:
 def export_onnx(model: Model, *, int8: bool = False, features: Sequence[np.ndarray] = ()) -> Exported:
     """The same model with its network in ONNX, for utterances of any length.
 
-    int8: weights as 8-bit numbers, for networks that are matrix products: DNN and TDNN. What the network hears is
-        rounded as well, in each utterance to its own scale.
-    features: float32 (n_frames, dim) matrices after the model's pipeline, to compare on; random ones come besides.
-    Raises ModelError for a model without a network of torch's, for int8 with another kind of network, and where the
-        exported network differs from torch by more than 1e-4 nats (plus 1e-5 of a value); int8 may differ.
+    Args:
+        int8: weights as 8-bit numbers, for networks that are matrix products: DNN and TDNN. What the network hears is
+            rounded as well, in each utterance to its own scale.
+        features: float32 (n_frames, dim) matrices after the model's pipeline, to compare on; random ones come besides.
+
+    Raises:
+        ModelError: for a model without a network of torch's, for int8 with another kind of network, and where the
+            exported network differs from torch by more than 1e-4 nats (plus 1e-5 of a value); int8 may differ.
     """
     acoustic = of_torch(model.acoustic)
     check_runnable(Path("the exported model"), {"network_file": OnnxAcoustic.file})

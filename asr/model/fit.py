@@ -28,8 +28,10 @@ _FEWEST = 20  # recordings; a reference of fewer tells nothing
 class Evidence(NamedTuple):
     """What one recording says: means over the frames in which something is recognised.
 
-    likelihood: natural log, of the best output of each frame. margin: of the path's output less that one, 0 or less.
-    n_frames: how many those frames are.
+    Attributes:
+        likelihood: natural log, of the best output of each frame.
+        margin: of the path's output less that one, 0 or less.
+        n_frames: how many those frames are.
     """
 
     likelihood: float
@@ -40,8 +42,10 @@ class Evidence(NamedTuple):
 def evidence(loglikes: np.ndarray, columns: np.ndarray, is_speech: np.ndarray) -> Evidence | None:
     """The evidence of one recording; None where nothing is recognised in it.
 
-    loglikes: float32 (n_frames, n_columns). columns: int (n_frames,), those of the best path. is_speech: bool
-        (n_frames,), where that path says something.
+    Args:
+        loglikes: float32 (n_frames, n_columns).
+        columns: int (n_frames,), those of the best path.
+        is_speech: bool (n_frames,), where that path says something.
     """
     if not is_speech.any():
         return None
@@ -54,7 +58,8 @@ def evidence(loglikes: np.ndarray, columns: np.ndarray, is_speech: np.ndarray) -
 class Reference:
     """What recordings of a model's own kind have: means and standard deviations, and the least score that fits.
 
-    n_frames: of speech in such a recording, their harmonic mean: longer ones differ less from each other.
+    Attributes:
+        n_frames: of speech in such a recording, their harmonic mean: longer ones differ less from each other.
     """
 
     likelihood: float
@@ -100,7 +105,11 @@ class Reference:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> "Reference":
-        """What `to_json` gave. Raises ModelError for anything else."""
+        """What `to_json` gave.
+
+        Raises:
+            ModelError: for anything else.
+        """
         try:
             found = cls(**{name: float(number) for name, number in value.items()})
         except (TypeError, ValueError, AttributeError) as error:

@@ -28,12 +28,16 @@ def with_graph(
 ) -> Model:
     """The model with its decoding graph.
 
-    grammar: an acceptor over the lexicon's word ids; a loop over all words if not given. Where the model joins parts
-        of words, a word that is begun must be finished.
-    fallback: a saved model whose graph is used where pynini is missing. It must have the same words, phones and
-        transition ids; its graph costs are then those of its own transition probabilities.
-    max_states, told: of the compilation, see `compile_hclg`.
-    Raises GraphError where there is neither pynini nor a fitting fallback, or the graph has too many states.
+    Args:
+        grammar: an acceptor over the lexicon's word ids; a loop over all words if not given. Where the model joins
+            parts of words, a word that is begun must be finished.
+        fallback: a saved model whose graph is used where pynini is missing. It must have the same words, phones and
+            transition ids; its graph costs are then those of its own transition probabilities.
+        max_states: of the compilation, see `compile_hclg`.
+        told: of the compilation, see `compile_hclg`.
+
+    Raises:
+        GraphError: where there is neither pynini nor a fitting fallback, or the graph has too many states.
     """
     from ..graph.grammar import finished_words, word_loop
 
@@ -58,7 +62,11 @@ def has_pynini() -> bool:
 
 
 def require_pynini(whose: str) -> None:
-    """Raise GraphError where no decoding graph can be built; for the start of what needs one. whose: work's name."""
+    """Raise GraphError where no decoding graph can be built; for the start of what needs one.
+
+    Args:
+        whose: work's name.
+    """
     if not has_pynini():
         raise GraphError(
             f"{whose} builds decoding graphs with pynini, which is not installed (pip install pynini; it has wheels "

@@ -25,7 +25,10 @@ class JointSearchOptions:
     """How wide to search, and how to weigh what is known of a string.
 
     Its score is attention_weight times the decoder's log probability, plus (1 - attention_weight) times CTC's, plus
-    lm_weight times that of a language model, plus insertion_bonus for each unit. Raises ValueError out of range.
+    lm_weight times that of a language model, plus insertion_bonus for each unit.
+
+    Raises:
+        ValueError: out of range.
     """
 
     attention_weight: float = 0.5  # 0 to 1; with 0 or 1 only one of the two is asked
@@ -51,9 +54,12 @@ class JointSearchOptions:
 class JointString:
     """A string of units that a search found. Scores are natural logarithms, higher is better.
 
-    units: int32 (n_units,): columns, 1 or more: ids of the lexicon's phones.
-    score: as `JointSearchOptions` says. attention, ctc, lm: log probabilities of the whole string, its end included;
-        0 for those that were not asked.
+    Attributes:
+        units: int32 (n_units,): columns, 1 or more: ids of the lexicon's phones.
+        score: as `JointSearchOptions` says.
+        attention: log probabilities of the whole string, its end included; 0 for those that were not asked.
+        ctc: see `attention`.
+        lm: see `attention`.
     """
 
     units: np.ndarray
@@ -74,8 +80,14 @@ class JointSearch:
     repeat a part. No score but the bonus grows with length: the search ends when no string can become better than those
     that have ended, or has as many units as there are rows. With the beam wide open the result is exact.
 
-    model: from `train_joint`. decoder: its decoder. lm: over the names of the lexicon's phones, without its silence.
-    Raises ModelError where model and decoder do not fit, LanguageModelError for units that the language model lacks.
+    Args:
+        model: from `train_joint`.
+        decoder: its decoder.
+        lm: over the names of the lexicon's phones, without its silence.
+
+    Raises:
+        ModelError: where model and decoder do not fit.
+        LanguageModelError: for units that the language model lacks.
 
     Ref: Watanabe, Hori, Kim, Hershey and Hayashi, 2017, Hybrid CTC/attention architecture for end-to-end speech
     recognition, section III-C; its decoding ends otherwise, by a threshold on what is won.
@@ -108,9 +120,12 @@ class JointSearch:
     def search(self, features: np.ndarray, n_best: int = 1) -> list[JointString]:
         """The likeliest strings of an utterance, best first, no two the same; none where no string is possible.
 
-        features: float32 (n_frames, dim), after the model's whole pipeline; without frames nothing is said.
-        n_best: 1 or more; fewer come back where fewer have ended.
-        Raises ModelError for features of another shape.
+        Args:
+            features: float32 (n_frames, dim), after the model's whole pipeline; without frames nothing is said.
+            n_best: 1 or more; fewer come back where fewer have ended.
+
+        Raises:
+            ModelError: for features of another shape.
         """
         if n_best < 1:
             raise ValueError(f"n_best={n_best}; must be 1 or more")
@@ -186,7 +201,11 @@ class _Scorer(Protocol):
 
 
 class _Attention:
-    """By the decoder. columns: those of the search, among the decoder's."""
+    """By the decoder.
+
+    Args:
+        columns: those of the search, among the decoder's.
+    """
 
     def __init__(self, decoder: AttentionDecoder, memory: Memory, columns: np.ndarray) -> None:
         self._decoder, self._memory, self._columns = decoder, memory, torch.from_numpy(columns.astype(np.int64))
@@ -207,7 +226,11 @@ class _Attention:
 
 
 class _Ctc:
-    """By CTC, as prefixes. log_probs: float32 (n_rows, n_columns)."""
+    """By CTC, as prefixes.
+
+    Args:
+        log_probs: float32 (n_rows, n_columns).
+    """
 
     def __init__(self, log_probs: np.ndarray) -> None:
         self._scores = PrefixScores(log_probs)
@@ -221,7 +244,11 @@ class _Ctc:
 
 
 class _Words:
-    """By a language model. words: of the columns, the end of the sentence first."""
+    """By a language model.
+
+    Args:
+        words: of the columns, the end of the sentence first.
+    """
 
     def __init__(self, words: NextWords) -> None:
         self._words, self._states, self._before = words, np.array([words.start]), np.zeros(1)

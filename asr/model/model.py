@@ -58,10 +58,11 @@ _PUNCTUATION = '.,;:!?"()'
 class DecodingOptions:
     """How a model's graph is searched; what was tuned on held-out data is stored with the model.
 
-    acoustic_scale: factor on the log-likelihoods before they meet the graph's costs.
-    insertion_penalty: natural-log cost added for every word.
-    beam: natural-log distance from the best token at which others are dropped.
-    max_active: tokens kept in a frame at most.
+    Attributes:
+        acoustic_scale: factor on the log-likelihoods before they meet the graph's costs.
+        insertion_penalty: natural-log cost added for every word.
+        beam: natural-log distance from the best token at which others are dropped.
+        max_active: tokens kept in a frame at most.
     """
 
     acoustic_scale: float = 0.1
@@ -74,19 +75,21 @@ class DecodingOptions:
 class Model:
     """A trained recogniser. Make one with `asr.load`, or from its parts after training.
 
-    features: from samples to the acoustic model's input.
-    lexicon: words and their phones.
-    units: what the labels of graph and alignments stand for, HMMs or the phones of CTC (asr.model.units).
-    acoustic: log-likelihoods of pdfs.
-    graph: HCLG, or None for a model that only aligns.
-    decoding: scales and beams.
-    seed: of the training run.
-    card: the text of README.md: data, results, limits.
-    adaptation: of speaker-adaptive training, where `acoustic` is for features after a speaker's fMLLR transform.
-        Decoding is then in several passes (asr.model.passes).
-    joiner: the sign at the ends of words of the graph where they join (asr.lang.subwords); empty where all are whole.
-    letters: how its words are spelled, where the lexicon says them so; new words are then said by the same rule.
-    reference: how recordings of its kind look to it, which tells others from them; None where nothing is told.
+    Attributes:
+        features: from samples to the acoustic model's input.
+        lexicon: words and their phones.
+        units: what the labels of graph and alignments stand for, HMMs or the phones of CTC (asr.model.units).
+        acoustic: log-likelihoods of pdfs.
+        graph: HCLG, or None for a model that only aligns.
+        decoding: scales and beams.
+        seed: of the training run.
+        card: the text of README.md: data, results, limits.
+        adaptation: of speaker-adaptive training, where `acoustic` is for features after a speaker's fMLLR transform.
+            Decoding is then in several passes (asr.model.passes).
+        joiner: the sign at the ends of words of the graph where they join (asr.lang.subwords); empty where all are
+            whole.
+        letters: how its words are spelled, where the lexicon says them so; new words are then said by the same rule.
+        reference: how recordings of its kind look to it, which tells others from them; None where nothing is told.
     """
 
     features: FeaturePipeline
@@ -115,7 +118,11 @@ class Model:
 
     @property
     def hmms(self) -> HmmUnits:
-        """The transitions and the tree of a model of HMMs. Raises ModelError for a model of CTC, which has neither."""
+        """The transitions and the tree of a model of HMMs.
+
+        Raises:
+            ModelError: for a model of CTC, which has neither.
+        """
         return self.units.hmms
 
     @property
@@ -150,7 +157,11 @@ class Model:
 
     @cached_property
     def decoder(self) -> "ViterbiDecoder":
-        """The search over this model's graph. Raises ModelError where the model has none."""
+        """The search over this model's graph.
+
+        Raises:
+            ModelError: where the model has none.
+        """
         return self.new_decoder()
 
     @cached_property
@@ -188,13 +199,17 @@ class Model:
     ) -> Transcript:
         """The words of one recording.
 
-        audio: a path, the bytes of a file or an open one; or samples: floats in [-1, 1] or 8-, 16- or 32-bit integers,
-            (n_samples,) or (n_samples, n_channels).
-        rate: the samples' rate in Hz, needed with them. A file knows its own.
-        channel: "mix" for the mean of all channels, or the number of one, from 0.
         One of more than a minute is cut at its pauses, as `asr transcribe` does.
-        Raises AudioError for a recording that cannot be used, ModelError if this model takes features; silence gives an
-        empty transcript.
+
+        Args:
+            audio: a path, the bytes of a file or an open one; or samples: floats in [-1, 1] or 8-, 16- or 32-bit
+                integers, (n_samples,) or (n_samples, n_channels).
+            rate: the samples' rate in Hz, needed with them. A file knows its own.
+            channel: "mix" for the mean of all channels, or the number of one, from 0.
+
+        Raises:
+            AudioError: for a recording that cannot be used.
+            ModelError: if this model takes features; silence gives an empty transcript.
         """
         from .transcription import recognise_one
 
@@ -204,12 +219,17 @@ class Model:
     def stream(self, rate: int | None = None) -> "RecognitionStream":
         """For a signal that is still arriving, as from a microphone: feed it pieces, get the words so far.
 
-        rate: the samples' in Hz; None for a model that takes features.
-        Raises ModelError for a model that needs a recording's end (see `streaming`), AudioError without a rate.
+        Args:
+            rate: the samples' in Hz; None for a model that takes features.
 
-        >>> stream = asr.load("digits").stream(16000)                # doctest: +SKIP
-        >>> for piece in microphone: print(stream.accept(piece))     # doctest: +SKIP
-        >>> stream.finish().words                                    # doctest: +SKIP
+        Raises:
+            ModelError: for a model that needs a recording's end (see `streaming`)
+            AudioError: without a rate.
+
+        Examples:
+            >>> stream = asr.load("digits").stream(16000)                # doctest: +SKIP
+            >>> for piece in microphone: print(stream.accept(piece))     # doctest: +SKIP
+            >>> stream.finish().words                                    # doctest: +SKIP
         """
         from .streaming import RecognitionStream
 
@@ -218,9 +238,12 @@ class Model:
     def transcribe_features(self, raw: np.ndarray) -> Transcript:
         """The words of one recording whose features are given.
 
-        raw: numbers (n_frames, raw_dim), as the corpus of a model of given features had them, or as the front-end of
-            another model would give them: before normalisation, derivatives and whatever else the pipeline does.
-        Raises CorpusError for another shape or values that are not finite.
+        Args:
+            raw: numbers (n_frames, raw_dim), as the corpus of a model of given features had them, or as the front-end
+                of another model would give them: before normalisation, derivatives and whatever else the pipeline does.
+
+        Raises:
+            CorpusError: for another shape or values that are not finite.
         """
         from .transcription import recognise_one
 
@@ -241,8 +264,9 @@ class Model:
     def decode(self, features: np.ndarray) -> Transcript:
         """The words of one utterance's features, in one pass.
 
-        features: float32 (n_frames, dim), after the whole pipeline; and after the speaker's transform, where the model
-            adapts to speakers (see `decode_together`).
+        Args:
+            features: float32 (n_frames, dim), after the whole pipeline; and after the speaker's transform, where the
+                model adapts to speakers (see `decode_together`).
         """
         return self._recognised(self.acoustic.log_likelihoods(features), features)
 
@@ -255,8 +279,10 @@ class Model:
     ) -> Iterator[tuple[str, Transcript]]:
         """The ids and words of several utterances, which tell of their speakers where the model adapts to them.
 
-        features: id -> float32 (n_frames, dim), after the whole pipeline. speakers: id -> speaker.
-        passed: called with an id and the number of the pass, from 1, when it was heard in one before the last.
+        Args:
+            features: id -> float32 (n_frames, dim), after the whole pipeline.
+            speakers: id -> speaker.
+            passed: called with an id and the number of the pass, from 1, when it was heard in one before the last.
         """
         from .passes import adapt, scores
 
@@ -288,12 +314,18 @@ class Model:
     ) -> Transcript:
         """Where the given words were said: forced alignment of one recording.
 
-        audio, rate, channel: as for `transcribe`. text: the words, separated by blanks.
-        lexicon: how words are said that the model's own lexicon lacks: a lexicon or its file, "cmudict", "g2p:FOLDER",
-            or another source of `asr.lang.sources.build_lexicon`. Words of models that were trained on spellings need
-            none: new ones are spelled in the same way.
-        Raises LexiconError that names the words for which there is no pronunciation, ModelError where no alignment is
-        found.
+        Args:
+            audio: as for `transcribe`.
+            rate: as for `transcribe`.
+            channel: as for `transcribe`.
+            text: the words, separated by blanks.
+            lexicon: how words are said that the model's own lexicon lacks: a lexicon or its file, "cmudict",
+                "g2p:FOLDER", or another source of `asr.lang.sources.build_lexicon`. Words of models that were trained
+                on spellings need none: new ones are spelled in the same way.
+
+        Raises:
+            LexiconError: that names the words for which there is no pronunciation.
+            ModelError: where no alignment is found.
         """
         _check_text(text)
         samples = self.read(audio, rate, channel=channel)
@@ -305,7 +337,10 @@ class Model:
     ) -> Transcript:
         """Forced alignment of one recording whose features are given.
 
-        raw: as for `transcribe_features`; text, lexicon: as for `align`.
+        Args:
+            raw: as for `transcribe_features`.
+            text: as for `align`.
+            lexicon: as for `align`.
         """
         _check_text(text)
         finished = self.features.finish([self.features.raw(raw)], ["speaker"])[0]
@@ -347,7 +382,8 @@ class Model:
     def _adapted(self, features: np.ndarray, words: Sequence[int]) -> tuple[AcousticModel, np.ndarray]:
         """The acoustic model to align words with, and the features after the transform that a first alignment suggests.
 
-        features: of one utterance, as they are.
+        Args:
+            features: of one utterance, as they are.
         """
         from .passes import estimated
 
@@ -361,9 +397,13 @@ class Model:
         return self.adaptation.suited(self.acoustic, features, found.get("speaker"))
 
     def transcript(self, path: "BestPath", features: np.ndarray | None = None) -> Transcript:
-        """A decoder's best path with names and times. Raises GraphError for a label that is no word of the lexicon.
+        """A decoder's best path with names and times.
 
-        features: float32 (n_frames, dim) of the utterance, which tell a model of CTC where the pauses are.
+        Args:
+            features: float32 (n_frames, dim) of the utterance, which tell a model of CTC where the pauses are.
+
+        Raises:
+            GraphError: for a label that is no word of the lexicon.
         """
         if len(path.words) and path.words.max() > self.lexicon.n_words:
             raise GraphError(f"the graph has the word {path.words.max()}; the lexicon has {self.lexicon.n_words}")
@@ -379,7 +419,11 @@ class Model:
         *,
         reached_final: bool = True,
     ) -> Transcript:
-        """An alignment and its words with names and times. features: as of `transcript`."""
+        """An alignment and its words with names and times.
+
+        Args:
+            features: as of `transcript`.
+        """
         segments = self.units.segments(alignment, features, self.features, self.subsampling)
         tokens = word_segments(segments, word_ids, self.lexicon)
         words, phone, seconds = self._words(word_ids), self.lexicon.phones.name, self._seconds
@@ -409,7 +453,8 @@ class Model:
     def save(self, directory: str | os.PathLike) -> Path:
         """Write the model directory, whole or not at all; an older one of that name is replaced.
 
-        Raises OSError where nothing can be written, and for a folder of other files.
+        Raises:
+            OSError: where nothing can be written, and for a folder of other files.
         """
         with replacing(directory, mark="model.json") as temporary:
             temporary.mkdir()
@@ -430,10 +475,12 @@ def _check_text(text: str) -> None:
 def load(model: str | os.PathLike) -> Model:
     """A model from its directory, or a shipped one by name.
 
-    Raises ModelError where the directory is incomplete, damaged, or of a newer format.
+    Raises:
+        ModelError: where the directory is incomplete, damaged, or of a newer format.
 
-    >>> asr.load("digits").transcribe("seven.wav").text          # doctest: +SKIP
-    'seven'
+    Examples:
+        >>> asr.load("digits").transcribe("seven.wav").text          # doctest: +SKIP
+        'seven'
     """
     from ..decoding import SearchOptions
 
@@ -454,7 +501,11 @@ def shipped_models() -> list[str]:
 
 
 def find_model(model: str | os.PathLike) -> Path:
-    """The directory of a model given by path or by a shipped model's name. Raises ModelError where there is none."""
+    """The directory of a model given by path or by a shipped model's name.
+
+    Raises:
+        ModelError: where there is none.
+    """
     if not isinstance(model, (str, os.PathLike)):
         raise TypeError(f"model is of type {type(model).__name__}; need a directory, or a shipped model's name: digits")
     path = Path(model)

@@ -40,8 +40,14 @@ def read_network(
 ) -> NetworkModel:
     """The network of a model directory.
 
-    description: model.json. arrays: of am.npz. dim: of the features. n_pdfs: of the tree.
-    Raises ModelError where a file is damaged or does not belong to the rest, or what would run it is not installed.
+    Args:
+        description: model.json.
+        arrays: of am.npz.
+        dim: of the features.
+        n_pdfs: of the tree.
+
+    Raises:
+        ModelError: where a file is damaged or does not belong to the rest, or what would run it is not installed.
     """
     file, networks = description.get("network_file"), description.get("network")
     log_priors, prior_scale = arrays.get("log_priors"), float(arrays.get("prior_scale", 1.0))

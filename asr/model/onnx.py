@@ -18,9 +18,14 @@ _MOST_SUBSAMPLING = 1000
 class OnnxAcoustic:
     """Log-likelihoods of pdfs from a network that `asr export onnx` wrote.
 
-    content: the ONNX file's. networks: what it was made from, see NetworkAcoustic.description.
-    log_priors: float32 (n_pdfs,), or None; prior_scale: factor on them. See NetworkAcoustic.
-    Raises ModelError where the file is no such network, has loops, or wants data of other files.
+    Args:
+        content: the ONNX file's.
+        networks: what it was made from, see NetworkAcoustic.description.
+        log_priors: float32 (n_pdfs,), or None.
+        prior_scale: factor on them. See NetworkAcoustic.
+
+    Raises:
+        ModelError: where the file is no such network, has loops, or wants data of other files.
 
     The network takes "features", float32 (1, n_frames, dim), and gives "scores", float32 (1, out_frames, n_pdfs).
     """
@@ -57,8 +62,12 @@ class OnnxAcoustic:
     def log_likelihoods(self, features: np.ndarray, pdfs: np.ndarray | None = None) -> np.ndarray:
         """float32 (ceil(n_frames / subsampling), n_pdfs) natural-log scores of one utterance, whole.
 
-        features: float32 (n_frames, dim). pdfs: those that are wanted; all if not given.
-        Raises ModelError where dim is not the model's, or the network fails.
+        Args:
+            features: float32 (n_frames, dim).
+            pdfs: those that are wanted; all if not given.
+
+        Raises:
+            ModelError: where dim is not the model's, or the network fails.
         """
         features = check_input(features, self.dim)
         scores = np.zeros((0, self.n_pdfs), np.float32)

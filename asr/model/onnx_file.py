@@ -47,8 +47,12 @@ _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5  # kinds of values
 def check_onnx(content: bytes, where: str) -> Counter[str]:
     """How often each operator is there.
 
-    content: the file's. where: its name, for messages.
-    Raises ModelError for a network that could run for ever or read other files, or is no ONNX file.
+    Args:
+        content: the file's.
+        where: its name, for messages.
+
+    Raises:
+        ModelError: for a network that could run for ever or read other files, or is no ONNX file.
     """
     operators: Counter[str] = Counter()
     waiting = [("model", 0, len(content))]
@@ -77,7 +81,9 @@ def check_onnx(content: bytes, where: str) -> Counter[str]:
 def count_parameters(content: bytes, where: str) -> int:
     """How many weights the tensors of a network's graph have: those of floats and of 8-bit numbers.
 
-    content, where: as of `check_onnx`, which has let it through.
+    Args:
+        content: as of `check_onnx`, which has let it through.
+        where: as of `check_onnx`, which has let it through.
     """
     total = 0
     waiting = [("model", 0, len(content))]

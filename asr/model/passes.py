@@ -92,10 +92,12 @@ def estimated(
 ) -> dict[str, "Fmllr"]:
     """The transform of each speaker, from what a pass recognised; none where nothing is aligned.
 
-    alignments: utterance id -> int32 (n_frames,) transition ids; silence does not count.
-    earlier: the transforms that the pass had, if any.
     From 500 frames of speech on a transform is a full matrix, from 200 a scale and an offset of each feature, and an
     offset below; who was not heard to speak at all has the identity, and a warning tells.
+
+    Args:
+        alignments: utterance id -> int32 (n_frames,) transition ids; silence does not count.
+        earlier: the transforms that the pass had, if any.
 
     Same as Kaldi's decode_fmllr.sh: posteriors are those of the model for features as they are in the first estimate,
     and of the adapted model, for features after the earlier transform, in those that follow.

@@ -34,11 +34,15 @@ def with_language_model(
 ) -> tuple[Model, dict[str, str]]:
     """The model with a graph of a language model's words; and the words that are left out, each with the reason.
 
-    sources: of pronunciations for words that the model's lexicon lacks, see build_lexicon. None: models that were
-        trained on spellings spell them by the same rule, others leave them out. Those with phones that the acoustic
-        model does not have are left out in any case.
-    max_states, told: see `compile_hclg`.
-    Raises GraphError without pynini, where no word is left, or the graph has too many states.
+    Args:
+        sources: of pronunciations for words that the model's lexicon lacks, see build_lexicon. None: models that were
+            trained on spellings spell them by the same rule, others leave them out. Those with phones that the acoustic
+            model does not have are left out in any case.
+        max_states: see `compile_hclg`.
+        told: see `compile_hclg`.
+
+    Raises:
+        GraphError: without pynini, where no word is left, or the graph has too many states.
     """
     need_pynini()
     lexicon, lost = extended(model.lexicon, lm.vocabulary.names[_NAMED:], sources, model.letters)
@@ -56,7 +60,7 @@ def with_words(
 ) -> tuple[Model, dict[str, str]]:
     """The model with a graph in which any of some words may follow any; and the words that are left out, and why.
 
-    sources, max_states, told, errors: as of `with_language_model`.
+    The other arguments, and what is raised, are as of `with_language_model`.
     """
     need_pynini()
     wanted = spelled_as_in(model.lexicon, map(nfc, words))
@@ -76,8 +80,9 @@ def with_words(
 def spelled_as_in(lexicon: Lexicon, words: Iterable[str]) -> list[str]:
     """Words, each once, in the case of the lexicon's: as it spells them, or as all of its words are written.
 
-    >>> spelled_as_in(Lexicon([("seven", ("S",)), ("one", ("W",))]), ["Seven", "Twenty-one", "one"])
-    ['seven', 'twenty-one', 'one']
+    Examples:
+        >>> spelled_as_in(Lexicon([("seven", ("S",)), ("one", ("W",))]), ["Seven", "Twenty-one", "one"])
+        ['seven', 'twenty-one', 'one']
     """
     known = list(dict.fromkeys(entry.word for entry in lexicon.entries if any(map(str.isalpha, entry.word))))
     of_small: dict[str, str] = {}
@@ -122,7 +127,11 @@ def _card(made: Model, kind: str, card: str) -> str:
 
 
 def listed_words(path: str | os.PathLike) -> list[str]:
-    """The words of a file, separated by white space, each once. Raises LanguageModelError where there are none."""
+    """The words of a file, separated by white space, each once.
+
+    Raises:
+        LanguageModelError: where there are none.
+    """
     return list(dict.fromkeys(word for line in read_sentences(path) for word in line))
 
 

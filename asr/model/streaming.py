@@ -22,9 +22,13 @@ class RecognitionStream:
     the sound suits the model (`fits`) alone is not told, as that takes all log-likelihoods at once. Pieces of
     0.1 s or more cost the least. Several streams of one model run side by side; each keeps some ten bytes a frame.
 
-    model: a streaming one (`Model.streaming`).
-    rate: Hz of the samples; None for a model that takes features.
-    Raises ModelError for a model that needs a recording's end, AudioError for an impossible rate or none.
+    Args:
+        model: a streaming one (`Model.streaming`).
+        rate: Hz of the samples; None for a model that takes features.
+
+    Raises:
+        ModelError: for a model that needs a recording's end.
+        AudioError: for an impossible rate or none.
     """
 
     def __init__(self, model: "Model", rate: int | None = None) -> None:
@@ -45,9 +49,13 @@ class RecognitionStream:
     def accept(self, samples: np.ndarray) -> str:
         """Take the next samples, and give the words so far; the last ones may still change.
 
-        samples: (n_samples,) or (n_samples, n_channels), floats in [-1, 1] or 8-, 16- or 32-bit integers; none at all
-            are fine. For a model that takes features: float32 (n_frames, raw_dim).
-        Raises AudioError for samples that cannot be used, ModelError after `finish`.
+        Args:
+            samples: (n_samples,) or (n_samples, n_channels), floats in [-1, 1] or 8-, 16- or 32-bit integers; none at
+                all are fine. For a model that takes features: float32 (n_frames, raw_dim).
+
+        Raises:
+            AudioError: for samples that cannot be used.
+            ModelError: after `finish`.
         """
         if self._finished:
             raise ModelError("this stream is finished; start another one: model.stream(rate)")
@@ -75,7 +83,10 @@ class RecognitionStream:
         """The transcript of the whole signal, now that it has ended.
 
         Without any samples it is empty, as for silence.
-        Raises AudioError for a signal shorter than a frame, ModelError the second time.
+
+        Raises:
+            AudioError: for a signal shorter than a frame.
+            ModelError: the second time.
         """
         if self._finished:
             raise ModelError("this stream is finished already; start another one: model.stream(rate)")

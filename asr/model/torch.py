@@ -19,7 +19,8 @@ from .acoustic import TORCH_FILE, AcousticModel, check_input, likelihoods
 class Scores(nn.Module):
     """The scores of networks for whole utterances: (1, n_frames, dim) -> (1, out_frames, n_outputs).
 
-    normalised: log-posteriors, averaged over the networks; otherwise the mean of what comes out of them.
+    Args:
+        normalised: log-posteriors, averaged over the networks; otherwise the mean of what comes out of them.
     """
 
     def __init__(self, networks: Sequence[nn.Module], normalised: bool) -> None:
@@ -39,11 +40,15 @@ class Scores(nn.Module):
 class NetworkAcoustic:
     """Log-likelihoods of pdfs from one network or several (an ensemble) with the same outputs.
 
-    network, config: a module as asr.nn.networks has them, and what it was built from; or equally many of both.
-    log_priors: float32 (n_pdfs,): logarithms of the pdfs' shares of the training frames; None for a network whose
-        scores are log-likelihoods already, as after LF-MMI.
-    prior_scale: factor on them.
-    Raises ModelError where the networks' inputs or outputs differ, or the priors are not theirs.
+    Args:
+        network: a module as asr.nn.networks has them, and what it was built from; or equally many of both.
+        config: see `network`.
+        log_priors: float32 (n_pdfs,): logarithms of the pdfs' shares of the training frames; None for a network whose
+            scores are log-likelihoods already, as after LF-MMI.
+        prior_scale: factor on them.
+
+    Raises:
+        ModelError: where the networks' inputs or outputs differ, or the priors are not theirs.
     """
 
     file = TORCH_FILE
@@ -79,8 +84,12 @@ class NetworkAcoustic:
     def log_likelihoods(self, features: np.ndarray, pdfs: np.ndarray | None = None) -> np.ndarray:
         """float32 (ceil(n_frames / subsampling), n_pdfs) natural-log scores of one utterance, whole.
 
-        features: float32 (n_frames, dim). pdfs: those that are wanted; all if not given.
-        Raises ModelError where dim is not the model's.
+        Args:
+            features: float32 (n_frames, dim).
+            pdfs: those that are wanted; all if not given.
+
+        Raises:
+            ModelError: where dim is not the model's.
         """
         features = check_input(features, self.dim)
         if not len(features):
@@ -117,7 +126,11 @@ class NetworkAcoustic:
 
 
 def of_torch(acoustic: AcousticModel) -> NetworkAcoustic:
-    """An acoustic model that is a network of torch's, as such. Raises ModelError for another."""
+    """An acoustic model that is a network of torch's, as such.
+
+    Raises:
+        ModelError: for another.
+    """
     if acoustic.runs_on != "torch":
         what = "are Gaussians, not a network" if acoustic.runs_on == "numpy" else "is exported already"
         raise ModelError(f"the model's acoustics {what}; give a model with a network as training left it")
@@ -134,8 +147,13 @@ def read_acoustic(
 ) -> NetworkAcoustic:
     """What `NetworkAcoustic.write` wrote.
 
-    networks: from `description`. dim, n_pdfs: values a frame, and outputs.
-    Raises ModelError where the file has not the tensors of these networks, or one is not finite.
+    Args:
+        networks: from `description`.
+        dim: values a frame, and outputs.
+        n_pdfs: values a frame, and outputs.
+
+    Raises:
+        ModelError: where the file has not the tensors of these networks, or one is not finite.
     """
     from safetensors.torch import load_file
 

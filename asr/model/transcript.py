@@ -33,17 +33,19 @@ class TimedPhone:
 class Transcript:
     """What was recognised in one recording.
 
-    text: the words, separated by blanks; empty for silence.
-    score: natural-log score of the best path (scaled acoustic plus graph), higher is better.
-    reached_final: False where the graph allows no end at the recording's end; the text is then the best so far.
-    alignment: int32 (n_frames,) transition ids; of a model of CTC one label for each row of output.
-    transform: of the speaker, where the model adapts: "full", "diagonal", "offset" or "identity".
-    evidence: how well the sound suits the model; None where that was not measured. fits: False where the recording is
-        unlike those that the model is for, so that its words are hardly those that were said; of a long one, half of
-        what is spoken or more. unlike: s from and to, the pieces of it for which that is clear. is_silent: True where
-        no sample of it is louder than rounding is (asr.features.silence).
-    seconds: length of the recording; 0 where it is not known.
-    outline: float32 (n, 2): the least and the greatest sample of n equal stretches of it, for pictures; n may be 0.
+    Attributes:
+        text: the words, separated by blanks; empty for silence.
+        score: natural-log score of the best path (scaled acoustic plus graph), higher is better.
+        reached_final: False where the graph allows no end at the recording's end; the text is then the best so far.
+        alignment: int32 (n_frames,) transition ids; of a model of CTC one label for each row of output.
+        transform: of the speaker, where the model adapts: "full", "diagonal", "offset" or "identity".
+        evidence: how well the sound suits the model; None where that was not measured.
+        fits: False where the recording is unlike those that the model is for, so that its words are hardly those that
+            were said; of a long one, half of what is spoken or more.
+        unlike: s from and to, the pieces of it for which that is clear.
+        is_silent: True where no sample of it is louder than rounding is (asr.features.silence).
+        seconds: length of the recording; 0 where it is not known.
+        outline: float32 (n, 2): the least and the greatest sample of n equal stretches of it, for pictures; n may be 0.
     """
 
     text: str
@@ -75,7 +77,9 @@ class Transcript:
     def of(self, samples: np.ndarray, rate: float) -> "Transcript":
         """The transcript with the length and the outline of its recording.
 
-        samples: float32 (n_samples,), one or more; rate: Hz.
+        Args:
+            samples: float32 (n_samples,), one or more.
+            rate: Hz.
         """
         wanted = max(_STRETCHES, min(round(_PER_SECOND * len(samples) / rate), _MOST_STRETCHES))
         edges = np.linspace(0, len(samples), min(len(samples), wanted), endpoint=False).astype(np.int64)

@@ -35,9 +35,12 @@ class LongOptions:
 class Part(NamedTuple):
     """What was heard in a recording, or in a piece of a long one.
 
-    number: of the piece, from 0. start, end: of it, s from where the recording (or its stretch) begins, and so are the
-    times in `result`. is_last: whether the recording ends with it.
-    result: a Problem, whose `where` is the utterance's id, concerns all of the recording from `start` on.
+    Attributes:
+        number: of the piece, from 0.
+        start: of it, s from where the recording (or its stretch) begins, and so are the times in `result`.
+        end: see `start`.
+        is_last: whether the recording ends with it.
+        result: a Problem, whose `where` is the utterance's id, concerns all of the recording from `start` on.
     """
 
     recording: Utterance
@@ -63,7 +66,9 @@ def transcribe_all(
 
     A model with per-speaker normalisation, or one that adapts to speakers, reads all of a speaker's utterances before
     it transcribes the first, so such utterances come grouped by speaker; for other models in the given order.
-    progress: called with (done, total).
+
+    Args:
+        progress: called with (done, total).
     """
     pieces: list[Transcript] = []
     problem: Problem | None = None
@@ -95,7 +100,9 @@ def recognise(
     normalisation that it would have in the whole; another one once for the statistics of all of it, or of the speaker,
     and then, with these, through one piece after the other.
 
-    known: what need not be searched again; progress: where the work stands.
+    Args:
+        known: what need not be searched again.
+        progress: where the work stands.
     """
     yield from _Job(model, options or LongOptions(), known, progress).parts(utterances)
 
@@ -109,9 +116,12 @@ def recognise_one(
 ) -> Transcript:
     """The words of one recording by itself, as `recognise` finds them, in one piece.
 
-    samples: float32 (n_samples,) in [-1, 1] at the model's rate; or instead of them
-    raw: float32 (n_frames, raw_dim), features before normalisation.
-    Raises AudioError for fewer samples than a frame needs, and whatever else goes wrong.
+    Args:
+        samples: float32 (n_samples,) in [-1, 1] at the model's rate; or instead of them
+        raw: float32 (n_frames, raw_dim), features before normalisation.
+
+    Raises:
+        AudioError: for fewer samples than a frame needs, and whatever else goes wrong.
     """
     job = _Job(model, options or LongOptions(), None, None, samples, raw, raises=True)
     return joined([part.result for part in job.parts([_ALONE]) if isinstance(part.result, Transcript)])
@@ -120,10 +130,12 @@ def recognise_one(
 def told_transforms(kinds: Mapping[str, str]) -> str:
     """A line about how a model adapted to speakers; empty where it did not.
 
-    kinds: speaker -> `Transcript.transform` of one of his or her recordings.
+    Args:
+        kinds: speaker -> `Transcript.transform` of one of his or her recordings.
 
-    >>> told_transforms({"ann": "full", "bob": "full", "eve": "offset"})
-    'adapted to 3 speakers: 2 in full, 1 by a shift alone (less than 2 s of speech)'
+    Examples:
+        >>> told_transforms({"ann": "full", "bob": "full", "eve": "offset"})
+        'adapted to 3 speakers: 2 in full, 1 by a shift alone (less than 2 s of speech)'
     """
     names = {
         "full": "in full",
@@ -148,8 +160,10 @@ _ALONE = Utterance("recording", "speaker")  # what is given without a file
 class _Job:
     """The utterances of a model, on their way from samples to words.
 
-    samples, raw: of the only utterance, where they are at hand already; see `recognise_one`.
-    raises: what is wrong is raised; else it is reported as a Part.
+    Attributes:
+        samples: of the only utterance, where they are at hand already; see `recognise_one`.
+        raw: see `samples`.
+        raises: what is wrong is raised; else it is reported as a Part.
     """
 
     model: "Model"
@@ -225,7 +239,11 @@ class _Job:
         return None if self.known is None else self.known(utterance, number, start, end)
 
     def failed(self, utterance: Utterance, error: Exception, number: int = 0, at: float = 0.0) -> Part:
-        """The end of an utterance of which nothing more can be recognised. error: with the file's name."""
+        """The end of an utterance of which nothing more can be recognised.
+
+        Args:
+            error: with the file's name.
+        """
         if self.raises:
             raise error
         place = utterance.features
@@ -348,7 +366,8 @@ def _in_two_passes(
 ) -> Iterator[Part]:
     """Recordings of which all is read before the first is transcribed.
 
-    sound: of the only one, if it has been read, or the blocks of a long one.
+    Args:
+        sound: of the only one, if it has been read, or the blocks of a long one.
     """
     store, entries = MatrixStore(), list[_Entry]()
     for utterance in group:

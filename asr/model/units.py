@@ -33,7 +33,12 @@ _BEAM, _RETRY_BEAM = 200.0, 1000.0  # nats, of alignment: transcripts that peopl
 
 
 class Aligned(NamedTuple):
-    """Words aligned with an utterance. labels: int32 (n_rows,), one for each row of scores; score: natural-log."""
+    """Words aligned with an utterance.
+
+    Attributes:
+        labels: int32 (n_rows,), one for each row of scores.
+        score: natural-log.
+    """
 
     labels: np.ndarray
     score: float
@@ -67,7 +72,11 @@ class Units(Protocol):
 
     @classmethod
     def read(cls, directory: Path, lexicon: Lexicon) -> "Units":
-        """What `write` wrote. Raises ModelError, naming the file."""
+        """What `write` wrote.
+
+        Raises:
+            ModelError: naming the file.
+        """
         ...
 
     def write(self, directory: Path) -> None:
@@ -91,7 +100,11 @@ class Units(Protocol):
 
     @property
     def hmms(self) -> "HmmUnits":
-        """These, where they are HMMs. Raises ModelError for others."""
+        """These, where they are HMMs.
+
+        Raises:
+            ModelError: for others.
+        """
         ...
 
     def same_labels(self, other: "Units") -> bool:

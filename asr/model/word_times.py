@@ -20,7 +20,8 @@ _TIE = 1e-9  # nats; two parses of the same probability may differ by rounding
 class WordSegment(NamedTuple):
     """A word from the start of its first phone to the end of its last; frames, the end not included.
 
-    pronunciation: which one, an index into Lexicon.pronunciations(word_id); None for a word that has only begun.
+    Attributes:
+        pronunciation: which one, an index into Lexicon.pronunciations(word_id); None for a word that has only begun.
     """
 
     word_id: int
@@ -32,7 +33,9 @@ class WordSegment(NamedTuple):
 class _Step(NamedTuple):
     """How a cell was reached: `segment` is where its last word began, or None if a silence was passed over.
 
-    pronunciation: of that word. score: the log probability of the pronunciations so far.
+    Attributes:
+        pronunciation: of that word.
+        score: the log probability of the pronunciations so far.
     """
 
     previous: tuple[int, int]
@@ -51,13 +54,18 @@ def word_segments(
     differently), the one with the most probable pronunciations is taken, as the search did that found the phones;
     among equals the later word takes the longer pronunciation. Phones with positions allow one parse alone.
 
-    segments: phones with their frames, in time order, as from `TransitionModel.phone_segments`.
-    word_ids: the output labels of the same path, in order.
-    unfinished: also accept the path of a partial result: the last word's phones have only begun (it ends with the last
-      phone) or not yet (it is empty, at the end), or the last phones begin a word whose label is not out yet (they
-      belong to no word). False demands that everything fits.
-    Returns the segments in the order of word_ids; silence belongs to no word unless it is a word's pronunciation.
-    Raises GraphError where words and phones do not fit together, with the place where they part.
+    Args:
+        segments: phones with their frames, in time order, as from `TransitionModel.phone_segments`.
+        word_ids: the output labels of the same path, in order.
+        unfinished: also accept the path of a partial result: the last word's phones have only begun (it ends with the
+            last phone) or not yet (it is empty, at the end), or the last phones begin a word whose label is not out yet
+            (they belong to no word). False demands that everything fits.
+
+    Returns:
+        the segments in the order of word_ids; silence belongs to no word unless it is a word's pronunciation.
+
+    Raises:
+        GraphError: where words and phones do not fit together, with the place where they part.
     """
     phones = [int(segment.phone) for segment in segments]
     words = [int(word) for word in word_ids]
@@ -89,9 +97,12 @@ def count_pronunciations(
 
     With `Lexicon.estimate_probabilities` the training data teach the probabilities of pronunciations.
 
-    alignments: utterance id -> transition ids, of forced alignment, e.g. `MonoResult.alignments`.
-    transcripts: utterance id -> word ids; those without alignment are not counted.
-    Raises GraphError with the utterance's id where words and alignment do not fit together.
+    Args:
+        alignments: utterance id -> transition ids, of forced alignment, e.g. `MonoResult.alignments`.
+        transcripts: utterance id -> word ids; those without alignment are not counted.
+
+    Raises:
+        GraphError: with the utterance's id where words and alignment do not fit together.
 
     Same as Kaldi's steps/get_prons.sh on alignments (pron_counts_nowb.txt).
     """

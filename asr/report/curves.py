@@ -28,7 +28,8 @@ def stages_section(
 ) -> Section:
     """How the error rate falls from stage to stage, with 95 % intervals.
 
-    lines: what is counted, such as "words" -> stage or system -> its score on the same utterances.
+    Args:
+        lines: what is counted, such as "words" -> stage or system -> its score on the same utterances.
     """
     points = {
         name: {MODELS.get(stage, stage): (s.rate, *s.interval()) for stage, s in scores.items()}
@@ -61,9 +62,10 @@ def training_section(
 ) -> Section:
     """Log-likelihood and number of Gaussians over the passes, one line a model.
 
-    logs: model name -> (pass, log-likelihood a frame, number of Gaussians) of each pass.
-    same_features: whether all models are of the same features; the likelihoods of others cannot be compared, so each
-        has an axis of its own.
+    Args:
+        logs: model name -> (pass, log-likelihood a frame, number of Gaussians) of each pass.
+        same_features: whether all models are of the same features; the likelihoods of others cannot be compared, so
+            each has an axis of its own.
     """
     likelihood = {name: ([p for p, _, _ in log], [v for _, v, _ in log]) for name, log in logs.items()}
     gaussians = {name: ([p for p, _, _ in log], [float(n) for _, _, n in log]) for name, log in logs.items()}
@@ -92,7 +94,8 @@ def network_section(
 ) -> Section:
     """Loss and share of frames that are right over the epochs, in training and on utterances held out.
 
-    curves: network -> epochs, with the numbers of asr.nn.curves.Point.
+    Args:
+        curves: network -> epochs, with the numbers of asr.nn.curves.Point.
     """
     series: dict[str, dict[str, tuple[list[float], list[float]]]] = {"loss": {}, "accuracy": {}}
     for name, points in curves.items():
@@ -118,7 +121,8 @@ def tuning_section(
 ) -> Section:
     """The errors of all settings that were tried, which of them are equal within chance, and which was chosen, and why.
 
-    unit: whose errors, in the plural.
+    Args:
+        unit: whose errors, in the plural.
     """
     best, even = best_point(points), plateau(points)
     total, fewest = max(best.total, 1), min(p.errors for p in points)
@@ -208,9 +212,12 @@ def alignment_section(
 ) -> Section:
     """Waveform, words, phones, spectrogram and pitch of one recording, over one time axis.
 
-    samples: float32 (n_samples,).
-    phones, words: (label, start, end), in seconds.
-    name: what is shown, e.g. the utterance's id and its words; plain text. sound: HTML, to play it.
+    Args:
+        samples: float32 (n_samples,).
+        phones: (label, start, end), in seconds.
+        words: (label, start, end), in seconds.
+        name: what is shown, e.g. the utterance's id and its words; plain text.
+        sound: HTML, to play it.
     """
     figure = draw_signal(samples, rate, panel=_pitch(samples, rate), phones=phones, words=words)
     found = ", ".join(f"{label} {start:.2f} to {end:.2f} s" for label, start, end in words)

@@ -25,8 +25,9 @@ _PACKAGES = ("numpy", "scipy", "numba", "soundfile", "soxr", "pynini")
 class Section:
     """A part of the page: a title (plain text) and its content (HTML, already escaped where it holds data).
 
-    about: plain text, what it is of, such as the system and the test; under the title.
-    wide: whether it needs the whole width; others stand in two columns where the screen has room for two.
+    Attributes:
+        about: plain text, what it is of, such as the system and the test; under the title.
+        wide: whether it needs the whole width; others stand in two columns where the screen has room for two.
     """
 
     title: str
@@ -39,8 +40,11 @@ class Section:
 class Headline:
     """What a reader should know if it is all that is read; plain text.
 
-    value: the one number, with its unit. label: what it counts. sentences: what it means, in words.
-    second: another (value, label), smaller.
+    Attributes:
+        value: the one number, with its unit.
+        label: what it counts.
+        sentences: what it means, in words.
+        second: another (value, label), smaller.
     """
 
     value: str
@@ -60,9 +64,13 @@ def write_report(
 ) -> Path:
     """Write one HTML page that needs nothing else: no network, no other file, no script.
 
-    title, lead: plain text; lead is a sentence under the headline.
-    facts: what identifies the run, see `run_facts`; plain text, shown as a table at the end.
-    Returns the path.
+    Args:
+        title: plain text; lead is a sentence under the headline.
+        lead: plain text; lead is a sentence under the headline.
+        facts: what identifies the run, see `run_facts`; plain text, shown as a table at the end.
+
+    Returns:
+        the path.
     """
     numbered = [(f"s{i}", section) for i, section in enumerate([*sections, _facts_section(facts)], start=1)]
     page = rendered(
@@ -75,7 +83,8 @@ def write_report(
 def command_html(command: str) -> str:
     """A command whose words are broken across lines only where one is longer than a line: no option after its hyphens.
 
-    command: plain text, words with blanks between them.
+    Args:
+        command: plain text, words with blanks between them.
     """
     return rendered("command", words=command.split(" "))
 
@@ -89,7 +98,8 @@ def _groups(numbered: Sequence[tuple[str, Section]]) -> list[tuple[bool, list[tu
 def run_facts(*, seed: int, **more: object) -> dict[str, str]:
     """When, where and with what a run was made: time, command, seed, machine, versions.
 
-    more: further facts, shown under their names with blanks for underscores, e.g. corpus="FSDD 1.0".
+    Args:
+        **more: further facts, shown under their names with blanks for underscores, e.g. corpus="FSDD 1.0".
     """
     versions = [f"hclg {__version__}", f"Python {platform.python_version()}"]
     for package in _PACKAGES:

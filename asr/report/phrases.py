@@ -68,10 +68,12 @@ TERMS = {
 
 
 def headline(score: Score, where: str, second: Score | None = None, unit: str = "") -> Headline:
-    """The headline of an error rate. where: what was recognised, as in "20 recordings that it was not trained on".
+    """The headline of an error rate.
 
-    second: another count of the same, shown beside it. unit: what is counted, in the plural; known for words and
-        characters.
+    Args:
+        where: what was recognised, as in "20 recordings that it was not trained on".
+        second: another count of the same, shown beside it.
+        unit: what is counted, in the plural; known for words and characters.
     """
     name = unit or _UNITS["wer" if score.unit == "word" else "cer"]
     beside = None if second is None else (percent(second.rate), _label(second))
@@ -82,8 +84,9 @@ def headline(score: Score, where: str, second: Score | None = None, unit: str = 
 def percent(rate: float) -> str:
     """A rate for people: 0.56 %, 4.3 %, 82.5 %.
 
-    >>> [percent(x) for x in (0.0, 0.563, 4.31, 82.5)]
-    ['0 %', '0.56 %', '4.3 %', '82.5 %']
+    Examples:
+        >>> [percent(x) for x in (0.0, 0.563, 4.31, 82.5)]
+        ['0 %', '0.56 %', '4.3 %', '82.5 %']
     """
     digits = 0 if rate == 0 else 1 if rate >= 2 else 2  # as the tables have it, or half of it would be seen
     return f"{rate:.{digits}f} %"
@@ -92,8 +95,9 @@ def percent(rate: float) -> str:
 def share_in_words(rate: float, unit: str = "words") -> str:
     """A rate as a share.
 
-    >>> [share_in_words(x) for x in (0.56, 4.31, 33.0, 79.2, 104.0)]
-    ['1 in 180 words', '1 in 23 words', '1 in 3 words', '8 in 10 words', 'more errors than words']
+    Examples:
+        >>> [share_in_words(x) for x in (0.56, 4.31, 33.0, 79.2, 104.0)]
+        ['1 in 180 words', '1 in 23 words', '1 in 3 words', '8 in 10 words', 'more errors than words']
     """
     if rate > 100:
         return f"more errors than {unit}"

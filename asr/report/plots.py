@@ -38,9 +38,11 @@ def line_plot(
 ) -> str:
     """One line a name, from (x, y) pairs.
 
-    marked: of some lines one x to mark with a ring, e.g. the value that was chosen.
-    plateau: a band of values of y that are as good as equal.
-    limits: of the axis of y; where the values are if not given. small: less than half as wide.
+    Args:
+        marked: of some lines one x to mark with a ring, e.g. the value that was chosen.
+        plateau: a band of values of y that are as good as equal.
+        limits: of the axis of y; where the values are if not given.
+        small: less than half as wide.
     """
     with _figure(1.7 if small else _HEIGHT, width=2.5 if small else _WIDTH) as (figure, axes):
         if plateau is not None:
@@ -66,7 +68,8 @@ def line_plot(
 def stages_plot(lines: Mapping[str, Mapping[str, tuple[float, float, float]]], *, title: str, y_label: str) -> str:
     """Error rates from stage to stage, with their intervals.
 
-    lines: what is counted -> stage -> (rate, low, high), percent; all have the same stages. The axis begins at 0.
+    Args:
+        lines: what is counted -> stage -> (rate, low, high), percent; all have the same stages. The axis begins at 0.
     """
     stages = list(next(iter(lines.values())))
     with _figure(_HEIGHT + 0.2) as (figure, axes):
@@ -101,15 +104,18 @@ def stages_plot(lines: Mapping[str, Mapping[str, tuple[float, float, float]]], *
 def error_limits(rates: Sequence[float], chance: float) -> tuple[float, float]:
     """The limits of an axis of error rates that does not make a mountain of what is chance, nor hide what matters.
 
-    rates: percent, one at least. chance: percent points that mean nothing, above 0. What is shown spans 6 to 20 times
-    that from near the lowest rate, and does not go below 0; rates far above are not shown.
+    Args:
+        rates: percent, one at least.
+        chance: percent points that mean nothing, above 0. What is shown spans 6 to 20 times that from near the lowest
+            rate, and does not go below 0; rates far above are not shown.
 
-    >>> error_limits([42.3, 42.8], chance=0.9)
-    (39.8, 45.2)
-    >>> error_limits([0.0, 0.0], chance=0.4)
-    (0.0, 2.4)
-    >>> error_limits([0.4, 2.0, 66.0], chance=0.4)
-    (0.0, 8.4)
+    Examples:
+        >>> error_limits([42.3, 42.8], chance=0.9)
+        (39.8, 45.2)
+        >>> error_limits([0.0, 0.0], chance=0.4)
+        (0.0, 2.4)
+        >>> error_limits([0.4, 2.0, 66.0], chance=0.4)
+        (0.0, 8.4)
     """
     low, high = min(rates) - chance, min(max(rates) + chance, min(rates) + 20 * chance)
     more = max(0.0, 6 * chance - (high - low)) / 2
@@ -138,7 +144,11 @@ def histogram_plot(
 
 
 def matrix_plot(counts: np.ndarray, rows: Sequence[str], columns: Sequence[str], *, title: str) -> str:
-    """Counts as a grid of shaded cells with their numbers. counts: int (n_rows, n_columns)."""
+    """Counts as a grid of shaded cells with their numbers.
+
+    Args:
+        counts: int (n_rows, n_columns).
+    """
     with _figure(1.1 + 0.24 * len(rows), width=1.3 + 0.36 * len(columns)) as (figure, axes):
         largest = max(1, int(counts.max()))
         for i, j in zip(*np.nonzero(counts), strict=True):

@@ -55,7 +55,11 @@ class ResultRow:
 
 
 def write_results(path: str | os.PathLike, rows: Iterable[ResultRow]) -> None:
-    """Write results.json: a JSON list with one row a line. Raises ConfigError if two rows have the same key."""
+    """Write results.json: a JSON list with one row a line.
+
+    Raises:
+        ConfigError: if two rows have the same key.
+    """
     listed = list(rows)
     _check_unique(listed, str(path))
     lines = [json.dumps(_rounded(row), ensure_ascii=False) for row in listed]
@@ -63,7 +67,11 @@ def write_results(path: str | os.PathLike, rows: Iterable[ResultRow]) -> None:
 
 
 def read_results(path: str | os.PathLike) -> list[ResultRow]:
-    """The rows of a results.json. Raises AsrError if the file is missing or is not such a file."""
+    """The rows of a results.json.
+
+    Raises:
+        AsrError: if the file is missing or is not such a file.
+    """
     fields = dataclasses.fields(ResultRow)
     names = {f.name for f in fields}
     needed = {f.name for f in fields if f.default is dataclasses.MISSING}
@@ -81,11 +89,12 @@ def read_results(path: str | os.PathLike) -> list[ResultRow]:
 def results_table(rows: Sequence[ResultRow]) -> str:
     """The rows as a table that reads well in a terminal and is Markdown; empty columns are left out.
 
-    >>> row = ResultRow("mono", "mfcc", "", "none", "official", "wer", 0, 0.67, 2, 300, 21.0, 0.01)
-    >>> print(results_table([row]))
-    | model | features | adaptation | test     | seed | wer % | errors/total | train CPU s | decode RTF |
-    |-------|----------|------------|----------|-----:|------:|-------------:|------------:|-----------:|
-    | mono  | mfcc     | none       | official |    0 |  0.67 |        2/300 |        21.0 |     0.0100 |
+    Examples:
+        >>> row = ResultRow("mono", "mfcc", "", "none", "official", "wer", 0, 0.67, 2, 300, 21.0, 0.01)
+        >>> print(results_table([row]))
+        | model | features | adaptation | test     | seed | wer % | errors/total | train CPU s | decode RTF |
+        |-------|----------|------------|----------|-----:|------:|-------------:|------------:|-----------:|
+        | mono  | mfcc     | none       | official |    0 |  0.67 |        2/300 |        21.0 |     0.0100 |
     """
     columns = table_columns(rows)
     widths = [max(map(len, [column.name, *column.cells])) for column in columns]

@@ -61,8 +61,10 @@ def speaker_section(
 ) -> Section:
     """A bar of the error rate of each speaker who has errors, the worst on top, with the counts; the others are summed.
 
-    counts: speaker -> (errors, reference tokens). unit: what those are. The longest bar stands for the highest rate, or
-        for 5 % if that is less: a single error is no long bar.
+    Args:
+        counts: speaker -> (errors, reference tokens).
+        unit: what those are. The longest bar stands for the highest rate, or for 5 % if that is less: a single error is
+            no long bar.
     """
     rates = {s: 100 * e / n for s, (e, n) in counts.items() if n}
     ordered = sorted((s for s in rates if rates[s]), key=lambda s: (-rates[s], s))
@@ -96,10 +98,11 @@ def confusion_section(
 ) -> Section:
     """What was taken for what: a matrix if some, but few words are involved, and a list of the most frequent pairs.
 
-    confusions: (said, recognised) -> count, as in asr.scoring.Score; None for the missing side of an insertion or
-        deletion.
-    order: words in the order of the matrix; others follow by the alphabet.
-    limit: most words for a matrix.
+    Args:
+        confusions: (said, recognised) -> count, as in asr.scoring.Score; None for the missing side of an insertion or
+            deletion.
+        order: words in the order of the matrix; others follow by the alphabet.
+        limit: most words for a matrix.
     """
     counted = Counter({(a or "", b or ""): n for (a, b), n in confusions.items() if n and a != b})
     if not counted:
@@ -154,9 +157,11 @@ def utterance_section(
 ) -> Section:
     """The utterances with most errors, reference over hypothesis, word under word, errors coloured.
 
-    references, hypotheses: utterance id -> words; a missing hypothesis counts as empty. unit: what they are, if not
-        words.
-    play: makes an <audio> element of an utterance's id, or nothing: see asr.report.sound.
+    Args:
+        references: utterance id -> words; a missing hypothesis counts as empty.
+        hypotheses: utterance id -> words; a missing hypothesis counts as empty.
+        unit: what they are, if not words.
+        play: makes an <audio> element of an utterance's id, or nothing: see asr.report.sound.
     """
     aligned = {i: align_words(ref.split(), hypotheses.get(i, "").split()) for i, ref in references.items()}
     errors = {i: sum(a != b for a, b in pairs) for i, pairs in aligned.items()}
@@ -181,7 +186,9 @@ def doubtful_section(
 ) -> Section:
     """Transcripts that may not be what was said.
 
-    rows: (id, transcript, why, HTML to play it), the worst first. lead: plain text.
+    Args:
+        rows: (id, transcript, why, HTML to play it), the worst first.
+        lead: plain text.
     """
     return Section(title, rendered("doubtful", lead=lead, rows=rows), about, wide=True)
 
@@ -189,8 +196,9 @@ def doubtful_section(
 def align_words(reference: Sequence[str], hypothesis: Sequence[str]) -> list[tuple[str, str]]:
     """Pairs of words, each word once, in order; an empty text where the other side has no word.
 
-    >>> align_words(["one", "two", "three"], ["two", "three"])
-    [('one', ''), ('two', 'two'), ('three', 'three')]
+    Examples:
+        >>> align_words(["one", "two", "three"], ["two", "three"])
+        [('one', ''), ('two', 'two'), ('three', 'three')]
     """
     from rapidfuzz.distance import Levenshtein
 
@@ -206,7 +214,9 @@ def align_words(reference: Sequence[str], hypothesis: Sequence[str]) -> list[tup
 def table(head: Sequence[tuple[str, str]], body: Sequence[Sequence[str]], note: str = "") -> str:
     """A table that scrolls within its own box, and a note under it; all plain text.
 
-    head: (name, the column's class: "number" or ""). body: rows of cells.
+    Args:
+        head: (name, the column's class: "number" or "").
+        body: rows of cells.
     """
     return rendered("table", head=head, body=body, note=note)
 
@@ -214,7 +224,8 @@ def table(head: Sequence[tuple[str, str]], body: Sequence[Sequence[str]], note: 
 def figure_html(svg: str, caption: str = "", kind: str = "full", note: str = "") -> str:
     """A plot in a page, in a box in which it may scroll, and a note under it.
 
-    kind: "full" as wide as its column, "small" half as wide, "own" never scaled, "time" as wide as the page.
+    Args:
+        kind: "full" as wide as its column, "small" half as wide, "own" never scaled, "time" as wide as the page.
     """
     return rendered("figure", svg=svg, caption=caption, kind=kind, note=note)
 

@@ -36,10 +36,13 @@ _TITLE, _TITLE_WIDTH = 12, 9.3  # points, and inches that there is room for
 class Panel:
     """Features to draw.
 
-    name: for the axis, e.g. "MFCC". matrix: float32 (n_frames, dim). frame_shift: s.
-    start: s, where the first frame's share of the time axis begins.
-    standardised: each value is shown as deviations from its own mean, since its scale is unlike the others'; else
-        they are logarithms and shown as they are.
+    Attributes:
+        name: for the axis, e.g. "MFCC".
+        matrix: float32 (n_frames, dim).
+        frame_shift: s.
+        start: s, where the first frame's share of the time axis begins.
+        standardised: each value is shown as deviations from its own mean, since its scale is unlike the others'; else
+            they are logarithms and shown as they are.
     """
 
     name: str
@@ -56,8 +59,11 @@ class Panel:
 class Pitch:
     """The pitch of a recording, drawn as a curve: strong where there is a voice, pale where there is none.
 
-    hz, voicing: float64 (n_frames,): see asr.features.pitch.PitchTrack. frame_shift: s.
-    start: s, where the first frame's share of the time axis begins.
+    Attributes:
+        hz: float64 (n_frames,): see asr.features.pitch.PitchTrack.
+        voicing: float64 (n_frames,): see asr.features.pitch.PitchTrack.
+        frame_shift: s.
+        start: s, where the first frame's share of the time axis begins.
     """
 
     hz: np.ndarray
@@ -93,12 +99,18 @@ def draw_signal(
 ) -> Any:
     """A matplotlib Figure of a recording, from top to bottom: waveform, words, phones, spectrogram, features.
 
-    samples: (n_samples,) at `rate` Hz: floats in [-1, 1], or integers of 8, 16 or 32 bits. Long recordings are drawn
-        from fewer points: the waveform from the least and the greatest sample of each stretch, the others from means.
-    words, phones: left out where they do not fit in.
-    offset: s, what the time axis begins with: where the samples begin in their file.
-    title: a line or several; one that is too long is cut.
-    Raises AsrError without matplotlib, AudioError for samples that cannot be used.
+    Args:
+        samples: (n_samples,) at `rate` Hz: floats in [-1, 1], or integers of 8, 16 or 32 bits. Long recordings are
+            drawn from fewer points: the waveform from the least and the greatest sample of each stretch, the others
+            from means.
+        words: left out where they do not fit in.
+        phones: left out where they do not fit in.
+        offset: s, what the time axis begins with: where the samples begin in their file.
+        title: a line or several; one that is too long is cut.
+
+    Raises:
+        AsrError: without matplotlib.
+        AudioError: for samples that cannot be used.
     """
     check_plotting()
     import matplotlib
@@ -129,7 +141,8 @@ def draw_signal(
 def signal_svg(figure: Any, description: str) -> str:
     """A figure of `draw_signal` as an <svg> element of a page, on the page's ground and in its text colour.
 
-    description: for those who cannot see it.
+    Args:
+        description: for those who cannot see it.
     """
     import matplotlib
 
@@ -288,7 +301,11 @@ def _draw_spectrogram(
 def noise_floor(levels: np.ndarray) -> float:
     """Where a spectrogram's colours begin, dB: above the noise of the quietest tenth of the recording.
 
-    levels: (n_bins, n_columns), dB below the loudest. Returns -70 to -35.
+    Args:
+        levels: (n_bins, n_columns), dB below the loudest.
+
+    Returns:
+        -70 to -35.
     """
     quietest = np.argsort(levels.mean(axis=0))[: max(1, levels.shape[1] // 10)]
     return float(np.clip(np.quantile(levels[:, quietest], 0.98), -_RANGE_DB, -_LEAST_DB))

@@ -23,8 +23,9 @@ PAGE_BYTES = 3_000_000  # of all sound in a page, as it is written there
 class Player:
     """Makes <audio> elements of utterances until the page's limit is reached.
 
-    limit: bytes of text that are left for sound. Recordings that cannot be read, and features that came without
-    recordings, make none.
+    Attributes:
+        limit: bytes of text that are left for sound. Recordings that cannot be read, and features that came without
+            recordings, make none.
     """
 
     limit: int = PAGE_BYTES
@@ -46,7 +47,11 @@ class Player:
 
 
 def read_utterance(utterance: Utterance, rate: int | None = None) -> tuple[np.ndarray, int]:
-    """An utterance's samples and their rate; at another rate than its own if asked for. Raises AudioError."""
+    """An utterance's samples and their rate; at another rate than its own if asked for.
+
+    Raises:
+        AudioError: where it cannot be read.
+    """
     assert utterance.audio is not None  # others have only features
     channel = "mix" if utterance.channel is None else utterance.channel
     found = audio.read(utterance.audio, rate, channel=channel, start=utterance.start, end=utterance.end)
@@ -56,7 +61,9 @@ def read_utterance(utterance: Utterance, rate: int | None = None) -> tuple[np.nd
 def audio_element(samples: np.ndarray, rate: int, name: str) -> str:
     """An <audio> element that holds its sound, of which it takes 20 s at most.
 
-    samples: float32 (n_samples,) in [-1, 1] at `rate` Hz. name: of what is heard, plain text.
+    Args:
+        samples: float32 (n_samples,) in [-1, 1] at `rate` Hz.
+        name: of what is heard, plain text.
     """
     samples = samples[: round(LONGEST * rate)]
     if rate not in RATES:

@@ -51,17 +51,25 @@ def train_ctc(
 ) -> Rung:
     """A CTC model of the phones of a lexicon: its units. For letters, let the lexicon spell the words.
 
-    data: utterances, those held out too, with the pipeline's front-end features.
-    lexicon: of all words; the first pronunciation of each is what is said. Its pauses are not used.
-    config: of the network; its `subsampling` is the input frames to a row of output, 3 or so: recurrent networks cost
-        less, and spikes find each other sooner.
-    held_out: utterances that are not trained on: training ends when their loss does not fall any more.
-    folder: for checkpoints; an interrupted training goes on there.
-    copies: by speed, features of the same recordings at that speed, under the same ids; they are trained on too.
-    seed, device, progress: as of `asr.train.hybrid.train_hybrid`.
-    Returns the model, without a graph, and no alignments; `failures` are utterances with unknown words, or with fewer
-    rows than units.
-    Raises CorpusError where nothing is left to train on, AsrError without torch.
+    Args:
+        data: utterances, those held out too, with the pipeline's front-end features.
+        lexicon: of all words; the first pronunciation of each is what is said. Its pauses are not used.
+        config: of the network; its `subsampling` is the input frames to a row of output, 3 or so: recurrent networks
+            cost less, and spikes find each other sooner.
+        held_out: utterances that are not trained on: training ends when their loss does not fall any more.
+        folder: for checkpoints; an interrupted training goes on there.
+        copies: by speed, features of the same recordings at that speed, under the same ids; they are trained on too.
+        seed: as of `asr.train.hybrid.train_hybrid`.
+        device: as of `asr.train.hybrid.train_hybrid`.
+        progress: as of `asr.train.hybrid.train_hybrid`.
+
+    Returns:
+        the model, without a graph, and no alignments; `failures` are utterances with unknown words, or with fewer rows
+        than units.
+
+    Raises:
+        CorpusError: where nothing is left to train on.
+        AsrError: without torch.
     """
     options = options or CtcOptions()
     ready = prepare(data, lexicon, config, pipeline=pipeline, held_out=held_out, copies=copies, seed=seed)
@@ -77,8 +85,13 @@ def train_ctc(
 class Ready:
     """What `prepare` made: all that a training needs besides its loss.
 
-    pipeline: with the prior of the data. network: with the statistics of its input. examples, held_out: utterances with
-    their units. failures: utterance id -> why it is in neither. n_given: utterances and copies in all.
+    Attributes:
+        pipeline: with the prior of the data.
+        network: with the statistics of its input.
+        examples: utterances with their units.
+        held_out: utterances with their units.
+        failures: utterance id -> why it is in neither.
+        n_given: utterances and copies in all.
     """
 
     pipeline: FeaturePipeline
@@ -144,7 +157,8 @@ def finish(
 def units_of(transcripts: Mapping[str, str], lexicon: Lexicon) -> dict[str, tuple[int, ...]]:
     """The units of each transcript: the phones of each word's first pronunciation.
 
-    transcripts: utterance id -> words; those with words that the lexicon lacks are left out, as its policy says.
+    Args:
+        transcripts: utterance id -> words; those with words that the lexicon lacks are left out, as its policy says.
     """
     words = lexicon.encode_all(transcripts)
     return {u: tuple(p for word in ids for p in lexicon.pronunciations(word)[0]) for u, ids in words.items()}
@@ -155,7 +169,10 @@ def too_few_rows(
 ) -> dict[str, str]:
     """Why utterances cannot be trained on that give fewer rows of output than their units need.
 
-    units: as of `units_of`; utterances without are not looked at. subsampling: frames to a row. frame_shift: s.
+    Args:
+        units: as of `units_of`; utterances without are not looked at.
+        subsampling: frames to a row.
+        frame_shift: s.
     """
     found: dict[str, str] = {}
     for u in (u for u in data.raw if u in units):

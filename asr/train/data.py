@@ -21,9 +21,11 @@ logger = logging.getLogger(__name__)
 class Data:
     """Utterances ready for training or testing. Made of a corpus by `Data.of`.
 
-    raw: their front-end features, before normalisation.
-    speakers, transcripts: by utterance id; more ids than in `raw` do no harm.
-    problems: of the utterances without features; where: the id. They are not saved.
+    Attributes:
+        raw: their front-end features, before normalisation.
+        speakers: by utterance id; more ids than in `raw` do no harm.
+        transcripts: by utterance id; more ids than in `raw` do no harm.
+        problems: of the utterances without features; where: the id. They are not saved.
     """
 
     raw: FeatureTable
@@ -48,11 +50,15 @@ class Data:
         Recordings that cannot be used are left out, warned of in a line for each kind of reason, and kept in
         `problems`.
 
-        n_jobs: processes; the result does not depend on it.
-        vtln_warp, speed: of all recordings; see `extract`.
-        allow_silence: False leaves out recordings in which nothing can be heard from end to end.
-        progress: called with the utterances done so far and their total.
-        Raises CorpusError if not one recording can be used.
+        Args:
+            n_jobs: processes; the result does not depend on it.
+            vtln_warp: of all recordings; see `extract`.
+            speed: of all recordings; see `extract`.
+            allow_silence: False leaves out recordings in which nothing can be heard from end to end.
+            progress: called with the utterances done so far and their total.
+
+        Raises:
+            CorpusError: if not one recording can be used.
         """
         corpus = corpus if isinstance(corpus, Corpus) else Corpus(corpus)
         table, problems = extract(
@@ -71,7 +77,11 @@ class Data:
         return f"<Data: {many(len(speakers), 'speaker')}, {repr(self.raw)[1:-1]}>"
 
     def select(self, ids: Iterable[str]) -> "Data":
-        """The part with these utterances, in this order. Raises CorpusError if nothing is left."""
+        """The part with these utterances, in this order.
+
+        Raises:
+            CorpusError: if nothing is left.
+        """
         ids = list(ids)
         if not ids:
             raise CorpusError("no utterances are left after selecting; check the split's condition")
@@ -98,7 +108,11 @@ class Data:
 
     @property
     def references(self) -> dict[str, str]:
-        """Transcripts of exactly these utterances. Raises CorpusError for one that has none."""
+        """Transcripts of exactly these utterances.
+
+        Raises:
+            CorpusError: for one that has none.
+        """
         missing = [i for i in self.raw if i not in self.transcripts]
         if missing:
             raise CorpusError(

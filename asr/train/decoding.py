@@ -17,7 +17,8 @@ from .data import Data
 class DecodingResult:
     """Transcripts of a test set and what they cost.
 
-    rtf: CPU seconds from raw features to words, over the seconds of speech.
+    Attributes:
+        rtf: CPU seconds from raw features to words, over the seconds of speech.
     """
 
     transcripts: dict[str, Transcript]
@@ -55,7 +56,8 @@ def decode_all(model: Model, data: Data) -> DecodingResult:
 def with_reference(model: Model, held_out: Data) -> Model:
     """The model that tells recordings unlike its own kind (see asr.model.fit), of which these utterances are examples.
 
-    held_out: utterances that were not trained on, 20 or more; of fewer nothing is learned.
+    Args:
+        held_out: utterances that were not trained on, 20 or more; of fewer nothing is learned.
     """
     transcripts = decode_all(model, held_out).transcripts.values()
     return replace(model, reference=Reference.of([t.evidence for t in transcripts if t.evidence is not None]))

@@ -44,13 +44,16 @@ _ALIGNED_FRAMES = 20_000  # scored at a time in realignment, to bound memory
 class HybridOptions:
     """How a hybrid is trained.
 
-    training: of each network. n_networks: whose log-posteriors are averaged; they differ in their seeds.
-    realignments: how often the networks align the training data anew, and are then trained anew.
-    prior_floor: least share of the training frames that a pdf's prior stands for. prior_scale: factor on log priors.
-    align: of realignment.
-    learn_every: an epoch learns from one of so many frames, another one each time; layers with offsets that are its
-        multiples then cost less (see TdnnConfig), and neighbouring frames are much alike. Not for networks whose rows
-        depend on the rows before, such as recurrent ones, which would see fewer frames.
+    Attributes:
+        training: of each network.
+        n_networks: whose log-posteriors are averaged; they differ in their seeds.
+        realignments: how often the networks align the training data anew, and are then trained anew.
+        prior_floor: least share of the training frames that a pdf's prior stands for.
+        prior_scale: factor on log priors.
+        align: of realignment.
+        learn_every: an epoch learns from one of so many frames, another one each time; layers with offsets that are its
+            multiples then cost less (see TdnnConfig), and neighbouring frames are much alike. Not for networks whose
+            rows depend on the rows before, such as recurrent ones, which would see fewer frames.
     """
 
     training: TrainingOptions = field(default_factory=TrainingOptions)
@@ -76,9 +79,14 @@ class HybridOptions:
 class Prepared:
     """What the network is trained on.
 
-    table: its input features. alignments: utterance id -> int32 (n_frames,) transition ids, of the utterances that have
-    one. failures: utterance id -> why it has none. transcripts: utterance id -> word ids. pipeline: of the features.
-    copy_of: id of a copy in `table` -> the utterance that it is of, and its speed; copies have no alignments of theirs.
+    Attributes:
+        table: its input features.
+        alignments: utterance id -> int32 (n_frames,) transition ids, of the utterances that have one.
+        failures: utterance id -> why it has none.
+        transcripts: utterance id -> word ids.
+        pipeline: of the features.
+        copy_of: id of a copy in `table` -> the utterance that it is of, and its speed; copies have no alignments of
+            theirs.
     """
 
     table: FeatureTable
@@ -94,7 +102,8 @@ class Prepared:
     def parts(self, targets: Mapping[str, Any], held_out: Iterable[str]) -> tuple[list[str], list[str]]:
         """The ids in `table` that have a target: to train on, copies among them; and held out, none of them a copy.
 
-        Raises CorpusError where one of both is empty.
+        Raises:
+            CorpusError: where one of both is empty.
         """
         apart = set(held_out)
         train = [u for u in self.table if u in targets and self.copy_of.get(u, (u,))[0] not in apart]
@@ -122,21 +131,27 @@ def train_hybrid(
 ) -> Rung:
     """The rung above a GMM-HMM: its model with a network, or several, for acoustic model; without a graph.
 
-    data: the utterances that the rung was trained on, and those held out; with the rung's front-end features.
-    config: of the network, see asr.nn.networks.
-    held_out: utterances that are not trained on: training ends when their loss does not fall any more. What of them
-        the rung has not aligned, it aligns now.
-    folder: for checkpoints; an interrupted training goes on there. It has a folder for each network with its curves.
-    inputs, pipeline: features of another kind, such as log mel filter outputs, frame by frame in step with the rung's;
-        by default the network takes the rung's own, after each speaker's fMLLR transform where the rung adapts.
-    copies: by speed, the network's features of the same recordings at that speed (`extract(..., speed=)`), under the
-        same ids; they are trained on too, aligned as the recordings are (asr.train.speeds). Only with `pipeline`, where
-        the rung adapts to speakers.
-    device: where the networks are trained and realign, such as "cuda"; the model is on the CPU. See also
-        asr.nn.parallel: processes that torchrun started share the batches.
-    progress: called with (done, total).
-    Raises CorpusError where features or alignments do not fit together or nothing is left to train on, ConfigError for
-    a network of several frames to a row, or of unlimited context with learn_every, AsrError without torch.
+    Args:
+        data: the utterances that the rung was trained on, and those held out; with the rung's front-end features.
+        config: of the network, see asr.nn.networks.
+        held_out: utterances that are not trained on: training ends when their loss does not fall any more. What of them
+            the rung has not aligned, it aligns now.
+        folder: for checkpoints; an interrupted training goes on there. It has a folder for each network with its
+            curves.
+        inputs: features of another kind, such as log mel filter outputs, frame by frame in step with the rung's; by
+            default the network takes the rung's own, after each speaker's fMLLR transform where the rung adapts.
+        pipeline: see `inputs`.
+        copies: by speed, the network's features of the same recordings at that speed (`extract(..., speed=)`), under
+            the same ids; they are trained on too, aligned as the recordings are (asr.train.speeds). Only with
+            `pipeline`, where the rung adapts to speakers.
+        device: where the networks are trained and realign, such as "cuda"; the model is on the CPU. See also
+            asr.nn.parallel: processes that torchrun started share the batches.
+        progress: called with (done, total).
+
+    Raises:
+        CorpusError: where features or alignments do not fit together or nothing is left to train on.
+        ConfigError: for a network of several frames to a row, or of unlimited context with learn_every.
+        AsrError: without torch.
     """
     from ..extras import require_torch
 
@@ -264,7 +279,8 @@ def labelled(
 ) -> tuple["Examples", "Examples"]:
     """The examples to train on and those held out: features, and the pdf of each frame.
 
-    Raises CorpusError where one of both is empty.
+    Raises:
+        CorpusError: where one of both is empty.
     """
     from ..nn.batches import Examples
 
@@ -279,7 +295,8 @@ def labelled(
 def log_priors(targets: Iterable[np.ndarray], n_pdfs: int, options: HybridOptions | None = None) -> np.ndarray:
     """float32 (n_pdfs,): natural logarithms of the pdfs' shares of frames, of the floor at least.
 
-    targets: int (n_frames,) pdf ids of each utterance.
+    Args:
+        targets: int (n_frames,) pdf ids of each utterance.
     """
     floor = (options or HybridOptions()).prior_floor
     counts = np.zeros(n_pdfs)

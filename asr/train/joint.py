@@ -23,8 +23,9 @@ from .options import JointOptions
 class JointRung:
     """What a training made.
 
-    rung: the model of CTC, as `train_ctc` makes it: it can be used without the decoder.
-    decoder: for `asr.model.joint_search.JointSearch`, with this model; `save_decoder` keeps it.
+    Attributes:
+        rung: the model of CTC, as `train_ctc` makes it: it can be used without the decoder.
+        decoder: for `asr.model.joint_search.JointSearch`, with this model; `save_decoder` keeps it.
     """
 
     rung: Rung
@@ -54,10 +55,14 @@ def train_joint(
     """A CTC model of the phones of a lexicon, and an attention decoder of the same units above its last layer.
 
     The arguments are those of `train_ctc`; the network must be one that has `encode`, as all of the toolkit's have.
-    start: a CTC model of the same units and network, on the same features, whose weights the network begins with. It
-        hears already what is said, so that a few epochs are enough for the decoder, whose steps cost most.
-    Raises what `train_ctc` raises, and ModelError for another network, or where the folder holds a training with other
-    weights of the losses.
+
+    Args:
+        start: a CTC model of the same units and network, on the same features, whose weights the network begins with.
+            It recognises speech already, so that a few epochs are enough for the decoder, whose steps cost most.
+
+    Raises:
+        ModelError: for a network without `encode`, and where the folder holds a training with other weights of the
+            losses; and what `train_ctc` raises.
     """
     options = options or JointOptions()
     ready = prepare(data, lexicon, config, pipeline=pipeline, held_out=held_out, copies=copies, seed=seed)

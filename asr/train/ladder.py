@@ -52,8 +52,11 @@ Progress = Callable[[int, int], None]
 class Sizes:
     """How large the models are.
 
-    mono_gaussians: of monophones. mono_hours: of the shortest utterances, that monophones are trained on.
-    leaves, gaussians: of the other models.
+    Attributes:
+        mono_gaussians: of monophones.
+        mono_hours: of the shortest utterances, that monophones are trained on.
+        leaves: of the other models.
+        gaussians: of the other models.
     """
 
     mono_gaussians: int = 1000
@@ -87,8 +90,11 @@ class Sizes:
 class Rung:
     """A model of the ladder, and what the next one needs.
 
-    model: without a graph. alignments: utterance id -> int32 (n_frames,) transition ids. failures: utterance id -> why
-    it was left out. log: one record a pass.
+    Attributes:
+        model: without a graph.
+        alignments: utterance id -> int32 (n_frames,) transition ids.
+        failures: utterance id -> why it was left out.
+        log: one record a pass.
     """
 
     model: Model
@@ -155,10 +161,16 @@ def train_ladder(
 ) -> dict[str, Rung]:
     """The models of some stages, by name, in order; the last is usually the best.
 
-    pipeline: front-end and normalisation; derivatives, splicing and transforms are added as each stage needs them.
-    sizes: those of the hours of speech if not given. questions: for the trees, besides those found by clustering.
-    progress: called with the stage, and its done and all passes.
-    Raises ConfigError for unknown stages or ones out of order, CorpusError or ModelError where nothing can be trained.
+    Args:
+        pipeline: front-end and normalisation; derivatives, splicing and transforms are added as each stage needs them.
+        sizes: those of the hours of speech if not given.
+        questions: for the trees, besides those found by clustering.
+        progress: called with the stage, and its done and all passes.
+
+    Raises:
+        ConfigError: for unknown stages or ones out of order.
+        CorpusError: where nothing can be trained.
+        ModelError: where nothing can be trained.
     """
     check_stages(stages)
     sizes = sizes or Sizes.of_hours(hours_of(data, pipeline))
@@ -231,7 +243,9 @@ def monophones(
     """Monophones with derivatives, trained on the shortest utterances; all are aligned.
 
     Short utterances are easiest to align from nothing, and soon done; the models after use all.
-    hours: of the shortest utterances that are used.
+
+    Args:
+        hours: of the shortest utterances that are used.
     """
     pipeline = pipeline.then(Delta()).with_prior([data.raw[u] for u in data.raw])
     table, transcripts = _usable(data, lexicon, pipeline)
@@ -264,7 +278,14 @@ def triphones(
     n_jobs: int = 1,
     progress: Progress | None = None,
 ) -> Rung:
-    """Triphones with derivatives. questions, seed, n_jobs, progress: as of `train_deltas`."""
+    """Triphones with derivatives.
+
+    Args:
+        questions: as of `train_deltas`.
+        seed: as of `train_deltas`.
+        n_jobs: as of `train_deltas`.
+        progress: as of `train_deltas`.
+    """
     how: dict[str, Any] = {"questions": questions, "seed": seed, "n_jobs": n_jobs, "progress": progress}
     pipeline = pipeline.then(Delta()).with_prior([data.raw[u] for u in data.raw])
     result = train_deltas(*_usable(data, lexicon, pipeline), lexicon, previous, options, **how)
@@ -283,7 +304,14 @@ def lda_mllt(
     n_jobs: int = 1,
     progress: Progress | None = None,
 ) -> Rung:
-    """Triphones of spliced features after LDA and MLLT. questions, seed, n_jobs, progress: as of `triphones`."""
+    """Triphones of spliced features after LDA and MLLT.
+
+    Args:
+        questions: as of `triphones`.
+        seed: as of `triphones`.
+        n_jobs: as of `triphones`.
+        progress: as of `triphones`.
+    """
     how: dict[str, Any] = {"questions": questions, "seed": seed, "n_jobs": n_jobs, "progress": progress}
     options = options or LdaMlltOptions()
     pipeline = pipeline.with_prior([data.raw[u] for u in data.raw])
@@ -305,7 +333,11 @@ def sat(
 ) -> Rung:
     """Triphones of the features before, after each speaker's transform; the model decodes in several passes.
 
-    questions, seed, n_jobs, progress: as of `triphones`.
+    Args:
+        questions: as of `triphones`.
+        seed: as of `triphones`.
+        n_jobs: as of `triphones`.
+        progress: as of `triphones`.
     """
     how: dict[str, Any] = {"questions": questions, "seed": seed, "n_jobs": n_jobs, "progress": progress}
     pipeline = previous.model.features
@@ -324,7 +356,9 @@ def aligned(
 ) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     """The alignments of some utterances with a model of one pass, and why others have none.
 
-    table: their features after the model's pipeline. transcripts: utterance id -> word ids, of these and others.
+    Args:
+        table: their features after the model's pipeline.
+        transcripts: utterance id -> word ids, of these and others.
     """
     model, wanted = rung.model, {u: transcripts[u] for u in table}
     parts = make_parts(table, wanted, model.lexicon, rung.tree, rung.transitions)
@@ -348,7 +382,11 @@ def shortest(table: FeatureTable, n_frames: float) -> list[str]:
 
 
 def warn_of_failures(stage: str, failures: Mapping[str, str], n_utterances: int) -> None:
-    """Warn of utterances that a model is not trained on, in one line with an example. failures: id -> why."""
+    """Warn of utterances that a model is not trained on, in one line with an example.
+
+    Args:
+        failures: id -> why.
+    """
     if failures:
         first, why = next(iter(failures.items()))
         logger.warning(
@@ -365,7 +403,8 @@ def without_pronunciation(data: Data, known: Container[str]) -> dict[str, str]:
 def too_short(data: Data, lexicon: Lexicon, frame_shift: float) -> dict[str, str]:
     """Why utterances cannot be aligned that have fewer frames than the HMMs of their words have states.
 
-    frame_shift: s. Utterances with words that the lexicon lacks are not looked at.
+    Args:
+        frame_shift: s. Utterances with words that the lexicon lacks are not looked at.
     """
     found: dict[str, str] = {}
     for u, words in lexicon.encode_all(data.references).items():

@@ -55,9 +55,11 @@ def train_lfmmi(
     Arguments and errors are those of `asr.train.hybrid.train_hybrid`, but that the network's subsampling is that of
     options.supervision, and that its features are never adapted to a speaker by fMLLR, which would need the GMMs' tree
     in decoding: without `pipeline` they are those of the rung before adaptation.
-    Returns the model, without a graph, with the alignments that the numerators are made around, one transition id for
-    each row of the network's output. Any scales of transition probabilities in its graph give the same words, since all
-    are 0.5; the acoustic scale is 1.
+
+    Returns:
+        the model, without a graph, with the alignments that the numerators are made around, one transition id for each
+        row of the network's output. Any scales of transition probabilities in its graph give the same words, since all
+        are 0.5; the acoustic scale is 1.
     """
     options = options or LfmmiTrainingOptions()
     unit = options.supervision.subsampling

@@ -23,8 +23,11 @@ def train_monophone(
 ) -> tuple[Model, MonoResult]:
     """A monophone GMM-HMM and the log of its training; the model has no graph yet.
 
-    pipeline: what follows the front end is applied here; a causal normalisation learns its prior from the data.
-    Raises LexiconError for words without pronunciation under the lexicon's policy "error".
+    Args:
+        pipeline: what follows the front end is applied here; a causal normalisation learns its prior from the data.
+
+    Raises:
+        LexiconError: for words without pronunciation under the lexicon's policy "error".
     """
     ids = list(data.raw)
     pipeline = pipeline.with_prior([data.raw[i] for i in ids])

@@ -13,8 +13,10 @@ from ..nn.options import DecoderConfig, LfmmiOptions, SupervisionOptions, Traini
 class CtcOptions:
     """How a network is trained with CTC.
 
-    training: of the network, in whole utterances. prior_scale: how much of the logarithms of the columns' mean
-        probabilities is subtracted in decoding: the blank's is high, and what it takes from units is given back.
+    Attributes:
+        training: of the network, in whole utterances.
+        prior_scale: how much of the logarithms of the columns' mean probabilities is subtracted in decoding: the
+            blank's is high, and what it takes from units is given back.
     """
 
     training: TrainingOptions = field(default_factory=TrainingOptions)
@@ -27,7 +29,11 @@ class CtcOptions:
 
 @dataclass(frozen=True)
 class JointOptions:
-    """How a network and its decoder are trained. Raises ConfigError for numbers out of range."""
+    """How a network and its decoder are trained.
+
+    Raises:
+        ConfigError: for numbers out of range.
+    """
 
     ctc: CtcOptions = field(default_factory=CtcOptions)  # the training, and what its CTC outputs are used with
     decoder: DecoderConfig = field(default_factory=DecoderConfig)
@@ -45,7 +51,10 @@ class JointOptions:
 class LfmmiTrainingOptions:
     """How a network is trained by LF-MMI.
 
-    supervision: its graphs. loss: what is added to the objective. training: of the network, in whole utterances.
+    Attributes:
+        supervision: its graphs.
+        loss: what is added to the objective.
+        training: of the network, in whole utterances.
     """
 
     supervision: SupervisionOptions = field(default_factory=SupervisionOptions)

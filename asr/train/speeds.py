@@ -19,10 +19,14 @@ def speed_prefix(speed: float) -> str:
 def frames_at_speed(values: np.ndarray, n_frames: int, speed: float) -> np.ndarray:
     """What was known of each frame of a recording, for the frames of its copy at a speed.
 
-    values: (n_frames of the recording, ...), such as the frames' pdfs. n_frames: of the copy. speed: above 1 is faster.
+    Args:
+        values: (n_frames of the recording, ...), such as the frames' pdfs.
+        n_frames: of the copy.
+        speed: above 1 is faster.
 
-    >>> frames_at_speed(np.array([7, 7, 8, 9]), 2, 2.0)
-    array([7, 9])
+    Examples:
+        >>> frames_at_speed(np.array([7, 7, 8, 9]), 2, 2.0)
+        array([7, 9])
     """
     middles = ((np.arange(n_frames) + 0.5) * speed).astype(np.int64)
     return values[np.minimum(middles, len(values) - 1)]
@@ -31,10 +35,13 @@ def frames_at_speed(values: np.ndarray, n_frames: int, speed: float) -> np.ndarr
 def segments_at_speed(segments: Sequence[PhoneSegment], n_frames: int, speed: float) -> list[PhoneSegment]:
     """A recording's phones with their frames in its copy at a speed.
 
-    segments: without gaps, from frame 0 on. n_frames: of the copy, at whose end the last phone ends.
+    Args:
+        segments: without gaps, from frame 0 on.
+        n_frames: of the copy, at whose end the last phone ends.
 
-    >>> segments_at_speed([PhoneSegment(1, 0, 4), PhoneSegment(2, 4, 10)], 5, 2.0)
-    [PhoneSegment(phone=1, start=0, end=2), PhoneSegment(phone=2, start=2, end=5)]
+    Examples:
+        >>> segments_at_speed([PhoneSegment(1, 0, 4), PhoneSegment(2, 4, 10)], 5, 2.0)
+        [PhoneSegment(phone=1, start=0, end=2), PhoneSegment(phone=2, start=2, end=5)]
     """
     ends = [min(n_frames, round(segment.end / speed)) for segment in segments]
     ends[-1:] = [n_frames]

@@ -45,8 +45,9 @@ def tune_decoding(
 ) -> list[TuningPoint]:
     """The errors on held-out utterances for every pair of acoustic scale and insertion penalty.
 
-    unit: whose errors: "word", or "char", of which there are more, so that a small held-out set tells more.
-    told: called after each pair.
+    Args:
+        unit: whose errors: "word", or "char", of which there are more, so that a small held-out set tells more.
+        told: called after each pair.
 
     Log-likelihoods are computed once; those of a model that adapts to speakers after a first pass as the model has it.
     The utterances must not be part of the training data nor of a scored test set.
@@ -88,8 +89,10 @@ def best_point(points: Sequence[TuningPoint]) -> TuningPoint:
 def middle_of_plateau(settings: Sequence[Sequence[float]], errors: Sequence[int]) -> int:
     """The number of the setting to use, of any numbers that were tried in all combinations.
 
-    settings: the values of each; errors: with each on held-out utterances. Of the settings that are as good as the
-    best (see `plateau`) the one nearest to their mean is used, where neighbouring values of a number are one apart.
+    Args:
+        settings: the values of each.
+        errors: with each on held-out utterances. Of the settings that are as good as the best (see `plateau`) the one
+            nearest to their mean is used, where neighbouring values of a number are one apart.
     """
     fewest = min(errors)
     good = [i for i, n in enumerate(errors) if n <= fewest + fewest**0.5]
@@ -102,9 +105,10 @@ def middle_of_plateau(settings: Sequence[Sequence[float]], errors: Sequence[int]
 def at_edge(points: Sequence[TuningPoint], best: TuningPoint) -> str:
     """In words, which of a setting's numbers are the smallest or largest that were tried; empty where none is.
 
-    >>> tried = [TuningPoint(scale, 0.0, int(100 * scale), 100) for scale in (0.1, 0.2, 0.4)]
-    >>> at_edge(tried, best_point(tried)), at_edge(tried, tried[1])
-    ('the acoustic scale, 0.1, is the smallest that was tried', '')
+    Examples:
+        >>> tried = [TuningPoint(scale, 0.0, int(100 * scale), 100) for scale in (0.1, 0.2, 0.4)]
+        >>> at_edge(tried, best_point(tried)), at_edge(tried, tried[1])
+        ('the acoustic scale, 0.1, is the smallest that was tried', '')
     """
     told = []
     for name in ("acoustic_scale", "insertion_penalty"):

@@ -32,10 +32,13 @@ def warp_scores(
 ) -> dict[str, dict[float, float]]:
     """Speaker -> warp -> natural-log likelihood per frame of the speaker's features at that warp.
 
-    data_of_warp: warp -> the same utterances' raw features, extracted with that `vtln_warp` (see `mfcc`).
-    alignments: utterance id -> int32 (n_frames,) transition ids, from a transcript or a first pass; the same for all
-        warps. Utterances without one do not count.
-    Raises ModelError where no utterance has an alignment.
+    Args:
+        data_of_warp: warp -> the same utterances' raw features, extracted with that `vtln_warp` (see `mfcc`).
+        alignments: utterance id -> int32 (n_frames,) transition ids, from a transcript or a first pass; the same for
+            all warps. Utterances without one do not count.
+
+    Raises:
+        ModelError: where no utterance has an alignment.
 
     The warp's Jacobian is left out, as is usual: mean and variance normalisation take away most of what it is for.
     Ref: Lee and Rose, A frequency warping approach to speaker normalization, IEEE Trans. SAP, 1998.
@@ -85,8 +88,9 @@ def train_vtln(
     In each round a model with one Gaussian a pdf (a larger one remembers each speaker as he is, and finds no warp
     better than none) is trained at the warps so far and chooses new ones.
 
-    data_of_warp: as in `warp_scores`; must have the warp 1.
-    progress: called with the done and all parts of the work, one a training.
+    Args:
+        data_of_warp: as in `warp_scores`; must have the warp 1.
+        progress: called with the done and all parts of the work, one a training.
     """
     options = options or MonoOptions()
     n_pdfs = options.n_states * (len(lexicon.phone_sets) - 1) + options.n_silence_states
@@ -111,7 +115,8 @@ def train_vtln(
 def adapted(model: Model, data_of_warp: Mapping[float, Data]) -> tuple[Data, dict[str, float]]:
     """Utterances at the warps under which a first pass's own words are likeliest, and the speakers' warps.
 
-    data_of_warp: as in `warp_scores`; of a speaker all utterances that are there count.
+    Args:
+        data_of_warp: as in `warp_scores`; of a speaker all utterances that are there count.
     """
     first = decode_all(model, data_of_warp[1.0])
     heard = {i: t.alignment for i, t in first.transcripts.items() if len(t.alignment)}

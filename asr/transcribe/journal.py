@@ -18,10 +18,14 @@ _KEPT = ("text", "score", "reached_final", "transform", "evidence", "fits", "unl
 class Journal:
     """Transcripts of pieces by key, in a file of JSON lines to which each is added as soon as it is there.
 
-    path: the file; one that another job has left is begun anew, and so is one that cannot be understood.
-    about: what the results depend on beside their keys, in words: model, options.
     A line that was cut off, by a power failure for instance, is forgotten. Only places are held in memory.
-    Raises OSError where the file cannot be written.
+
+    Args:
+        path: the file; one that another job has left is begun anew, and so is one that cannot be understood.
+        about: what the results depend on beside their keys, in words: model, options.
+
+    Raises:
+        OSError: where the file cannot be written.
     """
 
     def __init__(self, path: str | os.PathLike, about: str) -> None:
@@ -57,7 +61,11 @@ class Journal:
         self._file.flush()
 
     def close(self, *, remove: bool = False) -> None:
-        """Close the file; remove: the job is done, nobody needs it any more."""
+        """Close the file.
+
+        Args:
+            remove: the job is done, nobody needs it any more.
+        """
         self._file.close()
         if remove:
             self.path.unlink(missing_ok=True)

@@ -38,13 +38,15 @@ class Cue:
 class Subtitles:
     """The text of a subtitle file, for words that come piece after piece.
 
-    form: "srt" or "vtt".
+    Args:
+        form: "srt" or "vtt".
 
-    >>> subtitles = Subtitles("srt")
-    >>> subtitles.add([TimedWord("good", 0.5, 0.8), TimedWord("morning", 0.9, 1.4), TimedWord("all", 4.0, 4.3)])
-    '1\\n00:00:00,500 --> 00:00:01,500\\ngood morning\\n\\n'
-    >>> subtitles.end()
-    '2\\n00:00:04,000 --> 00:00:05,000\\nall\\n\\n'
+    Examples:
+        >>> subtitles = Subtitles("srt")
+        >>> subtitles.add([TimedWord("good", 0.5, 0.8), TimedWord("morning", 0.9, 1.4), TimedWord("all", 4.0, 4.3)])
+        '1\\n00:00:00,500 --> 00:00:01,500\\ngood morning\\n\\n'
+        >>> subtitles.end()
+        '2\\n00:00:04,000 --> 00:00:05,000\\nall\\n\\n'
     """
 
     def __init__(self, form: str, options: SubtitleOptions | None = None) -> None:
@@ -94,7 +96,11 @@ class Subtitles:
 def cues(
     words: Sequence[TimedWord], options: SubtitleOptions | None = None, *, until: float = float("inf")
 ) -> list[Cue]:
-    """The words as cues, in order. until: s; when something else is shown."""
+    """The words as cues, in order.
+
+    Args:
+        until: s; when something else is shown.
+    """
     o, found, begin = options or SubtitleOptions(), list[Cue](), 0
     for end in _ends(words, o):
         text = [word.word for word in words[begin:end]]

@@ -24,7 +24,12 @@ class Written(Protocol):
     """One recording's transcript in a format, as text that is written piece after piece."""
 
     def add(self, piece: Transcript, start: float, end: float) -> str:
-        """What the next piece adds. Its times are those of the whole recording; start, end: of the piece, s."""
+        """What the next piece adds. Its times are those of the whole recording.
+
+        Args:
+            start: of the piece, s.
+            end: of the piece, s.
+        """
         ...
 
     def end(self) -> str:
@@ -144,7 +149,11 @@ def as_json(recording_id: str, transcript: Transcript) -> str:
 
 
 def as_ctm(recording_id: str, transcript: Transcript, *, channel: int = 1) -> str:
-    """NIST's CTM: `id channel start duration word`, one line a word; blanks in the id become `_`. channel: from 1."""
+    """NIST's CTM: `id channel start duration word`, one line a word; blanks in the id become `_`.
+
+    Args:
+        channel: from 1.
+    """
     name = "_".join(recording_id.split())
     return "".join(
         f"{name} {channel} {word.start:.3f} {word.end - word.start:.3f} {word.word}\n" for word in transcript.words
