@@ -199,7 +199,7 @@ class Model:
     ) -> Transcript:
         """The words of one recording.
 
-        One of more than a minute is cut at its pauses, as `asr transcribe` does.
+        One of more than a minute is cut at its pauses, as `asr transcribe` does. Silence gives an empty transcript.
 
         Args:
             audio: a path, the bytes of a file or an open one; or samples: floats in [-1, 1] or 8-, 16- or 32-bit
@@ -209,7 +209,7 @@ class Model:
 
         Raises:
             AudioError: for a recording that cannot be used.
-            ModelError: if this model takes features; silence gives an empty transcript.
+            ModelError: if this model takes features.
         """
         from .transcription import recognise_one
 
@@ -223,7 +223,7 @@ class Model:
             rate: the samples' in Hz; None for a model that takes features.
 
         Raises:
-            ModelError: for a model that needs a recording's end (see `streaming`)
+            ModelError: for a model that needs a recording's end (see `streaming`).
             AudioError: without a rate.
 
         Examples:
