@@ -10,6 +10,7 @@ import soundfile
 CODE = """
 import os, signal, sys
 from asr.cli import main
+signal.signal(signal.SIGINT, signal.default_int_handler)  # what is begun in the background ignores it
 import asr.model.model
 def stop(name):
     os.kill(os.getpid(), signal.SIGINT)

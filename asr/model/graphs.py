@@ -48,7 +48,7 @@ def with_graph(
     if model.joiner:
         grammar = finished_words(grammar, model.lexicon, model.joiner)
     lexicon = model.units.of_graph(model.lexicon)
-    graph = model.units.compile(lexicon, grammar, max_states=max_states, told=told)
+    graph = model.units.compile_graph(lexicon, grammar, max_states=max_states, told=told)
     return replace(model, lexicon=lexicon, graph=graph)
 
 

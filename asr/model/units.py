@@ -5,7 +5,7 @@ with scores, and where the phones of an alignment are. A model of another kind i
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import pynini
 
     from ..features.pipeline import FeaturePipeline
+    from ..graph.budget import Step
     from ..graph.const_fst import Graph
 
 _BEAM, _RETRY_BEAM = 200.0, 1000.0  # nats, of alignment: transcripts that people give may differ from what is said
@@ -119,13 +120,21 @@ class Units(Protocol):
         """The lexicon as graphs of these units have it."""
         ...
 
-    def compile(self, lexicon: Lexicon, grammar: "pynini.Fst", **limits: Any) -> "Graph":
+    def compile_graph(
+        self,
+        lexicon: Lexicon,
+        grammar: "pynini.Fst",
+        *,
+        max_states: int | None = None,
+        told: "Callable[[Step], None] | None" = None,
+    ) -> "Graph":
         """The decoding graph of a grammar.
 
         Args:
             lexicon: as of `of_graph`.
             grammar: an acceptor over its word ids.
-            limits: max_states, told: see `compile_hclg`.
+            max_states: as of `compile_hclg`.
+            told: as of `compile_hclg`.
         """
         ...
 
@@ -256,11 +265,18 @@ class HmmUnits:
         """The lexicon, whose pauses between words have HMMs of their own."""
         return lexicon
 
-    def compile(self, lexicon: Lexicon, grammar: "pynini.Fst", **limits: Any) -> "Graph":
+    def compile_graph(
+        self,
+        lexicon: Lexicon,
+        grammar: "pynini.Fst",
+        *,
+        max_states: int | None = None,
+        told: "Callable[[Step], None] | None" = None,
+    ) -> "Graph":
         """HCLG."""
         from ..graph.hclg import compile_hclg
 
-        return compile_hclg(lexicon, grammar, self.tree, self.transitions, **limits)
+        return compile_hclg(lexicon, grammar, self.tree, self.transitions, max_states=max_states, told=told)
 
     def align(
         self,
@@ -354,11 +370,18 @@ class CtcUnits:
         """The lexicon without a phone for pauses, which are blanks."""
         return replace(lexicon, silence_prob=0.0)
 
-    def compile(self, lexicon: Lexicon, grammar: "pynini.Fst", **limits: Any) -> "Graph":
+    def compile_graph(
+        self,
+        lexicon: Lexicon,
+        grammar: "pynini.Fst",
+        *,
+        max_states: int | None = None,
+        told: "Callable[[Step], None] | None" = None,
+    ) -> "Graph":
         """TLG."""
         from ..graph.tlg import compile_tlg
 
-        return compile_tlg(lexicon, grammar, self.tokens, **limits)
+        return compile_tlg(lexicon, grammar, self.tokens, max_states=max_states, told=told)
 
     def align(
         self,
