@@ -89,9 +89,9 @@ UNUSED = {
     "asr/recipe/run.py": ALL,
     "asr/recipe/bench.py": ALL,
     "asr/gmm/sat.py": {"train_mono", "extract_data", "language_model", "own"},
-    "asr/decoding/viterbi.py": {"train_mono", "extract_data", "own"},
+    "asr/decoding/viterbi.py": {"extract_data", "own"},
     "asr/nn/training.py": ALL - {"train_above", "train_without_hmms"},
-    "asr/graph/hclg.py": ALL,
+    "asr/graph/hclg.py": {"extract_data", "own"},
     "asr/corpus/kaldi.py": {"own"},
 }
 IN_WORDS = [("asr/gmm/mono.py", "# a comment\n"), ("asr/features/mel.py", ['"""', '"""Really. ', 1])]
