@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 ROOMS = (
     "errors", "extras", "jit", "options", "processes",
     "audio", "cli", "corpus", "ctc", "decoding", "display", "features", "files", "gmm", "graph", "hmm", "info", "lang",
-    "lm", "model", "nn", "report", "scoring", "train", "transcribe",
+    "lm", "model", "nn", "recipe", "report", "scoring", "train", "transcribe",
 )  # fmt: skip
 OPTIONS = {"returns_named_value": False, "returns_multiple_items": False, "warn_missing_types": False}
 _SENTENCE = re.compile(r"(Raises [A-Z]\w*(Error|Exception)|Returns |>>> )")

@@ -131,8 +131,8 @@ def _results(rows: list[dict[str, Any]]) -> Facts:
 
 def _tuning(points: list[dict[str, Any]]) -> Facts:
     best = min(points, key=lambda point: point["errors"] / max(1, point["total"]))
-    names = ("acoustic_scale", "insertion_penalty", "errors", "total")
-    return {"settings": len(points), "best": {name: best[name] for name in names if name in best}}
+    best = {**best.get("setting", {}), **{name: value for name, value in best.items() if name != "setting"}}
+    return {"settings": len(points), "best": best}
 
 
 def _training(told: dict[str, Any]) -> Facts:
@@ -173,12 +173,12 @@ def _named(*names: str) -> Callable[[Any], Facts]:
 _OBJECTS: tuple[tuple[str, type, frozenset[str], Callable[[Any], Facts]], ...] = (
     ("training of a network in epochs", list, frozenset(("epoch", "train_loss", "held_out_loss", "step")), _curves),
     ("results of a recipe's systems", list, frozenset(("model", "features", "test", "metric", "value")), _results),
+    ("errors of decoding settings", list, frozenset(("setting", "errors", "total")), _tuning),  # of a recipe's step
     ("errors of decoding settings", list, frozenset(("acoustic_scale", "errors", "total")), _tuning),
     ("comparisons of a recipe's systems", list, frozenset(("first", "second")), _plain),
     ("log of a training", dict, frozenset(("log", "failures")), _training),
     ("checkpoint of a training", dict, frozenset(("format", "tensors", "optimizer", "schedule", "state")), _checkpoint),
     ("record of a finished stage", dict, frozenset(("name", "key", "output", "wall_seconds")), _stage),
-    ("job of a network's training", dict, frozenset(("data", "plan", "held_out")), _named("data", "seed", "start")),
     ("test of a recogniser", dict, frozenset(("decode_rtf",)), _named("decode_rtf", "unfinished")),
     ("description of a synthesised corpus", dict, frozenset(("format", "options", "plan")), _plain),
 )

@@ -46,8 +46,11 @@ Given = Mapping[str, Any]
 class Fold:
     """Utterances to test a model of a part on, and what its decoding is tuned on.
 
-    tuning: parts, each with utterances that a model of it recognises; the errors of all together choose the setting.
-    few: those of them that networks are tuned on, where training one for each would cost too much; all if not given.
+    Attributes:
+        tuning: parts, each with utterances that a model of it recognises; the errors of all together choose the
+            setting.
+        few: those of them that networks are tuned on, where training one for each would cost too much; all if not
+            given.
     """
 
     name: str
@@ -61,13 +64,21 @@ class Fold:
 class System:
     """One way to build a recogniser: everything but the utterances and the seed.
 
-    model, features, variant, adaptation: as in ResultRow. train: a step of asr.recipe.systems or asr.recipe.networks,
-    called with data, a Part, the model below and `prefixes`; options: what else it is given.
-    data: what is trained and tested on. prefixes: of the ids of the utterances that it is trained on; "" are the
-    recordings themselves, others are copies.
-    below: the system whose model this one's training begins from. tuned_as: the system whose errors on held-out data
-    choose the decoding options, so that of this one only the models that are tested are trained; None: its own.
-    is_network: whether Fold.few counts.
+    Attributes:
+        model: as in ResultRow.
+        features: as in ResultRow.
+        variant: as in ResultRow.
+        adaptation: as in ResultRow.
+        train: a step of asr.recipe.systems or asr.recipe.networks, called with data, a Part, the model below and
+            `prefixes`.
+        options: what else it is given.
+        data: what is trained and tested on.
+        prefixes: of the ids of the utterances that it is trained on; "" are the recordings themselves, others are
+            copies.
+        below: the system whose model this one's training begins from.
+        tuned_as: the system whose errors on held-out data choose the decoding options, so that of this one only the
+            models that are tested are trained; None: its own.
+        is_network: whether Fold.few counts.
     """
 
     model: str
@@ -97,8 +108,13 @@ class System:
 class Result:
     """A system's test, over one fold or several: what the row of the results, and the report, are made of.
 
-    decoding: how, where a system is decoded in several ways. kind: of what is scored, for the row's variant.
-    trained, tunings, tested: of each fold. edges: of correct words, where the true times are known.
+    Attributes:
+        decoding: how, where a system is decoded in several ways.
+        kind: of what is scored, for the row's variant.
+        trained: of each fold.
+        tunings: of each fold.
+        tested: of each fold.
+        edges: of correct words, where the true times are known.
     """
 
     system: System
@@ -147,9 +163,14 @@ class Result:
 class Bench:
     """What all systems of a recipe have in common.
 
-    corpus: whose transcripts are references. n_jobs: processes or threads. tuning_seed: of models that only tune.
-    fallback: see `build_graph`. truth: a CTM file with the true times of words. letters: a letter table, with the
-    lexicon of the words of the transcripts, for grammars. gpus: that networks are trained on; None: the CPU.
+    Attributes:
+        corpus: whose transcripts are references.
+        n_jobs: processes or threads.
+        tuning_seed: of models that only tune.
+        fallback: see `build_graph`.
+        truth: a CTM file with the true times of words.
+        letters: a letter table, with the lexicon of the words of the transcripts, for grammars.
+        gpus: that networks are trained on; None: the CPU.
     """
 
     run: Run
@@ -218,7 +239,9 @@ class Bench:
     ) -> Result:
         """Train, tune and test a system on every fold; what is there already is not done again.
 
-        search: the system's own if not given. decoding: its name in the row's variant, where there are several.
+        Args:
+            search: the system's own if not given.
+            decoding: its name in the row's variant, where there are several.
         """
         search = search or system.search
         tuned_as, trained, tunings, tested = system.tuned_as or system, [], [], []
@@ -246,7 +269,8 @@ class Bench:
     def chosen(self, results: Sequence[Result], variant: str) -> Result:
         """In each fold, the test of the system that made the fewest errors on that fold's held-out data.
 
-        results: of the same test by several systems, fold by fold.
+        Args:
+            results: of the same test by several systems, fold by fold.
         """
         best = [
             min(results, key=lambda r, fold=fold: best_setting(r.tunings[fold]).errors)  # type: ignore[misc]

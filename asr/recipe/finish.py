@@ -37,9 +37,13 @@ def finish(
 ) -> None:
     """Write OUT/results.json, comparisons.json and report.html, print tables, and transcribe one scored recording.
 
-    results: the first one is the headline, which the report looks at closely. pairs: of results that are compared.
-    unit: what is counted as a word, in the plural. place: a folder in OUT for all that. show: whether a recording is
-        transcribed, with the first system that needs nothing but the recording itself, if there is one.
+    Args:
+        results: the first one is the headline, which the report looks at closely.
+        pairs: of results that are compared.
+        unit: what is counted as a word, in the plural.
+        place: a folder in OUT for all that.
+        show: whether a recording is transcribed, with the first system that needs nothing but the recording itself, if
+            there is one.
     """
     rows, found, out = [r.row for r in results], compared(pairs), run.folder / place
     out.mkdir(exist_ok=True)
@@ -166,7 +170,11 @@ def _stages(results: Sequence[Result], first: Sequence[Result], unit: str) -> li
 
 
 def _of_errors(result: Result, corpus: Corpus, player: Player, unit: str, *, named: bool) -> list[Section]:
-    """Who and what was recognised wrong in a test. named: whether titles need the test's name."""
+    """Who and what was recognised wrong in a test.
+
+    Args:
+        named: whether titles need the test's name.
+    """
     about, of_id = sentence(f"{test_in_words(result.test)}: {_about(result)}"), {u.id: u for u in corpus}
     score, of = result.score, f", {test_in_words(result.test)}" if named else ""
     worst = report.utterance_section(

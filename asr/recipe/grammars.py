@@ -25,12 +25,14 @@ KINDS = ("units", "words", "open")
 class Grammar:
     """How transcripts become sentences of a language model.
 
-    kind: "units": the units of sound, one after another, without word boundaries. "words": the words of the training
-        transcripts. "open": these words, and syllables that new ones are made of.
-    order: of the n-grams. fewest: how often a word must come to be whole wherever it comes, for "open": half of the
-        model is that of the words, the other half has rarer words in syllables.
-    silence_prob: probability of a pause after each unit, word or part of a word.
-    vowels: letters that end a syllable, without accents.
+    Attributes:
+        kind: "units": the units of sound, one after another, without word boundaries. "words": the words of the
+            training transcripts. "open": these words, and syllables that new ones are made of.
+        order: of the n-grams.
+        fewest: how often a word must come to be whole wherever it comes, for "open": half of the model is that of the
+            words, the other half has rarer words in syllables.
+        silence_prob: probability of a pause after each unit, word or part of a word.
+        vowels: letters that end a syllable, without accents.
     """
 
     kind: Literal["units", "words", "open"]
@@ -59,7 +61,8 @@ class Grammar:
     def lexicon(self, texts: Sequence[str], table: LetterTable, phones: Iterable[str]) -> Lexicon:
         """The lexicon of what may be said; it has all of the phones, whether they are said or not.
 
-        Raises GraphError where a word of the texts cannot be said with these phones.
+        Raises:
+            GraphError: where a word of the texts cannot be said with these phones.
         """
         units = sorted(set(phones))
         if self.kind == "units":
@@ -84,7 +87,11 @@ def units_of(text: str, table: LetterTable) -> list[str]:
 
 
 def spelled_lexicon(texts: Sequence[str], letters: Path) -> Lexicon:
-    """A step: the words of some texts, said as they are spelled. letters: a letter table."""
+    """A step: the words of some texts, said as they are spelled.
+
+    Args:
+        letters: a letter table.
+    """
     return letter_lexicon([word for text in texts for word in text.split()], LetterTable.load(letters))
 
 
@@ -93,7 +100,9 @@ def language_model(
 ) -> tuple[NgramModel, Lexicon]:
     """A step: the n-gram of a grammar, from training transcripts, and the lexicon of its words.
 
-    letters: a letter table. lexicon: that of the acoustic model, for its phones.
+    Args:
+        letters: a letter table.
+        lexicon: that of the acoustic model, for its phones.
     """
     table = LetterTable.load(letters)
     known = grammar.lexicon(texts, table, {phone for entry in lexicon.entries for phone in entry.phones})

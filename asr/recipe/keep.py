@@ -25,10 +25,16 @@ _FILES = {
 
 
 def keep(value: Any, kind: Any, folder: Path) -> None:
-    """Write an object into an empty folder. kind: its type, as the function that made it declares it.
+    """Write an object into an empty folder.
+
+    Args:
+        kind: its type, as the function that made it declares it.
+
+    Raises:
+        ConfigError: for a type that cannot be kept.
 
     What has `save` writes itself: an object with several files into the folder, one with a single file under a usual
-    name. A tuple of objects has a folder for each. Raises ConfigError for a type that cannot be kept.
+    name. A tuple of objects has a folder for each.
     """
     if typing.get_origin(kind) is tuple and not is_plain(kind):
         for number, (part, of_part) in enumerate(zip(value, typing.get_args(kind), strict=True)):
@@ -49,7 +55,11 @@ def keep(value: Any, kind: Any, folder: Path) -> None:
 
 
 def fetch(kind: Any, folder: Path) -> Any:
-    """What `keep` wrote. Raises AsrError for files that are damaged."""
+    """What `keep` wrote.
+
+    Raises:
+        AsrError: for files that are damaged.
+    """
     if typing.get_origin(kind) is tuple and not is_plain(kind):
         return tuple(fetch(part, folder / str(n)) for n, part in enumerate(typing.get_args(kind)))
     if is_plain(kind):

@@ -42,11 +42,13 @@ Report = Callable[[int, int], None]
 class NetworkTable:
     """A network, and what it is trained on. Its subclasses have `options`, of the training.
 
-    network: see asr.nn.networks: "kind", and the settings of that kind.
-    front_end: the network's own features, {kind = "mfcc", options = {...}, pitch = {...}}, less the speaker's mean;
-        none: those of the stage below. norm_vars: they are divided by the speaker's standard deviation too.
-    speeds: at which the recordings are trained on too, where there is a front end.
-    search: how decoding is tuned.
+    Attributes:
+        network: see asr.nn.networks: "kind", and the settings of that kind.
+        front_end: the network's own features, {kind = "mfcc", options = {...}, pitch = {...}}, less the speaker's mean;
+            none: those of the stage below.
+        norm_vars: they are divided by the speaker's standard deviation too.
+        speeds: at which the recordings are trained on too, where there is a front end.
+        search: how decoding is tuned.
     """
 
     network: dict = field(default_factory=lambda: {"kind": "dnn"})
@@ -99,7 +101,8 @@ class LfmmiTable(NetworkTable):
 class CtcTable(NetworkTable):
     """A network without HMMs, on features of its own.
 
-    plain: what of the training is set otherwise without augmentation.
+    Attributes:
+        plain: what of the training is set otherwise without augmentation.
     """
 
     options: CtcOptions = field(default_factory=CtcOptions)
@@ -117,7 +120,11 @@ class CtcTable(NetworkTable):
         return replace(self, speeds=(1.0,), plain={}, options=options)
 
     def _plain_training(self, training: TrainingOptions) -> TrainingOptions:
-        """Raises ConfigError for a wrong setting."""
+        """The settings of training on recordings as they are.
+
+        Raises:
+            ConfigError: for a wrong one.
+        """
         settings = from_table(TrainingOptions, self.plain, where="plain.")
         plain = {name: getattr(settings, name) for name in self.plain}
         return replace(training, **{"spec_augment": SpecAugmentOptions(), **plain})
@@ -127,7 +134,9 @@ class CtcTable(NetworkTable):
 class JointTable:
     """An attention decoder above a network of CTC, which it begins as: on its features, and with its search.
 
-    start: the name of that system. plain: as of CtcTable.
+    Attributes:
+        start: the name of that system.
+        plain: as of CtcTable.
     """
 
     start: str = CNN_CTC
@@ -142,7 +151,9 @@ class JointTable:
 def present_gpus(gpus: str) -> str:
     """A recipe's --gpus, as it is, before anything is done with it.
 
-    Raises ConfigError unless it is "all" or numbers of GPUs that are there, AsrError without torch.
+    Raises:
+        ConfigError: unless it is "all" or numbers of GPUs that are there.
+        AsrError: without torch.
     """
     from ..extras import require_torch
 
@@ -173,8 +184,11 @@ def train_above(
 ) -> Trained:
     """A step: a network above a stage of the ladder, trained on its alignments.
 
-    data: the network's features; pipeline: what is done to them, if they are not the stage's. aligned: the stage's, if
-    these are others. copies: by speed, the network's features of the recordings at that speed.
+    Args:
+        data: the network's features.
+        pipeline: what is done to them, if they are not the stage's.
+        aligned: the stage's, if these are others.
+        copies: by speed, the network's features of the recordings at that speed.
     """
     ids = dict.fromkeys([*part.train, *part.apart])
     wanted = with_copies(data if aligned is None else aligned, list(ids), prefixes)
@@ -213,7 +227,9 @@ def train_without_hmms(
 ) -> Trained:
     """A step: a network trained with CTC, whose units are the lexicon's phones.
 
-    joint: it has an attention decoder too, and begins as the network below. copies: as of `train_above`.
+    Args:
+        joint: it has an attention decoder too, and begins as the network below.
+        copies: as of `train_above`.
     """
     apart = set(part.apart)
     train = [p + u for p in prefixes for u in part.train if u not in apart]
@@ -249,7 +265,11 @@ def name_epochs(progress: Report | None, epochs: int, networks: int = 1) -> None
 
 @dataclass(frozen=True)
 class _Job:
-    """A training function, called with `arguments` and `how`. n_jobs: threads, of all processes."""
+    """A training function, called with `arguments` and `how`.
+
+    Attributes:
+        n_jobs: threads, of all processes.
+    """
 
     train: Callable
     arguments: tuple

@@ -55,15 +55,19 @@ _HEARD = 50  # recordings whose sampling rate is looked at
 class Plan:
     """What a recogniser is going to be trained on, and how.
 
-    train, held_out: the two parts of the corpus. by_speaker: whether no speaker is in both.
-    lexicon: the words that can be recognised. oov: words of the training transcripts without pronunciation, with
-    counts; utterances with one are not trained on.
-    text: more sentences for the language model.
-    pipeline: front-end and normalisation.
-    notes: what a person should know, a line each.
-    parts: of an open vocabulary, the rare words in their parts, and how all parts are said; None: only the lexicon's
-        words can come out.
-    letters: how words are spelled, where letters are among the sources of the lexicon.
+    Attributes:
+        train: the two parts of the corpus.
+        held_out: the two parts of the corpus.
+        by_speaker: whether no speaker is in both.
+        lexicon: the words that can be recognised.
+        oov: words of the training transcripts without pronunciation, with counts; utterances with one are not trained
+            on.
+        text: more sentences for the language model.
+        pipeline: front-end and normalisation.
+        notes: what a person should know, a line each.
+        parts: of an open vocabulary, the rare words in their parts, and how all parts are said; None: only the
+            lexicon's words can come out.
+        letters: how words are spelled, where letters are among the sources of the lexicon.
     """
 
     train: Corpus
@@ -103,16 +107,22 @@ def planned(
 ) -> Plan:
     """The plan for a corpus; everything that can be checked before the work begins is checked.
 
-    sources: of pronunciations, see build_lexicon. text: a file with more sentences for the language model.
-    held_out: a number of utterances, or `speaker:NAME` with one name or several separated by commas; a tenth of the
-        utterances, at most 300, if empty. Which utterances, is up to their ids alone.
-    stages: of the ladder (asr.train.ladder.STAGES), or ctc alone, which is a network without HMMs and needs torch.
-    order: of the n-grams; None: 3, or 4 where words are in parts.
-    vocabulary: "closed": what can be recognised are the words of the transcripts and the text; "open": these, and new
-        ones made of their syllables. That needs words that are said as they are spelled: one source, of letters.
-    as_is: whether transcripts and text stay as they are; otherwise they are made into words, see asr.recipe.own_text.
-    language: of these, for their numbers.
-    Raises AsrError for whatever would make training fail later.
+    Args:
+        sources: of pronunciations, see build_lexicon.
+        text: a file with more sentences for the language model.
+        held_out: a number of utterances, or `speaker:NAME` with one name or several separated by commas; a tenth of the
+            utterances, at most 300, if empty. Which utterances, is up to their ids alone.
+        stages: of the ladder (asr.train.ladder.STAGES), or ctc alone, which is a network without HMMs and needs torch.
+        order: of the n-grams; None: 3, or 4 where words are in parts.
+        vocabulary: "closed": what can be recognised are the words of the transcripts and the text; "open": these, and
+            new ones made of their syllables. That needs words that are said as they are spelled: one source, of
+            letters.
+        as_is: whether transcripts and text stay as they are; otherwise they are made into words, see
+            asr.recipe.own_text.
+        language: of these, for their numbers.
+
+    Raises:
+        AsrError: for whatever would make training fail later.
     """
     if tuple(stages) == (CTC,):
         require_torch()
@@ -197,8 +207,10 @@ def _of_heard_phones(
 ) -> tuple[Lexicon, list[str]]:
     """The lexicon without words that have a phone of no training transcript, and these words.
 
-    first_only: words are trained as their first pronunciation has it, as with CTC.
     Utterances with unknown words are skipped, unless the lexicon says otherwise.
+
+    Args:
+        first_only: words are trained as their first pronunciation has it, as with CTC.
     """
     lexicon = built.lexicon if built.lexicon.oov != "error" else replace(built.lexicon, oov="skip")
     words = {word for line in said for word in line.split()}
@@ -240,7 +252,8 @@ def _rate(corpus: Corpus) -> int:
 def _tried(corpus: Corpus) -> list[str]:
     """A line where most of some recordings from all over the corpus cannot be used: that is said before hours of work.
 
-    Raises CorpusError where not one of them can.
+    Raises:
+        CorpusError: where not one of them can.
     """
     from .. import audio
 

@@ -38,8 +38,12 @@ WIDENINGS = 3  # times that the grid grows by a line where the best of it is at 
 class HeldOut:
     """What was recognised in the utterances held out.
 
-    model: tuned on all of them. points: what was tried. together, alone: what was recognised with each speaker's
-    recordings together, and with each alone. adapted: how the model adapted for these two, in words.
+    Attributes:
+        model: tuned on all of them.
+        points: what was tried.
+        together: what was recognised with each speaker's recordings together, and with each alone.
+        alone: see `together`.
+        adapted: how the model adapted for these two, in words.
     """
 
     model: Model
@@ -116,9 +120,12 @@ def recognise_held_out(
 
 @dataclass(frozen=True)
 class Evidence:
-    """recognised: stage -> utterance id -> words, of each stage but the last, on some of the held-out utterances.
+    """What the report shows of stages and of transcripts.
 
-    fit: utterance id -> see `transcript_fit`. unaligned: utterance id -> why it was of no use in training.
+    Attributes:
+        recognised: stage -> utterance id -> words, of each stage but the last, on some of the held-out utterances.
+        fit: utterance id -> see `transcript_fit`.
+        unaligned: utterance id -> why it was of no use in training.
     """
 
     recognised: dict[str, dict[str, str]]
@@ -137,8 +144,10 @@ def gather_evidence(
 ) -> Evidence:
     """A step: what the report shows of stages before the last, and of the transcripts that were trained on.
 
-    models: stage -> what was trained, in order. ids: utterances that were trained on. tested: has the last
-    stage's tuned model, whose words and scales all are decoded with.
+    Args:
+        models: stage -> what was trained, in order.
+        ids: utterances that were trained on.
+        tested: has the last stage's tuned model, whose words and scales all are decoded with.
     """
     *earlier, last = models
     tuned = tested.model
@@ -161,7 +170,8 @@ def gather_evidence(
 def earlier_told(references: Mapping[str, str], heard: Mapping[str, Mapping[str, str]]) -> str:
     """A sentence where an earlier stage makes fewer errors of characters than the last, a command between backticks.
 
-    heard: stage -> utterance id -> words, the stages in order; those that all have are counted.
+    Args:
+        heard: stage -> utterance id -> words, the stages in order; those that all have are counted.
     """
     same = {u: text for u, text in references.items() if all(u in found for found in heard.values())}
     if len(heard) < 2 or not same:
@@ -183,12 +193,15 @@ def earlier_told(references: Mapping[str, str], heard: Mapping[str, Mapping[str,
 def transcript_fit(first: Rung, last: Rung, data: Data) -> dict[str, float]:
     """Utterance id -> how well its transcript fits: 0 where each sound is the best one for its frames, else less.
 
-    first: the monophones, which compare all sounds cheaply. last: the stage whose alignment says where the sounds are.
     The mean over the frames of speech of the log-likelihood of the sound that the transcript puts there, less that of
     the best sound, in nats. It is a measure of the transcript rather than of the recording: a poor microphone or an
     unusual voice makes all sounds less likely alike. Of 12 transcripts exchanged among 200 of Mboshi's recordings two
     could not be aligned, and the nine others that were trained on had the nine lowest values.
     After the goodness of pronunciation of Witt & Young, 2000.
+
+    Args:
+        first: the monophones, which compare all sounds cheaply.
+        last: the stage whose alignment says where the sounds are.
     """
     known = {u: ids for u, ids in last.alignments.items() if u in data.raw}
     if not known:

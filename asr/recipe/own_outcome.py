@@ -12,13 +12,17 @@ LADDER_HOURS = 2.0  # of speech, below which the ladder is advised; 0.3 were tri
 class Outcome:
     """What training has left: folders, and the errors on the utterances held out.
 
-    rows: how the utterances were heard -> (WER, CER), percent; none where no decoding graph could be built.
-    words, characters: of the held-out transcripts.
-    hours: of speech that was trained on. trained: how many utterances these are of how many, in a sentence.
-    sizes: (pdfs, Gaussians) of the model.
-    adapted: how it was adapted to the held-out speakers, a line for each of the rows; none if it does not adapt.
-    earlier: whether an earlier stage of the ladder made fewer errors than the last one, in a sentence; else nothing.
-    to_do: how the model gets a decoding graph, where none could be built.
+    Attributes:
+        rows: how the utterances were heard -> (WER, CER), percent; none where no decoding graph could be built.
+        words: of the held-out transcripts.
+        characters: of the held-out transcripts.
+        hours: of speech that was trained on.
+        trained: how many utterances these are of how many, in a sentence.
+        sizes: (pdfs, Gaussians) of the model.
+        adapted: how it was adapted to the held-out speakers, a line for each of the rows; none if it does not adapt.
+        earlier: whether an earlier stage of the ladder made fewer errors than the last one, in a sentence; else
+            nothing.
+        to_do: how the model gets a decoding graph, where none could be built.
     """
 
     model: Path

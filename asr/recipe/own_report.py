@@ -55,8 +55,12 @@ LITTLE = 1.0  # hours of speech
 class Left:
     """What the steps of training have left.
 
-    references, hypotheses: of the held-out utterances, id -> words. points: what was tried in tuning.
-    stages: stage -> what was recognised after it. models: stage -> what was trained, in order.
+    Attributes:
+        references: of the held-out utterances, id -> words.
+        hypotheses: of the held-out utterances, id -> words.
+        points: what was tried in tuning.
+        stages: stage -> what was recognised after it.
+        models: stage -> what was trained, in order.
     """
 
     references: dict[str, str]
@@ -238,9 +242,12 @@ def _near(plan: Plan, outcome: Outcome, left: Left, player: Player) -> list[Sect
 def doubtful(fit: Mapping[str, float], unaligned: Mapping[str, str]) -> list[Doubt]:
     """The transcripts that may not be what was said, the worst first.
 
-    fit: utterance id -> see asr.recipe.own_evidence. unaligned: utterance id -> why no alignment was found.
     Those without an alignment come first, then those whose fit is more than 3.5 standard deviations below the median;
     the standard deviation is that of the middle of the values, so that bad ones do not hide one another.
+
+    Args:
+        fit: utterance id -> see asr.recipe.own_evidence.
+        unaligned: utterance id -> why no alignment was found.
     """
     doubts = [Doubt(u, f"not aligned: {why.partition(';')[0]}") for u, why in unaligned.items()]
     if len(fit) > 3:

@@ -49,10 +49,14 @@ def found_in(texts: Iterable[str]) -> list[str]:
 def readable(corpus: Corpus, sources: Sequence[str], *, language: str = "") -> Readable:
     """The corpus with its transcripts as words that are said.
 
-    sources: of pronunciations, by name. Dictionaries among them tell how their words are spelled, and letter tables
-        which signs are letters. language: tells how numbers are read, and what the capital of i is; English where
-        cmudict is a source, not known otherwise.
-    Raises CorpusError if no words are left.
+    Args:
+        sources: of pronunciations, by name. Dictionaries among them tell how their words are spelled, and letter tables
+            which signs are letters.
+        language: tells how numbers are read, and what the capital of i is; English where cmudict is a source, not known
+            otherwise.
+
+    Raises:
+        CorpusError: if no words are left.
     """
     language = language or ("en" if CMUDICT in sources else "")
     known, style = _spellings(sources, language)

@@ -44,8 +44,12 @@ def train_recogniser(plan: Plan, out: Path, *, seed: int = 0, n_jobs: int = 1, d
     Steps have folders in OUT's folder `work`, whole or not there; finished ones are kept, and made anew only if what
     they are made from has changed. Details are logged to run.log in there. Without pynini the model has no decoding
     graph, and nothing is tuned or tested.
-    device: where networks are trained: "cpu", "cuda", or "auto", which is a GPU where there is one.
-    Raises AsrError where something cannot be trained.
+
+    Args:
+        device: where networks are trained: "cpu", "cuda", or "auto", which is a GPU where there is one.
+
+    Raises:
+        AsrError: where something cannot be trained.
     """
     gpus = gpus_of(device, plan.stages)
     run = Run(out / "work", n_steps=len(plan.stages) + (6 if has_pynini() else 2))
@@ -93,7 +97,11 @@ def _with_features(plan: Plan, data: Data) -> tuple[list[str], list[str]]:
 def _trained_on(plan: Plan, heard: Data) -> tuple[Data, str]:
     """The utterances that a model can be trained on, and how many these are of how many, in a sentence.
 
-    heard: the training part, as far as it gave features. Raises CorpusError where not one is long enough for its words.
+    Args:
+        heard: the training part, as far as it gave features.
+
+    Raises:
+        CorpusError: where not one is long enough for its words.
     """
     shift, n_given = plan.pipeline.frame_shift, len(plan.train)
     if plan.stages == (CTC,):
@@ -134,8 +142,11 @@ def _too_short_for_ctc(heard: Data, lexicon: Lexicon, frame_shift: float) -> dic
 def gpus_of(device: str, stages: Sequence[str]) -> str | None:
     """The GPU to train on, as steps take it; None for the CPU.
 
-    device: "cpu", "cuda", or "auto": a GPU where there is one, and a network to train.
-    Raises ConfigError for another name, where no network is trained, and where torch finds no GPU.
+    Args:
+        device: "cpu", "cuda", or "auto": a GPU where there is one, and a network to train.
+
+    Raises:
+        ConfigError: for another name, where no network is trained, and where torch finds no GPU.
     """
     if device not in ("cpu", "cuda", "auto"):
         raise ConfigError(f"device {device!r}; need cpu, cuda or auto")
@@ -207,8 +218,9 @@ def train_lm(
 ) -> NgramModel:
     """A step: the language model of the training transcripts, mixed with that of more text if there is any.
 
-    parts: the words that are in parts, see `Parts.words`. The weight of the two models is the one that suits the
-    held-out transcripts; it is one number, so they still say what new speech will be like.
+    Args:
+        parts: the words that are in parts, see `Parts.words`. The weight of the two models is the one that suits the
+            held-out transcripts; it is one number, so they still say what new speech will be like.
     """
     words = [*(e.word for e in vocabulary.entries), "<unk>"]
     own = _language_model([nfc(line).split() for line in said], order, words, parts)
@@ -233,7 +245,9 @@ def build_graph(
 ) -> Model:
     """A step: the model with its decoding graph.
 
-    vocabulary: the model's own words, and parts of words after them. letters: how new words are spelled.
+    Args:
+        vocabulary: the model's own words, and parts of words after them.
+        letters: how new words are spelled.
     """
     model = replace(trained.rung.model, lexicon=vocabulary, joiner=joiner, letters=letters)
     return with_graph(model, arpa_grammar(ngram, vocabulary))

@@ -52,9 +52,10 @@ class TimeLeft:
     is estimated before some seconds are over, and a twentieth of the rest is done: the first epochs, passes and files
     are seldom like the others. After a minute a hundredth is enough, as a person wants to know then.
 
-    >>> left = TimeLeft()
-    >>> left(600, 1000, 50.0), left(605, 1000, 53.0), left(610, 1000, 60.0), left(700, 1000, 70.0)
-    (None, None, None, 60.0)
+    Examples:
+        >>> left = TimeLeft()
+        >>> left(600, 1000, 50.0), left(605, 1000, 53.0), left(610, 1000, 60.0), left(700, 1000, 70.0)
+        (None, None, None, 60.0)
     """
 
     def __init__(self) -> None:

@@ -86,15 +86,18 @@ class Later(Generic[T]):
 class Run:
     """One run of a recipe in one folder.
 
-    >>> run = Run("out")                                                      # doctest: +SKIP
-    >>> data = run.step("features", extract_data, corpus, pipeline)           # doctest: +SKIP
-    >>> mono = run.step("mono", train_mono, data, lexicon, passes=40, seed=0) # doctest: +SKIP
+    Examples:
+        >>> run = Run("out")                                                      # doctest: +SKIP
+        >>> data = run.step("features", extract_data, corpus, pipeline)           # doctest: +SKIP
+        >>> mono = run.step("mono", train_mono, data, lexicon, passes=40, seed=0) # doctest: +SKIP
     """
 
     def __init__(self, out_dir: str | os.PathLike, *, n_steps: int | None = None) -> None:
-        """
-        out_dir: the run's folder, made if need be. Each step has one folder in it, named as the step.
-        n_steps: how many there will be, if that is known; it is shown with each.
+        """Begin a run, or go on with one.
+
+        Args:
+            out_dir: the run's folder, made if need be. Each step has one folder in it, named as the step.
+            n_steps: how many there will be, if that is known; it is shown with each.
         """
         self.folder = Path(out_dir)
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -108,17 +111,22 @@ class Run:
     def step(self, name: str, make: Callable[..., T], *args: Any, **options: Any) -> T:
         """What make(*args, **options) returns, kept in the folder OUT/name: made now unless it is there already.
 
-        name: the folder's name. The same step may be asked for again.
-        make: a function at the top of a module, or functools.partial of one, which declares what it returns: a plain
-            value (numbers, texts, dataclasses, and lists, tuples and dictionaries of them), or an object that has
-            `save` and `load`. If it has parameters of these names it is given `progress`, to be called with
-            (done, total); `folder`, to leave files such as recordings in, beside what it returns; and `checkpoints`, a
-            folder in which it finds again what it left there when it was interrupted.
-        args, options: objects that other steps made, which count by the keys of these; paths, which count with the
-            contents of files and folders; plain values, numpy arrays, features, corpora, and dataclasses of all these.
-            `n_jobs` and `gpus` may change: results do not depend, but for rounding, on how many processes work where.
-        Raises ConfigError for arguments of another kind, and where two steps of one name differ; what `make` raises
-        goes through, and leaves nothing behind.
+        Args:
+            name: the folder's name. The same step may be asked for again.
+            make: a function at the top of a module, or functools.partial of one, which declares what it returns: a
+                plain value (numbers, texts, dataclasses, and lists, tuples and dictionaries of them), or an object that
+                has `save` and `load`. If it has parameters of these names it is given `progress`, to be called with
+                (done, total); `folder`, to leave files such as recordings in, beside what it returns; and
+                `checkpoints`, a folder in which it finds again what it left there when it was interrupted.
+            *args: objects that other steps made, which count by the keys of these; paths, which count with the contents
+                of files and folders; plain values, numpy arrays, features, corpora, and dataclasses of all these.
+                `n_jobs` and `gpus` may change: results do not depend, but for rounding, on how many processes work
+                where.
+            **options: see `args`.
+
+        Raises:
+            ConfigError: for arguments of another kind, and where two steps of one name differ; what `make` raises goes
+                through, and leaves nothing behind.
 
         A step is made anew when an argument has changed, or code that `make` uses (asr.recipe.sources), or when its
         folder was damaged. Results appear whole or not at all. Several runs may share a folder: a step that another one
@@ -274,7 +282,11 @@ def _key(name: str, function: Callable, arguments: Mapping[str, Any]) -> str:
 
 
 def _hashed(value: Any, where: str, classes: dict[type, None]) -> str:
-    """A text that is equal for equal arguments only. classes: gets those of the dataclasses among them."""
+    """A text that is equal for equal arguments only.
+
+    Args:
+        classes: gets those of the dataclasses among them.
+    """
     if value is None or isinstance(value, (bool, int, float, str)):
         return repr(value)
     key = value.key if isinstance(value, Kept) else getattr(value, "__dict__", {}).get("_key_of_step")

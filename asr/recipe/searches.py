@@ -43,7 +43,11 @@ class Point:
 
 @dataclass(frozen=True)
 class Search:
-    """A way to find the words of a model's scores. Raises ConfigError where there is nothing to try."""
+    """A way to find the words of a model's scores.
+
+    Raises:
+        ConfigError: where there is nothing to try.
+    """
 
     def tried(self) -> dict[str, tuple[float, ...]]:
         """The values that are tried, by name; nothing where nothing is tuned."""
@@ -65,7 +69,12 @@ class Search:
 
 @dataclass(frozen=True, eq=False)
 class Asked:
-    """What a search may need of a system. graph: its model with a graph. language: n-gram, and lexicon of its words."""
+    """What a search may need of a system.
+
+    Attributes:
+        graph: its model with a graph.
+        language: n-gram, and lexicon of its words.
+    """
 
     trained: Trained
     graph: Model | None = None
@@ -74,7 +83,12 @@ class Asked:
 
 @dataclass(frozen=True)
 class GraphSearch(Search):
-    """Viterbi search in the model's decoding graph. beam: nats. max_active: tokens kept in a frame."""
+    """Viterbi search in the model's decoding graph.
+
+    Attributes:
+        beam: nats.
+        max_active: tokens kept in a frame.
+    """
 
     acoustic_scales: tuple[float, ...] = (0.0333, 0.05, 0.0667, 0.0833, 0.1, 0.1429, 0.2)
     insertion_penalties: tuple[float, ...] = (-6.0, -4.0, -2.0, 0.0, 2.0, 4.0, 7.0, 10.0)
@@ -218,8 +232,9 @@ def best_setting(points: Sequence[Point]) -> Point:
 def at_edge(points: Sequence[Point]) -> str:
     """In words, which numbers of the chosen setting are the smallest or largest that were tried; empty where none is.
 
-    >>> at_edge([Point({"lm_weight": w}, int(10 * w), 99) for w in (0.1, 0.9, 1.8)])
-    'the lm weight, 0.1, is the smallest that was tried'
+    Examples:
+        >>> at_edge([Point({"lm_weight": w}, int(10 * w), 99) for w in (0.1, 0.9, 1.8)])
+        'the lm weight, 0.1, is the smallest that was tried'
     """
     told, chosen = [], best_setting(points).setting
     for name, value in chosen.items():
@@ -270,8 +285,10 @@ def try_settings(
 class Recognised:
     """What was recognised in a test set with one setting.
 
-    model: with the setting; read from where it was kept, the place of its folder. words: the times of words as lines of
-    a CTM file, where the search knows them. rtf: CPU seconds for a second of speech, from features to words.
+    Attributes:
+        model: with the setting; read from where it was kept, the place of its folder.
+        words: the times of words as lines of a CTM file, where the search knows them.
+        rtf: CPU seconds for a second of speech, from features to words.
     """
 
     model: Model | Path

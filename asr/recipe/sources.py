@@ -30,7 +30,9 @@ def code_of(functions: Iterable[Callable | type]) -> str:
     """A hash of the modules that some functions or classes use, their own among them.
 
     Those count that are part of this package, and of the packages or scripts that the functions come from.
-    Raises ConfigError for a function whose source is not in a file, as of one typed into an interactive session.
+
+    Raises:
+        ConfigError: for a function whose source is not in a file, as of one typed into an interactive session.
     """
     digest = hashlib.sha256()
     for module in sorted(_modules_of(_names_of(functions)), key=lambda module: module.name):
@@ -141,7 +143,11 @@ class _Module:
 
 
 class _Reached:
-    """All definitions that some code can reach, and the modules that they are in. packages: those that count."""
+    """All definitions that some code can reach, and the modules that they are in.
+
+    Args:
+        packages: those that count.
+    """
 
     def __init__(self, packages: set[str]) -> None:
         self.modules: set[_Module] = set()

@@ -29,7 +29,9 @@ Features = Data | Mapping[float, Data]
 class Part:
     """Utterances that a model is trained on.
 
-    name: for steps. apart: some that networks are not trained on: they tell the best epoch.
+    Attributes:
+        name: for steps.
+        apart: some that networks are not trained on: they tell the best epoch.
     """
 
     name: str
@@ -41,7 +43,9 @@ class Part:
 class Trained:
     """A trained model, without a graph, with what the next one needs.
 
-    curves: of the networks in it, by name: the points of asr.nn.curves as dictionaries. decoder: of CTC with attention.
+    Attributes:
+        curves: of the networks in it, by name: the points of asr.nn.curves as dictionaries.
+        decoder: of CTC with attention.
     """
 
     rung: Rung
@@ -81,7 +85,10 @@ def extract_data(
     """Raw front-end features of a corpus.
 
     Recordings that cannot be used, or are silent all through, are left out, and warned of in a few lines.
-    warp, speed: of all recordings; see `asr.corpus.extract.extract`.
+
+    Args:
+        warp: of all recordings; see `asr.corpus.extract.extract`.
+        speed: of all recordings; see `asr.corpus.extract.extract`.
     """
     return Data.of(corpus, pipeline, n_jobs=n_jobs, vtln_warp=warp, speed=speed, progress=progress)
 
@@ -99,7 +106,8 @@ def each(data: Features, function: Callable[[Data], Data]) -> Features:
 def with_copies(data: Data, ids: Sequence[str], prefixes: Sequence[str]) -> Data:
     """Utterances and their copies, whose ids begin with the prefixes; "" is the utterance itself.
 
-    Raises CorpusError if there is not one copy of a wanted kind.
+    Raises:
+        CorpusError: if there is not one copy of a wanted kind.
     """
     for prefix in prefixes:
         if not any(prefix + i in data.raw for i in ids):
@@ -153,8 +161,11 @@ def train_stage(
     """A stage of asr.train.ladder, from the one before.
 
     Utterances that cannot be aligned are warned of, but not those that the stage before warned of, nor those that are
-    too short. sizes: those that suit the hours of speech if not given. questions: a file of sets of phones that trees
-    may ask about, besides those found by clustering.
+    too short.
+
+    Args:
+        sizes: those that suit the hours of speech if not given.
+        questions: a file of sets of phones that trees may ask about, besides those found by clustering.
     """
     asked: Sequence = ()
     if questions is not None:
@@ -174,7 +185,11 @@ def train_stage(
 
 
 def build_graph(trained: Trained, fallback: str | None = None) -> Model:
-    """A step: a trained model with a loop over its words as its graph. fallback: see asr.model.graphs.with_graph."""
+    """A step: a trained model with a loop over its words as its graph.
+
+    Args:
+        fallback: see asr.model.graphs.with_graph.
+    """
     return with_graph(trained.rung.model, fallback=fallback)
 
 

@@ -32,6 +32,8 @@ def made(tmp_path_factory, digits_model):
     write_results(folder / "results.json", [ResultRow("mono", "mfcc", "", "none", "dev", "wer", 0, 5, 5, 100, 2, 0.1)])
     setting = {"acoustic_scale": 0.1, "insertion_penalty": 0.0, "total": 10}
     write_json(folder / "tuning.json", [{**setting, "errors": 3}, {**setting, "errors": 1, "acoustic_scale": 0.2}])
+    settings = [({"lm_weight": 0.5}, 3), ({"lm_weight": 1.0}, 2)]
+    write_json(folder / "value.json", [{"setting": s, "errors": errors, "total": 10} for s, errors in settings])
     write_json(folder / "test.json", {"decode_rtf": 0.01, "unfinished": 0, "tuned": {}})
     write_json(folder / "comparisons.json", [{"first": "a", "second": "b", "difference": 1}])
     write_json(folder / "anything.json", {"x": 1})
@@ -94,6 +96,7 @@ FACTS = {
     "curves.json": ("training of a network in epochs", {"epochs": 3, "best_epoch": 2, "held_out_loss": 1.5}),
     "results.json": ("results of a recipe's systems", {"rows": 1}),
     "tuning.json": ("errors of decoding settings", {"settings": 2}),
+    "value.json": ("errors of decoding settings", {"best": {"lm_weight": 1.0, "errors": 2, "total": 10}}),
     "comparisons.json": ("comparisons of a recipe's systems", {"entries": 1}),
     "training.json": ("log of a training", {"utterances_left_out": 1}),
     "test.json": ("test of a recogniser", {"decode_rtf": 0.01}),
