@@ -5,6 +5,7 @@ the middle of the plateau is used (asr.train.tuning).
 """
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -42,7 +43,7 @@ class Point:
 
 
 @dataclass(frozen=True)
-class Search:
+class Search(ABC):
     """A way to find the words of a model's scores.
 
     Raises:
@@ -62,9 +63,9 @@ class Search:
         """All combinations of what is tried."""
         return [dict(zip(self.tried(), values, strict=True)) for values in product(*self.tried().values())]
 
+    @abstractmethod
     def recogniser(self, asked: "Asked", data: Data, n_jobs: int) -> Callable[[Setting], Texts]:
         """A function that recognises some utterances with a setting; what all settings need is computed once."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,7 +11,16 @@ from asr.options import from_table
 from asr.recipe.bench import Bench, Fold, Result, System, compared, folds_of, in_order, with_those_below
 from asr.recipe.networks import CtcTable, HybridTable, JointTable, LfmmiTable
 from asr.recipe.run import Kept, Run
-from asr.recipe.searches import GraphSearch, JointSearch, Point, PrefixSearch, Recognised, Search, added, best_setting
+from asr.recipe.searches import (
+    GraphSearch,
+    GreedySearch,
+    JointSearch,
+    Point,
+    PrefixSearch,
+    Recognised,
+    added,
+    best_setting,
+)
 from asr.recipe.systems import Part, Trained
 
 
@@ -132,7 +141,7 @@ def test_every_setting_is_tried():
     assert search.settings() == [
         {"attention_weight": a, "lm_weight": 0.1, "insertion_bonus": b} for a in (0.3, 0.5) for b in (0.0, 1.0)
     ]
-    assert Search().settings() == [{}] and len(GraphSearch().settings()) == 56
+    assert GreedySearch().settings() == [{}] and len(GraphSearch().settings()) == 56
 
 
 def test_every_nth_utterance_is_held_out_in_turn():
