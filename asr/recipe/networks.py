@@ -1,20 +1,23 @@
-"""Steps that train networks: above a stage of the ladder, or with CTC without one; in this process, or on GPUs.
+"""The step that trains a network: above a stage of the ladder, or with CTC without one; in this process, or on GPUs.
 
 A table of a recipe's TOML file says what network is trained, on what; its `options` are those of the training:
 asr.train.hybrid.HybridOptions, or of asr.train.options. On GPUs a process for each is started, which is given the same
 data and trains on its share of each batch (asr.nn.parallel); the first one leaves the model.
 """
 
-import contextlib
 import logging
 import os
+import re
 import socket
-from collections.abc import Callable, Iterator, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
+from logging.handlers import QueueHandler, QueueListener
 from pathlib import Path
 from typing import Any
 
-from ..errors import AsrError, ConfigError, ModelError
+from ..errors import ConfigError, ModelError
 from ..features.pipeline import FeaturePipeline
 from ..files.json_files import read_json
 from ..lang.lexicon import Lexicon
@@ -22,7 +25,7 @@ from ..nn.networks import NetworkConfig, config_from_json
 from ..nn.options import SpecAugmentOptions, TrainingOptions
 from ..options import from_table
 from ..train.data import Data
-from ..train.hybrid import HybridOptions, train_hybrid
+from ..train.hybrid import HybridOptions
 from ..train.options import CtcOptions, JointOptions, LfmmiTrainingOptions
 from .progress import Progress
 from .searches import GraphSearch
@@ -35,11 +38,13 @@ HYBRID, LFMMI, RNN_CTC, CNN_CTC, CTC_ATTENTION = (
 CTC_SYSTEMS = (RNN_CTC, CNN_CTC, CTC_ATTENTION)
 """Those without HMMs."""
 
+logger = logging.getLogger(__name__)
+
 Report = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
-class NetworkTable:
+class NetworkTable(ABC):
     """A network, and what it is trained on. Its subclasses have `options`, of the training.
 
     Attributes:
@@ -56,6 +61,19 @@ class NetworkTable:
     norm_vars: bool = False
     speeds: tuple[float, ...] = (1.0,)
     search: GraphSearch = field(default_factory=GraphSearch)
+
+    options: Any = None
+
+    n_networks = 1  # that are trained one after another
+
+    @abstractmethod
+    def training(self, data: Data, below: Any, lexicon: Any) -> Callable[..., Any]:
+        """The function that trains from the stage or network below, or with a lexicon of units; the rest is as of all.
+
+        Args:
+            below: as of `train_network`.
+            lexicon: as of `train_network`.
+        """
 
     def __post_init__(self) -> None:
         self.config  # noqa: B018 - a wrong setting is reported before anything is trained
@@ -89,12 +107,26 @@ class HybridTable(NetworkTable):
 
     options: HybridOptions = field(default_factory=HybridOptions)
 
+    @property
+    def n_networks(self) -> int:  # type: ignore[override]
+        return self.options.n_networks * (self.options.realignments + 1)
+
+    def training(self, data: Data, below: Any, lexicon: Any) -> Callable[..., Any]:
+        from ..train.hybrid import train_hybrid
+
+        return partial(train_hybrid, data, below.rung, self.config, self.options)
+
 
 @dataclass(frozen=True)
 class LfmmiTable(NetworkTable):
     """A network with HMMs of its own."""
 
     options: LfmmiTrainingOptions = field(default_factory=LfmmiTrainingOptions)
+
+    def training(self, data: Data, below: Any, lexicon: Any) -> Callable[..., Any]:
+        from ..train.lfmmi import train_lfmmi
+
+        return partial(train_lfmmi, data, below.rung, self.config, self.options)
 
 
 @dataclass(frozen=True)
@@ -120,14 +152,31 @@ class CtcTable(NetworkTable):
         return replace(self, speeds=(1.0,), plain={}, options=options)
 
     def _plain_training(self, training: TrainingOptions) -> TrainingOptions:
-        """The settings of training on recordings as they are.
-
-        Raises:
-            ConfigError: for a wrong one.
-        """
         settings = from_table(TrainingOptions, self.plain, where="plain.")
         plain = {name: getattr(settings, name) for name in self.plain}
         return replace(training, **{"spec_augment": SpecAugmentOptions(), **plain})
+
+    def training(self, data: Data, below: Any, lexicon: Any) -> Callable[..., Any]:
+        from ..train.ctc import train_ctc
+
+        return partial(train_ctc, data, lexicon, self.config, self.options)
+
+
+@dataclass(frozen=True)
+class AttentionTable(CtcTable):
+    """A network of CTC with an attention decoder above it. A JointTable makes it.
+
+    Attributes:
+        joint: how both are trained, with `options` for CTC.
+    """
+
+    joint: JointOptions = field(default_factory=JointOptions)
+
+    def training(self, data: Data, below: Any, lexicon: Any) -> Callable[..., Any]:
+        from ..train.joint import train_joint
+
+        joint = replace(self.joint, ctc=self.options)
+        return partial(train_joint, data, lexicon, self.config, joint, start=below.rung.model)
 
 
 @dataclass(frozen=True)
@@ -143,9 +192,9 @@ class JointTable:
     options: JointOptions = field(default_factory=JointOptions)
     plain: dict = field(default_factory=dict)
 
-    def above(self, table: CtcTable) -> CtcTable:
-        """What the network is trained with: the table that it begins as, with its own training."""
-        return replace(table, options=self.options.ctc, plain=self.plain)
+    def above(self, table: CtcTable) -> AttentionTable:
+        """What is trained: the table that it begins as, with the training and the decoder of this one."""
+        return AttentionTable(**{**vars(table), "options": self.options.ctc, "plain": self.plain}, joint=self.options)
 
 
 def present_gpus(gpus: str) -> str:
@@ -166,14 +215,15 @@ def present_gpus(gpus: str) -> str:
     return gpus
 
 
-def train_above(
+def train_network(
     data: Data,
     part: Part,
-    below: Trained,
+    below: Trained | None = None,
     prefixes: tuple[str, ...] = ("",),
     *,
-    table: HybridTable | LfmmiTable,
+    table: NetworkTable,
     pipeline: FeaturePipeline | None = None,
+    lexicon: Lexicon | None = None,
     aligned: Data | None = None,
     copies: Mapping[float, Data] | None = None,
     seed: int,
@@ -182,203 +232,118 @@ def train_above(
     gpus: str | None = None,
     progress: Report | None = None,
 ) -> Trained:
-    """A step: a network above a stage of the ladder, trained on its alignments.
+    """A step: the network of a table.
 
     Args:
         data: the network's features.
-        pipeline: what is done to them, if they are not the stage's.
-        aligned: the stage's, if these are others.
+        below: the stage of the ladder with whose alignments it is trained; of a decoder, the network it begins as.
+        pipeline: what is done to the features, if they are not the stage's.
+        lexicon: of a network without HMMs, whose units are its phones.
+        aligned: the stage's features, if the network's are others.
         copies: by speed, the network's features of the recordings at that speed.
-    """
-    ids = dict.fromkeys([*part.train, *part.apart])
-    wanted = with_copies(data if aligned is None else aligned, list(ids), prefixes)
-    how = {
-        "held_out": [p + u for p in prefixes for u in part.apart if p + u in wanted.raw],
-        "inputs": None if aligned is None else usable(data, list(wanted.raw)), "pipeline": pipeline, "seed": seed,
-        "copies": {speed: usable(copied, part.train) for speed, copied in (copies or {}).items()},
-    }  # fmt: skip
-    train: Callable = train_hybrid
-    networks = 1
-    if isinstance(table, HybridTable):
-        networks = table.options.n_networks * (table.options.realignments + 1)
-    else:
-        from ..train.lfmmi import train_lfmmi as train
-    name_epochs(progress, table.options.training.max_epochs, networks)
-    job = _Job(train, (wanted, below.rung, table.config, table.options), how, checkpoints, n_jobs)
-    return job.trained(gpus, progress)
-
-
-def train_without_hmms(
-    data: Data,
-    part: Part,
-    below: Trained | None = None,
-    prefixes: tuple[str, ...] = ("",),
-    *,
-    table: CtcTable,
-    lexicon: Lexicon,
-    pipeline: FeaturePipeline,
-    joint: JointOptions | None = None,
-    copies: Mapping[float, Data] | None = None,
-    seed: int,
-    checkpoints: Path,
-    n_jobs: int = 1,
-    gpus: str | None = None,
-    progress: Report | None = None,
-) -> Trained:
-    """A step: a network trained with CTC, whose units are the lexicon's phones.
-
-    Args:
-        joint: it has an attention decoder too, and begins as the network below.
-        copies: as of `train_above`.
-    """
-    apart = set(part.apart)
-    train = [p + u for p in prefixes for u in part.train if u not in apart]
-    wanted = usable(data, [*train, *part.apart])
-    how: dict[str, Any] = {"held_out": list(part.apart), "pipeline": pipeline, "seed": seed}
-    how["copies"] = {speed: usable(copied, train) for speed, copied in (copies or {}).items()}
-    name_epochs(progress, table.options.training.max_epochs)
-    if joint is None:
-        from ..train.ctc import train_ctc
-
-        job = _Job(train_ctc, (wanted, lexicon, table.config, table.options), how, checkpoints, n_jobs)
-    else:
-        from ..train.joint import train_joint
-
-        assert below is not None  # the network that it begins as
-        options, how["start"] = replace(joint, ctc=table.options), below.rung.model
-        job = _Job(train_joint, (wanted, lexicon, table.config, options), how, checkpoints, n_jobs)
-    return job.trained(gpus, progress)
-
-
-def name_epochs(progress: Report | None, epochs: int, networks: int = 1) -> None:
-    """Let a step's progress say which epoch, and of which network, is trained."""
-    if not isinstance(progress, Progress):
-        return
-
-    def place(part: float) -> str:
-        done = min(int(part * networks * epochs + 1e-9), networks * epochs - 1)
-        network = f"network {done // epochs + 1} of {networks}, " if networks > 1 else ""
-        return f"{network}epoch {done % epochs + 1} of {epochs}"
-
-    progress.place = place
-
-
-@dataclass(frozen=True)
-class _Job:
-    """A training function, called with `arguments` and `how`.
-
-    Attributes:
         n_jobs: threads, of all processes.
+        gpus: see `present_gpus`; None: the CPU.
     """
+    from ..extras import require_torch
 
-    train: Callable
-    arguments: tuple
-    how: dict[str, Any]
-    checkpoints: Path
-    n_jobs: int
-
-    def trained(self, gpus: str | None, progress: Report | None) -> Trained:
-        """What the function returns, here or by processes on GPUs."""
-        from ..extras import require_torch
-
-        require_torch()
-        return self.run("cpu", 1, progress) if gpus is None else _on_gpus(gpus, self, progress)
-
-    def run(self, device: str, n_processes: int, progress: Report | None) -> Trained:
-        """What the function returns in this process."""
-        import torch
-
-        torch.set_num_threads(max(1, self.n_jobs // n_processes))
-        made = self.train(*self.arguments, **self.how, folder=self.checkpoints, device=device, progress=progress)
-        files = sorted(self.checkpoints.glob("*/curves.json"))
-        curves = {file.parent.name: read_json(file, kind=list) for file in files}
-        return Trained(getattr(made, "rung", made), curves, getattr(made, "decoder", None))
+    require_torch()
+    if lexicon is None:
+        wanted = with_copies(aligned or data, list(dict.fromkeys([*part.train, *part.apart])), prefixes)
+    else:  # none of the utterances that tell the best epoch is trained on, nor is a copy of one
+        train = [u for u in part.train if u not in set(part.apart)]
+        wanted = usable(data, [*(p + u for p in prefixes for u in train), *part.apart])
+    how = {
+        "held_out": [p + u for p in prefixes for u in part.apart if p + u in wanted.raw], "pipeline": pipeline,
+        "copies": {speed: usable(copied, part.train) for speed, copied in (copies or {}).items()},
+        "seed": seed, "folder": checkpoints,
+    }  # fmt: skip
+    if aligned is not None:
+        how["inputs"] = usable(data, list(wanted.raw))
+    if isinstance(progress, Progress):
+        progress.place = partial(epoch_in_words, table.options.training.max_epochs, table.n_networks)
+    train = partial(_trained, partial(table.training(wanted, below, lexicon), **how), checkpoints, n_jobs)
+    return train("cpu", progress) if gpus is None else _on_gpus(gpus, train, checkpoints, progress)
 
 
-def _on_gpus(gpus: str, job: _Job, progress: Report | None) -> Trained:
-    """The same by a process for each GPU. Raises ModelError where one failed."""
-    import multiprocessing
+def epoch_in_words(n_epochs: int, n_networks: int, part: float) -> str:
+    """Which epoch, and of which network, is trained when a part of the work is done.
 
+    Examples:
+        >>> epoch_in_words(5, 4, 0.3), epoch_in_words(5, 1, 1.0)
+        ('network 2 of 4, epoch 2 of 5', 'epoch 5 of 5')
+    """
+    done = min(int(part * n_networks * n_epochs + 1e-9), n_networks * n_epochs - 1)
+    network = f"network {done // n_epochs + 1} of {n_networks}, " if n_networks > 1 else ""
+    return f"{network}epoch {done % n_epochs + 1} of {n_epochs}"
+
+
+def _trained(
+    train: Callable[..., Any], checkpoints: Path, n_threads: int, device: str, progress: Report | None
+) -> Trained:
+    """What a training makes in this process."""
     import torch
+
+    torch.set_num_threads(max(1, n_threads))
+    made = train(device=device, progress=progress)
+    files = sorted(checkpoints.glob("*/curves.json"))
+    curves = {file.parent.name: read_json(file, kind=list) for file in files}
+    return Trained(getattr(made, "rung", made), curves, getattr(made, "decoder", None))
+
+
+def _on_gpus(gpus: str, train: Callable[..., Trained], checkpoints: Path, progress: Report | None) -> Trained:
+    """The same by a process for each GPU. Raises ModelError where one failed."""
+    import torch
+    from torch import multiprocessing
 
     from ..nn.parallel import parse_gpus
 
-    n_there, context = torch.cuda.device_count(), multiprocessing.get_context("spawn")
-    chosen, reached, reasons = parse_gpus(gpus, n_there), context.Array("q", 2), context.SimpleQueue()
+    chosen, context = parse_gpus(gpus, torch.cuda.device_count()), multiprocessing.get_context("spawn")
+    reached, records = context.Array("q", 2), context.Queue()
     with socket.socket() as free:
         free.bind(("localhost", 0))
-        port = str(free.getsockname()[1])
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
-    names = visible.split(",") if visible else list(map(str, range(n_there)))
-    variables = {"MASTER_ADDR": "localhost", "MASTER_PORT": port, "WORLD_SIZE": str(len(chosen))}
-    variables |= {"TORCHELASTIC_RUN_ID": "recipe", "CUDA_VISIBLE_DEVICES": ",".join(names[n] for n in chosen)}
-    given = (variables, job, _log_place(), reached, reasons)
-    ranks = [context.Process(target=_rank, args=(n, *given)) for n in range(len(chosen))]
-    with _ended(ranks):
-        for rank in ranks:
-            rank.start()
-        # One that fails must not leave the others waiting for it for ever.
-        while any(rank.is_alive() for rank in ranks) and not any(rank.exitcode for rank in ranks):
-            ranks[0].join(timeout=1.0)
+        variables = {"MASTER_ADDR": "localhost", "MASTER_PORT": str(free.getsockname()[1])}
+    variables |= {"TORCHELASTIC_RUN_ID": "recipe", "WORLD_SIZE": str(len(chosen))}
+    logs = QueueListener(records, *logging.getLogger("asr").handlers, respect_handler_level=True)
+    logs.start()
+    given = (chosen, variables, train, checkpoints, reached, records)
+    ranks = multiprocessing.spawn(_rank, given, len(chosen), join=False)
+    try:
+        while not ranks.join(timeout=1.0):
             if progress is not None and reached[1]:
                 progress(reached[0], reached[1])
-        failed = next((rank.exitcode for rank in ranks if rank.exitcode), 0)
-    if failed:
-        # One that fails takes others with it: the first to say so knows why.
-        why = reasons.get() if not reasons.empty() else f"exit status {failed}; see above"
-        raise ModelError(f"--gpus {gpus}: a training process failed: {why}")
-    return Trained.load(job.checkpoints / "made")
-
-
-@contextlib.contextmanager
-def _ended(processes: list) -> Iterator[None]:
-    """Whatever happens, these processes end."""
-    try:
-        yield
+    except (multiprocessing.ProcessRaisedException, multiprocessing.ProcessExitedException) as error:
+        logger.info("%s", error)
+        why = re.sub(r"^asr\.errors\.\w+: ", "", str(error).strip().splitlines()[-1])
+        raise ModelError(f"--gpus {gpus}: a training process failed: {why}") from None
     finally:
-        for process in processes:
-            if process.is_alive():
-                process.terminate()
-                process.join()
+        for process in ranks.processes:
+            process.terminate()  # none goes on alone after an interruption
+        logs.stop()
+    return Trained.load(checkpoints / "made")
 
 
-def _rank(number: int, variables: dict[str, str], job: _Job, log: str | None, reached: Any, reasons: Any) -> None:
-    """What each of the processes runs."""
-    os.environ.update({**variables, "RANK": str(number), "LOCAL_RANK": str(number)})
-    from ..nn.parallel import current_group, join_group, leave_group
+def _rank(
+    number: int,
+    gpus: list[int],
+    variables: dict[str, str],
+    train: Callable[..., Trained],
+    checkpoints: Path,
+    reached: Any,
+    records: Any,
+) -> None:
+    """What each of the processes runs; the first one logs, reports, and leaves the model."""
+    os.environ.update({**variables, "RANK": str(number), "LOCAL_RANK": str(gpus[number])})
+    from ..nn.parallel import join_group, leave_group
 
-    device, group = join_group(), current_group()
-    _log_to(log, group.writes)
+    log = logging.getLogger("asr")
+    log.setLevel(logging.CRITICAL if number else logging.INFO)
+    log.addHandler(QueueHandler(records))
 
     def report(done: int, total: int) -> None:
         reached[:] = [done, total]
 
-    try:
-        made = job.run(device, group.size, report if group.writes else None)
-        if group.writes:
-            (job.checkpoints / "made").mkdir(exist_ok=True)
-            made.save(job.checkpoints / "made")
-    except Exception as error:
-        reasons.put(str(error) if isinstance(error, AsrError) else f"{type(error).__name__}: {error}")
-        if isinstance(error, AsrError):
-            raise SystemExit(1) from None
-        raise
+    made = train(join_group(), None if number else report)
+    if not number:
+        (checkpoints / "made").mkdir(exist_ok=True)
+        made.save(checkpoints / "made")
     leave_group()
-
-
-def _log_place() -> str | None:
-    """The file that the run's log goes to."""
-    handlers = logging.getLogger("asr").handlers
-    return next((h.baseFilename for h in reversed(handlers) if isinstance(h, logging.FileHandler)), None)
-
-
-def _log_to(path: str | None, writes: bool) -> None:
-    """Details to the run's log and warnings to stderr, as the recipe has them; from one process only."""
-    logger = logging.getLogger("asr")
-    logger.setLevel(logging.INFO if writes else logging.CRITICAL)
-    details = logging.NullHandler() if path is None else logging.FileHandler(path, encoding="utf-8")
-    warnings = logging.StreamHandler()
-    details.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
-    warnings.setLevel(logging.WARNING)
-    for handler in (details, warnings):
-        logger.addHandler(handler)

@@ -25,7 +25,7 @@ from ..scoring import score
 from ..train.data import Data
 from ..train.ladder import Sizes, hours_of, too_short, without_pronunciation
 from ..train.options import CtcOptions
-from .networks import CtcTable, present_gpus, train_without_hmms
+from .networks import CtcTable, present_gpus, train_network
 from .own_data import CTC, FILTERS, Plan
 from .own_evidence import Evidence, HeldOut, earlier_told, gather_evidence, recognise_held_out
 from .own_outcome import LADDER_HOURS, Outcome
@@ -65,7 +65,7 @@ def train_recogniser(plan: Plan, out: Path, *, seed: int = 0, n_jobs: int = 1, d
         table, common["n_jobs"] = ctc_table(hours), n_jobs if n_jobs > 0 else os.cpu_count() or 1
         _say_ctc(hours, table.options.training.max_epochs, gpus)
         part = Part("ctc", tuple(train), tuple(_apart(list(known.raw))))
-        models[CTC] = run.kept(CTC, train_without_hmms, data, part, table=table, gpus=gpus, **common)
+        models[CTC] = run.kept(CTC, train_network, data, part, table=table, gpus=gpus, **common)
     else:
         below, sizes = None, Sizes.of_hours(hours)
         for stage in plan.stages:

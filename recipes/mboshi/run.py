@@ -30,8 +30,7 @@ from asr.recipe.networks import (
     CtcTable,
     NetworkTable,
     present_gpus,
-    train_above,
-    train_without_hmms,
+    train_network,
 )
 from asr.recipe.run import Run, run_recipe
 from asr.recipe.searches import GreedySearch, Search
@@ -115,7 +114,7 @@ def networks_above(bench: Bench, sat: System, settings: Settings) -> list[System
         options = {"table": table, "aligned": sat.data, **own_features(bench, table, settings)}
         data = features(bench, table, settings)
         found.append(replace(
-            sat, model=name, features=table.features, train=train_above, options=options, data=data, below=sat,
+            sat, model=name, features=table.features, train=train_network, options=options, data=data, below=sat,
             search=table.search, is_network=True,
         ))  # fmt: skip
     return found
@@ -130,11 +129,10 @@ def ctc(bench: Bench, settings: Settings, *, plain: bool = False) -> list[System
         used = table.without_augmentation() if plain else table
         options = {"table": used, "lexicon": bench.lexicon, **own_features(bench, used, settings)}
         found[name] = System(
-            name, used.features, train_without_hmms, options, features(bench, used, settings),
+            name, used.features, train_network, options, features(bench, used, settings),
             "plain" if plain else "", "session", search=used.search, is_network=True,
         )  # fmt: skip
-    options = {**found[CTC_ATTENTION].options, "joint": joint.options}
-    found[CTC_ATTENTION] = replace(found[CTC_ATTENTION], options=options, below=found[joint.start])
+    found[CTC_ATTENTION] = replace(found[CTC_ATTENTION], below=found[joint.start])
     return list(found.values())
 
 

@@ -16,7 +16,7 @@ from asr.model.adaptation import SpeakerAdaptation
 from asr.nn import DnnConfig, RecurrentConfig, TdnnConfig
 from asr.nn.options import TrainingOptions
 from asr.options import from_table
-from asr.recipe.networks import HybridTable, LfmmiTable, present_gpus, train_above
+from asr.recipe.networks import HybridTable, LfmmiTable, present_gpus, train_network
 from asr.recipe.run import Run
 from asr.recipe.systems import Part, Trained
 from asr.train.data import Data
@@ -297,7 +297,7 @@ class Job:
     def step(self, run, table=None, **options):
         below = run.kept("below", kept_below, self.folder)
         table = table or self.table
-        return run.step("net", train_above, self.data, self.part, below, table=table, seed=0, **options)
+        return run.step("net", train_network, self.data, self.part, below, table=table, seed=0, **options)
 
 
 @pytest.fixture(scope="module")
