@@ -268,6 +268,8 @@ def _replaced(value: Any, kind: type, by: Callable[[Any], Any]) -> Any:
         return by(value)
     if isinstance(value, Mapping):
         return {name: _replaced(inner, kind, by) for name, inner in value.items()}
+    if hasattr(value, "_make"):  # a named tuple
+        return value._make(_replaced(v, kind, by) for v in value)
     return type(value)(_replaced(v, kind, by) for v in value) if type(value) in (list, tuple) else value
 
 

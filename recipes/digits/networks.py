@@ -150,10 +150,8 @@ def ways_of_decoding(
     searches = {"greedy": GreedySearch(), "prefix": settings.prefix_search, "tlg": system.search}
     if system.model == CTC_ATTENTION:
         searches["joint"] = settings.joint_search
-    return [
-        bench.test(system, test, folds, grammar=settings.words, search=search, decoding=decoding)
-        for decoding, search in searches.items()
-    ]
+    ways = [replace(system, grammar=settings.words, search=s, decoding=name) for name, s in searches.items()]
+    return [bench.test(way, test, folds) for way in ways]
 
 
 def ctc_fold(fold: Fold, folds: Sequence[Fold]) -> Fold:

@@ -158,10 +158,8 @@ def of_units(bench: Bench, system: System, test: str, folds: Sequence[Fold], set
         searches["joint"] = settings.joint_search
     table, found = LetterTable.load(LETTERS), []
     for decoding, search in searches.items():
-        result = bench.test(
-            system, test, folds, settings.seed, grammar=settings.units, search=search, decoding=decoding
-        )
-        result = replace(result, metric="per")
+        way = replace(system, grammar=settings.units, search=search, decoding=decoding)
+        result = replace(bench.test(way, test, folds, settings.seed), metric="per")
         bare = [
             {u: " ".join(table.without_marks(text.split())) for u, text in side.items()}
             for side in (result.references, result.hypotheses)
@@ -172,8 +170,8 @@ def of_units(bench: Bench, system: System, test: str, folds: Sequence[Fold], set
 
 def of_words(bench: Bench, system: System, fold: Fold, kind: str, grammar: Grammar, settings: Settings) -> list[Result]:
     """Rows of words: errors of words, and of characters with blanks."""
-    result = bench.test(system, "words", [fold], settings.seed, grammar=grammar, search=settings.word_search)
-    result = replace(result, test="dev", kind=kind)
+    system = replace(system, grammar=grammar, search=settings.word_search)
+    result = replace(bench.test(system, "words", [fold], settings.seed), test="dev", kind=kind)
     return [result, replace(result, metric="cer")]
 
 

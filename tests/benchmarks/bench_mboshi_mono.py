@@ -49,13 +49,14 @@ from asr.gmm.model import DiagGmms  # noqa: E402
 from asr.gmm.schedule import PassRecord  # noqa: E402
 from asr.model import Model, load  # noqa: E402
 from asr.options import load_config  # noqa: E402
-from asr.recipe.bench import Bench, Result, System, best_setting  # noqa: E402
+from asr.recipe.bench import Bench, Result, System  # noqa: E402
 from asr.recipe.grammars import spelled_lexicon  # noqa: E402
 from asr.recipe.run import Run, run_recipe  # noqa: E402
 from asr.recipe.systems import Part, Trained, extract_data, usable  # noqa: E402
 from asr.scoring import compare  # noqa: E402
 from asr.train.data import Data  # noqa: E402
 from asr.train.ladder import Rung  # noqa: E402
+from asr.train.tuning import best_point  # noqa: E402
 from recipes.mboshi.parts import HERE, Settings, all_data, read_corpus  # noqa: E402
 from recipes.mboshi.run import LETTERS, mfcc, stages  # noqa: E402
 
@@ -80,10 +81,12 @@ def main() -> None:
         all_data(train, dev, settings),
     )
     for seed in arguments.seeds:
-        ours = replace(bench, tuning_seed=seed).test(mono, "dev", [fold], seed, grammar=settings.units)
+        mono = replace(mono, grammar=settings.units)
+        ours = replace(bench, tuning_seed=seed).test(mono, "dev", [fold], seed)
         options = {"ours": bench.trained(mono, fold.part, seed), "peer": PEER}
         peer = System("kaldi", "mfcc", train_peer, options, data, adaptation="session", search=mono.search)
-        theirs = replace(bench, tuning_seed=seed).test(peer, "dev", [fold], seed, grammar=settings.units)
+        peer = replace(peer, grammar=settings.units)
+        theirs = replace(bench, tuning_seed=seed).test(peer, "dev", [fold], seed)
         tell(ours, theirs, decoders_agree(bench, theirs, data, fold.test[: arguments.check]))
 
 
@@ -160,7 +163,7 @@ def tell(ours: Result, theirs: Result, same: dict[str, tuple[int, int]]) -> None
         " log-likelihood/frame | Gaussians | train CPU s |\n|---|---:" + "|---:" * 11 + "|"
     )
     for r in (ours, theirs):
-        s, t, last = r.score, best_setting(r.tunings[0]), r.trained[0].value.rung.log[-1]
+        s, t, last = r.score, best_point(r.tunings[0]), r.trained[0].value.rung.log[-1]
         print(
             f"| {r.system.model} | {r.seed} | {s.rate:.2f} | {s.errors}/{s.total} | {s.substitutions} | {s.deletions}"
             f" | {s.insertions} | {t.setting['acoustic_scale']:g} | {t.setting['insertion_penalty']:g}"

@@ -164,7 +164,7 @@ def modules_that_run(function, *args, **options):
     return made, {name for name in ran if name.partition(".")[0] == "asr"}
 
 
-def test_whatever_runs_in_a_step_is_counted(planted):
+def test_whatever_runs_in_a_step_is_counted(planted, tmp_path):
     """The names that are followed in the source lead to every module that a training, a graph and a search run."""
     pytest.importorskip("pynini")
     from asr.recipe import searches, systems
@@ -182,9 +182,9 @@ def test_whatever_runs_in_a_step_is_counted(planted):
         below, ran = modules_that_run(systems.train_stage, data, part, below, **how)
         steps.append((systems.train_stage, ran))
     graph, ran = modules_that_run(systems.build_graph, below)
-    search = searches.GraphSearch((0.1,), (0.0,))
-    points, tried = modules_that_run(searches.try_settings, search, below, graph, None, data, ids)
-    _, recognised = modules_that_run(searches.recognise, search, below, graph, None, data, ids, [points])
+    search, asked = searches.GraphSearch((0.1,), (0.0,)), searches.Asked(below, graph)
+    points, tried = modules_that_run(searches.try_settings, search, asked, data, ids)
+    _, recognised = modules_that_run(searches.recognise, search, asked, data, ids, [points], tmp_path)
     steps += [(systems.build_graph, ran), (searches.try_settings, tried), (searches.recognise, recognised)]
     for function, ran in steps:
         counted = modules_of([function, searches.GraphSearch])
