@@ -193,7 +193,7 @@ class Bench:
         name, in_graph = system.step("graph", part, seed), isinstance(system.search, GraphSearch)
         if system.grammar is None:
             graph: Any = self.run.kept(name, build_graph, trained, fallback=self.fallback)
-            return Asked(trained, graph if in_graph else None)
+            return Asked(trained, graph if in_graph else None)  # it is made when it is needed
         from .grammars import grammar_graph, language_model
 
         texts = [self.corpus[p + u].text for p in system.prefixes for u in part.train if p + u in self.corpus]
@@ -228,9 +228,10 @@ class Bench:
             )
             tested.append(found)
         trained = tuple(self.trained(system, fold.part, seed) for fold in folds)
-        steps = dict.fromkeys(s.step("train", fold.part, seed) for fold in folds for s in system.chain())
-        seconds = self.run.cpu_seconds(*steps)
-        return self._pooled(Result(system, test, seed, trained, tuple(tunings), tuple(tested), {}, {}, seconds, 0.0))
+        result = self._pooled(Result(system, test, seed, trained, tuple(tunings), tuple(tested), {}, {}, 0.0, 0.0))
+        steps = (self.trained(s, fold.part, seed) for fold in folds for s in system.chain())
+        seconds = {step.name: step.cpu_seconds for step in steps}
+        return replace(result, train_cpu_seconds=sum(seconds.values()))
 
     def chosen(self, results: Sequence[Result], variant: str) -> Result:
         """In each fold, the test of the system that made the fewest errors on that fold's held-out data.
@@ -245,7 +246,7 @@ class Bench:
             results[0], system=replace(results[0].system, variant=variant), trained=trained,
             tunings=tuple(r.tunings[n] for n, r in enumerate(best)),
             tested=tuple(r.tested[n] for n, r in enumerate(best)),
-            train_cpu_seconds=sum(self.run.cpu_seconds(k.name) for k in trained),
+            train_cpu_seconds=sum(kept.cpu_seconds for kept in trained),
         ))  # fmt: skip
 
     def references(self, ids: Sequence[str], system: System) -> Texts:

@@ -23,26 +23,23 @@ class Progress:
     """Where that is, in words, such as an epoch, for a part of the work from 0 to 1; a step may set it."""
 
     def __init__(self, name: str, bar: "Bar | None" = None) -> None:
-        self._name, self._bar, self._left = name, bar, TimeLeft()
-        self._task = None if bar is None else bar.add_task(name, total=None, left="")
+        self._name, self._bar, self._seconds_left = name, bar, TimeLeft()
+        if bar is not None:
+            bar.add_task(name, total=None, left="")
         self._logged = time.monotonic()
 
     def __call__(self, done: int, total: int) -> None:
         """Report that so much of all is done."""
-        left, name = self._left(done, total, time.monotonic()), self._name
+        now, name = time.monotonic(), self._name
+        seconds = self._seconds_left(done, total, now)
+        left = "" if seconds is None else f"about {seconds_in_words(seconds)} left"
         if self.place is not None:
             name += f", {self.place(done / max(total, 1))}"
-        if self._bar is not None and self._task is not None:
-            shown = "" if left is None else f"about {seconds_in_words(left)} left"
-            self._bar.update(self._task, completed=done, total=total, description=name, left=shown)
-        elif time.monotonic() - self._logged >= _SAY_EVERY and 0 < done < total:
-            self._logged = time.monotonic()
-            logger.info(
-                "%s: %d %%%s",
-                name,
-                100 * done // total,
-                "" if left is None else f", about {seconds_in_words(left)} left",
-            )
+        if self._bar is not None:
+            self._bar.update(self._bar.task_ids[0], completed=done, total=total, description=name, left=left)
+        elif now - self._logged >= _SAY_EVERY and 0 < done < total:
+            self._logged = now
+            logger.info("%s", ", ".join(p for p in (f"{name}: {100 * done // total} %", left) if p))
 
 
 class TimeLeft:
@@ -58,18 +55,15 @@ class TimeLeft:
         (None, None, None, 60.0)
     """
 
-    def __init__(self) -> None:
-        self._first: tuple[int, float] | None = None
+    _first: tuple[int, float] | None = None
 
     def __call__(self, done: int, total: int, now: float) -> float | None:
         """Seconds left at a time in seconds, or None."""
-        if self._first is None:
-            self._first = done, now
-        begun, start = self._first
-        seconds, part = now - start, (done - begun) / max(total - begun, 1)
+        self._first = self._first or (done, now)
+        seconds, part = now - self._first[1], (done - self._first[0]) / max(total - self._first[0], 1)
         if seconds < _LEAST_SECONDS or part < (_LEAST_PART if seconds < 60 else _LEAST_PART / 5):
             return None
-        return (now - start) * (total - done) / (done - begun)
+        return seconds * (total - done) / (done - self._first[0])
 
 
 @contextlib.contextmanager

@@ -12,11 +12,9 @@ import os
 import shutil
 import sys
 import time
-import typing
 import weakref
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -25,7 +23,7 @@ from filelock import FileLock, Timeout
 from ..errors import AsrError, ConfigError
 from ..files import sha256, write_text
 from ..files.json_files import read_json
-from .keep import fetch, is_plain, keep
+from .keep import declared, fetch, is_plain, keep
 from .progress import seconds_in_words, shown
 from .sources import code_of
 
@@ -34,7 +32,6 @@ logger = logging.getLogger("asr.recipe")
 T = TypeVar("T")
 
 _PROCESSES = ("n_jobs", "gpus")  # arguments that change no step's result: by how many processes it is made, and where
-_GIVEN = ("progress", "folder", "checkpoints")  # arguments that `Run.step` gives itself
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,38 +46,58 @@ class StepRecord:
     finished: str  # local time, ISO 8601
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
 class Kept(Generic[T]):
-    """A finished step, whose object is read when it is asked for. As an argument of other steps it is the object."""
+    """A step of a run, made when it is first needed. As an argument of other steps it is the object that it makes.
 
-    name: str
-    folder: Path
-    key: str
-    kind: Any
-    _alive: "weakref.WeakValueDictionary[str, Any]" = dataclasses.field(repr=False)
+    Attributes:
+        name: of the step.
+        folder: where it is.
+    """
+
+    def __init__(self, run: "Run", name: str, make: Callable[..., T], args: tuple, options: dict[str, Any]) -> None:
+        while isinstance(make, functools.partial):
+            make, args, options = make.func, (*make.args, *args), {**make.keywords, **options}
+        if not inspect.isfunction(make) or make.__closure__ or make.__name__ == "<lambda>":
+            raise ConfigError(
+                f"step {name}: {make!r} is not a plain function of its arguments; write it at the top level of a "
+                "module, and pass what it needs as arguments, so that a change of them is noticed"
+            )
+        self.name, self.folder, self._run, self._make, self._kind = name, run.folder / name, run, make, declared(make)
+        if self._kind is None:
+            raise ConfigError(f"step {name}: {make.__name__} does not declare what it returns, so it cannot be kept")
+        self._arguments = inspect.signature(make).bind_partial(*args, **options).arguments
+
+    @functools.cached_property
+    def key(self) -> str:
+        """A hash of its arguments and the code that it uses; the step is made, unless it is there already."""
+        key = _key(self.name, self._make, self._arguments)
+        self._run._finish(self, key)
+        return key
 
     @property
     def value(self) -> T:
         """The object; read once as long as somebody has it."""
-        found = self._alive.get(self.key)
+        found = self._run._alive.get(self.key)
         if found is None:
-            found = fetch(self.kind, self.folder)
-            if not is_plain(self.kind) and not isinstance(found, tuple):
+            found = fetch(self._kind, self.folder)
+            if not is_plain(self._kind) and not isinstance(found, tuple):
                 vars(found)["_key_of_step"] = self.key  # by which it counts among the arguments of other steps
-                self._alive[self.key] = found
+                self._run._alive[self.key] = found
         return found
 
+    @property
+    def cpu_seconds(self) -> float:
+        """Processor time that it took when it was made, children counted."""
+        record = self._run.record(self.name) if self.key else None
+        assert record is not None  # its key says that it is finished
+        return record.cpu_seconds
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class Later(Generic[T]):
-    """A step that is made when it is first an argument of another one."""
-
-    ask: Callable[[], Kept[T]]
-
-    @functools.cached_property
-    def kept(self) -> Kept[T]:
-        """The finished step."""
-        return self.ask()
+    def make(self, **given: Any) -> None:
+        """Call the function, and write what it returns into given["folder"]; it is given what else it asks for."""
+        own = inspect.signature(self._make).parameters.keys() - self._arguments.keys()
+        arguments = {name: _values(value) for name, value in self._arguments.items()}
+        made = self._make(**arguments, **{name: value for name, value in given.items() if name in own})
+        keep(made, self._kind, given["folder"])
 
 
 class Run:
@@ -102,7 +119,7 @@ class Run:
         self.folder = Path(out_dir)
         self.folder.mkdir(parents=True, exist_ok=True)
         self._n_steps = n_steps
-        self._done: dict[str, Kept] = {}
+        self._done: dict[str, str] = {}  # name -> key
         self._alive: weakref.WeakValueDictionary[str, Any] = weakref.WeakValueDictionary()
         details = _LogFile(self.folder / "run.log", encoding="utf-8", delay=True)
         details.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
@@ -135,41 +152,8 @@ class Run:
         return self.kept(name, make, *args, **options).value
 
     def kept(self, name: str, make: Callable[..., T], *args: Any, **options: Any) -> Kept[T]:
-        """The same step without reading its object, which may never be needed."""
-        function, arguments = _called(name, make, args, options)
-        arguments = _replaced(arguments, Later, lambda later: later.kept)
-        kind = _declared(function)
-        if kind is None:
-            raise ConfigError(
-                f"step {name}: {function.__name__} does not declare what it returns, so it cannot be kept"
-            )
-        key = _key(name, function, arguments)
-        done = self._done.get(name)
-        if done is not None:
-            if done.key != key:
-                raise ConfigError(f"{name}: two steps have this name, with other settings; give each its own name")
-            return done
-        folder = self.folder / name
-        with self._no_other_process(name):
-            record = self.record(name)
-            if record is not None and record.key == key and folder.is_dir() and hash_of(folder) == record.output:
-                logger.info("%s: there already (%s)", self._place(name), seconds_in_words(record.wall_seconds))
-            else:
-                self._make(name, function, arguments, kind, key)
-        self._done[name] = Kept(name, folder, key, kind, self._alive)
-        return self._done[name]
-
-    def later(self, name: str, make: Callable[..., T], *args: Any, **options: Any) -> Later[T]:
-        """The same step, which is not made before it is the argument of another one."""
-        return Later(functools.partial(self.kept, name, make, *args, **options))
-
-    @contextlib.contextmanager
-    def last(self, name: str) -> Iterator[None]:
-        """Log when work after the steps, such as a report, which is done in every run, begins and ends."""
-        logger.info("%s ...", self._place(name))
-        begin = time.perf_counter()
-        yield
-        logger.info("%s: done in %s", name, seconds_in_words(time.perf_counter() - begin))
+        """The same step, made only when it is needed, as by a step that it is an argument of."""
+        return Kept(self, name, make, args, options)
 
     def record(self, name: str) -> StepRecord | None:
         """What is known of a step that was finished in this or an earlier run, or None."""
@@ -178,45 +162,47 @@ class Run:
         except (AsrError, TypeError):
             return None
 
-    def cpu_seconds(self, *names: str) -> float:
-        """Processor time that the named steps took when they were made, children counted."""
-        total = 0.0
-        for name in names:
-            record = self.record(name)
-            if record is None:
-                raise AsrError(f"{self.folder}: no step {name!r} has been finished here")
-            total += record.cpu_seconds
-        return total
+    def place(self, name: str) -> str:
+        """A step's name, after its number where it is known how many there will be."""
+        return name if self._n_steps is None else f"stage {len(self._done) + 1} of {self._n_steps}, {name}"
 
-    def _make(self, name: str, function: Callable, arguments: dict[str, Any], kind: Any, key: str) -> None:
+    def _finish(self, step: Kept, key: str) -> None:
+        """Make a step, unless it is there already."""
+        if self._done.get(step.name, key) != key:
+            raise ConfigError(f"{step.name}: two steps have this name, with other settings; give each its own name")
+        if step.name in self._done:
+            return
+        with self._no_other_process(step.name):
+            known, there = self.record(step.name), step.folder.is_dir()
+            if known and known.key == key and there and hash_of(step.folder) == known.output:
+                logger.info("%s: there already (%s)", self.place(step.name), seconds_in_words(known.wall_seconds))
+            else:
+                self._make(step, key)
+        self._done[step.name] = key
+
+    def _make(self, step: Kept, key: str) -> None:
+        name = step.name
         partial, checkpoints = self.folder / ".partial" / name, self.folder / ".training" / f"{name}-{key[:16]}"
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
-        logger.info("%s ...", self._place(name))
+        logger.info("%s ...", self.place(name))
         wall, cpu = time.perf_counter(), cpu_seconds()
         try:
-            with shown(self._place(name)) as progress, naming(self.folder / name):
-                given = {"progress": progress, "folder": partial, "checkpoints": checkpoints}
-                own = inspect.signature(function).parameters.keys() - arguments.keys()
-                wanted = {n: given[n] for n in _GIVEN if n in own}
-                keep(function(**_replaced(arguments, Kept, lambda kept: kept.value), **wanted), kind, partial)
+            with shown(self.place(name)) as progress, naming(step.folder):
+                step.make(progress=progress, folder=partial, checkpoints=checkpoints)
             wall, cpu = time.perf_counter() - wall, cpu_seconds() - cpu
             # Without its record a folder counts as unfinished: drop the old one first, write the new one last.
             file = self.folder / ".stages" / f"{name}.json"
             file.unlink(missing_ok=True)
-            shutil.rmtree(self.folder / name, ignore_errors=True)
-            partial.replace(self.folder / name)
+            shutil.rmtree(step.folder, ignore_errors=True)
+            partial.replace(step.folder)
         finally:
             shutil.rmtree(partial, ignore_errors=True)  # and no more: another run may make a step beside it
         finished = time.strftime("%Y-%m-%dT%H:%M:%S")
-        record = StepRecord(name, key, hash_of(self.folder / name), round(wall, 3), round(cpu, 3), finished)
+        record = StepRecord(name, key, hash_of(step.folder), round(wall, 3), round(cpu, 3), finished)
         write_text(file, json.dumps(dataclasses.asdict(record), indent=1) + "\n")
         shutil.rmtree(checkpoints, ignore_errors=True)
         logger.info("%s: done in %s (%s of processor time)", name, seconds_in_words(wall), seconds_in_words(cpu))
-
-    def _place(self, name: str) -> str:
-        """A step's name, after its number where it is known how many there will be."""
-        return name if self._n_steps is None else f"stage {len(self._done) + 1} of {self._n_steps}, {name}"
 
     @contextlib.contextmanager
     def _no_other_process(self, name: str) -> Iterator[None]:
@@ -231,8 +217,6 @@ class Run:
                 logger.info("%s: another run makes it; waiting for that", name)
                 lock.acquire()
         except (OSError, NotImplementedError) as error:
-            if isinstance(error, OSError) and not place.parent.is_dir():
-                raise
             why = getattr(error, "strerror", None) or error
             logger.warning("%s: no locks here (%s); let no other run work in this folder", place, why)
         try:
@@ -241,36 +225,15 @@ class Run:
             lock.release()
 
 
-def _called(name: str, make: Any, args: tuple, options: dict[str, Any]) -> tuple[Callable, dict[str, Any]]:
-    """The function that a step calls, and its arguments by name."""
-    while isinstance(make, functools.partial):
-        make, args, options = make.func, (*make.args, *args), {**make.keywords, **options}
-    if not inspect.isfunction(make) or make.__closure__ or make.__name__ == "<lambda>":
-        raise ConfigError(
-            f"step {name}: {make!r} is not a plain function of its arguments; write it at the top level of a module, "
-            "and pass what it needs as arguments, so that a change of them is noticed"
-        )
-    try:
-        return make, inspect.signature(make).bind_partial(*args, **options).arguments
-    except TypeError as error:
-        raise TypeError(f"step {name}: {make.__name__}: {error}") from None
-
-
-def _declared(function: Callable) -> Any:
-    """The type of what a function returns, as it declares it; None if it does not."""
-    returned = SimpleNamespace(__annotations__={n: t for n, t in function.__annotations__.items() if n == "return"})
-    return typing.get_type_hints(returned, function.__globals__).get("return")
-
-
-def _replaced(value: Any, kind: type, by: Callable[[Any], Any]) -> Any:
-    """The same with all of a kind replaced, in lists, tuples and dictionaries too."""
-    if isinstance(value, kind):
-        return by(value)
-    if isinstance(value, Mapping):
-        return {name: _replaced(inner, kind, by) for name, inner in value.items()}
-    if hasattr(value, "_make"):  # a named tuple
-        return value._make(_replaced(v, kind, by) for v in value)
-    return type(value)(_replaced(v, kind, by) for v in value) if type(value) in (list, tuple) else value
+def _values(argument: Any) -> Any:
+    """An argument with the objects of the steps in it, in lists, tuples and dictionaries too."""
+    if isinstance(argument, Kept):
+        return argument.value
+    if isinstance(argument, Mapping):
+        return {name: _values(inner) for name, inner in argument.items()}
+    if isinstance(argument, tuple) and hasattr(argument, "_make"):
+        return argument._make(map(_values, argument))  # a named tuple
+    return type(argument)(map(_values, argument)) if type(argument) in (list, tuple) else argument
 
 
 def _key(name: str, function: Callable, arguments: Mapping[str, Any]) -> str:
@@ -289,36 +252,34 @@ def _hashed(value: Any, where: str, classes: dict[type, None]) -> str:
     Args:
         classes: gets those of the dataclasses among them.
     """
-    if value is None or isinstance(value, (bool, int, float, str)):
-        return repr(value)
+    kind = type(value).__name__
     key = value.key if isinstance(value, Kept) else getattr(value, "__dict__", {}).get("_key_of_step")
     if key is not None:
         return f"step:{key}"
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return repr(value)
     if isinstance(value, Path):
         if not value.exists():
             raise ConfigError(f"{where}: {value} does not exist")
         return f"path:{hash_of(value)}"
     if isinstance(value, np.ndarray) and value.dtype != object:
-        return (
-            f"array:{value.dtype.str}{value.shape}{hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()}"
-        )
+        content = hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()
+        return f"array:{value.dtype.str}{value.shape}{content}"
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         classes[type(value)] = None
-        names = [f.name for f in dataclasses.fields(value)]
-        parts = ",".join(f"{n}={_hashed(getattr(value, n), f'{where}.{n}', classes)}" for n in names)
-        return f"{type(value).__qualname__}({parts})"
+        parts = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
+        return f"{type(value).__qualname__}({_hashed(parts, where, classes)})"
     if isinstance(value, Mapping):
         pairs = [f"{_hashed(k, where, classes)}:{_hashed(v, f'{where}[{k!r}]', classes)}" for k, v in value.items()]
         return "{" + ",".join(sorted(pairs)) + "}"
     if isinstance(value, (list, tuple)):
         return "[" + ",".join(_hashed(v, f"{where}[{i}]", classes) for i, v in enumerate(value)) + "]"
-    if type(value).__name__ == "Corpus":
-        return f"corpus:{_hashed(list(value), where, classes)}"
-    if type(value).__name__ == "FeatureTable":
-        return f"table:{_hashed([value.ids, value.frames, value.offsets], where, classes)}"
+    if kind in ("Corpus", "FeatureTable"):
+        content = list(value) if kind == "Corpus" else [value.ids, value.frames, value.offsets]
+        return f"{kind}:{_hashed(content, where, classes)}"
     raise ConfigError(
-        f"{where} is of type {type(value).__name__}, whose content cannot be hashed; pass the path of a file or folder "
-        "that holds it, or options as a dataclass"
+        f"{where} is of type {kind}, whose content cannot be hashed; pass the path of a file or folder that holds it, "
+        "or options as a dataclass"
     )
 
 

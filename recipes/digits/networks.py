@@ -133,7 +133,7 @@ def ctc_systems(
     for name, table in tables.items():
         used = table.without_augmentation() if plain else table
         pipeline = used.pipeline(basic.sample_rate)
-        data = run.later(f"features-{used.features}", extract_data, every, pipeline, basic.n_jobs)
+        data = run.kept(f"features-{used.features}", extract_data, every, pipeline, basic.n_jobs)
         options = {"table": used, "lexicon": bench.lexicon, "pipeline": pipeline}
         found[name] = System(
             name, used.features, train_network, options, data, "plain" if plain else "robust",

@@ -150,7 +150,7 @@ def all_systems(run: Run, corpus: Corpus, copies: Corpus, settings: Settings) ->
         pipeline = features_of(kind, cmvn, settings)
         options = {"pipeline": pipeline, "lexicon": lexicon, "options": settings.mono}
         if kind not in data:
-            data[kind] = run.later(f"features-{kind}", extract_data, every, pipeline, settings.n_jobs)
+            data[kind] = run.kept(f"features-{kind}", extract_data, every, pipeline, settings.n_jobs)
         adaptation = "none" if cmvn is causal else "speaker"
         return System(
             "mono", kind, train_mono, options, data[kind], variant, adaptation, prefixes, search=settings.grid
@@ -163,7 +163,7 @@ def all_systems(run: Run, corpus: Corpus, copies: Corpus, settings: Settings) ->
     vtln = mono("mfcc", both, "vtln")
     single = Corpus(u for u in corpus if "-" not in u.id)
     at = {
-        w: run.later(f"features-mfcc-warp{w:g}", extract_data, single, vtln.options["pipeline"], 1, warp=w)
+        w: run.kept(f"features-mfcc-warp{w:g}", extract_data, single, vtln.options["pipeline"], 1, warp=w)
         for w in WARPS[::2]
         if w != 1.0
     }

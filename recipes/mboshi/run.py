@@ -146,7 +146,7 @@ def features(bench: Bench, table: NetworkTable, settings: Settings, speed: float
     """A network's features of all recordings, as they are or at another speed; extracted when they are needed."""
     name = f"features-{table.features}" + (f"-speed{speed:g}" if speed != 1.0 else "")
     pipeline = table.pipeline(settings.sample_rate)
-    return bench.run.later(name, extract_data, bench.corpus, pipeline, settings.n_jobs, speed=speed)
+    return bench.run.kept(name, extract_data, bench.corpus, pipeline, settings.n_jobs, speed=speed)
 
 
 def of_units(bench: Bench, system: System, test: str, folds: Sequence[Fold], settings: Settings) -> list[Result]:
