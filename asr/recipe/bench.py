@@ -11,17 +11,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..corpus import Corpus
 from ..lang.lexicon import Lexicon
 from ..report.results import ResultRow
 from ..scoring import Comparison, Score, compare, score
 from ..scoring.edges import EdgeScore, read_ctm, score_edges, share_within
+from ..train.ladder import Rung
 from ..train.tuning import add_tuning, at_edge, best_point
 from .run import Kept, Run
 from .searches import Asked, GraphSearch, Point, Recognised, Search, Texts, recognise, try_settings
-from .systems import Part, Trained, build_graph
+from .systems import Part, build_graph
 
 if TYPE_CHECKING:
     from .grammars import Grammar
@@ -49,19 +50,12 @@ class Fold:
 
 @dataclass(frozen=True, eq=False)
 class System:
-    """One way to build a recogniser: everything but the utterances and the seed.
+    """One way to build a recogniser: everything but the utterances and the seed. Its names are those of ResultRow.
 
     Attributes:
-        model: as in ResultRow.
-        features: as in ResultRow.
-        train: a step of asr.recipe.systems or asr.recipe.networks, called with data, a Part, the model below and
-            `prefixes`.
-        options: what else it is given.
-        data: what is trained and tested on.
-        variant: as in ResultRow.
-        adaptation: as in ResultRow.
-        prefixes: of the ids of the utterances that it is trained on; "" are the recordings themselves, others are
-            copies.
+        train: a step that trains, called with data, a Part, the model below, `prefixes` and `options`.
+        data: what is trained and tested on: features, or for each warp of the mel filters.
+        prefixes: of the ids of the utterances that it is trained on: "" for the recordings themselves, and of copies.
         below: the system whose model this one's training begins from.
         tuned_as: the system whose errors on held-out data choose the decoding options, so that of this one only the
             models that are tested are trained; None: its own.
@@ -72,9 +66,9 @@ class System:
 
     model: str
     features: str
-    train: Callable[..., Trained]
+    train: Callable[..., Rung]
     options: Mapping[str, Any]
-    data: Any  # features, or the finished step that makes them; or for each warp of the mel filters
+    data: Any
     variant: str = ""
     adaptation: str = "speaker"
     prefixes: tuple[str, ...] = ("",)
@@ -101,14 +95,19 @@ class System:
         return "-".join(p for p in (what, *how, self.name, part.name, f"seed{seed}") if p)
 
 
+class Tested(NamedTuple):
+    """A fold of a test: its model, the errors with every setting on the held-out data, and what was recognised."""
+
+    trained: Kept[Rung]
+    tuning: list[Point]
+    recognised: Kept[Recognised]
+
+
 @dataclass(frozen=True, eq=False)
 class Result:
     """A system's test, over one fold or several: what the row of the results, and the report, are made of.
 
     Attributes:
-        trained: of each fold.
-        tunings: of each fold.
-        tested: of each fold.
         kind: of what is scored, for the row's variant.
         edges: of correct words, where the true times are known.
     """
@@ -116,9 +115,7 @@ class Result:
     system: System
     test: str
     seed: int
-    trained: tuple[Kept[Trained], ...]
-    tunings: tuple[list[Point], ...]
-    tested: tuple[Kept[Recognised], ...]
+    folds: tuple[Tested, ...]
     references: Texts
     hypotheses: Texts
     train_cpu_seconds: float
@@ -160,12 +157,11 @@ class Bench:
 
     Attributes:
         corpus: whose transcripts are references.
-        n_jobs: processes or threads.
         tuning_seed: of models that only tune.
         fallback: see `build_graph`.
         truth: a CTM file with the true times of words.
         letters: a letter table, with the lexicon of the words of the transcripts, for grammars.
-        gpus: that networks are trained on; None: the CPU.
+        gpus: see `asr.recipe.networks.present_gpus`.
     """
 
     run: Run
@@ -178,7 +174,7 @@ class Bench:
     lexicon: Lexicon | None = None
     gpus: str | None = None
 
-    def trained(self, system: System, part: Part, seed: int = 0) -> Kept[Trained]:
+    def trained(self, system: System, part: Part, seed: int = 0) -> Kept[Rung]:
         """A trained model; those below it are trained first."""
         below = None if system.below is None else self.trained(system.below, part, seed)
         more = {"gpus": self.gpus} if system.is_network else {}
@@ -192,16 +188,15 @@ class Bench:
         trained: Any = self.trained(system, part, seed)  # finished steps stand for what they have made
         name, in_graph = system.step("graph", part, seed), isinstance(system.search, GraphSearch)
         if system.grammar is None:
-            graph: Any = self.run.kept(name, build_graph, trained, fallback=self.fallback)
-            return Asked(trained, graph if in_graph else None)  # it is made when it is needed
+            return Asked(trained, graph=self.run.kept(name, build_graph, trained, fallback=self.fallback))
         from .grammars import grammar_graph, language_model
 
         texts = [self.corpus[p + u].text for p in system.prefixes for u in part.train if p + u in self.corpus]
         of_lm = f"lm-{system.grammar.kind}-{part.name}" + ("-copies" if len(system.prefixes) > 1 else "")
-        language: Any = self.run.kept(of_lm, language_model, texts, system.grammar, self.letters, self.lexicon)
+        language = self.run.kept(of_lm, language_model, texts, system.grammar, self.letters, self.lexicon)
         if not in_graph:
-            return Asked(trained, None, language)
-        return Asked(trained, self.run.kept(name, grammar_graph, trained, language, system.grammar, self.letters))  # type: ignore[arg-type]
+            return Asked(trained, trained.folder, language=language)
+        return Asked(trained, graph=self.run.kept(name, grammar_graph, trained, language, system.grammar, self.letters))
 
     def tried(self, system: System, part: Part, ids: Sequence[str], seed: int = 0) -> list[Point]:
         """The errors of a part's model on some utterances with every setting of its search."""
@@ -212,42 +207,31 @@ class Bench:
 
     def test(self, system: System, test: str, folds: Sequence[Fold], seed: int = 0) -> Result:
         """Train, tune and test a system on every fold; what is there already is not done again."""
-        same = {"search": system.search, "decoding": system.decoding, "grammar": system.grammar}
-        tuned_as = replace(system.tuned_as, **same) if system.tuned_as else system
-        tunings, tested = [], []
+        tuned_as = replace(system.tuned_as or system, search=system.search, grammar=system.grammar)
+        tested = []
         for fold in folds:
             held_out = (fold.few if system.is_network else ()) or fold.tuning
             tables = [self.tried(tuned_as, *of, self.tuning_seed) for of in held_out] if system.search.tuned else []
-            tunings.append(add_tuning(tables))
+            tuning = add_tuning(tables)
             name = system.step("test", fold.part, seed) + ("" if fold.name == fold.part.name else f"-{fold.name}")
-            if tables and (edge := at_edge(tunings[-1], best_point(tunings[-1]))):
+            if tables and (edge := at_edge(tuning, best_point(tuning))):
                 logger.info("%s: %s; widen the recipe's grid", name, edge)
             asked, wanted = self.asked(system, fold.part, seed), self.references(fold.test, system)
             found = self.run.kept(
                 name, recognise, system.search, asked, system.data, wanted, tables, n_jobs=self.n_jobs
             )
-            tested.append(found)
-        trained = tuple(self.trained(system, fold.part, seed) for fold in folds)
-        result = self._pooled(Result(system, test, seed, trained, tuple(tunings), tuple(tested), {}, {}, 0.0, 0.0))
+            tested.append(Tested(asked.trained, tuning, found))
+        result = self._pooled(system, test, seed, tested, 0.0)
         steps = (self.trained(s, fold.part, seed) for fold in folds for s in system.chain())
         seconds = {step.name: step.cpu_seconds for step in steps}
         return replace(result, train_cpu_seconds=sum(seconds.values()))
 
     def chosen(self, results: Sequence[Result], variant: str) -> Result:
-        """In each fold, the test of the system that made the fewest errors on that fold's held-out data.
-
-        Args:
-            results: of the same test by several systems, fold by fold.
-        """
-        folds = range(len(results[0].tested))
-        best = [min(results, key=lambda r, n=n: best_point(r.tunings[n]).errors) for n in folds]  # type: ignore[misc]
-        trained = tuple(r.trained[n] for n, r in enumerate(best))
-        return self._pooled(replace(
-            results[0], system=replace(results[0].system, variant=variant), trained=trained,
-            tunings=tuple(r.tunings[n] for n, r in enumerate(best)),
-            tested=tuple(r.tested[n] for n, r in enumerate(best)),
-            train_cpu_seconds=sum(kept.cpu_seconds for kept in trained),
-        ))  # fmt: skip
+        """Of several results of a test, in each fold that with the fewest errors on the fold's held-out data."""
+        alike, first = zip(*(r.folds for r in results), strict=True), results[0]
+        best = [min(same, key=lambda fold: best_point(fold.tuning).errors) for same in alike]
+        seconds = sum(fold.trained.cpu_seconds for fold in best)
+        return self._pooled(replace(first.system, variant=variant), first.test, first.seed, best, seconds)
 
     def references(self, ids: Sequence[str], system: System) -> Texts:
         """What recognition by a system is scored against."""
@@ -260,18 +244,19 @@ class Bench:
         table = LetterTable.load(self.letters)
         return {u: system.grammar.reference(text, table) for u, text in texts.items()}
 
-    def _pooled(self, result: Result) -> Result:
-        """A result with what was recognised in all of its folds; the real-time factor is their mean."""
-        tested = [kept.value for kept in result.tested]
-        references = {u: text for t in tested for u, text in t.references.items()}
-        hypotheses = {u: text for t in tested for u, text in t.hypotheses.items()}
+    def _pooled(self, system: System, test: str, seed: int, folds: Sequence[Tested], seconds: float) -> Result:
+        """The result of all folds together; the real-time factor is their mean."""
+        found = [fold.recognised.value for fold in folds]
+        references, hypotheses = (
+            {u: text for f in found for u, text in getattr(f, side).items()} for side in ("references", "hypotheses")
+        )
         true, edges = {} if self.truth is None else read_ctm(self.truth), None
         if true and all(u in true for u, text in references.items() if text):
-            files = [kept.folder / "hypotheses.ctm" for kept in result.tested]
-            found = {u: words for f in files if f.stat().st_size for u, words in read_ctm(f).items()}
-            edges = score_edges({u: true[u] for u in references if u in true}, found)
-        rtf = sum(t.decode_rtf for t in tested) / len(tested)
-        return replace(result, references=references, hypotheses=hypotheses, decode_rtf=rtf, edges=edges)
+            files = [fold.recognised.folder / "hypotheses.ctm" for fold in folds]
+            words = {u: w for file in files if file.stat().st_size for u, w in read_ctm(file).items()}
+            edges = score_edges({u: true[u] for u in references if u in true}, words)
+        rtf = sum(f.decode_rtf for f in found) / len(found)
+        return Result(system, test, seed, tuple(folds), references, hypotheses, seconds, rtf, edges=edges)
 
 
 Pair = tuple[Result, Result]

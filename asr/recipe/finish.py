@@ -8,6 +8,7 @@ from pathlib import Path
 from .. import report
 from ..corpus import Corpus
 from ..errors import AsrError
+from ..files.json_files import read_json
 from ..model.model import load
 from ..report import Player, Section, sentence, system_in_words, test_in_words
 from ..report.results import results_table, write_results
@@ -93,7 +94,7 @@ def _near(result: Result, corpus: Corpus, lines: list[str]) -> Section:
         lines: gets what was said and recognised, and how to use the model.
     """
     ordered = sorted(result.references, key=lambda i: (len(result.references[i].split()), i))
-    folder, shown = result.tested[0].folder / "model", corpus[ordered[len(ordered) // 2]]
+    folder, shown = result.folds[0].recognised.folder / "model", corpus[ordered[len(ordered) // 2]]
     model = load(folder)
     samples, rate = read_utterance(shown, model.sample_rate)
     transcript = model.transcribe(samples, rate)
@@ -193,10 +194,10 @@ def _of_errors(result: Result, corpus: Corpus, player: Player, unit: str, titled
 
 def _tuning(result: Result, unit: str, titled: str) -> list[Section]:
     """What was tried on the first fold's held-out speech, where a graph was searched."""
-    points = result.tunings[0]
+    points = result.folds[0].tuning
     if not points or "acoustic_scale" not in points[0].setting:
         return []
-    note = ("Of the first fold. " if len(result.tested) > 1 else "") + "The scored recordings played no part."
+    note = ("Of the first fold. " if len(result.folds) > 1 else "") + "The scored recordings played no part."
     tried = [TuningPoint(**p.setting, errors=p.errors, total=p.total) for p in points]
     title = f"Tuning on held-out speech{titled}"
     return [report.tuning_section(tried, unit=unit, title=title, about=_about(result), note=note)]
@@ -204,13 +205,15 @@ def _tuning(result: Result, unit: str, titled: str) -> list[Section]:
 
 def trainings(results: Sequence[Result]) -> list[Section]:
     """How the models of the first folds were trained: passes of EM, and epochs of networks."""
-    trained = {}
+    logs, curves = {}, {}
     for first, *_ in groups(results, lambda r: (r.system.name, r.test)):
         name = " ".join(p for p in (first.system.model, first.system.variant, first.test) if p)
-        trained[name] = first.trained[0].value
-    logs = [(name, t.rung.log) for name, t in trained.items() if t.rung.log][:6]
-    passes = {name: [(p.iteration, p.log_likelihood, p.n_gaussians) for p in log] for name, log in logs}
-    curves = {f"{name} {part}": points for name, t in trained.items() for part, points in t.curves.items()}
+        step = first.folds[0].trained
+        if log := step.value.log:
+            logs[name] = [(p.iteration, p.log_likelihood, p.n_gaussians) for p in log]
+        if (file := step.folder / "curves.json").exists():
+            curves |= {f"{name} {part}": points for part, points in read_json(file).items()}
+    passes = dict(list(logs.items())[:6])
     found = [report.training_section(passes, same_features=False)] if passes else []
     return [*found, report.network_section(curves, note="The first fold of each test.")] if curves else found
 

@@ -1,8 +1,7 @@
 """The step that trains a network: above a stage of the ladder, or with CTC without one; in this process, or on GPUs.
 
-A table of a recipe's TOML file says what network is trained, on what; its `options` are those of the training:
-asr.train.hybrid.HybridOptions, or of asr.train.options. On GPUs a process for each is started, which is given the same
-data and trains on its share of each batch (asr.nn.parallel); the first one leaves the model.
+A table of a recipe's TOML file says what network is trained, on what. On GPUs a process for each trains on its share of
+each batch (asr.nn.parallel); the first one leaves the model.
 """
 
 import logging
@@ -26,10 +25,11 @@ from ..nn.options import SpecAugmentOptions, TrainingOptions
 from ..options import from_table
 from ..train.data import Data
 from ..train.hybrid import HybridOptions
+from ..train.ladder import Rung
 from ..train.options import CtcOptions, JointOptions, LfmmiTrainingOptions
 from .progress import Progress
 from .searches import GraphSearch
-from .systems import Part, Trained, usable, with_copies
+from .systems import Part, usable, with_copies, write_json
 
 HYBRID, LFMMI, RNN_CTC, CNN_CTC, CTC_ATTENTION = (
     "dnn-hmm", "tdnn-lfmmi", "rnn-ctc", "cnn-lstm-ctc", "ctc-attention",
@@ -41,6 +41,7 @@ CTC_SYSTEMS = (RNN_CTC, CNN_CTC, CTC_ATTENTION)
 logger = logging.getLogger(__name__)
 
 Report = Callable[[int, int], None]
+Train = Callable[..., Any]
 
 
 @dataclass(frozen=True)
@@ -63,17 +64,11 @@ class NetworkTable(ABC):
     search: GraphSearch = field(default_factory=GraphSearch)
 
     options: Any = None
-
     n_networks = 1  # that are trained one after another
 
     @abstractmethod
-    def training(self, data: Data, below: Any, lexicon: Any) -> Callable[..., Any]:
-        """The function that trains from the stage or network below, or with a lexicon of units; the rest is as of all.
-
-        Args:
-            below: as of `train_network`.
-            lexicon: as of `train_network`.
-        """
+    def training(self, data: Data, below: Any, lexicon: Any) -> Train:
+        """The function that trains from a stage or network below, or with a lexicon of units; the rest is as of all."""
 
     def __post_init__(self) -> None:
         self.config  # noqa: B018 - a wrong setting is reported before anything is trained
@@ -89,11 +84,11 @@ class NetworkTable(ABC):
 
     @property
     def features(self) -> str:
-        """What the column of results calls its features, such as mfcc-40."""
+        """What the results call its features, such as mfcc-40."""
         options = self.front_end.get("options", {})
         size = options.get("num_ceps") or options.get("num_mel_bins")
-        pitch = "pitch" if "pitch" in self.front_end else ""
-        return "-".join(str(part) for part in (self.front_end.get("kind", "fmllr"), size, pitch) if part)
+        parts = (self.front_end.get("kind", "fmllr"), size, "pitch" if "pitch" in self.front_end else "")
+        return "-".join(str(part) for part in parts if part)
 
     def pipeline(self, sample_rate: int) -> FeaturePipeline:
         """Of the network's own features."""
@@ -111,10 +106,10 @@ class HybridTable(NetworkTable):
     def n_networks(self) -> int:  # type: ignore[override]
         return self.options.n_networks * (self.options.realignments + 1)
 
-    def training(self, data: Data, below: Any, lexicon: Any) -> Callable[..., Any]:
+    def training(self, data: Data, below: Any, lexicon: Any) -> Train:
         from ..train.hybrid import train_hybrid
 
-        return partial(train_hybrid, data, below.rung, self.config, self.options)
+        return partial(train_hybrid, data, below, self.config, self.options)
 
 
 @dataclass(frozen=True)
@@ -123,10 +118,10 @@ class LfmmiTable(NetworkTable):
 
     options: LfmmiTrainingOptions = field(default_factory=LfmmiTrainingOptions)
 
-    def training(self, data: Data, below: Any, lexicon: Any) -> Callable[..., Any]:
+    def training(self, data: Data, below: Any, lexicon: Any) -> Train:
         from ..train.lfmmi import train_lfmmi
 
-        return partial(train_lfmmi, data, below.rung, self.config, self.options)
+        return partial(train_lfmmi, data, below, self.config, self.options)
 
 
 @dataclass(frozen=True)
@@ -142,21 +137,18 @@ class CtcTable(NetworkTable):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._plain_training(TrainingOptions())
+        from_table(TrainingOptions, self.plain, where="plain.")
         if not self.front_end:
             raise ConfigError("a network trained with CTC needs a front_end: there is no model below it with features")
 
     def without_augmentation(self) -> "CtcTable":
         """The same, trained on recordings as they are: without masks and copies at other speeds, as `plain` says."""
-        options = replace(self.options, training=self._plain_training(self.options.training))
-        return replace(self, speeds=(1.0,), plain={}, options=options)
-
-    def _plain_training(self, training: TrainingOptions) -> TrainingOptions:
         settings = from_table(TrainingOptions, self.plain, where="plain.")
-        plain = {name: getattr(settings, name) for name in self.plain}
-        return replace(training, **{"spec_augment": SpecAugmentOptions(), **plain})
+        plain = {"spec_augment": SpecAugmentOptions(), **{name: getattr(settings, name) for name in self.plain}}
+        training = replace(self.options.training, **plain)
+        return replace(self, speeds=(1.0,), plain={}, options=replace(self.options, training=training))
 
-    def training(self, data: Data, below: Any, lexicon: Any) -> Callable[..., Any]:
+    def training(self, data: Data, below: Any, lexicon: Any) -> Train:
         from ..train.ctc import train_ctc
 
         return partial(train_ctc, data, lexicon, self.config, self.options)
@@ -164,19 +156,15 @@ class CtcTable(NetworkTable):
 
 @dataclass(frozen=True)
 class AttentionTable(CtcTable):
-    """A network of CTC with an attention decoder above it. A JointTable makes it.
-
-    Attributes:
-        joint: how both are trained, with `options` for CTC.
-    """
+    """A network of CTC with an attention decoder above it; `joint`, of a JointTable, has `options` for CTC."""
 
     joint: JointOptions = field(default_factory=JointOptions)
 
-    def training(self, data: Data, below: Any, lexicon: Any) -> Callable[..., Any]:
+    def training(self, data: Data, below: Any, lexicon: Any) -> Train:
         from ..train.joint import train_joint
 
         joint = replace(self.joint, ctc=self.options)
-        return partial(train_joint, data, lexicon, self.config, joint, start=below.rung.model)
+        return partial(train_joint, data, lexicon, self.config, joint, start=below.model)
 
 
 @dataclass(frozen=True)
@@ -193,7 +181,7 @@ class JointTable:
     plain: dict = field(default_factory=dict)
 
     def above(self, table: CtcTable) -> AttentionTable:
-        """What is trained: the table that it begins as, with the training and the decoder of this one."""
+        """The table that it begins as, with the training and the decoder of this one."""
         return AttentionTable(**{**vars(table), "options": self.options.ctc, "plain": self.plain}, joint=self.options)
 
 
@@ -218,7 +206,7 @@ def present_gpus(gpus: str) -> str:
 def train_network(
     data: Data,
     part: Part,
-    below: Trained | None = None,
+    below: Rung | None = None,
     prefixes: tuple[str, ...] = ("",),
     *,
     table: NetworkTable,
@@ -227,21 +215,20 @@ def train_network(
     aligned: Data | None = None,
     copies: Mapping[float, Data] | None = None,
     seed: int,
+    folder: Path,
     checkpoints: Path,
     n_jobs: int = 1,
     gpus: str | None = None,
     progress: Report | None = None,
-) -> Trained:
-    """A step: the network of a table.
+) -> Rung:
+    """A step: the network of a table. Beside the model lie curves.json (see asr.nn.curves), and its decoder if any.
 
     Args:
-        data: the network's features.
         below: the stage of the ladder with whose alignments it is trained; of a decoder, the network it begins as.
-        pipeline: what is done to the features, if they are not the stage's.
+        pipeline: what is done to its features, if they are not the stage's.
         lexicon: of a network without HMMs, whose units are its phones.
         aligned: the stage's features, if the network's are others.
-        copies: by speed, the network's features of the recordings at that speed.
-        n_jobs: threads, of all processes.
+        copies: by speed, its features of the recordings at that speed.
         gpus: see `present_gpus`; None: the CPU.
     """
     from ..extras import require_torch
@@ -261,7 +248,7 @@ def train_network(
         how["inputs"] = usable(data, list(wanted.raw))
     if isinstance(progress, Progress):
         progress.place = partial(epoch_in_words, table.options.training.max_epochs, table.n_networks)
-    train = partial(_trained, partial(table.training(wanted, below, lexicon), **how), checkpoints, n_jobs)
+    train = partial(_trained, partial(table.training(wanted, below, lexicon), **how), folder, checkpoints, n_jobs)
     return train("cpu", progress) if gpus is None else _on_gpus(gpus, train, checkpoints, progress)
 
 
@@ -278,19 +265,26 @@ def epoch_in_words(n_epochs: int, n_networks: int, part: float) -> str:
 
 
 def _trained(
-    train: Callable[..., Any], checkpoints: Path, n_threads: int, device: str, progress: Report | None
-) -> Trained:
+    train: Train, folder: Path, checkpoints: Path, n_threads: int, device: str, progress: Report | None
+) -> Rung:
     """What a training makes in this process."""
     import torch
 
-    torch.set_num_threads(max(1, n_threads))
+    from ..nn.parallel import current_group
+
+    torch.set_num_threads(max(1, n_threads // current_group().size))
     made = train(device=device, progress=progress)
     files = sorted(checkpoints.glob("*/curves.json"))
-    curves = {file.parent.name: read_json(file, kind=list) for file in files}
-    return Trained(getattr(made, "rung", made), curves, getattr(made, "decoder", None))
+    write_json(folder / "curves.json", {file.parent.name: read_json(file, kind=list) for file in files})
+    if not hasattr(made, "decoder"):
+        return made
+    from ..model.decoder_file import save_decoder
+
+    save_decoder(made.decoder, made.rung.model, folder)
+    return made.rung
 
 
-def _on_gpus(gpus: str, train: Callable[..., Trained], checkpoints: Path, progress: Report | None) -> Trained:
+def _on_gpus(gpus: str, train: Train, checkpoints: Path, progress: Report | None) -> Rung:
     """The same by a process for each GPU. Raises ModelError where one failed."""
     import torch
     from torch import multiprocessing
@@ -299,14 +293,12 @@ def _on_gpus(gpus: str, train: Callable[..., Trained], checkpoints: Path, progre
 
     chosen, context = parse_gpus(gpus, torch.cuda.device_count()), multiprocessing.get_context("spawn")
     reached, records = context.Array("q", 2), context.Queue()
-    with socket.socket() as free:
-        free.bind(("localhost", 0))
-        variables = {"MASTER_ADDR": "localhost", "MASTER_PORT": str(free.getsockname()[1])}
-    variables |= {"TORCHELASTIC_RUN_ID": "recipe", "WORLD_SIZE": str(len(chosen))}
     logs = QueueListener(records, *logging.getLogger("asr").handlers, respect_handler_level=True)
     logs.start()
-    given = (chosen, variables, train, checkpoints, reached, records)
-    ranks = multiprocessing.spawn(_rank, given, len(chosen), join=False)
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = free.getsockname()[1]
+    ranks = multiprocessing.spawn(_rank, (chosen, port, train, checkpoints, reached, records), len(chosen), join=False)
     try:
         while not ranks.join(timeout=1.0):
             if progress is not None and reached[1]:
@@ -319,20 +311,13 @@ def _on_gpus(gpus: str, train: Callable[..., Trained], checkpoints: Path, progre
         for process in ranks.processes:
             process.terminate()  # none goes on alone after an interruption
         logs.stop()
-    return Trained.load(checkpoints / "made")
+    return Rung.load(checkpoints / "made")
 
 
-def _rank(
-    number: int,
-    gpus: list[int],
-    variables: dict[str, str],
-    train: Callable[..., Trained],
-    checkpoints: Path,
-    reached: Any,
-    records: Any,
-) -> None:
+def _rank(number: int, gpus: list[int], port: int, train: Train, place: Path, reached: Any, records: Any) -> None:
     """What each of the processes runs; the first one logs, reports, and leaves the model."""
-    os.environ.update({**variables, "RANK": str(number), "LOCAL_RANK": str(gpus[number])})
+    variables = {"RANK": number, "LOCAL_RANK": gpus[number], "WORLD_SIZE": len(gpus), "MASTER_PORT": port}
+    os.environ.update({name: str(n) for name, n in variables.items()}, MASTER_ADDR="localhost", TORCHELASTIC_RUN_ID="1")
     from ..nn.parallel import join_group, leave_group
 
     log = logging.getLogger("asr")
@@ -344,6 +329,6 @@ def _rank(
 
     made = train(join_group(), None if number else report)
     if not number:
-        (checkpoints / "made").mkdir(exist_ok=True)
-        made.save(checkpoints / "made")
+        (place / "made").mkdir(exist_ok=True)
+        made.save(place / "made")
     leave_group()

@@ -47,17 +47,11 @@ class StepRecord:
 
 
 class Kept(Generic[T]):
-    """A step of a run, made when it is first needed. As an argument of other steps it is the object that it makes.
-
-    Attributes:
-        name: of the step.
-        folder: where it is.
-    """
+    """A step of a run, made when it is first needed. As an argument of other steps it is the object that it makes."""
 
     def __init__(self, run: "Run", name: str, make: Callable[..., T], args: tuple, options: dict[str, Any]) -> None:
-        while isinstance(make, functools.partial):
-            make, args, options = make.func, (*make.args, *args), {**make.keywords, **options}
-        if not inspect.isfunction(make) or make.__closure__ or make.__name__ == "<lambda>":
+        function = make.__func__ if inspect.ismethod(make) and isinstance(make.__self__, type) else make
+        if not inspect.isfunction(function) or function.__closure__ or function.__name__ == "<lambda>":
             raise ConfigError(
                 f"step {name}: {make!r} is not a plain function of its arguments; write it at the top level of a "
                 "module, and pass what it needs as arguments, so that a change of them is noticed"
@@ -113,7 +107,7 @@ class Run:
         """Begin a run, or go on with one.
 
         Args:
-            out_dir: the run's folder, made if need be. Each step has one folder in it, named as the step.
+            out_dir: the run's folder, made if need be. Each step has a folder in it, of its name.
             n_steps: how many there will be, if that is known; it is shown with each.
         """
         self.folder = Path(out_dir)
@@ -130,24 +124,22 @@ class Run:
 
         Args:
             name: the folder's name. The same step may be asked for again.
-            make: a function at the top of a module, or functools.partial of one, which declares what it returns: a
-                plain value (numbers, texts, dataclasses, and lists, tuples and dictionaries of them), or an object that
-                has `save` and `load`. If it has parameters of these names it is given `progress`, to be called with
-                (done, total); `folder`, to leave files such as recordings in, beside what it returns; and
-                `checkpoints`, a folder in which it finds again what it left there when it was interrupted.
-            *args: objects that other steps made, which count by the keys of these; paths, which count with the contents
-                of files and folders; plain values, numpy arrays, features, corpora, and dataclasses of all these.
-                `n_jobs` and `gpus` may change: results do not depend, but for rounding, on how many processes work
-                where.
+            make: a function at the top of a module, or a class method, which declares what it returns: a plain value
+                (numbers, texts, dataclasses, and lists, tuples and dictionaries of them), or an object that has `save`
+                and `load`. If it asks for them it is given `progress`, to be called with (done, total); `folder`, to
+                leave files such as recordings in; and `checkpoints`, a folder where it finds again what it left there
+                when it was interrupted.
+            *args: objects that other steps made, which count by the keys of these; paths, which count with what they
+                hold; plain values, numpy arrays, features, corpora, and dataclasses of all these. `n_jobs` and `gpus`
+                may change: but for rounding, results do not depend on how many processes work where.
             **options: see `args`.
 
         Raises:
             ConfigError: for arguments of another kind, and where two steps of one name differ; what `make` raises goes
                 through, and leaves nothing behind.
 
-        A step is made anew when an argument has changed, or code that `make` uses (asr.recipe.sources), or when its
-        folder was damaged. Results appear whole or not at all. Several runs may share a folder: a step that another one
-        makes is waited for.
+        A step is made anew when an argument or code that it uses (asr.recipe.sources) has changed, or its folder was
+        damaged. It appears whole or not at all. Runs may share a folder: what another one makes is waited for.
         """
         return self.kept(name, make, *args, **options).value
 
@@ -211,9 +203,9 @@ class Run:
         place.parent.mkdir(exist_ok=True)
         lock = FileLock(place)
         try:
-            try:
+            with contextlib.suppress(Timeout):
                 lock.acquire(timeout=0)
-            except Timeout:
+            if not lock.is_locked:
                 logger.info("%s: another run makes it; waiting for that", name)
                 lock.acquire()
         except (OSError, NotImplementedError) as error:
@@ -247,11 +239,7 @@ def _key(name: str, function: Callable, arguments: Mapping[str, Any]) -> str:
 
 
 def _hashed(value: Any, where: str, classes: dict[type, None]) -> str:
-    """A text that is equal for equal arguments only.
-
-    Args:
-        classes: gets those of the dataclasses among them.
-    """
+    """A text that is equal for equal arguments only. `classes` gets those of the dataclasses among them."""
     kind = type(value).__name__
     key = value.key if isinstance(value, Kept) else getattr(value, "__dict__", {}).get("_key_of_step")
     if key is not None:
@@ -286,16 +274,14 @@ def _hashed(value: Any, where: str, classes: dict[type, None]) -> str:
 def hash_of(path: Path) -> str:
     """The SHA-256 of a file's contents, or of the relative names and contents of all files of a folder."""
     if not path.is_dir():
-        status = path.stat()
-        return _hash_of_file(path, status.st_mtime_ns, status.st_size)
-    digest = hashlib.sha256()
-    for file in sorted(p for p in path.rglob("*") if p.is_file()):
-        digest.update(f"{file.relative_to(path).as_posix()}\0{sha256(file)}\0".encode())
-    return digest.hexdigest()
+        return _hash_of_file(path, path.stat().st_mtime_ns)
+    files = sorted(p for p in path.rglob("*") if p.is_file())
+    content = "".join(f"{file.relative_to(path).as_posix()}\0{sha256(file)}\0" for file in files)
+    return hashlib.sha256(content.encode()).hexdigest()
 
 
 @functools.cache
-def _hash_of_file(path: Path, changed: int, size: int) -> str:
+def _hash_of_file(path: Path, changed: int) -> str:
     return sha256(path)
 
 
@@ -356,8 +342,8 @@ def run_recipe(main: Callable[[], None]) -> None:
     except OSError as error:
         if error.errno is None:
             raise
-        what = f"{error.filename or 'writing'}: {error.strerror}"
-        sys.exit(f"error: {what}; make room, or give --out another folder: the same command goes on where it stopped")
+        what = f"error: {error.filename or 'writing'}: {error.strerror}"
+        sys.exit(f"{what}; make room, or give --out another folder: the same command goes on where it stopped")
     except KeyboardInterrupt:
         sys.stderr.write("\ninterrupted; the same command goes on with the step that was not finished\n")
         sys.exit(130)

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import astuple, dataclass
 from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from ..errors import ConfigError
 from ..files import write_text
@@ -20,12 +20,9 @@ from ..model.passes import adapt, scores
 from ..scoring import Unit, score
 from ..train.data import Data
 from ..train.decoding import decode_all
+from ..train.ladder import Rung
 from ..train.tuning import add_tuning, best_point
-from .systems import Features, Trained, each, usable, write_texts
-
-if TYPE_CHECKING:
-    from ..lang.lexicon import Lexicon
-    from ..lm import NgramModel
+from .systems import Features, each, usable, write_texts
 
 Setting = dict[str, float]
 Texts = dict[str, str]
@@ -42,25 +39,17 @@ class Point:
 
 
 class Asked(NamedTuple):
-    """What a search may need of a system.
+    """What a search may need of a system."""
 
-    Attributes:
-        graph: its model with a graph.
-        language: n-gram, and lexicon of its words.
-    """
-
-    trained: Trained
-    graph: Model | None = None
-    language: "tuple[NgramModel, Lexicon] | None" = None
+    trained: Rung
+    place: Any = None  # the folder of its step, where a decoder may lie
+    graph: Any = None  # its model with a graph
+    language: Any = None  # n-gram, and lexicon of its words
 
 
 @dataclass(frozen=True)
 class Search(ABC):
-    """A way to find the words of a model's scores.
-
-    Raises:
-        ConfigError: where there is nothing to try.
-    """
+    """A way to find the words of a model's scores. Raises ConfigError where there is nothing to try."""
 
     tuned: ClassVar[tuple[str, ...]] = ()
     """The numbers that are tuned; the first fields, in the same order, are the values of them that are tried."""
@@ -98,12 +87,7 @@ class Search(ABC):
 
 @dataclass(frozen=True)
 class GraphSearch(Search):
-    """Viterbi search in the model's decoding graph.
-
-    Attributes:
-        beam: nats.
-        max_active: tokens kept in a frame.
-    """
+    """Viterbi search in the model's decoding graph; its options are those of asr.model.DecodingOptions."""
 
     tuned = ("acoustic_scale", "insertion_penalty")
 
@@ -117,12 +101,10 @@ class GraphSearch(Search):
         return model.with_decoding(**setting, beam=self.beam, max_active=self.max_active)
 
     def scores(self, asked: Asked, data: Data) -> Mapping[str, Any]:
-        assert asked.graph is not None  # it is what is searched
         table = data.normalised(asked.graph.features)
         return dict(scores(asked.graph, table, adapt(asked.graph, table, data.speakers)))
 
     def decoder(self, asked: Asked, setting: Setting) -> Callable[[Any], str]:
-        assert asked.graph is not None
         model = self.set(asked.graph, setting)
         search = model.new_decoder()
         return lambda loglikes: model.text(search.decode(loglikes).words)
@@ -135,7 +117,7 @@ class GreedySearch(Search):
     def scores(self, asked: Asked, data: Data) -> Mapping[str, Any]:
         from ..model.acoustic import log_posteriors
 
-        model = asked.trained.rung.model
+        model = asked.trained.model
         features = data.normalised(model.features)
         return {u: log_posteriors(model.acoustic, features[u]) for u in features}
 
@@ -165,7 +147,7 @@ class PrefixSearch(Search):
     def scores(self, asked: Asked, data: Data) -> Mapping[str, Any]:
         from scipy.special import log_softmax
 
-        model = asked.trained.rung.model
+        model = asked.trained.model
         features, columns = data.normalised(model.features), [0, *_units(model)]
         # The priors of the graph are subtracted here too. What normalises a row is the same for all that may be said.
         return {u: log_softmax(model.acoustic.log_likelihoods(features[u]), axis=1)[:, columns] for u in features}
@@ -173,16 +155,10 @@ class PrefixSearch(Search):
     def decoder(self, asked: Asked, setting: Setting) -> Callable[[Any], str]:
         from ..ctc import prefix
 
-        assert asked.language is not None  # systems that are searched so have a grammar
         options = prefix.PrefixOptions(beam_size=self.beam_size, beam=self.beam, **setting)  # type: ignore[arg-type]
-        units = _units(asked.trained.rung.model)
+        units = _units(asked.trained.model)
         search = prefix.PrefixSearch([_spelled(asked, [p]) for p in units], asked.language[0], options)
-
-        def words(log_probs: Any) -> str:
-            best = search.search(log_probs)
-            return _spelled(asked, [units[k - 1] for k in best[0].tokens]) if best else ""
-
-        return words
+        return lambda log_probs: _spelled(asked, [units[k - 1] for b in search.search(log_probs)[:1] for k in b.tokens])
 
 
 @dataclass(frozen=True)
@@ -202,21 +178,16 @@ class JointSearch(Search):
             raise ConfigError(f"beam_size={self.beam_size}; need 1 or more")
 
     def scores(self, asked: Asked, data: Data) -> Mapping[str, Any]:
-        return data.normalised(asked.trained.rung.model.features)  # the decoder hears them too
+        return data.normalised(asked.trained.model.features)  # the decoder hears them too
 
     def decoder(self, asked: Asked, setting: Setting) -> Callable[[Any], str]:
         from ..model import joint_search
+        from ..model.decoder_file import load_decoder
 
-        trained, language = asked.trained, asked.language
-        assert language is not None and trained.decoder is not None  # systems that are searched so have both
         options = joint_search.JointSearchOptions(beam_size=self.beam_size, **setting)
-        search = joint_search.JointSearch(trained.rung.model, trained.decoder, language[0], options)
-
-        def words(features: Any) -> str:
-            best = search.search(features)
-            return _spelled(asked, best[0].units) if best else ""
-
-        return words
+        model, decoder = asked.trained.model, load_decoder(asked.trained.model, asked.place)
+        search = joint_search.JointSearch(model, decoder, asked.language[0], options)
+        return lambda features: _spelled(asked, [p for best in search.search(features)[:1] for p in best.units])
 
 
 def _units(model: Model) -> list[int]:
@@ -226,7 +197,7 @@ def _units(model: Model) -> list[int]:
 
 def _spelled(asked: Asked, units: Iterable[int]) -> str:
     """The names of phones."""
-    return " ".join(asked.trained.rung.model.lexicon.phones.name(int(p)) for p in units)
+    return " ".join(asked.trained.model.lexicon.phones.name(int(p)) for p in units)
 
 
 def try_settings(
@@ -243,7 +214,6 @@ def try_settings(
     if not isinstance(part, Data):
         from ..train.vtln import adapted
 
-        assert asked.graph is not None  # VTLN is of models with HMMs
         part = adapted(asked.graph.with_decoding(beam=search.beam), part)[0]  # type: ignore[attr-defined]
     wanted, found, points = {u: references[u] for u in part.raw}, search.scores(asked, part), list[Point]()
     for setting in search.settings():
@@ -260,7 +230,7 @@ class Recognised:
 
     Attributes:
         decode_rtf: CPU seconds for a second of speech, from features to words.
-        unfinished: utterances whose best path does not end where a sentence may.
+        unfinished: utterances whose best path ends where no sentence does.
     """
 
     references: Texts
@@ -289,7 +259,7 @@ def recognise(
     """
     setting = best_point(add_tuning(tuned)).setting if tuned else {}
     part = each(data, lambda those: usable(those, list(references)))
-    model, times, unfinished = asked.graph or asked.trained.rung.model, "", 0
+    model, times, unfinished = asked.graph or asked.trained.model, "", 0
     if isinstance(search, GraphSearch):
         from ..train.vtln import decode_vtln
 

@@ -44,7 +44,7 @@ def modules_of(functions: Iterable[Callable | type]) -> set[str]:
 
 
 def _names_of(functions: Iterable[Callable | type]) -> tuple[tuple[str, str], ...]:
-    return tuple(dict.fromkeys((f.__module__, f.__qualname__.partition(".")[0]) for f in functions))
+    return tuple(dict.fromkeys((f.__module__, f.__qualname__.partition(".<locals>")[0]) for f in functions))
 
 
 @functools.cache

@@ -37,7 +37,8 @@ from asr.recipe.networks import (
 )
 from asr.recipe.run import Run, run_recipe
 from asr.recipe.searches import GreedySearch, JointSearch, PrefixSearch
-from asr.recipe.systems import Part, extract_data
+from asr.recipe.systems import Part
+from asr.train.data import Data
 from asr.train.speeds import speed_prefix
 
 from . import run as hmms
@@ -133,7 +134,7 @@ def ctc_systems(
     for name, table in tables.items():
         used = table.without_augmentation() if plain else table
         pipeline = used.pipeline(basic.sample_rate)
-        data = run.kept(f"features-{used.features}", extract_data, every, pipeline, basic.n_jobs)
+        data = run.kept(f"features-{used.features}", Data.of, every, pipeline, n_jobs=basic.n_jobs)
         options = {"table": used, "lexicon": bench.lexicon, "pipeline": pipeline}
         found[name] = System(
             name, used.features, train_network, options, data, "plain" if plain else "robust",

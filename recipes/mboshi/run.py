@@ -34,7 +34,8 @@ from asr.recipe.networks import (
 )
 from asr.recipe.run import Run, run_recipe
 from asr.recipe.searches import GreedySearch, Search
-from asr.recipe.systems import extract_data, train_stage
+from asr.recipe.systems import train_stage
+from asr.train.data import Data
 from asr.train.ladder import STAGES
 
 from .parts import HERE, Settings, all_data, less_data, read_corpus, voices, without_one_speaker
@@ -51,7 +52,7 @@ def main() -> None:
     require_pynini("this recipe")  # not after hours of training
     run, corpus, pipeline = Run(arguments.out), Corpus([*train, *dev]), mfcc(settings)
 
-    data = run.step("features", extract_data, corpus, pipeline, settings.n_jobs)
+    data = run.step("features", Data.of, corpus, pipeline, n_jobs=settings.n_jobs)
     lexicon = run.step("lexicon", spelled_lexicon, list(train.transcripts().values()), LETTERS)
     bench = Bench(run, corpus, settings.n_jobs, settings.seed, letters=LETTERS, lexicon=lexicon, gpus=arguments.gpus)
     ladder = stages(data, {"pipeline": pipeline, "lexicon": lexicon, "sizes": settings.sizes}, settings)
@@ -146,7 +147,7 @@ def features(bench: Bench, table: NetworkTable, settings: Settings, speed: float
     """A network's features of all recordings, as they are or at another speed; extracted when they are needed."""
     name = f"features-{table.features}" + (f"-speed{speed:g}" if speed != 1.0 else "")
     pipeline = table.pipeline(settings.sample_rate)
-    return bench.run.kept(name, extract_data, bench.corpus, pipeline, settings.n_jobs, speed=speed)
+    return bench.run.kept(name, Data.of, bench.corpus, pipeline, n_jobs=settings.n_jobs, speed=speed)
 
 
 def of_units(bench: Bench, system: System, test: str, folds: Sequence[Fold], settings: Settings) -> list[Result]:

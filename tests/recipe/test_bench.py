@@ -8,11 +8,12 @@ import pytest
 from asr.corpus import Corpus, Utterance
 from asr.errors import ConfigError
 from asr.options import from_table
-from asr.recipe.bench import Bench, Fold, Result, System, compared, folds_of, in_order, with_those_below
+from asr.recipe.bench import Bench, Fold, Result, System, Tested, compared, folds_of, in_order, with_those_below
 from asr.recipe.networks import CtcTable, HybridTable, JointTable, LfmmiTable
 from asr.recipe.run import Kept, Run
 from asr.recipe.searches import GraphSearch, GreedySearch, JointSearch, Point, PrefixSearch, Recognised
-from asr.recipe.systems import Part, Trained
+from asr.recipe.systems import Part
+from asr.train.ladder import Rung
 from asr.train.tuning import add_tuning, best_point
 
 
@@ -20,13 +21,13 @@ def system(model="mono", variant="", **more) -> System:
     return System(model, "mfcc", train_nothing, {}, None, variant, **more)
 
 
-def train_nothing() -> Trained:
+def train_nothing() -> Rung:
     raise AssertionError
 
 
 def result(of: System, words: str, test="official", **more) -> Result:
     """A system's test of one utterance, in which "one" was said."""
-    return Result(of, test, 0, (), (), (), {"u": "one"}, {"u": words}, 1.0, 0.1, **more)
+    return Result(of, test, 0, (), {"u": "one"}, {"u": words}, 1.0, 0.1, **more)
 
 
 def some_test(word: str, fold: int) -> Recognised:
@@ -41,9 +42,10 @@ def several(tmp_path, monkeypatch):
 
     def finished(name: str, held_out: tuple[int, int], words: tuple[str, str]) -> Result:
         tested = [run.kept(f"test-{name}{fold}", some_test, word, fold) for fold, word in enumerate(words)]
-        trained = tuple(run.kept(f"train-{name}{n}", train_nothing) for n in range(2))
-        tunings = tuple([Point({"acoustic_scale": 0.1}, errors, 10)] for errors in held_out)
-        return Result(system(variant=name), "loso", 0, trained, tunings, tuple(tested), {}, {}, 0.0, 0.0)
+        trained = [run.kept(f"train-{name}{n}", train_nothing) for n in range(2)]
+        tunings = [[Point({"acoustic_scale": 0.1}, errors, 10)] for errors in held_out]
+        folds = tuple(map(Tested, trained, tunings, tested))
+        return Result(system(variant=name), "loso", 0, folds, {}, {}, 0.0, 0.0)
 
     monkeypatch.setattr(Kept, "cpu_seconds", 1.0)
     return bench, finished
@@ -56,7 +58,7 @@ def test_each_fold_takes_the_system_that_was_best_on_its_held_out_data(several):
     best = bench.chosen([a, b], "chosen")
     assert best.hypotheses == {"u0": "one", "u1": "four"}  # not the best on the test: what the held-out data say
     assert best.score.errors == 1 and best.train_cpu_seconds == 2.0 and best.decode_rtf == 0.5
-    assert [kept.name for kept in best.tested] == ["test-a0", "test-b1"] and best.row.variant == "chosen"
+    assert [fold.recognised.name for fold in best.folds] == ["test-a0", "test-b1"] and best.row.variant == "chosen"
 
 
 def test_each_model_is_compared_with_the_nearest_one_below():

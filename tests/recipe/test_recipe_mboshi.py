@@ -181,10 +181,10 @@ def small_bench(real_data, folder):
 
 
 def ladder(bench, settings):
-    from asr.recipe.systems import extract_data
+    from asr.train.data import Data
 
     pipeline = recipe.mfcc(settings)
-    data = bench.run.kept("features", extract_data, bench.corpus, pipeline)
+    data = bench.run.kept("features", Data.of, bench.corpus, pipeline)
     options = {"pipeline": pipeline, "lexicon": bench.lexicon, "sizes": settings.sizes}
     return recipe.stages(data, options, settings)
 
@@ -277,12 +277,14 @@ def test_ctc_on_real_recordings(real_data, tmp_path):
     assert rows["tlg"].train_cpu_seconds == pytest.approx(sum(step.cpu_seconds for step in steps))
     assert "ctc-attention dev network" in page
     words = bench.corpus[fold.test[0]]
-    found = asr.load(results[4].tested[0].folder / "model").transcribe(words.audio)
+    found = asr.load(results[4].folds[0].recognised.folder / "model").transcribe(words.audio)
     assert found.words and all(0 <= w.start < w.end for w in found.words)
     plain = {s.model: s for s in recipe.ctc(bench, settings, plain=True)}[CNN_CTC]
     bare = plain.options["table"].options.training
     assert (bare.max_epochs, bare.spec_augment.is_on, plain.options["table"].speeds) == (2, False, (1.0,))
-    (curves,) = bench.trained(plain, fold.part).value.curves.values()
+    step = bench.trained(plain, fold.part)
+    assert step.key
+    (curves,) = json.loads((step.folder / "curves.json").read_text()).values()
     assert len(curves) == 2 and plain.variant == "plain"
 
 

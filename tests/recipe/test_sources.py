@@ -25,13 +25,14 @@ import json, sys
 from pathlib import Path
 from asr.recipe import sources
 from asr.recipe.run import _key
-from asr.recipe.systems import extract_data, train_mono, train_stage
+from asr.recipe.systems import train_mono, train_stage
+from asr.train.data import Data
 from asr.recipe.searches import GraphSearch, JointSearch, PrefixSearch, recognise, try_settings
 from asr.recipe.networks import CtcTable, HybridTable, train_network
 from asr.recipe.grammars import language_model
 import helper
-functions = [extract_data, train_mono, train_stage, try_settings, recognise, language_model, helper.own]
-arguments = {"by prefixes": (try_settings, {"search": PrefixSearch()}),
+functions = [train_mono, train_stage, try_settings, recognise, language_model, helper.own]
+arguments = {"extract_data": (Data.of, {}), "by prefixes": (try_settings, {"search": PrefixSearch()}),
              "train_hybrid": (train_network, {"table": HybridTable()}),
              "train_ctc": (train_network, {"table": CtcTable(front_end={"kind": "fbank"})})}
 
@@ -75,7 +76,7 @@ USED = {
     "asr/nn/ctc/loss.py": {"train_ctc"},  # the class of an argument: the table
     "asr/nn/recurrent.py": {"train_hybrid", "train_ctc"},  # a network is imported by its name
     "asr/features/mel.py": TRAIN | DECODE | {"extract_data"},
-    "asr/recipe/systems.py": TRAIN | DECODE | {"extract_data"},
+    "asr/recipe/systems.py": TRAIN | DECODE,
     "asr/recipe/searches.py": DECODE,
     "asr/recipe/grammars.py": {"language_model"},
     "asr/scoring/errors.py": {"try_settings", "by prefixes", "own"},
@@ -89,6 +90,7 @@ UNUSED = {
     "asr/recipe/finish.py": ALL,
     "asr/recipe/own_report.py": ALL,
     "asr/recipe/run.py": ALL,
+    "asr/recipe/systems.py": {"extract_data"},
     "asr/recipe/bench.py": ALL,
     "asr/gmm/sat.py": {"train_mono", "extract_data", "language_model", "own"},
     "asr/decoding/viterbi.py": {"extract_data", "own"},
@@ -195,7 +197,7 @@ def test_what_was_followed_before_changes_nothing(planted):
     """The same function uses the same modules whatever was asked for before it."""
     from asr.recipe import networks, searches, sources, systems
 
-    functions = (systems.train_stage, searches.recognise, networks.train_network, systems.extract_data)
+    functions = (systems.train_stage, searches.recognise, networks.train_network, Data.of)
     found = []
     for order in (functions, functions[::-1]):
         sources._reached.cache_clear()
