@@ -50,20 +50,24 @@ def finish(
     write_results(out / "results.json", rows)
     write_json(out / "comparisons.json", [{"first": a, "second": b, **c._asdict()} for a, b, c in found])
     lines = ["", results_table(rows)]
-    for group in groups(results, lambda r: (r.system.name, r.variant, r.test, r.metric)):
-        if len(group) > 1:
-            name = f"{group[0].test}, {group[0].system.name}"
-            lines.append(f"{name}: mean of {len(group)} seeds {_mean_and_range(group, '-')}")
+    for group in _seeds(results):
+        name = f"{group[0].test}, {group[0].system.name}"
+        lines.append(f"{name}: mean of {len(group)} seeds {_mean_and_range(group, '-')}")
     lines += ["", comparison_table(found)] if found else []
-    for first, *_ in groups(results, lambda r: (r.system.name, r.test)):
-        if first.edges is not None:
-            name = f"{first.test}, {first.system.name}, seed {first.seed}"
-            lines += ["", f"Word edges, {name}: {first.edges.report()}"]
-    alone = sorted((r for r in results if show and r.system.decoding in ("", "tlg")), key=_needs_speaker)[:1]
+    for r, *_ in groups(results, lambda r: (r.system.name, r.test)):
+        if r.edges is not None:
+            lines += ["", f"Word edges, {r.test}, {r.system.name}, seed {r.seed}: {r.edges.report()}"]
+    by_graph = [r for r in results if show and r.system.decoding in ("", "tlg")]  # what can be used as it is
+    alone = sorted(by_graph, key=lambda r: r.system.adaptation == "speaker")[:1]
     near = [_near(r, corpus, lines) for r in alone]
     sys.stdout.write("\n".join(lines) + "\n")
-    if _write_page(out / "report.html", title, results, found, corpus, unit, near):
-        sys.stdout.write(f"report  {out / 'report.html'}\n")
+    try:
+        report.check_plotting()
+    except AsrError as error:
+        logger.warning("no report.html: %s", error)
+        return
+    _write_page(out / "report.html", title, results, found, corpus, unit, near)
+    sys.stdout.write(f"report  {out / 'report.html'}\n")
 
 
 def comparison_table(pairs: Compared) -> str:
@@ -83,8 +87,15 @@ def groups(results: Sequence[Result], key: Callable[[Result], Hashable]) -> list
     return list(found.values())
 
 
-def _needs_speaker(result: Result) -> bool:
-    return result.system.adaptation == "speaker"
+def _seeds(results: Sequence[Result]) -> list[list[Result]]:
+    """The results of each system and test that has several seeds."""
+    found = groups(results, lambda r: (r.system.name, r.variant, r.test, r.metric))
+    return [group for group in found if len(group) > 1]
+
+
+def _mean_and_range(group: Sequence[Result], to: str) -> str:
+    values = [r.row.value for r in group]
+    return f"{sum(values) / len(values):.2f} % ({min(values):.2f}{to}{max(values):.2f})"
 
 
 def _near(result: Result, corpus: Corpus, lines: list[str]) -> Section:
@@ -104,60 +115,40 @@ def _near(result: Result, corpus: Corpus, lines: list[str]) -> Section:
         samples, rate,
         phones=[(p.phone, p.start, p.end) for p in transcript.phones],
         words=[(w.word, w.start, w.end) for w in transcript.words],
-        name=f"{shown.id}, said: {shown.text}", sound=Player().play(shown), about=_about(result),
+        name=f"{shown.id}, said: {shown.text}", sound=Player().play(shown), about=sentence(system_in_words(result.row)),
     )  # fmt: skip
 
 
 def _write_page(
     path: Path, title: str, results: Sequence[Result], pairs: Compared, corpus: Corpus, unit: str, near: list[Section]
-) -> bool:
-    """The report: all results, then the headline's system on every test. Whether matplotlib is there for it."""
-    try:
-        report.check_plotting()
-    except AsrError as error:
-        logger.warning("no report.html: %s", error)
-        return False
-    first = results[0]
+) -> None:
+    """The report: all results, then the headline's system on every test."""
+    first, player = results[0], Player()
+    spread = " ".join(
+        f"{sentence(test_in_words(r.test))}, {system_in_words(r.row)}: with {len(same)} seeds "
+        f"{_mean_and_range(same, ' to ')}."
+        for same in _seeds(results)
+        for r in same[:1]
+    )
+    sections = [report.results_section([r.row for r in results], note=spread)]
+    if pairs:
+        sections.append(report.comparison_section(pairs, note="A paired bootstrap over the utterances, 1,000 samples."))
     of_first = [r for r in results if (r.system.name, r.variant) == (first.system.name, first.variant)]
-    tests = [r for r, *_ in groups(of_first, lambda r: r.test)]
-    sections, player = _of_all(results, pairs), Player()
+    tests = [same[0] for same in groups(of_first, lambda r: r.test)]
     for r in tests:
         titled = f", {test_in_words(r.test)}" if len(tests) > 1 else ""
-        sections += [
-            *_stages(r, results, unit),
-            *_of_errors(r, corpus, player, unit, titled),
-            *_tuning(r, unit, titled),
-        ]
+        sections += [*_stages(r, results, unit), *_of_errors(r, corpus, player, unit, titled)]
+        sections += _tuning(r, unit, titled)
     terms = [*dict.fromkeys(r.metric.upper() for r in results), "held out", "by chance", "acoustic scale"]
     glossary = report.glossary_section([*terms, "insertion penalty", "decode RTF"])
     where = f"{len(first.references):,} recordings: {test_in_words(first.test)}, {system_in_words(first.row)}"
     report.write_report(
         path,
         title=title,
-        sections=[*sections, *trainings(results), *near, glossary],
+        sections=[*sections, *_trainings(results), *near, glossary],
         headline=report.headline(first.score, where, unit="" if unit == "words" else unit),
         facts=report.run_facts(seed=first.seed, utterances=len(corpus), folder=str(path.parent)),
     )
-    return True
-
-
-def _about(result: Result) -> str:
-    """A system in words, with how it was decoded where that was in several ways."""
-    return sentence(system_in_words(result.row))
-
-
-def _of_all(results: Sequence[Result], pairs: Compared) -> list[Section]:
-    """All results, the spread over seeds, and the comparisons."""
-    seeds = groups(results, lambda r: (r.system.name, r.variant, r.test, r.metric))
-    spread = " ".join(
-        f"{sentence(test_in_words(group[0].test))}, {system_in_words(group[0].row)}: with {len(group)} seeds "
-        f"{_mean_and_range(group, ' to ')}."
-        for group in seeds
-        if len(group) > 1
-    )
-    note = "A paired bootstrap over the utterances, 1,000 samples."
-    found = [report.results_section([r.row for r in results], note=spread)]
-    return found + ([report.comparison_section(pairs, note=note)] if pairs else [])
 
 
 def _stages(result: Result, results: Sequence[Result], unit: str) -> list[Section]:
@@ -200,24 +191,20 @@ def _tuning(result: Result, unit: str, titled: str) -> list[Section]:
     note = ("Of the first fold. " if len(result.folds) > 1 else "") + "The scored recordings played no part."
     tried = [TuningPoint(**p.setting, errors=p.errors, total=p.total) for p in points]
     title = f"Tuning on held-out speech{titled}"
-    return [report.tuning_section(tried, unit=unit, title=title, about=_about(result), note=note)]
+    return [
+        report.tuning_section(tried, unit=unit, title=title, about=sentence(system_in_words(result.row)), note=note)
+    ]
 
 
-def trainings(results: Sequence[Result]) -> list[Section]:
+def _trainings(results: Sequence[Result]) -> list[Section]:
     """How the models of the first folds were trained: passes of EM, and epochs of networks."""
-    logs, curves = {}, {}
+    passes, curves = {}, {}
     for first, *_ in groups(results, lambda r: (r.system.name, r.test)):
         name = " ".join(p for p in (first.system.model, first.system.variant, first.test) if p)
         step = first.folds[0].trained
-        if log := step.value.log:
-            logs[name] = [(p.iteration, p.log_likelihood, p.n_gaussians) for p in log]
         if (file := step.folder / "curves.json").exists():
             curves |= {f"{name} {part}": points for part, points in read_json(file).items()}
-    passes = dict(list(logs.items())[:6])
+        if (log := step.value.log) and len(passes) < 6:
+            passes[name] = [(p.iteration, p.log_likelihood, p.n_gaussians) for p in log]
     found = [report.training_section(passes, same_features=False)] if passes else []
     return [*found, report.network_section(curves, note="The first fold of each test.")] if curves else found
-
-
-def _mean_and_range(group: Sequence[Result], to: str) -> str:
-    values = [r.row.value for r in group]
-    return f"{sum(values) / len(values):.2f} % ({min(values):.2f}{to}{max(values):.2f})"

@@ -6,7 +6,6 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from .. import lm
 from ..corpus import Corpus
@@ -22,13 +21,13 @@ from ..lm import NgramModel
 from ..model.graphs import has_pynini, with_graph
 from ..model.model import Model
 from ..nn.options import SpecAugmentOptions, TrainingOptions
-from ..scoring import Unit, score
+from ..scoring import score
 from ..train.data import Data
 from ..train.ladder import Rung, Sizes, hours_of, too_short, without_pronunciation
 from ..train.options import CtcOptions
 from .networks import CtcTable, present_gpus, train_network
 from .own_data import CTC, FILTERS, Plan
-from .own_evidence import Evidence, HeldOut, earlier_told, gather_evidence, recognise_held_out
+from .own_evidence import HeldOut, earlier_told, gather_evidence, recognise_held_out
 from .own_outcome import LADDER_HOURS, Outcome
 from .run import Kept, Run
 from .systems import Part, train_stage, usable
@@ -59,23 +58,31 @@ def train_recogniser(plan: Plan, out: Path, *, seed: int = 0, n_jobs: int = 1, d
     if not train or not held_out:
         raise CorpusError("no recording of one of the two parts gave features; the warnings say why")
     known, apart, trained = _trained_on(plan, usable(data, train))
-    hours = hours_of(known, plan.pipeline)
-    _say_hours(trained, hours)
+    hours, part = hours_of(known, plan.pipeline), Part("train", train, apart)
 
-    models = _stages(run, plan, data, train, apart, hours, seed, n_jobs, gpus)
-    last, joiner = models[plan.stages[-1]], JOIN if plan.parts else ""
-    outcome = Outcome(out / "model", hours=hours, sizes=_sizes(last.value.model), trained=trained)
+    models = _models(run, plan, data, part, hours, {"seed": seed, "n_jobs": n_jobs}, gpus)
+    last, words = models[plan.stages[-1]], {"lexicon": plan.vocabulary, "letters": plan.letters}
+    words["joiner"] = JOIN if plan.parts else ""
     said, kept = (list(part.transcripts().values()) for part in (plan.train, plan.held_out))
-    text, parts = [list(words) for words in plan.text], plan.parts.words if plan.parts else {}
-    ngram = run.kept("language-model", train_lm, plan.vocabulary, said, text, kept, plan.order, parts)
+    parts = plan.parts.words if plan.parts else {}
+    outcome = Outcome(out / "model", hours=hours, sizes=_sizes(last.value.model), trained=trained)
+    ngram = run.kept("language-model", train_lm, plan.vocabulary, said, plan.text, kept, plan.order, parts)
     if not has_pynini():
-        model = replace(last.value.model, lexicon=plan.vocabulary, joiner=joiner, letters=plan.letters)
-        return _saved(plan, model, replace(outcome, to_do=_graph_elsewhere(outcome.model, ngram)))
-    graph = run.kept("graph", build_graph, last, ngram, plan.vocabulary, joiner, plan.letters)
+        outcome = replace(outcome, to_do=_to_do(outcome.model, ngram))
+        return _saved(plan, replace(last.value.model, **words), outcome)
+    graph = run.kept("graph", build_graph, last, ngram, **words)
     tested = run.step("held-out", recognise_held_out, graph, data, held_out)
     evidence = run.step("evidence", gather_evidence, models, data, train, held_out, tested, ngram)
+
     logger.info("%s ...", run.place("report"))
-    return _finished(plan, out, outcome, tested, evidence, models, seed)
+    stages = {**evidence.recognised, plan.stages[-1]: tested.together}
+    outcome = _saved(plan, tested.model, _with_errors(plan, outcome, tested, stages))
+    from .own_report import Left, write_own_report
+
+    curves = read_json(last.folder / "curves.json") if CTC in models else {}
+    logs = {stage: kept.value.log for stage, kept in models.items()}
+    left = Left(tested.references, tested.together, tested.points, evidence, stages, logs, curves)
+    return replace(outcome, report=write_own_report(plan, out, outcome, left, seed))
 
 
 def _trained_on(plan: Plan, whole: Data) -> tuple[Data, tuple[str, ...], str]:
@@ -111,31 +118,39 @@ def _trained_on(plan: Plan, whole: Data) -> tuple[Data, tuple[str, ...], str]:
         f"too short for what is said in them{example}": len(short),
     }
     trained = f"{len(left) - len(apart)} of {n_given} utterances of the training part are trained on"
-    return whole.select(left), apart, ", ".join([trained, *(f"{n} {what}" for what, n in counts.items() if n)])
+    trained = ", ".join([trained, *(f"{n} {what}" for what, n in counts.items() if n)])
+    known = whole.select(left)
+    seconds = 3600 * hours_of(known, plan.pipeline)
+    if seconds < SHORT:
+        logger.warning("%s: only %.0f s of speech; 20 minutes is where recognition begins", trained, seconds)
+    else:
+        logger.info("%s: %.1f minutes of speech", trained, seconds / 60)
+    return known, apart, trained
 
 
-def _stages(
-    run: Run,
-    plan: Plan,
-    data: Data,
-    train: tuple[str, ...],
-    apart: tuple[str, ...],
-    hours: float,
-    seed: int,
-    n_jobs: int,
-    gpus: str | None,
+def _apart(known: Sequence[str]) -> tuple[str, ...]:
+    """A twentieth of the utterances that CTC can be trained on, by their ids: they tell the best epoch. Those that are
+    held out from training stay new to it."""
+    order = sorted(known, key=lambda u: hashlib.sha256(f"early stopping {u}".encode()).digest())
+    apart = set(order[: max(2, len(order) // 20)])
+    return tuple(u for u in known if u in apart)
+
+
+def _models(
+    run: Run, plan: Plan, data: Data, part: Part, hours: float, how: dict[str, int], gpus: str | None
 ) -> dict[str, Kept[Rung]]:
     """The models of the plan's stages, by name."""
-    common: dict[str, Any] = {"pipeline": plan.pipeline, "lexicon": plan.lexicon, "seed": seed}
+    pipeline, lexicon, found = plan.pipeline, plan.lexicon, dict[str, Kept[Rung]]()
     if plan.stages == (CTC,):
-        table, n_threads = ctc_table(hours), n_jobs if n_jobs > 0 else os.cpu_count() or 1
+        table, how["n_jobs"] = ctc_table(hours), how["n_jobs"] if how["n_jobs"] > 0 else os.cpu_count() or 1
         _say_epochs(hours, table.options.training.max_epochs, gpus)
-        part = Part(CTC, train, apart)
-        return {CTC: run.kept(CTC, train_network, data, part, table=table, gpus=gpus, n_jobs=n_threads, **common)}
-    found: dict[str, Kept[Rung]] = {}
-    below, common["sizes"], common["n_jobs"] = None, Sizes.of_hours(hours), n_jobs
+        net = {"table": table, "gpus": gpus}
+        return {CTC: run.kept(CTC, train_network, data, part, pipeline=pipeline, lexicon=lexicon, **net, **how)}
+    below, sizes = None, Sizes.of_hours(hours)
     for stage in plan.stages:
-        below = found[stage] = run.kept(stage, train_stage, data, Part("train", train), below, stage=stage, **common)
+        below = found[stage] = run.kept(
+            stage, train_stage, data, part, below, stage=stage, pipeline=pipeline, lexicon=lexicon, sizes=sizes, **how
+        )
     return found
 
 
@@ -172,22 +187,6 @@ def ctc_table(hours: float) -> CtcTable:
     network = {"kind": "cnn_recurrent", "layers": 3, "width": 192, "context": 1, "subsampling": 3, "dropout": 0.3}
     network |= {"channels": [16, 32], "pool": [2, 2]}
     return CtcTable(network=network, front_end=FILTERS, options=CtcOptions(training, prior_scale=0.3))
-
-
-def _apart(known: Sequence[str]) -> tuple[str, ...]:
-    """A twentieth of the utterances that CTC can be trained on, by their ids: they tell the best epoch. Those that are
-    held out from training stay new to it."""
-    order = sorted(known, key=lambda u: hashlib.sha256(f"early stopping {u}".encode()).digest())
-    apart = set(order[: max(2, len(order) // 20)])
-    return tuple(u for u in known if u in apart)
-
-
-def _say_hours(trained: str, hours: float) -> None:
-    """How much is trained on."""
-    if hours * 3600 < SHORT:
-        logger.warning("%s: only %.0f s of speech; 20 minutes is where recognition begins", trained, hours * 3600)
-    else:
-        logger.info("%s: %.1f minutes of speech", trained, hours * 60)
 
 
 def _say_epochs(hours: float, epochs: int, gpus: str | None) -> None:
@@ -236,56 +235,38 @@ def train_lm(
     return lm.interpolate(own, other, lm.tuned_weight(own, other, suiting))
 
 
-def build_graph(
-    trained: Rung, ngram: NgramModel, vocabulary: Lexicon, joiner: str, letters: LetterTable | None
-) -> Model:
-    """A step: the model with its decoding graph.
+def build_graph(trained: Rung, ngram: NgramModel, lexicon: Lexicon, joiner: str, letters: LetterTable | None) -> Model:
+    """A step: the model with its decoding graph; the lexicon has its own words, and parts of words after them."""
+    model = replace(trained.model, lexicon=lexicon, joiner=joiner, letters=letters)
+    return with_graph(model, arpa_grammar(ngram, lexicon))
+
+
+def _with_errors(plan: Plan, outcome: Outcome, tested: HeldOut, stages: Mapping[str, Mapping[str, str]]) -> Outcome:
+    """The outcome with the errors on the held-out utterances.
 
     Args:
-        vocabulary: the model's own words, and parts of words after them.
-        letters: how new words are spelled.
+        stages: as of `earlier_told`.
     """
-    model = replace(trained.model, lexicon=vocabulary, joiner=joiner, letters=letters)
-    return with_graph(model, arpa_grammar(ngram, vocabulary))
-
-
-def _finished(
-    plan: Plan,
-    out: Path,
-    outcome: Outcome,
-    tested: HeldOut,
-    evidence: Evidence,
-    models: Mapping[str, Kept[Rung]],
-    seed: int,
-) -> Outcome:
-    """The model with its card, the report, and what is to be reported."""
     found = {"speaker's recordings together": tested.together, "each recording alone": tested.alone}
     adapted = dict(zip(found, tested.adapted, strict=True))
     if len(set(plan.held_out.speaker_of.values())) == len(plan.held_out):
         del found["speaker's recordings together"]
-    references, recognised = tested.references, next(iter(found.values()))
-    units: tuple[Unit, Unit] = ("word", "char")
-    words, characters = (score(references, references, unit=unit).total for unit in units)
-    rates = {name: [score(references, texts, unit=unit).rate for unit in units] for name, texts in found.items()}
-    stages = {**evidence.recognised, plan.stages[-1]: recognised}
-    outcome = _saved(plan, tested.model, replace(
-        outcome, rows={name: (wer, cer) for name, (wer, cer) in rates.items()}, words=words, characters=characters,
-        sizes=_sizes(tested.model), adapted=tuple(f"{name}: {adapted[name]}" for name in found if adapted[name]),
-        earlier=earlier_told(references, stages),
-    ))  # fmt: skip
-    from .own_report import Left, write_own_report
-
-    curves = read_json(models[CTC].folder / "curves.json") if CTC in models else {}
-    logs = {stage: kept.value.log for stage, kept in models.items()}
-    left = Left(references, recognised, tested.points, evidence, stages, logs, curves)
-    return replace(outcome, report=write_own_report(plan, out, outcome, left, seed))
+    words = {name: score(tested.references, texts) for name, texts in found.items()}
+    characters = {name: score(tested.references, texts, unit="char") for name, texts in found.items()}
+    rows = {name: (words[name].rate, characters[name].rate) for name in found}
+    return replace(
+        outcome, rows=rows, words=next(iter(words.values())).total,
+        characters=next(iter(characters.values())).total, sizes=_sizes(tested.model),
+        adapted=tuple(f"{name}: {adapted[name]}" for name in found if adapted[name]),
+        earlier=earlier_told(tested.references, stages),
+    )  # fmt: skip
 
 
 def _sizes(model: Model) -> tuple[int, int]:
     return model.units.n_pdfs, model.acoustic.n_gauss
 
 
-def _graph_elsewhere(model: Path, ngram: Kept[NgramModel]) -> str:
+def _to_do(model: Path, ngram: Kept[NgramModel]) -> str:
     """How a model gets a decoding graph where none can be built."""
     assert ngram.key  # it is there
     return (

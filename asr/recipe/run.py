@@ -34,18 +34,6 @@ T = TypeVar("T")
 _PROCESSES = ("n_jobs", "gpus")  # arguments that change no step's result: by how many processes it is made, and where
 
 
-@dataclasses.dataclass(frozen=True)
-class StepRecord:
-    """What is known of a finished step; kept as OUT/.stages/NAME.json, so that a resumed run still has the times."""
-
-    name: str
-    key: str  # hash of the arguments and the code
-    output: str  # hash of the folder
-    wall_seconds: float
-    cpu_seconds: float  # of this process and its children
-    finished: str  # local time, ISO 8601
-
-
 class Kept(Generic[T]):
     """A step of a run, made when it is first needed. As an argument of other steps it is the object that it makes."""
 
@@ -82,9 +70,8 @@ class Kept(Generic[T]):
     @property
     def cpu_seconds(self) -> float:
         """Processor time that it took when it was made, children counted."""
-        record = self._run.record(self.name) if self.key else None
-        assert record is not None  # its key says that it is finished
-        return record.cpu_seconds
+        assert self.key  # it is finished
+        return self._run.record(self.name)["cpu_seconds"]
 
     def make(self, **given: Any) -> None:
         """Call the function, and write what it returns into given["folder"]; it is given what else it asks for."""
@@ -147,12 +134,12 @@ class Run:
         """The same step, made only when it is needed, as by a step that it is an argument of."""
         return Kept(self, name, make, args, options)
 
-    def record(self, name: str) -> StepRecord | None:
-        """What is known of a step that was finished in this or an earlier run, or None."""
+    def record(self, name: str) -> dict[str, Any]:
+        """OUT/.stages/NAME.json: the times of a step that was finished in this or an earlier run, its key and hash."""
         try:
-            return StepRecord(**read_json(self.folder / ".stages" / f"{name}.json"))
-        except (AsrError, TypeError):
-            return None
+            return read_json(self.folder / ".stages" / f"{name}.json")
+        except AsrError:
+            return {}
 
     def place(self, name: str) -> str:
         """A step's name, after its number where it is known how many there will be."""
@@ -165,9 +152,9 @@ class Run:
         if step.name in self._done:
             return
         with self._no_other_process(step.name):
-            known, there = self.record(step.name), step.folder.is_dir()
-            if known and known.key == key and there and hash_of(step.folder) == known.output:
-                logger.info("%s: there already (%s)", self.place(step.name), seconds_in_words(known.wall_seconds))
+            known = self.record(step.name)
+            if known.get("key") == key and step.folder.is_dir() and hash_of(step.folder) == known["output"]:
+                logger.info("%s: there already (%s)", self.place(step.name), seconds_in_words(known["wall_seconds"]))
             else:
                 self._make(step, key)
         self._done[step.name] = key
@@ -190,9 +177,9 @@ class Run:
             partial.replace(step.folder)
         finally:
             shutil.rmtree(partial, ignore_errors=True)  # and no more: another run may make a step beside it
-        finished = time.strftime("%Y-%m-%dT%H:%M:%S")
-        record = StepRecord(name, key, hash_of(step.folder), round(wall, 3), round(cpu, 3), finished)
-        write_text(file, json.dumps(dataclasses.asdict(record), indent=1) + "\n")
+        times = {"wall_seconds": round(wall, 3), "cpu_seconds": round(cpu, 3)}
+        known = {"name": name, "key": key, "output": hash_of(step.folder), **times}
+        write_text(file, json.dumps(known | {"finished": time.strftime("%Y-%m-%dT%H:%M:%S")}, indent=1) + "\n")
         shutil.rmtree(checkpoints, ignore_errors=True)
         logger.info("%s: done in %s (%s of processor time)", name, seconds_in_words(wall), seconds_in_words(cpu))
 
@@ -233,41 +220,35 @@ def _key(name: str, function: Callable, arguments: Mapping[str, Any]) -> str:
     digest, classes = hashlib.sha256(name.encode()), dict[type, None]()
     for argument, value in sorted(arguments.items()):
         if argument not in _PROCESSES:
-            digest.update(f"{argument}={_hashed(value, f'step {name}: {argument}', classes)}\0".encode())
+            stand_in = functools.partial(_stand_in, f"step {name}: {argument}", classes)
+            digest.update(f"{argument}={json.dumps(value, default=stand_in, sort_keys=True)}\0".encode())
     digest.update(code_of([function, *classes]).encode())
     return digest.hexdigest()
 
 
-def _hashed(value: Any, where: str, classes: dict[type, None]) -> str:
-    """A text that is equal for equal arguments only. `classes` gets those of the dataclasses among them."""
+def _stand_in(where: str, classes: dict[type, None], value: Any) -> Any:
+    """What an object counts by among the arguments of a step. `classes` gets those of dataclasses."""
     kind = type(value).__name__
     key = value.key if isinstance(value, Kept) else getattr(value, "__dict__", {}).get("_key_of_step")
     if key is not None:
-        return f"step:{key}"
-    if value is None or isinstance(value, (bool, int, float, str)):
-        return repr(value)
+        return {"step": key}
     if isinstance(value, Path):
         if not value.exists():
             raise ConfigError(f"{where}: {value} does not exist")
-        return f"path:{hash_of(value)}"
+        return {"path": hash_of(value)}
     if isinstance(value, np.ndarray) and value.dtype != object:
         content = hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()
-        return f"array:{value.dtype.str}{value.shape}{content}"
+        return {"array": [value.dtype.str, value.shape, content]}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         classes[type(value)] = None
-        parts = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
-        return f"{type(value).__qualname__}({_hashed(parts, where, classes)})"
-    if isinstance(value, Mapping):
-        pairs = [f"{_hashed(k, where, classes)}:{_hashed(v, f'{where}[{k!r}]', classes)}" for k, v in value.items()]
-        return "{" + ",".join(sorted(pairs)) + "}"
-    if isinstance(value, (list, tuple)):
-        return "[" + ",".join(_hashed(v, f"{where}[{i}]", classes) for i, v in enumerate(value)) + "]"
+        return {kind: {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}}
     if kind in ("Corpus", "FeatureTable"):
-        content = list(value) if kind == "Corpus" else [value.ids, value.frames, value.offsets]
-        return f"{kind}:{_hashed(content, where, classes)}"
+        return {kind: list(value) if kind == "Corpus" else [value.ids, value.frames, value.offsets]}
+    if isinstance(value, Mapping):
+        return dict(value)
     raise ConfigError(
-        f"{where} is of type {kind}, whose content cannot be hashed; pass the path of a file or folder that holds it, "
-        "or options as a dataclass"
+        f"{where} holds a {kind}, whose content cannot be hashed; pass the path of a file or folder that holds it, or "
+        "options as a dataclass"
     )
 
 

@@ -242,7 +242,7 @@ def test_networks_on_real_recordings(real_data, tmp_path):
     other = replace(above[0], search=GraphSearch((0.3,), (0.0,), beam=8.0))
     again = replace(bench, run=type(bench.run)(tmp_path / "out"))
     assert again.trained(other, fold.part).key
-    assert bench.run.record(trained.name) == trained  # another search is no reason to train again
+    assert bench.run.record(trained["name"]) == trained  # another search is no reason to train again
 
 
 @pytest.mark.slow
@@ -274,7 +274,7 @@ def test_ctc_on_real_recordings(real_data, tmp_path):
     assert all(rows[variant].value < rows["greedy"].value for variant in ("prefix", "tlg", "joint"))
     assert not list(bench.run.folder.glob("train-mono*"))
     steps = (bench.run.record(f"train-{m}-fbank-30-pitch-session-dev-seed0") for m in (CNN_CTC, CTC_ATTENTION))
-    assert rows["tlg"].train_cpu_seconds == pytest.approx(sum(step.cpu_seconds for step in steps))
+    assert rows["tlg"].train_cpu_seconds == pytest.approx(sum(step["cpu_seconds"] for step in steps))
     assert "ctc-attention dev network" in page
     words = bench.corpus[fold.test[0]]
     found = asr.load(results[4].folds[0].recognised.folder / "model").transcribe(words.audio)
