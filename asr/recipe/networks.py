@@ -4,19 +4,14 @@ A table of a recipe's TOML file says what network is trained, on what. On GPUs a
 each batch (asr.nn.parallel); the first one leaves the model.
 """
 
-import logging
-import os
-import re
-import socket
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
-from logging.handlers import QueueHandler, QueueListener
 from pathlib import Path
 from typing import Any
 
-from ..errors import ConfigError, ModelError
+from ..errors import ConfigError
 from ..features.pipeline import FeaturePipeline
 from ..files.json_files import read_json
 from ..lang.lexicon import Lexicon
@@ -37,8 +32,6 @@ HYBRID, LFMMI, RNN_CTC, CNN_CTC, CTC_ATTENTION = (
 """The names of the systems in results."""
 CTC_SYSTEMS = (RNN_CTC, CNN_CTC, CTC_ATTENTION)
 """Those without HMMs."""
-
-logger = logging.getLogger(__name__)
 
 Report = Callable[[int, int], None]
 Train = Callable[..., Any]
@@ -249,7 +242,12 @@ def train_network(
     if isinstance(progress, Progress):
         progress.place = partial(epoch_in_words, table.options.training.max_epochs, table.n_networks)
     train = partial(_trained, partial(table.training(wanted, below, lexicon), **how), folder, checkpoints, n_jobs)
-    return train("cpu", progress) if gpus is None else _on_gpus(gpus, train, checkpoints, progress)
+    if gpus is None:
+        return train("cpu", progress)
+    from ..nn.parallel import train_on
+
+    train_on(gpus, train, progress)
+    return Rung.load(checkpoints / "made")
 
 
 def epoch_in_words(n_epochs: int, n_networks: int, part: float) -> str:
@@ -267,68 +265,22 @@ def epoch_in_words(n_epochs: int, n_networks: int, part: float) -> str:
 def _trained(
     train: Train, folder: Path, checkpoints: Path, n_threads: int, device: str, progress: Report | None
 ) -> Rung:
-    """What a training makes in this process."""
+    """What a training makes in this process; the first one of several leaves it among the checkpoints."""
     import torch
 
+    from ..model.decoder_file import save_decoder
     from ..nn.parallel import current_group
 
-    torch.set_num_threads(max(1, n_threads // current_group().size))
+    group = current_group()
+    torch.set_num_threads(max(1, n_threads // group.size))
     made = train(device=device, progress=progress)
-    files = sorted(checkpoints.glob("*/curves.json"))
-    write_json(folder / "curves.json", {file.parent.name: read_json(file, kind=list) for file in files})
-    if not hasattr(made, "decoder"):
-        return made
-    from ..model.decoder_file import save_decoder
-
-    save_decoder(made.decoder, made.rung.model, folder)
-    return made.rung
-
-
-def _on_gpus(gpus: str, train: Train, checkpoints: Path, progress: Report | None) -> Rung:
-    """The same by a process for each GPU. Raises ModelError where one failed."""
-    import torch
-    from torch import multiprocessing
-
-    from ..nn.parallel import parse_gpus
-
-    chosen, context = parse_gpus(gpus, torch.cuda.device_count()), multiprocessing.get_context("spawn")
-    reached, records = context.Array("q", 2), context.Queue()
-    logs = QueueListener(records, *logging.getLogger("asr").handlers, respect_handler_level=True)
-    logs.start()
-    with socket.socket() as free:
-        free.bind(("localhost", 0))
-        port = free.getsockname()[1]
-    ranks = multiprocessing.spawn(_rank, (chosen, port, train, checkpoints, reached, records), len(chosen), join=False)
-    try:
-        while not ranks.join(timeout=1.0):
-            if progress is not None and reached[1]:
-                progress(reached[0], reached[1])
-    except (multiprocessing.ProcessRaisedException, multiprocessing.ProcessExitedException) as error:
-        logger.info("%s", error)
-        why = re.sub(r"^asr\.errors\.\w+: ", "", str(error).strip().splitlines()[-1])
-        raise ModelError(f"--gpus {gpus}: a training process failed: {why}") from None
-    finally:
-        for process in ranks.processes:
-            process.terminate()  # none goes on alone after an interruption
-        logs.stop()
-    return Rung.load(checkpoints / "made")
-
-
-def _rank(number: int, gpus: list[int], port: int, train: Train, place: Path, reached: Any, records: Any) -> None:
-    """What each of the processes runs; the first one logs, reports, and leaves the model."""
-    variables = {"RANK": number, "LOCAL_RANK": gpus[number], "WORLD_SIZE": len(gpus), "MASTER_PORT": port}
-    os.environ.update({name: str(n) for name, n in variables.items()}, MASTER_ADDR="localhost", TORCHELASTIC_RUN_ID="1")
-    from ..nn.parallel import join_group, leave_group
-
-    log = logging.getLogger("asr")
-    log.setLevel(logging.CRITICAL if number else logging.INFO)
-    log.addHandler(QueueHandler(records))
-
-    def report(done: int, total: int) -> None:
-        reached[:] = [done, total]
-
-    made = train(join_group(), None if number else report)
-    if not number:
-        (place / "made").mkdir(exist_ok=True)
-        made.save(place / "made")
-    leave_group()
+    rung = getattr(made, "rung", made)
+    if group.writes:
+        files = sorted(checkpoints.glob("*/curves.json"))
+        write_json(folder / "curves.json", {file.parent.name: read_json(file, kind=list) for file in files})
+        if rung is not made:
+            save_decoder(made.decoder, rung.model, folder)
+    if group.size > 1 and group.writes:
+        (checkpoints / "made").mkdir(exist_ok=True)
+        rung.save(checkpoints / "made")
+    return rung
