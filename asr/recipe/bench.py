@@ -35,10 +35,8 @@ class Fold:
     """Utterances to test a model of a part on, and what its decoding is tuned on.
 
     Attributes:
-        tuning: parts, each with utterances that a model of it recognises; the errors of all together choose the
-            setting.
-        few: those of them that networks are tuned on, where training one for each would cost too much; all if not
-            given.
+        tuning: parts, each with utterances that a model of it recognises; all errors together choose the setting.
+        few: those of them that networks are tuned on, where training one for each would cost too much; none: all.
     """
 
     name: str
@@ -105,12 +103,7 @@ class Tested(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """A system's test, over one fold or several: what the row of the results, and the report, are made of.
-
-    Attributes:
-        kind: of what is scored, for the row's variant.
-        edges: of correct words, where the true times are known.
-    """
+    """A system's test, over one fold or several: what the row of the results, and the report, are made of."""
 
     system: System
     test: str
@@ -120,9 +113,9 @@ class Result:
     hypotheses: Texts
     train_cpu_seconds: float
     decode_rtf: float
-    kind: str = ""
+    kind: str = ""  # of what is scored, for the row's variant
     metric: str = "wer"
-    edges: EdgeScore | None = None
+    edges: EdgeScore | None = None  # of correct words, where the true times are known
 
     @cached_property
     def score(self) -> Score:
@@ -153,26 +146,17 @@ class Result:
 
 @dataclass(frozen=True, eq=False)
 class Bench:
-    """What all systems of a recipe have in common.
-
-    Attributes:
-        corpus: whose transcripts are references.
-        tuning_seed: of models that only tune.
-        fallback: see `build_graph`.
-        truth: a CTM file with the true times of words.
-        letters: a letter table, with the lexicon of the words of the transcripts, for grammars.
-        gpus: see `asr.recipe.networks.present_gpus`.
-    """
+    """What all systems of a recipe have in common."""
 
     run: Run
-    corpus: Corpus
+    corpus: Corpus  # whose transcripts are references
     n_jobs: int = 1
-    tuning_seed: int = 0
-    fallback: str | None = None
-    truth: Path | None = None
-    letters: Path | None = None
+    tuning_seed: int = 0  # of models that only tune
+    fallback: str | None = None  # see `build_graph`
+    truth: Path | None = None  # a CTM file with the true times of words
+    letters: Path | None = None  # for grammars: a letter table, and the lexicon of the transcripts' words
     lexicon: Lexicon | None = None
-    gpus: str | None = None
+    gpus: str | None = None  # see `asr.recipe.networks.present_gpus`
 
     def trained(self, system: System, part: Part, seed: int = 0) -> Kept[Rung]:
         """A trained model; those below it are trained first."""

@@ -25,16 +25,9 @@ Compared = Sequence[tuple[str, str, Comparison]]
 
 
 def finish(
-    run: Run,
-    title: str,
-    results: Sequence[Result],
-    corpus: Corpus,
-    *,
-    pairs: Sequence[Pair] = (),
-    unit: str = "words",
-    place: str = "",
-    show: bool = True,
-) -> None:
+    run: Run, title: str, results: Sequence[Result], corpus: Corpus, *, pairs: Sequence[Pair] = (),
+    unit: str = "words", place: str = "", show: bool = True,
+) -> None:  # fmt: skip
     """Write OUT/results.json, comparisons.json and report.html, print tables, and transcribe one scored recording.
 
     Args:
@@ -99,11 +92,7 @@ def _mean_and_range(group: Sequence[Result], to: str) -> str:
 
 
 def _near(result: Result, corpus: Corpus, lines: list[str]) -> Section:
-    """A scored recording of median length, transcribed; over time, with its recognised phones and words.
-
-    Args:
-        lines: gets what was said and recognised, and how to use the model.
-    """
+    """A scored recording of median length, transcribed, over time; `lines` gets what was said and recognised."""
     ordered = sorted(result.references, key=lambda i: (len(result.references[i].split()), i))
     folder, shown = result.folds[0].recognised.folder / "model", corpus[ordered[len(ordered) // 2]]
     model = load(folder)

@@ -92,11 +92,7 @@ def spelled_lexicon(texts: Sequence[str], letters: Path) -> Lexicon:
 def language_model(
     texts: Sequence[str], grammar: Grammar, letters: Path, lexicon: Lexicon
 ) -> tuple[NgramModel, Lexicon]:
-    """A step: the n-gram of a grammar, from training transcripts, and the lexicon of its words.
-
-    Args:
-        lexicon: that of the acoustic model, for its phones.
-    """
+    """A step: the n-gram of a grammar from transcripts, and the lexicon of its words, with the model's phones."""
     table = LetterTable.load(letters)
     known = grammar.lexicon(texts, table, {phone for entry in lexicon.entries for phone in entry.phones})
     words = [entry.word for entry in known.entries]

@@ -32,16 +32,10 @@ def declared(function: Callable) -> Any:
 
 
 def keep(value: Any, kind: Any, folder: Path) -> None:
-    """Write an object into an empty folder.
-
-    Args:
-        kind: its type, as the function that made it declares it.
+    """Write an object of a declared type into an empty folder; a tuple of objects has a folder for each.
 
     Raises:
         ConfigError: for a type that cannot be kept.
-
-    What has `save` writes itself: an object with several files into the folder, one with a single file under a usual
-    name. A tuple of objects has a folder for each.
     """
     if is_plain(kind):
         text = json.dumps(value, default=dataclasses.asdict, indent=1, ensure_ascii=False)
@@ -55,11 +49,7 @@ def keep(value: Any, kind: Any, folder: Path) -> None:
 
 
 def fetch(kind: Any, folder: Path) -> Any:
-    """What `keep` wrote.
-
-    Raises:
-        AsrError: for files that are damaged.
-    """
+    """What `keep` wrote. Raises AsrError for files that are damaged."""
     if is_plain(kind):
         with taking_apart(folder / VALUE, what="a value", error=AsrError):
             return _made(kind, read_json(folder / VALUE, kind=object))

@@ -119,14 +119,10 @@ class LfmmiTable(NetworkTable):
 
 @dataclass(frozen=True)
 class CtcTable(NetworkTable):
-    """A network without HMMs, on features of its own.
-
-    Attributes:
-        plain: what of the training is set otherwise without augmentation.
-    """
+    """A network without HMMs, on features of its own."""
 
     options: CtcOptions = field(default_factory=CtcOptions)
-    plain: dict = field(default_factory=dict)
+    plain: dict = field(default_factory=dict)  # what of the training is set otherwise without augmentation
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -162,14 +158,9 @@ class AttentionTable(CtcTable):
 
 @dataclass(frozen=True)
 class JointTable:
-    """An attention decoder above a network of CTC, which it begins as: on its features, and with its search.
+    """An attention decoder above a network of CTC, which it begins as: on its features, and with its search."""
 
-    Attributes:
-        start: the name of that system.
-        plain: as of CtcTable.
-    """
-
-    start: str = CNN_CTC
+    start: str = CNN_CTC  # the name of that system
     options: JointOptions = field(default_factory=JointOptions)
     plain: dict = field(default_factory=dict)
 
@@ -179,12 +170,7 @@ class JointTable:
 
 
 def present_gpus(gpus: str) -> str:
-    """A recipe's --gpus, as it is, before anything is done with it.
-
-    Raises:
-        ConfigError: unless it is "all" or numbers of GPUs that are there.
-        AsrError: without torch.
-    """
+    """A recipe's --gpus, as it is. Raises ConfigError unless it is "all" or numbers of GPUs that are there."""
     from ..extras import require_torch
 
     require_torch()
@@ -197,23 +183,11 @@ def present_gpus(gpus: str) -> str:
 
 
 def train_network(
-    data: Data,
-    part: Part,
-    below: Rung | None = None,
-    prefixes: tuple[str, ...] = ("",),
-    *,
-    table: NetworkTable,
-    pipeline: FeaturePipeline | None = None,
-    lexicon: Lexicon | None = None,
-    aligned: Data | None = None,
-    copies: Mapping[float, Data] | None = None,
-    seed: int,
-    folder: Path,
-    checkpoints: Path,
-    n_jobs: int = 1,
-    gpus: str | None = None,
-    progress: Report | None = None,
-) -> Rung:
+    data: Data, part: Part, below: Rung | None = None, prefixes: tuple[str, ...] = ("",), *, table: NetworkTable,
+    pipeline: FeaturePipeline | None = None, lexicon: Lexicon | None = None, aligned: Data | None = None,
+    copies: Mapping[float, Data] | None = None, seed: int, folder: Path, checkpoints: Path, n_jobs: int = 1,
+    gpus: str | None = None, progress: Report | None = None,
+) -> Rung:  # fmt: skip
     """A step: the network of a table. Beside the model lie curves.json (see asr.nn.curves), and its decoder if any.
 
     Args:
@@ -251,12 +225,7 @@ def train_network(
 
 
 def epoch_in_words(n_epochs: int, n_networks: int, part: float) -> str:
-    """Which epoch, and of which network, is trained when a part of the work is done.
-
-    Examples:
-        >>> epoch_in_words(5, 4, 0.3), epoch_in_words(5, 1, 1.0)
-        ('network 2 of 4, epoch 2 of 5', 'epoch 5 of 5')
-    """
+    """Which epoch, and of which network, is trained when a part of the work is done."""
     done = min(int(part * n_networks * n_epochs + 1e-9), n_networks * n_epochs - 1)
     network = f"network {done // n_epochs + 1} of {n_networks}, " if n_networks > 1 else ""
     return f"{network}epoch {done % n_epochs + 1} of {n_epochs}"

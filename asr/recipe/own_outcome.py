@@ -14,8 +14,7 @@ class Outcome:
 
     Attributes:
         rows: how the utterances were decoded -> (WER, CER), percent; none where no decoding graph could be built.
-        words: of the held-out transcripts.
-        characters: of the held-out transcripts.
+        words: of the held-out transcripts, as `characters`.
         hours: of speech that was trained on.
         sizes: (pdfs, Gaussians) of the model.
         adapted: how it was adapted to the held-out speakers, a line for each of the rows; none if it does not adapt.

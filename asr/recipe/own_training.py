@@ -41,9 +41,7 @@ SHORT = 300.0  # seconds of speech below which a warning says that little can be
 def train_recogniser(plan: Plan, out: Path, *, seed: int = 0, n_jobs: int = 1, device: str = "cpu") -> Outcome:
     """Train what is planned, tune it on the utterances held out, and leave it in OUT/model, with OUT/report.html.
 
-    Steps have folders in OUT's folder `work`, whole or not there; finished ones are kept, and made anew only if what
-    they are made from has changed. Details are logged to run.log in there. Without pynini the model has no decoding
-    graph, and nothing is tuned or tested.
+    Steps are kept in OUT/work (asr.recipe.run). Without pynini the model has no decoding graph, and nothing is tested.
 
     Args:
         device: where networks are trained: "cpu", "cuda", or "auto", which is a GPU where there is one.
@@ -65,7 +63,7 @@ def train_recogniser(plan: Plan, out: Path, *, seed: int = 0, n_jobs: int = 1, d
     words["joiner"] = JOIN if plan.parts else ""
     said, kept = (list(part.transcripts().values()) for part in (plan.train, plan.held_out))
     parts = plan.parts.words if plan.parts else {}
-    outcome = Outcome(out / "model", hours=hours, sizes=_sizes(last.value.model), trained=trained)
+    outcome = Outcome(out / "model", hours=hours, trained=trained)
     ngram = run.kept("language-model", train_lm, plan.vocabulary, said, plan.text, kept, plan.order, parts)
     if not has_pynini():
         outcome = replace(outcome, to_do=_to_do(outcome.model, ngram))
@@ -86,15 +84,8 @@ def train_recogniser(plan: Plan, out: Path, *, seed: int = 0, n_jobs: int = 1, d
 
 
 def _trained_on(plan: Plan, whole: Data) -> tuple[Data, tuple[str, ...], str]:
-    """The utterances that a model can be trained on, those of them that tell CTC's best epoch, and how many of how many
-    these are, in a sentence.
-
-    Args:
-        whole: the training part, as far as it gave features.
-
-    Raises:
-        CorpusError: where not one is long enough for its words.
-    """
+    """What of the training part a model can be trained on, what of that tells CTC's best epoch, and how many of how
+    many these are, in a sentence. Raises CorpusError where not one is long enough for its words."""
     unknown = without_pronunciation(whole, plan.lexicon.encode_all(whole.references))
     if plan.stages == (CTC,):
         from ..train.ctc import too_few_rows, units_of
@@ -104,21 +95,15 @@ def _trained_on(plan: Plan, whole: Data) -> tuple[Data, tuple[str, ...], str]:
     else:
         short = too_short(whole, plan.lexicon, plan.pipeline.frame_shift)
     left, n_given = [u for u in whole.raw if u not in unknown and u not in short], len(plan.train)
-    example = "".join(f" (such as {u}: {why})" for u, why in list(short.items())[:1])
     if not left:
+        first, why = next(iter({**short, **unknown}.items()))
         raise CorpusError(
-            f"not one of {n_given} recordings can be trained on: {len(short)} are too short for what is said in them"
-            f"{example}. Are they cut off, or the transcripts of others?"
+            f"not one of {n_given} recordings can be trained on: {len(short)} are too short for what is said in them, "
+            f"such as {first} ({plan.train[first].text!r}): {why}. Are they cut off, or the transcripts of others?"
         )
     apart = _apart(left) if plan.stages == (CTC,) else ()
-    counts = {
-        "tell the best epoch": len(apart),
-        "without features": n_given - len(whole.raw),
-        "with words without pronunciation": len(unknown),
-        f"too short for what is said in them{example}": len(short),
-    }
     trained = f"{len(left) - len(apart)} of {n_given} utterances of the training part are trained on"
-    trained = ", ".join([trained, *(f"{n} {what}" for what, n in counts.items() if n)])
+    trained += f", {len(apart)} tell the best epoch" if apart else ""
     known = whole.select(left)
     seconds = 3600 * hours_of(known, plan.pipeline)
     if seconds < SHORT:
@@ -159,9 +144,6 @@ def gpus_of(device: str, stages: Sequence[str]) -> str | None:
 
     Args:
         device: "cpu", "cuda", or "auto": a GPU where there is one, and a network to train.
-
-    Raises:
-        ConfigError: for another name, where no network is trained, and where torch finds no GPU.
     """
     if device not in ("cpu", "cuda", "auto"):
         raise ConfigError(f"device {device!r}; need cpu, cuda or auto")
@@ -175,11 +157,8 @@ def gpus_of(device: str, stages: Sequence[str]) -> str | None:
 
 
 def ctc_table(hours: float) -> CtcTable:
-    """The network that suits so many hours of speech, as of the recipe mboshi, trained the longer the less there is.
-
-    With an hour 30 epochs, with 4.5 hours 14, with 15 minutes 60.
-    """
-    epochs = round(min(60, max(10, 30 / max(hours, 0.01) ** 0.5)))
+    """The network that suits so many hours of speech, as of the recipe mboshi, trained the longer the less there is."""
+    epochs = round(min(60, max(10, 30 / max(hours, 0.01) ** 0.5)))  # of an hour 30, of 4.5 hours 14
     masks = SpecAugmentOptions(time_masks=2, max_time_frames=15, max_time_part=0.1)
     training = TrainingOptions(
         max_epochs=epochs, patience=0, schedule="cosine", batch_frames=4096, mixed_precision=True, spec_augment=masks
@@ -207,19 +186,13 @@ def _say_epochs(hours: float, epochs: int, gpus: str | None) -> None:
 
 
 def train_lm(
-    vocabulary: Lexicon,
-    said: Sequence[str],
-    text: Sequence[Sequence[str]],
-    held_out: Sequence[str],
-    order: int,
+    vocabulary: Lexicon, said: Sequence[str], text: Sequence[Sequence[str]], held_out: Sequence[str], order: int,
     parts: Mapping[str, str],
-) -> NgramModel:
+) -> NgramModel:  # fmt: skip
     """A step: the language model of the training transcripts, mixed with that of more text if there is any.
 
-    Args:
-        parts: the words that are in parts, see `Parts.words`; with some the vocabulary is open. The weight of the two
-            models is the one that suits the held-out transcripts; it is one number, so they still say what new speech
-            will be like.
+    The weight of the two is the one that suits the held-out transcripts; it is one number, so they still say what new
+    speech will be like. The vocabulary is open where there are words in parts (see `Parts.words`).
     """
     words = [*(e.word for e in vocabulary.entries), "<unk>"]
 
@@ -242,28 +215,19 @@ def build_graph(trained: Rung, ngram: NgramModel, lexicon: Lexicon, joiner: str,
 
 
 def _with_errors(plan: Plan, outcome: Outcome, tested: HeldOut, stages: Mapping[str, Mapping[str, str]]) -> Outcome:
-    """The outcome with the errors on the held-out utterances.
-
-    Args:
-        stages: as of `earlier_told`.
-    """
+    """The outcome with the errors on the held-out utterances; `stages` is as of `earlier_told`."""
     found = {"speaker's recordings together": tested.together, "each recording alone": tested.alone}
     adapted = dict(zip(found, tested.adapted, strict=True))
     if len(set(plan.held_out.speaker_of.values())) == len(plan.held_out):
         del found["speaker's recordings together"]
     words = {name: score(tested.references, texts) for name, texts in found.items()}
     characters = {name: score(tested.references, texts, unit="char") for name, texts in found.items()}
-    rows = {name: (words[name].rate, characters[name].rate) for name in found}
+    n_words, n_characters = (next(iter(scores.values())).total for scores in (words, characters))
     return replace(
-        outcome, rows=rows, words=next(iter(words.values())).total,
-        characters=next(iter(characters.values())).total, sizes=_sizes(tested.model),
+        outcome, rows={name: (words[name].rate, characters[name].rate) for name in found},
+        words=n_words, characters=n_characters, earlier=earlier_told(tested.references, stages),
         adapted=tuple(f"{name}: {adapted[name]}" for name in found if adapted[name]),
-        earlier=earlier_told(tested.references, stages),
     )  # fmt: skip
-
-
-def _sizes(model: Model) -> tuple[int, int]:
-    return model.units.n_pdfs, model.acoustic.n_gauss
 
 
 def _to_do(model: Path, ngram: Kept[NgramModel]) -> str:
@@ -278,7 +242,7 @@ def _to_do(model: Path, ngram: Kept[NgramModel]) -> str:
 def _saved(plan: Plan, model: Model, outcome: Outcome) -> Outcome:
     """The outcome, with the model and its card, README.md, in its place."""
     notes = "\n".join(f"- {note}" for note in [*plan.notes, outcome.trained])
-    n_outputs, n_gauss = outcome.sizes
+    n_outputs, n_gauss = model.units.n_pdfs, model.acoustic.n_gauss
     size = f"{n_outputs} pdfs, {n_gauss} Gaussians" if n_gauss else f"a network of {n_outputs} outputs"
     card = (
         f"# A recogniser of {plan.lexicon.n_words} words{' and new ones' if plan.parts else ''}\n\n"
@@ -287,4 +251,4 @@ def _saved(plan: Plan, model: Model, outcome: Outcome) -> Outcome:
         f"Errors on the utterances held out:\n\n```\n{outcome.table()}\n```\n"
     )
     replace(model, card=card).save(outcome.model)
-    return outcome
+    return replace(outcome, sizes=(n_outputs, n_gauss))

@@ -86,19 +86,15 @@ class Run:
 
     Examples:
         >>> run = Run("out")                                                      # doctest: +SKIP
-        >>> data = run.step("features", extract_data, corpus, pipeline)           # doctest: +SKIP
+        >>> data = run.step("features", Data.of, corpus, pipeline)                # doctest: +SKIP
         >>> mono = run.step("mono", train_mono, data, lexicon, passes=40, seed=0) # doctest: +SKIP
     """
 
     def __init__(self, out_dir: str | os.PathLike, *, n_steps: int | None = None) -> None:
-        """Begin a run, or go on with one.
-
-        Args:
-            out_dir: the run's folder, made if need be. Each step has a folder in it, of its name.
-            n_steps: how many there will be, if that is known; it is shown with each.
-        """
+        """Begin a run, or go on with one; `n_steps`, if that is known, is shown with each."""
         self.folder = Path(out_dir)
         self.folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / ".stages").mkdir(exist_ok=True)
         self._n_steps = n_steps
         self._done: dict[str, str] = {}  # name -> key
         self._alive: weakref.WeakValueDictionary[str, Any] = weakref.WeakValueDictionary()
@@ -151,12 +147,15 @@ class Run:
             raise ConfigError(f"{step.name}: two steps have this name, with other settings; give each its own name")
         if step.name in self._done:
             return
-        with self._no_other_process(step.name):
+        lock = self._lock(step.name)
+        try:
             known = self.record(step.name)
             if known.get("key") == key and step.folder.is_dir() and hash_of(step.folder) == known["output"]:
                 logger.info("%s: there already (%s)", self.place(step.name), seconds_in_words(known["wall_seconds"]))
             else:
                 self._make(step, key)
+        finally:
+            lock.release()
         self._done[step.name] = key
 
     def _make(self, step: Kept, key: str) -> None:
@@ -183,12 +182,9 @@ class Run:
         shutil.rmtree(checkpoints, ignore_errors=True)
         logger.info("%s: done in %s (%s of processor time)", name, seconds_in_words(wall), seconds_in_words(cpu))
 
-    @contextlib.contextmanager
-    def _no_other_process(self, name: str) -> Iterator[None]:
-        """Hold a step's lock, which ends with the process."""
-        place = self.folder / ".stages" / f"{name}.lock"
-        place.parent.mkdir(exist_ok=True)
-        lock = FileLock(place)
+    def _lock(self, name: str) -> FileLock:
+        """A step's lock, held as long as this process lives, unless the file system has none."""
+        lock = FileLock(self.folder / ".stages" / f"{name}.lock")
         try:
             with contextlib.suppress(Timeout):
                 lock.acquire(timeout=0)
@@ -197,11 +193,8 @@ class Run:
                 lock.acquire()
         except (OSError, NotImplementedError) as error:
             why = getattr(error, "strerror", None) or error
-            logger.warning("%s: no locks here (%s); let no other run work in this folder", place, why)
-        try:
-            yield
-        finally:
-            lock.release()
+            logger.warning("%s: no locks here (%s); let no other run work in this folder", lock.lock_file, why)
+        return lock
 
 
 def _values(argument: Any) -> Any:

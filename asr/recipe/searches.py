@@ -65,18 +65,18 @@ class Search(ABC):
         return [dict(zip(self.tuned, values, strict=True)) for values in product(*tried)]
 
     @abstractmethod
-    def scores(self, asked: Asked, data: Data) -> Mapping[str, Any]:
+    def prepared(self, asked: Asked, data: Data) -> Mapping[str, Any]:
         """What is searched in each utterance, whatever the setting."""
 
     @abstractmethod
-    def decoder(self, asked: Asked, setting: Setting) -> Callable[[Any], str]:
+    def recogniser(self, asked: Asked, setting: Setting) -> Callable[[Any], str]:
         """What finds the words of an utterance's scores; for one thread, as it keeps its state."""
 
     def recognised(self, asked: Asked, setting: Setting, of: Mapping[str, Any], n_threads: int) -> Texts:
         """The words of some utterances' scores by several threads; the texts do not depend on how many."""
 
         def some(ids: Sequence[str]) -> Texts:
-            decode = self.decoder(asked, setting)
+            decode = self.recogniser(asked, setting)
             return {u: decode(of[u]) for u in ids}
 
         ids = sorted(of, key=lambda u: -len(of[u]))  # the longest first, so that all threads end together
@@ -100,11 +100,11 @@ class GraphSearch(Search):
         """A model that decodes so."""
         return model.with_decoding(**setting, beam=self.beam, max_active=self.max_active)
 
-    def scores(self, asked: Asked, data: Data) -> Mapping[str, Any]:
+    def prepared(self, asked: Asked, data: Data) -> Mapping[str, Any]:
         table = data.normalised(asked.graph.features)
         return dict(scores(asked.graph, table, adapt(asked.graph, table, data.speakers)))
 
-    def decoder(self, asked: Asked, setting: Setting) -> Callable[[Any], str]:
+    def recogniser(self, asked: Asked, setting: Setting) -> Callable[[Any], str]:
         model = self.set(asked.graph, setting)
         search = model.new_decoder()
         return lambda loglikes: model.text(search.decode(loglikes).words)
@@ -114,14 +114,14 @@ class GraphSearch(Search):
 class GreedySearch(Search):
     """The best path of a CTC model, without a language model."""
 
-    def scores(self, asked: Asked, data: Data) -> Mapping[str, Any]:
+    def prepared(self, asked: Asked, data: Data) -> Mapping[str, Any]:
         from ..model.acoustic import log_posteriors
 
         model = asked.trained.model
         features = data.normalised(model.features)
         return {u: log_posteriors(model.acoustic, features[u]) for u in features}
 
-    def decoder(self, asked: Asked, setting: Setting) -> Callable[[Any], str]:
+    def recogniser(self, asked: Asked, setting: Setting) -> Callable[[Any], str]:
         from ..ctc.greedy import greedy
 
         return lambda log_probs: _spelled(asked, greedy(log_probs)[0])
@@ -144,7 +144,7 @@ class PrefixSearch(Search):
         super().__post_init__()
         PrefixOptions(beam_size=self.beam_size, beam=self.beam)
 
-    def scores(self, asked: Asked, data: Data) -> Mapping[str, Any]:
+    def prepared(self, asked: Asked, data: Data) -> Mapping[str, Any]:
         from scipy.special import log_softmax
 
         model = asked.trained.model
@@ -152,7 +152,7 @@ class PrefixSearch(Search):
         # The priors of the graph are subtracted here too. What normalises a row is the same for all that may be said.
         return {u: log_softmax(model.acoustic.log_likelihoods(features[u]), axis=1)[:, columns] for u in features}
 
-    def decoder(self, asked: Asked, setting: Setting) -> Callable[[Any], str]:
+    def recogniser(self, asked: Asked, setting: Setting) -> Callable[[Any], str]:
         from ..ctc import prefix
 
         options = prefix.PrefixOptions(beam_size=self.beam_size, beam=self.beam, **setting)  # type: ignore[arg-type]
@@ -177,10 +177,10 @@ class JointSearch(Search):
         if self.beam_size < 1:
             raise ConfigError(f"beam_size={self.beam_size}; need 1 or more")
 
-    def scores(self, asked: Asked, data: Data) -> Mapping[str, Any]:
+    def prepared(self, asked: Asked, data: Data) -> Mapping[str, Any]:
         return data.normalised(asked.trained.model.features)  # the decoder hears them too
 
-    def decoder(self, asked: Asked, setting: Setting) -> Callable[[Any], str]:
+    def recogniser(self, asked: Asked, setting: Setting) -> Callable[[Any], str]:
         from ..model import joint_search
         from ..model.decoder_file import load_decoder
 
@@ -201,21 +201,16 @@ def _spelled(asked: Asked, units: Iterable[int]) -> str:
 
 
 def try_settings(
-    search: Search,
-    asked: Asked,
-    data: Features,
-    references: Texts,
-    unit: Unit = "word",
-    n_jobs: int = 1,
+    search: Search, asked: Asked, data: Features, references: Texts, unit: Unit = "word", n_jobs: int = 1,
     progress: Callable[[int, int], None] | None = None,
-) -> list[Point]:
+) -> list[Point]:  # fmt: skip
     """A step: the errors on held-out utterances of every setting of a search; recordings without features count not."""
     part = each(data, lambda those: usable(those, list(references)))
     if not isinstance(part, Data):
         from ..train.vtln import adapted
 
         part = adapted(asked.graph.with_decoding(beam=search.beam), part)[0]  # type: ignore[attr-defined]
-    wanted, found, points = {u: references[u] for u in part.raw}, search.scores(asked, part), list[Point]()
+    wanted, found, points = {u: references[u] for u in part.raw}, search.prepared(asked, part), list[Point]()
     for setting in search.settings():
         counted = score(wanted, search.recognised(asked, setting, found, n_jobs), unit=unit)
         points.append(Point(setting, counted.errors, counted.total))
@@ -226,36 +221,23 @@ def try_settings(
 
 @dataclass(frozen=True)
 class Recognised:
-    """What was recognised in a test set with one setting.
-
-    Attributes:
-        decode_rtf: CPU seconds for a second of speech, from features to words.
-        unfinished: utterances whose best path ends where no sentence does.
-    """
+    """What was recognised in a test set with one setting."""
 
     references: Texts
     hypotheses: Texts
-    decode_rtf: float
+    decode_rtf: float  # CPU seconds for a second of speech, from features to words
     setting: Setting
-    unfinished: int = 0
+    unfinished: int = 0  # utterances whose best path ends where no sentence does
 
 
 def recognise(
-    search: Search,
-    asked: Asked,
-    data: Features,
-    references: Texts,
-    tuned: Sequence[Sequence[Point]],
-    folder: Path,
+    search: Search, asked: Asked, data: Features, references: Texts, tuned: Sequence[Sequence[Point]], folder: Path,
     n_jobs: int = 1,
-) -> Recognised:
+) -> Recognised:  # fmt: skip
     """A step: a test set recognised once, with the setting that was best for all that was tuned on together.
 
-    A recording of the test set that has no features stays among the references, so its words count as deleted.
-
-    Args:
-        folder: gets the model, references.tsv and hypotheses.tsv for `asr score`, and hypotheses.ctm with the times of
-            words, where the search knows them.
+    A recording without features stays among the references, so its words count as deleted. The folder gets the model,
+    references.tsv and hypotheses.tsv for `asr score`, and hypotheses.ctm with the times of words, if they are known.
     """
     setting = best_point(add_tuning(tuned)).setting if tuned else {}
     part = each(data, lambda those: usable(those, list(references)))
@@ -272,7 +254,7 @@ def recognise(
     else:
         assert isinstance(part, Data)  # at warps there are only monophones
         begin = time.process_time()
-        hypotheses = search.recognised(asked, setting, search.scores(asked, part), n_jobs)
+        hypotheses = search.recognised(asked, setting, search.prepared(asked, part), n_jobs)
         rtf = (time.process_time() - begin) / max(len(part.raw.frames) * model.features.frame_shift, 1e-9)
     model.save(folder / "model")
     write_texts(folder / "references.tsv", references)

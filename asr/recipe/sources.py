@@ -25,31 +25,23 @@ Definition = tuple["_Module", str]  # a name in a module; "" for what its import
 
 
 def code_of(functions: Iterable[Callable | type]) -> str:
-    """A hash of the modules that some functions or classes use, their own among them.
+    """A hash of the modules that some functions or classes use; see `modules_of`."""
+    return hashlib.sha256(repr(sorted(modules_of(functions).items())).encode()).hexdigest()
+
+
+def modules_of(functions: Iterable[Callable | type]) -> dict[str, str]:
+    """The modules that some functions or classes use, their own among them, each with a hash.
 
     Those count that are part of this package, and of the packages or scripts that the functions come from.
 
     Raises:
         ConfigError: for a function whose source is not in a file, as of one typed into an interactive session.
     """
-    digest = hashlib.sha256()
-    for module in sorted(_reached(_names_of(functions)), key=lambda module: module.name):
-        digest.update(f"{module.name}\0{module.digest}\0".encode())
-    return digest.hexdigest()
-
-
-def modules_of(functions: Iterable[Callable | type]) -> set[str]:
-    """The names of these modules."""
-    return {module.name for module in _reached(_names_of(functions))}
-
-
-def _names_of(functions: Iterable[Callable | type]) -> tuple[tuple[str, str], ...]:
-    return tuple(dict.fromkeys((f.__module__, f.__qualname__.partition(".<locals>")[0]) for f in functions))
+    return _reached(tuple((f.__module__, f.__qualname__.partition(".<locals>")[0]) for f in functions))
 
 
 @functools.cache
-def _reached(names: tuple[tuple[str, str], ...]) -> "set[_Module]":
-    """The modules that some names in modules lead to."""
+def _reached(names: tuple[tuple[str, str], ...]) -> dict[str, str]:
     packages = {_PACKAGE, *(name.partition(".")[0] for name, _ in names)}
     for path in filter(None, (_path_of(name) for name, _ in names if "." not in name)):
         packages |= {file.stem for file in path.parent.glob("*.py")}  # neighbours of a script
@@ -62,7 +54,7 @@ def _reached(names: tuple[tuple[str, str], ...]) -> "set[_Module]":
             raise ConfigError(
                 f"{name}.{function}: its source is in no file, so that changes of it would not be noticed"
             )
-    return {module for module, _ in reach.seen}
+    return {module.name: module.digest for module, _ in reach.seen}
 
 
 class _Module:
@@ -150,7 +142,8 @@ class _Reach:
         for name, attribute in asked:
             found = [d for home, owner in homes.get(name, []) for d in self._inside(home, owner, attribute)]
             yield from found
-            if not found and (homes.get(name) or name not in local):  # else it is of another package
+            # A name of another package asks nothing of ours, and how objects are written changes nothing of them.
+            if not found and attribute != "save" and (homes.get(name) or name not in local):
                 self._asked.add(attribute)
         for text in texts if module.imports_by_name else ():
             neighbour, _, name = text.partition(".")
@@ -211,7 +204,7 @@ def _defined(statement: ast.stmt) -> list[tuple[str, ast.AST]]:
 
 @functools.cache
 def _words(node: ast.AST) -> tuple[set[str], set[tuple[str, str]], set[str]]:
-    """The names in some code, annotations in quotes too; what is asked of which name, "" for an object; and texts."""
+    """The names in some code; what is asked of which of them, "" for other objects; and texts."""
     names, asked, texts = set[str](), set[tuple[str, str]](), set[str]()
     for inner in ast.walk(node):
         if isinstance(inner, ast.Name):
@@ -220,9 +213,7 @@ def _words(node: ast.AST) -> tuple[set[str], set[tuple[str, str]], set[str]]:
             asked.add((inner.value.id if isinstance(inner.value, ast.Name) else "", inner.attr))
         elif isinstance(inner, ast.Constant) and isinstance(inner.value, str):
             texts.add(inner.value)
-        for annotation in (getattr(inner, "annotation", None), getattr(inner, "returns", None)):
-            quoted = [n.value for n in ast.walk(annotation) if isinstance(n, ast.Constant)] if annotation else []
-            names.update(re.findall(r"[A-Za-z_]\w*", " ".join(map(str, quoted))))
+            names.update(re.findall(r"[A-Z]\w*", inner.value))  # classes in annotations
     return names, asked, texts
 
 

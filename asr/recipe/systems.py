@@ -13,7 +13,7 @@ from ..lang.lexicon import Lexicon
 from ..model.graphs import with_graph
 from ..model.model import Model
 from ..train.data import Data
-from ..train.ladder import Rung, Sizes, hours_of, too_short, train_rung, warn_of_failures
+from ..train.ladder import Rung, Sizes, hours_of, train_rung, warn_of_failures
 
 if TYPE_CHECKING:
     from ..gmm.mono import MonoOptions
@@ -24,16 +24,11 @@ Features = Data | Mapping[float, Data]
 
 @dataclass(frozen=True)
 class Part:
-    """Utterances that a model is trained on.
-
-    Attributes:
-        name: for steps.
-        apart: some that networks are not trained on: they tell the best epoch.
-    """
+    """Utterances that a model is trained on, with a name for steps."""
 
     name: str
     train: tuple[str, ...]
-    apart: tuple[str, ...] = ()
+    apart: tuple[str, ...] = ()  # some that networks are not trained on: they tell the best epoch
 
 
 def usable(data: Data, ids: Sequence[str]) -> Data:
@@ -47,11 +42,7 @@ def each(data: Features, function: Callable[[Data], Data]) -> Features:
 
 
 def with_copies(data: Data, ids: Sequence[str], prefixes: Sequence[str]) -> Data:
-    """Utterances and their copies, whose ids begin with the prefixes; "" is the utterance itself.
-
-    Raises:
-        CorpusError: if there is not one copy of a wanted kind.
-    """
+    """Utterances and their copies, whose ids begin with the prefixes; "" is the utterance itself."""
     for prefix in prefixes:
         if not any(prefix + i in data.raw for i in ids):
             raise CorpusError(f"there is not one copy of the recordings to train on that is called {prefix}ID")
@@ -59,18 +50,10 @@ def with_copies(data: Data, ids: Sequence[str], prefixes: Sequence[str]) -> Data
 
 
 def train_mono(
-    data: Features,
-    part: Part,
-    below: None = None,
-    prefixes: Sequence[str] = ("",),
-    *,
-    pipeline: FeaturePipeline,
-    lexicon: Lexicon,
-    options: "MonoOptions",
-    seed: int,
-    n_jobs: int = 1,
+    data: Features, part: Part, below: None = None, prefixes: Sequence[str] = ("",), *, pipeline: FeaturePipeline,
+    lexicon: Lexicon, options: "MonoOptions", seed: int, n_jobs: int = 1,
     progress: Callable[[int, int], None] | None = None,
-) -> Rung:
+) -> Rung:  # fmt: skip
     """A step: monophones of all utterances; of features at several warps, each speaker at the likeliest one."""
     settings: dict[str, Any] = {"seed": seed, "n_jobs": n_jobs, "progress": progress}
     wanted = each(data, lambda those: with_copies(those, part.train, prefixes))
@@ -87,24 +70,11 @@ def train_mono(
 
 
 def train_stage(
-    data: Data,
-    part: Part,
-    below: Rung | None,
-    prefixes: Sequence[str] = ("",),
-    *,
-    stage: str,
-    pipeline: FeaturePipeline,
-    lexicon: Lexicon,
-    sizes: Sizes | None = None,
-    questions: Path | None = None,
-    seed: int,
-    n_jobs: int = 1,
-    progress: Callable[[int, int], None] | None = None,
-) -> Rung:
-    """A step: a stage of asr.train.ladder, from the one before.
-
-    Utterances that cannot be aligned are warned of, but not those that the stage before warned of, nor those that are
-    too short.
+    data: Data, part: Part, below: Rung | None, prefixes: Sequence[str] = ("",), *, stage: str,
+    pipeline: FeaturePipeline, lexicon: Lexicon, sizes: Sizes | None = None, questions: Path | None = None, seed: int,
+    n_jobs: int = 1, progress: Callable[[int, int], None] | None = None,
+) -> Rung:  # fmt: skip
+    """A step: a stage of asr.train.ladder, from the one before. What that could not use is not warned of again.
 
     Args:
         sizes: those that suit the hours of speech if not given.
@@ -118,17 +88,13 @@ def train_stage(
         sizes=sizes or Sizes.of_hours(hours_of(wanted, pipeline)),
         questions=() if questions is None else read_questions(questions, lexicon.phones),
     )  # fmt: skip
-    known = too_short(wanted, lexicon, pipeline.frame_shift) if below is None else below.failures
-    warn_of_failures(stage, {u: why for u, why in rung.failures.items() if u not in known}, len(wanted.raw))
+    new = {u: why for u, why in rung.failures.items() if below is None or u not in below.failures}
+    warn_of_failures(stage, new, len(wanted.raw))
     return rung
 
 
 def build_graph(trained: Rung, fallback: str | None = None) -> Model:
-    """A step: a model with a loop over its words as its graph.
-
-    Args:
-        fallback: see asr.model.graphs.with_graph.
-    """
+    """A step: a model with a loop over its words as its graph; for `fallback` see asr.model.graphs.with_graph."""
     return with_graph(trained.model, fallback=fallback)
 
 
