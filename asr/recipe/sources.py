@@ -78,7 +78,7 @@ class _Module:
 
     def imported(self, node: ast.AST) -> dict[str, tuple[str, str]]:
         """The names that import statements in some code give."""
-        found = {}
+        found = dict[str, tuple[str, str]]()
         for inner in ast.walk(node):
             if isinstance(inner, ast.Import):
                 found |= {a.asname or a.name.partition(".")[0]: (a.name, "") for a in inner.names}

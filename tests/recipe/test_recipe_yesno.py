@@ -101,3 +101,11 @@ def test_the_whole_run_on_the_real_recordings(real_data, tmp_path):
         [sys.executable, *arguments], capture_output=True, text=True, timeout=900, check=False, cwd=ROOT
     )
     assert again.returncode == 0 and " ...\n" not in again.stderr  # no step was made again
+
+
+@pytest.mark.parametrize("name", ["digits/networks", "mboshi/run"])
+def test_a_script_that_imports_its_neighbours_says_how_it_is_started(name):
+    script = ROOT / "recipes" / f"{name}.py"
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=False, cwd=ROOT)
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert done.stderr.endswith(f"python -m recipes.{name.replace('/', '.')}\n")
