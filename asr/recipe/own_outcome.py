@@ -16,7 +16,6 @@ class Outcome:
         rows: how the utterances were decoded -> (WER, CER), percent; none where no decoding graph could be built.
         words: of the held-out transcripts, as `characters`.
         hours: of speech that was trained on.
-        sizes: (pdfs, Gaussians) of the model.
         adapted: how it was adapted to the held-out speakers, a line for each of the rows; none if it does not adapt.
         to_do: how the model gets a decoding graph, where none could be built.
         trained: how many utterances were trained on, of how many, in a sentence.
@@ -29,7 +28,6 @@ class Outcome:
     words: int = 0
     characters: int = 0
     hours: float = 0.0
-    sizes: tuple[int, int] = (0, 0)
     adapted: tuple[str, ...] = ()
     to_do: str = ""
     trained: str = ""

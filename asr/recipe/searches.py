@@ -20,7 +20,6 @@ from ..model.passes import adapt, scores
 from ..scoring import Unit, score
 from ..train.data import Data
 from ..train.decoding import decode_all
-from ..train.ladder import Rung
 from ..train.tuning import add_tuning, best_point
 from .systems import Features, each, usable, write_texts
 
@@ -41,7 +40,7 @@ class Point:
 class Asked(NamedTuple):
     """What a search may need of a system."""
 
-    trained: Rung
+    trained: Any  # a Rung
     place: Any = None  # the folder of its step, where a decoder may lie
     graph: Any = None  # its model with a graph
     language: Any = None  # n-gram, and lexicon of its words
@@ -178,7 +177,8 @@ class JointSearch(Search):
             raise ConfigError(f"beam_size={self.beam_size}; need 1 or more")
 
     def prepared(self, asked: Asked, data: Data) -> Mapping[str, Any]:
-        return data.normalised(asked.trained.model.features)  # the decoder hears them too
+        features = data.normalised(asked.trained.model.features)
+        return {u: features[u] for u in features}
 
     def recogniser(self, asked: Asked, setting: Setting) -> Callable[[Any], str]:
         from ..model import joint_search
