@@ -17,13 +17,8 @@ VALUE = "value.json"
 """The file of plain values: numbers, texts, and lists, dictionaries and dataclasses of them."""
 
 # The names of those that are one file, or one folder.
-_NAMES = {
-    "Corpus": "corpus.tsv",
-    "Lexicon": "lexicon.tsv",
-    "LetterTable": "letters.tsv",
-    "Model": "model",
-    "NgramModel": "lm.arpa.gz",
-}
+_NAMES = {"Corpus": "corpus.tsv", "Lexicon": "lexicon.tsv", "LetterTable": "letters.tsv", "NgramModel": "lm.arpa.gz"}
+_NAMES["Model"] = "model"
 
 
 def declared(function: Callable) -> Any:

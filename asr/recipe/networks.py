@@ -37,23 +37,14 @@ Train = Callable[..., Any]
 
 @dataclass(frozen=True)
 class NetworkTable(ABC):
-    """A network, and what it is trained on. Its subclasses have `options`, of the training.
+    """A network, and what it is trained on. Its subclasses have `options`, of the training."""
 
-    Attributes:
-        network: see asr.nn.networks: "kind", and the settings of that kind.
-        front_end: the network's own features, {kind = "mfcc", options = {...}, pitch = {...}}, less the speaker's mean;
-            none: those of the stage below.
-        norm_vars: they are divided by the speaker's standard deviation too.
-        speeds: at which the recordings are trained on too, where there is a front end.
-        search: how decoding is tuned.
-    """
-
-    network: dict = field(default_factory=lambda: {"kind": "dnn"})
+    network: dict = field(default_factory=lambda: {"kind": "dnn"})  # see asr.nn.networks
+    # Its own features, {kind = "mfcc", options = {...}, pitch = {...}}, less the speaker's mean; or those of the stage.
     front_end: dict = field(default_factory=dict)
-    norm_vars: bool = False
-    speeds: tuple[float, ...] = (1.0,)
+    norm_vars: bool = False  # whether they are divided by the speaker's standard deviation too
+    speeds: tuple[float, ...] = (1.0,)  # at which the recordings are trained on too, where there is a front end
     search: GraphSearch = field(default_factory=GraphSearch)
-
     options: Any = None
     n_networks = 1  # that are trained one after another
 

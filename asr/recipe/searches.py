@@ -89,7 +89,6 @@ class GraphSearch(Search):
     """Viterbi search in the model's decoding graph; its options are those of asr.model.DecodingOptions."""
 
     tuned = ("acoustic_scale", "insertion_penalty")
-
     acoustic_scales: tuple[float, ...] = (0.0333, 0.05, 0.0667, 0.0833, 0.1, 0.1429, 0.2)
     insertion_penalties: tuple[float, ...] = (-6.0, -4.0, -2.0, 0.0, 2.0, 4.0, 7.0, 10.0)
     beam: float = 13.0
@@ -131,7 +130,6 @@ class PrefixSearch(Search):
     """CTC prefix search with an n-gram of units; see asr.ctc.prefix.PrefixOptions."""
 
     tuned = ("lm_weight", "insertion_bonus")
-
     lm_weights: tuple[float, ...] = (0.3, 0.5, 0.7, 1.0)
     insertion_bonuses: tuple[float, ...] = (0.0, 0.5, 1.0, 1.5)
     beam_size: int = 50
@@ -165,7 +163,6 @@ class JointSearch(Search):
     """CTC and an attention decoder together, with an n-gram of units; see asr.model.joint_search."""
 
     tuned = ("attention_weight", "lm_weight", "insertion_bonus")
-
     attention_weights: tuple[float, ...] = (0.3, 0.5, 0.7)
     lm_weights: tuple[float, ...] = (0.1, 0.3, 0.5)
     insertion_bonuses: tuple[float, ...] = (0.0, 0.5, 1.0)

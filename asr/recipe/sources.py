@@ -51,9 +51,7 @@ def _reached(names: tuple[tuple[str, str], ...]) -> dict[str, str]:
         if module is not None:
             reach.add([(module, function)])
         elif name.partition(".")[0] in reach.packages:
-            raise ConfigError(
-                f"{name}.{function}: its source is in no file, so that changes of it would not be noticed"
-            )
+            raise ConfigError(f"{name}.{function}: its source is in no file, so no change of it would be noticed")
     return {module.name: module.digest for module, _ in reach.seen}
 
 
