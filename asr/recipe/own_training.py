@@ -62,6 +62,7 @@ def train_recogniser(plan: Plan, out: Path, *, seed: int = 0, n_jobs: int = 1, d
 
     models = _models(run, plan, data, part, hours, {"seed": seed, "n_jobs": n_jobs}, gpus)
     last = models[plan.stages[-1]]
+    last.key  # noqa: B018 - the stages are made before all else
     words: dict[str, Any] = {"lexicon": plan.vocabulary, "letters": plan.letters, "joiner": JOIN if plan.parts else ""}
     said, kept = (list(part.transcripts().values()) for part in (plan.train, plan.held_out))
     parts = plan.parts.words if plan.parts else {}
