@@ -76,7 +76,7 @@ class System:
         return "-".join(p for p in (what, *how, self.name, part.name, f"seed{seed}") if p)
 
 
-class Tested(NamedTuple):
+class FoldResult(NamedTuple):
     """A fold of a test: its model, the errors with every setting on the held-out data, and what was recognised."""
 
     trained: Kept[Rung]
@@ -91,7 +91,7 @@ class Result:
     system: System
     test: str
     seed: int
-    folds: tuple[Tested, ...]
+    folds: tuple[FoldResult, ...]
     references: Texts
     hypotheses: Texts
     train_cpu_seconds: float
@@ -187,7 +187,7 @@ class Bench:
             found = self.run.kept(
                 name, recognise, system.search, asked, system.data, wanted, tables, n_jobs=self.n_jobs
             )
-            tested.append(Tested(asked.trained, tuning, found))
+            tested.append(FoldResult(asked.trained, tuning, found))
         result = self._pooled(system, test, seed, tested, 0.0)
         steps = (self.trained(s, fold.part, seed) for fold in folds for s in system.chain())
         seconds = {step.name: step.cpu_seconds for step in steps}
@@ -211,7 +211,7 @@ class Bench:
         table = LetterTable.load(self.letters)
         return {u: system.grammar.reference(text, table) for u, text in texts.items()}
 
-    def _pooled(self, system: System, test: str, seed: int, folds: Sequence[Tested], seconds: float) -> Result:
+    def _pooled(self, system: System, test: str, seed: int, folds: Sequence[FoldResult], seconds: float) -> Result:
         """The result of all folds together; the real-time factor is their mean."""
         found = [fold.recognised.value for fold in folds]
         references, hypotheses = (
