@@ -8,7 +8,7 @@ import pytest
 from asr.corpus import Corpus, Utterance
 from asr.errors import ConfigError
 from asr.options import from_table
-from asr.recipe.bench import Bench, Fold, Result, System, FoldResult, compared, folds_of, in_order, with_those_below
+from asr.recipe.bench import Bench, Fold, FoldResult, Result, System, compared, folds_of, in_order, with_those_below
 from asr.recipe.networks import CtcTable, HybridTable, JointTable, LfmmiTable
 from asr.recipe.run import Kept, Run
 from asr.recipe.searches import GraphSearch, GreedySearch, JointSearch, Point, PrefixSearch, Recognised
