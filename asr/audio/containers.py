@@ -8,9 +8,8 @@ shorter than its header says was cut, and is named.
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
-from .mpeg import JOINED, tag_length
 from .part import AGAIN, DamagedError, Part, sndfile_part
-from .source import Source, Spliced
+from .source import JOINED, Source, Spliced, tag_length
 
 Order = Literal["little", "big"]
 

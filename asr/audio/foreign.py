@@ -6,8 +6,7 @@ import subprocess
 from pathlib import Path, PurePath
 from typing import BinaryIO, NamedTuple
 
-from . import ffmpeg
-from .mpeg import id3_length
+from .source import id3_length
 
 _HEAD = 4096  # bytes to look at
 
@@ -77,6 +76,8 @@ def refusal(path: str | os.PathLike) -> str | None:
     Raises:
         OSError: if the file cannot be read.
     """
+    from . import ffmpeg
+
     with Path(path).open("rb") as stream:
         kind = recognised(stream, path)
     return kind.reason if kind and not (kind.is_decodable and ffmpeg.decoder()) else None
@@ -117,6 +118,8 @@ def unknown(cause: str, path: str | os.PathLike | None) -> str:
 
 
 def _advice(path: str | os.PathLike | None) -> str:
+    from . import ffmpeg
+
     install = "" if ffmpeg.decoder() else f"`{ffmpeg.INSTALL}` reads it, or "
     return f"{install}convert it: {ffmpeg_line(path)}"
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..display.brief import many
 from ..errors import AsrError
-from ..features.pitch import track_pitch
+from ..features.pitch_tracking import track_pitch
 from ..scoring import Score, compare
 from ..train.tuning import TuningPoint, at_edge, best_point, plateau
 from .page import Section
