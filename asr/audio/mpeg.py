@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .part import AGAIN, DamagedError, Part, UnknownFormatError, open_sndfile, sndfile_blocks, sndfile_errors
-from .source import JOINED, MOST_UNREAD, Source, Spliced, id3_length, tag_length
+from .source import JOINED, MOST_UNREAD, Source, Spliced, tag_length
 
 _SEARCH = 1 << 16  # bytes in which the first frame must begin
 _WINDOW = 1 << 20  # bytes read at once

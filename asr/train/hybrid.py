@@ -21,13 +21,13 @@ from ..features.table import FeatureTable, joined_tables
 from ..hmm.align import Alignments, AlignOptions, align, align_scored
 from ..hmm.training_graph import training_graphs
 from ..model.acoustic import AcousticModel
+from ..model.adaptation import ESTIMATES, estimated
 from ..model.model import Model
-from ..model.passes import ESTIMATES, estimated
 from ..nn.networks import AttentionConfig, NetworkConfig, RecurrentConfig
 from ..nn.options import TrainingOptions
 from .data import Data
-from .ladder import Rung, warn_of_failures, without_pronunciation
 from .speeds import frames_at_speed, speed_prefix
+from .stage import Rung, warn_of_failures, without_pronunciation
 
 if TYPE_CHECKING:
     from ..gmm.fmllr import Fmllr

@@ -22,9 +22,9 @@ from ..nn.options import SupervisionOptions
 from ..nn.training import train_network
 from .data import Data
 from .hybrid import Prepared, prepare
-from .ladder import Rung, warn_of_failures
 from .options import LfmmiTrainingOptions
 from .speeds import segments_at_speed
+from .stage import Rung, warn_of_failures
 
 if TYPE_CHECKING:
     from ..nn.layers import Network

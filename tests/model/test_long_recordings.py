@@ -14,9 +14,8 @@ import soundfile
 from asr import audio
 from asr.corpus import Problem, Utterance
 from asr.features.pipeline import FeaturePipeline, Given
-from asr.model.adaptation import SpeakerAdaptation
+from asr.model.adaptation import ESTIMATES, SpeakerAdaptation
 from asr.model.model import Model, load
-from asr.model.passes import ESTIMATES
 from asr.model.transcript import Transcript
 from asr.model.transcription import LongOptions, recognise, transcribe_all
 from asr.scoring import score

@@ -7,8 +7,7 @@ import pytest
 
 from asr.features.affine import affine
 from asr.gmm.model import DiagGmms
-from asr.model.adaptation import SpeakerAdaptation
-from asr.model.passes import ESTIMATES, adapt, estimated, scores
+from asr.model.adaptation import ESTIMATES, SpeakerAdaptation, adapt, estimated, scores
 
 MEANS = np.array([[0.0, 0.0], [4.0, 0.0], [0.0, 4.0], [4.0, 4.0], [8.0, 2.0]])  # the first is silence
 TRUTH = np.array([[1.2, 0.3, -2.2], [-0.2, 0.9, 1.0]])  # from the speaker's features to the model's

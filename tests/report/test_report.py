@@ -38,8 +38,7 @@ from asr.report import (
     utterance_section,
     write_report,
 )
-from asr.report.page import command_html
-from asr.report.rendering import rendered
+from asr.report.page import command_html, rendered
 from asr.report.results import ResultRow
 from asr.report.sections import align_words
 from asr.report.sound import audio_element

@@ -21,8 +21,9 @@ from asr.recipe.run import Run
 from asr.recipe.systems import Part, Trained
 from asr.train.data import Data
 from asr.train.hybrid import HybridOptions, labelled, log_priors, prepare, realigned, train_hybrid
-from asr.train.ladder import Rung, Sizes, train_ladder
+from asr.train.ladder import train_ladder
 from asr.train.speeds import frames_at_speed
+from asr.train.stage import Rung, Sizes
 
 torch = pytest.importorskip("torch")
 

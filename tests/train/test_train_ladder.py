@@ -11,7 +11,8 @@ from asr.features.table import FeatureTable
 from asr.gmm.mono import MonoOptions
 from asr.lang.lexicon import Lexicon
 from asr.train.data import Data
-from asr.train.ladder import STAGES, Rung, Sizes, aligned, check_stages, monophones, shortest, train_ladder
+from asr.train.ladder import STAGES, aligned, check_stages, monophones, shortest, train_ladder
+from asr.train.stage import Rung, Sizes
 
 LEXICON = Lexicon([("ab", ("A", "B")), ("bca", ("B", "C", "A")), ("cab", ("C", "A", "B")), ("ba", ("B", "A"))])
 PIPELINE = FeaturePipeline(0, ({"kind": "given", "dim": 3}, {"kind": "cmvn", "mode": "speaker"}))
