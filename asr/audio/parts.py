@@ -1,9 +1,15 @@
 """Which decoder reads a file, and from where to where."""
 
-from . import foreign
-from .containers import chunked_part
+from typing import TYPE_CHECKING
+
+from .containers import chunked_part, wav_kind
 from .part import AGAIN, DamagedError, Part, UnknownFormatError, sndfile_part
 from .source import JOINED, MOST_UNREAD, Source, Spliced, id3_length, tag_length
+
+if TYPE_CHECKING:
+    import os
+
+    from .foreign import Foreign
 
 _LEAST = 16  # bytes that count as something unread; fewer are a writer's rounding
 _SEARCHED = 1 << 16  # bytes looked at at once
@@ -48,7 +54,7 @@ def _behind_tags(source: Source, position: int) -> int:
 
 def _first_parts(source: Source) -> tuple[list[Part], int]:
     """The recordings of one kind that begin a file, and where they end."""
-    found = foreign.recognised(source.stream, source.path)
+    found = _foreign(source, source.path)
     if found:
         return _foreign_parts(source, found)
     try:
@@ -60,7 +66,9 @@ def _first_parts(source: Source) -> tuple[list[Part], int]:
     try:
         return _by_ffmpeg(source)
     except UnknownFormatError:
-        raise UnknownFormatError(foreign.unknown(cause, source.path)) from None
+        from .foreign import unknown
+
+        raise UnknownFormatError(unknown(cause, source.path)) from None
 
 
 def _following_parts(source: Source) -> tuple[list[Part], int] | None:
@@ -71,7 +79,7 @@ def _following_parts(source: Source) -> tuple[list[Part], int] | None:
     """
     head = source.bytes_at(0, 192)
     try:
-        if found := foreign.recognised(source.stream, None):
+        if found := _foreign(source, None):
             return _foreign_parts(source, found)
         return _native_parts(source) if head.startswith(JOINED) or _is_mpeg(head) else None
     except UnknownFormatError:
@@ -82,7 +90,17 @@ def _following_parts(source: Source) -> tuple[list[Part], int] | None:
         return None  # four bytes can look like a recording's by chance
 
 
-def _foreign_parts(source: Source, kind: foreign.Foreign) -> tuple[list[Part], int]:
+def _foreign(source: Source, path: "str | os.PathLike | None") -> "Foreign | None":
+    """What a file is that libsndfile cannot read, by its first bytes and its name."""
+    head = source.bytes_at(0, 4096)
+    if head[:4] in (b"RIFF", b"RIFX") and head[8:12] == b"WAVE" and wav_kind(head) is None:
+        return None  # the usual case, which needs no list of all others
+    from .foreign import recognised
+
+    return recognised(source.stream, path)
+
+
+def _foreign_parts(source: Source, kind: "Foreign") -> tuple[list[Part], int]:
     """What only FFmpeg reads."""
     from . import ffmpeg
 
