@@ -9,7 +9,7 @@ for such features, the last pass is the network's.
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from ..features.table import FeatureTable
     from ..gmm.fmllr import Fmllr
     from ..gmm.model import DiagGmms
-    from ..hmm.transitions import TransitionModel
     from .model import Model
 
 SUFFIX = "-fmllr"
@@ -31,6 +30,52 @@ ESTIMATES = 2
 """How often each speaker's transform is estimated, as in Kaldi's decode_fmllr.sh."""
 
 _FIRST_PASS, _GMMS = "aligner.npz", "adapter.npz"
+
+
+@dataclass(frozen=True)
+class NoAdaptation:
+    """What most models have in its place: all speakers are taken as they are.
+
+    Attributes:
+        adapts: whether what is recognised of a speaker changes how he or she is heard.
+    """
+
+    adapts: ClassVar[bool] = False
+
+    def transforms(
+        self,
+        model: "Model",
+        features: "Mapping[str, np.ndarray] | FeatureTable",
+        speakers: Mapping[str, str],
+        estimates: int,
+        passed: Callable[[str, int], object] | None,
+    ) -> "dict[str, Fmllr]":
+        """None, without a pass of decoding."""
+        return {}
+
+    def estimate(
+        self,
+        model: "Model",
+        features: "Mapping[str, np.ndarray] | FeatureTable",
+        alignments: Mapping[str, np.ndarray],
+        speakers: Mapping[str, str],
+        earlier: "Mapping[str, Fmllr] | None" = None,
+    ) -> "dict[str, Fmllr]":
+        """None."""
+        return {}
+
+    def suited(
+        self, acoustic: AcousticModel, features: np.ndarray, transform: "Fmllr | None"
+    ) -> tuple[AcousticModel, np.ndarray]:
+        """Both as they are."""
+        return acoustic, features
+
+    def first(self, acoustic: AcousticModel) -> AcousticModel:
+        """The acoustic model itself."""
+        return acoustic
+
+    def write(self, directory: Path, acoustic: AcousticModel) -> None:
+        """Nothing."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,17 +88,37 @@ class SpeakerAdaptation:
             network.
     """
 
+    adapts: ClassVar[bool] = True
+
     first_pass: "DiagGmms"
     gmms: "DiagGmms"
 
+    def transforms(
+        self,
+        model: "Model",
+        features: "Mapping[str, np.ndarray] | FeatureTable",
+        speakers: Mapping[str, str],
+        estimates: int,
+        passed: Callable[[str, int], object] | None,
+    ) -> "dict[str, Fmllr]":
+        """See `adapt`."""
+        found: dict[str, Fmllr] = {}
+        for number in range(1, estimates + 1):
+            transforms = {u: found[speakers[u]] for u in features if speakers[u] in found}
+            labels: dict[str, np.ndarray] = {}
+            for u, loglikes in _scores(model, self.gmms, features, transforms):
+                labels[u] = model.decoder.decode(loglikes).labels
+                if passed is not None:
+                    passed(u, number)
+            found = self.estimate(model, features, labels, speakers, found)
+        return {u: found[speakers[u]] for u in features if speakers[u] in found}
+
     def estimate(
         self,
-        transitions: "TransitionModel",
-        silence: int,
+        model: "Model",
         features: "Mapping[str, np.ndarray] | FeatureTable",
         alignments: Mapping[str, np.ndarray],
         speakers: Mapping[str, str],
-        *,
         earlier: "Mapping[str, Fmllr] | None" = None,
     ) -> "dict[str, Fmllr]":
         """The transform of each speaker of whom something is aligned; see `estimated`."""
@@ -63,8 +128,9 @@ class SpeakerAdaptation:
         if not used:
             return {}
         return estimate_transforms(
-            self.gmms, transitions, features, used, {u: speakers[u] for u in used}, silence=[silence],
-            earlier=earlier or None, posterior_gmms=None if earlier else self.first_pass,
+            self.gmms, model.hmms.transitions, features, used, {u: speakers[u] for u in used},
+            silence=[model.lexicon.silence_id], earlier=earlier or None,
+            posterior_gmms=None if earlier else self.first_pass,
         )  # fmt: skip
 
     def suited(
@@ -84,6 +150,14 @@ class SpeakerAdaptation:
 
         return acoustic, affine(features, transform.matrix)
 
+    def first(self, acoustic: AcousticModel) -> AcousticModel:
+        """The acoustic model for features as they are, before any transform.
+
+        Args:
+            acoustic: for transformed features.
+        """
+        return self.first_pass
+
     @staticmethod
     def files(*, own_gmms: bool) -> tuple[str, ...]:
         """What `write` writes.
@@ -93,10 +167,14 @@ class SpeakerAdaptation:
         """
         return (_FIRST_PASS, _GMMS) if own_gmms else (_FIRST_PASS,)
 
-    def write(self, directory: Path, *, own_gmms: bool) -> None:
-        """Write the files."""
+    def write(self, directory: Path, acoustic: AcousticModel) -> None:
+        """Write the files.
+
+        Args:
+            acoustic: the model's, which may be `gmms`.
+        """
         save_arrays(directory / _FIRST_PASS, self.first_pass.arrays())
-        if own_gmms:
+        if self.gmms is not acoustic:
             save_arrays(directory / _GMMS, self.gmms.arrays())
 
     @classmethod
@@ -119,6 +197,11 @@ class SpeakerAdaptation:
         return cls(first, gmms)
 
 
+Adaptation = NoAdaptation | SpeakerAdaptation
+
+UNADAPTED = NoAdaptation()
+
+
 def adapt(
     model: "Model",
     features: "Mapping[str, np.ndarray] | FeatureTable",
@@ -137,18 +220,7 @@ def adapt(
         estimates: of each speaker's transform, 1 or more; a pass of decoding goes before each.
         passed: called with an utterance and the number of the pass, from 1, when it was decoded in one.
     """
-    found: dict[str, Fmllr] = {}
-    if model.adaptation is None:
-        return found
-    for number in range(1, estimates + 1):
-        transforms = {u: found[speakers[u]] for u in features if speakers[u] in found}
-        labels: dict[str, np.ndarray] = {}
-        for u, loglikes in _scores(model, model.adaptation.gmms, features, transforms):
-            labels[u] = model.decoder.decode(loglikes).labels
-            if passed is not None:
-                passed(u, number)
-        found = estimated(model, features, labels, speakers, earlier=found)
-    return {u: found[speakers[u]] for u in features if speakers[u] in found}
+    return model.adaptation.transforms(model, features, speakers, estimates, passed)
 
 
 def scores(
@@ -173,9 +245,7 @@ def _scores(
 ) -> Iterator[tuple[str, np.ndarray]]:
     """The same with another acoustic model for transformed features."""
     for u in features:
-        suited, matrix = acoustic, features[u]
-        if model.adaptation is not None:
-            suited, matrix = model.adaptation.suited(acoustic, matrix, transforms.get(u))
+        suited, matrix = model.adaptation.suited(acoustic, features[u], transforms.get(u))
         yield u, suited.log_likelihoods(matrix)
 
 
@@ -199,11 +269,7 @@ def estimated(
     Same as Kaldi's decode_fmllr.sh: posteriors are those of the model for features as they are in the first estimate,
     and of the adapted model, for features after the earlier transform, in those that follow.
     """
-    if model.adaptation is None:
-        return {}
-    return model.adaptation.estimate(
-        model.hmms.transitions, model.lexicon.silence_id, features, alignments, speakers, earlier=earlier
-    )
+    return model.adaptation.estimate(model, features, alignments, speakers, earlier)
 
 
 def read_gmms(path: Path, dim: int, n_pdfs: int) -> "DiagGmms":

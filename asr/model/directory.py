@@ -16,7 +16,7 @@ from ..files.json_files import read_json
 from ..lang.lexicon import Lexicon
 from ..lang.symbols import SymbolTable
 from .acoustic import ONNX_FILE, TORCH_FILE, AcousticModel, NetworkModel
-from .adaptation import SUFFIX, SpeakerAdaptation, read_gmms
+from .adaptation import SUFFIX, UNADAPTED, Adaptation, SpeakerAdaptation, read_gmms
 from .fit import Reference
 from .parts import COPY_AGAIN, load_arrays, reading, save_arrays
 from .units import UNITS, Units
@@ -142,7 +142,7 @@ def kinds() -> dict[str, Kind]:
 
 def kind_of_model(model: "Model") -> str:
     """What model.json calls it."""
-    return model.units.kind(model.acoustic.family) + SUFFIX * (model.adaptation is not None)
+    return model.units.kind(model.acoustic.family) + SUFFIX * model.adaptation.adapts
 
 
 def write_parts(model: "Model", directory: Path) -> dict[str, Any]:
@@ -153,8 +153,7 @@ def write_parts(model: "Model", directory: Path) -> dict[str, Any]:
     model.units.write(directory)
     save_arrays(directory / "transforms.npz", model.features.arrays())
     network = FAMILIES[model.acoustic.family].write(directory, model.acoustic)
-    if model.adaptation is not None:
-        model.adaptation.write(directory, own_gmms=model.adaptation.gmms is not model.acoustic)
+    model.adaptation.write(directory, model.acoustic)
     if model.graph is not None:
         model.graph.write(directory / "HCLG.fst")
     if model.letters is not None:
@@ -196,7 +195,9 @@ def read_directory(directory: Path) -> dict[str, Any]:
     units = kind.units.read(directory, lexicon)
     features, others = _read_settings(directory, description)
     acoustic, gmms = kind.acoustic.read(directory, description, features.dim, units.n_pdfs)
-    adaptation = SpeakerAdaptation.read(directory, features.dim, units.n_pdfs, gmms) if kind.adapts else None
+    adaptation: Adaptation = UNADAPTED
+    if kind.adapts:
+        adaptation = SpeakerAdaptation.read(directory, features.dim, units.n_pdfs, gmms)
     with reading(directory / "model.json"):
         _check_facts(description, features, acoustic, adapts=kind.adapts)
     letters = None

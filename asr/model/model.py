@@ -33,7 +33,7 @@ from ..files import kind_of, replacing, sha256
 from ..lang.lexicon import Lexicon
 from ..options import given, known_names
 from .acoustic import AcousticModel
-from .adaptation import SpeakerAdaptation, adapt, estimated, scores
+from .adaptation import UNADAPTED, Adaptation, adapt, estimated, scores
 from .directory import kind_of_model, read_directory, write_parts
 from .fit import Reference, evidence
 from .transcript import TimedPhone, TimedWord, Transcript
@@ -82,7 +82,7 @@ class Model:
         decoding: scales and beams.
         seed: of the training run.
         card: the text of README.md: data, results, limits.
-        adaptation: of speaker-adaptive training, where `acoustic` is for features after a speaker's fMLLR transform.
+        adaptation: a SpeakerAdaptation where `acoustic` is for features after a speaker's fMLLR transform.
             Decoding is then in several passes (asr.model.adaptation).
         joiner: the sign at the ends of words of the graph where they join (asr.lang.subwords); empty where all are
             whole.
@@ -98,7 +98,7 @@ class Model:
     decoding: DecodingOptions = DecodingOptions()
     seed: int = 0
     card: str = ""
-    adaptation: SpeakerAdaptation | None = None
+    adaptation: Adaptation = UNADAPTED
     joiner: str = ""
     letters: "LetterTable | None" = None
     reference: Reference | None = None
@@ -136,7 +136,7 @@ class Model:
     @property
     def streaming(self) -> bool:
         """Whether nothing of a recording's future is needed: not by the features, nor to adapt to the speaker."""
-        return self.features.streaming and self.acoustic.is_framewise and self.adaptation is None
+        return self.features.streaming and self.acoustic.is_framewise and not self.adaptation.adapts
 
     @property
     def frame_shift(self) -> float:
@@ -151,7 +151,7 @@ class Model:
     @property
     def first_pass(self) -> AcousticModel:
         """The acoustic model for features as they are, before any adaptation to their speaker."""
-        return self.acoustic if self.adaptation is None else self.adaptation.first_pass
+        return self.adaptation.first(self.acoustic)
 
     @cached_property
     def decoder(self) -> "ViterbiDecoder":
@@ -383,11 +383,11 @@ class Model:
         Args:
             features: of one utterance, as they are.
         """
-        if self.adaptation is None:
+        if not self.adaptation.adapts:
             return self.acoustic, features
         scale, alignments = self.decoding.acoustic_scale, dict[str, np.ndarray]()
         with contextlib.suppress(ModelError):  # without an alignment there is no transform
-            first = self.units.align(self.adaptation.first_pass, features, words, self.lexicon, scale)
+            first = self.units.align(self.first_pass, features, words, self.lexicon, scale)
             alignments["utterance"] = first.labels
         found = estimated(self, {"utterance": features}, alignments, {"utterance": "speaker"})
         return self.adaptation.suited(self.acoustic, features, found.get("speaker"))

@@ -153,7 +153,7 @@ def told_transforms(kinds: Mapping[str, str]) -> str:
 
 def needs_all_of_speaker(model: "Model") -> bool:
     """Whether a recording's transcript depends on what else its speaker says."""
-    return model.adaptation is not None or model.features.needs_speaker
+    return model.adaptation.adapts or model.features.needs_speaker
 
 
 _ALONE = Utterance("recording", "speaker")  # what is given without a file
@@ -293,7 +293,7 @@ def _groups(model: "Model", utterances: Sequence[Utterance]) -> Iterator[list[Ut
 
 def _is_one_pass(model: "Model") -> bool:
     """Whether what is known of a recording up to a frame is all that the frame needs, but for the network's context."""
-    return model.features.streaming and model.adaptation is None
+    return model.features.streaming and not model.adaptation.adapts
 
 
 def _in_one_pass(job: _Job, utterance: Utterance, blocks: Iterator[np.ndarray]) -> Iterator[Part]:
@@ -476,7 +476,7 @@ def _decoded(job: _Job, entries: Sequence[_Entry], features: _Finished) -> Itera
         job.gone_through(entry.recording, entry.end - entry.start, number)
 
     together: Iterator[tuple[str, Transcript]] | None = None
-    if job.model.adaptation is not None:
+    if job.model.adaptation.adapts:
         together = job.model.decode_together(features, features.speakers, passed=passed)
     failure: AsrError | None = None  # of adapting, for all that is left
     for i, entry in enumerate(entries):

@@ -24,7 +24,7 @@ from ..gmm.sat import SatOptions, train_sat
 from ..gmm.triphone import TriphoneOptions, TriphoneResult, train_deltas
 from ..hmm.questions import Question
 from ..lang.lexicon import Lexicon
-from ..model.adaptation import SpeakerAdaptation
+from ..model.adaptation import UNADAPTED, Adaptation, SpeakerAdaptation
 from ..model.model import Model
 from ..model.units import HmmUnits
 from .data import Data
@@ -284,7 +284,7 @@ def _rung(
     pipeline: FeaturePipeline,
     lexicon: Lexicon,
     how: Mapping[str, Any],
-    adaptation: SpeakerAdaptation | None = None,
+    adaptation: Adaptation = UNADAPTED,
 ) -> Rung:
     units = HmmUnits(result.transitions, result.tree)
     model = Model(pipeline, lexicon, units, result.gmms, graph=None, seed=how.get("seed", 0), adaptation=adaptation)
