@@ -17,6 +17,7 @@ from .sections import comparison_section as comparison_section
 from .sections import confusion_section as confusion_section
 from .sections import doubtful_section as doubtful_section
 from .sections import edge_section as edge_section
+from .sections import list_section as list_section
 from .sections import results_section as results_section
 from .sections import speaker_section as speaker_section
 from .sections import utterance_section as utterance_section

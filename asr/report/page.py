@@ -87,15 +87,6 @@ def write_report(
     return Path(path)
 
 
-def command_html(command: str) -> str:
-    """A command whose words are broken across lines only where one is longer than a line: no option after its hyphens.
-
-    Args:
-        command: plain text, words with blanks between them.
-    """
-    return rendered("command", words=command.split(" "))
-
-
 def _groups(numbered: Sequence[tuple[str, Section]]) -> list[tuple[bool, list[tuple[str, Section]]]]:
     """(whether they stand in columns, sections): wide ones by themselves, several others that follow one another."""
     groups = [(wide, list(group)) for wide, group in itertools.groupby(numbered, key=lambda pair: pair[1].wide)]

@@ -1,7 +1,9 @@
 """The usual sections of a report, from plain data: dictionaries of texts and counts, no model and no audio file."""
 
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -232,6 +234,20 @@ def figure_html(svg: str, caption: str = "", kind: str = "full", note: str = "")
         kind: "full" as wide as its column, "small" half as wide, "own" never scaled, "time" as wide as the page.
     """
     return rendered("figure", svg=svg, caption=caption, kind=kind, note=note)
+
+
+def list_section(title: str, items: Sequence[str], *, commands: bool = False) -> Section:
+    """Sentences, plain text, one below the other.
+
+    Args:
+        commands: what stands between backticks is a command.
+    """
+    pieces = [re.split(r"`([^`]+)`", item) if commands else [item] for item in items]
+    parts = [
+        [(text, command.split(" ") if command else []) for text, command in zip_longest(some[::2], some[1::2])]
+        for some in pieces
+    ]
+    return Section(title, rendered("list", items=parts))
 
 
 def note_html(text: str) -> str:
