@@ -41,6 +41,42 @@ def order_by(keys, before, n_below, after):
         n_below[keys[number]] += 1
 
 
+@kernel(f"int64({ARCS}, {COSTS}, int64)")
+def first_wrong(arcs, costs, n_states):
+    """The first arc with a negative label, a cost that is NaN, or a next state that is none; -1 if there is none."""
+    for a in range(len(arcs)):
+        if arcs[a, 0] < 0 or arcs[a, 1] < 0 or costs[a, 2] != costs[a, 2] or not 0 <= arcs[a, 3] < n_states:
+            return a
+    return -1
+
+
+@kernel(f"void({ARCS}, {INTS}, int32[:, ::1])")
+def in_that_order(arcs, order, result):
+    """Copy arcs in an order."""
+    for i in range(len(order)):
+        for k in range(4):
+            result[i, k] = arcs[order[i], k]
+
+
+@kernel(f"void({INTS}, {ARCS}, int32[:, ::1])")
+def count_arcs(source, arcs, states):
+    """Fill the records of states, but for their final costs.
+
+    Args:
+        source: by arc, ascending.
+        states: (n_states, 5) of zeros: final cost, first arc, number of arcs, of input and of output epsilons.
+    """
+    for a in range(len(arcs)):
+        state = source[a]
+        states[state, 2] += 1
+        states[state, 3] += arcs[a, 0] == 0
+        states[state, 4] += arcs[a, 1] == 0
+    n = 0
+    for state in range(len(states)):
+        states[state, 1] = n
+        n += states[state, 2]
+
+
 @kernel(f"void({INTS}, {INTS}, {ARCS}, boolean[::1], int32[::1], int64)")
 def reach(first, n_arcs, arcs, reached, stack, top):
     """Mark the states that some states lead to.

@@ -4,7 +4,7 @@ import numpy as np
 
 from ..errors import GraphError
 from .budget import Budget
-from .const_fst import Graph
+from .const_fst import Graph, as_rows
 from .pairs import Pairs
 from .trimming import trimmed
 
@@ -54,9 +54,3 @@ def _by_input(graph: Graph) -> tuple[np.ndarray, ...]:
     """Of each state its first arc with an input label, and how many of these there are; and the arcs, as above."""
     silent = graph.states["n_input_epsilons"].astype(np.int64)
     return graph.states["first"] + silent, graph.states["n_arcs"] - silent, *as_rows(graph.arcs)
-
-
-def as_rows(arcs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Arcs as int32 and as float32 (n_arcs, 4), of the same memory."""
-    numbers = np.ascontiguousarray(arcs).view(np.int32).reshape(-1, 4)
-    return numbers, numbers.view(np.float32)

@@ -106,21 +106,16 @@ class Graph:
             arcs: ARC (n_arcs,).
             final: float32 (n_states,).
         """
-        from .arc_kernels import in_order
+        from .arc_kernels import count_arcs, in_order
 
-        graph = cls(int(start), np.zeros(len(final), STATE), arcs)
-        graph._check_arcs("the arrays", final)
+        states = np.zeros(len(final), STATE)
+        cls(int(start), states, arcs)._check_arcs("the arrays", final)
         labels = np.ascontiguousarray(arcs["ilabel"])
         if not in_order(source, labels):
-            order = _arc_order(source, labels, len(final))
-            source, arcs = source[order], arcs[order]
-        states = graph.states
+            source, arcs = _ordered(source, labels, arcs, len(final))
+        count_arcs(source, as_rows(arcs)[0], states.view(np.int32).reshape(-1, 5))
         states["final"] = final
-        states["n_arcs"] = np.bincount(source, minlength=len(final))
-        states["first"] = np.cumsum(states["n_arcs"]) - states["n_arcs"]
-        states["n_input_epsilons"] = np.bincount(source[arcs["ilabel"] == 0], minlength=len(final))
-        states["n_output_epsilons"] = np.bincount(source[arcs["olabel"] == 0], minlength=len(final))
-        return cls(graph.start, states, arcs)
+        return cls(int(start), states, arcs)
 
     @classmethod
     def read(cls, path: str | os.PathLike, *, check: bool | None = None) -> "Graph":
@@ -195,17 +190,21 @@ class Graph:
 
     def _check_arcs(self, where: str, final: np.ndarray) -> None:
         """What can be wrong with arcs in any order."""
+        from .arc_kernels import first_wrong
+
         if self.start != -1 and not 0 <= self.start < self.n_states:
             raise GraphError(f"{where}: the start state is {self.start}; the graph has {self.n_states} states")
-        if np.isnan(final).any() or np.isnan(self.arcs["weight"]).any():
+        if np.isnan(final).any():
             raise GraphError(f"{where}: a cost is NaN")
-        target = self.arcs["next"]
-        if self.n_arcs and not 0 <= target.min() <= target.max() < self.n_states:
-            i = int(np.argmax((target < 0) | (target >= self.n_states)))
-            raise GraphError(f"{where}: arc {i} goes to state {target[i]}; the graph has {self.n_states} states")
-        for label in (self.arcs["ilabel"], self.arcs["olabel"]):
-            if label.min(initial=0) < 0:
-                raise GraphError(f"{where}: arc {int(np.argmax(label < 0))} has a negative label")
+        i = first_wrong(*as_rows(self.arcs), self.n_states)
+        if i < 0:
+            return
+        ilabel, olabel, weight, target = self.arcs[i].tolist()
+        if not 0 <= target < self.n_states:
+            raise GraphError(f"{where}: arc {i} goes to state {target}; the graph has {self.n_states} states")
+        if ilabel < 0 or olabel < 0:
+            raise GraphError(f"{where}: arc {i} has a negative label")
+        raise GraphError(f"{where}: a cost is NaN")
 
     def to_bytes(self) -> bytes:
         """The bytes of an aligned ConstFst file."""
@@ -321,17 +320,25 @@ def _array(data: np.ndarray, position: int, dtype: np.dtype, count: int, aligned
     return array if aligned and array.flags.aligned else array.copy()
 
 
-def _arc_order(source: np.ndarray, keys: np.ndarray, n_states: int) -> np.ndarray:
-    """int32 (n_arcs,): the arcs in order of their source, then of their input label (keys); ties keep their order."""
-    from .arc_kernels import order_by
+def as_rows(arcs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Arcs as int32 and as float32 (n_arcs, 4), of the same memory: how compiled steps see them."""
+    numbers = np.ascontiguousarray(arcs).view(np.int32).reshape(-1, 4)
+    return numbers, numbers.view(np.float32)
 
-    if keys.max(initial=0) > _SPARSE_LABELS + len(keys):  # counting them would take more memory than the graph
-        keys = np.unique(keys, return_inverse=True)[1].astype(np.int32)
+
+def _ordered(source: np.ndarray, labels: np.ndarray, arcs: np.ndarray, n_states: int) -> tuple[np.ndarray, np.ndarray]:
+    """The arcs in order of their source, then of their input label, and their sources; ties keep their order."""
+    from .arc_kernels import in_that_order, order_by
+
+    if labels.max(initial=0) > _SPARSE_LABELS + len(labels):  # counting them would take more memory than the graph
+        labels = np.unique(labels, return_inverse=True)[1].astype(np.int32)
     order, turned = np.arange(len(source), dtype=np.int32), np.empty(len(source), np.int32)
-    for values, n_values in ((keys, int(keys.max(initial=0)) + 1), (source, n_states)):
-        order_by(values, order, np.zeros(n_values + 1, np.int64), turned)
+    for keys, n_keys in ((labels, int(labels.max(initial=0)) + 1), (source, n_states)):
+        order_by(keys, order, np.zeros(n_keys + 1, np.int64), turned)
         order, turned = turned, order
-    return order
+    result = np.empty(len(arcs), ARC)
+    in_that_order(as_rows(arcs)[0], order, as_rows(result)[0])
+    return source[order], result
 
 
 def ranges(first: np.ndarray, count: np.ndarray) -> np.ndarray:

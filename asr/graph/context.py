@@ -12,8 +12,7 @@ import numpy as np
 from ..display.brief import brief_repr
 from ..errors import GraphError
 from .budget import Budget
-from .composition import as_rows
-from .const_fst import ARC, Graph
+from .const_fst import ARC, Graph, as_rows
 from .pairs import Pairs
 
 _FLUSH = -1  # label that stands for "no phone follows"

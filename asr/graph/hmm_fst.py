@@ -8,8 +8,7 @@ from ..errors import GraphError
 from ..hmm.transitions import TransitionModel
 from ..hmm.tree import ContextDependency
 from .budget import Budget
-from .composition import as_rows
-from .const_fst import ARC, Graph
+from .const_fst import ARC, Graph, as_rows
 from .context import ContextGraph
 from .pairs import Pairs
 
