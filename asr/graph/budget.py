@@ -46,7 +46,7 @@ class Budget:
 
     @property
     def max_arcs(self) -> int:
-        """The most arcs that a graph may have at any step."""
+        """The most arcs that a graph may have."""
         return _ARCS_PER_STATE * self.max_states
 
     def check(self, step: str, n_states: int, n_arcs: int = 0) -> None:
