@@ -12,11 +12,13 @@ from .budget import Budget, Step
 from .composition import compose
 from .const_fst import Graph
 from .context import ContextGraph, compose_context
+from .determinise import determinise
 from .epsilons import remove_epsilons_locally
 from .grammar import checked_grammar
 from .hmm_fst import add_self_loops, expand_hmms
 from .lexicon_fst import lexicon_graph
-from .openfst import determinize, load_pynini, minimize
+from .minimise import minimise
+from .openfst import load_pynini
 
 if TYPE_CHECKING:
     import pynini
@@ -65,9 +67,9 @@ def compile_hclg(
     context = step("C o LG", lambda: _in_context(spoken, lexicon.n_phones, tree, budget))
     expand = functools.partial(expand_hmms, transition_scale=transition_scale, budget=budget)
     hmms = step("H o CLG", lambda: expand(context, tree, transitions))
-    hmms = step("det(HCLG)", lambda: determinize(hmms, budget=budget, what="HCLG"))
+    hmms = step("det(HCLG)", lambda: determinise(hmms, budget=budget, what="HCLG", name_of=lexicon.words.name))
     hmms = step("rmsym(HCLG)", lambda: remove_epsilons_locally(without_symbols(hmms, transitions.n_transition_ids)))
-    hmms = step("min(HCLG)", lambda: minimize(hmms))
+    hmms = step("min(HCLG)", lambda: minimise(hmms))
     return step("HCLG", lambda: add_self_loops(hmms, transitions, self_loop_scale=self_loop_scale))
 
 
@@ -82,8 +84,8 @@ def spoken_graph(
     word_grammar = step("G", lambda: checked_grammar(grammar, lexicon))
     words = step("L", lambda: lexicon_graph(lexicon))
     spoken = step("L o G", lambda: compose(words, word_grammar, budget=budget))
-    spoken = step("det(LG)", lambda: determinize(spoken, budget=budget, what="LG"))
-    return step("min(LG)", lambda: minimize(spoken))
+    spoken = step("det(LG)", lambda: determinise(spoken, budget=budget, what="LG", name_of=lexicon.words.name))
+    return step("min(LG)", lambda: minimise(spoken))
 
 
 def _in_context(spoken: Graph, n_phones: int, tree: "ContextDependency", budget: Budget) -> ContextGraph:

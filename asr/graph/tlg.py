@@ -11,7 +11,8 @@ from .budget import Budget, Step
 from .const_fst import Graph
 from .epsilons import remove_epsilons_locally
 from .hclg import spoken_graph, timed_step
-from .openfst import from_pynini, load_pynini, minimize, to_pynini
+from .minimise import minimise
+from .openfst import from_pynini, load_pynini, to_pynini
 
 if TYPE_CHECKING:
     import pynini
@@ -59,7 +60,7 @@ def compile_tlg(
     topology = step("T", functools.partial(token_graph, tokens, lexicon.disambiguation_ids))
     graph = step("T o LG", lambda: _composed(topology, spoken))
     graph = step("rmeps(TLG)", lambda: remove_epsilons_locally(graph))
-    return step("TLG", lambda: minimize(graph))
+    return step("TLG", lambda: minimise(graph))
 
 
 def token_graph(tokens: "CtcTokens", symbols: tuple[int, ...] = ()) -> Graph:
