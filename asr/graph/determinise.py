@@ -9,7 +9,7 @@ import numpy as np
 from ..errors import GraphError
 from .budget import REMEDY, Budget
 from .const_fst import ARC, STATE, Graph
-from .trimming import flat_views, useful_states
+from .trimming import useful_states
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -69,14 +69,20 @@ def determinise(
     if graph.start < 0 or not useful[graph.start]:
         return Graph(-1, np.empty(0, STATE), np.empty(0, ARC))
     room = _Room.of(graph, kernels, budget or Budget())
-    views = flat_views(graph)
+    views = _flat_views(graph)
     while True:
-        status = kernels.determinise(*views, useful, *room.arguments(), delta, in_log)
+        status = kernels.determinise(*views, useful.view(np.uint8), *room.arguments(), delta, in_log)
         if status == kernels.DONE:
             return room.result()
         if status >= kernels.OVER:
             raise GraphError(_complaint(room, status, graph, budget or Budget(), what, name_of or str))
         room.grow(status)
+
+
+def _flat_views(graph: Graph) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """States (5 words each) and arcs (4 words each) as int32, then the same bytes as float32, as the kernel sees them."""
+    states, arcs = np.ascontiguousarray(graph.states), np.ascontiguousarray(graph.arcs)
+    return states.view(np.int32), arcs.view(np.int32), states.view(np.float32), arcs.view(np.float32)
 
 
 @dataclass(eq=False)

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from .const_fst import Graph, ranges
-from .trimming import subgraph, trimmed
+from .const_fst import STATE, Graph, ranges
+from .trimming import trimmed
 
 # Rounding errors keep equal states apart unless nearly equal costs count as equal; see also determinise.DELTA.
 GRAIN = 2.0**-14  # costs are rounded to multiples of this
@@ -60,7 +60,7 @@ def _merged(graph: Graph, number: np.ndarray, chosen: np.ndarray, *, may_repeat:
         may_repeat: whether a state may have two arcs with the same labels and cost, which may by now lead to one state.
     """
     arcs = ranges(graph.states["first"][chosen].astype(np.int64), graph.states["n_arcs"][chosen].astype(np.int64))
-    merged = subgraph(graph, chosen, arcs, number)
+    merged = _subgraph(graph, chosen, arcs, number)
     if not may_repeat:
         return merged
     columns = [merged.sources(), *(merged.arcs[name] for name in ("ilabel", "olabel", "weight", "next"))]
@@ -68,4 +68,27 @@ def _merged(graph: Graph, number: np.ndarray, chosen: np.ndarray, *, may_repeat:
     same = np.all([column[order][1:] == column[order][:-1] for column in columns], axis=0)
     kept = np.ones(merged.n_arcs, bool)
     kept[order[1:][same]] = False
-    return subgraph(merged, np.arange(merged.n_states), np.flatnonzero(kept), np.arange(merged.n_states))
+    return _subgraph(merged, np.arange(merged.n_states), np.flatnonzero(kept), np.arange(merged.n_states))
+
+
+def _subgraph(graph: Graph, states: np.ndarray, arcs: np.ndarray, number: np.ndarray) -> Graph:
+    """Some states of a graph and some of these states' arcs.
+
+    Args:
+        states: ascending, as
+        arcs: those that are kept.
+        number: integer (n_states of `graph`,): the new number of each state that the arcs lead to.
+    """
+    chosen = graph.arcs[arcs]
+    chosen["next"] = number[chosen["next"]]
+    # How many of the kept arcs there are before each state's first, and before its last.
+    ends = graph.states["first"][states].astype(np.int64)
+    first = np.searchsorted(arcs, ends)
+    after = np.searchsorted(arcs, ends + graph.states["n_arcs"][states])
+    result = np.zeros(len(states), STATE)
+    result["final"] = graph.states["final"][states]
+    result["first"], result["n_arcs"] = first, after - first
+    for name, label in (("n_input_epsilons", "ilabel"), ("n_output_epsilons", "olabel")):
+        silent = np.append(0, np.cumsum(chosen[label] == 0))
+        result[name] = silent[after] - silent[first]
+    return Graph(int(number[graph.start]), result, chosen)
