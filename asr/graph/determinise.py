@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..errors import GraphError
 from .budget import REMEDY, Budget
 from .const_fst import ARC, STATE, Graph
+from .trimming import useful_states
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -19,6 +20,8 @@ DELTA = 2.0**-16
 
 _GROWTH = 1.5
 _MOST_SHOWN = 8  # labels of each kind in a message
+_MOST_STEPS = 300  # arcs that are gone back to name the words before a state
+_NEWEST = 1000  # states that are looked at to find the reason of a result that grows without end
 
 
 def determinise(
@@ -62,13 +65,13 @@ def determinise(
     """
     from . import determinise_kernels as kernels
 
-    useful = _useful(graph, kernels)
+    useful = useful_states(graph)
     if graph.start < 0 or not useful[graph.start]:
         return Graph(-1, np.empty(0, STATE), np.empty(0, ARC))
     room = _Room.of(graph, kernels, budget or Budget())
-    views = _views(graph)
+    views = _flat_views(graph)
     while True:
-        status = kernels.determinise(*views, useful, *room.arguments(), delta, in_log)
+        status = kernels.determinise(*views, useful.view(np.uint8), *room.arguments(), delta, in_log)
         if status == kernels.DONE:
             return room.result()
         if status >= kernels.OVER:
@@ -76,18 +79,10 @@ def determinise(
         room.grow(status)
 
 
-def _views(graph: Graph) -> tuple[np.ndarray, ...]:
-    """States and arcs as int32, then as float32."""
+def _flat_views(graph: Graph) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """States (5 words each) and arcs (4 words each) as int32, then the same bytes as float32, as the kernel sees them."""
     states, arcs = np.ascontiguousarray(graph.states), np.ascontiguousarray(graph.arcs)
-    return tuple(a.view(kind) for kind in (np.int32, np.float32) for a in (states, arcs))
-
-
-def _useful(graph: Graph, kernels: "ModuleType") -> np.ndarray:
-    """uint8 (n_states,): whether a final state is reached from there."""
-    states, arcs, finals, _ = _views(graph)
-    useful, n = np.zeros(graph.n_states, np.uint8), graph.n_states
-    kernels.mark_useful(states, arcs, finals, useful, np.zeros(n + 1, np.int32), np.empty(n + graph.n_arcs, np.int32))
-    return useful
+    return states.view(np.int32), arcs.view(np.int32), states.view(np.float32), arcs.view(np.float32)
 
 
 @dataclass(eq=False)
@@ -204,13 +199,17 @@ class _Room:
         """The output labels on the way on which a state of the result was found first."""
         n_arcs = int(self.registers[self.kernels.N_ARCS])
         arcs = self.out_arcs[: 4 * n_arcs].view(ARC)
-        first = self.out_states.reshape(-1, 5)[: int(self.registers[self.kernels.NEXT]), 1]
+        first = self.out_states.reshape(-1, 5)[: int(self.registers[self.kernels.NEXT]), 1].copy()
         labels: list[int] = []
         # The first arc to a state is the one that it was found by, and leaves a state of a lower number.
-        while q > 0 and len(labels) < _MOST_SHOWN and (into := np.flatnonzero(arcs["next"] == q)).size:
-            labels.append(int(arcs["olabel"][into[0]]))
+        for _ in range(_MOST_STEPS):
+            into = np.flatnonzero(arcs["next"] == q)
+            if q == 0 or not len(into) or len(labels) == _MOST_SHOWN:
+                break
+            if arcs["olabel"][into[0]] != 0:
+                labels.append(int(arcs["olabel"][into[0]]))
             q = int(np.searchsorted(first, into[0], side="right")) - 1
-        return [label for label in labels[::-1] if label]
+        return labels[::-1]
 
 
 def _table_size(n: int) -> int:
@@ -218,9 +217,7 @@ def _table_size(n: int) -> int:
     return 1 << (4 * n // 3).bit_length()
 
 
-def _complaint(
-    room: _Room, status: int, graph: Graph, budget: Budget, what: str, name_of: Callable[[int], str]
-) -> str:
+def _complaint(room: _Room, status: int, graph: Graph, budget: Budget, what: str, name_of: Callable[[int], str]) -> str:
     """Why there is no result, and which words are to blame."""
     k, registers = room.kernels, room.registers
 
@@ -228,8 +225,11 @@ def _complaint(
         shown = " ".join(repr(name_of(label)) for label in labels[:_MOST_SHOWN])
         return (shown + (" ..." if len(labels) > _MOST_SHOWN else "")) if labels else "nothing"
 
-    before = named(room.written(int(registers[k.NEXT])))
-    after = "" if before == "nothing" else f" after {before}"
+    def before(q: int) -> str:
+        labels = room.written(q)
+        return f" after {named(labels)}" if labels else ""
+
+    after = before(int(registers[k.NEXT]))
     first, second = (room.string(int(registers[i])) for i in (k.FIRST, k.SECOND))
     if status == k.AMBIGUOUS:
         return (
@@ -244,22 +244,31 @@ def _complaint(
             f"det({what}): more than {k.LONGEST} output labels{after} would have to wait for the input that tells "
             f"which are right: {named(first)}. The graph accepts one input in several ways without end"
         )
-    n_states, n_arcs = int(registers[k.N_STATES]), int(registers[k.N_ARCS])
-    return _too_large(room, budget, what, n_states, n_arcs, graph, named)
+    return _too_large(room, budget, what, graph, named, before)
 
 
-def _too_large(room: _Room, budget: Budget, what: str, n_states: int, n_arcs: int, graph: Graph, named: Any) -> str:
-    """The message of a result that is larger than the budget. The words that wait longest are the likely reason."""
-    newest = range(max(0, n_states - 1000), n_states)
-    waiting = max((room.delayed(q) for q in newest), key=lambda strings: sum(map(len, strings)))
-    q = next(q for q in newest if room.delayed(q) == waiting)
+def _too_large(
+    room: _Room,
+    budget: Budget,
+    what: str,
+    graph: Graph,
+    named: Callable[[list[int]], str],
+    before: Callable[[int], str],
+) -> str:
+    """The message of a result that is larger than the budget. Where most is still open is the likely reason."""
+    n_states, n_arcs = (int(room.registers[i]) for i in (room.kernels.N_STATES, room.kernels.N_ARCS))
+    newest = range(max(0, n_states - _NEWEST), n_states)
+    q = max(newest, key=lambda q: (sum(map(len, room.delayed(q))), room.begin[q + 1] - room.begin[q]))
+    n_ways, waiting = int(room.begin[q + 1] - room.begin[q]), room.delayed(q)
     told = ""
     if any(waiting):
         alternatives = ", or ".join(named(labels) for labels in waiting[:_MOST_SHOWN])
-        told = f" After {named(room.written(q))} it is still open whether what was read is {alternatives}."
+        told = f" The last{before(q)}: it is still open whether what was read is {alternatives}."
+    elif n_ways > 1:
+        told = f" The last{before(q)}: {n_ways} ways to go on are open, at different costs."
     return (
-        f"det({what}): {n_states:,} states and {n_arcs:,} arcs, and more to come, of {graph.n_states:,} states and "
-        f"{graph.n_arcs:,} arcs; the budget is {budget.max_states:,} states.{told} Either the grammar accepts a "
-        f"sentence in several ways with different costs, and could not be determinised at any size, or it is too large "
-        f"for this machine. {REMEDY}"
+        f"det({what}): {graph.n_states:,} states, {graph.n_arcs:,} arcs could not be determinised within the budget of "
+        f"{budget.max_states:,} states: there are {n_states:,} with {n_arcs:,} arcs, and more to come.{told} Either "
+        f"the grammar accepts a sentence in several ways with different costs, or it is too large for this machine. "
+        f"{REMEDY}"
     )

@@ -27,9 +27,20 @@ FLOATS = "Array(float32, 1, 'C', readonly=True)"
 STATES, ARCS, ELEMENTS, STRINGS, CLOSED, MOVES = 0, 1, 2, 3, 4, 5
 DONE, OVER, AMBIGUOUS, TOO_LONG, NEGATIVE_CYCLE = 6, 7, 8, 9, 10
 # Positions in the registers. The first six: how much of each kind of room is needed.
-N_STATES, N_ARCS, N_STRINGS, NEXT, MAX_STATES, MAX_ARCS, FIRST, SECOND, REHASH, N_REGISTERS = 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
+N_STATES, N_ARCS, N_STRINGS, NEXT, MAX_STATES, MAX_ARCS, FIRST, SECOND, REHASH, N_REGISTERS = (
+    6,
+    7,
+    8,
+    9,
+    10,
+    11,
+    12,
+    13,
+    14,
+    15,
+)
 
-LONGEST = 1000  # labels that may be held back; more do not end
+LONGEST = 250  # labels that may be held back; a graph that needs more needs ever more
 TINY = 1e-9  # a smaller gain round a cycle of epsilons is rounding
 BINS = 64.0  # subsets are looked for among those whose largest cost is in the same bin, of so many deltas
 _FACTOR = -7046029254386353131  # 2^64 divided by the golden ratio: multiplication by it mixes bits
@@ -196,8 +207,8 @@ def new_arc(out_arcs, out_costs, registers, ilabel, olabel, cost, target):
 
 @subkernel
 def writing_arc(
-    out_arcs, out_costs, element, residual, begin, hashes, trie, string_table, labels, registers, ilabel, string, cost, target,
-    final,
+    out_arcs, out_costs, element, residual, begin, hashes, trie, string_table, labels, registers, ilabel, string,
+    cost, target, final,
 ):  # fmt: skip
     """One more arc that writes a string: its first label on the arc itself, others on a chain behind it.
 
@@ -227,44 +238,6 @@ def insert(table, slot, number):
     table[slot] = number
 
 
-@kernel(f"void({INTS}, {INTS}, {FLOATS}, uint8[::1], int32[::1], int32[::1])")
-def mark_useful(states, arcs, finals, useful, first, source):
-    """Set `useful` for the states from which a final state is reached.
-
-    Args:
-        first: (n_states + 1,) and
-        source: (n_arcs + n_states,) room: the arcs by target, then the states that wait.
-    """
-    n, n_arcs = states.shape[0] // 5, arcs.shape[0] // 4
-    for k in range(n_arcs):
-        first[arcs[4 * k + 3]] += 1
-    total = 0
-    for s in range(n):
-        total += first[s]
-        first[s] = total
-    first[n] = total
-    for s in range(n):
-        for k in range(states[5 * s + 1], states[5 * s + 1] + states[5 * s + 2]):
-            d = arcs[4 * k + 3]
-            first[d] -= 1
-            source[first[d]] = s
-    top = n_arcs
-    for s in range(n):
-        if finals[5 * s] < math.inf:
-            useful[s] = 1
-            source[top] = s
-            top += 1
-    while top > n_arcs:
-        top -= 1
-        d = source[top]
-        for i in range(first[d], first[d + 1]):
-            s = source[i]
-            if useful[s] == 0:
-                useful[s] = 1
-                source[top] = s
-                top += 1
-
-
 @kernel(
     f"int64({INTS}, {INTS}, {FLOATS}, {FLOATS}, uint8[::1], int32[::1], int32[::1], int32[::1], float32[::1],"
     "int32[::1], float32[::1], int64[::1], int32[::1], int32[::1], float64[::1], int32[::1], int32[::1], int32[::1],"
@@ -279,7 +252,7 @@ def determinise(
     """Make states of the result, from registers[NEXT] on, until all are made or there is no room; then call it again.
 
     Args:
-        useful: (n_states,) whether a final state is reached from there.
+        useful: (n_states,) whether a path from the start to a final state goes through it.
         alone: (n_states,) the state of the result that is this state alone, with nothing left to write or pay; -1.
         place: (n_states,) -1, and left so: where a state is in the closed subset.
         hashes: (room for states,) of subsets in the table; -1: not there.
@@ -324,8 +297,8 @@ def determinise(
                 final = residual[b]
             else:
                 writing_arc(
-                    out_arcs, out_costs, element, residual, begin, hashes, trie, string_table, labels, registers, 0, string,
-                    0.0, target, residual[b],
+                    out_arcs, out_costs, element, residual, begin, hashes, trie, string_table, labels, registers, 0,
+                    string, 0.0, target, residual[b],
                 )  # fmt: skip
         else:
             # The closed subset: what epsilons lead to, at the best cost.
@@ -354,7 +327,7 @@ def determinise(
                     s = c_state[i]
                     for k in range(states[5 * s + 1], states[5 * s + 1] + states[5 * s + 3]):
                         d = arcs[4 * k + 3]
-                        if useful[d] == 0:
+                        if useful[d] == 0 or costs[4 * k + 2] == math.inf:
                             continue
                         string = c_string[i]
                         if arcs[4 * k + 1] != 0:
@@ -426,7 +399,7 @@ def determinise(
                     final = sum_of_costs(final, c_cost[i] + finals[5 * s], in_log)
                 for k in range(states[5 * s + 1] + states[5 * s + 3], states[5 * s + 1] + states[5 * s + 2]):
                     d = arcs[4 * k + 3]
-                    if useful[d] == 0:
+                    if useful[d] == 0 or costs[4 * k + 2] == math.inf:
                         continue
                     string = c_string[i]
                     if arcs[4 * k + 1] != 0:
@@ -519,7 +492,9 @@ def determinise(
                                 element, residual, begin, hashes, table, h2, c_state, c_string, c_cost, m, delta
                             )
                     if target < 0:
-                        target = new_state(element, residual, begin, hashes, registers, c_state[0], c_string[0], c_cost[0])
+                        target = new_state(
+                            element, residual, begin, hashes, registers, c_state[0], c_string[0], c_cost[0]
+                        )
                         at = begin[target]
                         for j in range(1, m):
                             element[2 * (at + j)] = c_state[j]
@@ -529,8 +504,8 @@ def determinise(
                         hashes[target] = own
                         insert(table, own, target)
                 n_silent += writing_arc(
-                    out_arcs, out_costs, element, residual, begin, hashes, trie, string_table, labels, registers, ilabel,
-                    prefix, common, target, math.inf,
+                    out_arcs, out_costs, element, residual, begin, hashes, trie, string_table, labels, registers,
+                    ilabel, prefix, common, target, math.inf,
                 )  # fmt: skip
 
         n_arcs = registers[N_ARCS] - first_arc

@@ -209,6 +209,10 @@ def as_graph(grammar: "Graph | pynini.Fst") -> Graph:
     """
     if isinstance(grammar, Graph):
         return grammar
+    if not hasattr(grammar, "arc_type"):
+        raise GraphError(
+            f"grammar: {type(grammar).__name__} is none; need a Graph, such as of word_loop or arpa_grammar, or a pynini.Fst"
+        )
     from .openfst import from_pynini
 
     return from_pynini(grammar, where="grammar")

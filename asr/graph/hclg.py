@@ -15,7 +15,7 @@ from .epsilons import remove_epsilons_locally
 from .grammar import checked_grammar
 from .hmm_fst import add_self_loops, expand_hmms
 from .lexicon_fst import lexicon_graph
-from .openfst import minimize
+from .minimise import minimise
 
 if TYPE_CHECKING:
     import pynini
@@ -66,10 +66,9 @@ def compile_hclg(
     expand = functools.partial(expand_hmms, transition_scale=transition_scale, budget=budget)
     hmms = step("H o CLG", lambda: expand(context, tree, transitions))
     del context
-    name_of = lexicon.words.name
-    hmms = step("det(HCLG)", lambda: determinise(hmms, budget=budget, what="HCLG", name_of=name_of))
+    hmms = step("det(HCLG)", lambda: determinise(hmms, budget=budget, what="HCLG", name_of=lexicon.words.name))
     hmms = step("rmsym(HCLG)", lambda: remove_epsilons_locally(without_symbols(hmms, transitions.n_transition_ids)))
-    hmms = step("min(HCLG)", lambda: minimize(hmms))
+    hmms = step("min(HCLG)", lambda: minimise(hmms))
     return step("HCLG", lambda: add_self_loops(hmms, transitions, self_loop_scale=self_loop_scale))
 
 
@@ -85,9 +84,8 @@ def spoken_graph(
     words = step("L", lambda: lexicon_graph(lexicon))
     spoken = step("L o G", lambda: compose(words, word_grammar, budget=budget))
     del words, word_grammar
-    name_of = lexicon.words.name
-    spoken = step("det(LG)", lambda: determinise(spoken, budget=budget, what="LG", name_of=name_of))
-    return step("min(LG)", lambda: minimize(spoken))
+    spoken = step("det(LG)", lambda: determinise(spoken, budget=budget, what="LG", name_of=lexicon.words.name))
+    return step("min(LG)", lambda: minimise(spoken))
 
 
 def _in_context(spoken: Graph, n_phones: int, tree: "ContextDependency", budget: Budget) -> ContextGraph:

@@ -12,7 +12,7 @@ from .composition import compose
 from .const_fst import Graph
 from .epsilons import remove_epsilons_locally
 from .hclg import spoken_graph, timed_step
-from .openfst import minimize
+from .minimise import minimise
 
 if TYPE_CHECKING:
     import pynini
@@ -59,7 +59,7 @@ def compile_tlg(
     topology = step("T", functools.partial(token_graph, tokens, lexicon.disambiguation_ids))
     graph = step("T o LG", lambda: compose(topology, spoken, budget=budget, what="T o LG"))
     graph = step("rmeps(TLG)", lambda: remove_epsilons_locally(graph))
-    return step("TLG", lambda: minimize(graph))
+    return step("TLG", lambda: minimise(graph))
 
 
 def token_graph(tokens: "CtcTokens", symbols: tuple[int, ...] = ()) -> Graph:

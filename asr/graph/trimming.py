@@ -12,7 +12,7 @@ def trimmed(graph: Graph) -> Graph:
 
     Same as OpenFst's connect.
     """
-    used = _reached(graph) & _leading_on(graph)
+    used = useful_states(graph)
     if used.all():
         return graph
     if not used.any():
@@ -22,6 +22,11 @@ def trimmed(graph: Graph) -> Graph:
     arcs = graph.arcs[kept]
     arcs["next"] = number[arcs["next"]]
     return Graph.from_rows(int(number[graph.start]), number[source[kept]], arcs, graph.states["final"][used])
+
+
+def useful_states(graph: Graph) -> np.ndarray:
+    """bool (n_states,): whether a path from the start to a final state visits it."""
+    return _reached(graph) & _leading_on(graph)
 
 
 def _reached(graph: Graph) -> np.ndarray:
