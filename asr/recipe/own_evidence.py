@@ -25,7 +25,7 @@ from ..train.decoding import decode_all
 from ..train.stage import Rung
 from ..train.tuning import TuningPoint, add_tuning, at_edge, best_point, beyond, tune_decoding, with_tuning
 from .searches import Texts
-from .systems import Trained, read_texts, usable, write_json, write_texts
+from .systems import read_texts, usable, write_json, write_texts
 
 logger = logging.getLogger("asr.recipe")
 
@@ -134,7 +134,7 @@ class Evidence:
 
 
 def gather_evidence(
-    models: Mapping[str, Trained],
+    models: Mapping[str, Rung],
     data: Data,
     ids: Sequence[str],
     held_out: Sequence[str],
@@ -154,15 +154,15 @@ def gather_evidence(
     some, recognised = usable(data, held_out[:: max(1, len(held_out) // MOST_DECODED)][:MOST_DECODED]), {}
     for done, stage in enumerate(earlier):
         progress(done, len(models))
-        model = models[stage].rung.model
+        model = models[stage].model
         model = replace(model, lexicon=tuned.lexicon, joiner=tuned.joiner, decoding=tuned.decoding)
         recognised[stage] = decode_all(with_graph(model, arpa_grammar(ngram, tuned.lexicon)), some).hypotheses
     progress(len(earlier), len(models))
-    of_last, trained_on = models[last].rung, usable(data, ids)
+    of_last, trained_on = models[last], usable(data, ids)
     if not of_last.model.units.aligns_frames:
         fit = ctc_fit(of_last.model, trained_on)
     else:
-        fit = transcript_fit(next(iter(models.values())).rung, of_last, trained_on)
+        fit = transcript_fit(next(iter(models.values())), of_last, trained_on)
     progress(len(models), len(models))
     return Evidence(recognised, fit, of_last.failures)
 
