@@ -88,26 +88,17 @@ def common_beginning(trie, a, b):
 
 @subkernel
 def without_beginning(trie, table, registers, string, length, labels):
-    """The string without its first labels. Its labels are left in `labels`, from `length` on."""
-    depth = trie[3 * string + 2]
+    """The string without its first `length` labels. These are left in `labels` but for all before the last of them."""
     if length == 0:
         return string
-    node = string
-    for i in range(depth - 1, length - 1, -1):
+    depth, node = trie[3 * string + 2], string
+    for i in range(depth - 1, length - 2, -1):
         labels[i] = trie[3 * node + 1]
         node = trie[3 * node]
     rest = 0
     for i in range(length, depth):
         rest = extended(trie, table, registers, rest, labels[i])
     return rest
-
-
-@subkernel
-def first_label(trie, string):
-    """The first label of a string that has one."""
-    while trie[3 * string] != 0:
-        string = trie[3 * string]
-    return trie[3 * string + 1]
 
 
 @subkernel
@@ -118,17 +109,7 @@ def sort_by_key(key, order, spare, n):
         order[i] = i
         if i > 0 and key[i] < key[i - 1]:
             is_sorted = False
-    if is_sorted:
-        return
-    block = 16
-    for low in range(0, n, block):
-        for i in range(low + 1, min(low + block, n)):
-            x = order[i]
-            j = i - 1
-            while j >= low and key[order[j]] > key[x]:
-                order[j + 1] = order[j]
-                j -= 1
-            order[j + 1] = x
+    block = n if is_sorted else 1
     while block < n:
         for low in range(0, n, 2 * block):
             middle, high = min(low + block, n), min(low + 2 * block, n)
@@ -195,17 +176,6 @@ def new_state(element, residual, begin, hashes, registers, state, string, cost):
 
 
 @subkernel
-def new_arc(out_arcs, out_costs, registers, ilabel, olabel, cost, target):
-    """One more arc, of the state in progress."""
-    k = 4 * registers[N_ARCS]
-    out_arcs[k] = ilabel
-    out_arcs[k + 1] = olabel
-    out_costs[k + 2] = cost
-    out_arcs[k + 3] = target
-    registers[N_ARCS] += 1
-
-
-@subkernel
 def writing_arc(
     out_arcs, out_costs, element, residual, begin, hashes, trie, string_table, labels, registers, ilabel, string,
     cost, target, final,
@@ -221,10 +191,15 @@ def writing_arc(
     olabel = 0
     if string != 0:
         rest = without_beginning(trie, string_table, registers, string, 1, labels)
-        olabel = first_label(trie, string)
+        olabel = labels[0]
         if rest != 0 or target < 0:
             target = new_state(element, residual, begin, hashes, registers, -2 - target, rest, final)
-    new_arc(out_arcs, out_costs, registers, ilabel, olabel, cost, target)
+    k = registers[N_ARCS]
+    registers[N_ARCS] = k + 1
+    out_arcs[4 * k] = ilabel
+    out_arcs[4 * k + 1] = olabel
+    out_costs[4 * k + 2] = cost
+    out_arcs[4 * k + 3] = target
     return 1 if olabel == 0 else 0
 
 
@@ -482,14 +457,15 @@ def determinise(
                         c_string[j] = without_beginning(trie, string_table, registers, c_string[j], length, labels)
                         largest = max(largest, c_cost[j])
                         h = mixed(mixed(h, c_state[j]), c_string[j])
+                    # Costs that differ by less than delta may be on the two sides of a border between bins.
                     near = math.floor(largest / width)
-                    own = (mixed(h, np.int64(near)) >> 24) & 0x7FFFFFFF
-                    target = found(element, residual, begin, hashes, table, own, c_state, c_string, c_cost, m, delta)
-                    for beside in (-1, 1):
-                        if target < 0 and math.floor((largest + beside * delta) / width) != near:
-                            h2 = (mixed(h, np.int64(near) + beside) >> 24) & 0x7FFFFFFF
+                    own = (mixed(h, near) >> 24) & 0x7FFFFFFF
+                    target = -1
+                    for side in (0, -1, 1):
+                        if target < 0 and (side == 0 or math.floor((largest + side * delta) / width) != near):
+                            other = (mixed(h, near + side) >> 24) & 0x7FFFFFFF
                             target = found(
-                                element, residual, begin, hashes, table, h2, c_state, c_string, c_cost, m, delta
+                                element, residual, begin, hashes, table, other, c_state, c_string, c_cost, m, delta
                             )
                     if target < 0:
                         target = new_state(
