@@ -1,4 +1,4 @@
-"""L ∘ G, found state by state, so that one that grows out of bounds is stopped in time."""
+"""L ∘ G and T ∘ LG, found state by state, so that one that grows out of bounds is stopped in time."""
 
 import numpy as np
 
@@ -9,28 +9,30 @@ from .pairs import Pairs
 from .trimming import trimmed
 
 
-def compose(words: Graph, grammar: Graph, *, budget: Budget, what: str = "L o G") -> Graph:
-    """L ∘ G: the transducer's paths whose output labels the acceptor accepts, trimmed.
+def compose(left: Graph, right: Graph, *, budget: Budget, what: str = "L o G") -> Graph:
+    """The paths of two graphs of which the first writes what the second one reads, trimmed: L ∘ G.
 
-    What it writes are the grammar's output labels, so that a back-off symbol, which has none, is gone.
+    What it reads is what the first reads, and what it writes what the second writes: a back-off symbol, which grammars
+    do not write, is gone.
 
     Args:
-        words: output label 0 stands for none.
-        grammar: arcs without label on their input are not followed.
+        left: output label 0 stands for none.
+        right: input label 0 stands for none.
         what: names the composition in messages.
 
     Raises:
         GraphError: where nothing is left, or more than the budget has.
 
-    Same as OpenFst's compose; as only one side has arcs that the other does not follow, no filter is needed.
+    Same as OpenFst's compose.
     """
     from .pair_kernels import compose_pairs
 
-    n_right = grammar.n_states
-    pairs = Pairs(words.start * n_right + grammar.start, what, budget)
-    pairs.find(compose_pairs, *_by_output(words), *_by_input(grammar))
-    left, right = np.divmod(pairs.keys, n_right)
-    composed = trimmed(pairs.graph(words.states["final"][left] + grammar.states["final"][right]))
+    n_right = right.n_states
+    pairs = Pairs(2 * (left.start * n_right + right.start), what, budget)
+    pairs.find(compose_pairs, *_by_output(left), *_by_input(right))
+    states = np.divmod(pairs.keys // 2, n_right)
+    final = left.states["final"][states[0]] + right.states["final"][states[1]]
+    composed = trimmed(pairs.graph(final))
     if composed.n_states == 0:
         raise GraphError(f"{what} is empty: the grammar accepts no sequence of the lexicon's words")
     return composed
@@ -39,18 +41,21 @@ def compose(words: Graph, grammar: Graph, *, budget: Budget, what: str = "L o G"
 def _by_output(graph: Graph) -> tuple[np.ndarray, ...]:
     """Of each state its first arc, how many arcs have no output label, and how many there are; and the arcs.
 
-    The arcs ascend by output label and come as numbers and as costs.
+    The arcs of a state ascend by output label; they come as numbers and as costs.
     """
-    turned = graph.arcs.copy()
-    turned["ilabel"], turned["olabel"] = graph.arcs["olabel"], graph.arcs["ilabel"]
-    by_output = Graph.from_rows(graph.start, graph.sources(), turned, graph.states["final"])
-    arcs = by_output.arcs.copy()
-    arcs["ilabel"], arcs["olabel"] = by_output.arcs["olabel"], by_output.arcs["ilabel"]
+    by_output = _turned(Graph.from_rows(graph.start, graph.sources(), _turned(graph).arcs, graph.states["final"]))
     names = ("first", "n_input_epsilons", "n_arcs")
-    return (*(by_output.states[name].astype(np.int64) for name in names), *as_rows(arcs))
+    return (*(by_output.states[name].astype(np.int64) for name in names), *as_rows(by_output.arcs))
+
+
+def _turned(graph: Graph) -> Graph:
+    """The graph with the labels of each arc exchanged; what its states say of their arcs stays as it is."""
+    arcs = graph.arcs.copy()
+    arcs["ilabel"], arcs["olabel"] = graph.arcs["olabel"], graph.arcs["ilabel"]
+    return Graph(graph.start, graph.states, arcs)
 
 
 def _by_input(graph: Graph) -> tuple[np.ndarray, ...]:
-    """Of each state its first arc with an input label, and how many of these there are; and the arcs, as above."""
-    silent = graph.states["n_input_epsilons"].astype(np.int64)
-    return graph.states["first"] + silent, graph.states["n_arcs"] - silent, *as_rows(graph.arcs)
+    """As `_by_output`, of input labels."""
+    names = ("first", "n_input_epsilons", "n_arcs")
+    return (*(graph.states[name].astype(np.int64) for name in names), *as_rows(graph.arcs))

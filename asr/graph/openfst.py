@@ -1,11 +1,12 @@
-"""The way to OpenFst (pynini) and back: whole graphs as bytes, no Python per arc.
+"""The way to OpenFst (pynini) and back, for grammars that are made with it: whole graphs as bytes, no Python per arc.
 
-pynini is imported inside these functions, so that graphs can be read and decoded where it does not exist.
+pynini is imported inside these functions; nothing else in the toolkit needs it.
 """
 
 from typing import TYPE_CHECKING, Any
 
 from ..errors import GraphError
+from ..extras import install
 from .const_fst import Graph
 
 if TYPE_CHECKING:
@@ -22,8 +23,8 @@ def load_pynini() -> Any:
         import pynini
     except ImportError as error:
         raise GraphError(
-            f"building a graph needs pynini ({error}). It has wheels for Linux x86-64 only: build the graph there and "
-            "copy its file; decoding needs no pynini"
+            f"a grammar of pynini's needs pynini ({error}); install it with: {install('pynini')} (it has wheels for "
+            "Linux x86-64 alone; word_loop, sequence, arpa_grammar and Graph.from_arrays make grammars without it)"
         ) from None
     return pynini
 

@@ -67,41 +67,51 @@ def first_not_below(arcs, column, begin, end, label):
 
 
 @kernel(
-    f"int64({_LONGS}, {_LONGS}, {_LONGS}, {_ARCS}, {_COSTS}, {_LONGS}, {_LONGS}, {_ARCS}, {_COSTS}, {_FOUND})"
+    f"int64({_LONGS}, {_LONGS}, {_LONGS}, {_ARCS}, {_COSTS}, {_LONGS}, {_LONGS}, {_LONGS}, {_ARCS}, {_COSTS}, {_FOUND})"
 )
 def compose_pairs(
-    l_first, l_silent, l_count, l_arcs, l_costs, r_first, r_count, r_arcs, r_costs,
+    l_first, l_silent, l_count, l_arcs, l_costs, r_first, r_silent, r_count, r_arcs, r_costs,
     registers, pairs, slots, n_out, arcs, costs,
 ):  # fmt: skip
-    """A transducer composed with an acceptor; a pair is left state * (right states) + right state.
+    """Two transducers composed; a pair is 2 * (left state * (right states) + right state) + whether the left one waits.
+
+    Arcs that have no label between the two are taken by one side alone. In whatever order, they make the same path, so
+    one is enough: the right one's come first, and the left one's after them. Having taken one, the left side waits for
+    a label, that is if the right state has such arcs at all.
 
     Args:
-        l_first: of each state of the transducer, its first arc.
+        l_first: of each state of the left one, its first arc.
         l_silent: how many arcs have no output label; they come first.
         l_count: how many arcs there are.
         l_arcs: a state's ascend by output label.
-        r_first: of the acceptor, which has an input label on each arc, likewise.
-        r_arcs: a state's ascend by input label.
+        r_first: of the right one, likewise; what is said of output labels holds of its input labels.
         n_out: by state, how many arcs were written.
     """
     n_right = len(r_first)
     while registers[N_DONE] < registers[N_STATES]:
         here = registers[N_DONE]
-        left, right = pairs[here] // n_right, pairs[here] % n_right
+        left, right, waits = pairs[here] // 2 // n_right, pairs[here] // 2 % n_right, pairs[here] % 2
         n = registers[N_ARCS]
-        for a in range(l_first[left], l_first[left] + l_silent[left]):
-            target = numbered(l_arcs[a, 3] * n_right + right, pairs, registers[N_STATES], slots)
+        onward = 1 if r_silent[right] > 0 else 0
+        for i in range(l_silent[left] + (0 if waits else r_silent[right])):
+            a, b = l_first[left] + i, r_first[right] + i - l_silent[left]
+            by_left = i < l_silent[left]
+            if by_left:
+                key = 2 * (l_arcs[a, 3] * n_right + right) + onward
+            else:
+                key = 2 * (left * n_right + r_arcs[b, 3])
+            target = numbered(key, pairs, registers[N_STATES], slots)
             if target < 0:
                 return FULL_STATES
             registers[N_STATES] = max(registers[N_STATES], target + 1)
             if n == len(arcs):
                 return FULL_ARCS
-            arcs[n, 0], arcs[n, 1], arcs[n, 3] = l_arcs[a, 0], 0, target
-            costs[n, 2] = l_costs[a, 2]
+            arcs[n, 0], arcs[n, 1], arcs[n, 3] = l_arcs[a, 0] if by_left else 0, 0 if by_left else r_arcs[b, 1], target
+            costs[n, 2] = l_costs[a, 2] if by_left else r_costs[b, 2]
             n += 1
         # The side with fewer arcs is gone through, the other one searched.
         l_begin, l_end = l_first[left] + l_silent[left], l_first[left] + l_count[left]
-        r_begin, r_end = r_first[right], r_first[right] + r_count[right]
+        r_begin, r_end = r_first[right] + r_silent[right], r_first[right] + r_count[right]
         by_left = l_end - l_begin < r_end - r_begin
         for i in range(min(l_end - l_begin, r_end - r_begin)):
             if by_left:
@@ -111,7 +121,8 @@ def compose_pairs(
                 label = r_arcs[r_begin + i, 0]
                 a, b = first_not_below(l_arcs, 1, l_begin, l_end, label), r_begin + i
             while a < l_end and b < r_end and l_arcs[a, 1] == label and r_arcs[b, 0] == label:
-                target = numbered(l_arcs[a, 3] * n_right + r_arcs[b, 3], pairs, registers[N_STATES], slots)
+                key = 2 * (l_arcs[a, 3] * n_right + r_arcs[b, 3])
+                target = numbered(key, pairs, registers[N_STATES], slots)
                 if target < 0:
                     return FULL_STATES
                 registers[N_STATES] = max(registers[N_STATES], target + 1)

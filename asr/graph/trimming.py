@@ -34,9 +34,10 @@ def _reached(graph: Graph) -> np.ndarray:
     from .arc_kernels import reach
 
     reached, stack = np.zeros(graph.n_states, bool), np.zeros(graph.n_states, np.int32)
-    if graph.n_states:
+    begins = graph.start >= 0
+    if begins:
         stack[0], reached[graph.start] = graph.start, True
-    reach(*_rows(graph), reached, stack, min(1, graph.n_states))
+    reach(*_rows(graph), reached, stack, int(begins))
     return reached
 
 
