@@ -83,9 +83,7 @@ def _parted(graph: Graph, class_of: np.ndarray, open_states: np.ndarray, old: np
     source, target, label = (np.empty(m, np.int32) for _ in range(3))
     table, keys = np.zeros(1 << (4 * m + 1).bit_length(), np.int32), np.empty(9 * m, np.int32)
     last = np.full(3 * m, -1, np.int32)
-    n_labels = kernels.label_arcs(
-        states, arcs, class_of, open_states, local, table, keys, last, source, target, label
-    )
+    n_labels = kernels.label_arcs(states, arcs, class_of, open_states, local, table, keys, last, source, target, label)
     del table, keys, last, local
     by_state = [old if i == 2 else np.empty(n, np.int32) for i in range(7)]
     by_arc = [label if i == 2 else np.empty(m, np.int32) for i in range(7)]

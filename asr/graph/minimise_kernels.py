@@ -210,9 +210,7 @@ def refine(
     while c < n_arcs:
         n_touched = 0
         for i in range(a_begin[c], a_end[c]):
-            n_touched = mark(
-                s_member, s_place, s_class, s_begin, s_marked, s_touched, n_touched, source[a_member[i]]
-            )
+            n_touched = mark(s_member, s_place, s_class, s_begin, s_marked, s_touched, n_touched, source[a_member[i]])
         n_states = split(s_member, s_class, s_begin, s_end, s_marked, s_touched, n_touched, n_states)
         c += 1
         while b < n_states:
