@@ -141,9 +141,7 @@ def compose_pairs(
     return DONE
 
 
-@kernel(
-    f"int64({_LONGS}, {_LONGS}, {_ARCS}, {_COSTS}, int64, int64, int64, int64, {_FOUND}, int64[::1], int32[::1])"
-)
+@kernel(f"int64({_LONGS}, {_LONGS}, {_ARCS}, {_COSTS}, int64, int64, int64, int64, {_FOUND}, int64[::1], int32[::1])")
 def context_pairs(
     first, count, in_arcs, in_costs, base, n_histories, ahead, symbols,
     registers, pairs, slots, n_out, arcs, costs, windows, window_slots,
@@ -200,9 +198,7 @@ def context_pairs(
     return DONE
 
 
-@kernel(
-    f"int64({_LONGS}, {_LONGS}, {_ARCS}, {_COSTS}, {_LONGS}, int64, int64, {_LONGS}, {_ARCS}, {_COSTS}, {_FOUND})"
-)
+@kernel(f"int64({_LONGS}, {_LONGS}, {_ARCS}, {_COSTS}, {_LONGS}, int64, int64, {_LONGS}, {_ARCS}, {_COSTS}, {_FOUND})")
 def hmm_pairs(
     first, count, in_arcs, in_costs, hmm_of_window, between, shift, row_first, rows, row_costs,
     registers, pairs, slots, n_out, arcs, costs,
@@ -229,7 +225,12 @@ def hmm_pairs(
         for a in range(begin, end):
             label, out, cost, onward, rest = np.int64(0), np.int32(0), np.float32(0.0), state, within
             if within == between:
-                label, out, cost, onward = np.int64(in_arcs[a, 0]), in_arcs[a, 1], in_costs[a, 2], np.int64(in_arcs[a, 3])
+                label, out, cost, onward = (
+                    np.int64(in_arcs[a, 0]),
+                    in_arcs[a, 1],
+                    in_costs[a, 2],
+                    np.int64(in_arcs[a, 3]),
+                )
                 rest = hmm_of_window[label - 1] if 0 < label <= len(hmm_of_window) else between
             if rest == between:
                 target = numbered(onward * (between + 1) + between, pairs, registers[N_STATES], slots)
