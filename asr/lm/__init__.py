@@ -1,12 +1,13 @@
 """N-gram language models: counts, smoothing, mixing, pruning, perplexity, and ARPA files."""
 
 from .arpa import read_arpa, write_arpa
-from .counting import Counts, count
+from .counting import Counts, Means, count
 from .formats import read_model, write_model
 from .mixing import interpolate, tuned_weight
 from .model import NgramModel
 from .perplexity import Perplexity
 from .pruning import prune
+from .reading import count_text
 from .smoothing import SMOOTHINGS, estimate, train
 from .text import UNITS, read_sentences
 from .units import letters, phones
@@ -16,10 +17,12 @@ __all__ = [
     "SMOOTHINGS",
     "UNITS",
     "Counts",
+    "Means",
     "NgramModel",
     "Perplexity",
     "Vocabulary",
     "count",
+    "count_text",
     "estimate",
     "interpolate",
     "letters",
