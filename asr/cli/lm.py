@@ -60,7 +60,7 @@ def _all_piped(given: list[Path]) -> list[Path]:
 
 @lm.callback()
 def _about() -> None:
-    """Make, measure, mix and prune language models.
+    """Make, measure, mix, prune and sample language models.
 
     N-gram models as ARPA files, which other toolkits read and write, too, or as .ngram files, which open at once.
 
@@ -233,6 +233,31 @@ def prune(
             write_model(smaller, out)
         advance()
     typer.echo(f"{out}: {_size(smaller)}, of {_size(whole)}", err=True)
+
+
+@lm.command(cls=Command, no_args_is_help=True)
+def sample(
+    model: _Model,
+    sentences: Annotated[int, typer.Option("--sentences", metavar="N", min=1, help="How many.")] = 10,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Another one, another text.")] = 0,
+    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write there, not to stdout.")] = None,
+) -> None:
+    """Draw sentences from a language model: what it takes for likely.
+
+    \b
+    Example:
+      asr lm sample lm.arpa.gz --sentences 5
+    """
+    import numpy as np
+
+    from ..lm import read_model
+    from ..lm import sample as drawn
+
+    refuse_inputs(out, [model])
+    found = read_model(model)
+    with output(out) as stream:
+        for lines in drawn(found, sentences, np.random.default_rng(seed)):
+            stream.write(lines.decode())
 
 
 def _sentences(path: Path, units: Units, lexicon: Path | None, ids: bool = False) -> list[list[str]]:

@@ -8,6 +8,7 @@ from .model import NgramModel
 from .perplexity import Perplexity
 from .pruning import prune
 from .reading import count_text
+from .sampling import sample
 from .smoothing import SMOOTHINGS, estimate, train
 from .text import UNITS, read_sentences
 from .units import letters, phones
@@ -31,6 +32,7 @@ __all__ = [
     "read_arpa",
     "read_model",
     "read_sentences",
+    "sample",
     "train",
     "tuned_weight",
     "write_arpa",
