@@ -119,7 +119,7 @@ def _panel(samples: "np.ndarray", rate: int, kind: Shown, options: dict, file: P
         return None
     from ..features.front_ends import FRONT_ENDS
     from ..features.options import PitchOptions
-    from ..features.pitch import track_pitch
+    from ..features.pitch_tracking import track_pitch
     from ..report.signal import Panel, Pitch
 
     chosen = FRONT_ENDS[kind.value].options(**options)

@@ -321,9 +321,10 @@ def _seconds(recordings: list["Utterance"]) -> float | None:
 
 def _about(model: str, recogniser: "Model", recordings: list["Utterance"]) -> str:
     """What a transcript depends on beside its recording: the model, and whose other recordings it adapts to."""
+    from ..audio.voice_activity import CutOptions
     from ..model.model import find_model
     from ..model.transcription import LongOptions, needs_all_of_speaker
 
     description = (find_model(model) / "model.json").read_text(encoding="utf-8")  # with the digests of all files
     together = [piece_key(r, 0, 0.0, 0.0) for r in recordings] if needs_all_of_speaker(recogniser) else []
-    return repr([__version__, description, recogniser.decoding, LongOptions(), together])
+    return repr([__version__, description, recogniser.decoding, LongOptions(), CutOptions(), together])

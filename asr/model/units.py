@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 
-from ..ctc.tokens import CtcTokens
 from ..display.brief import brief_repr
 from ..errors import ModelError
 from ..files.json_files import read_json
@@ -26,6 +25,7 @@ from .parts import load_arrays, reading
 if TYPE_CHECKING:
     import pynini
 
+    from ..ctc.tokens import CtcTokens
     from ..features.pipeline import FeaturePipeline
     from ..graph.budget import Step
     from ..graph.const_fst import Graph
@@ -316,7 +316,7 @@ class CtcUnits:
         tokens: their labels and columns.
     """
 
-    tokens: CtcTokens
+    tokens: "CtcTokens"
 
     files: ClassVar[tuple[str, ...]] = ()
     acoustics: ClassVar[tuple[str, ...]] = ("dnn",)
@@ -333,6 +333,8 @@ class CtcUnits:
     @classmethod
     def read(cls, directory: Path, lexicon: Lexicon) -> "CtcUnits":
         """Those of a lexicon's phones, which is all there is to know."""
+        from ..ctc.tokens import CtcTokens
+
         return cls(CtcTokens(lexicon.n_phones))
 
     def write(self, directory: Path) -> None:

@@ -6,13 +6,12 @@ import numpy as np
 
 from ..display.brief import many
 from ..errors import AsrError
-from ..features.pitch import track_pitch
+from ..features.pitch_tracking import track_pitch
 from ..scoring import Score, compare
 from ..train.tuning import TuningPoint, at_edge, best_point, plateau
-from .page import Section
+from .page import Section, rendered
 from .phrases import MODELS, sentence
 from .plots import Plateau, error_limits, line_plot, stages_plot
-from .rendering import rendered
 from .sections import figure_html
 from .signal import Pitch, draw_signal, signal_svg
 

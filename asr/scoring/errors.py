@@ -12,12 +12,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from ..display.brief import brief_repr, many
-from ..errors import CorpusError
-from .alternatives import best_reading, has_notation
-from .edges import check_ids, listed
+from ..errors import CorpusError, listed
 
 if TYPE_CHECKING:
     import numpy as np
+
+    from .alternatives import Reading
 
 Unit = Literal["word", "char"]
 _BLOCK = 1 << 19  # drawn utterances held in memory at a time
@@ -268,12 +268,35 @@ def _by_id(texts: Mapping[str, str] | Sequence[str], what: str) -> Mapping[str, 
 def _scored(name: str, text: str, recognised: str, unit: Unit) -> UtteranceScore:
     """The errors of one utterance."""
     hypothesis = _tokens(recognised, unit)
-    if has_notation(text):
-        reading = best_reading(unicodedata.normalize("NFC", text), hypothesis, unit)
+    if reading := _reading(text, hypothesis, unit):
         edits = _edits(reading.tokens, hypothesis)
         return UtteranceScore(name, len(reading.tokens) + reading.n_missing, edits, is_fixed=False)
     reference = _tokens(text, unit)
     return UtteranceScore(name, len(reference), _edits(reference, hypothesis))
+
+
+def check_ids(
+    references: Mapping[str, object], hypotheses: Mapping[str, object], *, may_be_unknown: bool = False
+) -> None:
+    """Raise CorpusError for no references, and unless they may be there, for hypotheses of ids without reference."""
+    if not references:
+        raise CorpusError("there are no references to score against")
+    unknown = [name for name in hypotheses if name not in references]
+    if unknown and not may_be_unknown:
+        raise CorpusError(
+            f"{len(unknown)} of {len(hypotheses)} hypotheses have an id without reference: {listed(unknown)}; "
+            f"references have ids like {next(iter(references))!r}: remove them, add their references, or score "
+            "what both have: asr score --common, unknown_ids='ignore'"
+        )
+
+
+def _reading(text: str, hypothesis: Sequence[str], unit: Unit) -> "Reading | None":
+    """What a reference with alternatives is best taken for; None for plain words."""
+    if not any(sign in text for sign in "{}(%"):
+        return None
+    from .alternatives import best_reading, has_notation
+
+    return best_reading(unicodedata.normalize("NFC", text), hypothesis, unit) if has_notation(text) else None
 
 
 class Comparison(NamedTuple):

@@ -23,9 +23,9 @@ from ..nn.layers import Network
 from ..nn.networks import NetworkConfig, build
 from ..nn.training import TrainingResult, train_network
 from .data import Data
-from .ladder import Rung, too_short_told, warn_of_failures, without_pronunciation
 from .options import CtcOptions
 from .speeds import speed_prefix
+from .stage import Rung, too_short_told, warn_of_failures, without_pronunciation
 
 _logger = logging.getLogger(__name__)
 

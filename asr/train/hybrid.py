@@ -21,13 +21,13 @@ from ..features.table import FeatureTable, joined_tables
 from ..hmm.align import Alignments, AlignOptions, align, align_scored
 from ..hmm.training_graph import training_graphs
 from ..model.acoustic import AcousticModel
+from ..model.adaptation import ESTIMATES, UNADAPTED, estimated
 from ..model.model import Model
-from ..model.passes import ESTIMATES, estimated
 from ..nn.networks import AttentionConfig, NetworkConfig, RecurrentConfig
 from ..nn.options import TrainingOptions
 from .data import Data
-from .ladder import Rung, warn_of_failures, without_pronunciation
 from .speeds import frames_at_speed, speed_prefix
+from .stage import Rung, warn_of_failures, without_pronunciation
 
 if TYPE_CHECKING:
     from ..gmm.fmllr import Fmllr
@@ -185,7 +185,7 @@ def train_hybrid(
         acoustic = NetworkAcoustic(networks, [config] * len(networks), priors, options.prior_scale)
     assert acoustic is not None
     acoustic.scores.cpu()
-    adaptation = rung.model.adaptation if pipeline is None else None  # else the features are others
+    adaptation = rung.model.adaptation if pipeline is None else UNADAPTED  # whose features are others
     model = replace(
         rung.model, features=found.pipeline, acoustic=acoustic, graph=None, seed=seed, card="", adaptation=adaptation
     )
@@ -204,7 +204,7 @@ def prepare(
 
     Arguments and errors: as of `train_hybrid`.
     """
-    if copies and pipeline is None and rung.model.adaptation is not None:
+    if copies and pipeline is None and rung.model.adaptation.adapts:
         raise ConfigError("copies at other speeds have no fMLLR transforms; give the network a pipeline of its own")
     transcripts = rung.model.lexicon.encode_all(data.references)
     if not transcripts:
@@ -253,7 +253,7 @@ def _aligned_by(
     transforms: dict[str, Fmllr] = {}
     if missing:
         found = align_missing(plain.select(missing), model.first_pass)
-    if model.adaptation is not None:
+    if model.adaptation.adapts:
         heard = {**known, **(found.transition_ids if missing else {})}
         for _ in range(ESTIMATES):
             transforms = estimated(model, plain, heard, speakers, earlier=transforms)

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..features.pipeline import FeaturePipeline
 from ..hmm.transitions import PhoneSegment
+from ..model.adaptation import UNADAPTED
 from ..model.model import DecodingOptions
 from ..model.torch import NetworkAcoustic
 from ..model.units import HmmUnits
@@ -22,9 +23,9 @@ from ..nn.options import SupervisionOptions
 from ..nn.training import train_network
 from .data import Data
 from .hybrid import Prepared, prepare
-from .ladder import Rung, warn_of_failures
 from .options import LfmmiTrainingOptions
 from .speeds import segments_at_speed
+from .stage import Rung, warn_of_failures
 
 if TYPE_CHECKING:
     from ..nn.layers import Network
@@ -80,7 +81,7 @@ def train_lfmmi(
     alignments = chain_alignments(thinned, made.tree, made.transitions)
     model = replace(
         rung.model, features=found.pipeline, units=HmmUnits(made.transitions, made.tree), decoding=SEARCH,
-        acoustic=NetworkAcoustic(network, config), graph=None, seed=seed, card="", adaptation=None,
+        acoustic=NetworkAcoustic(network, config), graph=None, seed=seed, card="", adaptation=UNADAPTED,
     )  # fmt: skip
     return Rung(model, alignments, failures, [])
 
