@@ -211,7 +211,8 @@ def as_graph(grammar: "Graph | pynini.Fst") -> Graph:
         return grammar
     if not hasattr(grammar, "arc_type"):
         raise GraphError(
-            f"grammar: {type(grammar).__name__} is none; need a Graph, such as of word_loop or arpa_grammar, or a pynini.Fst"
+            f"grammar: {type(grammar).__name__} is none; need a Graph, such as word_loop or arpa_grammar make, or a "
+            "pynini.Fst"
         )
     from .openfst import from_pynini
 
