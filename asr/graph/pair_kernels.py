@@ -4,8 +4,8 @@ A pair is one number. The states found so far are `pairs`, in the order of their
 power of two entries, each 1 + the number of a state, or 0. Arcs are written in the order of the states that they leave,
 as int32 (n, 4): input label, output label, cost (as bits), next state; `costs` is the same memory as float32.
 
-A kernel goes on until no state waits, or an array is full (N_STATES or N_ARCS have come to its length): its caller makes
-that one longer and calls again. What was written of the state in progress is then written anew.
+A kernel goes on until no state waits, or an array is full (N_STATES or N_ARCS have come to its length): its caller
+makes that one longer and calls again. What was written of the state in progress is then written anew.
 """
 
 import numpy as np
@@ -225,12 +225,8 @@ def hmm_pairs(
         for a in range(begin, end):
             label, out, cost, onward, rest = np.int64(0), np.int32(0), np.float32(0.0), state, within
             if within == between:
-                label, out, cost, onward = (
-                    np.int64(in_arcs[a, 0]),
-                    in_arcs[a, 1],
-                    in_costs[a, 2],
-                    np.int64(in_arcs[a, 3]),
-                )
+                label, out, cost = np.int64(in_arcs[a, 0]), in_arcs[a, 1], in_costs[a, 2]
+                onward = np.int64(in_arcs[a, 3])
                 rest = hmm_of_window[label - 1] if 0 < label <= len(hmm_of_window) else between
             if rest == between:
                 target = numbered(onward * (between + 1) + between, pairs, registers[N_STATES], slots)
