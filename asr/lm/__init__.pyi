@@ -9,6 +9,8 @@ from .mixing import tuned_weight as tuned_weight
 from .model import NgramModel as NgramModel
 from .perplexity import Perplexity as Perplexity
 from .pruning import prune as prune
+from .reading import count_text as count_text
+from .sampling import sample as sample
 from .smoothing import SMOOTHINGS as SMOOTHINGS
 from .smoothing import estimate as estimate
 from .smoothing import train as train

@@ -42,7 +42,7 @@ def test_without_pynini_graphs_are_the_same(toys, monkeypatch):
     for name in ("pynini", "pywrapfst", "_pynini", "_pywrapfst"):
         monkeypatch.setitem(sys.modules, name, None)
     assert built() == with_it
-    with pytest.raises(GraphError, match=r"a grammar of pynini's needs pynini.*hclg|checkout.*pynini"):
+    with pytest.raises(GraphError, match=r"a grammar of pynini's needs pynini.*.pynini\]"):
         load_pynini()
     with pytest.raises(GraphError, match="NoneType is none; need a Graph"):
         compile_hclg(lexicon, None, tree, transitions)
@@ -64,4 +64,4 @@ def test_a_graph_of_our_steps_is_that_of_openfsts(toys, seed, kind):
     # The log semiring, as in our determinisation: the costs of an unambiguous graph are those of its paths.
     theirs = pynini.arcmap(theirs.rmepsilon(), map_type="to_log")
     theirs = pynini.arcmap(pynini.determinize(theirs, delta=2.0**-16), map_type="to_std")
-    assert toys.equivalent(ours, from_pynini(theirs), rng)
+    assert pynini.randequivalent(to_pynini(ours), theirs, npath=300, delta=1e-3, seed=seed + 1, max_length=60)
