@@ -32,50 +32,33 @@ logger = logging.getLogger("asr.recipe")
 
 @dataclass(frozen=True)
 class Fold:
-    """Utterances to test a model of a part on, and what its decoding is tuned on.
-
-    Attributes:
-        tuning: parts, each with utterances that a model of it recognises; all errors together choose the setting.
-        few: those of them that networks are tuned on, where training one for each would cost too much; none: all.
-    """
+    """Utterances to test a model of a part on, and what its decoding is tuned on: all errors together choose."""
 
     name: str
     part: Part
     test: tuple[str, ...]
-    tuning: tuple[tuple[Part, tuple[str, ...]], ...]
-    few: tuple[tuple[Part, tuple[str, ...]], ...] = ()
+    tuning: tuple[tuple[Part, tuple[str, ...]], ...]  # parts, each with utterances that a model of it recognises
+    few: tuple[tuple[Part, tuple[str, ...]], ...] = ()  # of those, for networks, if one for each costs too much
 
 
 @dataclass(frozen=True, eq=False)
 class System:
-    """One way to build a recogniser: everything but the utterances and the seed. Its names are those of ResultRow.
-
-    Attributes:
-        train: a step that trains, called with data, a Part, the model below, `prefixes` and `options`.
-        data: what is trained and tested on: features, or for each warp of the mel filters.
-        prefixes: of the ids of the utterances that it is trained on: "" for the recordings themselves, and of copies.
-        below: the system whose model this one's training begins from.
-        tuned_as: the system whose errors on held-out data choose the decoding options, so that of this one only the
-            models that are tested are trained; None: its own.
-        decoding: a name for the search, where a model is decoded in several ways.
-        grammar: what may be said; None: a loop over the words of the lexicon.
-        is_network: whether Fold.few counts.
-    """
+    """One way to build a recogniser: everything but the utterances and the seed. Its names are those of ResultRow."""
 
     model: str
     features: str
-    train: Callable[..., Rung]
+    train: Callable[..., Rung]  # a step, called with data, a Part, the model below, `prefixes` and `options`
     options: Mapping[str, Any]
-    data: Any
+    data: Any  # what is trained and tested on: features, or for each warp of the mel filters
     variant: str = ""
     adaptation: str = "speaker"
-    prefixes: tuple[str, ...] = ("",)
-    below: "System | None" = None
-    tuned_as: "System | None" = None
+    prefixes: tuple[str, ...] = ("",)  # of the ids that it is trained on: "" for recordings as they are, and of copies
+    below: "System | None" = None  # whose model this one's training begins from
+    tuned_as: "System | None" = None  # whose errors choose the decoding options, so that of this one no more is trained
     search: Search = field(default_factory=GraphSearch)
-    decoding: str = ""
-    grammar: "Grammar | None" = None
-    is_network: bool = False
+    decoding: str = ""  # a name for the search, where a model is decoded in several ways
+    grammar: "Grammar | None" = None  # what may be said; None: a loop over the words of the lexicon
+    is_network: bool = False  # whether Fold.few counts
 
     @property
     def name(self) -> str:

@@ -4,6 +4,7 @@ import logging
 import sys
 from collections.abc import Callable, Hashable, Sequence
 from pathlib import Path
+from typing import Any
 
 from .. import report
 from ..corpus import Corpus
@@ -42,11 +43,7 @@ def finish(
     out.mkdir(exist_ok=True)
     write_results(out / "results.json", rows)
     write_json(out / "comparisons.json", [{"first": a, "second": b, **c._asdict()} for a, b, c in found])
-    lines = ["", results_table(rows)]
-    for group in _seeds(results):
-        name = f"{group[0].test}, {group[0].system.name}"
-        lines.append(f"{name}: mean of {len(group)} seeds {_mean_and_range(group, '-')}")
-    lines += ["", comparison_table(found)] if found else []
+    lines = ["", results_table(rows), *_of_seeds(results), *(["", comparison_table(found)] if found else [])]
     for r, *_ in groups(results, lambda r: (r.system.name, r.test)):
         if r.edges is not None:
             lines += ["", f"Word edges, {r.test}, {r.system.name}, seed {r.seed}: {r.edges.report()}"]
@@ -80,15 +77,14 @@ def groups(results: Sequence[Result], key: Callable[[Result], Hashable]) -> list
     return list(found.values())
 
 
-def _seeds(results: Sequence[Result]) -> list[list[Result]]:
-    """The results of each system and test that has several seeds."""
-    found = groups(results, lambda r: (r.system.name, r.variant, r.test, r.metric))
-    return [group for group in found if len(group) > 1]
-
-
-def _mean_and_range(group: Sequence[Result], to: str) -> str:
-    values = [r.row.value for r in group]
-    return f"{sum(values) / len(values):.2f} % ({min(values):.2f}{to}{max(values):.2f})"
+def _of_seeds(results: Sequence[Result]) -> list[str]:
+    """The mean and range of each system and test that has several seeds, in words."""
+    lines = []
+    for same in groups(results, lambda r: (r.system.name, r.variant, r.test, r.metric)):
+        values, name = [r.row.value for r in same], f"{same[0].test}, {same[0].system.name}"
+        mean, spread = sum(values) / len(values), f"{min(values):.2f}-{max(values):.2f}"
+        lines += [f"{name}: mean of {len(same)} seeds {mean:.2f} % ({spread})"] if len(same) > 1 else []
+    return lines
 
 
 def _near(result: Result, corpus: Corpus, lines: list[str]) -> Section:
@@ -113,13 +109,7 @@ def _write_page(
 ) -> None:
     """The report: all results, then the headline's system on every test."""
     first, player = results[0], Player()
-    spread = " ".join(
-        f"{sentence(test_in_words(r.test))}, {system_in_words(r.row)}: with {len(same)} seeds "
-        f"{_mean_and_range(same, ' to ')}."
-        for same in _seeds(results)
-        for r in same[:1]
-    )
-    sections = [report.results_section([r.row for r in results], note=spread)]
+    sections = [report.results_section([r.row for r in results], note="; ".join(_of_seeds(results)))]
     if pairs:
         sections.append(report.comparison_section(pairs, note="A paired bootstrap over the utterances, 1,000 samples."))
     of_first = [r for r in results if (r.system.name, r.variant) == (first.system.name, first.variant)]
@@ -187,7 +177,7 @@ def _tuning(result: Result, unit: str, titled: str) -> list[Section]:
 
 def _trainings(results: Sequence[Result]) -> list[Section]:
     """How the models of the first folds were trained: passes of EM, and epochs of networks."""
-    passes, curves = {}, {}
+    passes, curves = dict[str, list](), dict[str, Any]()
     for first, *_ in groups(results, lambda r: (r.system.name, r.test)):
         name = " ".join(p for p in (first.system.model, first.system.variant, first.test) if p)
         step = first.folds[0].trained

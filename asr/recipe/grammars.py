@@ -21,23 +21,13 @@ from ..train.stage import Rung
 
 @dataclass(frozen=True)
 class Grammar:
-    """How transcripts become sentences of a language model.
+    """How transcripts become sentences of a language model."""
 
-    Attributes:
-        kind: "units" of sound without word boundaries; the "words" of the training transcripts; "open": these words,
-            and syllables that new ones are made of.
-        order: of the n-grams.
-        fewest: for "open", how often a word must come to be whole wherever it comes: half of the model is that of the
-            words, the other half has rarer words in syllables.
-        silence_prob: of a pause after each unit, word or part of a word.
-        vowels: letters that end a syllable, without accents.
-    """
-
-    kind: Literal["units", "words", "open"]
-    order: int
-    silence_prob: float = 0.5
-    fewest: int = 1
-    vowels: str = ""
+    kind: Literal["units", "words", "open"]  # of sound; of the transcripts; these, and syllables that make new ones
+    order: int  # of the n-grams
+    silence_prob: float = 0.5  # of a pause after each unit, word or part of a word
+    fewest: int = 1  # times that a word must come to be whole in all of an open model, not in half of it
+    vowels: str = ""  # letters that end a syllable, without accents
 
     def __post_init__(self) -> None:
         if self.order < 1:

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import typing
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,13 +17,8 @@ VALUE = "value.json"
 """The file of plain values: numbers, texts, and lists, dictionaries and dataclasses of them."""
 
 # The names of those that are one file, or one folder.
-_NAMES = {
-    "Corpus": "corpus.tsv",
-    "Lexicon": "lexicon.tsv",
-    "LetterTable": "letters.tsv",
-    "Model": "model",
-    "NgramModel": "lm.arpa.gz",
-}
+_NAMES = {"Corpus": "corpus.tsv", "Lexicon": "lexicon.tsv", "LetterTable": "letters.tsv", "NgramModel": "lm.arpa.gz"}
+_NAMES["Model"] = "model"
 
 
 def declared(function: Callable) -> Any:
@@ -74,13 +70,10 @@ def _ways(kind: Any) -> tuple[Callable, Callable]:
     if kind.__name__ == "Corpus":
         return kind.to_tsv, lambda path: kind.from_tsv(path, strict=True)
     if kind.__name__ == "NgramModel":
-        from ..lm.arpa import read_arpa, write_arpa
-
-        return write_arpa, read_arpa
+        arpa = import_module("..lm.arpa", __package__)
+        return arpa.write_arpa, arpa.read_arpa
     if kind.__name__ == "Model":
-        from ..model.model import load
-
-        return kind.save, load
+        return kind.save, import_module(kind.__module__).load
     if not hasattr(kind, "save"):
         raise ConfigError(f"{kind.__name__} cannot be kept: it has no `save`, and is no plain value or dataclass")
     return kind.save, kind.load

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ConfigError
+from ..extras import require_torch
 from ..features.pipeline import FeaturePipeline
 from ..files.json_files import read_json
 from ..lang.lexicon import Lexicon
@@ -26,12 +27,9 @@ from .progress import Progress
 from .searches import GraphSearch
 from .systems import Part, usable, with_copies, write_json
 
-HYBRID, LFMMI, RNN_CTC, CNN_CTC, CTC_ATTENTION = (
-    "dnn-hmm", "tdnn-lfmmi", "rnn-ctc", "cnn-lstm-ctc", "ctc-attention",
-)  # fmt: skip
-"""The names of the systems in results."""
-CTC_SYSTEMS = (RNN_CTC, CNN_CTC, CTC_ATTENTION)
-"""Those without HMMs."""
+# The names of the systems in results, above the ladder and without HMMs.
+HYBRID, LFMMI = "dnn-hmm", "tdnn-lfmmi"
+CTC_SYSTEMS = RNN_CTC, CNN_CTC, CTC_ATTENTION = "rnn-ctc", "cnn-lstm-ctc", "ctc-attention"
 
 Report = Callable[[int, int], None]
 Train = Callable[..., Any]
@@ -39,23 +37,14 @@ Train = Callable[..., Any]
 
 @dataclass(frozen=True)
 class NetworkTable(ABC):
-    """A network, and what it is trained on. Its subclasses have `options`, of the training.
+    """A network, and what it is trained on. Its subclasses have `options`, of the training."""
 
-    Attributes:
-        network: see asr.nn.networks: "kind", and the settings of that kind.
-        front_end: the network's own features, {kind = "mfcc", options = {...}, pitch = {...}}, less the speaker's mean;
-            none: those of the stage below.
-        norm_vars: they are divided by the speaker's standard deviation too.
-        speeds: at which the recordings are trained on too, where there is a front end.
-        search: how decoding is tuned.
-    """
-
-    network: dict = field(default_factory=lambda: {"kind": "dnn"})
+    network: dict = field(default_factory=lambda: {"kind": "dnn"})  # see asr.nn.networks
+    # Its own features, {kind = "mfcc", options = {...}, pitch = {...}}, less the speaker's mean; or those of the stage.
     front_end: dict = field(default_factory=dict)
-    norm_vars: bool = False
-    speeds: tuple[float, ...] = (1.0,)
+    norm_vars: bool = False  # whether they are divided by the speaker's standard deviation too
+    speeds: tuple[float, ...] = (1.0,)  # at which the recordings are trained on too, where there is a front end
     search: GraphSearch = field(default_factory=GraphSearch)
-
     options: Any = None
     n_networks = 1  # that are trained one after another
 
@@ -171,8 +160,6 @@ class JointTable:
 
 def present_gpus(gpus: str) -> str:
     """A recipe's --gpus, as it is. Raises ConfigError unless it is "all" or numbers of GPUs that are there."""
-    from ..extras import require_torch
-
     require_torch()
     import torch
 
@@ -198,15 +185,13 @@ def train_network(
         copies: by speed, its features of the recordings at that speed.
         gpus: see `present_gpus`; None: the CPU.
     """
-    from ..extras import require_torch
-
     require_torch()
     if lexicon is None:
         wanted = with_copies(aligned or data, list(dict.fromkeys([*part.train, *part.apart])), prefixes)
     else:  # none of the utterances that tell the best epoch is trained on, nor is a copy of one
-        train = [u for u in part.train if u not in set(part.apart)]
-        wanted = usable(data, [*(p + u for p in prefixes for u in train), *part.apart])
-    how = {
+        ids = [u for u in part.train if u not in set(part.apart)]
+        wanted = usable(data, [*(p + u for p in prefixes for u in ids), *part.apart])
+    how: dict[str, Any] = {
         "held_out": [p + u for p in prefixes for u in part.apart if p + u in wanted.raw], "pipeline": pipeline,
         "copies": {speed: usable(copied, part.train) for speed, copied in (copies or {}).items()},
         "seed": seed, "folder": checkpoints,
@@ -243,7 +228,7 @@ def _trained(
     group = current_group()
     torch.set_num_threads(max(1, n_threads // group.size))
     made = train(device=device, progress=progress)
-    rung = getattr(made, "rung", made)
+    rung = made.rung if hasattr(made, "rung") else made
     if group.writes:
         files = sorted(checkpoints.glob("*/curves.json"))
         write_json(folder / "curves.json", {file.parent.name: read_json(file, kind=list) for file in files})

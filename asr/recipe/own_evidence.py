@@ -82,23 +82,7 @@ def recognise_held_out(
     """
     whole = usable(data, ids)
     halves = [whole.select(ids[k::2]) for k in range(2)] if len(ids) > 1 else [whole]
-    scales, penalties = model.units.acoustic_scales, model.units.insertion_penalties
-    n_settings = len(halves) * len(scales) * len(penalties)  # and more where the grid grows
-    done = iter(range(1, 10**9))
-
-    def tried() -> None:
-        progress(min(next(done), n_settings), n_settings)
-
-    def tuned_on(half: Data, grid: Mapping[str, Sequence[float]]) -> list[TuningPoint]:
-        return tune_decoding(model, half, **grid, unit="char", told=tried)
-
-    grid: Mapping[str, Sequence[float]] | None = {"acoustic_scales": scales, "insertion_penalties": penalties}
-    tables: list[list[TuningPoint]] = [[] for _ in halves]
-    for _ in range(1 + WIDENINGS):
-        if grid is None:
-            break
-        tables = [table + tuned_on(half, grid) for table, half in zip(tables, halves, strict=True)]
-        grid = beyond(add_tuning(tables))
+    tables = _tuned(model, halves, progress)
     together: dict[str, Transcript] = {}
     alone: dict[str, Transcript] = {}
     for half, table in zip(halves, reversed(tables), strict=True):
@@ -113,9 +97,29 @@ def recognise_held_out(
         told_transforms({whole.speakers[u]: t.transform for u, t in together.items()}),
         told_transforms({u: t.transform for u, t in alone.items()}),
     )
-    tuned, references = replace(with_tuning(model, points), reference=reference), whole.references
     first, second = ({u: found[u].text for u in ids} for found in (together, alone))
-    return HeldOut(tuned, points, references, first, second, adapted)
+    tuned = replace(with_tuning(model, points), reference=reference)
+    return HeldOut(tuned, points, whole.references, first, second, adapted)
+
+
+def _tuned(model: Model, halves: Sequence[Data], progress: Callable[[int, int], None]) -> list[list[TuningPoint]]:
+    """The errors of each half with every setting of a grid, which grows while the best of it is at its edge."""
+    grid: Mapping[str, Sequence[float]] | None = {
+        "acoustic_scales": model.units.acoustic_scales, "insertion_penalties": model.units.insertion_penalties,
+    }  # fmt: skip
+    n_settings = len(halves) * len(model.units.acoustic_scales) * len(model.units.insertion_penalties)
+    done = iter(range(1, 10**9))
+
+    def tried() -> None:
+        progress(min(next(done), n_settings), n_settings)  # more are tried where the grid grows
+
+    tables: list[list[TuningPoint]] = [[] for _ in halves]
+    for _ in range(1 + WIDENINGS):
+        if grid is not None:
+            for table, half in zip(tables, halves, strict=True):
+                table += tune_decoding(model, half, **grid, unit="char", told=tried)
+            grid = beyond(add_tuning(tables))
+    return tables
 
 
 @dataclass(frozen=True)

@@ -10,30 +10,18 @@ LADDER_HOURS = 2.0  # of speech, below which the ladder is advised; 0.3 were tri
 
 @dataclass(frozen=True)
 class Outcome:
-    """What training has left: folders, and the errors on the utterances held out.
-
-    Attributes:
-        rows: how the utterances were decoded -> (WER, CER), percent; none where no decoding graph could be built.
-        words: of the held-out transcripts, as `characters`.
-        hours: of speech that was trained on.
-        sizes: (pdfs, Gaussians) of the model.
-        adapted: how it was adapted to the held-out speakers, a line for each of the rows; none if it does not adapt.
-        to_do: how the model gets a decoding graph, where none could be built.
-        trained: how many utterances were trained on, of how many, in a sentence.
-        earlier: a sentence where an earlier stage of the ladder made fewer errors than the last one.
-    """
+    """What training has left: folders, and the errors on the utterances held out."""
 
     model: Path
     report: Path | None = None
-    rows: dict[str, tuple[float, float]] = field(default_factory=dict)
-    words: int = 0
+    rows: dict[str, tuple[float, float]] = field(default_factory=dict)  # how they were decoded -> WER and CER, percent
+    words: int = 0  # of the held-out transcripts
     characters: int = 0
-    hours: float = 0.0
-    sizes: tuple[int, int] = (0, 0)
-    adapted: tuple[str, ...] = ()
-    to_do: str = ""
-    trained: str = ""
-    earlier: str = ""
+    hours: float = 0.0  # of speech that was trained on
+    adapted: tuple[str, ...] = ()  # how it was adapted to the held-out speakers, a line for each of the rows
+    to_do: str = ""  # how the model gets a decoding graph, where none could be built
+    trained: str = ""  # how many utterances were trained on, of how many
+    earlier: str = ""  # a sentence where an earlier stage of the ladder made fewer errors than the last one
 
     def __repr__(self) -> str:
         return brief_repr(self)

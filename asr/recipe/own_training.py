@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from .. import lm
 from ..corpus import Corpus
@@ -35,6 +36,7 @@ from .systems import Part, train_stage, usable
 logger = logging.getLogger("asr.recipe")  # what is shown while steps are made
 
 TWO_CORES_TIMES, GPU_TIMES = 45.0, 530.0  # real time, that CTC's network is trained at: Mboshi in 82 and 7 minutes
+TO_DO = "where pynini is (Linux x86-64), the same command goes on in a copy of OUT; or the graph alone: "
 SHORT = 300.0  # seconds of speech below which a warning says that little can be expected
 
 
@@ -59,15 +61,16 @@ def train_recogniser(plan: Plan, out: Path, *, seed: int = 0, n_jobs: int = 1, d
     hours, part = hours_of(known, plan.pipeline), Part("train", train, apart)
 
     models = _models(run, plan, data, part, hours, {"seed": seed, "n_jobs": n_jobs}, gpus)
-    last, words = models[plan.stages[-1]], {"lexicon": plan.vocabulary, "letters": plan.letters}
-    words["joiner"] = JOIN if plan.parts else ""
+    last = models[plan.stages[-1]]
+    words: dict[str, Any] = {"lexicon": plan.vocabulary, "letters": plan.letters, "joiner": JOIN if plan.parts else ""}
     said, kept = (list(part.transcripts().values()) for part in (plan.train, plan.held_out))
     parts = plan.parts.words if plan.parts else {}
     outcome = Outcome(out / "model", hours=hours, trained=trained)
     ngram = run.kept("language-model", train_lm, plan.vocabulary, said, plan.text, kept, plan.order, parts)
     if not has_pynini():
-        outcome = replace(outcome, to_do=_to_do(outcome.model, ngram))
-        return _saved(plan, replace(last.value.model, **words), outcome)
+        ngram.key  # noqa: B018 - it is made
+        by_hand = f"asr graph {outcome.model} --lm {ngram.folder / 'lm.arpa.gz'} --out NEW"
+        return _saved(plan, replace(last.value.model, **words), replace(outcome, to_do=TO_DO + by_hand))
     graph = run.kept("graph", build_graph, last, ngram, **words)
     tested = run.step("held-out", recognise_held_out, graph, data, held_out)
     evidence = run.step("evidence", gather_evidence, models, data, train, held_out, tested, ngram)
@@ -122,20 +125,17 @@ def _apart(known: Sequence[str]) -> tuple[str, ...]:
 
 
 def _models(
-    run: Run, plan: Plan, data: Data, part: Part, hours: float, how: dict[str, int], gpus: str | None
+    run: Run, plan: Plan, data: Data, part: Part, hours: float, how: dict[str, Any], gpus: str | None
 ) -> dict[str, Kept[Rung]]:
     """The models of the plan's stages, by name."""
-    pipeline, lexicon, found = plan.pipeline, plan.lexicon, dict[str, Kept[Rung]]()
+    how, found = {"pipeline": plan.pipeline, "lexicon": plan.lexicon, **how}, dict[str, Kept[Rung]]()
     if plan.stages == (CTC,):
         table, how["n_jobs"] = ctc_table(hours), how["n_jobs"] if how["n_jobs"] > 0 else os.cpu_count() or 1
         _say_epochs(hours, table.options.training.max_epochs, gpus)
-        net = {"table": table, "gpus": gpus}
-        return {CTC: run.kept(CTC, train_network, data, part, pipeline=pipeline, lexicon=lexicon, **net, **how)}
-    below, sizes = None, Sizes.of_hours(hours)
+        return {CTC: run.kept(CTC, train_network, data, part, table=table, gpus=gpus, **how)}
+    below, how["sizes"] = None, Sizes.of_hours(hours)
     for stage in plan.stages:
-        below = found[stage] = run.kept(
-            stage, train_stage, data, part, below, stage=stage, pipeline=pipeline, lexicon=lexicon, sizes=sizes, **how
-        )
+        below = found[stage] = run.kept(stage, train_stage, data, part, below, stage=stage, **how)
     return found
 
 
@@ -175,14 +175,13 @@ def _say_epochs(hours: float, epochs: int, gpus: str | None) -> None:
     43.6 % in 2.3 minutes; with 4.5 hours it made fewer errors than the ladder.
     """
     times, where = (GPU_TIMES, "on a GPU") if gpus else (TWO_CORES_TIMES, "on two cores")
-    minutes, better = many(max(1, round(60 * hours * epochs / times)), "minute"), ""
+    minutes = many(max(1, round(60 * hours * epochs / times)), "minute")
+    told = f"{CTC}: {many(epochs, 'epoch')} will take about {minutes} {where}"
     if hours < LADDER_HOURS:
-        better = (
-            f"; with less than {LADDER_HOURS:g} hours of speech the ladder (the default stages) usually makes fewer "
-        )
-        better += "errors, much sooner"
-    level = logging.WARNING if better else logging.INFO
-    logger.log(level, "%s: %s will take about %s %s%s", CTC, many(epochs, "epoch"), minutes, where, better)
+        ladder = "hours of speech the ladder (the default stages) usually makes fewer errors, much sooner"
+        logger.warning("%s; with less than %g %s", told, LADDER_HOURS, ladder)
+    else:
+        logger.info("%s", told)
 
 
 def train_lm(
@@ -230,15 +229,6 @@ def _with_errors(plan: Plan, outcome: Outcome, tested: HeldOut, stages: Mapping[
     )  # fmt: skip
 
 
-def _to_do(model: Path, ngram: Kept[NgramModel]) -> str:
-    """How a model gets a decoding graph where none can be built."""
-    assert ngram.key  # it is there
-    return (
-        "where pynini is (Linux x86-64), the same command goes on in a copy of OUT, tunes and tests; or the graph "
-        f"alone: asr graph {model} --lm {ngram.folder / 'lm.arpa.gz'} --out NEW"
-    )
-
-
 def _saved(plan: Plan, model: Model, outcome: Outcome) -> Outcome:
     """The outcome, with the model and its card, README.md, in its place."""
     notes = "\n".join(f"- {note}" for note in [*plan.notes, outcome.trained])
@@ -251,4 +241,4 @@ def _saved(plan: Plan, model: Model, outcome: Outcome) -> Outcome:
         f"Errors on the utterances held out:\n\n```\n{outcome.table()}\n```\n"
     )
     replace(model, card=card).save(outcome.model)
-    return replace(outcome, sizes=(n_outputs, n_gauss))
+    return outcome

@@ -48,8 +48,8 @@ def shown(name: str) -> Iterator[Progress]:
 
     percent, left = TaskProgressColumn(text_format_no_percentage=""), TextColumn("{task.fields[left]}")
     columns = (TextColumn("{task.description}"), BarColumn(), percent, TimeElapsedColumn(), left)
-    how = {"console": Console(stderr=True), "transient": True, "speed_estimate_period": 1e9}
-    with Bar(*columns, disable=not sys.stderr.isatty(), **how) as bar:
+    console, is_log = Console(stderr=True), not sys.stderr.isatty()
+    with Bar(*columns, console=console, transient=True, speed_estimate_period=1e9, disable=is_log) as bar:
         yield Progress(name, bar)
 
 

@@ -105,24 +105,18 @@ class Run:
     def step(self, name: str, make: Callable[..., T], *args: Any, **options: Any) -> T:
         """What make(*args, **options) returns, kept in the folder OUT/name: made now unless it is there already.
 
+        It is made anew when an argument or code that it uses (asr.recipe.sources) has changed, or its folder was
+        damaged, and appears whole or not at all. Runs may share a folder: what another one makes is waited for.
+
         Args:
-            name: the folder's name. The same step may be asked for again.
-            make: a function at the top of a module, or a class method, which declares what it returns: a plain value
-                (numbers, texts, dataclasses, and lists, tuples and dictionaries of them), or an object that has `save`
-                and `load`. If it asks for them it is given `progress`, to be called with (done, total); `folder`, to
-                leave files such as recordings in; and `checkpoints`, a folder where it finds again what it left there
-                when it was interrupted.
-            *args: objects that other steps made, which count by the keys of these; paths, which count with what they
-                hold; plain values, numpy arrays, features, corpora, and dataclasses of all these. `n_jobs` and `gpus`
-                may change: but for rounding, results do not depend on how many processes work where.
+            name: the folder's name. The same step may be asked for again, but no other one of this name.
+            make: a function at the top of a module, or a class method, which declares what it returns: plain values and
+                dataclasses, or an object that has `save` and `load`. If it asks for them it is given `progress`, to be
+                called with (done, total); `folder`, to leave files in; and `checkpoints`, a folder where it finds again
+                what it left there when it was interrupted.
+            *args: objects that other steps made, which count by their keys; paths, which count with what they hold;
+                plain values, arrays, features, corpora, and dataclasses of all these. `n_jobs` and `gpus` may change.
             **options: see `args`.
-
-        Raises:
-            ConfigError: for arguments of another kind, and where two steps of one name differ; what `make` raises goes
-                through, and leaves nothing behind.
-
-        A step is made anew when an argument or code that it uses (asr.recipe.sources) has changed, or its folder was
-        damaged. It appears whole or not at all. Runs may share a folder: what another one makes is waited for.
         """
         return self.kept(name, make, *args, **options).value
 
@@ -260,10 +254,8 @@ def _hash_of_file(path: Path, changed: int) -> str:
 
 
 def cpu_seconds() -> float:
-    """Processor time of this process and of all children that have ended, in seconds; for differences.
-
-    joblib keeps its idle workers alive, and a living child is not counted: they are told to end first.
-    """
+    """Processor time of this process and of all children that have ended, in seconds; for differences."""
+    # joblib keeps its idle workers alive, and a living child is not counted: they are told to end first.
     loky = sys.modules.get("joblib.externals.loky.reusable_executor")
     if loky is not None and getattr(loky, "_executor", None) is not None:
         loky._executor.shutdown(wait=True)
@@ -295,10 +287,7 @@ def naming(path: Path) -> Iterator[None]:
 
 
 def run_recipe(main: Callable[[], None]) -> None:
-    """Run a recipe's main function as a program: steps and warnings on stderr, errors without a traceback.
-
-    Everything that is logged, each training pass too, goes to run.log in the run's folder.
-    """
+    """Run a recipe's main function as a program: steps and warnings on stderr, errors without a traceback."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", datefmt="%H:%M:%S"))
     handler.addFilter(lambda record: record.name == logger.name or record.levelno >= logging.WARNING)
@@ -306,9 +295,7 @@ def run_recipe(main: Callable[[], None]) -> None:
     package_logger.addHandler(handler)
     package_logger.setLevel(logging.INFO)
     if importlib.util.find_spec("pynini") is None:
-        logger.warning(
-            "pynini is not installed here (it has wheels for Linux x86-64 only): no new decoding graph can be built"
-        )
+        logger.warning("pynini is not installed here (it is for Linux x86-64 only): no decoding graph can be built")
     try:
         main()
     except AsrError as error:

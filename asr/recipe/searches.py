@@ -20,7 +20,6 @@ from ..model.model import Model
 from ..scoring import Unit, score
 from ..train.data import Data
 from ..train.decoding import decode_all
-from ..train.stage import Rung
 from ..train.tuning import add_tuning, best_point
 from .systems import Features, each, usable, write_texts
 
@@ -41,7 +40,7 @@ class Point:
 class Asked(NamedTuple):
     """What a search may need of a system."""
 
-    trained: Rung
+    trained: Any  # a Rung
     place: Any = None  # the folder of its step, where a decoder may lie
     graph: Any = None  # its model with a graph
     language: Any = None  # n-gram, and lexicon of its words
@@ -90,7 +89,6 @@ class GraphSearch(Search):
     """Viterbi search in the model's decoding graph; its options are those of asr.model.DecodingOptions."""
 
     tuned = ("acoustic_scale", "insertion_penalty")
-
     acoustic_scales: tuple[float, ...] = (0.0333, 0.05, 0.0667, 0.0833, 0.1, 0.1429, 0.2)
     insertion_penalties: tuple[float, ...] = (-6.0, -4.0, -2.0, 0.0, 2.0, 4.0, 7.0, 10.0)
     beam: float = 13.0
@@ -132,7 +130,6 @@ class PrefixSearch(Search):
     """CTC prefix search with an n-gram of units; see asr.ctc.prefix.PrefixOptions."""
 
     tuned = ("lm_weight", "insertion_bonus")
-
     lm_weights: tuple[float, ...] = (0.3, 0.5, 0.7, 1.0)
     insertion_bonuses: tuple[float, ...] = (0.0, 0.5, 1.0, 1.5)
     beam_size: int = 50
@@ -166,7 +163,6 @@ class JointSearch(Search):
     """CTC and an attention decoder together, with an n-gram of units; see asr.model.joint_search."""
 
     tuned = ("attention_weight", "lm_weight", "insertion_bonus")
-
     attention_weights: tuple[float, ...] = (0.3, 0.5, 0.7)
     lm_weights: tuple[float, ...] = (0.1, 0.3, 0.5)
     insertion_bonuses: tuple[float, ...] = (0.0, 0.5, 1.0)
@@ -178,7 +174,8 @@ class JointSearch(Search):
             raise ConfigError(f"beam_size={self.beam_size}; need 1 or more")
 
     def prepared(self, asked: Asked, data: Data) -> Mapping[str, Any]:
-        return data.normalised(asked.trained.model.features)  # the decoder hears them too
+        features = data.normalised(asked.trained.model.features)
+        return {u: features[u] for u in features}
 
     def recogniser(self, asked: Asked, setting: Setting) -> Callable[[Any], str]:
         from ..model import joint_search
@@ -243,10 +240,13 @@ def recognise(
     part = each(data, lambda those: usable(those, list(references)))
     model, times, unfinished = asked.graph or asked.trained.model, "", 0
     if isinstance(search, GraphSearch):
-        from ..train.vtln import decode_vtln
-
         model = search.set(model, setting)
-        decoded = decode_all(model, part) if isinstance(part, Data) else decode_vtln(model, part)
+        if isinstance(part, Data):
+            decoded = decode_all(model, part)
+        else:
+            from ..train.vtln import decode_vtln
+
+            decoded = decode_vtln(model, part)
         hypotheses, rtf = decoded.hypotheses, decoded.rtf
         lines = ((u, w) for u, found in decoded.transcripts.items() for w in found.words)
         times = "".join(f"{u} 1 {w.start:.3f} {w.end - w.start:.3f} {w.word}\n" for u, w in lines)

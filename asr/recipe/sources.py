@@ -51,9 +51,7 @@ def _reached(names: tuple[tuple[str, str], ...]) -> dict[str, str]:
         if module is not None:
             reach.add([(module, function)])
         elif name.partition(".")[0] in reach.packages:
-            raise ConfigError(
-                f"{name}.{function}: its source is in no file, so that changes of it would not be noticed"
-            )
+            raise ConfigError(f"{name}.{function}: its source is in no file, so no change of it would be noticed")
     return {module.name: module.digest for module, _ in reach.seen}
 
 
@@ -78,7 +76,7 @@ class _Module:
 
     def imported(self, node: ast.AST) -> dict[str, tuple[str, str]]:
         """The names that import statements in some code give."""
-        found = {}
+        found = dict[str, tuple[str, str]]()
         for inner in ast.walk(node):
             if isinstance(inner, ast.Import):
                 found |= {a.asname or a.name.partition(".")[0]: (a.name, "") for a in inner.names}

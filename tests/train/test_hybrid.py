@@ -329,8 +329,10 @@ def two_gpus(monkeypatch):
 def test_two_processes_of_a_recipe_train_the_network_of_one(job, tmp_path, two_gpus, monkeypatch):
     monkeypatch.setattr("asr.recipe.progress._SAY_EVERY", 0.0)
     logging.getLogger("asr").setLevel(logging.INFO)
-    alone, shared = Run(tmp_path / "alone"), Run(tmp_path / "shared")
-    one, two = job.step(alone), job.step(shared, gpus="all")
+    alone = Run(tmp_path / "alone")
+    one = job.step(alone)
+    shared = Run(tmp_path / "shared")
+    two = job.step(shared, gpus="all")
     assert list(curves_of(shared)) == list(curves_of(alone)) == ["round0-network0", "round1-network0"]
     for name, points in curves_of(shared).items():
         found, wanted = ([p["held_out_loss"] for p in curve] for curve in (points, curves_of(alone)[name]))
