@@ -15,13 +15,14 @@ from typing import Any, ClassVar, NamedTuple
 
 from ..errors import ConfigError
 from ..files import write_text
+from ..files.json_files import read_json
 from ..model.adaptation import adapt, scores
 from ..model.model import Model
 from ..scoring import Unit, score
 from ..train.data import Data
 from ..train.decoding import decode_all
 from ..train.tuning import add_tuning, best_point
-from .systems import Features, each, usable, write_texts
+from .systems import Features, each, read_texts, usable, write_json, write_texts
 
 Setting = dict[str, float]
 Texts = dict[str, str]
@@ -216,25 +217,40 @@ def try_settings(
     return points
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Recognised:
     """What was recognised in a test set with one setting."""
 
+    model: Any  # with the setting; read again, its folder
     references: Texts
     hypotheses: Texts
     decode_rtf: float  # CPU seconds for a second of speech, from features to words
     setting: Setting
     unfinished: int = 0  # utterances whose best path ends where no sentence does
+    times: str = ""  # of words, as lines of a CTM file, where the search knows them
+
+    def save(self, folder: Path) -> None:
+        """Write the model, references.tsv and hypotheses.tsv for `asr score`, hypotheses.ctm and test.json."""
+        self.model.save(folder / "model")
+        write_texts(folder / "references.tsv", self.references)
+        write_texts(folder / "hypotheses.tsv", self.hypotheses)
+        write_text(folder / "hypotheses.ctm", self.times)
+        known = {"decode_rtf": self.decode_rtf, "setting": self.setting, "unfinished": self.unfinished}
+        write_json(folder / "test.json", known)
+
+    @classmethod
+    def load(cls, folder: Path) -> "Recognised":
+        """What `save` wrote; the times of words stay in their file."""
+        texts = (read_texts(folder / f"{side}.tsv") for side in ("references", "hypotheses"))
+        return cls(folder / "model", *texts, **read_json(folder / "test.json"))
 
 
 def recognise(
-    search: Search, asked: Asked, data: Features, references: Texts, tuned: Sequence[Sequence[Point]], folder: Path,
-    n_jobs: int = 1,
-) -> Recognised:  # fmt: skip
+    search: Search, asked: Asked, data: Features, references: Texts, tuned: Sequence[Sequence[Point]], n_jobs: int = 1
+) -> Recognised:
     """A step: a test set recognised once, with the setting that was best for all that was tuned on together.
 
-    A recording without features stays among the references, so its words count as deleted. The folder gets the model,
-    references.tsv and hypotheses.tsv for `asr score`, and hypotheses.ctm with the times of words, if they are known.
+    A recording without features stays among the references, so its words count as deleted.
     """
     setting = best_point(add_tuning(tuned)).setting if tuned else {}
     part = each(data, lambda those: usable(those, list(references)))
@@ -256,8 +272,4 @@ def recognise(
         begin = time.process_time()
         hypotheses = search.recognised(asked, setting, search.prepared(asked, part), n_jobs)
         rtf = (time.process_time() - begin) / max(len(part.raw.frames) * model.features.frame_shift, 1e-9)
-    model.save(folder / "model")
-    write_texts(folder / "references.tsv", references)
-    write_texts(folder / "hypotheses.tsv", hypotheses)
-    write_text(folder / "hypotheses.ctm", times)
-    return Recognised(references, hypotheses, rtf, setting, unfinished)
+    return Recognised(model, references, hypotheses, rtf, setting, unfinished, times)

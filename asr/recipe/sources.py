@@ -140,8 +140,7 @@ class _Reach:
         for name, attribute in asked:
             found = [d for home, owner in homes.get(name, []) for d in self._inside(home, owner, attribute)]
             yield from found
-            # A name of another package asks nothing of ours, and how objects are written changes nothing of them.
-            if not found and attribute != "save" and (homes.get(name) or name not in local):
+            if not found and (homes.get(name) or name not in local):  # else it is of another package
                 self._asked.add(attribute)
         for text in texts if module.imports_by_name else ():
             neighbour, _, name = text.partition(".")

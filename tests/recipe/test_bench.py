@@ -30,8 +30,13 @@ def result(of: System, words: str, test="official", **more) -> Result:
     return Result(of, test, 0, (), {"u": "one"}, {"u": words}, 1.0, 0.1, **more)
 
 
+class NoModel:
+    def save(self, folder: Path) -> None:
+        folder.mkdir()
+
+
 def some_test(word: str, fold: int) -> Recognised:
-    return Recognised({f"u{fold}": "one"}, {f"u{fold}": word}, 0.5, {})
+    return Recognised(NoModel(), {f"u{fold}": "one"}, {f"u{fold}": word}, 0.5, {})
 
 
 @pytest.fixture
