@@ -16,7 +16,7 @@ from ..lang.units import unit_lexicon
 from ..lm import NgramModel
 from ..model.graphs import with_graph
 from ..model.model import Model
-from ..train.ladder import Rung
+from ..train.stage import Rung
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,8 @@ from ..nn.options import SpecAugmentOptions, TrainingOptions
 from ..options import from_table
 from ..train.data import Data
 from ..train.hybrid import HybridOptions
-from ..train.ladder import Rung
 from ..train.options import CtcOptions, JointOptions, LfmmiTrainingOptions
+from ..train.stage import Rung
 from .progress import Progress
 from .searches import GraphSearch
 from .systems import Part, usable, with_copies, write_json

@@ -24,8 +24,8 @@ from ..model.model import Model
 from ..nn.options import SpecAugmentOptions, TrainingOptions
 from ..scoring import score
 from ..train.data import Data
-from ..train.ladder import Rung, Sizes, hours_of, too_short, without_pronunciation
 from ..train.options import CtcOptions
+from ..train.stage import Rung, Sizes, hours_of, too_short, without_pronunciation
 from .networks import CtcTable, present_gpus, train_network
 from .own_data import CTC, FILTERS, Plan
 from .own_evidence import HeldOut, earlier_told, gather_evidence, recognise_held_out

@@ -13,7 +13,7 @@ from ..lang.lexicon import Lexicon
 from ..model.graphs import with_graph
 from ..model.model import Model
 from ..train.data import Data
-from ..train.ladder import Rung, Sizes, hours_of, train_rung, warn_of_failures
+from ..train.stage import Rung, Sizes, hours_of, warn_of_failures
 
 if TYPE_CHECKING:
     from ..gmm.mono import MonoOptions
@@ -81,6 +81,7 @@ def train_stage(
         questions: a file of sets of phones that trees may ask about, besides those found by clustering.
     """
     from ..hmm.questions import read_questions
+    from ..train.ladder import train_rung
 
     wanted = with_copies(data, part.train, prefixes)
     rung = train_rung(

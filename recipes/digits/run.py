@@ -25,8 +25,9 @@ from asr.recipe.run import Run, run_recipe
 from asr.recipe.searches import GraphSearch
 from asr.recipe.systems import train_mono, train_stage
 from asr.train.data import Data
-from asr.train.ladder import STAGES, Sizes
+from asr.train.ladder import STAGES
 from asr.train.speeds import speed_prefix
+from asr.train.stage import Sizes
 from asr.train.vtln import WARPS
 
 from .copies import PADDED, join_strings, padded_copies, speed_copies

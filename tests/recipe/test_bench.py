@@ -13,7 +13,7 @@ from asr.recipe.networks import CtcTable, HybridTable, JointTable, LfmmiTable
 from asr.recipe.run import Kept, Run
 from asr.recipe.searches import GraphSearch, GreedySearch, JointSearch, Point, PrefixSearch, Recognised
 from asr.recipe.systems import Part
-from asr.train.ladder import Rung
+from asr.train.stage import Rung
 from asr.train.tuning import add_tuning, best_point
 
 
