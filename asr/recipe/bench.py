@@ -229,7 +229,7 @@ class Bench:
         rtf = sum(f.decode_rtf for f in found) / len(found)
         return Result(system, test, seed, tuple(folds), references, hypotheses, seconds, rtf, edges=edges)
 
-    def _edges(self, truth: Path, references: Texts, folds: Sequence[Tested]) -> "EdgeScore | None":
+    def _edges(self, truth: Path, references: Texts, folds: Sequence[FoldResult]) -> "EdgeScore | None":
         """How far the recognised edges of words are from the true ones, if these are known of all."""
         from ..scoring.edges import read_ctm, score_edges
 
