@@ -80,7 +80,7 @@ def determinise(
 
 
 def _flat_views(graph: Graph) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """States (5 words each) and arcs (4 words each) as int32, then the same bytes as float32, as the kernel sees them."""
+    """States (5 words each) and arcs (4 words each) as int32, then the same bytes as float32."""
     states, arcs = np.ascontiguousarray(graph.states), np.ascontiguousarray(graph.arcs)
     return states.view(np.int32), arcs.view(np.int32), states.view(np.float32), arcs.view(np.float32)
 
