@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 
 def with_graph(
     model: Model,
-    grammar: "pynini.Fst | None" = None,
+    grammar: "Graph | pynini.Fst | None" = None,
     *,
     fallback: str | None = None,
     max_states: int | None = None,
@@ -29,7 +29,7 @@ def with_graph(
     """The model with its decoding graph.
 
     Args:
-        grammar: an acceptor over the lexicon's word ids; a loop over all words if not given. Where the model joins
+        grammar: an acceptor over the lexicon's word ids, see `compile_hclg`; a loop over all words if not given. Where the model joins
             parts of words, a word that is begun must be finished.
         fallback: a saved model whose graph is used where pynini is missing. It must have the same words, phones and
             transition ids; its graph costs are then those of its own transition probabilities.

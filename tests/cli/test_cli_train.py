@@ -92,8 +92,20 @@ def test_wrong_use_is_one_line(run, places, digits_model, line, complaint):
     last = done.err.splitlines()[-1]
     assert done.status in (1, 2) and "Traceback" not in done.err and done.out == ""
     assert complaint in last or complaint in done.err.splitlines()[0], done
-    assert len(done.err.splitlines()) == 1 or line.startswith(("train {bare}", "train {void}")), done
+    assert len(done.err.splitlines()) == 1 or line.startswith(
+        ("train {bare}", "train {void}", "graph digits --words {good} --out {new} --max-states")
+    ), done
     assert sorted(p for p in places["text"].parent.rglob("*")) == before
+
+
+def test_what_is_missing_is_said_before_the_corpus_is_read(run, places, monkeypatch):
+    monkeypatch.setattr("asr.corpus.Corpus.read", lambda *_, **__: pytest.fail("the corpus was read first"))
+    for option, said in (
+        ("--lm-text", "nowhere: cannot be read (no such file)"),
+        ("--lexicon", "'nowhere' is no source"),
+    ):
+        done = run("train", places["bare"], places["new"], option, "nowhere")
+        assert done.status == 1 and said in done.complaint
 
 
 def test_without_pynini_no_graph_can_be_made(run, places, monkeypatch):
