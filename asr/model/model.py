@@ -292,12 +292,12 @@ class Model:
         path = self.decoder.decode(loglikes)
         is_speech = ~self.units.is_silence(path.labels, self.lexicon.silence_id)
         found = evidence(loglikes, self.units.pdf_of_label[path.labels], is_speech)
-        heard = self.transcript(path, features)
+        transcript = self.transcript(path, features)
         if self.reference is None:
-            return replace(heard, evidence=found)
-        differs = self.reference.clearly_differs(found) and heard.words
-        unlike = ((heard.words[0].start, heard.words[-1].end),) if differs else ()
-        return replace(heard, evidence=found, fits=self.reference.fits(found), unlike=unlike)
+            return replace(transcript, evidence=found)
+        differs = self.reference.clearly_differs(found) and transcript.words
+        unlike = ((transcript.words[0].start, transcript.words[-1].end),) if differs else ()
+        return replace(transcript, evidence=found, fits=self.reference.fits(found), unlike=unlike)
 
     def align(
         self,

@@ -74,8 +74,8 @@ def speaker_section(
     ordered = sorted((s for s in rates if rates[s]), key=lambda s: (-rates[s], s))
     good, n = len(rates) - len(ordered), sum(counts[s][1] for s in rates if not rates[s])
     if not ordered:
-        told = f"No error in {n:,} of {many(good, 'speaker')}."
-        return Section(title, rendered("nothing", text=told, note=note), about)
+        text = f"No error in {n:,} of {many(good, 'speaker')}."
+        return Section(title, rendered("nothing", text=text, note=note), about)
     scale = max(LEAST_SCALE, rates[ordered[0]])
     speakers = [
         {"name": s, "rate": rates[s], "width": 100 * rates[s] / scale, "errors": counts[s][0], "total": counts[s][1]}
@@ -128,8 +128,8 @@ def confusion_section(
 def edge_section(score: "EdgeScore", *, title: str = "Word edges", note: str = "", about: str = "") -> Section:
     """How far the edges of correctly recognised words are from the true ones: a histogram, and a table."""
     if not score.words:
-        told = "No word was recognised correctly."
-        return Section(title, rendered("nothing", text=told, note=note), about)
+        text = "No word was recognised correctly."
+        return Section(title, rendered("nothing", text=text, note=note), about)
     milliseconds = {"starts": [1000 * x for x in score.starts], "ends": [1000 * x for x in score.ends]}
     plot = histogram_plot(
         milliseconds,
@@ -144,10 +144,10 @@ def edge_section(score: "EdgeScore", *, title: str = "Word edges", note: str = "
     head = [("edges", ""), ("count", "number"), *((f"within {t} ms, %", "number") for t in TOLERANCES_MS)]
     body = [[name, *cells] for name, cells in edge_rows(score)]
     head += [("median, ms", "number"), ("mean absolute, ms", "number")]
-    told = rendered(
+    markup = rendered(
         "edges", correct=len(score.words), total=score.total, plot=plot, head=head, body=body, note=note
     )  # fmt: skip
-    return Section(title, told, about)
+    return Section(title, markup, about)
 
 
 def utterance_section(
@@ -183,8 +183,8 @@ def utterance_section(
         }
         for i in worst
     ]
-    told = rendered("utterances", lead=lead, utterances=shown, nothing=NOTHING, note=note)
-    return Section(title, told, about, wide=True)
+    markup = rendered("utterances", lead=lead, utterances=shown, nothing=NOTHING, note=note)
+    return Section(title, markup, about, wide=True)
 
 
 def doubtful_section(

@@ -166,6 +166,8 @@ class Score:
         Args:
             confusions: how many errors to list.
         """
+        from .tables import confusion_lines, speaker_lines
+
         n, wrong = len(self.utterances), self.wrong_utterances
         lines = [str(self), f"%SER {_percent(wrong, n):.2f} [ {wrong} / {n} ]", self._interval_line()]
         if self.missing:
@@ -174,9 +176,9 @@ class Score:
                 f"{listed(self.missing)}"
             )
         if speaker_of is not None:
-            lines += ["", *_speaker_lines(self.by_speaker(speaker_of))]
+            lines += ["", *speaker_lines(self.by_speaker(speaker_of))]
         if confusions and self.confusions:
-            lines += ["", *_confusion_lines(self.confusions, confusions)]
+            lines += ["", *confusion_lines(self.confusions, confusions)]
         return "\n".join(lines)
 
     def _interval_line(self) -> str:
@@ -392,27 +394,3 @@ def _quantiles(values: "np.ndarray", confidence: float) -> tuple[float, float]:
         raise ValueError(f"confidence={confidence}; need 0 < confidence < 1")
     low, high = np.quantile(values, [(1 - confidence) / 2, (1 + confidence) / 2])
     return float(low), float(high)
-
-
-def _speaker_lines(scores: Mapping[str, Score]) -> list[str]:
-    width = max(len("speaker"), *map(len, scores))
-    head = f"{'speaker':<{width}}  utterances  tokens  errors   sub   del   ins    rate %"
-    return [head] + [
-        f"{speaker:<{width}}  {len(s.utterances):>10}  {s.total:>6}  {s.errors:>6}  {s.substitutions:>4}  "
-        f"{s.deletions:>4}  {s.insertions:>4}  {s.rate:>8.2f}"
-        for speaker, s in scores.items()
-    ]
-
-
-def _confusion_lines(confusions: Counter[tuple[str | None, str | None]], count: int) -> list[str]:
-    """The most frequent errors; `-` stands for nothing, quotes make a blank visible."""
-    ordered = sorted(confusions.items(), key=lambda item: (-item[1], item[0][0] or "", item[0][1] or ""))[:count]
-    rows = [(str(n), _shown(reference), _shown(hypothesis)) for (reference, hypothesis), n in ordered]
-    width = max(len("reference"), *(len(row[1]) for row in rows))
-    return [f"count  {'reference':<{width}}  recognised"] + [f"{n:>5}  {r:<{width}}  {h}" for n, r, h in rows]
-
-
-def _shown(token: str | None) -> str:
-    if token is None:
-        return "-"
-    return repr(token) if token.isspace() or token == "-" else token

@@ -175,10 +175,10 @@ def train_hybrid(
         networks = []
         for n in range(options.n_networks):
             name, part = f"round{number}-network{n}", number * options.n_networks + n
-            told = _part_of(progress, part, options.n_networks * (options.realignments + 1))
+            reported = _part_of(progress, part, options.n_networks * (options.realignments + 1))
             training = replace(options.training, seed=seed + n)
             networks.append(
-                _trained(*examples, rung, config, training, options.learn_every, folder / name, device, told)
+                _trained(*examples, rung, config, training, options.learn_every, folder / name, device, reported)
             )
         own = (examples[0].targets[u] for u in examples[0].features if u not in found.copy_of)
         priors = log_priors(own, rung.tree.n_pdfs, options)
@@ -230,10 +230,10 @@ def prepare(
             )
     tables, copy_of = [table], dict[str, tuple[str, float]]()
     for speed, copied in (copies or {}).items():
-        heard = copied.select(u for u in table if u in copied.raw and u in alignments).normalised(pipeline)
-        mine = {speed_prefix(speed) + u: u for u in heard}
+        features = copied.select(u for u in table if u in copied.raw and u in alignments).normalised(pipeline)
+        mine = {speed_prefix(speed) + u: u for u in features}
         copy_of |= {copy: (u, speed) for copy, u in mine.items()}
-        tables.append(FeatureTable(list(mine), heard.frames, heard.offsets))
+        tables.append(FeatureTable(list(mine), features.frames, features.offsets))
     return Prepared(joined_tables(tables), alignments, failures, transcripts, pipeline, copy_of)
 
 
@@ -254,9 +254,9 @@ def _aligned_by(
     if missing:
         found = align_missing(plain.select(missing), model.first_pass)
     if model.adaptation.adapts:
-        heard = {**known, **(found.transition_ids if missing else {})}
+        aligned = {**known, **(found.transition_ids if missing else {})}
         for _ in range(ESTIMATES):
-            transforms = estimated(model, plain, heard, speakers, earlier=transforms)
+            transforms = estimated(model, plain, aligned, speakers, earlier=transforms)
         if missing:
             found = align_missing(_transformed(plain.select(missing), speakers, transforms), model.acoustic)
     if missing:

@@ -66,10 +66,10 @@ def train_ladder(
     sizes = sizes or Sizes.of_hours(hours_of(data, pipeline))
     found: dict[str, Rung] = {}
     for stage in stages:
-        told = None if progress is None else (lambda done, total, stage=stage: progress(stage, done, total))
+        reported = None if progress is None else (lambda done, total, stage=stage: progress(stage, done, total))
         found[stage] = train_rung(
             stage, data, lexicon, next(reversed(found.values()), None),
-            pipeline=pipeline, sizes=sizes, questions=questions, seed=seed, n_jobs=n_jobs, progress=told,
+            pipeline=pipeline, sizes=sizes, questions=questions, seed=seed, n_jobs=n_jobs, progress=reported,
         )  # fmt: skip
     return found
 

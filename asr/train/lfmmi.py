@@ -73,10 +73,10 @@ def train_lfmmi(
     made = lfmmi_setup(replace(rung, alignments=known), plain, rung.model.lexicon, options.supervision, seed=seed)
     train, rest, unusable = _examples(found, rung, made, held_out, options.supervision)
     failures = {**found.failures, **made.failures, **unusable}
-    warn_of_failures("LF-MMI", failures, sum(len(heard.raw) for heard in (data, *(copies or {}).values())))
+    warn_of_failures("LF-MMI", failures, sum(len(part.raw) for part in (data, *(copies or {}).values())))
     network = _trained(train, rest, made, config, options, seed, folder / "network", device, progress)
-    heard = [u for u in (*train.features, *rest.features) if u in found.alignments]
-    segments = {u: rung.transitions.phone_segments(found.alignments[u]) for u in heard}
+    trained = [u for u in (*train.features, *rest.features) if u in found.alignments]
+    segments = {u: rung.transitions.phone_segments(found.alignments[u]) for u in trained}
     thinned = {u: thinned_segments(s, len(found.alignments[u]), unit) or [] for u, s in segments.items()}
     alignments = chain_alignments(thinned, made.tree, made.transitions)
     model = replace(

@@ -114,8 +114,8 @@ class Rung:
                 lengths=np.array([len(self.alignments[u]) for u in ids], np.int64),
                 transition_ids=np.concatenate([np.zeros(0, np.int32), *self.alignments.values()]),
             )
-        told = {"failures": self.failures, "log": [asdict(record) for record in self.log]}
-        write_text(folder / "training.json", json.dumps(told, indent=1, ensure_ascii=False) + "\n")
+        training = {"failures": self.failures, "log": [asdict(record) for record in self.log]}
+        write_text(folder / "training.json", json.dumps(training, indent=1, ensure_ascii=False) + "\n")
 
     @classmethod
     def load(cls, folder: Path) -> "Rung":
@@ -124,10 +124,10 @@ class Rung:
         with taking_apart(folder / "alignments.npz", what="alignments", error=ModelError):
             pieces = np.split(arrays["transition_ids"], np.cumsum(arrays["lengths"]))[:-1]  # none with CTC
             alignments = dict(zip(arrays["ids"].tolist(), pieces, strict=True))
-        told = read_json(folder / "training.json", error=ModelError)
+        training = read_json(folder / "training.json", error=ModelError)
         with taking_apart(folder / "training.json", what="a training's log", error=ModelError):
-            log = [PassRecord(**record) for record in told["log"]]
-        return cls(load(folder / "model"), alignments, told["failures"], log)
+            log = [PassRecord(**record) for record in training["log"]]
+        return cls(load(folder / "model"), alignments, training["failures"], log)
 
 
 def warn_of_failures(stage: str, failures: Mapping[str, str], n_utterances: int) -> None:
@@ -159,11 +159,11 @@ def too_short(data: Data, lexicon: Lexicon, frame_shift: float) -> dict[str, str
     for u, words in lexicon.encode_all(data.references).items():
         least = MonoOptions.n_states * sum(min(map(len, lexicon.pronunciations(word))) for word in words)
         if len(data.raw[u]) < least:
-            found[u] = too_short_told(len(data.raw[u]) * frame_shift, least * frame_shift)
+            found[u] = why_too_short(len(data.raw[u]) * frame_shift, least * frame_shift)
     return found
 
 
-def too_short_told(seconds: float, needed: float) -> str:
+def why_too_short(seconds: float, needed: float) -> str:
     """Why a recording of so many seconds is of no use, where its transcript needs others."""
     return f"its {seconds:.2f} s are too short for its transcript, which needs {needed:.2f} s or more"
 
