@@ -244,9 +244,8 @@ def test_what_a_network_cannot_be_trained_on_is_told(tmp_path, monkeypatch, capl
     log = (tmp_path / "out" / "work" / "run.log").read_text()
     assert caplog.text.count(line) == log.count(line) == 1
     assert log.index(line) < log.index("epoch 1: ")  # before anything is trained on the others
-    n, numbers = 54 - len(told), f"utterances of the training part are trained on, 2 tell the best epoch, {len(told)}"
-    number = f"{n - 2} of 54 {numbers} too short for what is said in them"
-    assert log.count(f"{number} (such as ") == 1 and log.index(number) < log.index(line)
+    number = f"{52 - len(told)} of 54 utterances of the training part are trained on, 2 tell the best epoch"
+    assert log.count(number) == 1 and log.index(number) < log.index(line)
     assert number in (tmp_path / "out" / "model" / "README.md").read_text()
     assert "ctc: 1 epoch will take about 1 minute on two cores; with less than 2 hours of speech" in caplog.text
 
