@@ -158,8 +158,7 @@ def train(
     with _told(), naming(out):
         outcome = train_recogniser(plan, out, seed=seed, n_jobs=jobs, device=device.value)
     with output(None) as stream:
-        use = f"asr transcribe {outcome.model} FILE ..." if outcome.rows else "aligns; has no decoding graph"
-        stream.write(f"{outcome.table()}\n\nmodel   {outcome.model}   ({use})\n")
+        stream.write(f"{outcome.table()}\n\nmodel   {outcome.model}   (asr transcribe {outcome.model} FILE ...)\n")
         stream.write(f"report  {outcome.report}\n" if outcome.report else "")
 
 
