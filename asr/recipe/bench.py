@@ -17,7 +17,6 @@ from ..corpus import Corpus
 from ..lang.lexicon import Lexicon
 from ..report.results import ResultRow
 from ..scoring import Comparison, Score, compare, score
-from ..scoring.edges import EdgeScore, read_ctm, score_edges, share_within
 from ..train.stage import Rung
 from ..train.tuning import add_tuning, at_edge, best_point
 from .run import Kept, Run
@@ -25,6 +24,7 @@ from .searches import Asked, GraphSearch, Point, Recognised, Search, Texts, reco
 from .systems import Part, build_graph
 
 if TYPE_CHECKING:
+    from ..scoring.edges import EdgeScore
     from .grammars import Grammar
 
 logger = logging.getLogger("asr.recipe")
@@ -98,7 +98,7 @@ class Result:
     decode_rtf: float
     kind: str = ""  # of what is scored, for the row's variant
     metric: str = "wer"
-    edges: EdgeScore | None = None  # of correct words, where the true times are known
+    edges: "EdgeScore | None" = None  # of correct words, where the true times are known
 
     @cached_property
     def score(self) -> Score:
@@ -118,8 +118,16 @@ class Result:
             system.model, system.features, self.variant, system.adaptation, self.test, self.metric, self.seed,
             found.rate, found.errors, found.total, self.train_cpu_seconds, self.decode_rtf,
             found.substitutions, found.deletions, found.insertions,
-            share_within(self.edges.edges, 50) if self.edges and self.edges.words else None,
+            self._share_of_edges(),
         )  # fmt: skip
+
+    def _share_of_edges(self) -> float | None:
+        """Of correct words' edges, those within 50 ms of the true ones, where these are known."""
+        if self.edges is None or not self.edges.words:
+            return None
+        from ..scoring.edges import share_within
+
+        return share_within(self.edges.edges, 50)
 
     @property
     def words(self) -> str:
@@ -216,13 +224,20 @@ class Bench:
         references, hypotheses = (
             {u: text for f in found for u, text in getattr(f, side).items()} for side in ("references", "hypotheses")
         )
-        true, edges = {} if self.truth is None else read_ctm(self.truth), None
-        if true and all(u in true for u, text in references.items() if text):
-            files = [fold.recognised.folder / "hypotheses.ctm" for fold in folds]
-            words = {u: w for file in files if file.stat().st_size for u, w in read_ctm(file).items()}
-            edges = score_edges({u: true[u] for u in references if u in true}, words)
+        edges = None if self.truth is None else self._edges(self.truth, references, folds)
         rtf = sum(f.decode_rtf for f in found) / len(found)
         return Result(system, test, seed, tuple(folds), references, hypotheses, seconds, rtf, edges=edges)
+
+    def _edges(self, truth: Path, references: Texts, folds: Sequence[Tested]) -> "EdgeScore | None":
+        """How far the recognised edges of words are from the true ones, if these are known of all."""
+        from ..scoring.edges import read_ctm, score_edges
+
+        true = read_ctm(truth)
+        if not true or not all(u in true for u, text in references.items() if text):
+            return None
+        files = [fold.recognised.folder / "hypotheses.ctm" for fold in folds]
+        words = {u: w for file in files if file.stat().st_size for u, w in read_ctm(file).items()}
+        return score_edges({u: true[u] for u in references if u in true}, words)
 
 
 Pair = tuple[Result, Result]

@@ -256,10 +256,13 @@ def recognise(
     part = each(data, lambda those: usable(those, list(references)))
     model, times, unfinished = asked.graph or asked.trained.model, "", 0
     if isinstance(search, GraphSearch):
-        from ..train.vtln import decode_vtln
-
         model = search.set(model, setting)
-        decoded = decode_all(model, part) if isinstance(part, Data) else decode_vtln(model, part)
+        if isinstance(part, Data):
+            decoded = decode_all(model, part)
+        else:
+            from ..train.vtln import decode_vtln
+
+            decoded = decode_vtln(model, part)
         hypotheses, rtf = decoded.hypotheses, decoded.rtf
         lines = ((u, w) for u, found in decoded.transcripts.items() for w in found.words)
         times = "".join(f"{u} 1 {w.start:.3f} {w.end - w.start:.3f} {w.word}\n" for u, w in lines)
