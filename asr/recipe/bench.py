@@ -143,7 +143,6 @@ class Bench:
     corpus: Corpus  # whose transcripts are references
     n_jobs: int = 1
     tuning_seed: int = 0  # of models that only tune
-    fallback: str | None = None  # see `build_graph`
     truth: Path | None = None  # a CTM file with the true times of words
     letters: Path | None = None  # for grammars: a letter table, and the lexicon of the transcripts' words
     lexicon: Lexicon | None = None
@@ -163,7 +162,7 @@ class Bench:
         trained: Any = self.trained(system, part, seed)  # finished steps stand for what they have made
         name, in_graph = system.step("graph", part, seed), isinstance(system.search, GraphSearch)
         if system.grammar is None:
-            return Asked(trained, graph=self.run.kept(name, build_graph, trained, fallback=self.fallback))
+            return Asked(trained, graph=self.run.kept(name, build_graph, trained))
         from .grammars import grammar_graph, language_model
 
         texts = [self.corpus[p + u].text for p in system.prefixes for u in part.train if p + u in self.corpus]
