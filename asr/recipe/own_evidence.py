@@ -22,7 +22,7 @@ from ..model.transcription import told_transforms
 from ..scoring import compare, score
 from ..train.data import Data
 from ..train.decoding import decode_all
-from ..train.ladder import Rung
+from ..train.stage import Rung
 from ..train.tuning import TuningPoint, add_tuning, at_edge, best_point, beyond, tune_decoding, with_tuning
 from .searches import Texts
 from .systems import Trained, read_texts, usable, write_json, write_texts

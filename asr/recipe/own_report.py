@@ -1,8 +1,6 @@
 """The report of `asr train`: what came out, what it means, where to listen, and what to do next."""
 
-import html
 import logging
-import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +21,7 @@ from ..report import (
     doubtful_section,
     glossary_section,
     headline,
+    list_section,
     network_section,
     run_facts,
     speaker_section,
@@ -32,7 +31,6 @@ from ..report import (
     utterance_section,
     write_report,
 )
-from ..report.page import command_html
 from ..report.phrases import MODELS
 from ..report.sections import note_html, table
 from ..report.sound import read_utterance
@@ -117,13 +115,10 @@ def _sections(plan: Plan, outcome: Outcome, left: Left, words: Score) -> list[Se
         "what suits the other half."
     )
     return [
-        _steps_section(next_steps(plan, outcome, len(doubts))),
+        list_section("What to do next", next_steps(plan, outcome, len(doubts)), commands=True),
         _results(outcome),
         *_stages(left, plan.stages),
-        Section(
-            "The data",
-            "<ul>" + "".join(f"<li>{html.escape(note)}</li>" for note in [*plan.notes, outcome.trained]) + "</ul>",
-        ),
+        list_section("The data", [*plan.notes, outcome.trained]),
         worst,
         *_near(plan, outcome, left, player),
         _doubtful_section(plan.train, doubts, fit, player),
@@ -133,15 +128,6 @@ def _sections(plan: Plan, outcome: Outcome, left: Left, words: Score) -> list[Se
         _training(left, plan.stages),
         _glossary(plan.stages),
     ]
-
-
-def _steps_section(steps: Sequence[str]) -> Section:
-    """What to do next; what stands between backticks is a command."""
-    told = []
-    for step in steps:
-        parts = re.split(r"`([^`]+)`", step)  # every second one is a command
-        told.append("".join(command_html(p) if k % 2 else html.escape(p, quote=False) for k, p in enumerate(parts)))
-    return Section("What to do next", "<ul>" + "".join(f"<li>{step}</li>" for step in told) + "</ul>")
 
 
 def next_steps(plan: Plan, outcome: Outcome, n_doubtful: int) -> list[str]:

@@ -23,8 +23,8 @@ from ..model.model import Model
 from ..nn.options import SpecAugmentOptions, TrainingOptions
 from ..scoring import score
 from ..train.data import Data
-from ..train.ladder import Sizes, hours_of, too_short, without_pronunciation
 from ..train.options import CtcOptions
+from ..train.stage import Sizes, hours_of, too_short, without_pronunciation
 from .networks import CtcTable, present_gpus, train_without_hmms
 from .own_data import CTC, FILTERS, Plan
 from .own_evidence import Evidence, HeldOut, earlier_told, gather_evidence, recognise_held_out

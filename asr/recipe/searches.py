@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 from ..errors import ConfigError
 from ..files import write_text
 from ..files.json_files import read_json
+from ..model.adaptation import adapt, scores
 from ..model.model import Model
-from ..model.passes import adapt, scores
 from ..scoring import Unit, score
 from ..train.data import Data
 from ..train.decoding import DecodingResult, decode_all

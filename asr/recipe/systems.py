@@ -15,7 +15,7 @@ from ..lang.lexicon import Lexicon
 from ..model.graphs import with_graph
 from ..model.model import Model
 from ..train.data import Data
-from ..train.ladder import Rung, Sizes, too_short, train_rung, warn_of_failures
+from ..train.stage import Rung, Sizes, too_short, warn_of_failures
 
 if TYPE_CHECKING:
     from ..gmm.mono import MonoOptions
@@ -174,6 +174,8 @@ def train_stage(
         asked = read_questions(questions, lexicon.phones)
     wanted = with_copies(data, part.train, prefixes)
     sizes = sizes or Sizes.of_hours(len(wanted.raw.frames) * pipeline.frame_shift / 3600)
+    from ..train.ladder import train_rung
+
     before = None if below is None else below.rung
     rung = train_rung(
         stage, wanted, lexicon, before,

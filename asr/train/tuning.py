@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import ModelError
+from ..model.adaptation import adapt, scores
 from ..model.model import Model
-from ..model.passes import adapt, scores
 from ..scoring import Unit, score
 from .data import Data
 

@@ -24,8 +24,9 @@ from asr.recipe.finish import finish
 from asr.recipe.run import Run, run_recipe
 from asr.recipe.searches import GraphSearch
 from asr.recipe.systems import extract_data, train_mono, train_stage
-from asr.train.ladder import STAGES, Sizes
+from asr.train.ladder import STAGES
 from asr.train.speeds import speed_prefix
+from asr.train.stage import Sizes
 from asr.train.vtln import WARPS
 
 from .copies import PADDED, join_strings, padded_copies, speed_copies

@@ -55,7 +55,7 @@ from asr.recipe.run import Run, run_recipe  # noqa: E402
 from asr.recipe.systems import Part, Trained, extract_data, usable  # noqa: E402
 from asr.scoring import compare  # noqa: E402
 from asr.train.data import Data  # noqa: E402
-from asr.train.ladder import Rung  # noqa: E402
+from asr.train.stage import Rung  # noqa: E402
 from recipes.mboshi.parts import HERE, Settings, all_data, read_corpus  # noqa: E402
 from recipes.mboshi.run import LETTERS, mfcc, stages  # noqa: E402
 

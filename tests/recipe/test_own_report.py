@@ -17,7 +17,7 @@ from asr.recipe.own_outcome import Outcome
 from asr.recipe.own_report import doubtful, next_steps
 from asr.recipe.own_training import train_recogniser
 from asr.scoring import score
-from asr.train.ladder import Rung
+from asr.train.stage import Rung
 
 
 @pytest.fixture(scope="module")

@@ -164,7 +164,7 @@ def small_bench(real_data, folder):
     from asr.recipe.bench import Bench
     from asr.recipe.grammars import spelled_lexicon
     from asr.recipe.run import Run
-    from asr.train.ladder import Sizes
+    from asr.train.stage import Sizes
 
     corpus = parts.read_corpus(real_data / "mboshi", "train")
     corpus, run = corpus.select(corpus.ids[:150]), Run(folder)

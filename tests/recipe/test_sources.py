@@ -16,7 +16,7 @@ from asr.features.pipeline import FeaturePipeline
 from asr.features.table import FeatureTable
 from asr.lang.lexicon import Lexicon
 from asr.train.data import Data
-from asr.train.ladder import Sizes
+from asr.train.stage import Sizes
 
 PACKAGE = Path(asr.__file__).parent
 
