@@ -10,7 +10,6 @@ from functools import cached_property
 import numpy as np
 
 from ..display.brief import many
-from .sorting import stable_order
 from .trie_kernels import fill_parents, fill_suffixes, find_all, find_grams
 
 
@@ -209,6 +208,8 @@ def _sorted_once(parents: np.ndarray, words: np.ndarray, n_words: int) -> tuple[
     keys = parents.astype(np.int64) * n_words + words
     if (keys[1:] > keys[:-1]).all():  # as in files that we write
         return slice(None), np.arange(len(keys), dtype=np.int32)
+    from .sorting import stable_order
+
     order = stable_order(keys)
     keys = keys[order]
     is_new = np.concatenate(([True], keys[1:] != keys[:-1]))
