@@ -284,7 +284,7 @@ def _parsed(text: bytes, order: int, blocks: list[_Block], names: NameTable, ids
         try:
             for row, place in odd[: max(n_odd, 0)].tolist():
                 fields = text[place : _line_end(text, place)].split()
-                columns[1][row], columns[2][row] = float(fields[0]), float((*fields[order + 1 :], 0.0)[0])
+                columns[1][row], columns[2][row] = float(fields[0]), float((*fields[order + 1 :], b"0")[0])
         except ValueError:
             return False
         return n_odd >= 0
