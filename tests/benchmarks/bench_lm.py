@@ -152,7 +152,7 @@ def kenlm_beside(arpa: Path, sentences: list[list[str]], ours: np.ndarray) -> No
     theirs = np.array([p for words in sentences for p, _, _ in queried.full_scores(" ".join(words))])
     pair = [float(np.exp(-ours.mean())), float(10 ** -theirs.mean())]
     print(f"perplexity: ours {pair[0]:.6f}, KenLM's of our file {pair[1]:.6f}:", end=" ")
-    print(f"apart by {abs(pair[0] / pair[1] - 1):.1e}")
+    print(f"apart by {abs(pair[0] / pair[1] - 1):.1e}", flush=True)
 
 
 def drawn(model: Path, millions: float, folder: Path, memory: str) -> None:
