@@ -179,7 +179,7 @@ def count_ids(
 
 
 class _Grams(NamedTuple):
-    """N-grams of one order: int32 (n, order), int64 (n,) counts and adjusted counts."""
+    """N-grams of one order: int32 (n, order), int32 (n,) counts and adjusted counts, of two words or more."""
 
     words: np.ndarray
     raw: np.ndarray
@@ -295,11 +295,10 @@ def _count_bucket(
     """The n-grams of all orders that end some windows."""
     order, classes = rows.shape[1], np.zeros((rows.shape[1] + 1, 5), np.int64)
     sizes = np.zeros((order + 1, 2), np.int64)
-    none, small = np.zeros(0, np.int64), np.zeros(0, np.int32)
-    kernels.count_endings(rows, counts, limits, False, single, classes, sizes, small, none, none, small, small)
+    kernels.count_endings(rows, counts, limits, False, single, classes, sizes, *[np.zeros(0, np.int32)] * 5)
     ends = np.cumsum(sizes, axis=0)
     n_kept, n_cut = ends[-1].tolist()
-    kept, raw, adjusted = np.empty(n_kept, np.int32), np.empty(n_kept, np.int64), np.empty(n_kept, np.int64)
+    kept, raw, adjusted = np.empty(n_kept, np.int32), np.empty(n_kept, np.int32), np.empty(n_kept, np.int32)
     cut, cut_adjusted = np.empty(n_cut, np.int32), np.empty(n_cut, np.int32)
     arrays = (kept, raw, adjusted, cut, cut_adjusted)
     kernels.count_endings(rows, counts, limits, True, single, classes, ends - sizes, *arrays)
