@@ -22,7 +22,6 @@ from ..lang.lexicon import Lexicon
 from ..lang.sources import LETTERS, BuiltLexicon, build_lexicon, check_sources
 from ..lang.subwords import JOIN, Parts, frequent_words, take_apart, vowels_of
 from ..lm.text import read_sentences
-from ..model.graphs import has_pynini
 from ..train.ladder import STAGES, check_stages
 from .own_text import Readable, readable
 
@@ -35,12 +34,6 @@ CTC = "ctc"
 
 MFCC = {"kind": "mfcc", "options": {"use_energy": False}}
 FILTERS = {"kind": "fbank", "options": {"num_mel_bins": 40}}
-
-NO_GRAPH = (
-    "pynini is not installed here (it has wheels for Linux x86-64 alone): the model will align, but it will have no "
-    "decoding graph to transcribe with, and no error rates; take OUT to a machine with pynini for them (asr graph)"
-)
-"""What is said at the start where no decoding graph can be built."""
 
 FEWEST = 10  # utterances of a corpus that is split in two
 MOST_HELD_OUT = 300  # utterances, unless more are asked for
@@ -124,12 +117,7 @@ def planned(
     Raises:
         AsrError: for whatever would make training fail later.
     """
-    if tuple(stages) == (CTC,):
-        require_torch()
-    elif CTC in stages:
-        raise ConfigError(f"stages {', '.join(stages)}: {CTC} needs no other stages, and none can follow it")
-    else:
-        check_stages(stages)
+    _check_stages(stages)
     _check_vocabulary(vocabulary, sources)
     check_sources(sources)
     spoken = [u for u in corpus if u.text]
@@ -147,19 +135,13 @@ def planned(
     if n_whole < FEWEST // 2:
         raise CorpusError(f"{n_whole} training transcripts have a pronunciation for each word: {_counted(oov)}")
     parts = None if vocabulary == "closed" else _parts(lexicon, said, sources[0])
-    notes = [
-        *_tried(corpus),
-        *_of_corpus(corpus, train, kept, by_speaker),
-        *text_notes,
-        *_of_words(lexicon, parts, said, kept, n_whole),
-    ]
+    notes = [*_tried(corpus), *_of_corpus(corpus, train, kept, by_speaker), *text_notes]
+    notes += _of_words(lexicon, parts, said, kept, n_whole)
     if unheard:
         notes.append(
             f"{len(unheard)} words of {text} are left out: they have letters or phones that nobody says in the "
             f"training part: {_few(unheard)}"
         )
-    if not has_pynini():
-        notes.append(NO_GRAPH)
     order = order or (3 if parts is None else 4)
     plan = Plan(
         train, kept, by_speaker, lexicon, oov, tuple(sentences), _pipeline(corpus, stages), tuple(stages), order,
@@ -324,6 +306,16 @@ def _of_new_words(lexicon: Lexicon, parts: Parts | None, spoken: list[str]) -> l
         return [line + "so they cannot be recognised; a larger text (--lm-text) helps, or --vocabulary open"]
     n_made = sum(times for word, times in unknown.items() if parts.can_make(word))
     return [line + f"but {n_made} of these can be put together from parts"]
+
+
+def _check_stages(stages: Sequence[str]) -> None:
+    """Raise ConfigError for stages that cannot be trained, and AsrError where they need torch and there is none."""
+    if tuple(stages) == (CTC,):
+        require_torch()
+    elif CTC in stages:
+        raise ConfigError(f"stages {', '.join(stages)}: {CTC} needs no other stages, and none can follow it")
+    else:
+        check_stages(stages)
 
 
 def _check_vocabulary(vocabulary: str, sources: Sequence[str]) -> None:

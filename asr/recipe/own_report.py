@@ -5,12 +5,14 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from ..corpus import Corpus
 from ..display.brief import many
 from ..errors import AsrError, AudioError
+from ..gmm.schedule import PassRecord
 from ..model.model import load
 from ..report import (
     Player,
@@ -39,7 +41,6 @@ from ..train.tuning import TuningPoint
 from .own_data import CTC, Plan
 from .own_evidence import Evidence
 from .own_outcome import LADDER_HOURS, Outcome
-from .systems import Trained
 
 logger = logging.getLogger("asr.recipe")
 
@@ -58,7 +59,8 @@ class Left:
         hypotheses: of the held-out utterances, id -> words.
         points: what was tried in tuning.
         stages: stage -> what was recognised after it.
-        models: stage -> what was trained, in order.
+        logs: stage -> the passes of its training, in order.
+        curves: of networks, by name.
     """
 
     references: dict[str, str]
@@ -66,7 +68,8 @@ class Left:
     points: list[TuningPoint]
     evidence: Evidence
     stages: Mapping[str, Mapping[str, str]]
-    models: Mapping[str, Trained]
+    logs: Mapping[str, list[PassRecord]]
+    curves: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -266,9 +269,8 @@ def _doubtful_section(train: Corpus, doubts: Sequence[Doubt], fit: Mapping[str, 
 def _training(left: Left, stages: Sequence[str]) -> Section:
     """The passes of every stage, or the epochs of a network."""
     if tuple(stages) == (CTC,):
-        return network_section(left.models[CTC].curves, about="The network, which was trained with CTC")
-    logs = {stage: trained.rung.log for stage, trained in left.models.items()}
-    passes = {s: [(p.iteration, p.log_likelihood, p.n_gaussians) for p in log] for s, log in logs.items()}
+        return network_section(left.curves, about="The network, which was trained with CTC")
+    passes = {s: [(p.iteration, p.log_likelihood, p.n_gaussians) for p in log] for s, log in left.logs.items()}
     return training_section(passes, same_features=False)
 
 

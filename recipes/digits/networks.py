@@ -16,7 +16,6 @@ from pathlib import Path
 
 from asr.corpus import Corpus
 from asr.extras import require_torch
-from asr.model.graphs import require_pynini
 from asr.options import load_config
 from asr.recipe.bench import Bench, Fold, Result, System, in_order, with_those_below
 from asr.recipe.finish import finish
@@ -33,12 +32,12 @@ from asr.recipe.networks import (
     JointTable,
     LfmmiTable,
     present_gpus,
-    train_above,
-    train_without_hmms,
+    train_network,
 )
 from asr.recipe.run import Run, run_recipe
 from asr.recipe.searches import GreedySearch, JointSearch, PrefixSearch
-from asr.recipe.systems import Part, extract_data
+from asr.recipe.systems import Part
+from asr.train.data import Data
 from asr.train.speeds import speed_prefix
 
 from . import run as hmms
@@ -68,7 +67,6 @@ def main() -> None:
     basic, settings = load_config(HERE / "digits.toml", hmms.Settings), load_config(HERE / "networks.toml", Settings)
     recordings = read_fsdd(Path(arguments.corpus))
     require_torch()
-    require_pynini("this recipe")  # not after hours of training
     run = Run(arguments.out)
     copies = hmms.training_copies(run, recordings, basic)
     corpus = hmms.with_strings(run, recordings, basic)
@@ -111,7 +109,7 @@ def networks_above(systems: dict[System, Sequence[str]], settings: Settings) -> 
     """The networks above the last robust model: the hybrid on its features, after fMLLR, LF-MMI on the monophones'."""
     best = next(s for s in systems if s.model == "sat" and s.variant == "robust")
     robust = next(s for s in systems if s.model == "mono" and s.variant == "robust")
-    above = replace(best, train=train_above, below=best, tuned_as=None, is_network=True)
+    above = replace(best, train=train_network, below=best, tuned_as=None, is_network=True)
     hybrid = {"table": settings.dnn}
     lfmmi = {"table": settings.lfmmi, "pipeline": robust.options["pipeline"]}
     return [
@@ -134,14 +132,13 @@ def ctc_systems(
     for name, table in tables.items():
         used = table.without_augmentation() if plain else table
         pipeline = used.pipeline(basic.sample_rate)
-        data = run.later(f"features-{used.features}", extract_data, every, pipeline, basic.n_jobs)
+        data = run.kept(f"features-{used.features}", Data.of, every, pipeline, n_jobs=basic.n_jobs)
         options = {"table": used, "lexicon": bench.lexicon, "pipeline": pipeline}
         found[name] = System(
-            name, used.features, train_without_hmms, options, data, "plain" if plain else "robust",
+            name, used.features, train_network, options, data, "plain" if plain else "robust",
             prefixes=prefixes, search=used.search, is_network=True,
         )  # fmt: skip
-    with_decoder = {**found[CTC_ATTENTION].options, "joint": joint.options}
-    found[CTC_ATTENTION] = replace(found[CTC_ATTENTION], options=with_decoder, below=found[joint.start])
+    found[CTC_ATTENTION] = replace(found[CTC_ATTENTION], below=found[joint.start])
     return list(found.values())
 
 
@@ -152,10 +149,8 @@ def ways_of_decoding(
     searches = {"greedy": GreedySearch(), "prefix": settings.prefix_search, "tlg": system.search}
     if system.model == CTC_ATTENTION:
         searches["joint"] = settings.joint_search
-    return [
-        bench.test(system, test, folds, grammar=settings.words, search=search, decoding=decoding)
-        for decoding, search in searches.items()
-    ]
+    ways = [replace(system, grammar=settings.words, search=s, decoding=name) for name, s in searches.items()]
+    return [bench.test(way, test, folds) for way in ways]
 
 
 def ctc_fold(fold: Fold, folds: Sequence[Fold]) -> Fold:

@@ -16,13 +16,13 @@ from asr.features.options import MfccOptions
 from asr.features.pipeline import FeaturePipeline
 from asr.gmm.mono import MonoOptions
 from asr.lang.lexicon import Lexicon
-from asr.model.graphs import require_pynini
 from asr.options import load_config
 from asr.recipe.bench import Bench, Fold, System, folds_of
 from asr.recipe.finish import finish
 from asr.recipe.run import Run, run_recipe
 from asr.recipe.searches import GraphSearch
-from asr.recipe.systems import Part, extract_data, train_mono
+from asr.recipe.systems import Part, train_mono
+from asr.train.data import Data
 
 HERE = Path(__file__).resolve().parent
 LEXICON = HERE.parents[1] / "lang" / "yesno" / "lexicon.tsv"
@@ -46,11 +46,9 @@ def main() -> None:
     arguments = parse_arguments()
     settings = load_config(HERE / "yesno.toml", Settings)
     corpus = waves_yesno(Path(arguments.corpus))
-    require_pynini("this recipe")  # not after minutes of training
 
-    run = Run(arguments.out)
-    pipeline = mfcc_with_deltas(settings)
-    data = run.step("features", extract_data, corpus, pipeline)
+    run, pipeline = Run(arguments.out), mfcc_with_deltas(settings)
+    data = run.step("features", Data.of, corpus, pipeline)
     fold = official(corpus, settings.n_parts)
     bench = Bench(run, corpus)
     common = {"pipeline": pipeline, "lexicon": Lexicon.load(LEXICON)}
