@@ -108,8 +108,9 @@ def command(*arguments: str | Path) -> None:
 def sentences_of(path: Path) -> list[list[str]]:
     """100,000 words of a text: sentences as they are, and as many words in no order, so that models back off."""
     rng, found = random.Random(0), []
+    step = max(path.stat().st_size // 6_000_000, 1)  # lines of a million words, from all of the text
     with path.open(encoding="utf-8") as lines:
-        chosen = [line.split() for line in islice(lines, 0, None, 97)]
+        chosen = [words for line in islice(lines, 0, None, step) if (words := line.split())]
     rng.shuffle(chosen)
     n = 0
     for i, words in enumerate(chosen):
