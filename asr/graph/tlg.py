@@ -57,7 +57,7 @@ def compile_tlg(
 
     spoken = spoken_graph(lexicon, grammar, budget, step)
     topology = step("T", functools.partial(token_graph, tokens, lexicon.disambiguation_ids))
-    graph = step("T o LG", lambda: _composed(topology, spoken))
+    graph = step("T o LG", lambda: compose_tokens(topology, spoken))
     graph = step("rmeps(TLG)", lambda: remove_epsilons_locally(graph))
     return step("TLG", lambda: minimize(graph))
 
@@ -82,7 +82,7 @@ def token_graph(tokens: "CtcTokens", symbols: tuple[int, ...] = ()) -> Graph:
     return Graph.from_arrays(0, source, ilabel, olabel, np.zeros(len(source)), target, np.zeros(n + 1))
 
 
-def _composed(topology: Graph, spoken: Graph) -> Graph:
+def compose_tokens(topology: Graph, spoken: Graph) -> Graph:
     """T ∘ LG, trimmed."""
     pynini = load_pynini()
     left = to_pynini(topology).arcsort(sort_type="olabel")

@@ -1,0 +1,193 @@
+"""Graphs that are composed while they are searched: H ∘ C ∘ L built once, and a grammar G that can be exchanged.
+
+HCL has the words and how they are said, of any number; G which word may follow which, at what cost. The static graph
+of both has a copy of a part of HCL for each history of G. Here a search holds pairs of a state of HCL and one of G
+instead, and finds G's part of the costs when words come out; see asr.decoding.dynamic.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..display.brief import many
+from ..errors import GraphError
+from .budget import Budget, Step
+from .const_fst import Graph
+from .context import compose_context
+from .epsilons import remove_epsilons_locally
+from .hclg import timed_step, without_symbols
+from .hmm_fst import add_self_loops, expand_hmms
+from .lexicon_fst import lexicon_graph
+from .openfst import determinize, minimize
+from .phrases import NO_PHRASES, Phrases
+from .reach import Reach, word_labels
+
+if TYPE_CHECKING:
+    from ..ctc.tokens import CtcTokens
+    from ..hmm.transitions import TransitionModel
+    from ..hmm.tree import ContextDependency
+    from ..lang.lexicon import Lexicon
+
+
+@dataclass(frozen=True, eq=False)
+class WordGraph:
+    """H ∘ C ∘ L, or T ∘ L: all sequences of words, from transition ids or CTC labels to word ids.
+
+    Attributes:
+        graph: without any grammar's costs; those of pronunciations and pauses are in it.
+        labels: int32 (n_words + 1,): `word_labels` of the words.
+        reach: which of them may come next from each state.
+    """
+
+    graph: Graph
+    labels: np.ndarray
+    reach: Reach
+
+    def __repr__(self) -> str:
+        return f"<WordGraph: {many(self.n_words, 'word')}, {repr(self.graph)[1:-1].partition(': ')[2]}>"
+
+    @property
+    def n_words(self) -> int:
+        """How many words the lexicon has."""
+        return len(self.labels) - 1
+
+    @classmethod
+    def of(cls, graph: Graph, lexicon: "Lexicon") -> "WordGraph":
+        """The graph with what looking ahead needs."""
+        labels = word_labels(lexicon)
+        return cls(graph, labels, Reach.of(graph, labels))
+
+
+def compile_words(
+    lexicon: "Lexicon",
+    tree: "ContextDependency",
+    transitions: "TransitionModel",
+    *,
+    transition_scale: float = 1.0,
+    self_loop_scale: float = 0.1,
+    max_states: int | None = None,
+    told: Callable[[Step], None] | None = None,
+) -> WordGraph:
+    """HCL: min(det(H ∘ C ∘ min(det(L)))) with self-loops.
+
+    The arguments, and what is raised, are as of `compile_hclg`. Same as Kaldi's HCLr.fst, but nothing is pushed.
+    """
+    budget = Budget.of(max_states)
+
+    def step(name: str, build: Callable[[], Any]) -> Any:
+        return timed_step(name, build, budget, told)
+
+    width, central = tree.context_width, tree.central_position
+    words = _spoken_words(lexicon, budget, step)
+    context = step("C o L", lambda: compose_context(words, lexicon.n_phones, width=width, central=central))
+    hmms = step("H o CL", lambda: expand_hmms(context, tree, transitions, transition_scale=transition_scale))
+    hmms = step("det(HCL)", lambda: determinize(hmms, budget=budget, what="HCL"))
+    hmms = step("rmsym(HCL)", lambda: remove_epsilons_locally(without_symbols(hmms, transitions.n_transition_ids)))
+    hmms = step("min(HCL)", lambda: minimize(hmms))
+    graph = step("HCL", lambda: add_self_loops(hmms, transitions, self_loop_scale=self_loop_scale))
+    return WordGraph.of(graph, lexicon)
+
+
+def compile_token_words(
+    lexicon: "Lexicon",
+    tokens: "CtcTokens",
+    *,
+    max_states: int | None = None,
+    told: Callable[[Step], None] | None = None,
+) -> WordGraph:
+    """min(T ∘ min(det(L))), from CTC labels to word ids; arguments as of `compile_tlg`."""
+    from .tlg import compose_tokens, token_graph
+
+    budget = Budget.of(max_states)
+    lexicon = replace(lexicon, silence_prob=0.0)
+
+    def step(name: str, build: Callable[[], Any]) -> Any:
+        return timed_step(name, build, budget, told)
+
+    words = _spoken_words(lexicon, budget, step)
+    topology = step("T", lambda: token_graph(tokens, lexicon.disambiguation_ids))
+    graph = step("T o L", lambda: compose_tokens(topology, words))
+    graph = step("rmeps(TL)", lambda: remove_epsilons_locally(graph))
+    return WordGraph.of(step("TL", lambda: minimize(graph)), lexicon)
+
+
+def _spoken_words(lexicon: "Lexicon", budget: Budget, step: Callable[[str, Callable[[], Any]], Any]) -> Graph:
+    """min(det(L)), without the loop for the symbol of back-off: that is the search's own."""
+    words = step("L", lambda: _without_back_off(lexicon_graph(lexicon), lexicon.disambiguation_ids[0]))
+    words = step("det(L)", lambda: determinize(words, budget=budget, what="L"))
+    return step("min(L)", lambda: minimize(words))
+
+
+def _without_back_off(words: Graph, symbol: int) -> Graph:
+    kept = words.arcs["ilabel"] != symbol
+    arcs = words.arcs[kept]
+    columns = (arcs["ilabel"], arcs["olabel"], arcs["weight"], arcs["next"])
+    return Graph.from_arrays(words.start, words.sources()[kept], *columns, words.states["final"])
+
+
+def numbered_grammar(grammar: Graph, labels: np.ndarray, back_off: int) -> Graph:
+    """A grammar over word ids as one over the labels of a `WordGraph`, with back-off arcs that carry no label.
+
+    Args:
+        grammar: an acceptor, such as an n-gram model of any order or a loop over words.
+        labels: `word_labels`.
+        back_off: the label of back-off arcs.
+
+    Returns:
+        a graph whose states have at most one arc without label, the first, and then their words in order.
+
+    Raises:
+        GraphError: where a state has a word twice, or two ways to back off, so that it is no history of words; or
+            where backing off goes on for ever.
+    """
+    arcs, source = grammar.arcs, grammar.sources()
+    backs = (arcs["ilabel"] == back_off) | (arcs["ilabel"] == 0)
+    label = np.where(backs, 0, labels[np.where(backs, 0, arcs["ilabel"])])
+    columns = (label, label, arcs["weight"], arcs["next"])
+    made = Graph.from_arrays(grammar.start, source, *columns, grammar.states["final"])
+    key = made.sources().astype(np.int64) * (len(labels) + 1) + made.arcs["ilabel"]
+    twice = np.flatnonzero(np.diff(key) == 0)
+    if len(twice):
+        s, label = divmod(int(key[twice[0]]), len(labels) + 1)
+        what = "ways to back off" if label == 0 else "arcs for the same word"
+        raise GraphError(
+            f"grammar: state {s} has two {what}; only deterministic grammars can be composed while decoding, such as "
+            "n-gram models and lists of words"
+        )
+    _check_back_off(made)
+    return made
+
+
+def _check_back_off(grammar: Graph) -> None:
+    """Raise GraphError if some state backs off to itself in the end."""
+    backs = grammar.states["n_input_epsilons"] > 0
+    to = np.arange(grammar.n_states)
+    to[backs] = grammar.arcs["next"][grammar.states["first"][backs]]
+    for _ in range(64):  # an n-gram backs off at most as often as it is long
+        if not backs[to].any():
+            return
+        to = np.where(backs[to], to[to], to)
+    raise GraphError("grammar: its back-off arcs go round in a cycle")
+
+
+@dataclass(frozen=True, eq=False)
+class DynamicGraph:
+    """HCL and G side by side, for a search that composes them.
+
+    Attributes:
+        words: HCL.
+        grammar: G, as `numbered_grammar` makes it of an n-gram model.
+        phrases: boosted ones, as of `asr.graph.phrases`; none by default.
+        exact: whether a word that a history has an arc for is never reached by backing off: costs are then those of
+            the language model itself. A static graph takes the cheapest way instead.
+    """
+
+    words: WordGraph
+    grammar: Graph
+    phrases: Phrases = NO_PHRASES
+    exact: bool = False
+
+    def __repr__(self) -> str:
+        return f"<DynamicGraph: {repr(self.words)[1:-1]}; {repr(self.grammar)[1:-1].replace('Graph', 'grammar')}>"
