@@ -44,13 +44,17 @@ class Budget:
             raise GraphError(f"max_states={max_states}; need 1 or more, such as {free_memory() // BYTES_PER_STATE:,}")
         return cls(max_states)
 
+    @property
+    def max_arcs(self) -> int:
+        """The most arcs that a graph may have."""
+        return _ARCS_PER_STATE * self.max_states
+
     def check(self, step: str, n_states: int, n_arcs: int = 0) -> None:
         """Raise GraphError if a step has come to, or is going to have, more states or arcs than there may be."""
-        most = _ARCS_PER_STATE * self.max_states
         if n_states > self.max_states:
             raise GraphError(f"{step}: {n_states:,} states, and more to come; {self._advice()}")
-        if n_arcs > most:
-            raise GraphError(f"{step}: {n_arcs:,} arcs, and at most {most:,} are allowed; {self._advice()}")
+        if n_arcs > self.max_arcs:
+            raise GraphError(f"{step}: {n_arcs:,} arcs, and at most {self.max_arcs:,} are allowed; {self._advice()}")
 
     def memory(self) -> int:
         """Bytes that a determinisation may take."""

@@ -26,6 +26,8 @@ _HAS_ISYMBOLS, _HAS_OSYMBOLS, _IS_ALIGNED = 1, 2, 4
 _ALIGNMENT = 16
 _CHECKED_BYTES = 1 << 26  # larger graphs are trusted, so that they open without being read through
 
+_SPARSE_LABELS = 1 << 20
+
 # Bits of OpenFst's property word. What is not stated is unknown, and OpenFst computes it when it needs it.
 _EXPANDED = 0x1
 _ACCEPTOR, _I_DETERMINISTIC, _EPSILONS = 0x1_0000, 0x4_0000, 0x40_0000
@@ -86,24 +88,34 @@ class Graph:
         Raises:
             GraphError: for a state that does not exist, a negative label or a cost that is NaN.
         """
-        source, final = np.asarray(source, np.int64).ravel(), np.asarray(final, np.float32)
+        source, final = np.asarray(source).ravel(), np.asarray(final, np.float32)
         n_states = len(final)
         if len(source) and not 0 <= source.min() <= source.max() < n_states:
             raise GraphError(f"an arc leaves state {source.max()} or {source.min()}; the graph has {n_states} states")
         arcs = np.empty(len(source), ARC)
         for name, values in (("ilabel", ilabel), ("olabel", olabel), ("weight", weight), ("next", next_state)):
             arcs[name] = values
-        order = np.lexsort((arcs["ilabel"], source))
-        arcs, source = arcs[order], source[order]
-        states = np.zeros(n_states, STATE)
+        return cls.from_rows(start, source.astype(np.int32), arcs, final)
+
+    @classmethod
+    def from_rows(cls, start: int, source: np.ndarray, arcs: np.ndarray, final: np.ndarray) -> "Graph":
+        """A graph from its arcs, in any order; as `from_arrays`, without copies of what has the right type.
+
+        Args:
+            source: int32 (n_arcs,): states of the graph.
+            arcs: ARC (n_arcs,).
+            final: float32 (n_states,).
+        """
+        from .arc_kernels import count_arcs, in_order
+
+        states = np.zeros(len(final), STATE)
+        cls(int(start), states, arcs)._check_arcs("the arrays", final)
+        labels = np.ascontiguousarray(arcs["ilabel"])
+        if not in_order(source, labels):
+            source, arcs = _ordered(source, labels, arcs, len(final))
+        count_arcs(source, as_rows(arcs)[0], states.view(np.int32).reshape(-1, 5))
         states["final"] = final
-        states["n_arcs"] = np.bincount(source, minlength=n_states)
-        states["first"] = np.cumsum(states["n_arcs"]) - states["n_arcs"]
-        states["n_input_epsilons"] = np.bincount(source[arcs["ilabel"] == 0], minlength=n_states)
-        states["n_output_epsilons"] = np.bincount(source[arcs["olabel"] == 0], minlength=n_states)
-        graph = cls(int(start), states, arcs)
-        graph.check("the arrays")
-        return graph
+        return cls(int(start), states, arcs)
 
     @classmethod
     def read(cls, path: str | os.PathLike, *, check: bool | None = None) -> "Graph":
@@ -165,18 +177,8 @@ class Graph:
     def check(self, where: str = "graph") -> None:
         """Raise GraphError unless every state and arc is consistent; looks at each of them."""
         self._check_states(where)
+        self._check_arcs(where, self.states["final"])
         arcs, states, source = self.arcs, self.states, self.sources()
-        if self.n_arcs == 0:
-            return
-        outside = (arcs["next"] < 0) | (arcs["next"] >= self.n_states)
-        if outside.any():
-            i = int(np.argmax(outside))
-            raise GraphError(f"{where}: arc {i} goes to state {arcs['next'][i]}; the graph has {self.n_states} states")
-        negative = (arcs["ilabel"] < 0) | (arcs["olabel"] < 0)
-        if negative.any():
-            raise GraphError(f"{where}: arc {int(np.argmax(negative))} has a negative label")
-        if np.isnan(arcs["weight"]).any() or np.isnan(states["final"]).any():
-            raise GraphError(f"{where}: a cost is NaN")
         if ((source[1:] == source[:-1]) & (arcs["ilabel"][1:] < arcs["ilabel"][:-1])).any():
             raise GraphError(f"{where}: says that its arcs are sorted by input label, but they are not")
         for side, label in (("n_input_epsilons", "ilabel"), ("n_output_epsilons", "olabel")):
@@ -185,6 +187,24 @@ class Graph:
                 raise GraphError(
                     f"{where}: the number of epsilons of state {np.argmax(counted != states[side])} is wrong"
                 )
+
+    def _check_arcs(self, where: str, final: np.ndarray) -> None:
+        """What can be wrong with arcs in any order."""
+        from .arc_kernels import first_wrong
+
+        if self.start != -1 and not 0 <= self.start < self.n_states:
+            raise GraphError(f"{where}: the start state is {self.start}; the graph has {self.n_states} states")
+        if np.isnan(final).any():
+            raise GraphError(f"{where}: a cost is NaN")
+        i = first_wrong(*as_rows(self.arcs), self.n_states)
+        if i < 0:
+            return
+        ilabel, olabel, weight, target = self.arcs[i].tolist()
+        if not 0 <= target < self.n_states:
+            raise GraphError(f"{where}: arc {i} goes to state {target}; the graph has {self.n_states} states")
+        if ilabel < 0 or olabel < 0:
+            raise GraphError(f"{where}: arc {i} has a negative label")
+        raise GraphError(f"{where}: a cost is NaN")
 
     def to_bytes(self) -> bytes:
         """The bytes of an aligned ConstFst file."""
@@ -298,6 +318,27 @@ def _array(data: np.ndarray, position: int, dtype: np.dtype, count: int, aligned
         raise GraphError(f"{where}: truncated: {len(data)} bytes; its states and arcs need {end} or more")
     array = np.asarray(data[position:end]).view(dtype)
     return array if aligned and array.flags.aligned else array.copy()
+
+
+def as_rows(arcs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Arcs as int32 and as float32 (n_arcs, 4), of the same memory: how compiled steps see them."""
+    numbers = np.ascontiguousarray(arcs).view(np.int32).reshape(-1, 4)
+    return numbers, numbers.view(np.float32)
+
+
+def _ordered(source: np.ndarray, labels: np.ndarray, arcs: np.ndarray, n_states: int) -> tuple[np.ndarray, np.ndarray]:
+    """The arcs in order of their source, then of their input label, and their sources; ties keep their order."""
+    from .arc_kernels import in_that_order, order_by
+
+    if labels.max(initial=0) > _SPARSE_LABELS + len(labels):  # counting them would take more memory than the graph
+        labels = np.unique(labels, return_inverse=True)[1].astype(np.int32)
+    order, turned = np.arange(len(source), dtype=np.int32), np.empty(len(source), np.int32)
+    for keys, n_keys in ((labels, int(labels.max(initial=0)) + 1), (source, n_states)):
+        order_by(keys, order, np.zeros(n_keys + 1, np.int64), turned)
+        order, turned = turned, order
+    result = np.empty(len(arcs), ARC)
+    in_that_order(as_rows(arcs)[0], order, as_rows(result)[0])
+    return source[order], result
 
 
 def ranges(first: np.ndarray, count: np.ndarray) -> np.ndarray:

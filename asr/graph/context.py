@@ -12,10 +12,10 @@ import numpy as np
 from ..display.brief import brief_repr
 from ..errors import GraphError
 from .budget import Budget
-from .const_fst import Graph, ranges
+from .const_fst import ARC, Graph, as_rows
+from .pairs import Pairs
 
 _FLUSH = -1  # label that stands for "no phone follows"
-_NOTHING, _FIRST_SYMBOL = -1, -2  # codes: no label; #0, which #1, ... follow downwards
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,75 +59,38 @@ def compose_context(
         raise GraphError(f"central position {central} is outside a window of {width} phones")
     if (n_phones + 1) ** width * (graph.n_states + 1) >= 2**62:
         raise GraphError(f"windows of {width} out of {n_phones} phones are too many; use a smaller context width")
+    from .pair_kernels import context_pairs
+
+    base, ahead = n_phones + 1, (n_phones + 1) ** (width - 1 - central)
     n_symbols = max(int(graph.arcs["ilabel"].max(initial=0)) - n_phones, 0)
-    start, source, code, olabel, weight, target, final = _expand(
-        graph, n_phones + 1, width, central, n_symbols, budget or Budget()
-    )
-    is_window = code >= 0
-    used, label = np.unique(code[is_window], return_inverse=True)
-    ilabel = np.where(code == _NOTHING, 0, len(used) + 1 + _FIRST_SYMBOL - code)
-    ilabel[is_window] = label + 1
-    powers = (n_phones + 1) ** np.arange(width - 1, -1, -1, dtype=np.int64)
-    windows = (used[:, None] // powers % (n_phones + 1)).astype(np.int32)
-    return ContextGraph(Graph.from_arrays(start, source, ilabel, olabel, weight, target, final), windows, n_symbols)
-
-
-def _expand(graph: Graph, base: int, width: int, central: int, n_symbols: int, budget: Budget) -> tuple:
-    """Start, arcs and final costs of C ∘ LG; instead of input labels, codes: windows as numbers in the given base.
-
-    A state is a pair of what was read last (a number of width - 1 digits) and a state of the graph. Pairs are found in
-    breadth-first order, all arcs of one distance from the start at once.
-    """
-    n_histories, ahead = base ** (width - 1), base ** (width - 1 - central)
-    first, n_arcs, label, olabel, weight, target = _with_flushing(graph)
-    n_states = len(first)
-    known = frontier = np.array([graph.start], np.int64)
-    arcs: list[tuple[np.ndarray, ...]] = []
-    n_found = 0
-    while len(frontier):
-        history, state = np.divmod(frontier, n_states)
-        count = n_arcs[state]
-        n_found += int(count.sum())
-        budget.check("C o LG", len(known), n_found)
-        arc = ranges(first[state], count)
-        origin, history = np.repeat(frontier, count), np.repeat(history, count)
-        # Flushing is over when no phone waits for its right context.
-        go = (label[arc] != _FLUSH) | (history % ahead != 0)
-        arc, origin, history = arc[go], origin[go], history[go]
-        # Flushing reads an empty phone; disambiguation symbols change no history and pass as they are.
-        symbol = np.where(label[arc] == _FLUSH, 0, label[arc])
-        moves = ((symbol > 0) & (symbol < base)) | (label[arc] == _FLUSH)
-        window = history * base + symbol
-        # A phone that is read before there is one at the central position writes the one symbol more.
-        code = np.where(moves, _FIRST_SYMBOL - n_symbols, _NOTHING)
-        code[symbol >= base] = _FIRST_SYMBOL - (symbol[symbol >= base] - base)
-        # There is a phone at the central position: it has got its right context now, and is written.
-        complete = moves & (window // ahead % base != 0)
-        code[complete] = window[complete]
-        reached = np.where(moves, window % n_histories, history) * n_states + target[arc]
-        arcs.append((origin, code, olabel[arc], weight[arc], reached))
-        frontier = np.setdiff1d(reached, known)
-        known = np.insert(known, np.searchsorted(known, frontier), frontier)
-    source, code, out, cost, reached = (np.concatenate(column) for column in zip(*arcs, strict=True))
-    history, state = np.divmod(known, n_states)
-    final = np.where(history % ahead == 0, np.append(graph.states["final"], np.float32(0))[state], np.inf)
-    start = int(np.searchsorted(known, graph.start))
-    return start, np.searchsorted(known, source), code, out, cost, np.searchsorted(known, reached), final
+    flushing = _with_flushing(graph)
+    pairs = Pairs(graph.start, "C o LG", budget or Budget())
+    found = pairs.find_windows(context_pairs, *flushing, base, base ** (width - 1), ahead, n_symbols)
+    used, number = np.unique(found, return_inverse=True)
+    # From places in the order in which windows were found to labels that ascend as windows do; symbols come after.
+    label = pairs.arcs["ilabel"]
+    is_window = label > 0
+    label[is_window] = number[label[is_window] - 1] + 1
+    label[label < 0] = len(used) - label[label < 0]
+    history, state = np.divmod(pairs.keys, graph.n_states + 1)
+    final = np.where(history % ahead == 0, np.append(graph.states["final"], np.float32(0))[state], np.float32(np.inf))
+    powers = base ** np.arange(width - 1, -1, -1, dtype=np.int64)
+    windows = (used[:, None] // powers % base).astype(np.int32)
+    return ContextGraph(pairs.graph(final), windows, n_symbols)
 
 
 def _with_flushing(graph: Graph) -> tuple[np.ndarray, ...]:
     """The graph's arcs with one state more, where the last phones get their empty right context.
 
     Returns:
-        for each state its first arc and number of arcs, and for each arc label, output label, cost and next state.
+        int64 (n_states,): each state's first arc and number of arcs; and the arcs as numbers and as costs.
     """
     ends = np.flatnonzero(np.isfinite(graph.states["final"]))
-    extra = graph.n_states
-    source = np.concatenate([graph.sources(), ends, [extra]]).astype(np.int64)
-    order = np.argsort(source, kind="stable")
-    n_arcs = np.bincount(source, minlength=extra + 1)
-    label = np.concatenate([graph.arcs["ilabel"], np.full(len(ends) + 1, _FLUSH)])[order].astype(np.int64)
-    olabel = np.concatenate([graph.arcs["olabel"], np.zeros(len(ends) + 1, np.int32)])[order]
-    weight = np.concatenate([graph.arcs["weight"], graph.states["final"][ends], [np.float32(0)]])[order]
-    target = np.concatenate([graph.arcs["next"], np.full(len(ends) + 1, extra)])[order].astype(np.int64)
-    return np.cumsum(n_arcs) - n_arcs, n_arcs, label, olabel, weight, target
+    extra = np.zeros(len(ends) + 1, ARC)
+    extra["ilabel"], extra["next"] = _FLUSH, graph.n_states
+    extra["weight"][:-1] = graph.states["final"][ends]
+    # Where the arcs of each state end, and at the end of all.
+    after = np.append(graph.states["first"][ends] + graph.states["n_arcs"][ends], graph.n_arcs)
+    arcs = np.insert(graph.arcs, after, extra)
+    n_arcs = np.append(graph.states["n_arcs"] + np.isfinite(graph.states["final"]), 1).astype(np.int64)
+    return np.cumsum(n_arcs) - n_arcs, n_arcs, *as_rows(arcs)

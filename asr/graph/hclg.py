@@ -6,17 +6,16 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from .budget import Budget, Step
 from .composition import compose
 from .const_fst import Graph
 from .context import ContextGraph, compose_context
+from .determinise import determinise
 from .epsilons import remove_epsilons_locally
 from .grammar import checked_grammar
 from .hmm_fst import add_self_loops, expand_hmms
 from .lexicon_fst import lexicon_graph
-from .openfst import determinize, load_pynini, minimize
+from .minimise import minimise
 
 if TYPE_CHECKING:
     import pynini
@@ -30,7 +29,7 @@ _log = logging.getLogger(__name__)
 
 def compile_hclg(
     lexicon: "Lexicon",
-    grammar: "pynini.Fst",
+    grammar: "Graph | pynini.Fst",
     tree: "ContextDependency",
     transitions: "TransitionModel",
     *,
@@ -43,7 +42,8 @@ def compile_hclg(
 
     Args:
         lexicon: words and their pronunciations.
-        grammar: an acceptor over `lexicon.words`, e.g. `word_loop(lexicon)`; #0 is the input label of back-off arcs.
+        grammar: an acceptor over `lexicon.words`, e.g. `word_loop(lexicon)`, or one made with pynini; #0 is the input
+            label of back-off arcs.
         tree: of the acoustic model.
         transitions: of the acoustic model.
         transition_scale: weights of the HMMs' log probabilities, as Kaldi's mkgraph.sh has them.
@@ -53,9 +53,8 @@ def compile_hclg(
         told: called after each step with its size and seconds, which are also logged at level INFO.
 
     Raises:
-        GraphError: if pynini is missing, the grammar is not over the lexicon's words, or a step needs more states.
+        GraphError: if the grammar is not over the lexicon's words, or a step needs more states.
     """
-    load_pynini()
     budget = Budget.of(max_states)
 
     def step(name: str, build: Callable[[], Any]) -> Any:
@@ -63,16 +62,18 @@ def compile_hclg(
 
     spoken = spoken_graph(lexicon, grammar, budget, step)
     context = step("C o LG", lambda: _in_context(spoken, lexicon.n_phones, tree, budget))
+    del spoken  # the largest graphs come next: nothing is kept that is not needed any more
     expand = functools.partial(expand_hmms, transition_scale=transition_scale, budget=budget)
     hmms = step("H o CLG", lambda: expand(context, tree, transitions))
-    hmms = step("det(HCLG)", lambda: determinize(hmms, budget=budget, what="HCLG"))
+    del context
+    hmms = step("det(HCLG)", lambda: determinise(hmms, budget=budget, what="HCLG", name_of=lexicon.words.name))
     hmms = step("rmsym(HCLG)", lambda: remove_epsilons_locally(without_symbols(hmms, transitions.n_transition_ids)))
-    hmms = step("min(HCLG)", lambda: minimize(hmms))
+    hmms = step("min(HCLG)", lambda: minimise(hmms))
     return step("HCLG", lambda: add_self_loops(hmms, transitions, self_loop_scale=self_loop_scale))
 
 
 def spoken_graph(
-    lexicon: "Lexicon", grammar: "pynini.Fst", budget: Budget, step: Callable[[str, Callable[[], Any]], Any]
+    lexicon: "Lexicon", grammar: "Graph | pynini.Fst", budget: Budget, step: Callable[[str, Callable[[], Any]], Any]
 ) -> Graph:
     """min(det(L ∘ G)), from phones to words.
 
@@ -82,8 +83,9 @@ def spoken_graph(
     word_grammar = step("G", lambda: checked_grammar(grammar, lexicon))
     words = step("L", lambda: lexicon_graph(lexicon))
     spoken = step("L o G", lambda: compose(words, word_grammar, budget=budget))
-    spoken = step("det(LG)", lambda: determinize(spoken, budget=budget, what="LG"))
-    return step("min(LG)", lambda: minimize(spoken))
+    del words, word_grammar
+    spoken = step("det(LG)", lambda: determinise(spoken, budget=budget, what="LG", name_of=lexicon.words.name))
+    return step("min(LG)", lambda: minimise(spoken))
 
 
 def _in_context(spoken: Graph, n_phones: int, tree: "ContextDependency", budget: Budget) -> ContextGraph:
@@ -105,7 +107,6 @@ def timed_step(name: str, build: Callable[[], Any], budget: Budget, told: Callab
 
 def without_symbols(graph: Graph, n_labels: int) -> Graph:
     """The graph with input labels above n_labels, the disambiguation symbols, turned into no label."""
-    arcs = graph.arcs
-    ilabel = np.where(arcs["ilabel"] > n_labels, 0, arcs["ilabel"])
-    columns = (ilabel, arcs["olabel"], arcs["weight"], arcs["next"])
-    return Graph.from_arrays(graph.start, graph.sources(), *columns, graph.states["final"])
+    arcs = graph.arcs.copy()
+    arcs["ilabel"][arcs["ilabel"] > n_labels] = 0
+    return Graph.from_rows(graph.start, graph.sources(), arcs, graph.states["final"])

@@ -8,8 +8,9 @@ from ..errors import GraphError
 from ..hmm.transitions import TransitionModel
 from ..hmm.tree import ContextDependency
 from .budget import Budget
-from .const_fst import Graph, ranges
+from .const_fst import ARC, Graph, as_rows
 from .context import ContextGraph
+from .pairs import Pairs
 
 
 class _Arc(NamedTuple):
@@ -43,55 +44,53 @@ def expand_hmms(
 
     Same as composition with Kaldi's H transducer.
     """
+    from .pair_kernels import hmm_pairs
+
     templates, of_window = _templates(context.windows, tree, transitions)
-    entry_rows, n_entry = _flat([[arc for arc in t if arc.source < 0] for t in templates])
-    inner_rows, n_inner = _flat([[arc for arc in t if arc.source >= 0] for t in templates])
-    size = np.array([1 + max((max(arc.source, arc.target) for arc in t), default=-1) for t in templates], np.int64)
-    cost = -transition_scale * transitions.forward_log_probs()
-
-    graph, n_windows = context.graph, len(context.windows)
-    is_window = (graph.arcs["ilabel"] > 0) & (graph.arcs["ilabel"] <= n_windows)
-    kept, kept_source = graph.arcs[~is_window], graph.sources()[~is_window]
-    symbol = kept["ilabel"] + np.where(kept["ilabel"] > 0, transitions.n_transition_ids - n_windows, 0)
-
-    arcs, source = graph.arcs[is_window], graph.sources()[is_window]
-    template = of_window[arcs["ilabel"] - 1]
-    # Arcs with the same HMM and the same end share the HMM's states: only the way in is their own.
-    key, copy = np.unique(arcs["next"].astype(np.int64) * len(templates) + template, return_inverse=True)
-    end, kind = np.divmod(key, len(templates))
-    n_arcs = len(kept) + int(n_entry[template].sum() + n_inner[kind].sum())
-    (budget or Budget()).check("H o CLG", graph.n_states + int(size[kind].sum()), n_arcs)
-    base = graph.n_states + np.cumsum(size[kind]) - size[kind]
-    e_arc, e_row = _repeated(entry_rows, n_entry, template)
-    i_copy, i_row = _repeated(inner_rows, n_inner, kind)
-    e_copy = copy[e_arc]
-    return Graph.from_arrays(
-        graph.start,
-        np.concatenate([kept_source, source[e_arc], base[i_copy] + i_row[:, 0]]),
-        np.concatenate([symbol, e_row[:, 2], i_row[:, 2]]),
-        np.concatenate([kept["olabel"], arcs["olabel"][e_arc], np.zeros(len(i_row), np.int32)]),
-        np.concatenate([kept["weight"], arcs["weight"][e_arc] + cost[e_row[:, 2]], cost[i_row[:, 2]]]),
-        np.concatenate(
-            [
-                kept["next"],
-                np.where(e_row[:, 1] < 0, end[e_copy], base[e_copy] + e_row[:, 1]),
-                np.where(i_row[:, 1] < 0, end[i_copy], base[i_copy] + i_row[:, 1]),
-            ]
-        ),
-        np.concatenate([graph.states["final"], np.full(int(size[kind].sum()), np.inf)]),
-    )
+    entries, rows, first = _lists(templates)
+    between, graph = int(entries[0]) - 1 if len(entries) else 0, context.graph
+    arcs = np.zeros(len(rows), ARC)
+    arcs["ilabel"], arcs["next"] = rows[:, 0], np.where(rows[:, 1] < 0, between, rows[:, 1])
+    arcs["weight"] = -transition_scale * transitions.forward_log_probs()[rows[:, 0]]
+    shift = transitions.n_transition_ids - len(context.windows)  # symbols come after transition ids, not windows
+    pairs = Pairs(graph.start * (between + 1) + between, "H o CLG", budget or Budget())
+    into = (graph.states[name].astype(np.int64) for name in ("first", "n_arcs"))
+    pairs.find(hmm_pairs, *into, *as_rows(graph.arcs), entries[of_window], between, shift, first, *as_rows(arcs))
+    state, within = np.divmod(pairs.keys, between + 1)
+    return pairs.graph(np.where(within == between, graph.states["final"][state], np.float32(np.inf)))
 
 
-def _flat(lists: list[list[_Arc]]) -> tuple[np.ndarray, np.ndarray]:
-    """All lists one after the other as int64 (n, 3), and the length of each."""
-    rows = np.array([arc for arcs in lists for arc in arcs], np.int64).reshape(-1, 3)
-    return rows, np.array([len(arcs) for arcs in lists], np.int64)
+def _lists(templates: list[list[_Arc]]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What may come in HMMs: the transitions out of their states, then those into them.
 
+    States from which the same transitions follow, to the end of the HMM, have one list, of whatever HMMs they are: so
+    what is before one state of a graph is there once. That is where HMMs lead forward; what can be come back to is an
+    HMM's own.
 
-def _repeated(rows: np.ndarray, lengths: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The lists with the numbers `wanted`, one after the other: for each row the index into `wanted`, and the row."""
-    first, count = np.cumsum(lengths) - lengths, lengths[wanted]
-    return np.repeat(np.arange(len(wanted)), count), rows[ranges(first[wanted], count)]
+    Returns:
+        by template the list of transitions into it; of all lists the rows (transition id, list that follows, or -1 for
+        the end), and where each begins, and the last ends. One without rows stands between the two kinds.
+    """
+    known: dict[tuple, int] = {}
+    lists: list[tuple[tuple[int, int], ...]] = []
+    entries = []
+    for i, template in enumerate(templates):
+        forward = all(arc.target < 0 or arc.target > arc.source for arc in template)
+        own: dict[int, int] = {-1: -1}
+        if not forward:
+            own |= {state: len(lists) + k for k, state in enumerate(sorted({a.source for a in template} - {-1}))}
+            lists += [()] * (len(own) - 1)
+        for state in sorted({arc.source for arc in template} - {-1}, reverse=True):
+            onward = tuple((arc.transition_id, own[arc.target]) for arc in template if arc.source == state)
+            if forward:
+                own[state] = known.setdefault(onward, len(lists))
+                lists += [onward] * (own[state] == len(lists))
+            else:
+                lists[own[state]] = onward
+        entries.append(tuple((arc.transition_id, own[arc.target]) for arc in template if arc.source < 0))
+    every = [*lists, (), *entries]
+    rows = np.array([row for onward in every for row in onward], np.int64).reshape(-1, 2)
+    return len(lists) + 1 + np.arange(len(entries)), rows, np.cumsum([0, *map(len, every)])
 
 
 def _templates(
@@ -145,23 +144,30 @@ def add_self_loops(graph: Graph, transitions: TransitionModel, *, self_loop_scal
 
     Same as Kaldi's add-self-loops --reorder=true.
     """
-    n_classes = len(transitions.tuples) + 1
-    graph = _split_by_entry(graph, np.append(0, transitions.state_of_id[1:] + 1), n_classes)
-    entry = np.zeros(graph.n_states, np.int64)  # 1 + row of transitions.tuples; 0: entered without input label
-    np.maximum.at(entry, graph.arcs["next"], np.append(0, transitions.state_of_id[1:] + 1)[graph.arcs["ilabel"]])
-    leaving = np.append(0.0, -self_loop_scale * transitions.non_self_loop_log_probs())[entry]
-    loop = np.append(0, transitions.self_loop_of_state)[entry]
-    loops = np.flatnonzero(loop > 0)
-    source = graph.sources()
-    return Graph.from_arrays(
-        graph.start,
-        np.concatenate([source, loops]),
-        np.concatenate([graph.arcs["ilabel"], loop[loops]]),
-        np.concatenate([graph.arcs["olabel"], np.zeros(len(loops), np.int32)]),
-        np.concatenate([graph.arcs["weight"] + leaving[source], -self_loop_scale * transitions.log_probs[loop[loops]]]),
-        np.concatenate([graph.arcs["next"], loops]),
-        graph.states["final"] + leaving,
-    )
+    from .hmm_kernels import with_loops
+
+    class_of_label = np.append(0, transitions.state_of_id[1:] + 1).astype(np.int32)  # 0: no input label
+    graph = _split_by_entry(graph, class_of_label, len(transitions.tuples) + 1)
+    entry, _ = _entries(graph, class_of_label)
+    leaving = np.append(0.0, -self_loop_scale * transitions.non_self_loop_log_probs())
+    loop = np.append(0, transitions.self_loop_of_state).astype(np.int32)
+    staying = np.append(0.0, -self_loop_scale * transitions.log_probs[loop[1:]])
+    n_arcs = graph.states["n_arcs"] + (loop[entry] > 0)
+    arcs = np.empty(int(n_arcs.sum()), ARC)
+    with_loops(graph.states["n_arcs"].astype(np.int64), *as_rows(graph.arcs), entry, leaving, loop, staying, *as_rows(arcs))
+    source = np.repeat(np.arange(graph.n_states, dtype=np.int32), n_arcs)
+    return Graph.from_rows(graph.start, source, arcs, (graph.states["final"] + leaving[entry]).astype(np.float32))
+
+
+def _entries(graph: Graph, class_of_label: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """int32 (n_states,): the class of labels by which each state is entered, the highest; and bool: if by several."""
+    from .hmm_kernels import entered_by
+
+    entry, mixed = np.full(graph.n_states, -1, np.int32), np.zeros(graph.n_states, bool)
+    if graph.n_states:
+        entry[graph.start] = 0
+    entered_by(as_rows(graph.arcs)[0], class_of_label, entry, mixed)
+    return np.maximum(entry, 0), mixed
 
 
 def _split_by_entry(graph: Graph, class_of_label: np.ndarray, n_classes: int) -> Graph:
@@ -170,22 +176,13 @@ def _split_by_entry(graph: Graph, class_of_label: np.ndarray, n_classes: int) ->
     Args:
         class_of_label: class by input label; class 0 (no label) is also what the start state counts as entered with.
     """
-    arcs = graph.arcs.copy()
-    key = arcs["next"].astype(np.int64) * n_classes + class_of_label[arcs["ilabel"]]
-    pairs = np.unique(np.append(key, graph.start * n_classes))
-    mixed = np.bincount(pairs // n_classes, minlength=graph.n_states) > 1
-    new = pairs[mixed[pairs // n_classes] & (pairs % n_classes > 0)]
-    moved = np.searchsorted(new, key)
-    hit = moved < len(new)
-    hit[hit] = new[moved[hit]] == key[hit]
-    arcs["next"][hit] = graph.n_states + moved[hit]
-    zeros = np.zeros(len(new), np.int64)
-    return Graph.from_arrays(
-        graph.start,
-        np.concatenate([graph.sources(), graph.n_states + np.arange(len(new))]),
-        np.concatenate([arcs["ilabel"], zeros]),
-        np.concatenate([arcs["olabel"], zeros]),
-        np.concatenate([arcs["weight"], zeros]),
-        np.concatenate([arcs["next"], new // n_classes]),
-        np.concatenate([graph.states["final"], np.full(len(new), np.inf)]),
-    )
+    _, mixed = _entries(graph, class_of_label)
+    entered = class_of_label[graph.arcs["ilabel"]]
+    moved = np.flatnonzero(mixed[graph.arcs["next"]] & (entered > 0))
+    new, place = np.unique(graph.arcs["next"][moved].astype(np.int64) * n_classes + entered[moved], return_inverse=True)
+    arcs = np.append(graph.arcs, np.zeros(len(new), ARC))
+    arcs["next"][moved] = graph.n_states + place
+    arcs["next"][graph.n_arcs :] = new // n_classes
+    source = np.append(graph.sources(), graph.n_states + np.arange(len(new), dtype=np.int32))
+    final = np.append(graph.states["final"], np.full(len(new), np.inf, np.float32))
+    return Graph.from_rows(graph.start, source, arcs, final)

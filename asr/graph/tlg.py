@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .budget import Budget, Step
+from .composition import compose
 from .const_fst import Graph
 from .epsilons import remove_epsilons_locally
 from .hclg import spoken_graph, timed_step
-from .openfst import from_pynini, load_pynini, minimize, to_pynini
+from .minimise import minimise
 
 if TYPE_CHECKING:
     import pynini
@@ -24,7 +25,7 @@ _BLANK = 1
 
 def compile_tlg(
     lexicon: "Lexicon",
-    grammar: "pynini.Fst",
+    grammar: "Graph | pynini.Fst",
     tokens: "CtcTokens",
     *,
     max_states: int | None = None,
@@ -48,7 +49,6 @@ def compile_tlg(
     Ref: Miao, Gowayyed and Metze, EESEN: end-to-end speech recognition using deep RNN models and WFST-based decoding,
     2015.
     """
-    load_pynini()
     budget = Budget.of(max_states)
     lexicon = replace(lexicon, silence_prob=0.0)
 
@@ -57,9 +57,9 @@ def compile_tlg(
 
     spoken = spoken_graph(lexicon, grammar, budget, step)
     topology = step("T", functools.partial(token_graph, tokens, lexicon.disambiguation_ids))
-    graph = step("T o LG", lambda: compose_tokens(topology, spoken))
+    graph = step("T o LG", lambda: compose(topology, spoken, budget=budget, what="T o LG"))
     graph = step("rmeps(TLG)", lambda: remove_epsilons_locally(graph))
-    return step("TLG", lambda: minimize(graph))
+    return step("TLG", lambda: minimise(graph))
 
 
 def token_graph(tokens: "CtcTokens", symbols: tuple[int, ...] = ()) -> Graph:
@@ -81,9 +81,3 @@ def token_graph(tokens: "CtcTokens", symbols: tuple[int, ...] = ()) -> Graph:
     target = np.concatenate([unit, zeros, marked])
     return Graph.from_arrays(0, source, ilabel, olabel, np.zeros(len(source)), target, np.zeros(n + 1))
 
-
-def compose_tokens(topology: Graph, spoken: Graph) -> Graph:
-    """T ∘ LG, trimmed."""
-    pynini = load_pynini()
-    left = to_pynini(topology).arcsort(sort_type="olabel")
-    return from_pynini(pynini.compose(left, to_pynini(spoken).arcsort(sort_type="ilabel")).connect(), where="T o LG")

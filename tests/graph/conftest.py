@@ -7,6 +7,10 @@ import zlib
 import numpy as np
 import pytest
 
+from asr.graph.budget import Budget
+from asr.graph.composition import compose
+from asr.graph.grammar import checked_grammar, word_loop
+from asr.graph.lexicon_fst import lexicon_graph
 from asr.hmm.topology import Topology
 from asr.hmm.transitions import TransitionModel
 from asr.lang.lexicon import Lexicon
@@ -166,6 +170,25 @@ def random_lexicon(rng, n_phones=4, n_entries=6, longest=4, silence_prob=0.4, pr
     return Lexicon(tuple(entries), silence_prob=silence_prob, position_dependent=positions)
 
 
+def spoken_loop(rng, n_entries=8):
+    """L o G of a random lexicon and a loop over its words."""
+    lexicon = random_lexicon(rng, n_entries=n_entries)
+    grammar = checked_grammar(word_loop(lexicon), lexicon)
+    return compose(lexicon_graph(lexicon), grammar, budget=Budget(100_000))
+
+
+def inputs_of(graph, n_paths, seed):
+    """The input labels of random paths of up to 30 arcs."""
+    import pynini
+
+    from asr.graph.openfst import to_pynini
+
+    paths = pynini.randgen(to_pynini(graph).connect(), npath=n_paths, seed=seed + 1, max_length=30).paths()
+    while not paths.done():
+        yield [label for label in paths.ilabels() if label]
+        paths.next()
+
+
 class Toys:
     """The functions above, for tests (they cannot import this file)."""
 
@@ -176,6 +199,8 @@ class Toys:
     hmm_cost = staticmethod(hmm_cost)
     random_alignment = staticmethod(random_alignment)
     random_lexicon = staticmethod(random_lexicon)
+    spoken_loop = staticmethod(spoken_loop)
+    inputs_of = staticmethod(inputs_of)
 
     @staticmethod
     def word_strings(words, longest):

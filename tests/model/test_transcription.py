@@ -222,10 +222,11 @@ def test_a_command_whose_end_is_cut_off_is_found_by_a_wider_search(digits_model,
     """A grammar of two sentences, of which one is the sample's; its last word is not said to the end."""
     pynini = pytest.importorskip("pynini")
     from asr.graph.grammar import sequence
+    from asr.graph.openfst import to_pynini
     from asr.model.graphs import with_graph
 
     said = sample.with_suffix(".txt").read_text().split()
-    phrases = [sequence(digits_model.lexicon, words) for words in (said, ["nine", "zero", "zero"])]
+    phrases = [to_pynini(sequence(digits_model.lexicon, words)) for words in (said, ["nine", "zero", "zero"])]
     model = with_graph(digits_model, pynini.union(*phrases).optimize()).with_decoding(beam=13.0)
     samples = digits_model.read(sample)
     soundfile.write(tmp_path / "cut.wav", samples[: int(0.74 * len(samples))], 8000)

@@ -1,0 +1,522 @@
+"""The compiled steps of determinisation.
+
+A graph is seen as flat views of its records: `states` (5 words a state: final cost, first arc, number of arcs, of input
+and of output epsilons) and `arcs` (4 words an arc: input label, output label, cost, next state); `finals` and `costs`
+are the same bytes read as float32.
+
+A state of the result is a subset of the graph's states: those that its input leads to, each with what is still to be
+written (a string of output labels) and to be paid (a cost). Elements of subset q are begin[q] ... begin[q + 1] - 1 of
+`element` (2 words: state, string) and `residual`; they ascend by state. Epsilons are followed when a subset's arcs are
+made, so that only what a label leads to is kept. An element with a negative state is no subset but a link of a chain
+that writes the labels of its string one after the other: state -2 - t leads to state t of the result, -1 to the end.
+
+A string is a node of a trie (3 words: the string without its last label, that label, its length); 0 is the empty one.
+Equal strings are the same node, and the longest common beginning of two is their nearest common ancestor.
+"""
+
+import math
+
+import numpy as np
+
+from ..jit import kernel, subkernel
+
+INTS = "Array(int32, 1, 'C', readonly=True)"
+FLOATS = "Array(float32, 1, 'C', readonly=True)"
+
+# What `determinise` reports: what must grow (the position of its need in the registers), or why it ended.
+STATES, ARCS, ELEMENTS, STRINGS, CLOSED, MOVES = 0, 1, 2, 3, 4, 5
+DONE, OVER, AMBIGUOUS, TOO_LONG, NEGATIVE_CYCLE = 6, 7, 8, 9, 10
+# Positions in the registers. The first six: how much of each kind of room is needed.
+N_STATES, N_ARCS, N_STRINGS, NEXT, MAX_STATES, MAX_ARCS, FIRST, SECOND, REHASH, N_REGISTERS = (
+    6,
+    7,
+    8,
+    9,
+    10,
+    11,
+    12,
+    13,
+    14,
+    15,
+)
+
+LONGEST = 250  # labels that may be held back; a graph that needs more needs ever more
+TINY = 1e-9  # a smaller gain round a cycle of epsilons is rounding
+BINS = 64.0  # subsets are looked for among those whose largest cost is in the same bin, of so many deltas
+_FACTOR = -7046029254386353131  # 2^64 divided by the golden ratio: multiplication by it mixes bits
+
+
+@subkernel
+def mixed(h, x):
+    """A hash of a hash and a number."""
+    h = (h ^ x) * _FACTOR
+    return h ^ (h >> 29)
+
+
+@subkernel
+def extended(trie, table, registers, string, label):
+    """The string with one more label; -1 if there is no room for a new one."""
+    mask = table.shape[0] - 1
+    slot = mixed(mixed(7, string), label) & mask
+    while table[slot] != 0:
+        node = table[slot]
+        if trie[3 * node] == string and trie[3 * node + 1] == label:
+            return node
+        slot = (slot + 1) & mask
+    node = registers[N_STRINGS]
+    if 3 * node + 3 > trie.shape[0]:
+        registers[STRINGS] = node + 1
+        return -1
+    trie[3 * node] = string
+    trie[3 * node + 1] = label
+    trie[3 * node + 2] = trie[3 * string + 2] + 1
+    table[slot] = node
+    registers[N_STRINGS] = node + 1
+    return node
+
+
+@subkernel
+def common_beginning(trie, a, b):
+    """The longest string that both begin with."""
+    while a != b:
+        if trie[3 * a + 2] >= trie[3 * b + 2]:
+            a = trie[3 * a]
+        else:
+            b = trie[3 * b]
+    return a
+
+
+@subkernel
+def without_beginning(trie, table, registers, string, length, labels):
+    """The string without its first labels. Its labels are left in `labels`, from `length` on."""
+    depth = trie[3 * string + 2]
+    if length == 0:
+        return string
+    node = string
+    for i in range(depth - 1, length - 1, -1):
+        labels[i] = trie[3 * node + 1]
+        node = trie[3 * node]
+    rest = 0
+    for i in range(length, depth):
+        rest = extended(trie, table, registers, rest, labels[i])
+    return rest
+
+
+@subkernel
+def first_label(trie, string):
+    """The first label of a string that has one."""
+    while trie[3 * string] != 0:
+        string = trie[3 * string]
+    return trie[3 * string + 1]
+
+
+@subkernel
+def sort_by_key(key, order, spare, n):
+    """Fill `order` with the numbers below n so that keys ascend; ties keep their order."""
+    is_sorted = True
+    for i in range(n):
+        order[i] = i
+        if i > 0 and key[i] < key[i - 1]:
+            is_sorted = False
+    if is_sorted:
+        return
+    block = 16
+    for low in range(0, n, block):
+        for i in range(low + 1, min(low + block, n)):
+            x = order[i]
+            j = i - 1
+            while j >= low and key[order[j]] > key[x]:
+                order[j + 1] = order[j]
+                j -= 1
+            order[j + 1] = x
+    while block < n:
+        for low in range(0, n, 2 * block):
+            middle, high = min(low + block, n), min(low + 2 * block, n)
+            i, j = low, middle
+            for k in range(low, high):
+                if j >= high or (i < middle and key[order[i]] <= key[order[j]]):
+                    spare[k] = order[i]
+                    i += 1
+                else:
+                    spare[k] = order[j]
+                    j += 1
+        for k in range(n):
+            order[k] = spare[k]
+        block *= 2
+
+
+@subkernel
+def found(element, residual, begin, hashes, table, h, c_state, c_string, c_cost, m, delta):
+    """The subset with these elements, costs closer than delta; -1 if there is none with this hash."""
+    mask = table.shape[0] - 1
+    slot = h & mask
+    while table[slot] != 0:
+        q = table[slot]
+        slot = (slot + 1) & mask
+        b = begin[q]
+        if hashes[q] != h or begin[q + 1] - b != m:
+            continue
+        same = True
+        for i in range(m):
+            if (
+                element[2 * (b + i)] != c_state[i]
+                or element[2 * (b + i) + 1] != c_string[i]
+                or abs(residual[b + i] - c_cost[i]) > delta
+            ):
+                same = False
+                break
+        if same:
+            return q
+    return -1
+
+
+@subkernel
+def sum_of_costs(a, b, in_log):
+    """The cost of either: that of the better one, or of the sum of both probabilities."""
+    if b < a:
+        a, b = b, a
+    if in_log and b < math.inf:
+        return a - math.log1p(math.exp(a - b))
+    return a
+
+
+@subkernel
+def new_state(element, residual, begin, hashes, registers, state, string, cost):
+    """A state of the result with one element, which is in no table."""
+    q = registers[N_STATES]
+    e = begin[q]
+    element[2 * e] = state
+    element[2 * e + 1] = string
+    residual[e] = cost
+    begin[q + 1] = e + 1
+    hashes[q] = -1
+    registers[N_STATES] = q + 1
+    return q
+
+
+@subkernel
+def new_arc(out_arcs, out_costs, registers, ilabel, olabel, cost, target):
+    """One more arc, of the state in progress."""
+    k = 4 * registers[N_ARCS]
+    out_arcs[k] = ilabel
+    out_arcs[k + 1] = olabel
+    out_costs[k + 2] = cost
+    out_arcs[k + 3] = target
+    registers[N_ARCS] += 1
+
+
+@subkernel
+def writing_arc(
+    out_arcs, out_costs, element, residual, begin, hashes, trie, string_table, labels, registers, ilabel, string,
+    cost, target, final,
+):  # fmt: skip
+    """One more arc that writes a string: its first label on the arc itself, others on a chain behind it.
+
+    Returns:
+        1 if the arc has no output label, else 0.
+
+    Args:
+        target: -1: the chain's end, which is final at the cost `final`.
+    """
+    olabel = 0
+    if string != 0:
+        rest = without_beginning(trie, string_table, registers, string, 1, labels)
+        olabel = first_label(trie, string)
+        if rest != 0 or target < 0:
+            target = new_state(element, residual, begin, hashes, registers, -2 - target, rest, final)
+    new_arc(out_arcs, out_costs, registers, ilabel, olabel, cost, target)
+    return 1 if olabel == 0 else 0
+
+
+@subkernel
+def insert(table, slot, number):
+    """Put a number into the first free place of a table, from a slot on."""
+    mask = table.shape[0] - 1
+    slot &= mask
+    while table[slot] != 0:
+        slot = (slot + 1) & mask
+    table[slot] = number
+
+
+@kernel(
+    f"int64({INTS}, {INTS}, {FLOATS}, {FLOATS}, uint8[::1], int32[::1], int32[::1], int32[::1], float32[::1],"
+    "int32[::1], float32[::1], int64[::1], int32[::1], int32[::1], float64[::1], int32[::1], int32[::1], int32[::1],"
+    "int32[::1], int32[::1], float64[::1], int32[::1], int64[::1], int32[::1], float64[::1], int32[::1], int32[::1],"
+    "int32[::1], int64[::1], float64, boolean)"
+)
+def determinise(
+    states, arcs, finals, costs, useful, alone, place, out_states, out_finals, out_arcs, out_costs, begin, hashes,
+    element, residual, table, trie, string_table, c_state, c_string, c_cost, queue, key, m_string, m_cost, order, spare,
+    labels, registers, delta, in_log,
+):  # fmt: skip
+    """Make states of the result, from registers[NEXT] on, until all are made or there is no room; then call it again.
+
+    Args:
+        useful: (n_states,) whether a path from the start to a final state goes through it.
+        alone: (n_states,) the state of the result that is this state alone, with nothing left to write or pay; -1.
+        place: (n_states,) -1, and left so: where a state is in the closed subset.
+        hashes: (room for states,) of subsets in the table; -1: not there.
+        table: subsets by hash; 0: free. Of a power of two, more than there is room for states.
+        string_table: strings likewise.
+        c_state: with c_string, c_cost and queue (twice as long: states that wait, and how many epsilons led to each):
+            room for a closed subset, and then for the elements that one label leads to.
+        key: with m_string, m_cost, order and spare: room for all arcs out of a closed subset.
+        labels: (LONGEST + 2,) room.
+    """
+    width = BINS * delta
+    if registers[REHASH] == STATES:
+        for q in range(registers[N_STATES]):
+            if hashes[q] >= 0:
+                insert(table, hashes[q], q)
+    elif registers[REHASH] == STRINGS:
+        for node in range(1, registers[N_STRINGS]):
+            insert(string_table, mixed(mixed(7, trie[3 * node]), trie[3 * node + 1]), node)
+    registers[REHASH] = DONE
+    half_queue = queue.shape[0] // 2
+    while registers[NEXT] < registers[N_STATES]:
+        q = registers[NEXT]
+        b, e = begin[q], begin[q + 1]
+        # The room for a link of a chain; that of a subset is looked at when its arcs are known.
+        if registers[N_STATES] + 4 > hashes.shape[0]:
+            registers[STATES] = registers[N_STATES] + 4
+            return STATES
+        if 3 * (registers[N_STRINGS] + LONGEST + 2) > trie.shape[0]:
+            registers[STRINGS] = registers[N_STRINGS] + LONGEST + 2
+            return STRINGS
+        if begin[registers[N_STATES]] + 4 > residual.shape[0]:
+            registers[ELEMENTS] = begin[registers[N_STATES]] + 4
+            return ELEMENTS
+        if 4 * (registers[N_ARCS] + 2) > out_arcs.shape[0]:
+            registers[ARCS] = registers[N_ARCS] + 2
+            return ARCS
+        first_arc, n_silent, final, final_string = registers[N_ARCS], 0, math.inf, -1
+
+        if element[2 * b] < 0:
+            target, string = -2 - element[2 * b], element[2 * b + 1]
+            if string == 0:
+                final = residual[b]
+            else:
+                writing_arc(
+                    out_arcs, out_costs, element, residual, begin, hashes, trie, string_table, labels, registers, 0,
+                    string, 0.0, target, residual[b],
+                )  # fmt: skip
+        else:
+            # The closed subset: what epsilons lead to, at the best cost.
+            n = e - b
+            if n > c_state.shape[0]:
+                registers[CLOSED] = n
+                return CLOSED
+            tail, problem = 0, DONE
+            for i in range(n):
+                s = element[2 * (b + i)]
+                c_state[i], c_string[i], c_cost[i] = s, element[2 * (b + i) + 1], residual[b + i]
+                if states[5 * s + 3] != 0:
+                    queue[tail] = i
+                    tail += 1
+                queue[half_queue + i] = -1 if states[5 * s + 3] != 0 else 0
+            if tail > 0:
+                for i in range(n):
+                    place[c_state[i]] = i
+                head, waiting = 0, tail
+                while waiting > 0 and problem == DONE:
+                    i = queue[head]
+                    head = head + 1 if head + 1 < half_queue else 0
+                    waiting -= 1
+                    steps = -1 - queue[half_queue + i]
+                    queue[half_queue + i] = steps
+                    s = c_state[i]
+                    for k in range(states[5 * s + 1], states[5 * s + 1] + states[5 * s + 3]):
+                        d = arcs[4 * k + 3]
+                        if useful[d] == 0 or costs[4 * k + 2] == math.inf:
+                            continue
+                        string = c_string[i]
+                        if arcs[4 * k + 1] != 0:
+                            if trie[3 * string + 2] == LONGEST:
+                                problem = TOO_LONG
+                                registers[FIRST] = string
+                                break
+                            string = extended(trie, string_table, registers, string, arcs[4 * k + 1])
+                            if string < 0:
+                                problem = STRINGS
+                                break
+                        cost = c_cost[i] + costs[4 * k + 2]
+                        j = place[d]
+                        if j < 0:
+                            if n == c_state.shape[0]:
+                                registers[CLOSED] = n + 1
+                                problem = CLOSED
+                                break
+                            j = n
+                            n += 1
+                            c_state[j] = d
+                            c_string[j] = string
+                            place[d] = j
+                            queue[half_queue + j] = 0
+                        elif c_string[j] != string:
+                            problem = AMBIGUOUS
+                            registers[FIRST] = c_string[j]
+                            registers[SECOND] = string
+                            break
+                        elif cost >= c_cost[j] - TINY:
+                            continue
+                        c_cost[j] = cost
+                        # Of two paths to a state the better one counts; one longer than there are states has a cycle.
+                        if steps + 1 > n:
+                            problem = NEGATIVE_CYCLE
+                            registers[FIRST] = string
+                            break
+                        is_waiting = queue[half_queue + j] < 0
+                        if states[5 * d + 3] != 0 and not is_waiting:
+                            at = head + waiting
+                            queue[at if at < half_queue else at - half_queue] = j
+                            waiting += 1
+                            is_waiting = True
+                        queue[half_queue + j] = -2 - steps if is_waiting else steps + 1
+                for i in range(n):
+                    place[c_state[i]] = -1
+                if problem != DONE:
+                    return problem
+
+            # All arcs with a label, and what is final.
+            n_moves = 0
+            for i in range(n):
+                n_moves += states[5 * c_state[i] + 2] - states[5 * c_state[i] + 3]
+            if n_moves > key.shape[0]:
+                registers[MOVES] = n_moves
+                return MOVES
+            if n_moves > c_state.shape[0]:
+                registers[CLOSED] = n_moves
+                return CLOSED
+            n_moves, n_labels = 0, 0
+            for i in range(n):
+                s = c_state[i]
+                if finals[5 * s] < math.inf:
+                    if final_string >= 0 and final_string != c_string[i]:
+                        registers[FIRST] = final_string
+                        registers[SECOND] = c_string[i]
+                        return AMBIGUOUS
+                    final_string = c_string[i]
+                    final = sum_of_costs(final, c_cost[i] + finals[5 * s], in_log)
+                for k in range(states[5 * s + 1] + states[5 * s + 3], states[5 * s + 1] + states[5 * s + 2]):
+                    d = arcs[4 * k + 3]
+                    if useful[d] == 0 or costs[4 * k + 2] == math.inf:
+                        continue
+                    string = c_string[i]
+                    if arcs[4 * k + 1] != 0:
+                        if trie[3 * string + 2] == LONGEST:
+                            registers[FIRST] = string
+                            return TOO_LONG
+                        string = extended(trie, string_table, registers, string, arcs[4 * k + 1])
+                        if string < 0:
+                            return STRINGS
+                    key[n_moves] = (np.int64(arcs[4 * k]) << 32) | d
+                    m_string[n_moves] = string
+                    m_cost[n_moves] = c_cost[i] + costs[4 * k + 2]
+                    n_labels += trie[3 * string + 2]
+                    n_moves += 1
+
+            # The room for all that can come of them: nothing below needs to be undone.
+            needed = registers[N_STATES] + 2 * n_moves + 4
+            if needed > hashes.shape[0]:
+                registers[STATES] = needed
+                return STATES
+            if begin[registers[N_STATES]] + 2 * n_moves + 4 > residual.shape[0]:
+                registers[ELEMENTS] = begin[registers[N_STATES]] + 2 * n_moves + 4
+                return ELEMENTS
+            if 4 * (registers[N_ARCS] + n_moves + 2) > out_arcs.shape[0]:
+                registers[ARCS] = registers[N_ARCS] + n_moves + 2
+                return ARCS
+            needed = registers[N_STRINGS] + 2 * n_labels + LONGEST
+            if 3 * needed > trie.shape[0]:
+                registers[STRINGS] = needed
+                return STRINGS
+
+            if final_string > 0:
+                writing_arc(
+                    out_arcs, out_costs, element, residual, begin, hashes, trie, string_table, labels, registers, 0,
+                    final_string, 0.0, -1, final,
+                )  # fmt: skip
+                final = math.inf
+            sort_by_key(key, order, spare, n_moves)
+            i = 0
+            while i < n_moves:
+                ilabel = key[order[i]] >> 32
+                # One element a state: of what leads there only the cost may differ.
+                m = 0
+                prefix = m_string[order[i]]
+                best = math.inf
+                while i < n_moves and key[order[i]] >> 32 == ilabel:
+                    x = order[i]
+                    d = key[x] & 0x7FFFFFFF
+                    if m > 0 and c_state[m - 1] == d:
+                        if c_string[m - 1] != m_string[x]:
+                            registers[FIRST] = c_string[m - 1]
+                            registers[SECOND] = m_string[x]
+                            return AMBIGUOUS
+                        c_cost[m - 1] = sum_of_costs(c_cost[m - 1], m_cost[x], in_log)
+                    else:
+                        c_state[m], c_string[m], c_cost[m] = d, m_string[x], m_cost[x]
+                        prefix = common_beginning(trie, prefix, m_string[x])
+                        m += 1
+                    best = min(best, c_cost[m - 1])
+                    i += 1
+                # What all have in common is written and paid on the arc.
+                if m == 1:
+                    common = c_cost[0]
+                    d = c_state[0]
+                    target = alone[d]
+                    if target < 0:
+                        target = new_state(element, residual, begin, hashes, registers, d, 0, 0.0)
+                        hashes[target] = -1
+                        alone[d] = target
+                else:
+                    common = best
+                    if in_log:
+                        total = 0.0
+                        for j in range(m):
+                            total += math.exp(best - c_cost[j])
+                        common -= math.log(total)
+                    length, largest, h = trie[3 * prefix + 2], 0.0, 0
+                    for j in range(m):
+                        c_cost[j] -= common
+                        c_string[j] = without_beginning(trie, string_table, registers, c_string[j], length, labels)
+                        largest = max(largest, c_cost[j])
+                        h = mixed(mixed(h, c_state[j]), c_string[j])
+                    near = math.floor(largest / width)
+                    own = (mixed(h, np.int64(near)) >> 24) & 0x7FFFFFFF
+                    target = found(element, residual, begin, hashes, table, own, c_state, c_string, c_cost, m, delta)
+                    for beside in (-1, 1):
+                        if target < 0 and math.floor((largest + beside * delta) / width) != near:
+                            h2 = (mixed(h, np.int64(near) + beside) >> 24) & 0x7FFFFFFF
+                            target = found(
+                                element, residual, begin, hashes, table, h2, c_state, c_string, c_cost, m, delta
+                            )
+                    if target < 0:
+                        target = new_state(
+                            element, residual, begin, hashes, registers, c_state[0], c_string[0], c_cost[0]
+                        )
+                        at = begin[target]
+                        for j in range(1, m):
+                            element[2 * (at + j)] = c_state[j]
+                            element[2 * (at + j) + 1] = c_string[j]
+                            residual[at + j] = c_cost[j]
+                        begin[target + 1] = at + m
+                        hashes[target] = own
+                        insert(table, own, target)
+                n_silent += writing_arc(
+                    out_arcs, out_costs, element, residual, begin, hashes, trie, string_table, labels, registers,
+                    ilabel, prefix, common, target, math.inf,
+                )  # fmt: skip
+
+        n_arcs = registers[N_ARCS] - first_arc
+        out_finals[5 * q] = final
+        out_states[5 * q + 1] = first_arc
+        out_states[5 * q + 2] = n_arcs
+        out_states[5 * q + 3] = 0
+        if n_arcs > 0 and out_arcs[4 * first_arc] == 0:
+            out_states[5 * q + 3] = 1
+        out_states[5 * q + 4] = n_silent
+        registers[NEXT] = q + 1
+        if registers[N_STATES] > registers[MAX_STATES] or registers[N_ARCS] > registers[MAX_ARCS]:
+            return OVER
+    return DONE
