@@ -59,10 +59,10 @@ def graph(
     trained, steps = load(model), list[Step]()
     compiling: dict[str, Any] = {"max_states": max_states, "told": steps.append}
     if lm is not None:
-        from ..lm import read_arpa
+        from ..lm import read_model
 
         made, lost = with_language_model(
-            trained, read_arpa(lm), lexicon or [], max_states=max_states, told=steps.append
+            trained, read_model(lm), lexicon or [], max_states=max_states, told=steps.append
         )
     else:
         assert words is not None

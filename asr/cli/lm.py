@@ -31,12 +31,16 @@ class Smoothing(str, Enum):
 
 lm = typer.Typer(cls=Commands, no_args_is_help=True, rich_markup_mode=None)
 
-_Model = Annotated[Path, typer.Argument(metavar="LM", callback=piped, help="An ARPA file, plain or gzip-compressed.")]
+_Model = Annotated[
+    Path, typer.Argument(metavar="LM", callback=piped, help="An ARPA file, plain or .gz, or an .ngram file.")
+]
 _Text = Annotated[
     Path,
     typer.Argument(metavar="TEXT", callback=piped, help="A sentence a line, plain or gzip-compressed; - is stdin."),
 ]
-_Out = Annotated[Path, typer.Option("--out", metavar="LM", help="The ARPA file to write; compressed with .gz.")]
+_Out = Annotated[
+    Path, typer.Option("--out", metavar="LM", help="An ARPA file, packed with .gz, or .ngram, which opens at once.")
+]
 _Ids = Annotated[bool, typer.Option("--ids", help="Lines begin with an utterance id, as in Kaldi's text.")]
 _Units = Annotated[Units, typer.Option("--units", help="What the model is made of.")]
 _Lexicon = Annotated[
@@ -48,7 +52,7 @@ _Lexicon = Annotated[
 def _about() -> None:
     """Make, measure, mix and prune language models.
 
-    N-gram models as ARPA files, which other toolkits read and write, too.
+    N-gram models as ARPA files, which other toolkits read and write, too, or as .ngram files, which open at once.
 
     \b
     Example:
@@ -81,7 +85,7 @@ def train(
       asr lm train data/train/text --ids --units letters --order 5 --out letters.arpa.gz
     """
     from ..display.brief import many
-    from ..lm import count, estimate, write_arpa
+    from ..lm import count, estimate, write_model
 
     refuse_inputs(out, [path for path in (text, lexicon, vocabulary) if path is not None])
     with progress("training", 4) as advance:
@@ -93,7 +97,7 @@ def train(
         model = estimate(counts, smoothing.value)
         advance()
         with writing(out):
-            write_arpa(model, out)
+            write_model(model, out)
         advance()
     typer.echo(f"{out}: {_size(model)}, from {many(counts.n_sentences, 'sentence')}", err=True)
 
@@ -116,9 +120,9 @@ def ppl(
       asr lm ppl lm.arpa.gz held-out.txt
       asr lm ppl lm.arpa.gz held-out.txt --each
     """
-    from ..lm import read_arpa
+    from ..lm import read_model
 
-    found, sentences = read_arpa(model), _sentences(text, units, lexicon, ids)
+    found, sentences = read_model(model), _sentences(text, units, lexicon, ids)
     result = found.perplexity(sentences)
     with output(None) as stream:
         if each:
@@ -133,7 +137,7 @@ def ppl(
 
 @lm.command(cls=Command, no_args_is_help=True)
 def interpolate(
-    first: Annotated[Path, typer.Argument(metavar="LM1", help="An ARPA file.")],
+    first: Annotated[Path, typer.Argument(metavar="LM1", help="An ARPA or .ngram file.")],
     second: Annotated[Path, typer.Argument(metavar="LM2", help="Another one.")],
     out: _Out,
     weight: Annotated[float | None, typer.Option("--weight", metavar="W", help="Weight of LM1, 0 < W < 1.")] = None,
@@ -155,18 +159,18 @@ def interpolate(
     if (weight is None) == (tune is None):
         raise typer.BadParameter("give either --weight, e.g. 0.5, or --tune TEXT", param_hint="--weight")
     from ..lm import interpolate as mix
-    from ..lm import read_arpa, tuned_weight, write_arpa
+    from ..lm import read_model, tuned_weight, write_model
 
     refuse_inputs(out, [path for path in (first, second, tune, lexicon) if path is not None])
     text = [] if tune is None else _sentences(tune, units, lexicon, ids)
     with progress("mixing", 3) as advance:
-        models = read_arpa(first), read_arpa(second)
+        models = read_model(first), read_model(second)
         advance()
         weight = tuned_weight(*models, text) if weight is None else weight
         mixed = mix(*models, weight)
         advance()
         with writing(out):
-            write_arpa(mixed, out)
+            write_model(mixed, out)
         advance()
     typer.echo(f"{out}: {_size(mixed)}; weight of {first} {weight:.4f}", err=True)
 
@@ -186,16 +190,16 @@ def prune(
       asr lm prune lm.arpa.gz --threshold 1e-7 --out small.arpa.gz
     """
     from ..lm import prune as pruned
-    from ..lm import read_arpa, write_arpa
+    from ..lm import read_model, write_model
 
     refuse_inputs(out, [model])
     with progress("pruning", 3) as advance:
-        whole = read_arpa(model)
+        whole = read_model(model)
         advance()
         smaller = pruned(whole, threshold)
         advance()
         with writing(out):
-            write_arpa(smaller, out)
+            write_model(smaller, out)
         advance()
     typer.echo(f"{out}: {_size(smaller)}, of {_size(whole)}", err=True)
 

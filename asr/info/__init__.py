@@ -13,7 +13,7 @@ from .facts import Facts
 
 _TEXTS = (".txt", ".tsv", ".dict", ".lexicon", ".lex")
 _TABLES = (".jsonl", ".jsonl.gz", ".csv")
-_ARPA = (".arpa", ".arpa.gz")
+_NGRAMS = (".arpa", ".arpa.gz", ".ngram")
 _TRANSCRIPTS = (".ctm", ".stm", ".trn")
 _FOR_READING = {  # what is to be opened by other programs
     ".html": "report or other web page, for a browser",
@@ -117,7 +117,7 @@ def _file(path: Path, corpus: Mapping[str, Any]) -> Facts:
         from .model import graph_facts
 
         return graph_facts(path)
-    if head == b"\\dat" or path.name.lower().endswith(_ARPA):
+    if head in (b"\\dat", b"ASRN") or path.name.lower().endswith(_NGRAMS):
         return files.language_model_facts(path)
     if path.name == "tree.json":
         from .tree import tree_facts

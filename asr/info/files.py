@@ -174,14 +174,14 @@ def lexicon_facts(path: Path) -> Facts:
 
 
 def language_model_facts(path: Path) -> Facts:
-    """Facts of a language model in an ARPA file.
+    """Facts of a language model in an ARPA file, or one that opens at once.
 
     Raises:
         LanguageModelError: for a damaged one.
     """
-    from ..lm.arpa import read_arpa
+    from ..lm.formats import read_model
 
-    model = read_arpa(path)
+    model = read_model(path)
     counts = model.n_ngrams
     counts[0] -= model.is_closed  # its <unk>, which no file lists
     return {

@@ -2,6 +2,7 @@
 
 from .arpa import read_arpa, write_arpa
 from .counting import Counts, count
+from .formats import read_model, write_model
 from .mixing import interpolate, tuned_weight
 from .model import NgramModel
 from .perplexity import Perplexity
@@ -25,8 +26,10 @@ __all__ = [
     "phones",
     "prune",
     "read_arpa",
+    "read_model",
     "read_sentences",
     "train",
     "tuned_weight",
     "write_arpa",
+    "write_model",
 ]

@@ -65,12 +65,12 @@ def count(sentences: Iterable[Sentence], order: int, *, vocabulary: Iterable[str
         before = np.concatenate(([-1], node[:-1]))
         valid = np.flatnonzero((before >= 0) & ~breaks)
         keys, places, number = np.unique(
-            before[valid] * len(words) + ids[valid], return_inverse=True, return_counts=True
+            before[valid].astype(np.int64) * len(words) + ids[valid], return_inverse=True, return_counts=True
         )
         if not len(keys):
             break
         node = np.full(len(ids), -1)
         node[valid] = trie.n_nodes + places
-        trie = trie.extended(keys)
+        trie = trie.extended(keys // len(words), keys % len(words))
         numbers.append(number)
     return Counts(words, trie, np.concatenate(numbers).astype(np.int64))

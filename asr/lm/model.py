@@ -1,13 +1,18 @@
 """The back-off n-gram model: flat arrays, one entry per n-gram, and the log probabilities of sentences."""
 
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from ..display.brief import many
+from ..errors import LanguageModelError
+from .binary import map_arrays, write_arrays
 from .perplexity import Perplexity
-from .trie import Trie
+from .trie import Trie, as_ints
+from .trie_kernels import fill_states, step_all
 from .vocabulary import END_ID, START_ID, UNKNOWN_ID, Sentence, Vocabulary
 
 
@@ -22,20 +27,54 @@ class NgramModel:
     Attributes:
         vocabulary: the words.
         trie: the n-grams.
-        log_probs: float64 (n_nodes,): natural log of the last word's probability after the others; -inf for `<s>`,
-            which nothing is followed by, for `<unk>` in a closed vocabulary, and for the empty n-gram.
-        back_offs: float64 (n_nodes,): natural log of the back-off weight; 0 where no longer n-gram begins with this
-            one.
+        log_probs: float64 (n_nodes,), float32 of a file that is mapped: natural log of the last word's probability
+            after the others; -inf for `<s>`, which nothing is followed by, for `<unk>` in a closed vocabulary, and for
+            the empty n-gram.
+        back_offs: the same kind: natural log of the back-off weight; 0 where no longer n-gram begins with this one.
+        given_states: `states`, where they are known already.
     """
 
     vocabulary: Vocabulary
     trie: Trie
     log_probs: np.ndarray
     back_offs: np.ndarray
+    given_states: np.ndarray | None = None
 
     def __repr__(self) -> str:
         counts = " + ".join(f"{n:,}" for n in self.n_ngrams)
         return f"<NgramModel: order {self.order}, {many(len(self.vocabulary), 'word')}, {counts} n-grams>"
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Write a file that opens at once (see `asr.lm.binary`), whole or not at all. Logarithms become float32."""
+        trie = self.trie
+        if not len(self.log_probs) == len(self.back_offs) == trie.n_nodes:
+            raise ValueError(f"{len(self.log_probs)}, {len(self.back_offs)} logarithms of {trie.n_nodes} n-grams")
+        write_arrays(
+            path,
+            self.vocabulary.names,
+            trie.offsets,
+            first_child=trie.first_child,
+            word=trie.word,
+            suffix=trie.suffix,
+            states=self.states,
+            log_probs=self.log_probs,
+            back_offs=self.back_offs,
+        )
+
+    @classmethod
+    def load(cls, path: str | os.PathLike) -> "NgramModel":
+        """The model of a file that `save` wrote: arrays mapped from it, read-only, its logarithms float32.
+
+        Raises:
+            LanguageModelError: for another file, and one that is cut short or damaged.
+        """
+        names, offsets, arrays = map_arrays(path)
+        try:
+            vocabulary = Vocabulary(tuple(names))
+        except LanguageModelError as error:
+            raise LanguageModelError(f"{path}: {error}") from None
+        trie = Trie(len(names), offsets, arrays["first_child"], arrays["word"], arrays["suffix"])
+        return cls(vocabulary, trie, arrays["log_probs"], arrays["back_offs"], arrays["states"])
 
     @property
     def order(self) -> int:
@@ -60,16 +99,31 @@ class NgramModel:
             words: int (n,): word ids.
 
         Returns:
-            float64 (n,), natural-log probabilities, and int64 (n,), nodes of the longest n-grams found.
+            float64 (n,), natural-log probabilities, and int32 (n,), nodes of the longest n-grams found.
         """
-        nodes, log_probs = self.trie.find(states, words), np.zeros(len(states))
-        missing, states = np.flatnonzero(nodes < 0), states.copy()
-        while len(missing):
-            log_probs[missing] += self.back_offs[states[missing]]
-            states[missing] = self.trie.suffix[states[missing]]
-            nodes[missing] = self.trie.find(states[missing], words[missing])
-            missing = missing[nodes[missing] < 0]
-        return log_probs + self.log_probs[nodes], nodes
+        scores, nodes = np.empty(len(states)), np.empty(len(states), np.int32)
+        trie = self.trie
+        step_all(
+            as_ints(states), as_ints(words), trie.first_child, trie.word, trie.suffix, *self._doubles, scores, nodes
+        )
+        return scores, nodes
+
+    @cached_property
+    def _doubles(self) -> tuple[np.ndarray, np.ndarray]:
+        """`log_probs` and `back_offs` as the kernels take them."""
+        return np.ascontiguousarray(self.log_probs, np.float64), np.ascontiguousarray(self.back_offs, np.float64)
+
+    @cached_property
+    def states(self) -> np.ndarray:
+        """int32 (n_nodes,): the longest n-gram that each one ends in, itself included, and that matters for what comes.
+
+        One matters if longer n-grams begin with it, or its back-off weight is not 1; the empty one always does.
+        """
+        if self.given_states is not None:
+            return self.given_states
+        result = np.empty(self.trie.n_nodes, np.int32)
+        fill_states(self.trie.first_child, self.trie.suffix, self._doubles[1], result)
+        return result
 
     def log_prob(self, history: Sequence[str], word: str) -> float:
         """The natural-log probability of a word after some others.

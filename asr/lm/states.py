@@ -36,26 +36,12 @@ class StateTable(NamedTuple):
     def of(cls, model: NgramModel) -> "StateTable":
         """The table of a model."""
         trie = model.trie
-        nodes = np.arange(trie.n_nodes + 1, dtype=np.int64)
-        first_child = np.searchsorted(trie.keys, nodes * trie.n_words)
-        children, words, suffixes, states = (
-            x.astype(np.int32) for x in (first_child, trie.word, trie.suffix, _states(model))
-        )
-        log_probs, back_offs = np.ascontiguousarray(model.log_probs), np.ascontiguousarray(model.back_offs)
+        ints = (trie.first_child, trie.word, trie.suffix, model.states)
+        children, words, suffixes, states = (np.require(x, np.int32, "CW") for x in ints)
+        log_probs, back_offs = (np.require(x, np.float64, "CW") for x in (model.log_probs, model.back_offs))
         return cls(children, words, suffixes, states, log_probs, back_offs)
 
     @property
     def start(self) -> int:
         """The state at the beginning of a sentence."""
         return int(self.state_of[1 + START_ID])
-
-
-def _states(model: NgramModel) -> np.ndarray:
-    """For each n-gram the longest one it ends in that matters for what comes next."""
-    trie = model.trie
-    matters = trie.has_children | (model.back_offs != 0.0)
-    matters[0] = True
-    states = np.where(matters, np.arange(trie.n_nodes), trie.suffix)
-    while not matters[states].all():
-        states = np.where(matters[states], states, trie.suffix[states])
-    return states

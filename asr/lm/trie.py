@@ -1,4 +1,4 @@
-"""All n-grams of a model in one sorted array of integers.
+"""All n-grams of a model in flat, sorted arrays.
 
 Everything else (counting, smoothing, scoring, pruning, mixing) is then a few array operations over all n-grams at once.
 """
@@ -10,6 +10,7 @@ from functools import cached_property
 import numpy as np
 
 from ..display.brief import many
+from .trie_kernels import fill_parents, fill_suffixes, find_all, find_grams
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,13 +19,17 @@ class Trie:
 
     Node 0 is the empty n-gram; nodes 1 ... n_words are the words with ids 0 ... n_words - 1, all of them; then come the
     bigrams, the trigrams and so on, each order sorted by the node of all its words but the last, its parent, then by
-    the last word. So `keys`, parent * n_words + last word, ascend from node to node, and one binary search finds the
-    child of a node, whatever its order.
+    the last word. So the n-grams that begin with another one are neighbours, and a binary search among them finds one.
 
     Attributes:
         n_words: how many words there are.
         offsets: int64 (order + 2,): the first node of each order 0 ... order, and the number of nodes.
-        keys: int64 (n_nodes,), ascending; that of node 0 is below all others.
+        first_child: int32 (n_nodes + 1,), ascending: the first n-gram that is one word longer than this one and begins
+            with it; the last ends where those of the next node begin.
+        word: int32 (n_nodes,): the last word; 0 for the empty n-gram.
+        given_suffix: `suffix`, where it is known already.
+
+    The arrays may be mapped from a file, and read-only.
 
     Examples:
         >>> trie, _ = Trie.build(3, [np.array([[0, 1], [2, 0]]), np.array([[0, 2, 1]])])
@@ -34,10 +39,12 @@ class Trie:
 
     n_words: int
     offsets: np.ndarray
-    keys: np.ndarray
+    first_child: np.ndarray
+    word: np.ndarray
+    given_suffix: np.ndarray | None = None
 
     def __repr__(self) -> str:
-        return f"<Trie: order {self.order}, {many(self.n_words, 'word')}, {many(len(self.keys), 'node')}>"
+        return f"<Trie: order {self.order}, {many(self.n_words, 'word')}, {many(self.n_nodes, 'node')}>"
 
     @property
     def order(self) -> int:
@@ -47,7 +54,7 @@ class Trie:
     @property
     def n_nodes(self) -> int:
         """How many n-grams there are, the empty one included."""
-        return len(self.keys)
+        return len(self.word)
 
     def nodes(self, order: int) -> slice:
         """The nodes of one order."""
@@ -55,62 +62,53 @@ class Trie:
 
     @cached_property
     def parent(self) -> np.ndarray:
-        """int64 (n_nodes,): the node of all words but the last; 0 for the empty n-gram."""
-        return np.maximum(self.keys // self.n_words, 0)
+        """int32 (n_nodes,): the node of all words but the last; 0 for the empty n-gram."""
+        result = np.empty(self.n_nodes, np.int32)
+        fill_parents(self.first_child, result)
+        return result
 
-    @cached_property
-    def word(self) -> np.ndarray:
-        """int64 (n_nodes,): the last word; 0 for the empty n-gram."""
-        return np.where(self.keys < 0, 0, self.keys % self.n_words)
+    @property
+    def keys(self) -> np.ndarray:
+        """int64 (n_nodes,), ascending: parent * n_words + last word; that of node 0 is below all others."""
+        keys = self.parent.astype(np.int64) * self.n_words + self.word
+        keys[0] = -self.n_words - 1
+        return keys
 
-    @cached_property
+    @property
     def has_children(self) -> np.ndarray:
         """bool (n_nodes,): whether a longer n-gram begins with this one."""
-        result = np.zeros(self.n_nodes, bool)
-        result[self.parent[1:]] = True
-        return result
+        return self.first_child[1:] > self.first_child[:-1]
 
     @cached_property
     def suffix(self) -> np.ndarray:
-        """int64 (n_nodes,): the longest n-gram of the set that this one ends in, other than itself."""
-        result = np.zeros(self.n_nodes, np.int64)
-        for order in range(2, self.order + 1):
-            here = self.nodes(order)
-            result[here] = self._longest(result, result[self.parent[here]], self.word[here])
+        """int32 (n_nodes,): the longest n-gram of the set that this one ends in, other than itself."""
+        if self.given_suffix is not None:
+            return self.given_suffix
+        result = np.empty(self.n_nodes, np.int32)
+        fill_suffixes(self.first_child, self.word, result)
         return result
-
-    def _longest(self, suffix: np.ndarray, states: np.ndarray, words: np.ndarray) -> np.ndarray:
-        nodes = self.find(states, words)
-        missing = np.flatnonzero(nodes < 0)
-        while len(missing):
-            states = states.copy()
-            states[missing] = suffix[states[missing]]
-            nodes[missing] = self.find(states[missing], words[missing])
-            missing = missing[nodes[missing] < 0]
-        return nodes
 
     def find(self, parents: np.ndarray, words: np.ndarray) -> np.ndarray:
         """The nodes of n-grams given as parent nodes and last words; -1 where there is none, or no parent (-1)."""
-        wanted = parents * self.n_words + words
-        place = np.minimum(np.searchsorted(self.keys, wanted), self.n_nodes - 1)
-        return np.where((self.keys[place] == wanted) & (parents >= 0), place, -1)
+        nodes = np.empty(len(parents), np.int32)
+        find_all(self.first_child, self.word, as_ints(parents), as_ints(words), nodes)
+        return nodes
 
     def words_of(self, order: int) -> np.ndarray:
-        """The n-grams of one order. Returns int64 (n_ngrams, order): word ids."""
+        """The n-grams of one order. Returns int32 (n_ngrams, order): word ids."""
         here = self.nodes(order)
-        node = np.arange(here.start, here.stop)
-        result = np.empty((len(node), order), np.int64)
+        node = np.arange(here.start, here.stop, dtype=np.int32)
+        result = np.empty((len(node), order), np.int32)
         for column in range(order - 1, -1, -1):
             result[:, column] = self.word[node]
             node = self.parent[node]
         return result
 
     def at(self, grams: np.ndarray) -> np.ndarray:
-        """The nodes of n-grams of one order, int (n, order), or -1. Returns int64 (n,)."""
-        node = np.zeros(len(grams), np.int64)
-        for words in grams.T:
-            node = self.find(node, words)
-        return node
+        """The nodes of n-grams of one order, int (n, order), or -1. Returns int32 (n,)."""
+        nodes = np.empty(len(grams), np.int32)
+        find_grams(self.first_child, self.word, grams.astype(np.int32, copy=False), nodes)
+        return nodes
 
     def longest_at(self, ids: np.ndarray, breaks: np.ndarray) -> np.ndarray:
         """For each place in a text the longest known n-gram below the highest order that ends there.
@@ -120,11 +118,11 @@ class Trie:
             breaks: bool (n_tokens,): where a sentence begins: no n-gram reaches across.
 
         Returns:
-            int64 (n_tokens,): nodes; the history of what comes next.
+            int32 (n_tokens,): nodes; the history of what comes next.
         """
-        longest = node = 1 + ids
+        longest = node = as_ints(1 + ids)
         for _ in range(2, self.order):
-            before = np.concatenate(([-1], node[:-1]))
+            before = np.concatenate((as_ints([-1]), node[:-1]))
             node = self.find(np.where(breaks, -1, before), ids)
             longest = np.where(node >= 0, node, longest)
         return longest if self.order > 1 else np.zeros_like(longest)
@@ -135,26 +133,36 @@ class Trie:
         Args:
             kept: bool (n_nodes,): all words are kept, and the parent of each kept node.
         """
-        renumbered = np.cumsum(kept) - 1
-        offsets = np.concatenate(([0], np.cumsum(kept)))[self.offsets]
-        keys = np.where(self.keys < 0, self.keys, renumbered[self.parent] * self.n_words + self.word)
+        numbers = np.cumsum(kept)
+        offsets = np.concatenate(([0], numbers))[self.offsets]
+        parents = (numbers - 1)[self.parent[kept]]
+        n_children = np.bincount(parents[1:], minlength=len(parents))
         order = int(np.max(np.flatnonzero(np.diff(offsets)), initial=1))
-        return Trie(self.n_words, offsets[: order + 2], keys[kept])
+        return Trie(self.n_words, offsets[: order + 2], _first(n_children), self.word[kept])
 
     @classmethod
     def unigrams(cls, n_words: int) -> "Trie":
         """The trie that has all words and no longer n-grams."""
-        keys = np.concatenate(([-n_words - 1], np.arange(n_words)))
-        return cls(n_words, np.array([0, 1, 1 + n_words]), keys)
+        first_child = np.full(n_words + 2, 1 + n_words, np.int32)
+        first_child[0] = 1
+        word = np.concatenate((as_ints([0]), np.arange(n_words, dtype=np.int32)))
+        return cls(n_words, np.array([0, 1, 1 + n_words]), first_child, word)
 
-    def extended(self, keys: np.ndarray) -> "Trie":
+    def extended(self, parents: np.ndarray, words: np.ndarray) -> "Trie":
         """The trie with n-grams of the next order added.
 
         Args:
-            keys: int64, ascending, no two the same.
+            parents: int (n,), ascending: nodes of the highest order.
+            words: int (n,): last words, ascending among the children of each parent, no two the same.
         """
-        offsets = np.append(self.offsets, self.n_nodes + len(keys))
-        return Trie(self.n_words, offsets, np.concatenate((self.keys, keys)))
+        here, n_nodes = self.nodes(self.order), self.n_nodes + len(words)
+        n_children = np.bincount(parents - here.start, minlength=here.stop - here.start)
+        first_child = np.full(n_nodes + 1, n_nodes, np.int32)
+        first_child[: here.start + 1] = self.first_child[: here.start + 1]
+        first_child[here.start + 1 : here.stop + 1] = self.n_nodes + np.cumsum(n_children)
+        return Trie(
+            self.n_words, np.append(self.offsets, n_nodes), first_child, np.concatenate((self.word, as_ints(words)))
+        )
 
     @classmethod
     def build(cls, n_words: int, grams: Sequence[np.ndarray]) -> tuple["Trie", list[np.ndarray]]:
@@ -166,14 +174,43 @@ class Trie:
         Returns:
             the trie and, for each of the arrays, the nodes of its n-grams.
         """
-        wanted = list(grams)
-        for i in range(len(wanted) - 1, 0, -1):
-            wanted[i - 1] = np.concatenate((wanted[i - 1], wanted[i][:, :-1]))
+        wanted, k = list(grams), 0
         trie, nodes = cls.unigrams(n_words), []
-        for given, needed in zip(grams, wanted, strict=True):
-            keys = trie.at(needed[:, :-1]) * n_words + needed[:, -1]
-            first = trie.n_nodes
-            unique, places = np.unique(keys, return_inverse=True)
-            trie = trie.extended(unique)
-            nodes.append(first + places[: len(given)])
+        while k < len(wanted):
+            parents = trie.at(wanted[k][:, :-1])
+            if len(parents) and parents.min() < 0:  # beginnings are missing: once more, with these
+                for shorter in range(k - 1, -1, -1):
+                    added = np.unique(wanted[k][parents < 0, : shorter + 2], axis=0)
+                    wanted[shorter] = np.concatenate((wanted[shorter], added))
+                trie, nodes, k = cls.unigrams(n_words), [], 0
+                continue
+            chosen, places = _sorted_once(parents, wanted[k][:, -1], n_words)
+            nodes.append(trie.n_nodes + places[: len(grams[k])])
+            trie, k = trie.extended(parents[chosen], wanted[k][chosen, -1]), k + 1
         return trie, nodes
+
+
+def as_ints(values) -> np.ndarray:
+    """Nodes or words as the kernels take them: int32, contiguous."""
+    return np.ascontiguousarray(values, np.int32)
+
+
+def _first(n_children: np.ndarray) -> np.ndarray:
+    """The first child of each node, and the number of nodes, from the number of children of each."""
+    result = np.ones(len(n_children) + 1, np.int32)
+    np.cumsum(n_children, out=result[1:])
+    result[1:] += 1
+    return result
+
+
+def _sorted_once(parents: np.ndarray, words: np.ndarray, n_words: int) -> tuple[np.ndarray | slice, np.ndarray]:
+    """Which of some n-grams to take so that they ascend, each once, and the place of each among those taken."""
+    keys = parents.astype(np.int64) * n_words + words
+    if (keys[1:] > keys[:-1]).all():  # as in files that we write
+        return slice(None), np.arange(len(keys), dtype=np.int32)
+    order = np.argsort(keys, kind="stable")
+    keys = keys[order]
+    is_new = np.concatenate(([True], keys[1:] != keys[:-1]))
+    places = np.empty(len(keys), np.int32)
+    places[order] = np.cumsum(is_new, dtype=np.int32) - 1
+    return order[is_new], places

