@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 _FIRST_TOKENS = 1 << 15  # of a frame; arrays grow where a search has more
 _FIRST_ARENA = 1 << 20
-_CACHED = 1 << 18  # look-aheads: 8 MiB
+_CACHED = 1 << 20  # look-aheads: 32 bytes each
 
 
 class DynamicDecoder(BeamSearch):
@@ -56,8 +56,8 @@ class DynamicDecoder(BeamSearch):
         self._words = (states, arcs, arcs.view(np.float32), reach.set_of_state, labels)
         self._sets = (reach.first, reach.bounds)
         self._grammar, root = _grammar_views(graph.grammar, len(labels))
-        self._phrases = tuple(graph.phrases)
-        self._cache = (np.full(_CACHED, -1, np.int64), np.zeros(_CACHED, np.int64), np.zeros(2 * _CACHED))
+        self._phrases = graph.phrases
+        self._cache = (np.full(2 * _CACHED, -1, np.int64), np.zeros(2 * _CACHED), np.full(reach.n_sets, np.nan))
         k = dynamic_kernels
         self._found = (np.zeros(k.MOST_WAYS), np.zeros(k.MOST_WAYS), np.zeros(k.MOST_WAYS, np.int64))
         self._registers[[k.ROOT, k.EXACT, k.LOOKS_AHEAD]] = root, graph.exact, looks_ahead
@@ -87,19 +87,24 @@ class DynamicDecoder(BeamSearch):
         self._registers[[k.HERE, k.REHASH]] = 0, 1
         self._grow(int(self._settings[k.ARENA_LIMIT]))
 
-    def _begin(self) -> None:
-        k = self._kernels
+    def _begin(self) -> int:
         cost, heard, ahead, state, lm = self._token_arrays
-        cost[0], heard[0], ahead[0] = 0.0, 0.0, 0.0
-        state[0], lm[0] = self.graph.words.graph.start, self.graph.grammar.start
-        self._registers[k.REHASH] = 1
+        self._registers[self._kernels.REHASH] = 1
+        grammar, history, paid, n = self.graph.grammar, self.graph.grammar.start, 0.0, 0
+        while True:
+            cost[n], heard[n], ahead[n], state[n], lm[n] = paid, 0.0, 0.0, self.graph.words.graph.start, history
+            n += 1
+            if self.graph.exact or not grammar.states["n_input_epsilons"][history] or n == self._capacity:
+                return n
+            back = grammar.arcs[grammar.states["first"][history]]
+            history, paid = int(back["next"]), paid + float(back["weight"])
 
     def _search(self, matrix: np.ndarray) -> int:
         return int(
             self._kernels.advance(
-                self._words, self._sets, self._grammar, self._phrases, self._cache, self._columns, matrix,
-                self._settings, self._token_arrays, self._table, *self._arena, self._registers, *self._stack,
-                self._frame_cost, self._bins, self._totals, self._found,
+                *self._words, *self._sets, *self._grammar, *self._phrases, *self._cache, self._columns, matrix,
+                self._settings, *self._token_arrays, self._table, *self._arena, self._registers, *self._stack,
+                self._frame_cost, self._bins, self._totals, *self._found,
             )
         )  # fmt: skip
 
@@ -142,8 +147,6 @@ def _grammar_views(grammar: "Graph", n_labels: int) -> tuple[tuple[np.ndarray, .
 
     That is the one with the most arcs among those that do not back off: its words are looked up by their labels.
     """
-    from .dynamic_kernels import BLOCK
-
     if not 0 <= grammar.start < grammar.n_states:
         raise GraphError("grammar: it has no start state")
     states, arcs = flat_words(grammar.states), flat_words(grammar.arcs)
@@ -151,7 +154,7 @@ def _grammar_views(grammar: "Graph", n_labels: int) -> tuple[tuple[np.ndarray, .
     root = int(np.argmax(np.where(last, grammar.states["n_arcs"].astype(np.int64), -1)))
     first = int(grammar.states["first"][root])
     own = grammar.arcs[first : first + int(grammar.states["n_arcs"][root])]
-    cost, following = np.full(-(-(n_labels + 1) // BLOCK) * BLOCK, np.inf, np.float32), np.zeros(n_labels + 1, np.int32)
+    cost, following = np.full(n_labels + 1, np.inf, np.float32), np.zeros(n_labels + 1, np.int32)
     cost[own["ilabel"]], following[own["ilabel"]] = own["weight"], own["next"]
-    least = cost.reshape(-1, BLOCK).min(axis=1)
-    return (states, states.view(np.float32), arcs, arcs.view(np.float32), cost, following, least), root
+    masses = np.append(0.0, np.cumsum(np.exp(-cost.astype(np.float64))))
+    return (states, states.view(np.float32), arcs, arcs.view(np.float32), cost, following, masses), root

@@ -1,24 +1,29 @@
 """The compiled steps of the search that composes HCL and G as it goes.
 
 A token stands in a state of HCL and in a state of the language: a history of G and a node of the boosted phrases,
-lm = node * n_histories + history. `cost` holds what is behind it and, as look-ahead, what its next word costs at least:
-`ahead`, which is taken off when that word comes out, or when it is known better. HCL and G are flat views of their
-files' records as in `kernels`; a state of G has its back-off arc, if it has one, before its words.
+lm = node * n_histories + history. `cost` holds what is behind it and, as look-ahead, `ahead`: the negated log
+probability that one of the words comes that may still come. It is taken off when the word comes out, or fewer may come.
+HCL and G are flat views of their files' records as in `kernels`; a state of G has its back-off arc, if it has one,
+before its words.
 
-A history that has no arc for any of the words that may still come must back off for all of them. It does so at once,
-so that tokens of different histories meet in one, as in a static graph.
+As in a static graph, backing off is a way of its own, taken after a word: the word's arc leads to its history and to
+all that this one backs off to, at their costs, each with a token. A token ends where its history has no arc for any of
+the words that may still come, and those of different histories meet in the one that they back off to. Where back-off is
+exact, there is one token, which backs off itself when its history has no arc for any of the words.
 
-What belongs together comes as one tuple:
-    graph: states, arcs, weights; the set of words that each state reaches; the label of each word
-    sets: where the intervals of each set begin; their bounds
-    grammar: states, the same as float32, arcs, weights; of the state that all others back off to in the end (`root`),
-        by label: cost (inf: none) and next state; and the least cost in each block of BLOCK labels
-    phrases: of each node its first arc, number of arcs, failure node, and the node where one stands after it;
-        arcs as label and node; of each node what is granted for a phrase only begun, and for those that end in it
-    cache: keys, and for each the history after backing off, and what that costs and the look-ahead
-    tokens: of two frames, from `here` and from `there` on: cost, acoustic cost, look-ahead, state, lm
-    found: scratch, where one arc leads
+The arrays come one by one, as those in tuples are counted at every use, which is slower than all else:
+    states, arcs, weights: HCL; set_of: the set of words that each state reaches; labels: of the words
+    first, bounds: where the intervals of each set begin, and their bounds
+    g_states, g_finals (the same as float32), g_arcs, g_weights: G; of the state that all others back off to in the end
+        root_costs and root_next by label (cost inf: none), and root_masses, the sum of the probabilities of all below
+    p_nodes, p_arcs, p_bonus: the phrases, as `asr.graph.phrases` has them
+    c_keys, c_costs: the look-aheads that are known, by hash: key, and history after backing off; what that costs, and
+        the look-ahead. c_root: for each set the look-ahead after no history, NaN where it is not known yet
+    cost, heard, aheads, state, lms: tokens of two frames, from `here` and from `there` on; heard: acoustic cost
+    f_cost, f_ahead, f_lm: scratch, where one arc leads
 """
+
+import math
 
 import numpy as np
 
@@ -50,18 +55,17 @@ from .kernels import (
 )
 
 FLOATS = "Array(float32, 1, 'C', readonly=True)"
-GRAPH = f"Tuple(({INTS}, {INTS}, {FLOATS}, {INTS}, {INTS}))"
-SETS = f"UniTuple({INTS}, 2)"
-GRAMMAR = f"Tuple(({INTS}, {FLOATS}, {INTS}, {FLOATS}, {FLOATS}, {INTS}, {FLOATS}))"
-PHRASES = f"Tuple(({INTS}, {INTS}, {FLOATS}))"
-CACHE = "Tuple((int64[::1], int64[::1], float64[::1]))"
-TOKENS = "Tuple((float64[::1], float64[::1], float64[::1], int32[::1], int64[::1]))"
-FOUND = "Tuple((float64[::1], float64[::1], int64[::1]))"
+GRAPH = f"{INTS}, {INTS}, {FLOATS}, {INTS}, {INTS}"
+SETS = f"{INTS}, {INTS}"
+GRAMMAR = f"{INTS}, {FLOATS}, {INTS}, {FLOATS}, {FLOATS}, {INTS}, float64[::1]"
+PHRASES = f"{INTS}, {INTS}, {FLOATS}"
+CACHE = "int64[::1], float64[::1], float64[::1]"
+TOKENS = "float64[::1], float64[::1], float64[::1], int32[::1], int64[::1]"
+FOUND = "float64[::1], float64[::1], int64[::1]"
 
 # Positions in the search's registers, after those of `kernels`.
 GENERATION, REHASH, ROOT, EXACT, LOOKS_AHEAD, N_REGISTERS = 7, 8, 9, 10, 11, 12
-BLOCK = 64
-MOST_WAYS = 64  # ways to back off that are looked at for one word; as many as an n-gram is long
+MOST_WAYS = 64  # histories after one word; as many as an n-gram is long
 
 
 @subkernel
@@ -88,64 +92,45 @@ def first_from(arcs, low, high, label):
 
 
 @subkernel
-def word_cost(grammar, h, label, root):
+def word_cost(g_states, g_arcs, g_weights, root_costs, root_next, h, label, root):
     """The cost of a word's own arc after a history, inf where it has none, and the history that the arc leads to."""
-    states, _, arcs, weights, root_cost, root_next, _ = grammar
     if h == root:
-        return np.float64(root_cost[label]), root_next[label]
-    low, high = states[5 * h + 1] + states[5 * h + 3], states[5 * h + 1] + states[5 * h + 2]
-    k = first_from(arcs, low, high, label)
-    if k < high and arcs[4 * k] == label:
-        return np.float64(weights[4 * k + 2]), arcs[4 * k + 3]
+        return np.float64(root_costs[label]), root_next[label]
+    low, high = g_states[5 * h + 1] + g_states[5 * h + 3], g_states[5 * h + 1] + g_states[5 * h + 2]
+    k = first_from(g_arcs, low, high, label)
+    if k < high and g_arcs[4 * k] == label:
+        return np.float64(g_weights[4 * k + 2]), g_arcs[4 * k + 3]
     return np.inf, np.int32(0)
 
 
 @subkernel
-def least_of_root(grammar, low, high):
-    """The least cost of the labels low ... high - 1 after no history."""
-    root_cost, least = grammar[4], grammar[6]
-    best = np.inf
-    while low < high:
-        if low % BLOCK == 0 and low + BLOCK <= high:
-            best = min(best, least[low // BLOCK])
-            low += BLOCK
-        else:
-            best = min(best, root_cost[low])
-            low += 1
-    return best
-
-
-@subkernel
-def least_cost(sets, grammar, s, h, root, end_label):
-    """The least cost of all arcs of a history whose words are in set `s`, and of the end if it is there."""
-    first, bounds = sets
-    states, finals, arcs, weights = grammar[0], grammar[1], grammar[2], grammar[3]
+def mass_of(first, bounds, g_states, g_finals, g_arcs, g_weights, root_masses, s, h, root, end_label):
+    """The sum of the probabilities of a history's own words that are in set `s`, and of the end if it is there."""
     begin, end = first[s], first[s + 1]
-    best = np.inf
-    low, high = states[5 * h + 1] + states[5 * h + 3], states[5 * h + 1] + states[5 * h + 2]
+    total = 0.0
+    low, high = g_states[5 * h + 1] + g_states[5 * h + 3], g_states[5 * h + 1] + g_states[5 * h + 2]
     few = high - low < end - begin  # words of the history, fewer than intervals
     for j in range(begin, end):
         b, e = bounds[2 * j], bounds[2 * j + 1]
         if b <= end_label < e:
-            best = min(best, np.float64(finals[5 * h]))
+            total += math.exp(-g_finals[5 * h])
         if h == root:
-            best = min(best, np.float64(least_of_root(grammar, b, e)))
+            total += root_masses[e] - root_masses[b]
         elif not few:
-            low = first_from(arcs, low, high, b)
-            while low < high and arcs[4 * low] < e:
-                best = min(best, np.float64(weights[4 * low + 2]))
+            low = first_from(g_arcs, low, high, b)
+            while low < high and g_arcs[4 * low] < e:
+                total += math.exp(-g_weights[4 * low + 2])
                 low += 1
     if few and h != root:
         for k in range(low, high):
-            if holds(sets, s, arcs[4 * k]):
-                best = min(best, np.float64(weights[4 * k + 2]))
-    return best
+            if holds(first, bounds, s, g_arcs[4 * k]):
+                total += math.exp(-g_weights[4 * k + 2])
+    return total
 
 
 @subkernel
-def holds(sets, s, label):
+def holds(first, bounds, s, label):
     """Whether a label is in a set."""
-    first, bounds = sets
     low, high = first[s], first[s + 1]
     while low < high:
         middle = (low + high) // 2
@@ -157,136 +142,142 @@ def holds(sets, s, label):
 
 
 @subkernel
-def boosted(phrases, node, label):
+def boosted(p_nodes, p_arcs, p_bonus, node, label):
     """What a word gains after what was said of phrases so far, and the node that it leads to."""
-    nodes, arcs, bonus = phrases
-    begun = np.float64(bonus[2 * node])
+    begun = np.float64(p_bonus[2 * node])
     while True:
-        low, high = nodes[4 * node], nodes[4 * node] + nodes[4 * node + 1]
+        low, high = p_nodes[4 * node], p_nodes[4 * node] + p_nodes[4 * node + 1]
         while low < high:
             middle = (low + high) // 2
-            if arcs[2 * middle] < label:
+            if p_arcs[2 * middle] < label:
                 low = middle + 1
             else:
                 high = middle
-        if low < nodes[4 * node] + nodes[4 * node + 1] and arcs[2 * low] == label:
-            x = arcs[2 * low + 1]
-            after = nodes[4 * x + 3]
-            return bonus[2 * x + 1] + bonus[2 * after] - begun, after
+        if low < p_nodes[4 * node] + p_nodes[4 * node + 1] and p_arcs[2 * low] == label:
+            x = p_arcs[2 * low + 1]
+            after = p_nodes[4 * x + 3]
+            return p_bonus[2 * x + 1] + p_bonus[2 * after] - begun, after
         if node == 0:
             return -begun, np.int32(0)
-        node = nodes[4 * node + 2]
+        node = p_nodes[4 * node + 2]
 
 
 @subkernel
-def least_boosted(sets, grammar, phrases, s, h, node, root):
-    """The least cost, less what is gained, of the words in a set that go on with a phrase, or begin one."""
-    nodes, arcs, bonus = phrases
-    best = np.inf
+def mass_gained(
+    first, bounds, g_states, g_arcs, g_weights, root_costs, root_next, p_nodes, p_arcs, p_bonus, s, h, node, root,
+):  # fmt: skip
+    """What is added to the mass of a set by the gains of its words that go on with a phrase, or begin one."""
+    total = 0.0
     while True:
-        for k in range(nodes[4 * node], nodes[4 * node] + nodes[4 * node + 1]):
-            if holds(sets, s, arcs[2 * k]):
-                cost, t = 0.0, h
-                while True:
-                    found, _ = word_cost(grammar, t, arcs[2 * k], root)
-                    x = arcs[2 * k + 1]
-                    best = min(best, cost + found - bonus[2 * x + 1] - bonus[2 * nodes[4 * x + 3]])
-                    if grammar[0][5 * t + 3] == 0:
-                        break
-                    back = grammar[0][5 * t + 1]
-                    cost += grammar[3][4 * back + 2]
-                    t = grammar[2][4 * back + 3]
+        for k in range(p_nodes[4 * node], p_nodes[4 * node] + p_nodes[4 * node + 1]):
+            if holds(first, bounds, s, p_arcs[2 * k]):
+                own, _ = word_cost(g_states, g_arcs, g_weights, root_costs, root_next, h, p_arcs[2 * k], root)
+                x = p_arcs[2 * k + 1]
+                gain = np.float64(p_bonus[2 * x + 1]) + p_bonus[2 * p_nodes[4 * x + 3]]
+                total += math.exp(gain - own) - math.exp(-own)
         if node == 0:
-            return best
-        node = nodes[4 * node + 2]
+            return total
+        node = p_nodes[4 * node + 2]
 
 
 @subkernel
-def look_ahead(sets, grammar, phrases, cache, registers, s, lm, end_label):
-    """The place in the cache that says what is ahead of a set of words after a history, which may be new there."""
-    keys, after, costs = cache
-    n_sets = sets[0].shape[0] - 1
+def look_ahead(
+    first, bounds, g_states, g_finals, g_arcs, g_weights, root_costs, root_next, root_masses, p_nodes, p_arcs, p_bonus,
+    c_keys, c_costs, c_root, registers, s, lm, end_label,
+):  # fmt: skip
+    """What is ahead where the words of a set may come after a history: the negated log of their probability.
+
+    Returns:
+        what the token pays for backing off, what is ahead, inf where nothing can come, and lm after backing off. Only
+        where back-off is exact a token backs off here; the sum is then a little too large.
+    """
+    n_sets, n_histories = first.shape[0] - 1, g_states.shape[0] // 5
+    root, exact, plain = registers[ROOT], registers[EXACT], p_nodes.shape[0] == 4
+    if lm == root and plain and c_root[s] == c_root[s]:
+        return 0.0, c_root[s], lm
     key = lm * n_sets + s
     x = key * FACTOR
-    p = (x ^ (x >> 32)) & (keys.shape[0] - 1)
-    if keys[p] == key:
-        return p
-    n_histories = grammar[0].shape[0] // 5
+    p = (x ^ (x >> 32)) & (c_keys.shape[0] // 2 - 1)
+    if c_keys[2 * p] == key:
+        return c_costs[2 * p], c_costs[2 * p + 1], c_keys[2 * p + 1]
     node, h = lm // n_histories, np.int32(lm % n_histories)
-    root = registers[ROOT]
-    passed, best, settled, backing = 0.0, np.inf, np.int64(-1), 0.0
+    passed, total, settled, backing = 0.0, 0.0, np.int64(-1), 0.0
     while True:
-        least = least_cost(sets, grammar, s, h, root, end_label)
-        is_last = grammar[0][5 * h + 3] == 0
+        mass = mass_of(first, bounds, g_states, g_finals, g_arcs, g_weights, root_masses, s, h, root, end_label)
+        if not plain and mass > 0.0:
+            mass += mass_gained(
+                first, bounds, g_states, g_arcs, g_weights, root_costs, root_next, p_nodes, p_arcs, p_bonus, s, h,
+                np.int32(node), root,
+            )  # fmt: skip
+        is_last = exact == 0 or g_states[5 * h + 3] == 0
         # The first history with an arc for one of the words is where the token stands from now on.
-        if settled < 0 and (least < np.inf or is_last):
+        if settled < 0 and (mass > 0.0 or is_last):
             settled, backing = np.int64(h), passed
-        best = min(best, passed + least)
+        total += mass * math.exp(-passed)
         if is_last:
             break
-        back = grammar[0][5 * h + 1]
-        passed += grammar[3][4 * back + 2]
-        h = grammar[2][4 * back + 3]
-    best -= backing
-    if phrases[0].shape[0] > 4:
-        more = least_boosted(sets, grammar, phrases, s, np.int32(settled), np.int32(node), root)
-        best = min(best, more) + phrases[2][2 * node]
-    keys[p], after[p] = key, node * n_histories + settled
-    costs[2 * p] = backing
-    # Nothing can follow: the token ends here, also where nothing is looked ahead.
-    costs[2 * p + 1] = best if registers[LOOKS_AHEAD] != 0 or best == np.inf else 0.0
-    return p
+        back = g_states[5 * h + 1]
+        passed += g_weights[4 * back + 2]
+        h = g_arcs[4 * back + 3]
+    ahead = np.inf
+    if total > 0.0:
+        # Nothing can follow where there is no mass: the token ends there, also where nothing is looked ahead.
+        ahead = p_bonus[2 * node] - math.log(total) - backing if registers[LOOKS_AHEAD] != 0 else 0.0
+    after = node * n_histories + settled
+    c_keys[2 * p], c_keys[2 * p + 1] = key, after
+    c_costs[2 * p], c_costs[2 * p + 1] = backing, ahead
+    if lm == root:
+        c_root[s] = ahead
+    return backing, ahead, after
 
 
 @subkernel
-def after_word(graph, sets, grammar, phrases, cache, registers, found, cost, lm, label, d):
-    """Fill `found` with the histories after a word, one for each way of backing off that may be the best; how many.
+def after_word(
+    first, bounds, g_states, g_finals, g_arcs, g_weights, root_costs, root_next, root_masses, p_nodes, p_arcs, p_bonus,
+    c_keys, c_costs, c_root, registers, f_cost, f_ahead, f_lm, cost, lm, label, s, end_label,
+):  # fmt: skip
+    """Fill f_cost, f_ahead and f_lm with the histories after a word, of which the later ones back off; how many.
 
     Args:
         cost: of all before the word, look-ahead taken off.
-        d: the state of HCL.
+        s: the set of the state of HCL.
     """
-    n_histories = grammar[0].shape[0] // 5
+    n_histories, exact = g_states.shape[0] // 5, registers[EXACT]
     node, h = np.int32(lm // n_histories), np.int32(lm % n_histories)
-    gain, node = boosted(phrases, node, label)
-    cost -= gain
-    end_label = graph[4].shape[0]
-    n, last_cost, last = 0, np.inf, np.int32(-1)
-    for _ in range(MOST_WAYS):
-        own, t = word_cost(grammar, h, label, registers[ROOT])
+    while True:
+        own, t = word_cost(g_states, g_arcs, g_weights, root_costs, root_next, h, label, registers[ROOT])
         if own < np.inf:
-            x = cost + own
-            # The history found before may back off to this one later: is it then as cheap?
-            y, u = last_cost, last
-            while u >= 0 and u != t:
-                if grammar[0][5 * u + 3] == 0:
-                    u = np.int32(-1)
-                else:
-                    back = grammar[0][5 * u + 1]
-                    y += grammar[3][4 * back + 2]
-                    u = grammar[2][4 * back + 3]
-            if u < 0 or y > x:
-                last_cost, last = x, t
-                p = look_ahead(
-                    sets, grammar, phrases, cache, registers, graph[3][d], np.int64(node) * n_histories + t, end_label
-                )
-                ahead = cache[2][2 * p + 1]
-                if ahead < np.inf:
-                    found[0][n], found[1][n], found[2][n] = x + cache[2][2 * p] + ahead, ahead, cache[1][p]
-                    n += 1
-            if registers[EXACT] != 0:
-                break
-        if grammar[0][5 * h + 3] == 0:
             break
-        back = grammar[0][5 * h + 1]
-        cost += grammar[3][4 * back + 2]
-        h = grammar[2][4 * back + 3]
-    return n
+        # There is a token of the history that this one backs off to; where back-off is exact, this is the one.
+        if exact == 0 or g_states[5 * h + 3] == 0:
+            return 0
+        back = g_states[5 * h + 1]
+        cost += g_weights[4 * back + 2]
+        h = g_arcs[4 * back + 3]
+    gain, node = boosted(p_nodes, p_arcs, p_bonus, node, label)
+    cost += own - gain
+    n = 0
+    while True:
+        backing, ahead, after = look_ahead(
+            first, bounds, g_states, g_finals, g_arcs, g_weights, root_costs, root_next, root_masses, p_nodes, p_arcs,
+            p_bonus, c_keys, c_costs, c_root, registers, s, np.int64(node) * n_histories + t, end_label,
+        )  # fmt: skip
+        if ahead < np.inf:
+            f_cost[n], f_ahead[n], f_lm[n] = cost + backing + ahead, ahead, after
+            n += 1
+        if exact != 0 or g_states[5 * t + 3] == 0 or n == MOST_WAYS:
+            return n
+        back = g_states[5 * t + 1]
+        cost += g_weights[4 * back + 2]
+        t = g_arcs[4 * back + 3]
 
 
 @subkernel
-def ways(graph, sets, grammar, phrases, cache, registers, found, c, lm, ahead, s, word, d):
-    """Fill `found` with cost, look-ahead and lm of each token that an arc makes of one; how many there are.
+def ways(
+    set_of, labels, first, bounds, g_states, g_finals, g_arcs, g_weights, root_costs, root_next, root_masses, p_nodes,
+    p_arcs, p_bonus, c_keys, c_costs, c_root, registers, f_cost, f_ahead, f_lm, c, lm, ahead, s, word, d,
+):  # fmt: skip
+    """Fill f_cost, f_ahead and f_lm with what each token has that an arc makes of one; how many there are.
 
     Args:
         c: the token's cost with the arc's.
@@ -295,30 +286,34 @@ def ways(graph, sets, grammar, phrases, cache, registers, found, c, lm, ahead, s
         d: the state that it leads to.
     """
     if word != 0:
-        label = graph[4][word]
-        return after_word(graph, sets, grammar, phrases, cache, registers, found, c - ahead, lm, label, d)
-    if graph[3][d] == s:
-        found[0][0], found[1][0], found[2][0] = c, ahead, lm
+        return after_word(
+            first, bounds, g_states, g_finals, g_arcs, g_weights, root_costs, root_next, root_masses, p_nodes, p_arcs,
+            p_bonus, c_keys, c_costs, c_root, registers, f_cost, f_ahead, f_lm, c - ahead, lm, labels[word], set_of[d],
+            labels.shape[0],
+        )  # fmt: skip
+    if set_of[d] == s:  # nothing that the grammar knows of changes
+        f_cost[0], f_ahead[0], f_lm[0] = c, ahead, lm
         return 1
-    p = look_ahead(sets, grammar, phrases, cache, registers, graph[3][d], lm, graph[4].shape[0])
-    x = cache[2][2 * p + 1]
+    backing, x, after = look_ahead(
+        first, bounds, g_states, g_finals, g_arcs, g_weights, root_costs, root_next, root_masses, p_nodes, p_arcs,
+        p_bonus, c_keys, c_costs, c_root, registers, set_of[d], lm, labels.shape[0],
+    )  # fmt: skip
     if x == np.inf:
         return 0
-    found[0][0], found[1][0], found[2][0] = c + cache[2][2 * p] + x - ahead, x, cache[1][p]
+    f_cost[0], f_ahead[0], f_lm[0] = c + backing + x - ahead, x, after
     return 1
 
 
 @subkernel
 def expand(
-    graph, sets, grammar, phrases, cache, frame_cost, columns, tokens, table, previous, arc, registers, there, limit,
-    beam, penalty, new_limit, found,
+    states, arcs, weights, set_of, labels, first, bounds, g_states, g_finals, g_arcs, g_weights, root_costs, root_next,
+    root_masses, p_nodes, p_arcs, p_bonus, c_keys, c_costs, c_root, frame_cost, columns, cost, heard, aheads, state,
+    lms, table, previous, arc, registers, there, limit, beam, penalty, new_limit, f_cost, f_ahead, f_lm,
 ):  # fmt: skip
     """Move every token below `limit` over its emitting arcs; the number of new tokens, or -1 where there is no room.
 
     See `kernels.expand`; here too the best old token is looked at first.
     """
-    states, arcs, weights, set_of = graph[0], graph[1], graph[2], graph[3]
-    cost, heard, aheads, state, lms = tokens
     n, base, here, best = registers[N_TOKENS], registers[BASE], registers[HERE], registers[BEST]
     registers[GENERATION] += 1
     generation = registers[GENERATION]
@@ -349,14 +344,21 @@ def expand(
                 if c >= bound:
                     continue
                 d = arcs[4 * k + 3]
-                n_ways = ways(
-                    graph, sets, grammar, phrases, cache, registers, found, c, lm, ahead, set_of[s], word, d
-                )
+                # Most arcs change nothing that the grammar knows of.
+                if word == 0 and set_of[d] == set_of[s]:
+                    f_cost[0], f_ahead[0], f_lm[0] = c, ahead, lm
+                    n_ways = 1
+                else:
+                    n_ways = ways(
+                        set_of, labels, first, bounds, g_states, g_finals, g_arcs, g_weights,
+                        root_costs, root_next, root_masses, p_nodes, p_arcs, p_bonus, c_keys, c_costs, c_root,
+                        registers, f_cost, f_ahead, f_lm, c, lm, ahead, set_of[s], word, d,
+                    )  # fmt: skip
                 for w in range(n_ways):
-                    c = found[0][w]
+                    c = f_cost[w]
                     if c >= bound:
                         continue
-                    key = found[2][w] * n_states + d
+                    key = f_lm[w] * n_states + d
                     p = place(table, generation, key)
                     if table[2 * p + 1] >> 32 != generation:
                         if m == capacity:
@@ -364,12 +366,12 @@ def expand(
                         j = m
                         m += 1
                         table[2 * p], table[2 * p + 1] = key, generation << 32 | j
-                        state[there + j], lms[there + j] = d, found[2][w]
+                        state[there + j], lms[there + j] = d, f_lm[w]
                     else:
                         j = table[2 * p + 1] & 0xFFFFFFFF
                         if c >= cost[there + j]:
                             continue
-                    cost[there + j], aheads[there + j] = c, found[1][w]
+                    cost[there + j], aheads[there + j] = c, f_ahead[w]
                     heard[there + j] = heard[i] + sound
                     previous[next_base + j], arc[next_base + j] = base + i - here, k
                     if c <= goal:
@@ -383,14 +385,14 @@ def expand(
 
 @subkernel
 def close(
-    graph, sets, grammar, phrases, cache, tokens, table, previous, arc, registers, limit, penalty, stack, steps, found
-):
+    states, arcs, weights, set_of, labels, first, bounds, g_states, g_finals, g_arcs, g_weights, root_costs, root_next,
+    root_masses, p_nodes, p_arcs, p_bonus, c_keys, c_costs, c_root, cost, heard, aheads, state, lms, table, previous,
+    arc, registers, limit, penalty, stack, steps, f_cost, f_ahead, f_lm,
+):  # fmt: skip
     """Follow the arcs without input label from all tokens up to `limit`; DONE, ROOM or NEGATIVE_CYCLE.
 
     See `kernels.close`. Where there is no room what was found stays, and it can begin again.
     """
-    states, arcs, weights, set_of = graph[0], graph[1], graph[2], graph[3]
-    cost, heard, aheads, state, lms = tokens
     n, base, here, best = registers[N_TOKENS], registers[BASE], registers[HERE], registers[BEST]
     capacity, n_states, generation = cost.shape[0] // 2, np.int64(set_of.shape[0]), registers[GENERATION]
     top = 0
@@ -416,14 +418,15 @@ def close(
                 continue
             d = arcs[4 * k + 3]
             n_ways = ways(
-                graph, sets, grammar, phrases, cache, registers, found, c, lms[here + i], aheads[here + i], set_of[s],
-                word, d,
+                set_of, labels, first, bounds, g_states, g_finals, g_arcs, g_weights, root_costs,
+                root_next, root_masses, p_nodes, p_arcs, p_bonus, c_keys, c_costs, c_root, registers, f_cost, f_ahead,
+                f_lm, c, lms[here + i], aheads[here + i], set_of[s], word, d,
             )  # fmt: skip
             for w in range(n_ways):
-                c = found[0][w]
+                c = f_cost[w]
                 if c > limit:
                     continue
-                key = found[2][w] * n_states + d
+                key = f_lm[w] * n_states + d
                 p = place(table, generation, key)
                 if table[2 * p + 1] >> 32 != generation:
                     if n == capacity:
@@ -432,13 +435,13 @@ def close(
                     j = n
                     n += 1
                     table[2 * p], table[2 * p + 1] = key, generation << 32 | j
-                    state[here + j], lms[here + j] = d, found[2][w]
+                    state[here + j], lms[here + j] = d, f_lm[w]
                     steps[j] = 0
                 else:
                     j = table[2 * p + 1] & 0xFFFFFFFF
                     if c >= cost[here + j] - TINY:
                         continue
-                cost[here + j], aheads[here + j], heard[here + j] = c, found[1][w], heard[here + i]
+                cost[here + j], aheads[here + j], heard[here + j] = c, f_ahead[w], heard[here + i]
                 previous[base + j], arc[base + j] = base + i, k
                 if c < cost[here + best]:
                     best = j
@@ -454,12 +457,12 @@ def close(
 
 
 @subkernel
-def enter_all(tokens, table, registers, n_states):
+def enter_all(state, lms, table, registers, n_states):
     """Enter the tokens of the frame in the hash table anew, after it was made larger."""
     registers[GENERATION] += 1
     here = registers[HERE]
     for i in range(registers[N_TOKENS]):
-        key = tokens[4][here + i] * n_states + tokens[3][here + i]
+        key = lms[here + i] * n_states + state[here + i]
         p = place(table, registers[GENERATION], key)
         table[2 * p], table[2 * p + 1] = key, registers[GENERATION] << 32 | i
 
@@ -469,22 +472,23 @@ def enter_all(tokens, table, registers, n_states):
     f" int32[::1], int32[::1], int64[::1], int32[::1], int32[::1], float64[::1], int64[::1], float64[::1], {FOUND})"
 )
 def advance(
-    graph, sets, grammar, phrases, cache, columns, loglikes, settings, tokens, table, previous, arc, registers, stack,
-    steps, frame_cost, bins, totals, found,
+    states, arcs, weights, set_of, labels, first, bounds, g_states, g_finals, g_arcs, g_weights, root_costs, root_next,
+    root_masses, p_nodes, p_arcs, p_bonus, c_keys, c_costs, c_root, columns, loglikes, settings, cost, heard, aheads,
+    state, lms, table, previous, arc, registers, stack, steps, frame_cost, bins, totals, f_cost, f_ahead, f_lm,
 ):  # fmt: skip
     """Search on through the rows of `loglikes`, as `kernels.advance` does; ROOM where the arrays of tokens are full.
 
     The caller makes them larger, sets registers[REHASH] and calls again.
     """
-    cost = tokens[0]
     while True:
         if registers[IS_OPEN] != 0:
             if registers[REHASH] != 0:
-                enter_all(tokens, table, registers, np.int64(graph[3].shape[0]))
+                enter_all(state, lms, table, registers, np.int64(set_of.shape[0]))
                 registers[REHASH] = 0
             outcome = close(
-                graph, sets, grammar, phrases, cache, tokens, table, previous, arc, registers, totals[0],
-                settings[PENALTY], stack, steps, found,
+                states, arcs, weights, set_of, labels, first, bounds, g_states, g_finals, g_arcs, g_weights, root_costs,
+                root_next, root_masses, p_nodes, p_arcs, p_bonus, c_keys, c_costs, c_root, cost, heard, aheads, state,
+                lms, table, previous, arc, registers, totals[0], settings[PENALTY], stack, steps, f_cost, f_ahead, f_lm,
             )  # fmt: skip
             if outcome != DONE:
                 return outcome
@@ -504,8 +508,10 @@ def advance(
             beam = limit - best_cost + settings[BEAM_DELTA]
         there = cost.shape[0] // 2 - here
         m = expand(
-            graph, sets, grammar, phrases, cache, frame_cost, columns, tokens, table, previous, arc, registers, there,
-            limit, beam, settings[PENALTY], totals, found,
+            states, arcs, weights, set_of, labels, first, bounds, g_states, g_finals, g_arcs, g_weights, root_costs,
+            root_next, root_masses, p_nodes, p_arcs, p_bonus, c_keys, c_costs, c_root, frame_cost, columns, cost, heard,
+            aheads, state, lms, table, previous, arc, registers, there, limit, beam, settings[PENALTY], totals, f_cost,
+            f_ahead, f_lm,
         )  # fmt: skip
         if m < 0:
             registers[BEST] = best

@@ -141,11 +141,11 @@ class BeamSearch:
         self._totals[:] = 0.0
         self._n_frames_before = 0
         self._failure, self._has_path = None, True
-        self._arena[:, :2] = [[0], [-1]]  # slot 0 ends every back-trace, slot 1 is the start state's token
         self._registers[: k.N_REGISTERS] = 0
-        self._registers[[k.N_TOKENS, k.BASE, k.IS_OPEN]] = 1
+        self._registers[[k.BASE, k.IS_OPEN]] = 1
+        self._registers[k.N_TOKENS] = n = self._begin()
+        self._arena[:, : n + 1] = [[0], [-1]]  # slot 0 ends every back-trace, the others are the first tokens'
         self._totals[0] = np.inf
-        self._begin()
         self.advance(np.empty((0, self.n_columns), np.float32))
 
     @property
@@ -180,8 +180,8 @@ class BeamSearch:
                 self._fail(outcome)
             self._collect()
 
-    def _begin(self) -> None:
-        """Put the start state's token in its place, number 0 with slot 1."""
+    def _begin(self) -> int:
+        """Put the tokens before the first frame in their places; how many they are."""
         raise NotImplementedError
 
     def _search(self, matrix: np.ndarray) -> int:
@@ -322,10 +322,11 @@ class ViterbiDecoder(BeamSearch):
     def __repr__(self) -> str:
         return f"<ViterbiDecoder: {repr(self.graph)[1:-1]}, {self.options}>"
 
-    def _begin(self) -> None:
+    def _begin(self) -> int:
         self._slot_of.fill(0)
         self._slot_of[self.graph.start] = 1
         self._cost[0], self._state[0] = 0.0, self.graph.start
+        return 1
 
     def _search(self, matrix: np.ndarray) -> int:
         return int(

@@ -14,13 +14,15 @@ import numpy as np
 from ..display.brief import many
 from ..errors import GraphError
 from .budget import Budget, Step
+from .composition import compose
 from .const_fst import Graph
 from .context import compose_context
+from .determinise import determinise
 from .epsilons import remove_epsilons_locally
 from .hclg import timed_step, without_symbols
 from .hmm_fst import add_self_loops, expand_hmms
 from .lexicon_fst import lexicon_graph
-from .openfst import determinize, minimize
+from .minimise import minimise
 from .phrases import NO_PHRASES, Phrases
 from .reach import Reach, word_labels
 
@@ -83,9 +85,9 @@ def compile_words(
     words = _spoken_words(lexicon, budget, step)
     context = step("C o L", lambda: compose_context(words, lexicon.n_phones, width=width, central=central))
     hmms = step("H o CL", lambda: expand_hmms(context, tree, transitions, transition_scale=transition_scale))
-    hmms = step("det(HCL)", lambda: determinize(hmms, budget=budget, what="HCL"))
+    hmms = step("det(HCL)", lambda: determinise(hmms, budget=budget, what="HCL", name_of=lexicon.words.name))
     hmms = step("rmsym(HCL)", lambda: remove_epsilons_locally(without_symbols(hmms, transitions.n_transition_ids)))
-    hmms = step("min(HCL)", lambda: minimize(hmms))
+    hmms = step("min(HCL)", lambda: minimise(hmms))
     graph = step("HCL", lambda: add_self_loops(hmms, transitions, self_loop_scale=self_loop_scale))
     return WordGraph.of(graph, lexicon)
 
@@ -98,7 +100,7 @@ def compile_token_words(
     told: Callable[[Step], None] | None = None,
 ) -> WordGraph:
     """min(T ∘ min(det(L))), from CTC labels to word ids; arguments as of `compile_tlg`."""
-    from .tlg import compose_tokens, token_graph
+    from .tlg import token_graph
 
     budget = Budget.of(max_states)
     lexicon = replace(lexicon, silence_prob=0.0)
@@ -108,23 +110,21 @@ def compile_token_words(
 
     words = _spoken_words(lexicon, budget, step)
     topology = step("T", lambda: token_graph(tokens, lexicon.disambiguation_ids))
-    graph = step("T o L", lambda: compose_tokens(topology, words))
+    graph = step("T o L", lambda: compose(topology, words, budget=budget, what="T o L"))
     graph = step("rmeps(TL)", lambda: remove_epsilons_locally(graph))
-    return WordGraph.of(step("TL", lambda: minimize(graph)), lexicon)
+    return WordGraph.of(step("TL", lambda: minimise(graph)), lexicon)
 
 
 def _spoken_words(lexicon: "Lexicon", budget: Budget, step: Callable[[str, Callable[[], Any]], Any]) -> Graph:
     """min(det(L)), without the loop for the symbol of back-off: that is the search's own."""
     words = step("L", lambda: _without_back_off(lexicon_graph(lexicon), lexicon.disambiguation_ids[0]))
-    words = step("det(L)", lambda: determinize(words, budget=budget, what="L"))
-    return step("min(L)", lambda: minimize(words))
+    words = step("det(L)", lambda: determinise(words, budget=budget, what="L", name_of=lexicon.words.name))
+    return step("min(L)", lambda: minimise(words))
 
 
 def _without_back_off(words: Graph, symbol: int) -> Graph:
     kept = words.arcs["ilabel"] != symbol
-    arcs = words.arcs[kept]
-    columns = (arcs["ilabel"], arcs["olabel"], arcs["weight"], arcs["next"])
-    return Graph.from_arrays(words.start, words.sources()[kept], *columns, words.states["final"])
+    return Graph.from_rows(words.start, words.sources()[kept], words.arcs[kept], words.states["final"])
 
 
 def numbered_grammar(grammar: Graph, labels: np.ndarray, back_off: int) -> Graph:
