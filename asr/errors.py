@@ -67,6 +67,18 @@ def first_of(problems: Sequence[str], most: int = 10) -> str:
     return "\n".join([*problems[:most], *more])
 
 
+def listed(names: Iterable[str], most: int = 10) -> str:
+    """The first of some names in a line, and how many more there are.
+
+    Examples:
+        >>> listed(["a", "b", "c"], 2)
+        'a, b and 1 more'
+    """
+    names = list(names)
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(map(str, names[:most])) + more
+
+
 def nearest(name: str, known: Iterable[str], count: int = 1, cutoff: float = 0.4) -> list[str]:
     """Up to `count` of the `known` names that look most like `name`, best first; for "did you mean" messages.
 

@@ -8,15 +8,16 @@ shorter than its header says was cut, and is named.
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
-from .mpeg import JOINED, tag_length
 from .part import AGAIN, DamagedError, Part, sndfile_part
-from .source import Source, Spliced
+from .source import JOINED, Source, Spliced, tag_length
 
 Order = Literal["little", "big"]
 
 _PIPED_32 = ((0x7F000000, 0x80000000), (0xFFFF0000, 0xFFFFFFFF))  # sizes that stand for "not known", both ends included
 _PIPED_64 = (1 << 62, (1 << 64) - 1)
 _MAX_32 = 0xFFFF0000 - 1024  # bytes of samples that a wav file's 32-bit sizes can tell
+_READABLE_WAV = (0x0001, 0x0002, 0x0003, 0x0006, 0x0007, 0x0011, 0x0031, 0x0038, 0x0040, 0x0064)
+_EXTENSIBLE = 0xFFFE  # the code of the samples stands further behind
 _VOC = b"Creative Voice File\x1a"
 _W64_TAIL = bytes.fromhex("f3acd3118cd100c04f8edb8a")  # of all its names but that of the file
 _FIRST = frozenset(mark[:4] for mark in JOINED)
@@ -61,6 +62,21 @@ def chunked_part(source: Source, start: int) -> tuple[Part, int] | None:
     if head[:7] == b"NIST_1A":
         return _sphere(source, start)
     return _voc(source, start) if source.bytes_at(start, 20) == _VOC else None
+
+
+def wav_kind(head: bytes) -> str | None:
+    """What a wav file (RIFF, RIFX) is that begins so, if libsndfile does not know the code of its samples."""
+    order = "little" if head[:4] == b"RIFF" else "big"
+    position = 12
+    while position + 36 <= len(head):
+        length = int.from_bytes(head[position + 4 : position + 8], order)  # type: ignore[arg-type]
+        if head[position : position + 4] == b"fmt ":
+            code = int.from_bytes(head[position + 8 : position + 10], order)  # type: ignore[arg-type]
+            if code == _EXTENSIBLE and length >= 40:
+                code = int.from_bytes(head[position + 32 : position + 34], order)  # type: ignore[arg-type]
+            return None if code in _READABLE_WAV else f"a wav file with samples of the kind 0x{code:04x}"
+        position += 8 + length + length % 2
+    return None
 
 
 def check_chunks(source: Source) -> int:

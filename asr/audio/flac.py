@@ -5,9 +5,8 @@ Ref: RFC 9639 (FLAC).
 
 from collections.abc import Iterator
 
-from .mpeg import JOINED, tag_length
 from .part import AGAIN, DamagedError, Part, sndfile_part
-from .source import Source, Spliced
+from .source import JOINED, Source, Spliced, tag_length
 
 _TAIL = 1 << 20  # bytes at the end in which the last frame must begin
 _MARK = b"fLaC"

@@ -6,8 +6,8 @@ import subprocess
 from pathlib import Path, PurePath
 from typing import BinaryIO, NamedTuple
 
-from . import ffmpeg
-from .mpeg import id3_length
+from .containers import wav_kind
+from .source import id3_length
 
 _HEAD = 4096  # bytes to look at
 
@@ -47,8 +47,6 @@ _NOT_SOUND = (
 _WEB_PAGE = "a web page (HTML), not audio; download the file itself"
 _OTHER_OGG = {b"\x7fFLAC": "FLAC in Ogg", b"Speex": "Speex", b"\x80theora": "an Ogg video", b"fishead": "an Ogg video"}
 _READABLE_CAF = (b"lpcm", b"ulaw", b"alaw", b"alac")
-_READABLE_WAV = (0x0001, 0x0002, 0x0003, 0x0006, 0x0007, 0x0011, 0x0031, 0x0038, 0x0040, 0x0064)
-_EXTENSIBLE = 0xFFFE  # the code of the samples stands further behind
 _KNOWN_STARTS = (b"RIFF", b"RIFX", b"RF64", b"riff", b"fLaC", b"OggS", b".snd", b"FORM", b"caff", b"NIST_1A", b"ID3")
 _HEADERLESS = {  # name's end -> what it promises: FFmpeg's format, Hz, in words
     **dict.fromkeys((".raw", ".pcm", ".sw", ".s16", ".s16le"), ("s16le", 16000, "16-bit little-endian")),
@@ -77,6 +75,8 @@ def refusal(path: str | os.PathLike) -> str | None:
     Raises:
         OSError: if the file cannot be read.
     """
+    from . import ffmpeg
+
     with Path(path).open("rb") as stream:
         kind = recognised(stream, path)
     return kind.reason if kind and not (kind.is_decodable and ffmpeg.decoder()) else None
@@ -117,6 +117,8 @@ def unknown(cause: str, path: str | os.PathLike | None) -> str:
 
 
 def _advice(path: str | os.PathLike | None) -> str:
+    from . import ffmpeg
+
     install = "" if ffmpeg.decoder() else f"`{ffmpeg.INSTALL}` reads it, or "
     return f"{install}convert it: {ffmpeg_line(path)}"
 
@@ -180,25 +182,10 @@ def _kind(head: bytes) -> str | None:
     if head[:4] == b"caff" and len(head) >= 32 and head[28:32] not in _READABLE_CAF:
         return f"a caf file with samples of the kind {head[28:32].decode('latin-1').strip()!r}"
     if head[:4] in (b"RIFF", b"RIFX") and head[8:12] == b"WAVE":
-        return _wav_kind(head)
+        return wav_kind(head)
     if _is_adts(head):
         return "an AAC file"
     return "an MPEG transport stream" if _is_transport_stream(head) else None
-
-
-def _wav_kind(head: bytes) -> str | None:
-    """The complaint about the code for the samples in a wav file's header."""
-    order = "little" if head[:4] == b"RIFF" else "big"
-    position = 12
-    while position + 36 <= len(head):
-        length = int.from_bytes(head[position + 4 : position + 8], order)  # type: ignore[arg-type]
-        if head[position : position + 4] == b"fmt ":
-            code = int.from_bytes(head[position + 8 : position + 10], order)  # type: ignore[arg-type]
-            if code == _EXTENSIBLE and length >= 40:
-                code = int.from_bytes(head[position + 32 : position + 34], order)  # type: ignore[arg-type]
-            return None if code in _READABLE_WAV else f"a wav file with samples of the kind 0x{code:04x}"
-        position += 8 + length + length % 2
-    return None
 
 
 def _is_adts(head: bytes) -> bool:

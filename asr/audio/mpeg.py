@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .part import AGAIN, DamagedError, Part, UnknownFormatError, open_sndfile, sndfile_blocks, sndfile_errors
-from .source import MOST_UNREAD, Source, Spliced
+from .source import JOINED, MOST_UNREAD, Source, Spliced, tag_length
 
 _SEARCH = 1 << 16  # bytes in which the first frame must begin
 _WINDOW = 1 << 20  # bytes read at once
@@ -34,10 +34,6 @@ _KBITS = {  # kbit/s by whether it is MPEG 1, and layer
 }
 _START = re.compile(rb"[\xffIA]")  # what a frame, an ID3 tag or an APE tag begins with
 _HEAD = 192  # bytes at a frame's start in which a header frame has all that it says
-JOINED = (  # what recordings of other kinds begin with
-    *(b"RIFF", b"RIFX", b"RF64", b"BW64", b"riff.\x91", b"FORM", b".snd", b"caff", b"NIST_1A", b"fLaC", b"OggS"),
-    b"Creative Voice File\x1a",
-)
 _NAMES = {3: "MPEG-1", 2: "MPEG-2", 0: "MPEG-2.5"}
 
 
@@ -152,14 +148,6 @@ class _Window:
         return self._source.size
 
 
-def id3_length(head: bytes) -> int:
-    """Bytes of an ID3 tag, by its first ten: the size is four times seven bits; 0 if it is none."""
-    if len(head) < 10 or head[:3] != b"ID3" or max(head[6:10]) > 0x7F:
-        return 0
-    footer = 10 if head[5] & 0x10 else 0
-    return 10 + footer + sum(byte << shift for byte, shift in zip(head[6:10], (21, 14, 7, 0), strict=True))
-
-
 def mpeg_parts(source: Source) -> tuple[list[Part], int]:
     """The recordings in an MPEG audio file, and where the last one ends.
 
@@ -261,16 +249,6 @@ def _leads_on(window: _Window, position: int, header: _Header, size: int, is_exp
             return len(head) < 4 and is_expected
         at += following.length
     return True
-
-
-def tag_length(head: bytes) -> int:
-    """Bytes of a tag that begins like this (ID3, APE), or 0."""
-    if head[:3] == b"TAG":
-        return 227 if head[3:4] == b"+" else 128
-    if head[:8] == b"APETAGEX" and len(head) >= 32:
-        is_header = head[23] & 0x20  # else these 32 bytes are the tag's end
-        return 32 + (int.from_bytes(head[12:16], "little") if is_header else 0)
-    return id3_length(head)
 
 
 def _is_counting(head: bytes, header: _Header) -> bool:

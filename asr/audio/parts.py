@@ -1,12 +1,15 @@
 """Which decoder reads a file, and from where to where."""
 
-from . import ffmpeg, foreign
-from .containers import chunked_part
-from .flac import flac_part
-from .mpeg import JOINED, frame_header, id3_length, mpeg_parts, tag_length
-from .ogg import ogg_part
+from typing import TYPE_CHECKING
+
+from .containers import chunked_part, wav_kind
 from .part import AGAIN, DamagedError, Part, UnknownFormatError, sndfile_part
-from .source import MOST_UNREAD, Source, Spliced
+from .source import JOINED, MOST_UNREAD, Source, Spliced, id3_length, tag_length
+
+if TYPE_CHECKING:
+    import os
+
+    from .foreign import Foreign
 
 _LEAST = 16  # bytes that count as something unread; fewer are a writer's rounding
 _SEARCHED = 1 << 16  # bytes looked at at once
@@ -51,7 +54,7 @@ def _behind_tags(source: Source, position: int) -> int:
 
 def _first_parts(source: Source) -> tuple[list[Part], int]:
     """The recordings of one kind that begin a file, and where they end."""
-    found = foreign.recognised(source.stream, source.path)
+    found = _foreign(source, source.path)
     if found:
         return _foreign_parts(source, found)
     try:
@@ -63,7 +66,9 @@ def _first_parts(source: Source) -> tuple[list[Part], int]:
     try:
         return _by_ffmpeg(source)
     except UnknownFormatError:
-        raise UnknownFormatError(foreign.unknown(cause, source.path)) from None
+        from .foreign import unknown
+
+        raise UnknownFormatError(unknown(cause, source.path)) from None
 
 
 def _following_parts(source: Source) -> tuple[list[Part], int] | None:
@@ -74,9 +79,9 @@ def _following_parts(source: Source) -> tuple[list[Part], int] | None:
     """
     head = source.bytes_at(0, 192)
     try:
-        if found := foreign.recognised(source.stream, None):
+        if found := _foreign(source, None):
             return _foreign_parts(source, found)
-        return _native_parts(source) if head.startswith(JOINED) or frame_header(head) else None
+        return _native_parts(source) if head.startswith(JOINED) or _is_mpeg(head) else None
     except UnknownFormatError:
         return None
     except DamagedError as error:
@@ -85,8 +90,20 @@ def _following_parts(source: Source) -> tuple[list[Part], int] | None:
         return None  # four bytes can look like a recording's by chance
 
 
-def _foreign_parts(source: Source, kind: foreign.Foreign) -> tuple[list[Part], int]:
+def _foreign(source: Source, path: "str | os.PathLike | None") -> "Foreign | None":
+    """What a file is that libsndfile cannot read, by its first bytes and its name."""
+    head = source.bytes_at(0, 4096)
+    if head[:4] in (b"RIFF", b"RIFX") and head[8:12] == b"WAVE" and wav_kind(head) is None:
+        return None  # the usual case, which needs no list of all others
+    from .foreign import recognised
+
+    return recognised(source.stream, path)
+
+
+def _foreign_parts(source: Source, kind: "Foreign") -> tuple[list[Part], int]:
     """What only FFmpeg reads."""
+    from . import ffmpeg
+
     if not kind.is_decodable or ffmpeg.decoder() is None:
         raise UnknownFormatError(kind.reason)
     try:
@@ -98,7 +115,9 @@ def _foreign_parts(source: Source, kind: foreign.Foreign) -> tuple[list[Part], i
 
 
 def _by_ffmpeg(source: Source) -> tuple[list[Part], int]:
-    part, end = ffmpeg.ffmpeg_part(source)
+    from .ffmpeg import ffmpeg_part
+
+    part, end = ffmpeg_part(source)
     return [part], end
 
 
@@ -112,12 +131,29 @@ def _native_parts(source: Source) -> tuple[list[Part], int]:
         parts, end = _native_parts(source.between(start))
         return parts, start + end
     if head[:4] == b"OggS":
+        from .ogg import ogg_part
+
         part, end = ogg_part(source)
         return [part], end
     is_named_mp3 = source.path is not None and source.path.suffix.lower() == ".mp3"
-    if start or frame_header(head) or (is_named_mp3 and not head.startswith(JOINED)):
+    if start or _is_mpeg(head) or (is_named_mp3 and not head.startswith(JOINED)):
+        from .mpeg import mpeg_parts
+
         return mpeg_parts(source)
-    found = flac_part(source, 0) if head[:4] == b"fLaC" else chunked_part(source, 0)
-    if found:
+    if head[:4] == b"fLaC":
+        from .flac import flac_part
+
+        part, end = flac_part(source, 0)
+        return [part], end
+    if found := chunked_part(source, 0):
         return [found[0]], found[1]
     return [sndfile_part(Spliced(source.stream, [(0, source.size)]))], source.size
+
+
+def _is_mpeg(head: bytes) -> bool:
+    """Whether a frame of MPEG audio begins like this."""
+    if head[:1] != b"\xff":
+        return False
+    from .mpeg import frame_header
+
+    return frame_header(head) is not None

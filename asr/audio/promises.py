@@ -10,10 +10,9 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from .containers import check_chunks
-from .mpeg import JOINED, id3_length
 from .ogg import check_whole
 from .part import AGAIN, DamagedError
-from .source import MOST_UNREAD, Source
+from .source import JOINED, MOST_UNREAD, Source, id3_length
 
 _AMR_SIZES = (13, 14, 16, 18, 20, 21, 27, 32, 6, *[1] * 7)  # bytes of a frame, by its kind
 _AMR_WB_SIZES = (18, 24, 33, 37, 41, 47, 51, 59, 61, 6, *[1] * 6)

@@ -12,7 +12,6 @@ import numpy as np
 
 from ..display.brief import brief_repr
 from ..errors import AudioError
-from . import foreign
 from .part import Part
 from .parts import parts_of
 from .samples import LOUDEST, RATES, Mixer, check_rate, peak, resample, resampled
@@ -158,7 +157,9 @@ def undecodable(path: str | os.PathLike) -> str | None:
     cannot be opened, or that is damaged gives None: `read` says more.
     """
     try:
-        reason = foreign.refusal(path) if Path(path).is_file() else None
+        from .foreign import refusal
+
+        reason = refusal(path) if Path(path).is_file() else None
     except (OSError, ValueError):
         return None
     return f"{path}: {reason}" if reason else None

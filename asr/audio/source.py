@@ -19,6 +19,10 @@ STANDARD_INPUT = "standard input"
 IN_MEMORY = 1 << 26  # bytes of a stream that are kept in memory; a longer one goes into a temporary file
 MOST_UNREAD = 1 << 26  # bytes in a row that are searched for more sound; what lies behind so many is not
 _SEARCHED = 1 << 20  # bytes searched at once
+JOINED = (  # what recordings of other kinds begin with
+    *(b"RIFF", b"RIFX", b"RF64", b"BW64", b"riff.\x91", b"FORM", b".snd", b"caff", b"NIST_1A", b"fLaC", b"OggS"),
+    b"Creative Voice File\x1a",
+)
 
 Sound = str | os.PathLike | bytes | BinaryIO
 
@@ -178,3 +182,21 @@ class Spliced(io.RawIOBase):
             return piece[offset : offset + count]
         self._stream.seek(piece[0] + offset)
         return self._stream.read(min(count, piece[1] - piece[0] - offset))
+
+
+def id3_length(head: bytes) -> int:
+    """Bytes of an ID3 tag, by its first ten: the size is four times seven bits; 0 if it is none."""
+    if len(head) < 10 or head[:3] != b"ID3" or max(head[6:10]) > 0x7F:
+        return 0
+    footer = 10 if head[5] & 0x10 else 0
+    return 10 + footer + sum(byte << shift for byte, shift in zip(head[6:10], (21, 14, 7, 0), strict=True))
+
+
+def tag_length(head: bytes) -> int:
+    """Bytes of a tag that begins like this (ID3, APE), or 0."""
+    if head[:3] == b"TAG":
+        return 227 if head[3:4] == b"+" else 128
+    if head[:8] == b"APETAGEX" and len(head) >= 32:
+        is_header = head[23] & 0x20  # else these 32 bytes are the tag's end
+        return 32 + (int.from_bytes(head[12:16], "little") if is_header else 0)
+    return id3_length(head)

@@ -235,6 +235,18 @@ def refuse_inputs(out: Path | None, inputs: Sequence[str | os.PathLike]) -> None
             raise AsrError(f"{out}: is an input too; give the output another name")
 
 
+def check_input(path: Path | None) -> None:
+    """Raise AsrError where a file that is given is not there: said before work begins that takes minutes."""
+    from ..files import kind_of
+    from ..files.whole import dead_link
+
+    kind = "file" if path is None else kind_of(path)
+    if kind == "folder":
+        raise AsrError(f"{path}: is a folder; give a file")
+    if path is not None and kind in ("missing", "unreachable"):
+        raise AsrError(f"{path}: {dead_link(path) or 'no such file'}")
+
+
 def check_model_out(out: Path) -> None:
     """Raise AsrError where no model's folder can be written, or an older one replaced: said before hours of work."""
     from ..files import check_replaceable, is_stream, kind_of

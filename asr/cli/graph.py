@@ -5,10 +5,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .common import check_model_out, complain, model_names, piped, refuse_inputs, writing
+from .common import check_input, check_model_out, complain, model_names, output, piped, refuse_inputs, writing
 
 if TYPE_CHECKING:
     from ..graph.budget import Step
+    from ..lm.model import NgramModel
+    from ..model.model import Model
 
 
 def graph(
@@ -33,52 +35,73 @@ def graph(
         int | None,
         typer.Option("--max-states", metavar="N", min=1, help="Give up at larger graphs; what memory allows."),
     ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Build nothing: check all inputs; tell states, memory and time.")
+    ] = False,
 ) -> None:
     """Give a trained model other words or another language model.
 
-    Only the decoding graph is built anew; nothing is trained. Its size after each step is printed.
+    Only the decoding graph is built anew; nothing is trained. Its size after each step is printed. With --dry-run,
+    what that is going to take is estimated in seconds.
 
     \b
     Example:
       asr lm train sentences.txt --order 3 --out lm.arpa.gz
       asr graph mine/model --lm lm.arpa.gz --lexicon letters --out mine2
+      asr graph mine/model --lm large.arpa --lexicon cmudict --out large --dry-run
       asr graph digits --words yes-no.txt --lexicon cmudict --out answers
     """
     if (lm is None) == (words is None):
         raise typer.BadParameter("give either --lm A.arpa or --words W", param_hint="--lm")
     from ..files import kind_of
-    from ..graph.budget import Step
-    from ..lang.sources import check_sources
+    from ..lang.sources import check_sources, opened
+    from ..lm import read_model
     from ..model.model import find_model, load
-    from ..model.regraph import listed_words, need_pynini, with_language_model, with_words, words_told
+    from ..model.regraph import listed_words, with_language_model, with_words, words_told
 
-    refuse_inputs(out, [find_model(model)])
+    refuse_inputs(out, [find_model(model), *(path for path in (lm, words) if path is not None)])
     check_model_out(out)
-    need_pynini()  # what fails at once comes before models and language models are read, which can take minutes
+    check_input(lm if lm is not None else words)
+    # What can be wrong is looked at in order of the time that it takes: a large language model comes last.
     check_sources(lexicon or [])
-    trained, steps = load(model), list[Step]()
-    compiling: dict[str, Any] = {"max_states": max_states, "told": steps.append}
-    if lm is not None:
-        from ..lm import read_model
-
-        made, lost = with_language_model(
-            trained, read_model(lm), lexicon or [], max_states=max_states, told=steps.append
-        )
+    trained, listed = load(model), None if words is None else listed_words(words)
+    sources = opened(lexicon or [])
+    ngram = None if lm is None else read_model(lm)
+    if dry_run:
+        lost = _tell_expected(trained, ngram, listed, sources, max_states)
+        _tell_lost(lost, lexicon)
+        return
+    compiling: dict[str, Any] = {"max_states": max_states, "told": _Table().told}
+    if ngram is not None:
+        made, lost = with_language_model(trained, ngram, sources, **compiling)
     else:
-        assert words is not None
-        made, lost = with_words(trained, listed_words(words), lexicon or [], **compiling)
-    if lost:
-        shown = "; ".join(f"{word} ({why})" for word, why in list(lost.items())[:8]) + (
-            "; ..." if len(lost) > 8 else ""
-        )
-        complain(f"warning: words that the model cannot say are left out, {len(lost)}: {shown}{_cure(lexicon)}")
+        made, lost = with_words(trained, listed or [], sources, **compiling)
+    _tell_lost(lost, lexicon)
     before = kind_of(out / "model.json") == "file"
     with writing(out):
         made.save(out)
     if before:
         typer.echo(f"{out}: the model that was there is replaced", err=True)
-    typer.echo(_table(steps), err=True)
     typer.echo(f"{out}: {words_told(made)} can be recognised", err=True)
+
+
+def _tell_expected(
+    trained: "Model", ngram: "NgramModel | None", listed: list[str] | None, sources: list[Any], max_states: int | None
+) -> dict[str, str]:
+    """What the build will take, on stdout, and on stderr what speaks against it. Returns the words that are lost."""
+    from ..graph.budget import Budget
+    from ..model.regraph import expected_of_language_model, expected_of_words
+
+    if ngram is not None:
+        expected, lost = expected_of_language_model(trained, ngram, sources)
+    else:
+        expected, lost = expected_of_words(trained, listed or [], sources)
+    with output(None) as stream:
+        stream.write(f"{expected.told()}\n")
+    against = Budget.of(max_states).against(expected.most_states, expected.n_bytes)
+    if against:
+        complain(f"warning: {against}")
+    return lost
 
 
 def _cure(lexicon: list[str] | None) -> str:
@@ -88,7 +111,21 @@ def _cure(lexicon: list[str] | None) -> str:
     return "; say how they are said: --lexicon cmudict (English), or --lexicon FILE"
 
 
-def _table(steps: "list[Step]") -> str:
-    """The sizes and seconds of a graph's steps, a line each."""
-    head = f"{'step':<12} {'states':>12} {'arcs':>12} {'seconds':>9}"
-    return "\n".join([head, *(f"{s.name:<12} {s.n_states:12,} {s.n_arcs:12,} {s.seconds:9.2f}" for s in steps)])
+def _tell_lost(lost: dict[str, str], lexicon: list[str] | None) -> None:
+    """The words that are left out, and how they could be said."""
+    if lost:
+        shown = "; ".join(f"{word} ({why})" for word, why in list(lost.items())[:8]) + (
+            "; ..." if len(lost) > 8 else ""
+        )
+        complain(f"warning: words that the model cannot say are left out, {len(lost)}: {shown}{_cure(lexicon)}")
+
+
+class _Table:
+    """The sizes and seconds of a graph's steps on stderr, a line each, when the step is done."""
+
+    def __init__(self) -> None:
+        typer.echo(f"{'step':<12} {'states':>12} {'arcs':>12} {'seconds':>9}", err=True)
+
+    def told(self, s: "Step") -> None:
+        """The line of a step."""
+        typer.echo(f"{s.name:<12} {s.n_states:12,} {s.n_arcs:12,} {s.seconds:9.2f}", err=True)

@@ -1,6 +1,8 @@
 """`asr lm`: train, measure, mix and prune language models."""
 
 import math
+import re
+from collections.abc import Callable
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -48,9 +50,17 @@ _Lexicon = Annotated[
 ]
 
 
+_STEPS = 1000  # of a progress bar
+
+
+def _all_piped(given: list[Path]) -> list[Path]:
+    """What arguments name, or what is piped into the command where that is `-`; a callback."""
+    return [path for path in map(piped, given) if path is not None]
+
+
 @lm.callback()
 def _about() -> None:
-    """Make, measure, mix and prune language models.
+    """Make, measure, mix, prune and sample language models.
 
     N-gram models as ARPA files, which other toolkits read and write, too, or as .ngram files, which open at once.
 
@@ -63,7 +73,12 @@ def _about() -> None:
 
 @lm.command(cls=Command, no_args_is_help=True)
 def train(
-    text: _Text,
+    texts: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="TEXT...", callback=_all_piped, help="A sentence a line, plain, .gz, .xz or .bz2; - is stdin."
+        ),
+    ],
     out: _Out,
     order: Annotated[int, typer.Option("--order", min=1, max=20, help="Words in the longest n-grams.")] = 3,
     smoothing: Annotated[Smoothing, typer.Option("--smoothing", help="For what was not seen.")] = Smoothing.kneser_ney,
@@ -75,31 +90,47 @@ def train(
             "--vocabulary", metavar="FILE", callback=piped, help="The only words to tell apart; others count as <unk>."
         ),
     ] = None,
+    cutoffs: Annotated[
+        str,
+        typer.Option("--cutoffs", metavar="N,N,...", help="Leave out what comes so often or less, by order: 0,0,1; 0."),
+    ] = "0",
+    memory: Annotated[
+        str | None, typer.Option("--memory", metavar="SIZE", help="For sorting, as 500M or 4G; half of what is free.")
+    ] = None,
     ids: _Ids = False,
 ) -> None:
-    """Estimate a language model from text.
+    """Estimate a language model from text of any size.
+
+    What memory does not hold is kept in temporary files beside the model.
 
     \b
     Example:
       asr lm train sentences.txt --order 3 --out lm.arpa.gz
+      asr lm train web.xz books.xz --order 4 --cutoffs 0,0,1 --memory 1G --out lm.ngram
       asr lm train data/train/text --ids --units letters --order 5 --out letters.arpa.gz
     """
     from ..display.brief import many
-    from ..lm import count, estimate, write_model
+    from ..files import replacing
+    from ..lm import Means, count, count_text, estimate, write_model
 
-    refuse_inputs(out, [path for path in (text, lexicon, vocabulary) if path is not None])
-    with progress("training", 4) as advance:
-        sentences = _sentences(text, units, lexicon, ids)
-        words = None if vocabulary is None else [w for line in _sentences(vocabulary, Units.words, None) for w in line]
-        advance()
-        counts = count(sentences, order, vocabulary=words)
-        advance()
-        model = estimate(counts, smoothing.value)
-        advance()
-        with writing(out):
-            write_model(model, out)
-        advance()
-    typer.echo(f"{out}: {_size(model)}, from {many(counts.n_sentences, 'sentence')}", err=True)
+    refuse_inputs(out, [path for path in (*texts, lexicon, vocabulary) if path is not None])
+    limits, most = _cutoffs(cutoffs), None if memory is None else _bytes(memory)
+    words = None if vocabulary is None else [w for line in _sentences(vocabulary, Units.words, None) for w in line]
+    with progress("training", _STEPS) as advance, writing(out), replacing(out) as temporary:
+        told = _Told(advance)
+        if units is Units.words and lexicon is None:
+            means = Means(memory=most, folder=temporary.parent, told=told.within(0.0, 0.85))
+            counts = count_text(texts, order, vocabulary=words, cutoffs=limits, has_ids=ids, means=means)
+        else:
+            sentences = [sentence for text in texts for sentence in _sentences(text, units, lexicon, ids)]
+            counts = count(sentences, order, vocabulary=words, cutoffs=limits)
+        told(0.85)
+        n_sentences, model = counts.n_sentences, estimate(counts, smoothing.value)
+        del counts
+        told(0.9)
+        write_model(model, temporary)
+        told(1.0)
+    typer.echo(f"{out}: {_size(model)}, from {many(n_sentences, 'sentence')}", err=True)
 
 
 @lm.command(cls=Command, no_args_is_help=True)
@@ -204,6 +235,31 @@ def prune(
     typer.echo(f"{out}: {_size(smaller)}, of {_size(whole)}", err=True)
 
 
+@lm.command(cls=Command, no_args_is_help=True)
+def sample(
+    model: _Model,
+    sentences: Annotated[int, typer.Option("--sentences", metavar="N", min=1, help="How many.")] = 10,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Another one, another text.")] = 0,
+    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write there, not to stdout.")] = None,
+) -> None:
+    """Draw sentences from a language model: what it takes for likely.
+
+    \b
+    Example:
+      asr lm sample lm.arpa.gz --sentences 5
+    """
+    import numpy as np
+
+    from ..lm import read_model
+    from ..lm import sample as drawn
+
+    refuse_inputs(out, [model])
+    found = read_model(model)
+    with output(out) as stream:
+        for lines in drawn(found, sentences, np.random.default_rng(seed)):
+            stream.write(lines.decode())
+
+
 def _sentences(path: Path, units: Units, lexicon: Path | None, ids: bool = False) -> list[list[str]]:
     """The sentences of a text file in the model's units."""
     if (units is Units.phones) != (lexicon is not None):
@@ -213,6 +269,37 @@ def _sentences(path: Path, units: Units, lexicon: Path | None, ids: bool = False
 
     said = None if lexicon is None else Lexicon.load(lexicon)
     return read_sentences(path, units=units.value, lexicon=said, has_ids=ids)
+
+
+class _Told:
+    """Moves a progress bar to the part of the whole that is done."""
+
+    def __init__(self, advance: Callable[[], None]) -> None:
+        self._advance, self._done = advance, 0
+
+    def __call__(self, part: float) -> None:
+        while self._done < min(part, 1.0) * _STEPS:
+            self._advance()
+            self._done += 1
+
+    def within(self, first: float, end: float) -> Callable[[float], None]:
+        """The same for a step that takes a part of the whole."""
+        return lambda part: self(first + (end - first) * part)
+
+
+def _cutoffs(given: str) -> list[int]:
+    """Numbers between commas. Raises BadParameter for others."""
+    if not re.fullmatch(r"\d{1,9}(,\d{1,9})*", given):
+        raise typer.BadParameter(f"{given!r}; need numbers between commas, such as 0,0,1", param_hint="--cutoffs")
+    return [int(number) for number in given.split(",")]
+
+
+def _bytes(given: str) -> int:
+    """A size such as 500M. Raises BadParameter for another text."""
+    found = re.fullmatch(r"(\d{1,9})\s*([kmgt]?)i?b?", given.strip().lower())
+    if not found or int(found[1]) == 0:
+        raise typer.BadParameter(f"{given!r}; need a size, such as 500M or 4G", param_hint="--memory")
+    return int(found[1]) << {"": 0, "k": 10, "m": 20, "g": 30, "t": 40}[found[2]]
 
 
 def _size(model: "NgramModel") -> str:

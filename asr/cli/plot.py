@@ -99,15 +99,15 @@ def plot(
         raise AsrError(f"{out}: is a folder; give --out the name of a file")
     samples, rate = audio.read(file, channel="mix" if channel is None else channel - 1, start=start, end=end)
     panel = _panel(samples, rate, features, options, file)
-    heard = _heard(model, samples, rate, text, lexicon) if model is not None else None
+    found = _recognised(model, samples, rate, text, lexicon) if model is not None else None
     figure = draw_signal(
         samples,
         rate,
         panel=panel,
-        words=[(w.word, w.start, w.end) for w in heard.words] if heard else [],
-        phones=[(p.phone, p.start, p.end) for p in heard.phones] if heard else [],
+        words=[(w.word, w.start, w.end) for w in found.words] if found else [],
+        phones=[(p.phone, p.start, p.end) for p in found.phones] if found else [],
         offset=start or 0.0,
-        title=_title(file, rate, len(samples) / rate, heard, text),
+        title=_title(file, rate, len(samples) / rate, found, text),
     )
     with writing(out):
         save_picture(figure, out)
@@ -119,7 +119,7 @@ def _panel(samples: "np.ndarray", rate: int, kind: Shown, options: dict, file: P
         return None
     from ..features.front_ends import FRONT_ENDS
     from ..features.options import PitchOptions
-    from ..features.pitch import track_pitch
+    from ..features.pitch_tracking import track_pitch
     from ..report.signal import Panel, Pitch
 
     chosen = FRONT_ENDS[kind.value].options(**options)
@@ -135,27 +135,27 @@ def _panel(samples: "np.ndarray", rate: int, kind: Shown, options: dict, file: P
     return Panel(_NAMES[kind.value], matrix, shift, begin, standardised=kind is not Shown.fbank)
 
 
-def _heard(name: str, samples: "np.ndarray", rate: int, text: str | None, lexicon: str | None) -> "Transcript":
+def _recognised(name: str, samples: "np.ndarray", rate: int, text: str | None, lexicon: str | None) -> "Transcript":
     from ..model.model import load
     from .transcribe import what_it_knows
 
     model = load(name)
-    heard = model.transcribe(samples, rate) if text is None else model.align(samples, text, rate, lexicon=lexicon)
-    if not heard.words:
+    found = model.transcribe(samples, rate) if text is None else model.align(samples, text, rate, lexicon=lexicon)
+    if not found.words:
         complain_of_input("warning: no words were recognised")
-    if not heard.fits:
+    if not found.fits:
         complain_of_input(
             "warning: the recording is unlike what this model is for, and the words are hardly those that were said. "
             f"What it knows is {what_it_knows(name, model)}"
         )
-    return heard
+    return found
 
 
-def _title(file: Path, rate: int, seconds: float, heard: "Transcript | None", text: str | None) -> str:
+def _title(file: Path, rate: int, seconds: float, found: "Transcript | None", text: str | None) -> str:
     """The file's name over what is shown of it; names that are long in the middle are cut there: both ends tell."""
     from ..files import readable
 
     name = readable(" ".join(file.name.splitlines())).encode("utf-8", "backslashreplace").decode()
     name = name if len(name) <= _NAME else f"{name[: _NAME // 2]}…{name[-_NAME // 2 + 1 :]}"
-    said = "" if heard is None else f"    {'recognised' if text is None else 'aligned'}: {heard.text}"
+    said = "" if found is None else f"    {'recognised' if text is None else 'aligned'}: {found.text}"
     return f"{name}\n{rate} Hz, {seconds:.2f} s{said}"

@@ -117,9 +117,9 @@ def _of_spelling(references: dict[str, str], hypotheses: dict[str, str]) -> str:
     plain = {name: text for name, text in references.items() if not has_notation(text)}
     if not plain:
         return ""
-    heard = {name: hypotheses[name] for name in plain if name in hypotheses}
-    sides = [{name: made(text) for name, text in side.items()} for side in (plain, heard)]
-    errors, fewer = compare(plain, heard).errors, compare(sides[0], sides[1]).errors
+    recognised = {name: hypotheses[name] for name in plain if name in hypotheses}
+    sides = [{name: made(text) for name, text in side.items()} for side in (plain, recognised)]
+    errors, fewer = compare(plain, recognised).errors, compare(sides[0], sides[1]).errors
     if fewer >= errors or 10 * (errors - fewer) < errors:
         return ""
     return f"{errors - fewer} of the {errors} errors of words are of case or punctuation alone; see asr text normalize"

@@ -35,6 +35,14 @@ class Signs(str, Enum):
     keep = "keep"
 
 
+class Lines(str, Enum):
+    """How lines make paragraphs."""
+
+    auto = "auto"
+    wrapped = "wrapped"
+    whole = "paragraphs"
+
+
 class Numbers(str, Enum):
     """What becomes of numbers."""
 
@@ -51,13 +59,15 @@ def _about() -> None:
 
     \b
     Example:
-      asr text normalize book.txt --language en --out sentences.txt
+      asr text sentences book.txt --language en | asr text normalize - --language en --out words.txt
     """
 
 
 @text.command(cls=Command, no_args_is_help=True)
 def normalize(
-    file: Annotated[str, typer.Argument(metavar="FILE", help="Text, a sentence a line, plain or gzip; - is stdin.")],
+    file: Annotated[
+        str, typer.Argument(metavar="FILE", help="Text, a sentence a line, plain, .gz, .xz or .bz2; - is stdin.")
+    ],
     language: Annotated[
         str,
         typer.Option(
@@ -86,29 +96,84 @@ def normalize(
       asr text normalize transcripts.txt --language en > words.txt
       zcat web.gz | asr text normalize - --out words.txt
     """
-    from ..display.brief import many
     from ..lang.normalize import Normalizer, Rules
 
     if file != _STDIN:
         refuse_inputs(out, [file])
     rules = Rules(language, case.value, punctuation.value, brackets.value, numbers.value)
-    normalizer, n_bad = Normalizer(rules), 0
+    normalizer, bad = Normalizer(rules), _Bad(file)
     with output(out) as stream:
-        for number, line in enumerate(_lines(_blocks(file), file), 1):
-            try:
-                written = line.decode("utf-8")
-            except UnicodeDecodeError:
-                n_bad += 1
-                if n_bad <= _SHOWN:
-                    complain_of_input(f"{file}:{number}: not UTF-8 text; left out")
-                continue
+        for written in bad.lines():
             name, blank, said = re.match(_ID, written).groups() if ids else ("", "", written)  # type: ignore[union-attr]
             stream.write(f"{name}{blank}{normalizer(said)}\n")
     for told in normalizer.report():
         typer.echo(told, err=True)
-    if n_bad:
-        complain_of_input(f"{many(n_bad, 'line was', 'lines were')} left out")
-        raise typer.Exit(1)
+    bad.end()
+
+
+@text.command(cls=Command, no_args_is_help=True)
+def sentences(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="Running text, plain, .gz, .xz or .bz2; - is stdin.")],
+    language: Annotated[
+        str,
+        typer.Option(
+            "--language", metavar="L", callback=language_given, help="en, de ...: whose abbreviations are known."
+        ),
+    ] = "",
+    lines: Annotated[
+        Lines, typer.Option("--lines", help="Parts of paragraphs up to empty lines, or whole ones.")
+    ] = Lines.auto,
+    headings: Annotated[bool, typer.Option("--headings", help="Keep the headings of chapters.")] = False,
+    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write there, not to stdout.")] = None,
+) -> None:
+    """Cut running text, as of books, into sentences, a line each.
+
+    Any size. Headings, speakers' names in plays, and marks such as [Illustration] are left out.
+
+    \b
+    Example:
+      asr text sentences book.txt --language en | asr text normalize - --language en --out sentences.txt
+    """
+    from ..display.brief import many
+    from ..lang.sentences import Sentences
+
+    if file != _STDIN:
+        refuse_inputs(out, [file])
+    cutter, bad = Sentences(language, lines=lines.value, headings=headings), _Bad(file)
+    with output(out) as stream:
+        stream.writelines(f"{sentence}\n" for sentence in cutter(bad.lines()))
+    counts = cutter.counts
+    typer.echo(
+        f"{many(counts['sentences'], 'sentence')} in {many(counts['paragraphs'], 'paragraph')}; left out: "
+        f"{many(0 if headings else counts['headings'], 'heading')}, {many(counts['marks'], 'mark')}",
+        err=True,
+    )
+    bad.end()
+
+
+class _Bad:
+    """The lines of a file, without those that are no UTF-8, which are told."""
+
+    def __init__(self, file: str) -> None:
+        self._file, self._n = file, 0
+
+    def lines(self) -> Iterator[str]:
+        """The others."""
+        for number, line in enumerate(_lines(_blocks(self._file), self._file), 1):
+            try:
+                yield line.decode("utf-8")
+            except UnicodeDecodeError:
+                self._n += 1
+                if self._n <= _SHOWN:
+                    complain_of_input(f"{self._file}:{number}: not UTF-8 text; left out")
+
+    def end(self) -> None:
+        """Exit with status 1 where there were some."""
+        from ..display.brief import many
+
+        if self._n:
+            complain_of_input(f"{many(self._n, 'line was', 'lines were')} left out")
+            raise typer.Exit(1)
 
 
 def _blocks(file: str) -> Iterable[bytes]:

@@ -124,16 +124,16 @@ def transcribe(
     recordings = _fitting(recogniser, found)
     if recordings:
         recogniser.decoder  # noqa: B018 - what is wrong with the model is said once, not for each recording
-    n_bad, heard = _write_transcripts(
+    n_bad, recognised = _write_transcripts(
         recogniser, recordings, out, format, problems, _about(model, recogniser, recordings)
     )
     problems.end()
-    for warning in heard.warnings(len(recordings), what_it_knows(model, recogniser)):
+    for warning in recognised.warnings(len(recordings), what_it_knows(model, recogniser)):
         complain_of_input(f"warning: {warning}")
     if verbose:
         from ..model.transcription import told_transforms
 
-        complain(told_transforms(heard.kinds) or "the model does not adapt to speakers")
+        complain(told_transforms(recognised.kinds) or "the model does not adapt to speakers")
     n_failed = len(unusable) + len(found) - len(recordings) + n_bad
     if n_failed:
         complain(f"{n_failed} of {len(found) + len(unusable)} failed")
@@ -173,7 +173,7 @@ def _write_transcripts(
     form: OutputFormat,
     problems: Complaints,
     about: str,
-) -> tuple[int, "_Heard"]:
+) -> tuple[int, "_Recognised"]:
     """Transcribe all and write what is heard, as it comes; how many recordings failed, and what is to be told.
 
     Args:
@@ -184,7 +184,7 @@ def _write_transcripts(
 
     is_folder = check_form(out, form.value, len(recordings))
     failed: set[str] = set()
-    heard = _Heard()
+    recognised = _Recognised()
     with (
         Meter("transcribed", len(recordings), _seconds(recordings)) as meter,
         journal_beside(out, about, is_folder=is_folder) as (known, note),
@@ -198,15 +198,15 @@ def _write_transcripts(
             if isinstance(part.result, Problem):
                 failed.add(part.recording.id)
                 problems.add(part.result.message, part.recording.path)
-                if len(failed) == _REFUSED and not heard.any and len(recordings) > _REFUSED:
+                if len(failed) == _REFUSED and not recognised.any and len(recordings) > _REFUSED:
                     complain(
                         f"not one of the first {_REFUSED} of {len(recordings)} could be used; Ctrl-C stops the rest"
                     )
             else:
-                heard.add(part.recording, part.result)
+                recognised.add(part.recording, part.result)
             meter.is_mid_line = written.write(part) and out is None and sys.stdout.isatty()
             meter.done(part.end - part.start, is_last=part.is_last)
-    return len(failed), heard
+    return len(failed), recognised
 
 
 def _counted(some: Sequence[Path], n_recordings: int) -> str:
@@ -243,7 +243,7 @@ class _Fit:
         return f"{shown} and {more} more" if more > 0 else shown
 
 
-class _Heard:
+class _Recognised:
     """What is said of all recordings together when they are transcribed."""
 
     def __init__(self) -> None:
@@ -321,9 +321,10 @@ def _seconds(recordings: list["Utterance"]) -> float | None:
 
 def _about(model: str, recogniser: "Model", recordings: list["Utterance"]) -> str:
     """What a transcript depends on beside its recording: the model, and whose other recordings it adapts to."""
+    from ..audio.voice_activity import CutOptions
     from ..model.model import find_model
     from ..model.transcription import LongOptions, needs_all_of_speaker
 
     description = (find_model(model) / "model.json").read_text(encoding="utf-8")  # with the digests of all files
     together = [piece_key(r, 0, 0.0, 0.0) for r in recordings] if needs_all_of_speaker(recogniser) else []
-    return repr([__version__, description, recogniser.decoding, LongOptions(), together])
+    return repr([__version__, description, recogniser.decoding, LongOptions(), CutOptions(), together])

@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .. import audio
-from ..audio.augment import change_speed
 from ..errors import AsrError, AudioError, CorpusError
-from ..features.archive import read_matrix
 from ..features.pipeline import FeaturePipeline
 from ..features.silence import is_silent
 from ..features.table import FeatureTable
@@ -148,6 +146,8 @@ def _features(
     if pipeline.given:
         if utterance.features is None:
             raise CorpusError(f"utterance {utterance.id!r} has no features, which this pipeline takes")
+        from ..features.archive import read_matrix
+
         return pipeline.raw(read_matrix(utterance.features), where=utterance.features)
     if utterance.audio is None:
         raise AudioError(f"utterance {utterance.id!r} has no audio file")
@@ -158,6 +158,15 @@ def _features(
     if not allow_silence and is_silent(samples):
         raise AudioError(SILENT)
     try:
-        return pipeline.front_end(change_speed(samples, pipeline.sample_rate, speed), vtln_warp=vtln_warp)
+        return pipeline.front_end(_at_speed(samples, pipeline.sample_rate, speed), vtln_warp=vtln_warp)
     except AudioError as error:
         raise AudioError(f"{os.fspath(utterance.audio)}: {error}") from None
+
+
+def _at_speed(samples: np.ndarray, rate: int, speed: float) -> np.ndarray:
+    """See `change_speed`."""
+    if speed == 1.0:
+        return samples
+    from ..audio.augment import change_speed
+
+    return change_speed(samples, rate, speed)

@@ -49,11 +49,11 @@ def read_folder(
         raise CorpusError(f"{directory}: no recordings ({kinds}) in this folder or those in it{reasons}")
     texts = _Transcripts(files, main, text_suffix, tier)
     utterances: list[Utterance] = []
-    heard = {_stem(path) for path in main}
+    recorded = {_stem(path) for path in main}
     for path, utterance in _wholes(main, directory, features, speaker, problems):
-        heard.discard(_stem(path))  # of several channels each has its own transcript
+        recorded.discard(_stem(path))  # of several channels each has its own transcript
         for part, whole in _channels(path, utterance, channel):
-            heard.add(_stem(part))
+            recorded.add(_stem(part))
             try:
                 utterances += texts.of(part, whole, problems) if need_text else [whole]
             except CorpusError as error:
@@ -62,7 +62,7 @@ def read_folder(
         tables = [path for path in files if path.parent == directory and path.suffix.lower() in _TABLES]
         problems[:0] = [Problem(str(path), "a table is not read with its folder; give its own name") for path in tables]
     if need_text:
-        problems += _orphans(heard, texts.files)
+        problems += _orphans(recorded, texts.files)
     return utterances, [*problems, *_same_but_for_case(main, directory)]
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..features.loudness import loudness_threshold, stretches
+from ..features.silence import loudness_threshold, stretches
 
 _SMOOTHED = 0.15  # seconds of the median that takes out clicks and closures of stops
 _LEAST_PAUSE = 0.15  # seconds; stops close the mouth for less

@@ -1,52 +1,8 @@
-"""Features of speech: one function a feature, options in a frozen dataclass, frames first."""
+"""Features of speech: one function a feature, options in a frozen dataclass, frames first.
 
-from .archive import read_matrix, read_scp, write_archive, write_matrix
-from .cepstra import mfcc
-from .deltas import delta, splice
-from .filterbank import fbank
-from .frames import n_frames
-from .linear_prediction import lpc, lpcc, reflection_coefficients
-from .normalization import CausalCmvn, cmvn, cmvn_statistics
-from .options import FbankOptions, LpcOptions, MfccOptions, PitchOptions
-from .pipeline import Affine, Cmvn, Delta, FeaturePipeline, FrontEnd, Given, Splice
-from .pitch import PitchTrack, pitch, track_pitch
-from .streaming import FeatureStream, StreamingContext, StreamingFrontEnd, streaming_delta, streaming_splice
-from .table import FeatureTable
+The names in __init__.pyi are loaded when they are first used.
+"""
 
-__all__ = [
-    "Affine",
-    "CausalCmvn",
-    "Cmvn",
-    "Delta",
-    "FbankOptions",
-    "FeaturePipeline",
-    "FeatureStream",
-    "FeatureTable",
-    "FrontEnd",
-    "Given",
-    "LpcOptions",
-    "MfccOptions",
-    "PitchOptions",
-    "PitchTrack",
-    "Splice",
-    "StreamingContext",
-    "StreamingFrontEnd",
-    "cmvn",
-    "cmvn_statistics",
-    "delta",
-    "fbank",
-    "lpc",
-    "lpcc",
-    "mfcc",
-    "n_frames",
-    "pitch",
-    "read_matrix",
-    "read_scp",
-    "reflection_coefficients",
-    "splice",
-    "streaming_delta",
-    "streaming_splice",
-    "track_pitch",
-    "write_archive",
-    "write_matrix",
-]
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -4,7 +4,7 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -12,12 +12,12 @@ from ..display.brief import changed_repr
 from ..errors import AsrError, ModelError, did_you_mean
 from ..options import field_names, with_keywords
 from .frames import Framing
-from .front_ends import FRONT_ENDS, Extractor, front_end
-from .given import GivenStream
+from .front_ends import FRONT_ENDS, PITCH_DIM, Extractor, front_end
 from .options import FrameOptions, FramePositions, PitchOptions
-from .pitch import PITCH_DIM, check_pitch, pitch
 from .silence import silent_frames
-from .streaming import Stage, StreamingFrontEnd
+
+if TYPE_CHECKING:
+    from .streaming import Stage
 
 _MOST_VALUES = 100_000  # of a frame; more is a slip, or a model made to take all memory
 _FRAMES = field_names(FramePositions)
@@ -108,7 +108,7 @@ class FrontEnd:
         try:
             self._extractor.check(self.options, rate)
             if self.pitch is not None:
-                check_pitch(self.pitch, rate)
+                FRONT_ENDS["pitch"].check(self.pitch, rate)
         except (ValueError, AsrError) as error:
             raise ValueError(f"{self.kind} at {rate} Hz: {error}") from error
 
@@ -148,9 +148,9 @@ class FrontEnd:
             features[silent_frames(samples, Framing.of(self.options, rate))] = silence
         if self.pitch is None:
             return features
-        return np.hstack([features, pitch(samples, rate, options=self.pitch)])
+        return np.hstack([features, FRONT_ENDS["pitch"](samples, rate, self.pitch)])
 
-    def stream(self, rate: int, *, seed: int = 0, vtln_warp: float = 1.0, silence: np.ndarray | None = None) -> Stage:
+    def stream(self, rate: int, *, seed: int = 0, vtln_warp: float = 1.0, silence: np.ndarray | None = None) -> "Stage":
         """The front-end for a signal that is still arriving.
 
         Raises:
@@ -163,6 +163,8 @@ class FrontEnd:
             )
         assert isinstance(self.options, FrameOptions)  # of what streams
         how: dict[str, Any] = {"seed": seed, "vtln_warp": vtln_warp, "silence": silence}
+        from .streaming import StreamingFrontEnd
+
         return StreamingFrontEnd(self.kind, rate, options=self.options, **how)
 
     def to_json(self) -> dict[str, Any]:
@@ -262,8 +264,10 @@ class Given:
         """No frame is marked as digital silence."""
         return None
 
-    def stream(self, rate: int, *, seed: int = 0, vtln_warp: float = 1.0, silence: np.ndarray | None = None) -> Stage:
+    def stream(self, rate: int, *, seed: int = 0, vtln_warp: float = 1.0, silence: np.ndarray | None = None) -> "Stage":
         """Frames that are still arriving, checked."""
+        from .given import GivenStream
+
         return GivenStream(self.dim)
 
     def to_json(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The front-ends by name, as pipelines and streams call them."""
+"""The front-ends by name, as pipelines and streams call them; each is imported when it is first called."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -6,12 +6,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..errors import did_you_mean
-from .cepstra import mfcc
-from .filterbank import fbank
-from .linear_prediction import lpc, lpc_framing, lpcc, reflection_coefficients
 from .options import FbankOptions, FramePositions, LpcOptions, MfccOptions, PitchOptions
-from .pitch import PITCH_DIM, check_pitch, pitch
-from .spectrum import mel_plan
+
+PITCH_DIM = 3
 
 
 def _no_loudness(features: np.ndarray, options: Any) -> None:
@@ -22,7 +19,7 @@ class Extractor(NamedTuple):
     """A front-end: its function and its options, and what pipelines must know of them.
 
     Attributes:
-        function: from samples and a sampling rate in Hz to features.
+        imported: gives the function.
         options: the class of its options.
         words: what its values are called.
         dim: values per frame with these options.
@@ -33,7 +30,7 @@ class Extractor(NamedTuple):
         loudness: of features and options, see `FeaturePipeline.loudness`.
     """
 
-    function: Callable[..., np.ndarray]
+    imported: Callable[[], Callable[..., np.ndarray]]
     options: type[FramePositions]
     words: str
     dim: Callable[[Any], int]
@@ -42,6 +39,11 @@ class Extractor(NamedTuple):
     streams: bool = True
     rises_with_loudness: bool = False
     loudness: Callable[[np.ndarray, Any], np.ndarray | None] = _no_loudness
+
+    @property
+    def function(self) -> Callable[..., np.ndarray]:
+        """From samples and a sampling rate in Hz to features."""
+        return self.imported()
 
     def __call__(
         self, samples: np.ndarray, rate: float, options: FramePositions, *, seed: int = 0, vtln_warp: float = 1.0
@@ -77,12 +79,62 @@ def _fbank_loudness(features: np.ndarray, options: FbankOptions) -> np.ndarray |
 
 
 def _check_mel(options: Any, rate: float) -> None:
+    from .spectrum import mel_plan
+
     mel_plan(options, rate, 1.0)
+
+
+def _check_lpc(options: LpcOptions, rate: float) -> None:
+    from .linear_prediction import lpc_framing
+
+    lpc_framing(options, rate)
+
+
+def _check_pitch(options: PitchOptions, rate: float) -> None:
+    from .pitch_tracking import check_pitch
+
+    check_pitch(options, rate)
+
+
+def _mfcc() -> Callable[..., np.ndarray]:
+    from .cepstra import mfcc
+
+    return mfcc
+
+
+def _fbank() -> Callable[..., np.ndarray]:
+    from .filterbank import fbank
+
+    return fbank
+
+
+def _lpc() -> Callable[..., np.ndarray]:
+    from .linear_prediction import lpc
+
+    return lpc
+
+
+def _lpcc() -> Callable[..., np.ndarray]:
+    from .linear_prediction import lpcc
+
+    return lpcc
+
+
+def _reflection_coefficients() -> Callable[..., np.ndarray]:
+    from .linear_prediction import reflection_coefficients
+
+    return reflection_coefficients
+
+
+def _pitch() -> Callable[..., np.ndarray]:
+    from .pitch_tracking import pitch
+
+    return pitch
 
 
 FRONT_ENDS = {
     "mfcc": Extractor(
-        mfcc,
+        _mfcc,
         MfccOptions,
         "MFCC",
         lambda options: options.num_ceps,
@@ -92,7 +144,7 @@ FRONT_ENDS = {
         loudness=_mfcc_loudness,
     ),
     "fbank": Extractor(
-        fbank,
+        _fbank,
         FbankOptions,
         "log mel filter outputs",
         lambda options: options.num_mel_bins + options.use_energy,
@@ -101,15 +153,15 @@ FRONT_ENDS = {
         rises_with_loudness=True,
         loudness=_fbank_loudness,
     ),
-    "lpc": Extractor(lpc, LpcOptions, "LPC coefficients", lambda options: options.order, lpc_framing),
+    "lpc": Extractor(_lpc, LpcOptions, "LPC coefficients", lambda options: options.order, _check_lpc),
     "lpcc": Extractor(
-        lpcc, LpcOptions, "LPC cepstra", lambda options: options.num_ceps, lpc_framing, rises_with_loudness=True
+        _lpcc, LpcOptions, "LPC cepstra", lambda options: options.num_ceps, _check_lpc, rises_with_loudness=True
     ),
     "reflection_coefficients": Extractor(
-        reflection_coefficients, LpcOptions, "reflection coefficients", lambda options: options.order, lpc_framing
+        _reflection_coefficients, LpcOptions, "reflection coefficients", lambda options: options.order, _check_lpc
     ),
     "pitch": Extractor(
-        pitch, PitchOptions, "pitch and voicing values", lambda options: PITCH_DIM, check_pitch, streams=False
+        _pitch, PitchOptions, "pitch and voicing values", lambda options: PITCH_DIM, _check_pitch, streams=False
     ),
 }
 

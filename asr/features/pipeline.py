@@ -5,7 +5,7 @@ import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,11 +13,12 @@ from ..display.brief import in_brief
 from ..errors import AsrError, ConfigError, ModelError, did_you_mean
 from .first_steps import FrontEnd, Given
 from .front_ends import FRONT_ENDS
-from .given import as_features
 from .options import FramePositions
 from .silence import equal_rows, pause_frames, with_pauses
 from .steps import STEPS, Affine, Cmvn, Delta, Splice, Step
-from .streaming import FeatureStream
+
+if TYPE_CHECKING:
+    from .streaming import FeatureStream
 
 __all__ = ["Affine", "Cmvn", "Delta", "FeaturePipeline", "FrontEnd", "Given", "Splice", "step_from_json"]
 
@@ -253,6 +254,8 @@ class FeaturePipeline:
         Raises:
             CorpusError: for another shape or values that are not finite.
         """
+        from .given import as_features
+
         return as_features(features, dim=self.raw_dim, where=where)
 
     def finish(
@@ -311,7 +314,7 @@ class FeaturePipeline:
         """
         return self.first.loudness(finished) if all(step.keeps_loudness for step in self.later) else None
 
-    def stream(self, *, seed: int = 0, vtln_warp: float = 1.0) -> FeatureStream:
+    def stream(self, *, seed: int = 0, vtln_warp: float = 1.0) -> "FeatureStream":
         """The whole pipeline for a signal that is still arriving, to be fed with pieces of samples.
 
         All its frames, one after the other, equal bit for bit those of `front_end` and `finish`. Where features are
@@ -330,6 +333,8 @@ class FeaturePipeline:
         for dim, step in zip(self._dims, self.later, strict=False):
             stages.append(step.stream(dim, silence=silence, pauses=pauses))
             silence = pauses = None  # they are for the step right behind the front-end
+        from .streaming import FeatureStream
+
         return FeatureStream(stages)
 
     def with_prior(self, raw: Sequence[np.ndarray]) -> "FeaturePipeline":

@@ -9,7 +9,7 @@ import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -18,7 +18,9 @@ from ..errors import ModelError, did_you_mean
 from .deltas import check_delta, check_splice, delta, splice
 from .normalization import MODES, CausalCmvn, check_statistics, cmvn, cmvn_statistics
 from .options import of_type
-from .streaming import Stage, StreamingContext, StreamingNormalisation, streaming_delta, streaming_splice
+
+if TYPE_CHECKING:
+    from .streaming import Stage
 
 Counted = Sequence[np.ndarray | None]
 """Of each utterance which frames count in its mean, bool (n_frames,); None: all of them."""
@@ -105,7 +107,7 @@ class Step(ABC):
         """
 
     @abstractmethod
-    def stream(self, dim: int, *, silence: np.ndarray | None = None, pauses: np.ndarray | None = None) -> Stage:
+    def stream(self, dim: int, *, silence: np.ndarray | None = None, pauses: np.ndarray | None = None) -> "Stage":
         """The step for features that are still arriving, equal to `apply` bit for bit.
 
         Args:
@@ -301,7 +303,7 @@ class Cmvn(Step):
         known = {s: cmvn_statistics(m) for s, m in of_speaker.items() if any(map(len, m))}
         return [self._with(known[s], m) if s in known else m for m, s in zip(features, speakers, strict=True)]
 
-    def stream(self, dim: int, *, silence: np.ndarray | None = None, pauses: np.ndarray | None = None) -> Stage:
+    def stream(self, dim: int, *, silence: np.ndarray | None = None, pauses: np.ndarray | None = None) -> "Stage":
         """Causal normalisation of features that are still arriving.
 
         Raises:
@@ -312,6 +314,8 @@ class Cmvn(Step):
                 f"cmvn of mode {self.mode!r} needs a recording's end, so this pipeline cannot stream; use mode "
                 "'causal', or front_end() and finish() on whole recordings"
             )
+        from .streaming import StreamingNormalisation
+
         return StreamingNormalisation(CausalCmvn(dim, prior=self._checked_prior(), **self._reach()), silence, pauses)
 
     def _reach(self) -> dict[str, Any]:
@@ -358,8 +362,10 @@ class Delta(_OfEach):
         """The features with their derivatives."""
         return delta(features, order=self.order, window=self.window)
 
-    def stream(self, dim: int, *, silence: np.ndarray | None = None, pauses: np.ndarray | None = None) -> Stage:
+    def stream(self, dim: int, *, silence: np.ndarray | None = None, pauses: np.ndarray | None = None) -> "Stage":
         """order * window frames late."""
+        from .streaming import streaming_delta
+
         return streaming_delta(order=self.order, window=self.window)
 
 
@@ -388,8 +394,10 @@ class Splice(_OfEach):
         """The frames with their neighbours."""
         return splice(features, left=self.left, right=self.right)
 
-    def stream(self, dim: int, *, silence: np.ndarray | None = None, pauses: np.ndarray | None = None) -> Stage:
+    def stream(self, dim: int, *, silence: np.ndarray | None = None, pauses: np.ndarray | None = None) -> "Stage":
         """`right` frames late."""
+        from .streaming import streaming_splice
+
         return streaming_splice(left=self.left, right=self.right)
 
 
@@ -438,8 +446,10 @@ class Affine(_OfEach):
 
         return affine(features, self.matrix)
 
-    def stream(self, dim: int, *, silence: np.ndarray | None = None, pauses: np.ndarray | None = None) -> Stage:
+    def stream(self, dim: int, *, silence: np.ndarray | None = None, pauses: np.ndarray | None = None) -> "Stage":
         """No frame late."""
+        from .streaming import StreamingContext
+
         return StreamingContext(self.of_one, 0, 0)
 
 

@@ -4,41 +4,61 @@ A gzip file of megabytes can unpack to gigabytes of nothing, a sparse file holds
 never ends: whoever reads a whole file says how much of it may be.
 """
 
+import bz2
 import gzip
+import lzma
 import os
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from ..errors import AsrError
 from . import size_in_words
 
 MOST_TEXT = 4 << 30  # bytes of a text that is read at once, unpacked; a thousand million words of text need more
-# What a gzip file may unpack to, beside its size. Words and ARPA files pack 3 to 20 times, zeros 1,000 times.
+# What a packed file may unpack to, beside its size. Words and ARPA files pack 3 to 20 times, zeros 1,000 times.
 _MOST_PACKED, _ALWAYS = 100, 64 << 20
 _BLOCK = 1 << 16  # bytes; where a gzip file is damaged, the last block that was begun is lost
-_GZIP = b"\x1f\x8b"
+# How packed files begin, what they are, how they are opened, and what unpacks them.
+_PACKED: tuple[tuple[bytes, str, Callable[[Any], Any], str], ...] = (
+    (b"\x1f\x8b", "gzip", lambda raw: gzip.GzipFile(fileobj=raw), "gunzip -k"),
+    (b"\xfd7zXZ\0", "xz", lzma.LZMAFile, "xz -dk"),
+    (b"BZh", "bzip2", bz2.BZ2File, "bunzip2 -k"),
+)
 
 
-def text_blocks(path: str | os.PathLike, *, most: int = MOST_TEXT, error: type[AsrError] = AsrError) -> Iterator[bytes]:
-    """The bytes of a file, block by block; of what was packed, where it begins like a gzip file.
+def text_blocks(
+    path: str | os.PathLike,
+    *,
+    most: int = MOST_TEXT,
+    error: type[AsrError] = AsrError,
+    told: Callable[[int], object] | None = None,
+) -> Iterator[bytes]:
+    """The bytes of a file, block by block; of what was packed, where it begins like a file of gzip, xz or bzip2.
 
     Args:
         most: bytes that may come, unpacked.
         error: the class of what is raised.
+        told: called with the number of bytes of the file, packed ones, that were read before each block.
 
     Raises:
-        AsrError: of class `error`, naming the file, where it cannot be read, a gzip file is damaged (after the blocks
-            that are whole), more than `most` bytes come, or a gzip file unpacks to more than 100 times its size (64 MiB
-            are always allowed).
+        AsrError: of class `error`, naming the file, where it cannot be read, a packed file is damaged (after the blocks
+            that are whole), more than `most` bytes come, or a packed file unpacks to more than 100 times its size (64
+            MiB are always allowed).
     """
-    done = 0
+    done, kind = 0, ""
     try:
         with Path(path).open("rb") as raw:
-            is_packed = raw.peek(len(_GZIP)).startswith(_GZIP)
-            bound = max(_ALWAYS, _MOST_PACKED * os.fstat(raw.fileno()).st_size) if is_packed else most
-            stream = gzip.GzipFile(fileobj=raw) if is_packed else raw
-            if not is_packed and os.fstat(raw.fileno()).st_size > most:
+            head, size = raw.peek(6), os.fstat(raw.fileno()).st_size
+            # A text may begin with "BZh"; then comes the size of blocks, and a number that no text has.
+            _, kind, opened, program = next(
+                (each for each in _PACKED if head.startswith(each[0]) and (each[1] != "bzip2" or _is_bzip2(head))),
+                (b"", "", None, ""),
+            )
+            bound = max(_ALWAYS, _MOST_PACKED * size) if kind else most
+            stream = opened(raw) if opened else raw
+            if not kind and size > most:
                 raise error(f"{path}: holds more than {size_in_words(most)}; split it")
             while block := stream.read(_BLOCK):
                 done += len(block)
@@ -47,15 +67,23 @@ def text_blocks(path: str | os.PathLike, *, most: int = MOST_TEXT, error: type[A
                 if done > bound:
                     raise error(
                         f"{path}: unpacks to more than {_MOST_PACKED} times its size, which no text does; if it is "
-                        f"meant, unpack it first: gunzip -k {path}"
+                        f"meant, unpack it first: {program} {path}"
                     )
+                if told is not None:
+                    told(raw.tell() if kind else done)
                 yield block
-    except (EOFError, zlib.error, gzip.BadGzipFile) as problem:
-        raise error(f"{path}: damaged gzip file ({problem}); is it cut short? Copy or make it again") from None
+    except (EOFError, zlib.error, gzip.BadGzipFile, lzma.LZMAError) as problem:
+        raise error(f"{path}: damaged {kind} file ({problem}); is it cut short? Copy or make it again") from None
     except OSError as problem:
+        if kind and problem.errno is None:  # of bz2
+            raise error(f"{path}: damaged {kind} file ({problem}); is it cut short? Copy or make it again") from None
         raise error(f"{path}: cannot be read: {problem.strerror or problem}") from None
     except ValueError as problem:  # a name with a NUL byte
         raise error(f"{str(path)!r}: cannot be read: {problem}") from None
+
+
+def _is_bzip2(head: bytes) -> bool:
+    return head[3:4] in b"123456789" and head[4:6] in (b"1A", b"\x17\x72")
 
 
 def text_bytes(path: str | os.PathLike, *, most: int = MOST_TEXT, error: type[AsrError] = AsrError) -> bytes:

@@ -1,6 +1,6 @@
 """Decoding graphs: L, G, C, H and their composition, and the graph file.
 
-Only building a new graph needs pynini; `asr.graph.const_fst` reads graphs with numpy alone.
+`asr.graph.const_fst` reads graphs with numpy alone; grammars may be made with pynini, which nothing else needs.
 """
 
 import lazy_loader

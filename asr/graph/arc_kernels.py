@@ -41,15 +41,6 @@ def order_by(keys, before, n_below, after):
         n_below[keys[number]] += 1
 
 
-@kernel(f"int64({ARCS}, {COSTS}, int64)")
-def first_wrong(arcs, costs, n_states):
-    """The first arc with a negative label, a cost that is NaN, or a next state that is none; -1 if there is none."""
-    for a in range(len(arcs)):
-        if arcs[a, 0] < 0 or arcs[a, 1] < 0 or costs[a, 2] != costs[a, 2] or not 0 <= arcs[a, 3] < n_states:
-            return a
-    return -1
-
-
 @kernel(f"void({ARCS}, {INTS}, int32[:, ::1])")
 def in_that_order(arcs, order, result):
     """Copy arcs in an order."""

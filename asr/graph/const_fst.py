@@ -190,21 +190,18 @@ class Graph:
 
     def _check_arcs(self, where: str, final: np.ndarray) -> None:
         """What can be wrong with arcs in any order."""
-        from .arc_kernels import first_wrong
-
         if self.start != -1 and not 0 <= self.start < self.n_states:
             raise GraphError(f"{where}: the start state is {self.start}; the graph has {self.n_states} states")
-        if np.isnan(final).any():
+        arcs = self.arcs
+        outside = (arcs["next"] < 0) | (arcs["next"] >= self.n_states)
+        if outside.any():
+            i = int(np.argmax(outside))
+            raise GraphError(f"{where}: arc {i} goes to state {arcs['next'][i]}; the graph has {self.n_states} states")
+        negative = (arcs["ilabel"] < 0) | (arcs["olabel"] < 0)
+        if negative.any():
+            raise GraphError(f"{where}: arc {int(np.argmax(negative))} has a negative label")
+        if np.isnan(arcs["weight"]).any() or np.isnan(final).any():
             raise GraphError(f"{where}: a cost is NaN")
-        i = first_wrong(*as_rows(self.arcs), self.n_states)
-        if i < 0:
-            return
-        ilabel, olabel, weight, target = self.arcs[i].tolist()
-        if not 0 <= target < self.n_states:
-            raise GraphError(f"{where}: arc {i} goes to state {target}; the graph has {self.n_states} states")
-        if ilabel < 0 or olabel < 0:
-            raise GraphError(f"{where}: arc {i} has a negative label")
-        raise GraphError(f"{where}: a cost is NaN")
 
     def to_bytes(self) -> bytes:
         """The bytes of an aligned ConstFst file."""

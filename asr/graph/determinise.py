@@ -9,7 +9,7 @@ import numpy as np
 from ..errors import GraphError
 from .budget import REMEDY, Budget
 from .const_fst import ARC, STATE, Graph
-from .trimming import useful_states
+from .trimming import leading_on
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -65,7 +65,7 @@ def determinise(
     """
     from . import determinise_kernels as kernels
 
-    useful = useful_states(graph)
+    useful = leading_on(graph)
     if graph.start < 0 or not useful[graph.start]:
         return Graph(-1, np.empty(0, STATE), np.empty(0, ARC))
     room = _Room.of(graph, kernels, budget or Budget())
@@ -137,7 +137,7 @@ class _Room:
 
     @staticmethod
     def _closed(n: int) -> tuple[np.ndarray, ...]:
-        return np.empty(n, np.int32), np.empty(n, np.int32), np.empty(n), np.empty(2 * n, np.int32)
+        return np.empty(n, np.int32), np.empty(n, np.int32), np.empty(n), np.empty(n, np.int32)
 
     @staticmethod
     def _moves(n: int) -> tuple[np.ndarray, ...]:

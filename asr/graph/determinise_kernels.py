@@ -55,7 +55,7 @@ def mixed(h, x):
 
 @subkernel
 def extended(trie, table, registers, string, label):
-    """The string with one more label; -1 if there is no room for a new one."""
+    """The string with one more label; -STRINGS if there is no room for a new one, -TOO_LONG if it is too long."""
     mask = table.shape[0] - 1
     slot = mixed(mixed(7, string), label) & mask
     while table[slot] != 0:
@@ -66,7 +66,10 @@ def extended(trie, table, registers, string, label):
     node = registers[N_STRINGS]
     if 3 * node + 3 > trie.shape[0]:
         registers[STRINGS] = node + 1
-        return -1
+        return -STRINGS
+    if trie[3 * string + 2] == LONGEST:
+        registers[FIRST] = string
+        return -TOO_LONG
     trie[3 * node] = string
     trie[3 * node + 1] = label
     trie[3 * node + 2] = trie[3 * string + 2] + 1
@@ -88,26 +91,17 @@ def common_beginning(trie, a, b):
 
 @subkernel
 def without_beginning(trie, table, registers, string, length, labels):
-    """The string without its first labels. Its labels are left in `labels`, from `length` on."""
-    depth = trie[3 * string + 2]
+    """The string without its first `length` labels. These are left in `labels` but for all before the last of them."""
     if length == 0:
         return string
-    node = string
-    for i in range(depth - 1, length - 1, -1):
+    depth, node = trie[3 * string + 2], string
+    for i in range(depth - 1, length - 2, -1):
         labels[i] = trie[3 * node + 1]
         node = trie[3 * node]
     rest = 0
     for i in range(length, depth):
         rest = extended(trie, table, registers, rest, labels[i])
     return rest
-
-
-@subkernel
-def first_label(trie, string):
-    """The first label of a string that has one."""
-    while trie[3 * string] != 0:
-        string = trie[3 * string]
-    return trie[3 * string + 1]
 
 
 @subkernel
@@ -118,17 +112,7 @@ def sort_by_key(key, order, spare, n):
         order[i] = i
         if i > 0 and key[i] < key[i - 1]:
             is_sorted = False
-    if is_sorted:
-        return
-    block = 16
-    for low in range(0, n, block):
-        for i in range(low + 1, min(low + block, n)):
-            x = order[i]
-            j = i - 1
-            while j >= low and key[order[j]] > key[x]:
-                order[j + 1] = order[j]
-                j -= 1
-            order[j + 1] = x
+    block = n if is_sorted else 1
     while block < n:
         for low in range(0, n, 2 * block):
             middle, high = min(low + block, n), min(low + 2 * block, n)
@@ -195,17 +179,6 @@ def new_state(element, residual, begin, hashes, registers, state, string, cost):
 
 
 @subkernel
-def new_arc(out_arcs, out_costs, registers, ilabel, olabel, cost, target):
-    """One more arc, of the state in progress."""
-    k = 4 * registers[N_ARCS]
-    out_arcs[k] = ilabel
-    out_arcs[k + 1] = olabel
-    out_costs[k + 2] = cost
-    out_arcs[k + 3] = target
-    registers[N_ARCS] += 1
-
-
-@subkernel
 def writing_arc(
     out_arcs, out_costs, element, residual, begin, hashes, trie, string_table, labels, registers, ilabel, string,
     cost, target, final,
@@ -221,10 +194,15 @@ def writing_arc(
     olabel = 0
     if string != 0:
         rest = without_beginning(trie, string_table, registers, string, 1, labels)
-        olabel = first_label(trie, string)
+        olabel = labels[0]
         if rest != 0 or target < 0:
             target = new_state(element, residual, begin, hashes, registers, -2 - target, rest, final)
-    new_arc(out_arcs, out_costs, registers, ilabel, olabel, cost, target)
+    k = registers[N_ARCS]
+    registers[N_ARCS] = k + 1
+    out_arcs[4 * k] = ilabel
+    out_arcs[4 * k + 1] = olabel
+    out_costs[4 * k + 2] = cost
+    out_arcs[4 * k + 3] = target
     return 1 if olabel == 0 else 0
 
 
@@ -246,20 +224,20 @@ def insert(table, slot, number):
 )
 def determinise(
     states, arcs, finals, costs, useful, alone, place, out_states, out_finals, out_arcs, out_costs, begin, hashes,
-    element, residual, table, trie, string_table, c_state, c_string, c_cost, queue, key, m_string, m_cost, order, spare,
+    element, residual, table, trie, string_table, c_state, c_string, c_cost, waits, key, m_string, m_cost, order, spare,
     labels, registers, delta, in_log,
 ):  # fmt: skip
     """Make states of the result, from registers[NEXT] on, until all are made or there is no room; then call it again.
 
     Args:
-        useful: (n_states,) whether a path from the start to a final state goes through it.
+        useful: (n_states,) whether a final state is reached from there.
         alone: (n_states,) the state of the result that is this state alone, with nothing left to write or pay; -1.
         place: (n_states,) -1, and left so: where a state is in the closed subset.
         hashes: (room for states,) of subsets in the table; -1: not there.
         table: subsets by hash; 0: free. Of a power of two, more than there is room for states.
         string_table: strings likewise.
-        c_state: with c_string, c_cost and queue (twice as long: states that wait, and how many epsilons led to each):
-            room for a closed subset, and then for the elements that one label leads to.
+        c_state: with c_string, c_cost and waits (how many epsilons have to be followed from there): room for a closed
+            subset, and then for the elements that one label leads to.
         key: with m_string, m_cost, order and spare: room for all arcs out of a closed subset.
         labels: (LONGEST + 2,) room.
     """
@@ -272,72 +250,44 @@ def determinise(
         for node in range(1, registers[N_STRINGS]):
             insert(string_table, mixed(mixed(7, trie[3 * node]), trie[3 * node + 1]), node)
     registers[REHASH] = DONE
-    half_queue = queue.shape[0] // 2
     while registers[NEXT] < registers[N_STATES]:
         q = registers[NEXT]
         b, e = begin[q], begin[q + 1]
-        # The room for a link of a chain; that of a subset is looked at when its arcs are known.
-        if registers[N_STATES] + 4 > hashes.shape[0]:
-            registers[STATES] = registers[N_STATES] + 4
-            return STATES
-        if 3 * (registers[N_STRINGS] + LONGEST + 2) > trie.shape[0]:
-            registers[STRINGS] = registers[N_STRINGS] + LONGEST + 2
-            return STRINGS
-        if begin[registers[N_STATES]] + 4 > residual.shape[0]:
-            registers[ELEMENTS] = begin[registers[N_STATES]] + 4
-            return ELEMENTS
-        if 4 * (registers[N_ARCS] + 2) > out_arcs.shape[0]:
-            registers[ARCS] = registers[N_ARCS] + 2
-            return ARCS
-        first_arc, n_silent, final, final_string = registers[N_ARCS], 0, math.inf, -1
-
+        final, final_string, target, n_moves, n_labels = math.inf, -1, -1, 0, 0
         if element[2 * b] < 0:
-            target, string = -2 - element[2 * b], element[2 * b + 1]
-            if string == 0:
-                final = residual[b]
-            else:
-                writing_arc(
-                    out_arcs, out_costs, element, residual, begin, hashes, trie, string_table, labels, registers, 0,
-                    string, 0.0, target, residual[b],
-                )  # fmt: skip
+            target, final_string, final = -2 - element[2 * b], element[2 * b + 1], residual[b]
+            n_labels = trie[3 * final_string + 2]
         else:
             # The closed subset: what epsilons lead to, at the best cost.
             n = e - b
             if n > c_state.shape[0]:
                 registers[CLOSED] = n
                 return CLOSED
-            tail, problem = 0, DONE
+            has_silent, problem = False, DONE
             for i in range(n):
                 s = element[2 * (b + i)]
                 c_state[i], c_string[i], c_cost[i] = s, element[2 * (b + i) + 1], residual[b + i]
-                if states[5 * s + 3] != 0:
-                    queue[tail] = i
-                    tail += 1
-                queue[half_queue + i] = -1 if states[5 * s + 3] != 0 else 0
-            if tail > 0:
-                for i in range(n):
-                    place[c_state[i]] = i
-                head, waiting = 0, tail
-                while waiting > 0 and problem == DONE:
-                    i = queue[head]
-                    head = head + 1 if head + 1 < half_queue else 0
-                    waiting -= 1
-                    steps = -1 - queue[half_queue + i]
-                    queue[half_queue + i] = steps
-                    s = c_state[i]
-                    for k in range(states[5 * s + 1], states[5 * s + 1] + states[5 * s + 3]):
+                place[s] = i
+                waits[i] = states[5 * s + 3]
+                has_silent = has_silent or waits[i] != 0
+            # Again and again over all that is waiting, as of two paths to a state the better one counts.
+            n_rounds = 0
+            while has_silent and problem == DONE:
+                has_silent = False
+                n_rounds += 1
+                i = 0
+                while i < n and problem == DONE:
+                    s, n_silent = c_state[i], waits[i]
+                    waits[i] = 0
+                    for k in range(states[5 * s + 1], states[5 * s + 1] + n_silent):
                         d = arcs[4 * k + 3]
                         if useful[d] == 0 or costs[4 * k + 2] == math.inf:
                             continue
                         string = c_string[i]
                         if arcs[4 * k + 1] != 0:
-                            if trie[3 * string + 2] == LONGEST:
-                                problem = TOO_LONG
-                                registers[FIRST] = string
-                                break
                             string = extended(trie, string_table, registers, string, arcs[4 * k + 1])
                             if string < 0:
-                                problem = STRINGS
+                                problem = -string
                                 break
                         cost = c_cost[i] + costs[4 * k + 2]
                         j = place[d]
@@ -348,10 +298,7 @@ def determinise(
                                 break
                             j = n
                             n += 1
-                            c_state[j] = d
-                            c_string[j] = string
-                            place[d] = j
-                            queue[half_queue + j] = 0
+                            c_state[j], c_string[j], place[d] = d, string, j
                         elif c_string[j] != string:
                             problem = AMBIGUOUS
                             registers[FIRST] = c_string[j]
@@ -360,25 +307,18 @@ def determinise(
                         elif cost >= c_cost[j] - TINY:
                             continue
                         c_cost[j] = cost
-                        # Of two paths to a state the better one counts; one longer than there are states has a cycle.
-                        if steps + 1 > n:
-                            problem = NEGATIVE_CYCLE
-                            registers[FIRST] = string
-                            break
-                        is_waiting = queue[half_queue + j] < 0
-                        if states[5 * d + 3] != 0 and not is_waiting:
-                            at = head + waiting
-                            queue[at if at < half_queue else at - half_queue] = j
-                            waiting += 1
-                            is_waiting = True
-                        queue[half_queue + j] = -2 - steps if is_waiting else steps + 1
-                for i in range(n):
-                    place[c_state[i]] = -1
-                if problem != DONE:
-                    return problem
+                        waits[j] = states[5 * d + 3]
+                        has_silent = has_silent or (j <= i and waits[j] != 0)
+                    i += 1
+                # A path without a cycle has fewer arcs than there are states.
+                if n_rounds > n:
+                    problem = NEGATIVE_CYCLE
+            for i in range(n):
+                place[c_state[i]] = -1
+            if problem != DONE:
+                return problem
 
             # All arcs with a label, and what is final.
-            n_moves = 0
             for i in range(n):
                 n_moves += states[5 * c_state[i] + 2] - states[5 * c_state[i] + 3]
             if n_moves > key.shape[0]:
@@ -387,7 +327,7 @@ def determinise(
             if n_moves > c_state.shape[0]:
                 registers[CLOSED] = n_moves
                 return CLOSED
-            n_moves, n_labels = 0, 0
+            n_moves = 0
             for i in range(n):
                 s = c_state[i]
                 if finals[5 * s] < math.inf:
@@ -396,6 +336,7 @@ def determinise(
                         registers[SECOND] = c_string[i]
                         return AMBIGUOUS
                     final_string = c_string[i]
+                    n_labels += trie[3 * final_string + 2]
                     final = sum_of_costs(final, c_cost[i] + finals[5 * s], in_log)
                 for k in range(states[5 * s + 1] + states[5 * s + 3], states[5 * s + 1] + states[5 * s + 2]):
                     d = arcs[4 * k + 3]
@@ -403,110 +344,106 @@ def determinise(
                         continue
                     string = c_string[i]
                     if arcs[4 * k + 1] != 0:
-                        if trie[3 * string + 2] == LONGEST:
-                            registers[FIRST] = string
-                            return TOO_LONG
                         string = extended(trie, string_table, registers, string, arcs[4 * k + 1])
                         if string < 0:
-                            return STRINGS
+                            return -string
                     key[n_moves] = (np.int64(arcs[4 * k]) << 32) | d
                     m_string[n_moves] = string
                     m_cost[n_moves] = c_cost[i] + costs[4 * k + 2]
                     n_labels += trie[3 * string + 2]
                     n_moves += 1
 
-            # The room for all that can come of them: nothing below needs to be undone.
-            needed = registers[N_STATES] + 2 * n_moves + 4
-            if needed > hashes.shape[0]:
-                registers[STATES] = needed
-                return STATES
-            if begin[registers[N_STATES]] + 2 * n_moves + 4 > residual.shape[0]:
-                registers[ELEMENTS] = begin[registers[N_STATES]] + 2 * n_moves + 4
-                return ELEMENTS
-            if 4 * (registers[N_ARCS] + n_moves + 2) > out_arcs.shape[0]:
-                registers[ARCS] = registers[N_ARCS] + n_moves + 2
-                return ARCS
-            needed = registers[N_STRINGS] + 2 * n_labels + LONGEST
-            if 3 * needed > trie.shape[0]:
-                registers[STRINGS] = needed
-                return STRINGS
+        # The room for all that can come of them: nothing below needs to be undone.
+        n_states, n_strings = registers[N_STATES], registers[N_STRINGS] + 2 * n_labels
+        registers[STATES] = n_states + 2 * n_moves + 2
+        registers[ELEMENTS] = begin[n_states] + 2 * n_moves + 2
+        registers[ARCS] = registers[N_ARCS] + n_moves + 1
+        registers[STRINGS] = n_strings
+        if registers[STATES] > hashes.shape[0]:
+            return STATES
+        if registers[ELEMENTS] > residual.shape[0]:
+            return ELEMENTS
+        if 4 * registers[ARCS] > out_arcs.shape[0]:
+            return ARCS
+        if 3 * n_strings > trie.shape[0]:
+            return STRINGS
+        first_arc, n_silent = registers[N_ARCS], 0
 
-            if final_string > 0:
-                writing_arc(
-                    out_arcs, out_costs, element, residual, begin, hashes, trie, string_table, labels, registers, 0,
-                    final_string, 0.0, -1, final,
-                )  # fmt: skip
-                final = math.inf
-            sort_by_key(key, order, spare, n_moves)
-            i = 0
-            while i < n_moves:
-                ilabel = key[order[i]] >> 32
-                # One element a state: of what leads there only the cost may differ.
-                m = 0
-                prefix = m_string[order[i]]
-                best = math.inf
-                while i < n_moves and key[order[i]] >> 32 == ilabel:
-                    x = order[i]
-                    d = key[x] & 0x7FFFFFFF
-                    if m > 0 and c_state[m - 1] == d:
-                        if c_string[m - 1] != m_string[x]:
-                            registers[FIRST] = c_string[m - 1]
-                            registers[SECOND] = m_string[x]
-                            return AMBIGUOUS
-                        c_cost[m - 1] = sum_of_costs(c_cost[m - 1], m_cost[x], in_log)
-                    else:
-                        c_state[m], c_string[m], c_cost[m] = d, m_string[x], m_cost[x]
-                        prefix = common_beginning(trie, prefix, m_string[x])
-                        m += 1
-                    best = min(best, c_cost[m - 1])
-                    i += 1
-                # What all have in common is written and paid on the arc.
-                if m == 1:
-                    common = c_cost[0]
-                    d = c_state[0]
-                    target = alone[d]
-                    if target < 0:
-                        target = new_state(element, residual, begin, hashes, registers, d, 0, 0.0)
-                        hashes[target] = -1
-                        alone[d] = target
+        if final_string > 0:
+            writing_arc(
+                out_arcs, out_costs, element, residual, begin, hashes, trie, string_table, labels, registers, 0,
+                final_string, 0.0, target, final,
+            )  # fmt: skip
+            final = math.inf
+        sort_by_key(key, order, spare, n_moves)
+        i = 0
+        while i < n_moves:
+            ilabel = key[order[i]] >> 32
+            # One element a state: of what leads there only the cost may differ.
+            m = 0
+            prefix = m_string[order[i]]
+            best = math.inf
+            while i < n_moves and key[order[i]] >> 32 == ilabel:
+                x = order[i]
+                d = key[x] & 0x7FFFFFFF
+                if m > 0 and c_state[m - 1] == d:
+                    if c_string[m - 1] != m_string[x]:
+                        registers[FIRST] = c_string[m - 1]
+                        registers[SECOND] = m_string[x]
+                        return AMBIGUOUS
+                    c_cost[m - 1] = sum_of_costs(c_cost[m - 1], m_cost[x], in_log)
                 else:
-                    common = best
-                    if in_log:
-                        total = 0.0
-                        for j in range(m):
-                            total += math.exp(best - c_cost[j])
-                        common -= math.log(total)
-                    length, largest, h = trie[3 * prefix + 2], 0.0, 0
+                    c_state[m], c_string[m], c_cost[m] = d, m_string[x], m_cost[x]
+                    prefix = common_beginning(trie, prefix, m_string[x])
+                    m += 1
+                best = min(best, c_cost[m - 1])
+                i += 1
+            # What all have in common is written and paid on the arc.
+            if m == 1:
+                common = c_cost[0]
+                d = c_state[0]
+                target = alone[d]
+                if target < 0:
+                    target = new_state(element, residual, begin, hashes, registers, d, 0, 0.0)
+                    hashes[target] = -1
+                    alone[d] = target
+            else:
+                common = best
+                if in_log:
+                    total = 0.0
                     for j in range(m):
-                        c_cost[j] -= common
-                        c_string[j] = without_beginning(trie, string_table, registers, c_string[j], length, labels)
-                        largest = max(largest, c_cost[j])
-                        h = mixed(mixed(h, c_state[j]), c_string[j])
-                    near = math.floor(largest / width)
-                    own = (mixed(h, np.int64(near)) >> 24) & 0x7FFFFFFF
-                    target = found(element, residual, begin, hashes, table, own, c_state, c_string, c_cost, m, delta)
-                    for beside in (-1, 1):
-                        if target < 0 and math.floor((largest + beside * delta) / width) != near:
-                            h2 = (mixed(h, np.int64(near) + beside) >> 24) & 0x7FFFFFFF
-                            target = found(
-                                element, residual, begin, hashes, table, h2, c_state, c_string, c_cost, m, delta
-                            )
-                    if target < 0:
-                        target = new_state(
-                            element, residual, begin, hashes, registers, c_state[0], c_string[0], c_cost[0]
+                        total += math.exp(best - c_cost[j])
+                    common -= math.log(total)
+                length, largest, h = trie[3 * prefix + 2], 0.0, 0
+                for j in range(m):
+                    c_cost[j] -= common
+                    c_string[j] = without_beginning(trie, string_table, registers, c_string[j], length, labels)
+                    largest = max(largest, c_cost[j])
+                    h = mixed(mixed(h, c_state[j]), c_string[j])
+                # Costs that differ by less than delta may be on the two sides of a border between bins.
+                near = math.floor(largest / width)
+                own = (mixed(h, near) >> 24) & 0x7FFFFFFF
+                target = -1
+                for side in (0, -1, 1):
+                    if target < 0 and (side == 0 or math.floor((largest + side * delta) / width) != near):
+                        other = (mixed(h, near + side) >> 24) & 0x7FFFFFFF
+                        target = found(
+                            element, residual, begin, hashes, table, other, c_state, c_string, c_cost, m, delta
                         )
-                        at = begin[target]
-                        for j in range(1, m):
-                            element[2 * (at + j)] = c_state[j]
-                            element[2 * (at + j) + 1] = c_string[j]
-                            residual[at + j] = c_cost[j]
-                        begin[target + 1] = at + m
-                        hashes[target] = own
-                        insert(table, own, target)
-                n_silent += writing_arc(
-                    out_arcs, out_costs, element, residual, begin, hashes, trie, string_table, labels, registers,
-                    ilabel, prefix, common, target, math.inf,
-                )  # fmt: skip
+                if target < 0:
+                    target = new_state(element, residual, begin, hashes, registers, c_state[0], c_string[0], c_cost[0])
+                    at = begin[target]
+                    for j in range(1, m):
+                        element[2 * (at + j)] = c_state[j]
+                        element[2 * (at + j) + 1] = c_string[j]
+                        residual[at + j] = c_cost[j]
+                    begin[target + 1] = at + m
+                    hashes[target] = own
+                    insert(table, own, target)
+            n_silent += writing_arc(
+                out_arcs, out_costs, element, residual, begin, hashes, trie, string_table, labels, registers,
+                ilabel, prefix, common, target, math.inf,
+            )  # fmt: skip
 
         n_arcs = registers[N_ARCS] - first_arc
         out_finals[5 * q] = final

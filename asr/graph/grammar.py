@@ -76,14 +76,11 @@ def arpa_grammar(lm: "NgramModel", lexicon: "Lexicon") -> Graph:
     labels, trie = _labels(lm, lexicon), lm.trie
     kept = _usable(lm, labels)
     _report(lm, lexicon, labels, kept)
-    possible = np.flatnonzero(kept & (lm.log_probs > -np.inf))
+    possible, is_state = _possible(lm, kept)
     is_end = trie.word[possible] == END_ID
     ends, arcs = possible[is_end], possible[~is_end]
     if not len(ends):
         raise GraphError("language model: no sentence can end, as no n-gram ends in </s>")
-    # A history that no n-gram begins with would only back off: the arcs to it lead on, at the cost of doing so.
-    is_state, start = np.zeros(trie.n_nodes, bool), 1 + START_ID
-    is_state[trie.parent[possible]] = is_state[[0, start]] = True
     state, extra = _states_reached(lm, is_state)
     final = np.full(int(is_state.sum()), np.inf)
     final[state[trie.parent[ends]]] = -lm.log_probs[ends]
@@ -94,7 +91,7 @@ def arpa_grammar(lm: "NgramModel", lexicon: "Lexicon") -> Graph:
     # Costs are negated log probabilities; `extra` is what leading on from skipped histories costs.
     weight = extra[target] - np.concatenate((lm.log_probs[arcs], lm.back_offs[backing]))
     graph = Graph.from_arrays(
-        int(state[start]),
+        int(state[1 + START_ID]),
         state[np.concatenate((trie.parent[arcs], backing))],
         np.concatenate((word, back)),
         np.concatenate((word, 0 * back)),
@@ -103,6 +100,36 @@ def arpa_grammar(lm: "NgramModel", lexicon: "Lexicon") -> Graph:
         final,
     )
     return trimmed(graph)
+
+
+def words_after(lm: "NgramModel", labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What `arpa_grammar` has: how many words may follow in each of its states, and in how many states each word ends.
+
+    Args:
+        labels: by word of the model, 0 where it has no pronunciation.
+
+    Returns:
+        int (n_states,) and int (n_words,).
+    """
+    trie = lm.trie
+    possible, is_state = _possible(lm, _usable(lm, labels))
+    arcs = possible[trie.word[possible] != END_ID]
+    after = np.bincount((np.cumsum(is_state) - 1)[trie.parent[arcs]], minlength=int(is_state.sum()))
+    histories = np.flatnonzero(is_state)[1:]
+    ends = np.bincount(trie.word[histories], minlength=trie.n_words)
+    ends += np.bincount(trie.word[1 + np.flatnonzero(~is_state[1 : 1 + trie.n_words])], minlength=trie.n_words)
+    return after, np.where(labels > 0, ends, 0)
+
+
+def _possible(lm: "NgramModel", kept: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The n-grams that are arcs or ends, and bool (n_nodes,): which histories are states.
+
+    A history that no n-gram begins with would only back off: the arcs to it lead on, at the cost of doing so.
+    """
+    possible = np.flatnonzero(kept & (lm.log_probs > -np.inf))
+    is_state = np.zeros(lm.trie.n_nodes, bool)
+    is_state[lm.trie.parent[possible]] = is_state[[0, 1 + START_ID]] = True
+    return possible, is_state
 
 
 def finished_words(grammar: "Graph | pynini.Fst", lexicon: "Lexicon", joiner: str) -> Graph:
@@ -211,7 +238,8 @@ def as_graph(grammar: "Graph | pynini.Fst") -> Graph:
         return grammar
     if not hasattr(grammar, "arc_type"):
         raise GraphError(
-            f"grammar: {type(grammar).__name__} is none; need a Graph, such as of word_loop or arpa_grammar, or a pynini.Fst"
+            f"grammar: {type(grammar).__name__} is none; need a Graph, such as word_loop or arpa_grammar make, or a "
+            "pynini.Fst"
         )
     from .openfst import from_pynini
 

@@ -60,16 +60,15 @@ def compile_hclg(
     def step(name: str, build: Callable[[], Any]) -> Any:
         return timed_step(name, build, budget, told)
 
-    spoken = spoken_graph(lexicon, grammar, budget, step)
-    context = step("C o LG", lambda: _in_context(spoken, lexicon.n_phones, tree, budget))
-    del spoken  # the largest graphs come next: nothing is kept that is not needed any more
+    # One name for what each step makes of the last one's: nothing is kept that is not needed any more.
+    graph: Any = spoken_graph(lexicon, grammar, budget, step)
+    graph = step("C o LG", lambda: _in_context(graph, lexicon.n_phones, tree, budget))
     expand = functools.partial(expand_hmms, transition_scale=transition_scale, budget=budget)
-    hmms = step("H o CLG", lambda: expand(context, tree, transitions))
-    del context
-    hmms = step("det(HCLG)", lambda: determinise(hmms, budget=budget, what="HCLG", name_of=lexicon.words.name))
-    hmms = step("rmsym(HCLG)", lambda: remove_epsilons_locally(without_symbols(hmms, transitions.n_transition_ids)))
-    hmms = step("min(HCLG)", lambda: minimise(hmms))
-    return step("HCLG", lambda: add_self_loops(hmms, transitions, self_loop_scale=self_loop_scale))
+    graph = step("H o CLG", lambda: expand(graph, tree, transitions))
+    graph = step("det(HCLG)", lambda: determinise(graph, budget=budget, what="HCLG", name_of=lexicon.words.name))
+    graph = step("rmsym(HCLG)", lambda: remove_epsilons_locally(without_symbols(graph, transitions.n_transition_ids)))
+    graph = step("min(HCLG)", lambda: minimise(graph))
+    return step("HCLG", lambda: add_self_loops(graph, transitions, self_loop_scale=self_loop_scale))
 
 
 def spoken_graph(
@@ -83,7 +82,6 @@ def spoken_graph(
     word_grammar = step("G", lambda: checked_grammar(grammar, lexicon))
     words = step("L", lambda: lexicon_graph(lexicon))
     spoken = step("L o G", lambda: compose(words, word_grammar, budget=budget))
-    del words, word_grammar
     spoken = step("det(LG)", lambda: determinise(spoken, budget=budget, what="LG", name_of=lexicon.words.name))
     return step("min(LG)", lambda: minimise(spoken))
 

@@ -74,7 +74,7 @@ def _lists(templates: list[list[_Arc]]) -> tuple[np.ndarray, np.ndarray, np.ndar
     known: dict[tuple, int] = {}
     lists: list[tuple[tuple[int, int], ...]] = []
     entries = []
-    for i, template in enumerate(templates):
+    for template in templates:
         forward = all(arc.target < 0 or arc.target > arc.source for arc in template)
         own: dict[int, int] = {-1: -1}
         if not forward:
@@ -154,7 +154,8 @@ def add_self_loops(graph: Graph, transitions: TransitionModel, *, self_loop_scal
     staying = np.append(0.0, -self_loop_scale * transitions.log_probs[loop[1:]])
     n_arcs = graph.states["n_arcs"] + (loop[entry] > 0)
     arcs = np.empty(int(n_arcs.sum()), ARC)
-    with_loops(graph.states["n_arcs"].astype(np.int64), *as_rows(graph.arcs), entry, leaving, loop, staying, *as_rows(arcs))
+    count = graph.states["n_arcs"].astype(np.int64)
+    with_loops(count, *as_rows(graph.arcs), entry, leaving, loop, staying, *as_rows(arcs))
     source = np.repeat(np.arange(graph.n_states, dtype=np.int32), n_arcs)
     return Graph.from_rows(graph.start, source, arcs, (graph.states["final"] + leaving[entry]).astype(np.float32))
 

@@ -3,6 +3,8 @@
 from ..jit import kernel
 from .arc_kernels import ARCS, COSTS, INTS
 
+_LONGS, _DOUBLES = (f"Array({kind}, 1, 'C', readonly=True)" for kind in ("int64", "float64"))
+
 
 @kernel(f"void({ARCS}, {INTS}, int32[::1], boolean[::1])")
 def entered_by(arcs, class_of_label, entry, mixed):
@@ -20,10 +22,7 @@ def entered_by(arcs, class_of_label, entry, mixed):
             entry[target] = entered
 
 
-@kernel(
-    f"void(Array(int64, 1, 'C', readonly=True), {ARCS}, {COSTS}, {INTS}, Array(float64, 1, 'C', readonly=True), {INTS}, "
-    "Array(float64, 1, 'C', readonly=True), int32[:, ::1], float32[:, ::1])"
-)
+@kernel(f"void({_LONGS}, {ARCS}, {COSTS}, {INTS}, {_DOUBLES}, {INTS}, {_DOUBLES}, int32[:, ::1], float32[:, ::1])")
 def with_loops(n_arcs, arcs, costs, entry, leaving, loop, staying, new_arcs, new_costs):
     """Write the arcs of a graph with a self-loop at each state that has one, in order of its label.
 

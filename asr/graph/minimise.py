@@ -2,11 +2,13 @@
 
 import numpy as np
 
-from .const_fst import STATE, Graph, ranges
+from .const_fst import Graph, ranges
 from .trimming import trimmed
 
 # Rounding errors keep equal states apart unless nearly equal costs count as equal; see also determinise.DELTA.
 GRAIN = 2.0**-14  # costs are rounded to multiples of this
+
+_STEPS = 8  # what states can do in so many steps tells most of them apart
 
 
 def minimise(graph: Graph) -> Graph:
@@ -23,25 +25,14 @@ def minimise(graph: Graph) -> Graph:
         >>> minimise(graph)
         <Graph: 3 states, 3 arcs>
     """
-    from . import minimise_kernels as kernels
-
     graph = _rounded(trimmed(graph))
-    n, m = graph.n_states, graph.n_arcs
-    if not n:
+    first = _first_of_class(graph)
+    chosen = np.flatnonzero(first == np.arange(graph.n_states))
+    if len(chosen) == graph.n_states:
         return graph
-    states, arcs = graph.states.view(np.int32), graph.arcs.view(np.int32)
-    state_label, arc_label, counts = np.empty(n, np.int32), np.empty(m, np.int32), np.zeros(3, np.int64)
-    table = np.zeros(1 << (2 * (n + m + 1) - 1).bit_length(), np.int32)
-    keys, last = np.empty(3 * (n + m + 1), np.int32), np.full(n + m + 1, -1, np.int32)
-    kernels.label(states, arcs, table, keys, last, arc_label, state_label, counts)
-    del table, keys, last
-    by_state = [state_label if i == 2 else np.empty(n, np.int32) for i in range(7)]
-    by_arc = [arc_label if i == 2 else np.empty(m, np.int32) for i in range(7)]
-    adjacency = (np.empty(m, np.int32), np.empty(m, np.int32), np.zeros(n + 1, np.int32))
-    chosen = np.empty(n, np.int32)
-    n_classes = kernels.refine(states, arcs, *adjacency, *by_state, *by_arc, counts[1], counts[0], chosen)
-    del by_arc, adjacency
-    return _merged(graph, state_label, chosen[:n_classes], may_repeat=bool(counts[2]))
+    number = np.empty(graph.n_states, np.int32)
+    number[chosen] = np.arange(len(chosen))
+    return _merged(graph, number[first], chosen)
 
 
 def _rounded(graph: Graph) -> Graph:
@@ -51,44 +42,74 @@ def _rounded(graph: Graph) -> Graph:
     return Graph(graph.start, states, arcs)
 
 
-def _merged(graph: Graph, number: np.ndarray, chosen: np.ndarray, *, may_repeat: bool) -> Graph:
+def _first_of_class(graph: Graph) -> np.ndarray:
+    """int32 (n_states,): of each state the first that is equivalent.
+
+    Hashes tell most states apart at once. States of equal hashes are parted exactly.
+    """
+    from . import minimise_kernels as kernels
+
+    n = graph.n_states
+    states, arcs = graph.states.view(np.int32), graph.arcs.view(np.int32)
+    hashes, room = np.zeros(n, np.int64), np.empty(n, np.int64)
+    for _ in range(_STEPS):
+        kernels.look_ahead(states, arcs, hashes, room)
+        hashes, room = room, hashes
+    class_of, size = np.empty(n, np.int32), np.zeros(n, np.int32)
+    kernels.group_equal(hashes, np.zeros(1 << (3 * n // 2 + 1).bit_length(), np.int32), class_of, size)
+    first, open_states = np.arange(n, dtype=np.int32), np.flatnonzero(size[class_of] > 1).astype(np.int32)
+    del hashes, room, size
+    if len(open_states):
+        _, old = np.unique(class_of[open_states], return_inverse=True)
+        new = _parted(graph, class_of, open_states, old.astype(np.int32), int(old.max()) + 1)
+        _, index, inverse = np.unique(new, return_index=True, return_inverse=True)
+        first[open_states] = open_states[index][inverse]
+    return first
+
+
+def _parted(graph: Graph, class_of: np.ndarray, open_states: np.ndarray, old: np.ndarray, n_old: int) -> np.ndarray:
+    """The exact classes of states that share a class with others.
+
+    Args:
+        class_of: classes so far, of all states.
+        old: classes so far of the open states, from 0 to n_old - 1.
+    """
+    from . import minimise_kernels as kernels
+
+    n, m = len(open_states), int(graph.states["n_arcs"][open_states].sum())
+    states, arcs = graph.states.view(np.int32), graph.arcs.view(np.int32)
+    local = np.full(graph.n_states, -1, np.int32)
+    local[open_states] = np.arange(n)
+    source, target, label = (np.empty(m, np.int32) for _ in range(3))
+    table, keys = np.zeros(1 << (4 * m + 1).bit_length(), np.int32), np.empty(9 * m, np.int32)
+    last = np.full(3 * m, -1, np.int32)
+    n_labels = kernels.label_arcs(states, arcs, class_of, open_states, local, table, keys, last, source, target, label)
+    del table, keys, last, local
+    by_state = [old if i == 2 else np.empty(n, np.int32) for i in range(7)]
+    by_arc = [label if i == 2 else np.empty(m, np.int32) for i in range(7)]
+    room = np.empty(m, np.int32), np.zeros(n + 1, np.int32)
+    kernels.refine(source, target, *room, *by_state, *by_arc, n_old, n_labels)
+    return old
+
+
+def _merged(graph: Graph, number: np.ndarray, chosen: np.ndarray) -> Graph:
     """One state for each class.
 
     Args:
         number: the class of each state.
         chosen: the first state of each class.
-        may_repeat: whether a state may have two arcs with the same labels and cost, which may by now lead to one state.
     """
-    arcs = ranges(graph.states["first"][chosen].astype(np.int64), graph.states["n_arcs"][chosen].astype(np.int64))
-    merged = _subgraph(graph, chosen, arcs, number)
-    if not may_repeat:
-        return merged
-    columns = [merged.sources(), *(merged.arcs[name] for name in ("ilabel", "olabel", "weight", "next"))]
+    n_arcs = graph.states["n_arcs"][chosen].astype(np.int64)
+    arcs = graph.arcs[ranges(graph.states["first"][chosen].astype(np.int64), n_arcs)]
+    arcs["next"] = number[arcs["next"]]
+    source = np.repeat(np.arange(len(chosen), dtype=np.int32), n_arcs)
+    # Arcs of one state with the same labels and cost may by now lead to the same state.
+    suspect = np.flatnonzero((source[1:] == source[:-1]) & (arcs["ilabel"][1:] == arcs["ilabel"][:-1]))
+    suspect = np.union1d(suspect, suspect + 1)
+    columns = [source[suspect], *(arcs[name][suspect] for name in ("ilabel", "olabel", "weight", "next"))]
     order = np.lexsort(columns[::-1])
     same = np.all([column[order][1:] == column[order][:-1] for column in columns], axis=0)
-    kept = np.ones(merged.n_arcs, bool)
-    kept[order[1:][same]] = False
-    return _subgraph(merged, np.arange(merged.n_states), np.flatnonzero(kept), np.arange(merged.n_states))
-
-
-def _subgraph(graph: Graph, states: np.ndarray, arcs: np.ndarray, number: np.ndarray) -> Graph:
-    """Some states of a graph and some of these states' arcs.
-
-    Args:
-        states: ascending, as
-        arcs: those that are kept.
-        number: integer (n_states of `graph`,): the new number of each state that the arcs lead to.
-    """
-    chosen = graph.arcs[arcs]
-    chosen["next"] = number[chosen["next"]]
-    # How many of the kept arcs there are before each state's first, and before its last.
-    ends = graph.states["first"][states].astype(np.int64)
-    first = np.searchsorted(arcs, ends)
-    after = np.searchsorted(arcs, ends + graph.states["n_arcs"][states])
-    result = np.zeros(len(states), STATE)
-    result["final"] = graph.states["final"][states]
-    result["first"], result["n_arcs"] = first, after - first
-    for name, label in (("n_input_epsilons", "ilabel"), ("n_output_epsilons", "olabel")):
-        silent = np.append(0, np.cumsum(chosen[label] == 0))
-        result[name] = silent[after] - silent[first]
-    return Graph(int(number[graph.start]), result, chosen)
+    if same.any():
+        repeated = suspect[order[1:][same]]
+        source, arcs = np.delete(source, repeated), np.delete(arcs, repeated)
+    return Graph.from_rows(int(number[graph.start]), source, arcs, graph.states["final"][chosen])

@@ -4,8 +4,8 @@ A pair is one number. The states found so far are `pairs`, in the order of their
 power of two entries, each 1 + the number of a state, or 0. Arcs are written in the order of the states that they leave,
 as int32 (n, 4): input label, output label, cost (as bits), next state; `costs` is the same memory as float32.
 
-A kernel goes on until no state waits, or an array is full (N_STATES or N_ARCS have come to its length): its caller makes
-that one longer and calls again. What was written of the state in progress is then written anew.
+A kernel goes on until no state waits, or an array is full (N_STATES or N_ARCS have come to its length): its caller
+makes that one longer and calls again. What was written of the state in progress is then written anew.
 """
 
 import numpy as np
@@ -141,9 +141,7 @@ def compose_pairs(
     return DONE
 
 
-@kernel(
-    f"int64({_LONGS}, {_LONGS}, {_ARCS}, {_COSTS}, int64, int64, int64, int64, {_FOUND}, int64[::1], int32[::1])"
-)
+@kernel(f"int64({_LONGS}, {_LONGS}, {_ARCS}, {_COSTS}, int64, int64, int64, int64, {_FOUND}, int64[::1], int32[::1])")
 def context_pairs(
     first, count, in_arcs, in_costs, base, n_histories, ahead, symbols,
     registers, pairs, slots, n_out, arcs, costs, windows, window_slots,
@@ -200,9 +198,7 @@ def context_pairs(
     return DONE
 
 
-@kernel(
-    f"int64({_LONGS}, {_LONGS}, {_ARCS}, {_COSTS}, {_LONGS}, int64, int64, {_LONGS}, {_ARCS}, {_COSTS}, {_FOUND})"
-)
+@kernel(f"int64({_LONGS}, {_LONGS}, {_ARCS}, {_COSTS}, {_LONGS}, int64, int64, {_LONGS}, {_ARCS}, {_COSTS}, {_FOUND})")
 def hmm_pairs(
     first, count, in_arcs, in_costs, hmm_of_window, between, shift, row_first, rows, row_costs,
     registers, pairs, slots, n_out, arcs, costs,
@@ -229,7 +225,8 @@ def hmm_pairs(
         for a in range(begin, end):
             label, out, cost, onward, rest = np.int64(0), np.int32(0), np.float32(0.0), state, within
             if within == between:
-                label, out, cost, onward = np.int64(in_arcs[a, 0]), in_arcs[a, 1], in_costs[a, 2], np.int64(in_arcs[a, 3])
+                label, out, cost = np.int64(in_arcs[a, 0]), in_arcs[a, 1], in_costs[a, 2]
+                onward = np.int64(in_arcs[a, 3])
                 rest = hmm_of_window[label - 1] if 0 < label <= len(hmm_of_window) else between
             if rest == between:
                 target = numbered(onward * (between + 1) + between, pairs, registers[N_STATES], slots)

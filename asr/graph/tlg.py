@@ -80,4 +80,3 @@ def token_graph(tokens: "CtcTokens", symbols: tuple[int, ...] = ()) -> Graph:
     olabel = np.concatenate([olabel_of, zeros, mark])
     target = np.concatenate([unit, zeros, marked])
     return Graph.from_arrays(0, source, ilabel, olabel, np.zeros(len(source)), target, np.zeros(n + 1))
-

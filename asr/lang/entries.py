@@ -5,12 +5,17 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from numbers import Real
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ..errors import LexiconError
 
 POSITIONS = ("B", "E", "I", "S")
 """Where in its word a phone is: begin, end, inside, or alone (Kaldi's letters, in alphabetical order)."""
+
+OWN, PLAIN = "ours", "words and phones (as Kaldi's lexicon.txt)"
+WITH_PROBABILITIES = "words, probabilities and phones (as Kaldi's lexiconp.txt, MFA)"
+WITH_SILENCE = "words, four numbers and phones (as MFA, Kaldi's lexiconp_silprob.txt)"
+"""Whose a lexicon file is, by its layout; other tools' are told apart in asr.lang.foreign_lexicon."""
 
 SHOWN = 20  # problems or words listed in one message
 _DECIMAL = re.compile(r"(\d+\.\d*|\.\d+)([eE][+-]?\d+)?|\d+[eE][+-]?\d+")
@@ -28,6 +33,26 @@ class Entry(NamedTuple):
     word: str
     phones: tuple[str, ...]
     probability: float = 1.0
+
+
+class Line(NamedTuple):
+    """A pronunciation as it stands in the file: the fields after the word may begin with numbers."""
+
+    place: str
+    text: str
+    word: str
+    fields: list[str]
+    probability: float = 1.0
+
+
+class Understood(NamedTuple):
+    """The lines with nothing but words, phones, and numbers that are not yet read; settings that the format implies;
+    the format's name; what was left out or changed, a line each."""
+
+    lines: list[Line]
+    settings: dict[str, Any]
+    format: str
+    notes: list[str]
 
 
 def nfc(text: str) -> str:

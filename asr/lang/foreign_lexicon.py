@@ -8,16 +8,12 @@ there are any, tell of silence around the word. What is none of these, such as X
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple
 
 from ..display.brief import many
 from ..errors import LexiconError
-from .entries import is_decimal, is_reserved, nfc, shortened
+from .entries import PLAIN, Line, Understood, is_decimal, is_reserved, nfc, shortened
 from .lexicon_signs import Said, doubt, refuse_other_syntax
 
-OWN, PLAIN = "ours", "words and phones (as Kaldi's lexicon.txt)"
-WITH_PROBABILITIES = "words, probabilities and phones (as Kaldi's lexiconp.txt, MFA)"
-WITH_SILENCE = "words, four numbers and phones (as MFA, Kaldi's lexiconp_silprob.txt)"
 CMU, HTK, JULIUS = "CMU dictionary (as Sphinx)", "HTK dictionary", "Julius dictionary"
 
 _VARIANT = re.compile(r"(.+)(?:\(\d+\)|\[\d+\])")
@@ -31,26 +27,6 @@ _LAST_PAUSES = frozenset(("sil", "sp"))  # phones that HTK's tools put after eac
 _SUSPECT = frozenset("[+-.0123456789")
 _MOST_NUMBERS = 4  # before the phones
 _SENTENCE = ("<s>", "</s>")  # Sphinx and Julius list pauses at both ends of sentences as words
-
-
-class Line(NamedTuple):
-    """A pronunciation as it stands in the file: the fields after the word may begin with numbers."""
-
-    place: str
-    text: str
-    word: str
-    fields: list[str]
-    probability: float = 1.0
-
-
-class Understood(NamedTuple):
-    """The lines with nothing but words, phones, and numbers that are not yet read; settings that the format implies;
-    the format's name; what was left out or changed, a line each."""
-
-    lines: list[Line]
-    settings: dict[str, Any]
-    format: str
-    notes: list[str]
 
 
 def understood(lines: Sequence[Line], *, has_comments: bool) -> Understood:

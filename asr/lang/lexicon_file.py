@@ -8,8 +8,18 @@ from typing import Any, NamedTuple
 from ..display.brief import brief_repr
 from ..errors import LexiconError, did_you_mean
 from ..files import numbered_lines
-from .entries import Entry, is_decimal, nfc, shortened
-from .foreign_lexicon import OWN, PLAIN, WITH_PROBABILITIES, WITH_SILENCE, Line, Understood, silence_numbers, understood
+from .entries import (
+    OWN,
+    PLAIN,
+    WITH_PROBABILITIES,
+    WITH_SILENCE,
+    Entry,
+    Line,
+    Understood,
+    is_decimal,
+    nfc,
+    shortened,
+)
 
 _SETTINGS = re.compile(r";;((\s+\w+=\S+)+)\s*")
 _OWN_LAYOUT = re.compile(r"\S+\t\S+ [^\t]*")  # `word<TAB>phone phone`: what `lexicon_text` writes without probabilities
@@ -80,17 +90,26 @@ def parse_lexicon(path: Path, known: Mapping[str, Any]) -> LexiconFile:
         has_comments |= line is not None and line.startswith(";;;")
     if problems:
         raise LexiconError(shortened(problems, len(problems)))
-    what = Understood(found, {}, OWN, []) if settings else understood(found, has_comments=has_comments)
+    what = Understood(found, {}, OWN, []) if settings else _understood(found, has_comments=has_comments)
     entries, form = _entries(what)
     return LexiconFile(
         entries, [line.place for line in what.lines], {**what.settings, **settings}, form, (*what.notes,)
     )
 
 
+def _understood(lines: Sequence[Line], *, has_comments: bool) -> Understood:
+    """Lines that may be another tool's."""
+    from .foreign_lexicon import understood
+
+    return understood(lines, has_comments=has_comments)
+
+
 def _entries(what: Understood) -> tuple[list[Entry], str]:
     """The entries, and the format now that the numbers after the words are read."""
     lines, form = what.lines, what.format
     if _has_probabilities(lines):
+        from .foreign_lexicon import silence_numbers
+
         n_numbers = 4 if silence_numbers(lines) else 1
         form = {PLAIN: WITH_SILENCE if n_numbers == 4 else WITH_PROBABILITIES}.get(form, form)
         if n_numbers == 4:

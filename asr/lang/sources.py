@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
@@ -101,24 +101,58 @@ def build_lexicon(
     sources = list(source) if isinstance(source, Sequence) and not isinstance(source, str) else [source]
     if not sources:
         raise LexiconError(f"no source for the lexicon; give one or more, such as {LETTERS!r} or {CMUDICT!r}")
-    opened = [_Opened.of(each, stress) for each in sources]
+    ready = [_Opened.of(each, stress) for each in sources]
+    by_word, by_source, unknown = _collected(counts, ready, marks=marks, n_best=n_best, told=_report)
+    if not by_word:
+        raise LexiconError(f"no source has any of the {len(counts)} words of the texts")
+    inherited, extra = _of_lexicon(ready, by_word)
+    ordered = [entry for word in counts for entry in by_word.get(word, ())]
+    return BuiltLexicon(Lexicon((*ordered, *extra), **{**inherited, **settings}), unknown, by_source)
+
+
+def _collected(
+    counts: Mapping[str, int],
+    ready: Iterable["_Opened"],
+    *,
+    marks: Marks = "keep",
+    n_best: int = 1,
+    told: Callable[[str, Mapping[str, int], Mapping[str, int]], None] | None = None,
+) -> tuple[dict[str, list[Entry]], dict[str, dict[str, int]], Mapping[str, int]]:
+    """What sources say of words: the first one of each that it has, the next one of the others, and so on.
+
+    Args:
+        told: called with the name of each source, what it does not have, and all counts.
+
+    Returns:
+        entries by word, the counts of the words of each source, and of those that none has.
+    """
     by_word: dict[str, list[Entry]] = {}
     by_source: dict[str, dict[str, int]] = {}
     known: list[Entry] = []
     unknown = counts
-    for each in opened:
+    for each in ready:
         entries = each.entries(unknown, known, marks, n_best)
         known += each.dictionary or ()
         for entry in entries:
             by_word.setdefault(entry.word, []).append(entry)
         by_source.setdefault(each.name, {}).update({word: count for word, count in unknown.items() if word in by_word})
         unknown = {word: count for word, count in unknown.items() if word not in by_word}
-        _report(each.name, unknown, counts)
-    if not by_word:
-        raise LexiconError(f"no source has any of the {len(counts)} words of the texts")
-    inherited, extra = _of_lexicon(opened, by_word)
-    ordered = [entry for word in counts for entry in by_word.get(word, ())]
-    return BuiltLexicon(Lexicon((*ordered, *extra), **{**inherited, **settings}), unknown, by_source)
+        if told is not None:
+            told(each.name, unknown, counts)
+    return by_word, by_source, unknown
+
+
+def opened(sources: Iterable[Any]) -> list[Any]:
+    """Sources that are read, to be given in their place: what is wrong with one is said before slow work begins.
+
+    "letters" stays as it is, since a model's letters may be meant, and so does "g2p".
+
+    Raises:
+        LexiconError: for a source that is none, or cannot be read.
+    """
+    names = list(sources)
+    check_sources(names)
+    return [name if name in (LETTERS, G2P) else _Opened.of(name, False) for name in names]
 
 
 def check_sources(sources: Iterable[Any]) -> None:
@@ -154,32 +188,25 @@ def extended(
         >>> longer.entries[1].phones, lost
         (('b', 'a', 'c'), {'bad': "the model has no 'd'"})
     """
+    new, lost = new_entries(lexicon, words, sources, letters)
+    return (replace(lexicon, entries=(*lexicon.entries, *new)) if new else lexicon), lost
+
+
+def new_entries(
+    lexicon: Lexicon, words: Iterable[str], sources: Sequence[Any] = (), letters: LetterTable | None = None
+) -> tuple[list[Entry], dict[str, str]]:
+    """The entries that `extended` adds, and the words that the lexicon then still lacks, each with the reason."""
     new = [word for word in dict.fromkeys(map(nfc, words)) if word not in lexicon]
     asked = [letters if source == LETTERS and letters is not None else source for source in sources]
     if not asked and letters is not None:
         asked = [letters]
     if not new or not asked:
-        return lexicon, dict.fromkeys(new, "it has no pronunciation in the model")
-    by_word: dict[str, list[Entry]] = {}
-    for entry in _entries_of(new, asked):
-        by_word.setdefault(entry.word, []).append(entry)
+        return [], dict.fromkeys(new, "it has no pronunciation in the model")
+    by_word = _collected(word_counts(new), [_Opened.of(each, False) for each in asked])[0]
     known = {phone for entry in lexicon.entries for phone in entry.phones}
     sayable = {word: [e for e in by_word.get(word, ()) if known.issuperset(e.phones)] for word in new}
-    new_entries = [entry for entries in sayable.values() for entry in entries]
-    longer = replace(lexicon, entries=(*lexicon.entries, *new_entries)) if new_entries else lexicon
-    return longer, {w: _why_not(w, by_word.get(w, ()), known, letters) for w in new if not sayable[w]}
-
-
-def _entries_of(words: Sequence[str], sources: Sequence[Any]) -> Sequence[Entry]:
-    """What some sources say of some words, which may be nothing."""
-    if len(sources) == 1 and isinstance(sources[0], LetterTable):
-        return spelled(words, sources[0])[0]
-    try:
-        return build_lexicon([" ".join(words)], sources).lexicon.entries
-    except LexiconError as error:
-        if "no source has any" not in str(error):
-            raise
-        return ()
+    found = [entry for entries in sayable.values() for entry in entries]
+    return found, {w: _why_not(w, by_word.get(w, []), known, letters) for w in new if not sayable[w]}
 
 
 def _why_not(word: str, entries: Sequence[Entry], known: set[str], letters: LetterTable | None) -> str:
@@ -212,6 +239,8 @@ class _Opened:
         """Open a source. Raises LexiconError if it is none."""
         from .g2p import G2p, is_g2p
 
+        if isinstance(source, _Opened):
+            return source
         if isinstance(source, Lexicon):
             return cls("lexicon", source.entries, source)
         if isinstance(source, LetterTable):

@@ -1,21 +1,25 @@
 """Language models as ARPA files, plain or compressed with gzip: what SRILM, KenLM, IRSTLM and Kaldi read and write."""
 
-import gzip
-import itertools
 import logging
 import math
 import os
 import re
-from collections.abc import Iterator
+import struct
+import zlib
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 import numpy as np
 
 from ..errors import LanguageModelError
 from ..files import replacing
+from . import arpa_kernels as kernels
+from .arpa_faults import complain, line_number, place_of, refuse
 from .model import NgramModel, lower_log_probs
+from .names import NameTable
 from .text import unpacked
+from .threads import in_order
 from .trie import Trie
 from .vocabulary import END, START_ID, UNKNOWN, UNKNOWN_ID, Vocabulary
 
@@ -26,6 +30,8 @@ _ZERO = -99.0  # what ARPA files write for the logarithm of 0
 _MOST_ORDER = 32  # of n-grams that are read; a section of order 10^7 alone would take all time and memory
 _SECTION = re.compile(rb"\\(\d+)-grams:")
 _SIZE = re.compile(rb"ngram\s+(\d{1,9})\s*=\s*(\d{1,18})")
+_BLOCK = 4 << 20  # bytes that a thread reads at once
+_LINES = 1 << 16  # that one writes
 
 
 def write_arpa(model: NgramModel, path: str | os.PathLike) -> None:
@@ -34,34 +40,78 @@ def write_arpa(model: NgramModel, path: str | os.PathLike) -> None:
     Base-10 logarithms with 7 digits. `<s>` has the probability -99 that nothing uses; an `<unk>` that is impossible is
     left out, and so is a back-off weight of 1 where no longer n-gram follows.
     """
-    with replacing(path) as temporary:
-        if Path(path).suffix == ".gz":
-            # Without the time of writing in it, the same model makes the same file.
-            with temporary.open("wb") as raw, gzip.GzipFile("", "wb", 6, raw, mtime=0) as stream:
-                stream.writelines(part.encode() for part in _parts(model))
-        else:
-            with temporary.open("wb") as stream:
-                stream.writelines(part.encode() for part in _parts(model))
+    if not len(model.log_probs) == len(model.back_offs) == model.trie.n_nodes:
+        raise ValueError(f"{len(model.log_probs)}, {len(model.back_offs)} logarithms of {model.trie.n_nodes} n-grams")
+    with replacing(path) as temporary, temporary.open("wb") as stream:
+        parts = _parts(model)
+        stream.writelines(_packed(parts) if Path(path).suffix == ".gz" else parts)
 
 
-def _parts(model: NgramModel) -> Iterator[str]:
-    """The text of an ARPA file, in a few large pieces."""
-    trie, names = model.trie, model.vocabulary.names
+def _parts(model: NgramModel) -> Iterator[bytes]:
+    """The text of an ARPA file, in pieces."""
+    trie = model.trie
     skipped = int(model.is_closed and not trie.has_children[1 + UNKNOWN_ID])
     sizes = [n - skipped * (order == 1) for order, n in enumerate(model.n_ngrams, 1)]
-    yield "\\data\\\n" + "".join(f"ngram {order}={n}\n" for order, n in enumerate(sizes, 1))
+    yield ("\\data\\\n" + "".join(f"ngram {order}={n}\n" for order, n in enumerate(sizes, 1))).encode()
+    names = NameTable.of([name.encode() for name in model.vocabulary.names])
     for order in range(1, trie.order + 1):
+        yield f"\n\\{order}-grams:\n".encode()
         here = trie.nodes(order)
-        log_probs = np.maximum(model.log_probs[here] / _LN10, _ZERO) + 0.0
-        back_offs = model.back_offs[here] / _LN10 + 0.0
-        shown = (trie.has_children[here] | (back_offs != 0)).tolist()
-        columns = [[names[i] for i in column] for column in trie.words_of(order).T.tolist()]
-        lines = [
-            f"{p:.7g}\t{' '.join(words)}\t{b:.7g}\n" if has_weight else f"{p:.7g}\t{' '.join(words)}\n"
-            for p, b, has_weight, *words in zip(log_probs.tolist(), back_offs.tolist(), shown, *columns, strict=True)
-        ]
-        yield f"\n\\{order}-grams:\n" + "".join(lines[skipped if order == 1 else 0 :])
-    yield "\n\\end\\\n"
+        first = here.start + (skipped if order == 1 else 0)
+        blocks = ((a, min(a + _LINES, here.stop)) for a in range(first, here.stop, _LINES))
+
+        def lines(block: tuple[int, int], order: int = order) -> bytes:
+            return _lines(model, names, order, *block)
+
+        yield from in_order(lines, blocks)
+    yield b"\n\\end\\\n"
+
+
+def _lines(model: NgramModel, names: NameTable, order: int, first: int, stop: int) -> bytes:
+    """The lines of some nodes of an order."""
+    trie = model.trie
+    log_probs = np.maximum(model.log_probs[first:stop].astype(np.float64) / _LN10, _ZERO) + 0.0
+    back_offs = model.back_offs[first:stop].astype(np.float64) / _LN10 + 0.0
+    shown = (trie.first_child[first + 1 : stop + 1] > trie.first_child[first:stop]) | (back_offs != 0)
+    size = kernels.bytes_of_lines(first, stop, order, trie.parent, trie.word, names.starts)
+    out = np.empty(size, np.uint8)
+    places = (first, stop, order, trie.parent, trie.word, names.pool, names.starts)
+    return out[: kernels.put_lines(*places, log_probs, back_offs, shown, out)].tobytes()
+
+
+def _packed(parts: Iterable[bytes]) -> Iterator[bytes]:
+    """The bytes of a gzip file. Without the time of writing in it, the same model makes the same file."""
+    yield b"\x1f\x8b\x08\0\0\0\0\0\0\xff"
+    crc = size = 0
+
+    def pieces() -> Iterator[bytes]:
+        nonlocal crc, size
+        for part in parts:
+            crc, size = zlib.crc32(part, crc), size + len(part)
+            yield part
+
+    def packed(part: bytes) -> bytes:
+        packer = zlib.compressobj(6, zlib.DEFLATED, -zlib.MAX_WBITS)
+        return packer.compress(part) + packer.flush(zlib.Z_SYNC_FLUSH)  # whole bytes, so that pieces can be joined
+
+    yield from in_order(packed, pieces())
+    yield zlib.compressobj(6, zlib.DEFLATED, -zlib.MAX_WBITS).flush() + struct.pack("<2I", crc, size % (1 << 32))
+
+
+class _Block(NamedTuple):
+    """Some lines of a section: the first byte, where they end, and how many are no blanks."""
+
+    first: int
+    end: int
+    n_lines: int
+
+
+class _Table(NamedTuple):
+    """A section: int32 (n, order) word ids, and float64 (n,) natural logarithms of probabilities and weights."""
+
+    grams: np.ndarray
+    log_probs: np.ndarray
+    back_offs: np.ndarray
 
 
 def read_arpa(path: str | os.PathLike) -> NgramModel:
@@ -76,156 +126,199 @@ def read_arpa(path: str | os.PathLike) -> NgramModel:
         LanguageModelError: with file:line for a line that cannot be used, for sizes that differ from those of the
             header, for a file that is cut short, and for one in which no sentence ends.
     """
-    sections, sizes = _sections(path, unpacked(path).split(b"\n"))
+    text = unpacked(path)
+    sections, sizes = _sections(path, text)
     if 1 not in sections:
         raise LanguageModelError(f"{path}: no section \\1-grams:, so no words; is it an ARPA file?")
-    _check_sizes(path, sections, sizes)
-    if not any(END.encode() in line.split()[1:2] for line in sections[1][0]):
-        at = f"{path}:{sections[1][1][0] + 1}" if sections[1][0] else path
-        raise LanguageModelError(f"{at}: the 1-grams lack {END}, so no sentence ends; add it with its probability")
-    order = max(o for o, found in sections.items() if found[0] or o == 1)
-    names, ids = _words(path, *sections[1])
-    tables = [_table(path, k, *sections.get(k, ([], [])), ids) for k in range(1, order + 1)]
-    trie, nodes = Trie.build(len(names), [grams for grams, _, _ in tables[1:]])
+    blocks = {k: _blocks(text, *section) for k, section in sections.items()}
+    counts = {k: sum(block.n_lines for block in of_section) for k, of_section in blocks.items()}
+    _check_sizes(path, text, counts, sizes)
+    vocabulary, known = _words(path, text, *sections[1])
+    order = max(k for k, count in counts.items() if count or k == 1)
+    names, ids = NameTable.of(list(known)), np.fromiter(known.values(), np.int32, len(known))
+
+    def table(k: int) -> _Table:
+        found = _parsed(text, k, blocks.get(k, []), names, ids)
+        if isinstance(found, _Block):
+            complain(path, text, found.first, found.end, k, known)
+        if (row := _impossible(found)) is not None:
+            what = "the logarithm of a probability is 0 or less, and NaN is no number"
+            refuse(path, text, _place(text, blocks[k], row), what)
+        found.log_probs[:] = np.where(found.log_probs <= _ZERO, -np.inf, np.minimum(found.log_probs, 0.0) * _LN10)
+        found.back_offs[:] *= _LN10
+        return found
+
+    tables = [table(k) for k in range(1, order + 1)]
+    trie, nodes = Trie.build(len(vocabulary), [found.grams for found in tables[1:]])
     log_probs, back_offs = np.full(trie.n_nodes, np.nan), np.zeros(trie.n_nodes)
     log_probs[trie.nodes(1)] = -np.inf  # of <unk>, <s> and </s>, where the file does not name them
-    for k, (places, (grams, found_probs, found_weights)) in enumerate(
-        zip([1 + tables[0][0][:, 0], *nodes], tables, strict=True), 1
-    ):
-        _check_once(path, places, grams, names, sections[k][1] if k in sections else [])
-        log_probs[places], back_offs[places] = found_probs, found_weights
+    for k, (places, found) in enumerate(zip([1 + tables[0].grams[:, 0], *nodes], tables, strict=True), 1):
+        if (row := _repeated(places, trie.nodes(k))) is not None:
+            gram = " ".join(vocabulary.names[i] for i in found.grams[row])
+            at = line_number(text, _place(text, blocks[k], row))
+            raise LanguageModelError(f"{path}:{at}: n-gram {gram!r} is in the file twice")
+        log_probs[places], back_offs[places] = found.log_probs, found.back_offs
     log_probs[[0, 1 + START_ID]] = -np.inf
     back_offs[trie.nodes(order)] = 0.0
-    return _with_beginnings(NgramModel(names, trie, log_probs, back_offs), path)
+    return _with_beginnings(NgramModel(vocabulary, trie, log_probs, back_offs), path)
 
 
-def _check_sizes(path, sections: dict[int, tuple[list[bytes], list[int]]], sizes: dict[int, tuple[int, int]]) -> None:
+def _sections(path, text: bytes) -> tuple[dict[int, tuple[int, int]], dict[int, tuple[int, int]]]:
+    """Where each section's lines begin and end, and of each order the size that the header gives, and at which byte."""
+    heads = _heads(text)
+    first = next((place for place, head in heads if head == b"\\data\\"), None)
+    if first is None:
+        raise LanguageModelError(f"{path}: no line \\data\\; an ARPA file has one")
+    sections: dict[int, tuple[int, int]] = {}
+    sizes: dict[int, tuple[int, int]] = {}
+    order = 0
+    for place, head in heads:
+        if order:
+            sections[order] = first, place
+        else:
+            sizes = _sizes(path, text, first, place)
+        if head == b"\\end\\":
+            return sections, sizes
+        found = _SECTION.fullmatch(head)
+        if not found or found[1].strip(b"0") == b"":
+            refuse(path, text, place, "expected a section such as \\2-grams:, or \\end\\")
+        if len(found[1]) > 9 or int(found[1]) > _MOST_ORDER:
+            refuse(path, text, place, f"n-grams of up to {_MOST_ORDER} words are read, not longer ones")
+        if int(found[1]) in sections:
+            refuse(path, text, place, "this section is in the file twice")
+        order, first = int(found[1]), min(_line_end(text, place) + 1, len(text))
+    raise LanguageModelError(f"{path}:{line_number(text, len(text))}: the file ends without \\end\\; is it cut short?")
+
+
+def _heads(text: bytes) -> Iterator[tuple[int, bytes]]:
+    """The lines that begin with a backslash, as (first byte, line without blanks at its end)."""
+    place = 0 if text[:1] == b"\\" else text.find(b"\n\\") + 1
+    while place or text[:1] == b"\\":
+        yield place, bytes(text[place : _line_end(text, place)]).strip()
+        if not (place := text.find(b"\n\\", place) + 1):
+            return
+
+
+def _line_end(text: bytes, place: int) -> int:
+    """Where the line ends that holds a byte."""
+    end = text.find(b"\n", place)
+    return len(text) if end < 0 else end
+
+
+def _sizes(path, text: bytes, first: int, end: int) -> dict[int, tuple[int, int]]:
+    """What the header says: of each order the size, and at which byte."""
+    sizes: dict[int, tuple[int, int]] = {}
+    first = _line_end(text, first) + 1
+    while first < end:
+        line = bytes(text[first : _line_end(text, first)]).strip()
+        if line:
+            found = _SIZE.fullmatch(line)
+            if not found:
+                refuse(path, text, first, "expected 'ngram ORDER=NUMBER'")
+            sizes[int(found[1])] = int(found[2]), first
+        first = _line_end(text, first) + 1
+    return sizes
+
+
+def _blocks(text: bytes, first: int, end: int) -> list[_Block]:
+    """A section in pieces of whole lines."""
+    cuts, place = [first], first
+    while (place := _line_end(text, min(place + _BLOCK, end)) + 1) < end:
+        cuts.append(place)
+    pairs = list(zip(cuts, [*cuts[1:], end], strict=True))
+    content = np.frombuffer(text, np.uint8)
+    counts = in_order(lambda pair: kernels.count_lines(content, *pair), pairs)
+    return [_Block(*pair, n) for pair, n in zip(pairs, counts, strict=True)]
+
+
+def _check_sizes(path, text: bytes, counts: dict[int, int], sizes: dict[int, tuple[int, int]]) -> None:
     """Raise LanguageModelError where a section has more or fewer lines than the header says."""
-    for order in sorted({*sections, *sizes}):
-        n_found = len(sections.get(order, ([], []))[0])
-        size, index = sizes.get(order, (0, None))
+    for order in sorted({*counts, *sizes}):
+        n_found = counts.get(order, 0)
+        size, place = sizes.get(order, (0, None))
         if size != n_found:
-            at = path if index is None else f"{path}:{index + 1}"
+            at = path if place is None else f"{path}:{line_number(text, place)}"
             raise LanguageModelError(
                 f"{at}: the header says {size} {order}-grams; there are {n_found}: is the file cut short, or was it "
                 "changed by hand? Make it again, or correct the number"
             )
 
 
-def _sections(path, lines: list[bytes]) -> tuple[dict[int, tuple[list[bytes], list[int]]], dict[int, tuple[int, int]]]:
-    """The lines of each section with their numbers, and of each order the size that the header gives, and where."""
-    marks = [i for i, line in enumerate(lines) if line.startswith(b"\\")]
-    heads = [(i, lines[i].strip()) for i in marks]
-    start = next((i for i, head in heads if head == b"\\data\\"), None)
-    if start is None:
-        raise LanguageModelError(f"{path}: no line \\data\\; an ARPA file has one")
-    sections: dict[int, tuple[list[bytes], list[int]]] = {}
-    sizes: dict[int, tuple[int, int]] = {}
-    heads = [(i, head) for i, head in heads if i > start]
-    ends = [i for i, head in heads if head == b"\\end\\"]
-    if not ends:
-        raise LanguageModelError(f"{path}:{len(lines)}: the file ends without \\end\\; is it cut short?")
-    heads = [(i, head) for i, head in heads if i <= ends[0]]
-    for i in range(start + 1, heads[0][0]):
-        if lines[i].strip():
-            found = _SIZE.fullmatch(lines[i].strip())
-            if not found:
-                _refuse(path, i, lines[i], "expected 'ngram ORDER=NUMBER'")
-            sizes[int(found[1])] = int(found[2]), i
-    for (i, head), (following, _) in itertools.pairwise(heads):
-        found = _SECTION.fullmatch(head)
-        if not found or found[1].strip(b"0") == b"":
-            _refuse(path, i, lines[i], "expected a section such as \\2-grams:, or \\end\\")
-        if len(found[1]) > 9 or int(found[1]) > _MOST_ORDER:
-            _refuse(path, i, lines[i], f"n-grams of up to {_MOST_ORDER} words are read, not longer ones")
-        if int(found[1]) in sections:
-            _refuse(path, i, lines[i], "this section is in the file twice")
-        numbers = [k for k in range(i + 1, following) if lines[k].strip()]
-        sections[int(found[1])] = ([lines[k] for k in numbers], numbers)
-    return sections, sizes
-
-
-def _refuse(path, index: int, line: bytes, message: str) -> NoReturn:
-    """Raise the error for a line; index counts from 0."""
-    shown = line.decode("utf-8", "backslashreplace").strip()
-    raise LanguageModelError(f"{path}:{index + 1}: {message}; found {shown[:100]!r}") from None
-
-
-def _words(path, lines: list[bytes], numbers: list[int]) -> tuple[Vocabulary, dict[bytes, int]]:
+def _words(path, text: bytes, first: int, end: int) -> tuple[Vocabulary, dict[bytes, int]]:
     """The vocabulary, and the ids of the names as the file spells them."""
     spelled: dict[bytes, str] = {}
-    for line, number in zip(lines, numbers, strict=True):
-        fields = line.split()
+
+    def wrong(message: str) -> NoReturn:
+        refuse(path, text, place_of(text, first, end, len(spelled)), message)
+
+    for fields in filter(None, map(bytes.split, text[first:end].split(b"\n"))):
         if len(fields) not in (2, 3):
-            _refuse(path, number, line, "expected a logarithm, 1 word and perhaps a back-off weight")
+            wrong("expected a logarithm, 1 word and perhaps a back-off weight")
         try:
             name = fields[1].decode("utf-8")
         except UnicodeDecodeError:
-            _refuse(path, number, line, "not UTF-8 text")
+            wrong("not UTF-8 text")
         if fields[1] in spelled:
-            _refuse(path, number, line, "this word is in the file twice")
+            wrong("this word is in the file twice")
         spelled[fields[1]] = UNKNOWN if name == "<UNK>" else name
+    if END.encode() not in spelled:
+        at = f"{path}:{line_number(text, place_of(text, first, end, 0))}" if spelled else path
+        raise LanguageModelError(f"{at}: the 1-grams lack {END}, so no sentence ends; add it with its probability")
     try:
         vocabulary = Vocabulary.of(spelled.values())
     except LanguageModelError as error:
         raise LanguageModelError(f"{path}: {error}") from None
-    return vocabulary, {raw: vocabulary.id(name) for raw, name in spelled.items()}
+    return vocabulary, dict(zip(spelled, map(vocabulary.id, spelled.values()), strict=True))
 
 
-def _table(path, order: int, lines: list[bytes], numbers: list[int], ids: dict[bytes, int]):
-    """A section as int64 (n, order) word ids and two float64 (n,) arrays, natural log of probability and weight."""
-    grams = np.empty((len(lines), order), np.int64)
-    values = np.zeros((2, len(lines)))
-    fields = [line.split() for line in lines]
-    lengths = np.fromiter(map(len, fields), np.int64, len(fields))
-    for width in (order + 1, order + 2):  # without and with a back-off weight
-        chosen = np.flatnonzero(lengths == width)
-        columns = list(zip(*(fields[i] for i in chosen.tolist()), strict=True)) or [()] * width
+def _parsed(text: bytes, order: int, blocks: list[_Block], names: NameTable, ids: np.ndarray) -> _Table | _Block:
+    """A section with logarithms as they are in the file, or the first block in which a line cannot be used."""
+    n_rows = sum(block.n_lines for block in blocks)
+    found = _Table(np.empty((n_rows, order), np.int32), np.empty(n_rows), np.empty(n_rows))
+    content, starts = np.frombuffer(text, np.uint8), np.cumsum([0, *(block.n_lines for block in blocks)]).tolist()
+
+    def parse(i: int) -> bool:
+        block, rows = blocks[i], slice(starts[i], starts[i + 1])
+        columns, odd = [column[rows] for column in found], np.empty((block.n_lines, 2), np.int64)
+        n_odd = kernels.parse_lines(content, block.first, block.end, *names, ids, *columns, odd)
         try:
-            for column, words in enumerate(columns[1 : order + 1]):
-                grams[chosen, column] = [ids[word] for word in words]
-            for row, texts in enumerate([columns[0], *columns[order + 1 :]]):
-                values[row, chosen] = [float(text) for text in texts]
-        except (KeyError, ValueError):
-            _find_fault(path, order, lines, numbers, ids)
-    if ((lengths != order + 1) & (lengths != order + 2)).any():
-        _find_fault(path, order, lines, numbers, ids)
+            for row, place in odd[: max(n_odd, 0)].tolist():
+                fields = text[place : _line_end(text, place)].split()
+                columns[1][row], columns[2][row] = float(fields[0]), float((*fields[order + 1 :], 0.0)[0])
+        except ValueError:
+            return False
+        return n_odd >= 0
+
+    for i, is_fine in enumerate(in_order(parse, range(len(blocks)))):
+        if not is_fine:
+            return blocks[i]
+    return found
+
+
+def _impossible(table: _Table) -> int | None:
+    """The first row whose numbers no model has, before they are made natural logarithms."""
     # What is a little above 0 is rounding.
-    bad = (values[0] > 1e-3) | np.isnan(values).any(axis=0) | np.isposinf(values[1])
-    if bad.any():
-        i = int(np.argmax(bad))
-        _refuse(path, numbers[i], lines[i], "the logarithm of a probability is 0 or less, and NaN is no number")
-    log_probs = np.where(values[0] <= _ZERO, -np.inf, np.minimum(values[0], 0.0) * _LN10)
-    return grams, log_probs, values[1] * _LN10
+    bad = ~(table.log_probs <= 1e-3) | ~(table.back_offs < np.inf)
+    return int(np.argmax(bad)) if bad.any() else None
 
 
-def _find_fault(path, order: int, lines: list[bytes], numbers: list[int], ids: dict[bytes, int]) -> NoReturn:
-    """Raise the error for the first line of a section that is not as it should be."""
-    what = f"a logarithm, {order} word{'s' * (order > 1)} and perhaps a back-off weight"
-    for line, number in zip(lines, numbers, strict=True):
-        fields = line.split()
-        if len(fields) not in (order + 1, order + 2):
-            _refuse(path, number, line, f"expected {what}, {order + 1} or {order + 2} fields, not {len(fields)}")
-        for text in (fields[0], *fields[order + 1 :]):
-            try:
-                float(text)
-            except ValueError:
-                _refuse(path, number, line, f"expected {what}; {text.decode('utf-8', 'replace')!r} is no number")
-        for word in fields[1 : order + 1]:
-            if word not in ids:
-                name = word.decode("utf-8", "backslashreplace")
-                _refuse(path, number, line, f"word {name!r} is not among the 1-grams")
-    raise AssertionError("a section without fault was refused")
+def _place(text: bytes, blocks: list[_Block], row: int) -> int:
+    """The first byte of a row's line."""
+    for block in blocks:
+        if row < block.n_lines:
+            return place_of(text, block.first, block.end, row)
+        row -= block.n_lines
+    raise IndexError(row)
 
 
-def _check_once(path, places: np.ndarray, grams: np.ndarray, names: Vocabulary, numbers: list[int]) -> None:
-    """Raise LanguageModelError if an n-gram is there twice."""
+def _repeated(places: np.ndarray, here: slice) -> int | None:
+    """The first row whose n-gram came before."""
+    seen = np.zeros(here.stop - here.start, bool)
+    seen[places - here.start] = True
+    if np.count_nonzero(seen) == len(places):
+        return None
     order = np.argsort(places, kind="stable")
-    same = np.flatnonzero(np.diff(places[order]) == 0)
-    if len(same):
-        again = int(order[same + 1].min())
-        text = " ".join(names.names[i] for i in grams[again])
-        raise LanguageModelError(f"{path}:{numbers[again] + 1}: n-gram {text!r} is in the file twice")
+    return int(order[1:][np.diff(places[order]) == 0].min())
 
 
 def _with_beginnings(model: NgramModel, path) -> NgramModel:
@@ -233,7 +326,7 @@ def _with_beginnings(model: NgramModel, path) -> NgramModel:
     missing = np.flatnonzero(np.isnan(model.log_probs))
     if len(missing):
         _log.warning("%s: %d beginnings of n-grams are missing and were added", path, len(missing))
-    for order in range(2, model.order + 1):
+    for order in range(2, model.order + 1) if len(missing) else ():
         here = model.trie.nodes(order)
         nodes = missing[(missing >= here.start) & (missing < here.stop)]
         below = lower_log_probs(model, nodes)

@@ -8,6 +8,7 @@ import numpy as np
 from ..errors import LanguageModelError, did_you_mean
 from .counting import Counts, count
 from .model import NgramModel
+from .smoothing_kernels import discount, share_with_new
 from .vocabulary import START_ID, UNKNOWN, UNKNOWN_ID, Sentence
 
 _log = logging.getLogger(__name__)
@@ -72,28 +73,23 @@ def estimate(counts: Counts, smoothing: str = "modified-kneser-ney", *, closed: 
             f"closed vocabulary of {len(counts.vocabulary) - 3} words: {counts.counts[1 + UNKNOWN_ID]} words of the "
             "text are not in it; add them, leave out their sentences, or allow unknown words"
         )
-    trie, probs, weights = counts.trie, np.zeros(counts.trie.n_nodes), np.ones(counts.trie.n_nodes)
     is_kneser_ney = smoothing == "modified-kneser-ney"
-    numbers = adjusted_counts(counts) if is_kneser_ney else counts.counts.copy()
+    if not is_kneser_ney and any(counts.cutoffs):
+        raise LanguageModelError(f"cutoffs go with modified-kneser-ney smoothing, not with {smoothing}; prune instead")
+    trie, numbers = counts.trie, counts.adjusted if is_kneser_ney else counts.counts.copy()
     numbers[1 + START_ID] = 0
+    probs, weights = np.zeros(trie.n_nodes), np.ones(trie.n_nodes)
+    probs[trie.nodes(1)] = _uniform(trie.n_words, closed)
+    arrays = (trie.first_child, trie.suffix, numbers, counts.left_out, probs, weights)
     for order in range(1, trie.order + 1):
-        here = trie.nodes(order)
-        number, parent = numbers[here], trie.parent[here]
+        above = trie.nodes(order - 1)
         if is_kneser_ney:
-            taken = np.concatenate(([0.0], discounts(number, order)))[np.minimum(number, 3)]
+            discount(above.start, above.stop, *_discounts(counts.classes[order], order), *arrays)
         else:
-            taken = np.zeros(len(number))
-        total = np.bincount(parent, number, trie.n_nodes)
-        given = np.bincount(parent, taken if is_kneser_ney else number > 0, trie.n_nodes)
-        if not is_kneser_ney:
-            total += given  # one more time each for the words that are new after this history
-        lower = _uniform(trie.n_words, closed) if order == 1 else probs[trie.suffix[here]]
-        probs[here] = (number - taken + given[parent] * lower) / total[parent]
-        histories = np.unique(parent)
-        weights[histories] = given[histories] / total[histories]
+            share_with_new(above.start, above.stop, *arrays)
     weights[0] = 1.0
     with np.errstate(divide="ignore"):
-        return NgramModel(counts.vocabulary, trie, np.log(probs), np.log(weights))
+        return NgramModel(counts.vocabulary, trie, np.log(probs, out=probs), np.log(weights, out=weights))
 
 
 def _uniform(n_words: int, closed: bool) -> np.ndarray:
@@ -102,24 +98,6 @@ def _uniform(n_words: int, closed: bool) -> np.ndarray:
     possible[START_ID] = 0.0
     possible[UNKNOWN_ID] = 0.0 if closed else 1.0
     return possible / possible.sum()
-
-
-def adjusted_counts(counts: Counts) -> np.ndarray:
-    """What Kneser-Ney smoothing counts: for the highest order and at the start of a sentence occurrences, else words.
-
-    Returns:
-        int64 (n_nodes,): below the highest order the number of different words, `<s>` included, before each n-gram.
-    """
-    trie, result = counts.trie, counts.counts.copy()
-    begins = np.zeros(trie.n_nodes, bool)
-    begins[1 + START_ID] = True
-    for order in range(1, trie.order):
-        here, longer = trie.nodes(order), trie.nodes(order + 1)
-        if order > 1:
-            begins[here] = begins[trie.parent[here]]
-        before = np.bincount(trie.suffix[longer], minlength=trie.n_nodes)[here]
-        result[here] = np.where(begins[here], result[here], before)
-    return result
 
 
 def discounts(numbers: np.ndarray, order: int = 1) -> tuple[float, float, float]:
@@ -131,7 +109,12 @@ def discounts(numbers: np.ndarray, order: int = 1) -> tuple[float, float, float]
 
     Ref: Chen and Goodman, 1998, equation 26.
     """
-    n1, n2, n3, n4 = (int(np.count_nonzero(numbers == k)) for k in (1, 2, 3, 4))
+    return _discounts(np.array([np.count_nonzero(numbers == k) for k in range(5)]), order)
+
+
+def _discounts(classes: np.ndarray, order: int) -> tuple[float, float, float]:
+    """The discounts, from the numbers of n-grams with counts of 0 to 4."""
+    n1, n2, n3, n4 = classes[1:].tolist()
     if n1 and n2 and n3:
         y = n1 / (n1 + 2 * n2)
         found = (1 - 2 * y * n2 / n1, 2 - 3 * y * n3 / n2, 3 - 4 * y * n4 / n3)

@@ -10,6 +10,7 @@ from functools import cached_property
 import numpy as np
 
 from ..display.brief import many
+from .sorting import stable_order
 from .trie_kernels import fill_parents, fill_suffixes, find_all, find_grams
 
 
@@ -208,7 +209,7 @@ def _sorted_once(parents: np.ndarray, words: np.ndarray, n_words: int) -> tuple[
     keys = parents.astype(np.int64) * n_words + words
     if (keys[1:] > keys[:-1]).all():  # as in files that we write
         return slice(None), np.arange(len(keys), dtype=np.int32)
-    order = np.argsort(keys, kind="stable")
+    order = stable_order(keys)
     keys = keys[order]
     is_new = np.concatenate(([True], keys[1:] != keys[:-1]))
     places = np.empty(len(keys), np.int32)

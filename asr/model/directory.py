@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, cast
 
 import numpy as np
 
@@ -13,18 +13,16 @@ from ..errors import GraphError, ModelError
 from ..features.pipeline import FeaturePipeline
 from ..files import kind_of, sha256
 from ..files.json_files import read_json
-from ..lang.letters import LetterTable
 from ..lang.lexicon import Lexicon
 from ..lang.symbols import SymbolTable
-from .acoustic import AcousticModel
-from .acoustic_files import FAMILIES, Family
-from .adaptation import SUFFIX, SpeakerAdaptation
+from .acoustic import ONNX_FILE, TORCH_FILE, AcousticModel, NetworkModel
+from .adaptation import SUFFIX, UNADAPTED, Adaptation, SpeakerAdaptation, read_gmms
 from .fit import Reference
-from .networks import check_runnable
 from .parts import COPY_AGAIN, load_arrays, reading, save_arrays
 from .units import UNITS, Units
 
 if TYPE_CHECKING:
+    from ..gmm.model import DiagGmms
     from ..graph.const_fst import Graph
     from .model import Model
 
@@ -35,6 +33,93 @@ _LETTERS = "letters.tsv"
 _NEEDED = ("phones.txt", "words.txt", "lexicon.tsv", "transforms.npz")  # by every model
 # Larger files are checked by size alone, and larger graphs by the decoder: reading a gigabyte takes its time.
 _HASHED_BYTES = 64 << 20
+
+
+class Family(Protocol):
+    """How acoustic models of a family are kept.
+
+    Attributes:
+        estimates_transforms: whether such a model finds the transforms of speakers itself.
+    """
+
+    estimates_transforms: ClassVar[bool]
+
+    def files(self, description: Mapping[str, Any]) -> tuple[str, ...]:
+        """The files that one needs.
+
+        Args:
+            description: model.json.
+        """
+        ...
+
+    def write(self, directory: Path, acoustic: AcousticModel) -> dict[str, Any]:
+        """Write the files; returns what model.json says of them."""
+        ...
+
+    def read(
+        self, directory: Path, description: Mapping[str, Any], dim: int, n_pdfs: int
+    ) -> "tuple[AcousticModel, DiagGmms | None]":
+        """What `write` wrote, of a dimension and for some pdfs; and the GMMs that find transforms, if these are it.
+
+        Raises:
+            ModelError: naming the file.
+        """
+        ...
+
+
+class _Gmms:
+    """Gaussians, in am.npz."""
+
+    estimates_transforms: ClassVar[bool] = True
+
+    def files(self, description: Mapping[str, Any]) -> tuple[str, ...]:
+        return ("am.npz",)
+
+    def write(self, directory: Path, acoustic: AcousticModel) -> dict[str, Any]:
+        save_arrays(directory / "am.npz", acoustic.arrays())
+        return {}
+
+    def read(
+        self, directory: Path, description: Mapping[str, Any], dim: int, n_pdfs: int
+    ) -> "tuple[AcousticModel, DiagGmms | None]":
+        gmms = read_gmms(directory / "am.npz", dim, n_pdfs)
+        return gmms, gmms
+
+
+class _Networks:
+    """A network of torch's or in ONNX, with priors in am.npz; see asr.model.networks."""
+
+    estimates_transforms: ClassVar[bool] = False
+
+    def files(self, description: Mapping[str, Any]) -> tuple[str, ...]:
+        file = description.get("network_file")
+        return ("am.npz", file if file in (TORCH_FILE, ONNX_FILE) else TORCH_FILE)
+
+    def write(self, directory: Path, acoustic: AcousticModel) -> dict[str, Any]:
+        from .networks import write_network
+
+        return write_network(directory, cast(NetworkModel, acoustic))
+
+    def read(
+        self, directory: Path, description: Mapping[str, Any], dim: int, n_pdfs: int
+    ) -> "tuple[AcousticModel, DiagGmms | None]":
+        from .networks import check_runnable, read_network
+
+        check_runnable(directory, description)
+        path = directory / "am.npz"
+        with reading(path):
+            arrays = load_arrays(path)
+        with reading(directory / str(description.get("network_file"))):
+            acoustic = read_network(directory, description, arrays, dim, n_pdfs)
+            if acoustic.subsampling != description["subsampling"]:
+                raise ModelError(
+                    f"subsampling is {acoustic.subsampling}; model.json says {description['subsampling']!r}"
+                )
+        return acoustic, None
+
+
+FAMILIES: dict[str, Family] = {"gmm": _Gmms(), "dnn": _Networks()}
+"""By `AcousticModel.family`."""
 
 
 class Kind(NamedTuple):
@@ -57,7 +142,7 @@ def kinds() -> dict[str, Kind]:
 
 def kind_of_model(model: "Model") -> str:
     """What model.json calls it."""
-    return model.units.kind(model.acoustic.family) + SUFFIX * (model.adaptation is not None)
+    return model.units.kind(model.acoustic.family) + SUFFIX * model.adaptation.adapts
 
 
 def write_parts(model: "Model", directory: Path) -> dict[str, Any]:
@@ -68,8 +153,7 @@ def write_parts(model: "Model", directory: Path) -> dict[str, Any]:
     model.units.write(directory)
     save_arrays(directory / "transforms.npz", model.features.arrays())
     network = FAMILIES[model.acoustic.family].write(directory, model.acoustic)
-    if model.adaptation is not None:
-        model.adaptation.write(directory, own_gmms=model.adaptation.gmms is not model.acoustic)
+    model.adaptation.write(directory, model.acoustic)
     if model.graph is not None:
         model.graph.write(directory / "HCLG.fst")
     if model.letters is not None:
@@ -107,16 +191,19 @@ def read_directory(directory: Path) -> dict[str, Any]:
     description = _read_description(directory)
     kind = kinds()[description["kind"]]
     _check_files(directory, description, kind)
-    check_runnable(directory, description)
     lexicon = _read_lexicon(directory)
     units = kind.units.read(directory, lexicon)
     features, others = _read_settings(directory, description)
     acoustic, gmms = kind.acoustic.read(directory, description, features.dim, units.n_pdfs)
-    adaptation = SpeakerAdaptation.read(directory, features.dim, units.n_pdfs, gmms) if kind.adapts else None
+    adaptation: Adaptation = UNADAPTED
+    if kind.adapts:
+        adaptation = SpeakerAdaptation.read(directory, features.dim, units.n_pdfs, gmms)
     with reading(directory / "model.json"):
         _check_facts(description, features, acoustic, adapts=kind.adapts)
     letters = None
     if _LETTERS in description["files"]:
+        from ..lang.letters import LetterTable
+
         with reading(directory / _LETTERS):
             letters = LetterTable.load(directory / _LETTERS)
     return {

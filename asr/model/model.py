@@ -30,13 +30,10 @@ from ..display.brief import many
 from ..errors import AudioError, GraphError, LexiconError, ModelError, did_you_mean
 from ..features.pipeline import FeaturePipeline
 from ..files import kind_of, replacing, sha256
-from ..lang.letters import LetterTable
 from ..lang.lexicon import Lexicon
-from ..lang.sources import extended
-from ..lang.subwords import whole_words
 from ..options import given, known_names
 from .acoustic import AcousticModel
-from .adaptation import SpeakerAdaptation
+from .adaptation import UNADAPTED, Adaptation, adapt, estimated, scores
 from .directory import kind_of_model, read_directory, write_parts
 from .fit import Reference, evidence
 from .transcript import TimedPhone, TimedWord, Transcript
@@ -48,6 +45,7 @@ if TYPE_CHECKING:
     from ..decoding import BestPath, ViterbiDecoder
     from ..features.table import FeatureTable
     from ..graph.const_fst import Graph
+    from ..lang.letters import LetterTable
     from .streaming import RecognitionStream
 
 _SHOWN_WORDS = 8  # in a message
@@ -84,8 +82,8 @@ class Model:
         decoding: scales and beams.
         seed: of the training run.
         card: the text of README.md: data, results, limits.
-        adaptation: of speaker-adaptive training, where `acoustic` is for features after a speaker's fMLLR transform.
-            Decoding is then in several passes (asr.model.passes).
+        adaptation: a SpeakerAdaptation where `acoustic` is for features after a speaker's fMLLR transform.
+            Decoding is then in several passes (asr.model.adaptation).
         joiner: the sign at the ends of words of the graph where they join (asr.lang.subwords); empty where all are
             whole.
         letters: how its words are spelled, where the lexicon says them so; new words are then said by the same rule.
@@ -100,9 +98,9 @@ class Model:
     decoding: DecodingOptions = DecodingOptions()
     seed: int = 0
     card: str = ""
-    adaptation: SpeakerAdaptation | None = None
+    adaptation: Adaptation = UNADAPTED
     joiner: str = ""
-    letters: LetterTable | None = None
+    letters: "LetterTable | None" = None
     reference: Reference | None = None
 
     def __repr__(self) -> str:
@@ -138,7 +136,7 @@ class Model:
     @property
     def streaming(self) -> bool:
         """Whether nothing of a recording's future is needed: not by the features, nor to adapt to the speaker."""
-        return self.features.streaming and self.acoustic.is_framewise and self.adaptation is None
+        return self.features.streaming and self.acoustic.is_framewise and not self.adaptation.adapts
 
     @property
     def frame_shift(self) -> float:
@@ -153,7 +151,7 @@ class Model:
     @property
     def first_pass(self) -> AcousticModel:
         """The acoustic model for features as they are, before any adaptation to their speaker."""
-        return self.acoustic if self.adaptation is None else self.adaptation.first_pass
+        return self.adaptation.first(self.acoustic)
 
     @cached_property
     def decoder(self) -> "ViterbiDecoder":
@@ -284,8 +282,6 @@ class Model:
             speakers: id -> speaker.
             passed: called with an id and the number of the pass, from 1, when it was heard in one before the last.
         """
-        from .passes import adapt, scores
-
         transforms = adapt(self, features, speakers, passed=passed)
         for name, loglikes in scores(self, features, transforms):
             found = self._recognised(loglikes, features[name])
@@ -296,12 +292,12 @@ class Model:
         path = self.decoder.decode(loglikes)
         is_speech = ~self.units.is_silence(path.labels, self.lexicon.silence_id)
         found = evidence(loglikes, self.units.pdf_of_label[path.labels], is_speech)
-        heard = self.transcript(path, features)
+        transcript = self.transcript(path, features)
         if self.reference is None:
-            return replace(heard, evidence=found)
-        differs = self.reference.clearly_differs(found) and heard.words
-        unlike = ((heard.words[0].start, heard.words[-1].end),) if differs else ()
-        return replace(heard, evidence=found, fits=self.reference.fits(found), unlike=unlike)
+            return replace(transcript, evidence=found)
+        differs = self.reference.clearly_differs(found) and transcript.words
+        unlike = ((transcript.words[0].start, transcript.words[-1].end),) if differs else ()
+        return replace(transcript, evidence=found, fits=self.reference.fits(found), unlike=unlike)
 
     def align(
         self,
@@ -354,6 +350,8 @@ class Model:
         new = list(self.lexicon.oov_words([text]))
         if not new or self.lexicon.oov == "unk":
             return self
+        from ..lang.sources import extended
+
         longer, lost = extended(self.lexicon, new, [] if lexicon is None else [lexicon], self.letters)
         if not lost:
             return replace(self, lexicon=longer, graph=None)
@@ -385,13 +383,11 @@ class Model:
         Args:
             features: of one utterance, as they are.
         """
-        from .passes import estimated
-
-        if self.adaptation is None:
+        if not self.adaptation.adapts:
             return self.acoustic, features
         scale, alignments = self.decoding.acoustic_scale, dict[str, np.ndarray]()
         with contextlib.suppress(ModelError):  # without an alignment there is no transform
-            first = self.units.align(self.adaptation.first_pass, features, words, self.lexicon, scale)
+            first = self.units.align(self.first_pass, features, words, self.lexicon, scale)
             alignments["utterance"] = first.labels
         found = estimated(self, {"utterance": features}, alignments, {"utterance": "speaker"})
         return self.adaptation.suited(self.acoustic, features, found.get("speaker"))
@@ -441,7 +437,12 @@ class Model:
         return " ".join(word for word, _, _ in self._words(word_ids))
 
     def _words(self, word_ids: Iterable[int]) -> list[tuple[str, int, int]]:
-        return whole_words([self.lexicon.words.name(int(w)) for w in word_ids], self.joiner)
+        tokens = [self.lexicon.words.name(int(w)) for w in word_ids]
+        if not self.joiner:
+            return [(token, i, i + 1) for i, token in enumerate(tokens)]
+        from ..lang.subwords import whole_words
+
+        return whole_words(tokens, self.joiner)
 
     def _seconds(self, start: int, end: int) -> tuple[float, float]:
         """Times of the boundaries before two frames; what begins with the first frame begins with the recording."""

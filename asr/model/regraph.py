@@ -9,13 +9,15 @@ import numpy as np
 
 from ..display.brief import many
 from ..errors import GraphError
-from ..graph.grammar import arpa_grammar, word_loop
-from ..lang.entries import nfc
+from ..graph.forecast import Forecast, forecast
+from ..graph.grammar import arpa_grammar, word_loop, words_after
+from ..lang.entries import Entry, nfc
 from ..lang.lexicon import Lexicon
-from ..lang.sources import extended
+from ..lang.sources import extended, new_entries
 from ..lm.model import NgramModel
 from ..lm.text import read_sentences
-from .graphs import has_pynini, with_graph
+from ..lm.vocabulary import UNKNOWN
+from .graphs import with_graph
 from .model import Model
 
 if TYPE_CHECKING:
@@ -27,7 +29,7 @@ _NAMED = 3  # the first names of a language model's vocabulary stand for no word
 def with_language_model(
     model: Model,
     lm: NgramModel,
-    sources: Sequence[str] = (),
+    sources: Sequence[Any] = (),
     *,
     max_states: int | None = None,
     told: "Callable[[Step], None] | None" = None,
@@ -42,9 +44,8 @@ def with_language_model(
         told: see `compile_hclg`.
 
     Raises:
-        GraphError: without pynini, where no word is left, or the graph has too many states.
+        GraphError: where no word is left, or the graph has too many states.
     """
-    need_pynini()
     lexicon, lost = extended(model.lexicon, lm.vocabulary.names[_NAMED:], sources, model.letters)
     compiling = {"max_states": max_states, "told": told}
     return _with_graph(model, lexicon, arpa_grammar(lm, lexicon), f"an n-gram of order {lm.order}", compiling), lost
@@ -53,7 +54,7 @@ def with_language_model(
 def with_words(
     model: Model,
     words: Iterable[str],
-    sources: Sequence[str] = (),
+    sources: Sequence[Any] = (),
     *,
     max_states: int | None = None,
     told: "Callable[[Step], None] | None" = None,
@@ -62,19 +63,73 @@ def with_words(
 
     The other arguments, and what is raised, are as of `with_language_model`.
     """
-    need_pynini()
     wanted = spelled_as_in(model.lexicon, map(nfc, words))
     lexicon, lost = extended(model.lexicon, wanted, sources, model.letters)
+    _check_some(wanted, lost)
     left = [word for word in wanted if word in lexicon]
-    if not left:
-        word, why = next(iter(lost.items()))
-        raise GraphError(
-            f"none of the {many(len(wanted), 'word')} can be said: {word!r}: {why}; give --lexicon for them"
-        )
     compiling = {"max_states": max_states, "told": told}
     return _with_graph(
         model, lexicon, word_loop(lexicon, left), "a list of words, any of which may follow any", compiling
     ), lost
+
+
+def _check_some(wanted: Sequence[str], lost: dict[str, str]) -> None:
+    """Raise GraphError where all words are lost."""
+    if len(lost) == len(wanted):
+        word, why = next(iter(lost.items()))
+        raise GraphError(
+            f"none of the {many(len(wanted), 'word')} can be said: {word!r}: {why}; give --lexicon for them"
+        )
+
+
+def expected_of_language_model(
+    model: Model, lm: NgramModel, sources: Sequence[Any] = ()
+) -> tuple[Forecast, dict[str, str]]:
+    """What `with_language_model` will take, and the words that it will leave out; in about a second.
+
+    The arguments, and what is raised, are as there.
+    """
+    names = [model.lexicon.unk if name == UNKNOWN else name for name in lm.vocabulary.names]
+    new, lost = new_entries(model.lexicon, names[_NAMED:], sources, model.letters)
+    _check_some(names[_NAMED:], lost)
+    said = _pronunciations(model.lexicon, new)
+    n_phones = np.array([sum(map(len, said.get(name, ()))) for name in names])
+    after, n_ends = words_after(lm, n_phones)
+    known = [said[name] for name in names if name in said]
+    return _forecast(model, known, after, float(n_ends @ n_phones)), lost
+
+
+def expected_of_words(
+    model: Model, words: Iterable[str], sources: Sequence[Any] = ()
+) -> tuple[Forecast, dict[str, str]]:
+    """As `expected_of_language_model`, of `with_words`."""
+    wanted = spelled_as_in(model.lexicon, map(nfc, words))
+    new, lost = new_entries(model.lexicon, wanted, sources, model.letters)
+    _check_some(wanted, lost)
+    said = _pronunciations(model.lexicon, new)
+    known = [said[word] for word in wanted if word in said]
+    n_phones = sum(len(phones) for variants in known for phones in variants)
+    return _forecast(model, known, np.array([len(known)]), float(n_phones)), lost
+
+
+def _pronunciations(lexicon: Lexicon, new: Iterable[Entry]) -> dict[str, list[tuple[str, ...]]]:
+    said: dict[str, list[tuple[str, ...]]] = {}
+    for entry in (*lexicon.entries, *new):
+        said.setdefault(entry.word, []).append(entry.phones)
+    return said
+
+
+def _forecast(model: Model, known: Sequence[Sequence[Sequence[str]]], after: np.ndarray, n_tails: float) -> Forecast:
+    """The forecast of a graph.
+
+    Args:
+        known: the pronunciations of each word.
+        after: of each state of the grammar, how many words may follow.
+        n_tails: phones of words, once for each state that they lead to.
+    """
+    number: dict[str, int] = {}
+    every = [[number.setdefault(p, len(number) + 1) for p in phones] for variants in known for phones in variants]
+    return forecast(every, after * (len(every) / len(known)), n_tails, *model.units.contexts)
 
 
 def spelled_as_in(lexicon: Lexicon, words: Iterable[str]) -> list[str]:
@@ -133,12 +188,3 @@ def listed_words(path: str | os.PathLike) -> list[str]:
         LanguageModelError: where there are none.
     """
     return list(dict.fromkeys(word for line in read_sentences(path) for word in line))
-
-
-def need_pynini() -> None:
-    """Raise GraphError without pynini."""
-    if not has_pynini():
-        raise GraphError(
-            "a decoding graph is built with pynini, which is not installed (pip install pynini; it has wheels for "
-            "Linux x86-64 alone); copy the model to a machine that has it, and run asr graph there"
-        )

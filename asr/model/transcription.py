@@ -3,32 +3,35 @@
 import contextlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import chain, groupby
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from .. import audio
-from ..audio.voice_activity import CutOptions, PauseCutter, Piece, cut_at_pauses
 from ..corpus import Problem, Utterance
 from ..display.brief import many
 from ..errors import AsrError, ModelError
-from ..features.archive import place_file, read_matrix
 from ..features.pieces import MatrixStore, finished, statistics_of
 from ..features.silence import is_silent
 from .transcript import Transcript, joined, shifted
 
 if TYPE_CHECKING:
+    from ..audio.voice_activity import CutOptions, Piece
     from .model import Model
 
 
 @dataclass(frozen=True)
 class LongOptions:
-    """Which recordings are cut at pauses, and how."""
+    """Which recordings are cut at pauses, and how.
+
+    Attributes:
+        cut: where; None: the defaults of CutOptions.
+    """
 
     longer_than: float = 60.0  # s; below, all is searched at once, as models are tuned and tested
-    cut: CutOptions = field(default_factory=CutOptions)
+    cut: "CutOptions | None" = None
     block: float = 5.0  # s decoded at once: the first words come after a piece and a block
 
 
@@ -56,7 +59,7 @@ Known = Callable[[Utterance, int, float, float], Transcript | None]
 
 Progress = Callable[[Utterance, float, int], object]
 """Called with a recording, the seconds of it that were gone through, and in which pass: 0 is reading; the passes in
-which a model decodes a speaker to adapt to him or her are 1, 2 ... up to `ESTIMATES` of asr.model.passes."""
+which a model decodes a speaker to adapt to him or her are 1, 2 ... up to `ESTIMATES` of asr.model.adaptation."""
 
 
 def transcribe_all(
@@ -150,7 +153,7 @@ def told_transforms(kinds: Mapping[str, str]) -> str:
 
 def needs_all_of_speaker(model: "Model") -> bool:
     """Whether a recording's transcript depends on what else its speaker says."""
-    return model.adaptation is not None or model.features.needs_speaker
+    return model.adaptation.adapts or model.features.needs_speaker
 
 
 _ALONE = Utterance("recording", "speaker")  # what is given without a file
@@ -200,6 +203,8 @@ class _Job:
         if self.raw is not None:
             return self.model.features.raw(self.raw)
         assert utterance.features is not None
+        from ..features.archive import read_matrix
+
         return self.model.features.raw(read_matrix(utterance.features), where=utterance.features)
 
     def sound(self, utterance: Utterance) -> "np.ndarray | Iterator[np.ndarray]":
@@ -247,10 +252,17 @@ class _Job:
         if self.raises:
             raise error
         place = utterance.features
-        in_archive = place is not None and str(place_file(place)) != place
+        in_archive = place is not None and _is_in_archive(place)
         is_part = utterance.start is not None or utterance.end is not None or in_archive
         message = f"utterance {utterance.id}: {error}" if is_part else str(error)
         return Part(utterance, number, at, at, True, Problem(utterance.id, message))
+
+
+def _is_in_archive(place: str) -> bool:
+    """Whether a matrix is one of several in a file."""
+    from ..features.archive import place_file
+
+    return str(place_file(place)) != place
 
 
 @contextlib.contextmanager
@@ -281,7 +293,7 @@ def _groups(model: "Model", utterances: Sequence[Utterance]) -> Iterator[list[Ut
 
 def _is_one_pass(model: "Model") -> bool:
     """Whether what is known of a recording up to a frame is all that the frame needs, but for the network's context."""
-    return model.features.streaming and model.adaptation is None
+    return model.features.streaming and not model.adaptation.adapts
 
 
 def _in_one_pass(job: _Job, utterance: Utterance, blocks: Iterator[np.ndarray]) -> Iterator[Part]:
@@ -290,7 +302,9 @@ def _in_one_pass(job: _Job, utterance: Utterance, blocks: Iterator[np.ndarray]) 
     A piece waits until the features of its last frames, which look a little ahead, are there.
     """
     model, rate = job.model, job.model.sample_rate
-    cutter, waiting = PauseCutter(rate, job.options.cut), list[Piece]()
+    from ..audio.voice_activity import PauseCutter
+
+    cutter, waiting = PauseCutter(rate, job.options.cut), list["Piece"]()
     frames = np.zeros((0, model.features.dim), np.float32)
     number = first = 0  # of the piece; the first frame of it
     try:
@@ -392,16 +406,25 @@ def _read(
         raw = job.matrix(utterance)
         return [_Entry(utterance, 0, 0.0, len(raw) * model.frame_shift, True, store.add(raw))]
     found = job.sound(utterance) if sound is None else sound
-    pieces: Iterable[Piece]
-    pieces = [Piece(0, found)] if isinstance(found, np.ndarray) else cut_at_pauses(found, rate, job.options.cut)
-    for number, piece in enumerate(pieces):
+    for number, (start, samples) in enumerate(_pieces(found, rate, job.options.cut)):
         with _naming(utterance):
-            raw = model.features.front_end(piece.samples)
-        place = None if is_silent(piece.samples) else store.add(raw)
-        begin, seconds = piece.start / rate, len(piece.samples) / rate
+            raw = model.features.front_end(samples)
+        place = None if is_silent(samples) else store.add(raw)
+        begin, seconds = start / rate, len(samples) / rate
         entries.append(_Entry(utterance, number, begin, begin + seconds, False, place))
         job.gone_through(utterance, seconds)
     return [*entries[:-1], entries[-1]._replace(is_last=True)]
+
+
+def _pieces(
+    sound: np.ndarray | Iterator[np.ndarray], rate: int, cut: "CutOptions | None"
+) -> Iterable[tuple[int, np.ndarray]]:
+    """The pieces of a long recording, or all of it: the number of the first sample, and samples."""
+    if isinstance(sound, np.ndarray):
+        return [(0, sound)]
+    from ..audio.voice_activity import cut_at_pauses
+
+    return cut_at_pauses(sound, rate, cut)
 
 
 class _Finished(Mapping[str, np.ndarray]):
@@ -453,7 +476,7 @@ def _decoded(job: _Job, entries: Sequence[_Entry], features: _Finished) -> Itera
         job.gone_through(entry.recording, entry.end - entry.start, number)
 
     together: Iterator[tuple[str, Transcript]] | None = None
-    if job.model.adaptation is not None:
+    if job.model.adaptation.adapts:
         together = job.model.decode_together(features, features.speakers, passed=passed)
     failure: AsrError | None = None  # of adapting, for all that is left
     for i, entry in enumerate(entries):

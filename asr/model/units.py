@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 
-from ..ctc.tokens import CtcTokens
 from ..display.brief import brief_repr
 from ..errors import ModelError
 from ..files.json_files import read_json
@@ -26,6 +25,7 @@ from .parts import load_arrays, reading
 if TYPE_CHECKING:
     import pynini
 
+    from ..ctc.tokens import CtcTokens
     from ..features.pipeline import FeaturePipeline
     from ..graph.budget import Step
     from ..graph.const_fst import Graph
@@ -95,6 +95,11 @@ class Units(Protocol):
         ...
 
     @property
+    def contexts(self) -> tuple[int, float]:
+        """How many phones say what a label stands for, the phone itself among them, and how many labels a phone has."""
+        ...
+
+    @property
     def pdf_of_label(self) -> np.ndarray:
         """int32 (n_labels + 1,): the column of each label; entry 0 is not used."""
         ...
@@ -123,7 +128,7 @@ class Units(Protocol):
     def compile_graph(
         self,
         lexicon: Lexicon,
-        grammar: "pynini.Fst",
+        grammar: "Graph | pynini.Fst",
         *,
         max_states: int | None = None,
         told: "Callable[[Step], None] | None" = None,
@@ -238,6 +243,12 @@ class HmmUnits:
         return self.transitions.n_transition_ids
 
     @property
+    def contexts(self) -> tuple[int, float]:
+        """The width of the tree's windows, and the mean number of HMM states."""
+        topology = self.transitions.topology
+        return self.tree.context_width, float(np.mean([len(topology.states(phone)) for phone in topology.phones]))
+
+    @property
     def pdf_of_label(self) -> np.ndarray:
         """int32 (n_labels + 1,): the pdf of each transition id."""
         return self.transitions.pdf_of_id
@@ -268,7 +279,7 @@ class HmmUnits:
     def compile_graph(
         self,
         lexicon: Lexicon,
-        grammar: "pynini.Fst",
+        grammar: "Graph | pynini.Fst",
         *,
         max_states: int | None = None,
         told: "Callable[[Step], None] | None" = None,
@@ -316,7 +327,7 @@ class CtcUnits:
         tokens: their labels and columns.
     """
 
-    tokens: CtcTokens
+    tokens: "CtcTokens"
 
     files: ClassVar[tuple[str, ...]] = ()
     acoustics: ClassVar[tuple[str, ...]] = ("dnn",)
@@ -333,6 +344,8 @@ class CtcUnits:
     @classmethod
     def read(cls, directory: Path, lexicon: Lexicon) -> "CtcUnits":
         """Those of a lexicon's phones, which is all there is to know."""
+        from ..ctc.tokens import CtcTokens
+
         return cls(CtcTokens(lexicon.n_phones))
 
     def write(self, directory: Path) -> None:
@@ -347,6 +360,11 @@ class CtcUnits:
     def n_labels(self) -> int:
         """The blank and the phones."""
         return self.tokens.n_transition_ids
+
+    @property
+    def contexts(self) -> tuple[int, float]:
+        """A phone alone, and its label."""
+        return 1, 1.0
 
     @property
     def pdf_of_label(self) -> np.ndarray:
@@ -373,7 +391,7 @@ class CtcUnits:
     def compile_graph(
         self,
         lexicon: Lexicon,
-        grammar: "pynini.Fst",
+        grammar: "Graph | pynini.Fst",
         *,
         max_states: int | None = None,
         told: "Callable[[Step], None] | None" = None,

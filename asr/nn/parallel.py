@@ -1,26 +1,29 @@
-"""Data-parallel training: several processes share each batch, started by torchrun.
+"""Data-parallel training: several processes share each batch, started by `train_on` or by torchrun.
 
 Every process reads its rows of the batch; sums, counts and gradients are added over all of them, so the result is that
 of one process with the whole batch, up to rounding.
 """
 
-import contextlib
 import logging
 import os
-import subprocess
-import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import re
+import socket
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib import import_module
-from pathlib import Path
+from logging.handlers import QueueHandler, QueueListener
+from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, distributed, nn
+from torch import Tensor, distributed, multiprocessing, nn
 
 from ..errors import ConfigError, ModelError
 
 _logger = logging.getLogger(__name__)
+
+Progress = Callable[[int, int], None]
+Train = Callable[[str, Progress | None], object]
 
 
 @dataclass(frozen=True)
@@ -137,53 +140,51 @@ def parse_gpus(gpus: str, n_present: int) -> list[int]:
     return chosen
 
 
-def launch(gpus: str, argv: Sequence[str], watch: Callable[[], None] | None = None) -> int:
-    """Run a training under torchrun, one process for each GPU; returns its exit status.
+def train_on(gpus: str, train: Train, progress: Progress | None = None) -> None:
+    """Run a training as a process for each GPU, which share its batches.
 
     Args:
         gpus: "all" or numbers, see `parse_gpus`.
-        argv: as of `run_workers`.
-        watch: as of `run_workers`.
+        train: called in each with its device, and with a function that reports (done, total) in the first one, else
+            None; what the first one logs, this process does. It must be one that a new process can import.
+        progress: told of these reports.
 
     Raises:
         ConfigError: where a GPU is missing.
+        ModelError: where a process failed; the others are ended.
     """
-    chosen = parse_gpus(gpus, torch.cuda.device_count())
-    # Numbers count among the GPUs that this process may see.
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    names = visible.split(",") if visible else [str(i) for i in range(torch.cuda.device_count())]
-    return run_workers(len(chosen), argv, {"CUDA_VISIBLE_DEVICES": ",".join(names[i] for i in chosen)}, watch)
-
-
-def run_workers(
-    n_workers: int,
-    argv: Sequence[str],
-    variables: Mapping[str, str] | None = None,
-    watch: Callable[[], None] | None = None,
-) -> int:
-    """Run a script as several processes of this machine by torchrun; returns the exit status.
-
-    Args:
-        argv: what torchrun runs: a script and its arguments, or "-m", a module and its arguments. A script that starts
-            itself so tells by `is_worker` that it has been. Modules are found where this process finds them.
-        variables: of the environment, besides those of this process.
-        watch: called every second until they end.
-
-    Raises:
-        ModelError: where this torch was built without torch.distributed. An interruption ends the processes first.
-    """
-    if not distributed.is_available():
-        raise ModelError("this torch was built without torch.distributed; install another, or train in one process")
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={n_workers}", *argv]
-    places = os.pathsep.join(str(Path(place).absolute()) for place in sys.path)
-    _logger.info("starting %d processes: %s", n_workers, " ".join(command))
-    process = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": places, **(variables or {})})
+    chosen, context = parse_gpus(gpus, torch.cuda.device_count()), multiprocessing.get_context("spawn")
+    reached, records = context.Array("q", 2), context.Queue()
+    logs = QueueListener(records, *logging.getLogger("asr").handlers, respect_handler_level=True)
+    logs.start()
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = free.getsockname()[1]
+    ranks = multiprocessing.spawn(_rank, (chosen, port, train, reached, records), len(chosen), join=False)
     try:
-        while True:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                return process.wait(timeout=1.0)
-            if watch is not None:
-                watch()
+        while not ranks.join(timeout=1.0):
+            if progress is not None and reached[1]:
+                progress(reached[0], reached[1])
+    except (multiprocessing.ProcessRaisedException, multiprocessing.ProcessExitedException) as error:
+        _logger.info("%s", error)
+        why = re.sub(r"^asr\.errors\.\w+: ", "", str(error).strip().splitlines()[-1])
+        raise ModelError(f"--gpus {gpus}: a training process failed: {why}") from None
     finally:
-        process.terminate()  # torchrun ends the others before itself; nothing where it has ended
-        process.wait()
+        for process in ranks.processes:
+            process.terminate()  # none goes on alone after an interruption
+        logs.stop()
+
+
+def _rank(number: int, gpus: list[int], port: int, train: Train, reached: Any, records: Any) -> None:
+    """What each of the processes runs."""
+    variables = {"RANK": number, "LOCAL_RANK": gpus[number], "WORLD_SIZE": len(gpus), "MASTER_PORT": port}
+    os.environ.update({name: str(n) for name, n in variables.items()}, MASTER_ADDR="localhost", TORCHELASTIC_RUN_ID="1")
+    log = logging.getLogger("asr")
+    log.setLevel(logging.CRITICAL if number else logging.INFO)
+    log.addHandler(QueueHandler(records))
+
+    def report(done: int, total: int) -> None:
+        reached[:] = [done, total]
+
+    train(join_group(), None if number else report)
+    leave_group()

@@ -16,34 +16,22 @@ from ..lang.units import unit_lexicon
 from ..lm import NgramModel
 from ..model.graphs import with_graph
 from ..model.model import Model
-from .systems import Trained
-
-KINDS = ("units", "words", "open")
+from ..train.stage import Rung
 
 
 @dataclass(frozen=True)
 class Grammar:
-    """How transcripts become sentences of a language model.
+    """How transcripts become sentences of a language model."""
 
-    Attributes:
-        kind: "units": the units of sound, one after another, without word boundaries. "words": the words of the
-            training transcripts. "open": these words, and syllables that new ones are made of.
-        order: of the n-grams.
-        fewest: how often a word must come to be whole wherever it comes, for "open": half of the model is that of the
-            words, the other half has rarer words in syllables.
-        silence_prob: probability of a pause after each unit, word or part of a word.
-        vowels: letters that end a syllable, without accents.
-    """
-
-    kind: Literal["units", "words", "open"]
-    order: int
-    silence_prob: float = 0.5
-    fewest: int = 1
-    vowels: str = ""
+    kind: Literal["units", "words", "open"]  # of sound; of the transcripts; these, and syllables that make new ones
+    order: int  # of the n-grams
+    silence_prob: float = 0.5  # of a pause after each unit, word or part of a word
+    fewest: int = 1  # times that a word must come to be whole in all of an open model, not in half of it
+    vowels: str = ""  # letters that end a syllable, without accents
 
     def __post_init__(self) -> None:
-        if self.kind not in KINDS or self.order < 1:
-            raise ConfigError(f"grammar {self.kind!r} of order {self.order}; need one of {', '.join(KINDS)}, and >= 1")
+        if self.order < 1:
+            raise ConfigError(f"a grammar of order {self.order}; need 1 or more")
         if self.kind == "open" and not self.vowels:
             raise ConfigError("an open grammar needs the vowels, which end syllables")
 
@@ -87,23 +75,14 @@ def units_of(text: str, table: LetterTable) -> list[str]:
 
 
 def spelled_lexicon(texts: Sequence[str], letters: Path) -> Lexicon:
-    """A step: the words of some texts, said as they are spelled.
-
-    Args:
-        letters: a letter table.
-    """
+    """A step: the words of some texts, said as they are spelled in a letter table."""
     return letter_lexicon([word for text in texts for word in text.split()], LetterTable.load(letters))
 
 
 def language_model(
     texts: Sequence[str], grammar: Grammar, letters: Path, lexicon: Lexicon
 ) -> tuple[NgramModel, Lexicon]:
-    """A step: the n-gram of a grammar, from training transcripts, and the lexicon of its words.
-
-    Args:
-        letters: a letter table.
-        lexicon: that of the acoustic model, for its phones.
-    """
+    """A step: the n-gram of a grammar from transcripts, and the lexicon of its words, with the model's phones."""
     table = LetterTable.load(letters)
     known = grammar.lexicon(texts, table, {phone for entry in lexicon.entries for phone in entry.phones})
     words = [entry.word for entry in known.entries]
@@ -114,9 +93,9 @@ def language_model(
     return open_model(whole, sentences, grammar.order, words=words), known
 
 
-def grammar_graph(trained: Trained, language: tuple[NgramModel, Lexicon], grammar: Grammar, letters: Path) -> Model:
+def grammar_graph(trained: Rung, language: tuple[NgramModel, Lexicon], grammar: Grammar, letters: Path) -> Model:
     """A step: a trained model with the decoding graph of a grammar's language model."""
-    model, lexicon = trained.rung.model, replace(language[1], silence_prob=grammar.silence_prob)
+    model, lexicon = trained.model, replace(language[1], silence_prob=grammar.silence_prob)
     named = list(lexicon.phones)[: lexicon.n_phones + 1]
     if named != list(model.lexicon.phones)[: model.lexicon.n_phones + 1]:
         raise GraphError("the language model has not the phones of the acoustic model; make both from the same words")

@@ -3,8 +3,10 @@
 import dataclasses
 import json
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from ..errors import AsrError, ConfigError
@@ -14,69 +16,42 @@ from ..files.json_files import read_json, taking_apart
 VALUE = "value.json"
 """The file of plain values: numbers, texts, and lists, dictionaries and dataclasses of them."""
 
-# Those that are kept in one file, or not by methods `save` and `load`: the file's name.
-_FILES = {
-    "Corpus": "corpus.tsv",
-    "Lexicon": "lexicon.tsv",
-    "LetterTable": "letters.tsv",
-    "Model": "model",
-    "NgramModel": "lm.arpa.gz",
-}
+# The names of those that are one file, or one folder.
+_NAMES = {"Corpus": "corpus.tsv", "Lexicon": "lexicon.tsv", "LetterTable": "letters.tsv", "NgramModel": "lm.arpa.gz"}
+_NAMES["Model"] = "model"
+
+
+def declared(function: Callable) -> Any:
+    """The type of what a function returns, as it declares it; None if it does not."""
+    returned = SimpleNamespace(__annotations__={n: t for n, t in function.__annotations__.items() if n == "return"})
+    return typing.get_type_hints(returned, function.__globals__).get("return")
 
 
 def keep(value: Any, kind: Any, folder: Path) -> None:
-    """Write an object into an empty folder.
-
-    Args:
-        kind: its type, as the function that made it declares it.
+    """Write an object of a declared type into an empty folder; a tuple of objects has a folder for each.
 
     Raises:
         ConfigError: for a type that cannot be kept.
-
-    What has `save` writes itself: an object with several files into the folder, one with a single file under a usual
-    name. A tuple of objects has a folder for each.
     """
-    if typing.get_origin(kind) is tuple and not is_plain(kind):
+    if is_plain(kind):
+        text = json.dumps(value, default=dataclasses.asdict, indent=1, ensure_ascii=False)
+        write_text(folder / VALUE, text + "\n")
+    elif typing.get_origin(kind) is tuple:
         for number, (part, of_part) in enumerate(zip(value, typing.get_args(kind), strict=True)):
             (folder / str(number)).mkdir()
             keep(part, of_part, folder / str(number))
-    elif is_plain(kind):
-        write_text(folder / VALUE, json.dumps(_listed(value), indent=1, ensure_ascii=False) + "\n")
-    elif kind.__name__ == "Corpus":
-        value.to_tsv(folder / _FILES["Corpus"])
-    elif kind.__name__ == "NgramModel":
-        from ..lm.arpa import write_arpa
-
-        write_arpa(value, folder / _FILES["NgramModel"])
-    elif hasattr(kind, "save"):
-        value.save(folder / _FILES.get(kind.__name__, ""))
     else:
-        raise ConfigError(f"{kind.__name__} cannot be kept: it has no `save`, and is no plain value or dataclass")
+        _ways(kind)[0](value, folder / _NAMES.get(kind.__name__, ""))
 
 
 def fetch(kind: Any, folder: Path) -> Any:
-    """What `keep` wrote.
-
-    Raises:
-        AsrError: for files that are damaged.
-    """
-    if typing.get_origin(kind) is tuple and not is_plain(kind):
-        return tuple(fetch(part, folder / str(n)) for n, part in enumerate(typing.get_args(kind)))
+    """What `keep` wrote. Raises AsrError for files that are damaged."""
     if is_plain(kind):
         with taking_apart(folder / VALUE, what="a value", error=AsrError):
             return _made(kind, read_json(folder / VALUE, kind=object))
-    place = folder / _FILES.get(kind.__name__, "")
-    if kind.__name__ == "Corpus":
-        return kind.from_tsv(place, strict=True)
-    if kind.__name__ == "NgramModel":
-        from ..lm.arpa import read_arpa
-
-        return read_arpa(place)
-    if kind.__name__ == "Model":
-        from ..model.model import load
-
-        return load(place)
-    return kind.load(place)
+    if typing.get_origin(kind) is tuple:
+        return tuple(fetch(part, folder / str(n)) for n, part in enumerate(typing.get_args(kind)))
+    return _ways(kind)[1](folder / _NAMES.get(kind.__name__, ""))
 
 
 def is_plain(kind: Any) -> bool:
@@ -85,18 +60,23 @@ def is_plain(kind: Any) -> bool:
         return True
     if arguments := typing.get_args(kind):
         return all(is_plain(a) for a in arguments if a is not Ellipsis and not isinstance(a, str))
-    if hasattr(kind, "save") or kind.__name__ in _FILES:
+    if hasattr(kind, "save") or kind.__name__ in _NAMES:
         return False
     return dataclasses.is_dataclass(kind) or hasattr(kind, "_fields")
 
 
-def _listed(value: Any) -> Any:
-    """A value as JSON has it."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: _listed(getattr(value, f.name)) for f in dataclasses.fields(value)}
-    if isinstance(value, Mapping):
-        return {str(name): _listed(inner) for name, inner in value.items()}
-    return [_listed(inner) for inner in value] if isinstance(value, (list, tuple)) else value
+def _ways(kind: Any) -> tuple[Callable, Callable]:
+    """The functions that write and read objects of a type."""
+    if kind.__name__ == "Corpus":
+        return kind.to_tsv, lambda path: kind.from_tsv(path, strict=True)
+    if kind.__name__ == "NgramModel":
+        arpa = import_module("..lm.arpa", __package__)
+        return arpa.write_arpa, arpa.read_arpa
+    if kind.__name__ == "Model":
+        return kind.save, import_module(kind.__module__).load
+    if not hasattr(kind, "save"):
+        raise ConfigError(f"{kind.__name__} cannot be kept: it has no `save`, and is no plain value or dataclass")
+    return kind.save, kind.load
 
 
 def _made(kind: Any, value: Any) -> Any:
@@ -111,9 +91,6 @@ def _made(kind: Any, value: Any) -> Any:
         kinds = arguments if origin is tuple and arguments[-1] is not Ellipsis else [arguments[0]] * len(value)
         return origin(_made(k, inner) for k, inner in zip(kinds, value, strict=True))
     if origin is dict:
-        return {_key(arguments[0], name): _made(arguments[1], inner) for name, inner in value.items()}
+        key = arguments[0] if arguments[0] in (int, float) else str
+        return {key(name): _made(arguments[1], inner) for name, inner in value.items()}
     return value
-
-
-def _key(kind: Any, name: str) -> Any:
-    return kind(name) if kind in (int, float) else name

@@ -1,20 +1,18 @@
-"""Steps that train networks: above a stage of the ladder, or with CTC without one; in this process, or on GPUs.
+"""The step that trains a network: above a stage of the ladder, or with CTC without one; in this process, or on GPUs.
 
-A table of a recipe's TOML file says what network is trained, on what; its `options` are those of the training:
-asr.train.hybrid.HybridOptions, or of asr.train.options. On GPUs a process for each is started, which is given the same
-data and trains on its share of each batch (asr.nn.parallel); the first one leaves the model.
+A table of a recipe's TOML file says what network is trained, on what. On GPUs a process for each trains on its share of
+each batch (asr.nn.parallel); the first one leaves the model.
 """
 
-import contextlib
-import logging
-import os
-import socket
-from collections.abc import Callable, Iterator, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ..errors import AsrError, ConfigError, ModelError
+from ..errors import ConfigError
+from ..extras import require_torch
 from ..features.pipeline import FeaturePipeline
 from ..files.json_files import read_json
 from ..lang.lexicon import Lexicon
@@ -22,40 +20,37 @@ from ..nn.networks import NetworkConfig, config_from_json
 from ..nn.options import SpecAugmentOptions, TrainingOptions
 from ..options import from_table
 from ..train.data import Data
-from ..train.hybrid import HybridOptions, train_hybrid
+from ..train.hybrid import HybridOptions
 from ..train.options import CtcOptions, JointOptions, LfmmiTrainingOptions
+from ..train.stage import Rung
 from .progress import Progress
 from .searches import GraphSearch
-from .systems import Part, Trained, usable, with_copies
+from .systems import Part, usable, with_copies, write_json
 
-HYBRID, LFMMI, RNN_CTC, CNN_CTC, CTC_ATTENTION = (
-    "dnn-hmm", "tdnn-lfmmi", "rnn-ctc", "cnn-lstm-ctc", "ctc-attention",
-)  # fmt: skip
-"""The names of the systems in results."""
-CTC_SYSTEMS = (RNN_CTC, CNN_CTC, CTC_ATTENTION)
-"""Those without HMMs."""
+# The names of the systems in results, above the ladder and without HMMs.
+HYBRID, LFMMI = "dnn-hmm", "tdnn-lfmmi"
+CTC_SYSTEMS = RNN_CTC, CNN_CTC, CTC_ATTENTION = "rnn-ctc", "cnn-lstm-ctc", "ctc-attention"
 
 Report = Callable[[int, int], None]
+Train = Callable[..., Any]
 
 
 @dataclass(frozen=True)
-class NetworkTable:
-    """A network, and what it is trained on. Its subclasses have `options`, of the training.
+class NetworkTable(ABC):
+    """A network, and what it is trained on. Its subclasses have `options`, of the training."""
 
-    Attributes:
-        network: see asr.nn.networks: "kind", and the settings of that kind.
-        front_end: the network's own features, {kind = "mfcc", options = {...}, pitch = {...}}, less the speaker's mean;
-            none: those of the stage below.
-        norm_vars: they are divided by the speaker's standard deviation too.
-        speeds: at which the recordings are trained on too, where there is a front end.
-        search: how decoding is tuned.
-    """
-
-    network: dict = field(default_factory=lambda: {"kind": "dnn"})
+    network: dict = field(default_factory=lambda: {"kind": "dnn"})  # see asr.nn.networks
+    # Its own features, {kind = "mfcc", options = {...}, pitch = {...}}, less the speaker's mean; or those of the stage.
     front_end: dict = field(default_factory=dict)
-    norm_vars: bool = False
-    speeds: tuple[float, ...] = (1.0,)
+    norm_vars: bool = False  # whether they are divided by the speaker's standard deviation too
+    speeds: tuple[float, ...] = (1.0,)  # at which the recordings are trained on too, where there is a front end
     search: GraphSearch = field(default_factory=GraphSearch)
+    options: Any = None
+    n_networks = 1  # that are trained one after another
+
+    @abstractmethod
+    def training(self, data: Data, below: Any, lexicon: Any) -> Train:
+        """The function that trains from a stage or network below, or with a lexicon of units; the rest is as of all."""
 
     def __post_init__(self) -> None:
         self.config  # noqa: B018 - a wrong setting is reported before anything is trained
@@ -71,11 +66,11 @@ class NetworkTable:
 
     @property
     def features(self) -> str:
-        """What the column of results calls its features, such as mfcc-40."""
+        """What the results call its features, such as mfcc-40."""
         options = self.front_end.get("options", {})
         size = options.get("num_ceps") or options.get("num_mel_bins")
-        pitch = "pitch" if "pitch" in self.front_end else ""
-        return "-".join(str(part) for part in (self.front_end.get("kind", "fmllr"), size, pitch) if part)
+        parts = (self.front_end.get("kind", "fmllr"), size, "pitch" if "pitch" in self.front_end else "")
+        return "-".join(str(part) for part in parts if part)
 
     def pipeline(self, sample_rate: int) -> FeaturePipeline:
         """Of the network's own features."""
@@ -89,6 +84,15 @@ class HybridTable(NetworkTable):
 
     options: HybridOptions = field(default_factory=HybridOptions)
 
+    @property
+    def n_networks(self) -> int:  # type: ignore[override]
+        return self.options.n_networks * (self.options.realignments + 1)
+
+    def training(self, data: Data, below: Any, lexicon: Any) -> Train:
+        from ..train.hybrid import train_hybrid
+
+        return partial(train_hybrid, data, below, self.config, self.options)
+
 
 @dataclass(frozen=True)
 class LfmmiTable(NetworkTable):
@@ -96,67 +100,66 @@ class LfmmiTable(NetworkTable):
 
     options: LfmmiTrainingOptions = field(default_factory=LfmmiTrainingOptions)
 
+    def training(self, data: Data, below: Any, lexicon: Any) -> Train:
+        from ..train.lfmmi import train_lfmmi
+
+        return partial(train_lfmmi, data, below, self.config, self.options)
+
 
 @dataclass(frozen=True)
 class CtcTable(NetworkTable):
-    """A network without HMMs, on features of its own.
-
-    Attributes:
-        plain: what of the training is set otherwise without augmentation.
-    """
+    """A network without HMMs, on features of its own."""
 
     options: CtcOptions = field(default_factory=CtcOptions)
-    plain: dict = field(default_factory=dict)
+    plain: dict = field(default_factory=dict)  # what of the training is set otherwise without augmentation
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._plain_training(TrainingOptions())
+        from_table(TrainingOptions, self.plain, where="plain.")
         if not self.front_end:
             raise ConfigError("a network trained with CTC needs a front_end: there is no model below it with features")
 
     def without_augmentation(self) -> "CtcTable":
         """The same, trained on recordings as they are: without masks and copies at other speeds, as `plain` says."""
-        options = replace(self.options, training=self._plain_training(self.options.training))
-        return replace(self, speeds=(1.0,), plain={}, options=options)
-
-    def _plain_training(self, training: TrainingOptions) -> TrainingOptions:
-        """The settings of training on recordings as they are.
-
-        Raises:
-            ConfigError: for a wrong one.
-        """
         settings = from_table(TrainingOptions, self.plain, where="plain.")
-        plain = {name: getattr(settings, name) for name in self.plain}
-        return replace(training, **{"spec_augment": SpecAugmentOptions(), **plain})
+        plain = {"spec_augment": SpecAugmentOptions(), **{name: getattr(settings, name) for name in self.plain}}
+        training = replace(self.options.training, **plain)
+        return replace(self, speeds=(1.0,), plain={}, options=replace(self.options, training=training))
+
+    def training(self, data: Data, below: Any, lexicon: Any) -> Train:
+        from ..train.ctc import train_ctc
+
+        return partial(train_ctc, data, lexicon, self.config, self.options)
+
+
+@dataclass(frozen=True)
+class AttentionTable(CtcTable):
+    """A network of CTC with an attention decoder above it; `joint`, of a JointTable, has `options` for CTC."""
+
+    joint: JointOptions = field(default_factory=JointOptions)
+
+    def training(self, data: Data, below: Any, lexicon: Any) -> Train:
+        from ..train.joint import train_joint
+
+        joint = replace(self.joint, ctc=self.options)
+        return partial(train_joint, data, lexicon, self.config, joint, start=below.model)
 
 
 @dataclass(frozen=True)
 class JointTable:
-    """An attention decoder above a network of CTC, which it begins as: on its features, and with its search.
+    """An attention decoder above a network of CTC, which it begins as: on its features, and with its search."""
 
-    Attributes:
-        start: the name of that system.
-        plain: as of CtcTable.
-    """
-
-    start: str = CNN_CTC
+    start: str = CNN_CTC  # the name of that system
     options: JointOptions = field(default_factory=JointOptions)
     plain: dict = field(default_factory=dict)
 
-    def above(self, table: CtcTable) -> CtcTable:
-        """What the network is trained with: the table that it begins as, with its own training."""
-        return replace(table, options=self.options.ctc, plain=self.plain)
+    def above(self, table: CtcTable) -> AttentionTable:
+        """The table that it begins as, with the training and the decoder of this one."""
+        return AttentionTable(**{**vars(table), "options": self.options.ctc, "plain": self.plain}, joint=self.options)
 
 
 def present_gpus(gpus: str) -> str:
-    """A recipe's --gpus, as it is, before anything is done with it.
-
-    Raises:
-        ConfigError: unless it is "all" or numbers of GPUs that are there.
-        AsrError: without torch.
-    """
-    from ..extras import require_torch
-
+    """A recipe's --gpus, as it is. Raises ConfigError unless it is "all" or numbers of GPUs that are there."""
     require_torch()
     import torch
 
@@ -166,219 +169,72 @@ def present_gpus(gpus: str) -> str:
     return gpus
 
 
-def train_above(
-    data: Data,
-    part: Part,
-    below: Trained,
-    prefixes: tuple[str, ...] = ("",),
-    *,
-    table: HybridTable | LfmmiTable,
-    pipeline: FeaturePipeline | None = None,
-    aligned: Data | None = None,
-    copies: Mapping[float, Data] | None = None,
-    seed: int,
-    checkpoints: Path,
-    n_jobs: int = 1,
-    gpus: str | None = None,
-    progress: Report | None = None,
-) -> Trained:
-    """A step: a network above a stage of the ladder, trained on its alignments.
+def train_network(
+    data: Data, part: Part, below: Rung | None = None, prefixes: tuple[str, ...] = ("",), *, table: NetworkTable,
+    pipeline: FeaturePipeline | None = None, lexicon: Lexicon | None = None, aligned: Data | None = None,
+    copies: Mapping[float, Data] | None = None, seed: int, folder: Path, checkpoints: Path, n_jobs: int = 1,
+    gpus: str | None = None, progress: Report | None = None,
+) -> Rung:  # fmt: skip
+    """A step: the network of a table. Beside the model lie curves.json (see asr.nn.curves), and its decoder if any.
 
     Args:
-        data: the network's features.
-        pipeline: what is done to them, if they are not the stage's.
-        aligned: the stage's, if these are others.
-        copies: by speed, the network's features of the recordings at that speed.
+        below: the stage of the ladder with whose alignments it is trained; of a decoder, the network it begins as.
+        pipeline: what is done to its features, if they are not the stage's.
+        lexicon: of a network without HMMs, whose units are its phones.
+        aligned: the stage's features, if the network's are others.
+        copies: by speed, its features of the recordings at that speed.
+        gpus: see `present_gpus`; None: the CPU.
     """
-    ids = dict.fromkeys([*part.train, *part.apart])
-    wanted = with_copies(data if aligned is None else aligned, list(ids), prefixes)
-    how = {
-        "held_out": [p + u for p in prefixes for u in part.apart if p + u in wanted.raw],
-        "inputs": None if aligned is None else usable(data, list(wanted.raw)), "pipeline": pipeline, "seed": seed,
+    require_torch()
+    if lexicon is None:
+        wanted = with_copies(aligned or data, list(dict.fromkeys([*part.train, *part.apart])), prefixes)
+    else:  # none of the utterances that tell the best epoch is trained on, nor is a copy of one
+        ids = [u for u in part.train if u not in set(part.apart)]
+        wanted = usable(data, [*(p + u for p in prefixes for u in ids), *part.apart])
+    how: dict[str, Any] = {
+        "held_out": [p + u for p in prefixes for u in part.apart if p + u in wanted.raw], "pipeline": pipeline,
         "copies": {speed: usable(copied, part.train) for speed, copied in (copies or {}).items()},
+        "seed": seed, "folder": checkpoints,
     }  # fmt: skip
-    train: Callable = train_hybrid
-    networks = 1
-    if isinstance(table, HybridTable):
-        networks = table.options.n_networks * (table.options.realignments + 1)
-    else:
-        from ..train.lfmmi import train_lfmmi as train
-    name_epochs(progress, table.options.training.max_epochs, networks)
-    job = _Job(train, (wanted, below.rung, table.config, table.options), how, checkpoints, n_jobs)
-    return job.trained(gpus, progress)
+    if aligned is not None:
+        how["inputs"] = usable(data, list(wanted.raw))
+    if isinstance(progress, Progress):
+        progress.place = partial(epoch_in_words, table.options.training.max_epochs, table.n_networks)
+    train = partial(_trained, partial(table.training(wanted, below, lexicon), **how), folder, checkpoints, n_jobs)
+    if gpus is None:
+        return train("cpu", progress)
+    from ..nn.parallel import train_on
+
+    train_on(gpus, train, progress)
+    return Rung.load(checkpoints / "made")
 
 
-def train_without_hmms(
-    data: Data,
-    part: Part,
-    below: Trained | None = None,
-    prefixes: tuple[str, ...] = ("",),
-    *,
-    table: CtcTable,
-    lexicon: Lexicon,
-    pipeline: FeaturePipeline,
-    joint: JointOptions | None = None,
-    copies: Mapping[float, Data] | None = None,
-    seed: int,
-    checkpoints: Path,
-    n_jobs: int = 1,
-    gpus: str | None = None,
-    progress: Report | None = None,
-) -> Trained:
-    """A step: a network trained with CTC, whose units are the lexicon's phones.
-
-    Args:
-        joint: it has an attention decoder too, and begins as the network below.
-        copies: as of `train_above`.
-    """
-    apart = set(part.apart)
-    train = [p + u for p in prefixes for u in part.train if u not in apart]
-    wanted = usable(data, [*train, *part.apart])
-    how: dict[str, Any] = {"held_out": list(part.apart), "pipeline": pipeline, "seed": seed}
-    how["copies"] = {speed: usable(copied, train) for speed, copied in (copies or {}).items()}
-    name_epochs(progress, table.options.training.max_epochs)
-    if joint is None:
-        from ..train.ctc import train_ctc
-
-        job = _Job(train_ctc, (wanted, lexicon, table.config, table.options), how, checkpoints, n_jobs)
-    else:
-        from ..train.joint import train_joint
-
-        assert below is not None  # the network that it begins as
-        options, how["start"] = replace(joint, ctc=table.options), below.rung.model
-        job = _Job(train_joint, (wanted, lexicon, table.config, options), how, checkpoints, n_jobs)
-    return job.trained(gpus, progress)
+def epoch_in_words(n_epochs: int, n_networks: int, part: float) -> str:
+    """Which epoch, and of which network, is trained when a part of the work is done."""
+    done = min(int(part * n_networks * n_epochs + 1e-9), n_networks * n_epochs - 1)
+    network = f"network {done // n_epochs + 1} of {n_networks}, " if n_networks > 1 else ""
+    return f"{network}epoch {done % n_epochs + 1} of {n_epochs}"
 
 
-def name_epochs(progress: Report | None, epochs: int, networks: int = 1) -> None:
-    """Let a step's progress say which epoch, and of which network, is trained."""
-    if not isinstance(progress, Progress):
-        return
-
-    def place(part: float) -> str:
-        done = min(int(part * networks * epochs + 1e-9), networks * epochs - 1)
-        network = f"network {done // epochs + 1} of {networks}, " if networks > 1 else ""
-        return f"{network}epoch {done % epochs + 1} of {epochs}"
-
-    progress.place = place
-
-
-@dataclass(frozen=True)
-class _Job:
-    """A training function, called with `arguments` and `how`.
-
-    Attributes:
-        n_jobs: threads, of all processes.
-    """
-
-    train: Callable
-    arguments: tuple
-    how: dict[str, Any]
-    checkpoints: Path
-    n_jobs: int
-
-    def trained(self, gpus: str | None, progress: Report | None) -> Trained:
-        """What the function returns, here or by processes on GPUs."""
-        from ..extras import require_torch
-
-        require_torch()
-        return self.run("cpu", 1, progress) if gpus is None else _on_gpus(gpus, self, progress)
-
-    def run(self, device: str, n_processes: int, progress: Report | None) -> Trained:
-        """What the function returns in this process."""
-        import torch
-
-        torch.set_num_threads(max(1, self.n_jobs // n_processes))
-        made = self.train(*self.arguments, **self.how, folder=self.checkpoints, device=device, progress=progress)
-        files = sorted(self.checkpoints.glob("*/curves.json"))
-        curves = {file.parent.name: read_json(file, kind=list) for file in files}
-        return Trained(getattr(made, "rung", made), curves, getattr(made, "decoder", None))
-
-
-def _on_gpus(gpus: str, job: _Job, progress: Report | None) -> Trained:
-    """The same by a process for each GPU. Raises ModelError where one failed."""
-    import multiprocessing
-
+def _trained(
+    train: Train, folder: Path, checkpoints: Path, n_threads: int, device: str, progress: Report | None
+) -> Rung:
+    """What a training makes in this process; the first one of several leaves it among the checkpoints."""
     import torch
 
-    from ..nn.parallel import parse_gpus
+    from ..model.decoder_file import save_decoder
+    from ..nn.parallel import current_group
 
-    n_there, context = torch.cuda.device_count(), multiprocessing.get_context("spawn")
-    chosen, reached, reasons = parse_gpus(gpus, n_there), context.Array("q", 2), context.SimpleQueue()
-    with socket.socket() as free:
-        free.bind(("localhost", 0))
-        port = str(free.getsockname()[1])
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
-    names = visible.split(",") if visible else list(map(str, range(n_there)))
-    variables = {"MASTER_ADDR": "localhost", "MASTER_PORT": port, "WORLD_SIZE": str(len(chosen))}
-    variables |= {"TORCHELASTIC_RUN_ID": "recipe", "CUDA_VISIBLE_DEVICES": ",".join(names[n] for n in chosen)}
-    given = (variables, job, _log_place(), reached, reasons)
-    ranks = [context.Process(target=_rank, args=(n, *given)) for n in range(len(chosen))]
-    with _ended(ranks):
-        for rank in ranks:
-            rank.start()
-        # One that fails must not leave the others waiting for it for ever.
-        while any(rank.is_alive() for rank in ranks) and not any(rank.exitcode for rank in ranks):
-            ranks[0].join(timeout=1.0)
-            if progress is not None and reached[1]:
-                progress(reached[0], reached[1])
-        failed = next((rank.exitcode for rank in ranks if rank.exitcode), 0)
-    if failed:
-        # One that fails takes others with it: the first to say so knows why.
-        why = reasons.get() if not reasons.empty() else f"exit status {failed}; see above"
-        raise ModelError(f"--gpus {gpus}: a training process failed: {why}")
-    return Trained.load(job.checkpoints / "made")
-
-
-@contextlib.contextmanager
-def _ended(processes: list) -> Iterator[None]:
-    """Whatever happens, these processes end."""
-    try:
-        yield
-    finally:
-        for process in processes:
-            if process.is_alive():
-                process.terminate()
-                process.join()
-
-
-def _rank(number: int, variables: dict[str, str], job: _Job, log: str | None, reached: Any, reasons: Any) -> None:
-    """What each of the processes runs."""
-    os.environ.update({**variables, "RANK": str(number), "LOCAL_RANK": str(number)})
-    from ..nn.parallel import current_group, join_group, leave_group
-
-    device, group = join_group(), current_group()
-    _log_to(log, group.writes)
-
-    def report(done: int, total: int) -> None:
-        reached[:] = [done, total]
-
-    try:
-        made = job.run(device, group.size, report if group.writes else None)
-        if group.writes:
-            (job.checkpoints / "made").mkdir(exist_ok=True)
-            made.save(job.checkpoints / "made")
-    except Exception as error:
-        reasons.put(str(error) if isinstance(error, AsrError) else f"{type(error).__name__}: {error}")
-        if isinstance(error, AsrError):
-            raise SystemExit(1) from None
-        raise
-    leave_group()
-
-
-def _log_place() -> str | None:
-    """The file that the run's log goes to."""
-    handlers = logging.getLogger("asr").handlers
-    return next((h.baseFilename for h in reversed(handlers) if isinstance(h, logging.FileHandler)), None)
-
-
-def _log_to(path: str | None, writes: bool) -> None:
-    """Details to the run's log and warnings to stderr, as the recipe has them; from one process only."""
-    logger = logging.getLogger("asr")
-    logger.setLevel(logging.INFO if writes else logging.CRITICAL)
-    details = logging.NullHandler() if path is None else logging.FileHandler(path, encoding="utf-8")
-    warnings = logging.StreamHandler()
-    details.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
-    warnings.setLevel(logging.WARNING)
-    for handler in (details, warnings):
-        logger.addHandler(handler)
+    group = current_group()
+    torch.set_num_threads(max(1, n_threads // group.size))
+    made = train(device=device, progress=progress)
+    rung = made.rung if hasattr(made, "rung") else made
+    if group.writes:
+        files = sorted(checkpoints.glob("*/curves.json"))
+        write_json(folder / "curves.json", {file.parent.name: read_json(file, kind=list) for file in files})
+        if rung is not made:
+            save_decoder(made.decoder, rung.model, folder)
+    if group.size > 1 and group.writes:
+        (checkpoints / "made").mkdir(exist_ok=True)
+        rung.save(checkpoints / "made")
+    return rung

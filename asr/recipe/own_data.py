@@ -124,12 +124,7 @@ def planned(
     Raises:
         AsrError: for whatever would make training fail later.
     """
-    if tuple(stages) == (CTC,):
-        require_torch()
-    elif CTC in stages:
-        raise ConfigError(f"stages {', '.join(stages)}: {CTC} needs no other stages, and none can follow it")
-    else:
-        check_stages(stages)
+    _check_stages(stages)
     _check_vocabulary(vocabulary, sources)
     check_sources(sources)
     spoken = [u for u in corpus if u.text]
@@ -147,12 +142,8 @@ def planned(
     if n_whole < FEWEST // 2:
         raise CorpusError(f"{n_whole} training transcripts have a pronunciation for each word: {_counted(oov)}")
     parts = None if vocabulary == "closed" else _parts(lexicon, said, sources[0])
-    notes = [
-        *_tried(corpus),
-        *_of_corpus(corpus, train, kept, by_speaker),
-        *text_notes,
-        *_of_words(lexicon, parts, said, kept, n_whole),
-    ]
+    notes = [*_tried(corpus), *_of_corpus(corpus, train, kept, by_speaker), *text_notes]
+    notes += _of_words(lexicon, parts, said, kept, n_whole)
     if unheard:
         notes.append(
             f"{len(unheard)} words of {text} are left out: they have letters or phones that nobody says in the "
@@ -324,6 +315,16 @@ def _of_new_words(lexicon: Lexicon, parts: Parts | None, spoken: list[str]) -> l
         return [line + "so they cannot be recognised; a larger text (--lm-text) helps, or --vocabulary open"]
     n_made = sum(times for word, times in unknown.items() if parts.can_make(word))
     return [line + f"but {n_made} of these can be put together from parts"]
+
+
+def _check_stages(stages: Sequence[str]) -> None:
+    """Raise ConfigError for stages that cannot be trained, and AsrError where they need torch and there is none."""
+    if tuple(stages) == (CTC,):
+        require_torch()
+    elif CTC in stages:
+        raise ConfigError(f"stages {', '.join(stages)}: {CTC} needs no other stages, and none can follow it")
+    else:
+        check_stages(stages)
 
 
 def _check_vocabulary(vocabulary: str, sources: Sequence[str]) -> None:

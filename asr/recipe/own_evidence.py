@@ -22,10 +22,10 @@ from ..model.transcription import told_transforms
 from ..scoring import compare, score
 from ..train.data import Data
 from ..train.decoding import decode_all
-from ..train.ladder import Rung
+from ..train.stage import Rung
 from ..train.tuning import TuningPoint, add_tuning, at_edge, best_point, beyond, tune_decoding, with_tuning
 from .searches import Texts
-from .systems import Trained, read_texts, usable, write_json, write_texts
+from .systems import read_texts, usable, write_json, write_texts
 
 logger = logging.getLogger("asr.recipe")
 
@@ -82,23 +82,7 @@ def recognise_held_out(
     """
     whole = usable(data, ids)
     halves = [whole.select(ids[k::2]) for k in range(2)] if len(ids) > 1 else [whole]
-    scales, penalties = model.units.acoustic_scales, model.units.insertion_penalties
-    n_settings = len(halves) * len(scales) * len(penalties)  # and more where the grid grows
-    done = iter(range(1, 10**9))
-
-    def tried() -> None:
-        progress(min(next(done), n_settings), n_settings)
-
-    def tuned_on(half: Data, grid: Mapping[str, Sequence[float]]) -> list[TuningPoint]:
-        return tune_decoding(model, half, **grid, unit="char", told=tried)
-
-    grid: Mapping[str, Sequence[float]] | None = {"acoustic_scales": scales, "insertion_penalties": penalties}
-    tables: list[list[TuningPoint]] = [[] for _ in halves]
-    for _ in range(1 + WIDENINGS):
-        if grid is None:
-            break
-        tables = [table + tuned_on(half, grid) for table, half in zip(tables, halves, strict=True)]
-        grid = beyond(add_tuning(tables))
+    tables = _tuned(model, halves, progress)
     together: dict[str, Transcript] = {}
     alone: dict[str, Transcript] = {}
     for half, table in zip(halves, reversed(tables), strict=True):
@@ -113,9 +97,29 @@ def recognise_held_out(
         told_transforms({whole.speakers[u]: t.transform for u, t in together.items()}),
         told_transforms({u: t.transform for u, t in alone.items()}),
     )
-    tuned, references = replace(with_tuning(model, points), reference=reference), whole.references
     first, second = ({u: found[u].text for u in ids} for found in (together, alone))
-    return HeldOut(tuned, points, references, first, second, adapted)
+    tuned = replace(with_tuning(model, points), reference=reference)
+    return HeldOut(tuned, points, whole.references, first, second, adapted)
+
+
+def _tuned(model: Model, halves: Sequence[Data], progress: Callable[[int, int], None]) -> list[list[TuningPoint]]:
+    """The errors of each half with every setting of a grid, which grows while the best of it is at its edge."""
+    grid: Mapping[str, Sequence[float]] | None = {
+        "acoustic_scales": model.units.acoustic_scales, "insertion_penalties": model.units.insertion_penalties,
+    }  # fmt: skip
+    n_settings = len(halves) * len(model.units.acoustic_scales) * len(model.units.insertion_penalties)
+    done = iter(range(1, 10**9))
+
+    def tried() -> None:
+        progress(min(next(done), n_settings), n_settings)  # more are tried where the grid grows
+
+    tables: list[list[TuningPoint]] = [[] for _ in halves]
+    for _ in range(1 + WIDENINGS):
+        if grid is not None:
+            for table, half in zip(tables, halves, strict=True):
+                table += tune_decoding(model, half, **grid, unit="char", told=tried)
+            grid = beyond(add_tuning(tables))
+    return tables
 
 
 @dataclass(frozen=True)
@@ -134,7 +138,7 @@ class Evidence:
 
 
 def gather_evidence(
-    models: Mapping[str, Trained],
+    models: Mapping[str, Rung],
     data: Data,
     ids: Sequence[str],
     held_out: Sequence[str],
@@ -154,15 +158,15 @@ def gather_evidence(
     some, recognised = usable(data, held_out[:: max(1, len(held_out) // MOST_DECODED)][:MOST_DECODED]), {}
     for done, stage in enumerate(earlier):
         progress(done, len(models))
-        model = models[stage].rung.model
+        model = models[stage].model
         model = replace(model, lexicon=tuned.lexicon, joiner=tuned.joiner, decoding=tuned.decoding)
         recognised[stage] = decode_all(with_graph(model, arpa_grammar(ngram, tuned.lexicon)), some).hypotheses
     progress(len(earlier), len(models))
-    of_last, trained_on = models[last].rung, usable(data, ids)
+    of_last, trained_on = models[last], usable(data, ids)
     if not of_last.model.units.aligns_frames:
         fit = ctc_fit(of_last.model, trained_on)
     else:
-        fit = transcript_fit(next(iter(models.values())).rung, of_last, trained_on)
+        fit = transcript_fit(next(iter(models.values())), of_last, trained_on)
     progress(len(models), len(models))
     return Evidence(recognised, fit, of_last.failures)
 

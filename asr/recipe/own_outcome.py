@@ -1,6 +1,6 @@
 """What asr train leaves: folders and error rates."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..display.brief import brief_repr
@@ -10,32 +10,18 @@ LADDER_HOURS = 2.0  # of speech, below which the ladder is advised; 0.3 were tri
 
 @dataclass(frozen=True)
 class Outcome:
-    """What training has left: folders, and the errors on the utterances held out.
-
-    Attributes:
-        rows: how the utterances were heard -> (WER, CER), percent; none where no decoding graph could be built.
-        words: of the held-out transcripts.
-        characters: of the held-out transcripts.
-        hours: of speech that was trained on.
-        trained: how many utterances these are of how many, in a sentence.
-        sizes: (pdfs, Gaussians) of the model.
-        adapted: how it was adapted to the held-out speakers, a line for each of the rows; none if it does not adapt.
-        earlier: whether an earlier stage of the ladder made fewer errors than the last one, in a sentence; else
-            nothing.
-        to_do: how the model gets a decoding graph, where none could be built.
-    """
+    """What training has left: folders, and the errors on the utterances held out."""
 
     model: Path
-    report: Path | None
-    rows: dict[str, tuple[float, float]]
-    words: int
-    characters: int
-    hours: float
-    sizes: tuple[int, int]
-    adapted: tuple[str, ...] = ()
-    to_do: str = ""
-    trained: str = ""
-    earlier: str = ""
+    report: Path | None = None
+    rows: dict[str, tuple[float, float]] = field(default_factory=dict)  # how they were decoded -> WER and CER, percent
+    words: int = 0  # of the held-out transcripts
+    characters: int = 0
+    hours: float = 0.0  # of speech that was trained on
+    adapted: tuple[str, ...] = ()  # how it was adapted to the held-out speakers, a line for each of the rows
+    to_do: str = ""  # how the model gets a decoding graph, where none could be built
+    trained: str = ""  # how many utterances were trained on, of how many
+    earlier: str = ""  # a sentence where an earlier stage of the ladder made fewer errors than the last one
 
     def __repr__(self) -> str:
         return brief_repr(self)
@@ -44,9 +30,8 @@ class Outcome:
         """The errors as a table for a person."""
         if not self.rows:
             return f"no decoding graph and no error rates yet: {self.to_do}"
-        width = max(map(len, self.rows))
-        head = f"{'held-out utterances':<{max(width, 19)}}  {'WER, %':>7}  {'CER, %':>7}"
-        lines = [f"{name:<{max(width, 19)}}  {w:7.2f}  {c:7.2f}" for name, (w, c) in self.rows.items()]
-        size = f"of {self.words} words, {self.characters} characters with blanks"
-        told = [self.earlier.replace("`", "")] if self.earlier else []
-        return "\n".join([head, *lines, size, *self.adapted, *told])
+        width = max(19, *map(len, self.rows))
+        lines = [f"{'held-out utterances':<{width}}  {'WER, %':>7}  {'CER, %':>7}"]
+        lines += [f"{name:<{width}}  {wer:7.2f}  {cer:7.2f}" for name, (wer, cer) in self.rows.items()]
+        lines.append(f"of {self.words} words, {self.characters} characters with blanks")
+        return "\n".join([*lines, *self.adapted, *filter(None, [self.earlier.replace("`", "")])])

@@ -1,18 +1,18 @@
 """The report of `asr train`: what came out, what it means, where to listen, and what to do next."""
 
-import html
 import logging
-import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from ..corpus import Corpus
 from ..display.brief import many
 from ..errors import AsrError, AudioError
+from ..gmm.schedule import PassRecord
 from ..model.model import load
 from ..report import (
     Player,
@@ -23,6 +23,7 @@ from ..report import (
     doubtful_section,
     glossary_section,
     headline,
+    list_section,
     network_section,
     run_facts,
     speaker_section,
@@ -32,7 +33,6 @@ from ..report import (
     utterance_section,
     write_report,
 )
-from ..report.page import command_html
 from ..report.phrases import MODELS
 from ..report.sections import note_html, table
 from ..report.sound import read_utterance
@@ -41,7 +41,6 @@ from ..train.tuning import TuningPoint
 from .own_data import CTC, Plan
 from .own_evidence import Evidence
 from .own_outcome import LADDER_HOURS, Outcome
-from .systems import Trained
 
 logger = logging.getLogger("asr.recipe")
 
@@ -60,7 +59,8 @@ class Left:
         hypotheses: of the held-out utterances, id -> words.
         points: what was tried in tuning.
         stages: stage -> what was recognised after it.
-        models: stage -> what was trained, in order.
+        logs: stage -> the passes of its training, in order.
+        curves: of networks, by name.
     """
 
     references: dict[str, str]
@@ -68,7 +68,8 @@ class Left:
     points: list[TuningPoint]
     evidence: Evidence
     stages: Mapping[str, Mapping[str, str]]
-    models: Mapping[str, Trained]
+    logs: Mapping[str, list[PassRecord]]
+    curves: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -117,13 +118,10 @@ def _sections(plan: Plan, outcome: Outcome, left: Left, words: Score) -> list[Se
         "what suits the other half."
     )
     return [
-        _steps_section(next_steps(plan, outcome, len(doubts))),
+        list_section("What to do next", next_steps(plan, outcome, len(doubts)), commands=True),
         _results(outcome),
         *_stages(left, plan.stages),
-        Section(
-            "The data",
-            "<ul>" + "".join(f"<li>{html.escape(note)}</li>" for note in [*plan.notes, outcome.trained]) + "</ul>",
-        ),
+        list_section("The data", [*plan.notes, outcome.trained]),
         worst,
         *_near(plan, outcome, left, player),
         _doubtful_section(plan.train, doubts, fit, player),
@@ -133,15 +131,6 @@ def _sections(plan: Plan, outcome: Outcome, left: Left, words: Score) -> list[Se
         _training(left, plan.stages),
         _glossary(plan.stages),
     ]
-
-
-def _steps_section(steps: Sequence[str]) -> Section:
-    """What to do next; what stands between backticks is a command."""
-    told = []
-    for step in steps:
-        parts = re.split(r"`([^`]+)`", step)  # every second one is a command
-        told.append("".join(command_html(p) if k % 2 else html.escape(p, quote=False) for k, p in enumerate(parts)))
-    return Section("What to do next", "<ul>" + "".join(f"<li>{step}</li>" for step in told) + "</ul>")
 
 
 def next_steps(plan: Plan, outcome: Outcome, n_doubtful: int) -> list[str]:
@@ -280,9 +269,8 @@ def _doubtful_section(train: Corpus, doubts: Sequence[Doubt], fit: Mapping[str, 
 def _training(left: Left, stages: Sequence[str]) -> Section:
     """The passes of every stage, or the epochs of a network."""
     if tuple(stages) == (CTC,):
-        return network_section(left.models[CTC].curves, about="The network, which was trained with CTC")
-    logs = {stage: trained.rung.log for stage, trained in left.models.items()}
-    passes = {s: [(p.iteration, p.log_likelihood, p.n_gaussians) for p in log] for s, log in logs.items()}
+        return network_section(left.curves, about="The network, which was trained with CTC")
+    passes = {s: [(p.iteration, p.log_likelihood, p.n_gaussians) for p in log] for s, log in left.logs.items()}
     return training_section(passes, same_features=False)
 
 

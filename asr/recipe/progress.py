@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("asr.recipe")
 
 _SAY_EVERY = 10.0  # s between lines on progress
-_LEAST_SECONDS, _LEAST_PART = 5.0, 0.05  # of the work, that an estimate is made from
+_LEAST_SECONDS, _LEAST_PART = 5.0, 0.05  # of the work, before the time left is told: first passes are unlike others
 
 
 class Progress:
@@ -22,69 +22,34 @@ class Progress:
     place: Callable[[float], str] | None = None
     """Where that is, in words, such as an epoch, for a part of the work from 0 to 1; a step may set it."""
 
-    def __init__(self, name: str, bar: "Bar | None" = None) -> None:
-        self._name, self._bar, self._left = name, bar, TimeLeft()
-        self._task = None if bar is None else bar.add_task(name, total=None, left="")
-        self._logged = time.monotonic()
+    def __init__(self, name: str, bar: "Bar") -> None:
+        self._name, self._bar, self._logged = name, bar, time.monotonic()
+        bar.add_task(name, total=None, left="")
 
     def __call__(self, done: int, total: int) -> None:
-        """Report that so much of all is done."""
-        left, name = self._left(done, total, time.monotonic()), self._name
-        if self.place is not None:
-            name += f", {self.place(done / max(total, 1))}"
-        if self._bar is not None and self._task is not None:
-            shown = "" if left is None else f"about {seconds_in_words(left)} left"
-            self._bar.update(self._task, completed=done, total=total, description=name, left=shown)
-        elif time.monotonic() - self._logged >= _SAY_EVERY and 0 < done < total:
+        """Report that so much of all is done. The time left is that of the pace since the first report."""
+        name = self._name if self.place is None else f"{self._name}, {self.place(done / max(total, 1))}"
+        task, left = self._bar.tasks[0], ""
+        self._bar.update(task.id, completed=done, total=total, description=name)
+        if (task.elapsed or 0.0) >= _LEAST_SECONDS and done >= _LEAST_PART * total and task.time_remaining is not None:
+            left = f"about {seconds_in_words(task.time_remaining)} left"
+        self._bar.update(task.id, left=left)
+        if self._bar.disable and time.monotonic() - self._logged >= _SAY_EVERY and 0 < done < total:
             self._logged = time.monotonic()
-            logger.info(
-                "%s: %d %%%s",
-                name,
-                100 * done // total,
-                "" if left is None else f", about {seconds_in_words(left)} left",
-            )
-
-
-class TimeLeft:
-    """An estimate from the pace since the first report.
-
-    What comes before that, such as loading and compiling, or what an earlier run has reached, does not count. Nothing
-    is estimated before some seconds are over, and a twentieth of the rest is done: the first epochs, passes and files
-    are seldom like the others. After a minute a hundredth is enough, as a person wants to know then.
-
-    Examples:
-        >>> left = TimeLeft()
-        >>> left(600, 1000, 50.0), left(605, 1000, 53.0), left(610, 1000, 60.0), left(700, 1000, 70.0)
-        (None, None, None, 60.0)
-    """
-
-    def __init__(self) -> None:
-        self._first: tuple[int, float] | None = None
-
-    def __call__(self, done: int, total: int, now: float) -> float | None:
-        """Seconds left at a time in seconds, or None."""
-        if self._first is None:
-            self._first = done, now
-        begun, start = self._first
-        seconds, part = now - start, (done - begun) / max(total - begun, 1)
-        if seconds < _LEAST_SECONDS or part < (_LEAST_PART if seconds < 60 else _LEAST_PART / 5):
-            return None
-        return (now - start) * (total - done) / (done - begun)
+            logger.info("%s", ", ".join(p for p in (f"{name}: {100 * done // total} %", left) if p))
 
 
 @contextlib.contextmanager
 def shown(name: str) -> Iterator[Progress]:
     """The progress of a step while it is made."""
-    if not sys.stderr.isatty():
-        yield Progress(name)
-        return
     from rich.console import Console
     from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
     from rich.progress import Progress as Bar
 
-    percent = TaskProgressColumn(text_format_no_percentage="")
-    columns = (TextColumn("{task.description}"), BarColumn(), percent, TimeElapsedColumn())
-    with Bar(*columns, TextColumn("{task.fields[left]}"), console=Console(stderr=True), transient=True) as bar:
+    percent, left = TaskProgressColumn(text_format_no_percentage=""), TextColumn("{task.fields[left]}")
+    columns = (TextColumn("{task.description}"), BarColumn(), percent, TimeElapsedColumn(), left)
+    console, is_log = Console(stderr=True), not sys.stderr.isatty()
+    with Bar(*columns, console=console, transient=True, speed_estimate_period=1e9, disable=is_log) as bar:
         yield Progress(name, bar)
 
 

@@ -6,27 +6,23 @@ the middle of the plateau is used (asr.train.tuning).
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, ClassVar, NamedTuple
 
 from ..errors import ConfigError
 from ..files import write_text
 from ..files.json_files import read_json
+from ..model.adaptation import adapt, scores
 from ..model.model import Model
-from ..model.passes import adapt, scores
 from ..scoring import Unit, score
 from ..train.data import Data
-from ..train.decoding import DecodingResult, decode_all
-from ..train.tuning import middle_of_plateau
-from .systems import Features, Trained, each, read_texts, usable, write_json, write_texts
-
-if TYPE_CHECKING:
-    from ..lang.lexicon import Lexicon
-    from ..lm import NgramModel
+from ..train.decoding import decode_all
+from ..train.tuning import add_tuning, best_point
+from .systems import Features, each, read_texts, usable, write_json, write_texts
 
 Setting = dict[str, float]
 Texts = dict[str, str]
@@ -42,110 +38,103 @@ class Point:
     total: int
 
 
+class Asked(NamedTuple):
+    """What a search may need of a system."""
+
+    trained: Any  # a Rung
+    place: Any = None  # the folder of its step, where a decoder may lie
+    graph: Any = None  # its model with a graph
+    language: Any = None  # n-gram, and lexicon of its words
+
+
 @dataclass(frozen=True)
 class Search(ABC):
-    """A way to find the words of a model's scores.
+    """A way to find the words of a model's scores. Raises ConfigError where there is nothing to try."""
 
-    Raises:
-        ConfigError: where there is nothing to try.
-    """
-
-    def tried(self) -> dict[str, tuple[float, ...]]:
-        """The values that are tried, by name; nothing where nothing is tuned."""
-        return {}
+    tuned: ClassVar[tuple[str, ...]] = ()
+    """The numbers that are tuned; the first fields, in the same order, are the values of them that are tried."""
 
     def __post_init__(self) -> None:
-        for name, values in self.tried().items():
+        for name, values in zip(self.tuned, astuple(self), strict=False):
             if not values:
                 raise ConfigError(f"no {name} is tried; give one value at least")
 
     def settings(self) -> list[Setting]:
         """All combinations of what is tried."""
-        return [dict(zip(self.tried(), values, strict=True)) for values in product(*self.tried().values())]
+        tried = astuple(self)[: len(self.tuned)]
+        return [dict(zip(self.tuned, values, strict=True)) for values in product(*tried)]
 
     @abstractmethod
-    def recogniser(self, asked: "Asked", data: Data, n_jobs: int) -> Callable[[Setting], Texts]:
-        """A function that recognises some utterances with a setting; what all settings need is computed once."""
+    def prepared(self, asked: Asked, data: Data) -> Mapping[str, Any]:
+        """What is searched in each utterance, whatever the setting."""
 
+    @abstractmethod
+    def recogniser(self, asked: Asked, setting: Setting) -> Callable[[Any], str]:
+        """What finds the words of an utterance's scores; for one thread, as it keeps its state."""
 
-@dataclass(frozen=True, eq=False)
-class Asked:
-    """What a search may need of a system.
+    def recognised(self, asked: Asked, setting: Setting, of: Mapping[str, Any], n_threads: int) -> Texts:
+        """The words of some utterances' scores by several threads; the texts do not depend on how many."""
 
-    Attributes:
-        graph: its model with a graph.
-        language: n-gram, and lexicon of its words.
-    """
+        def some(ids: Sequence[str]) -> Texts:
+            decode = self.recogniser(asked, setting)
+            return {u: decode(of[u]) for u in ids}
 
-    trained: Trained
-    graph: Model | None = None
-    language: "tuple[NgramModel, Lexicon] | None" = None
+        ids = sorted(of, key=lambda u: -len(of[u]))  # the longest first, so that all threads end together
+        with ThreadPoolExecutor(n_threads) as pool:
+            parts = list(pool.map(some, [ids[first::n_threads] for first in range(n_threads)]))
+        return {u: text for part in parts for u, text in part.items()}
 
 
 @dataclass(frozen=True)
 class GraphSearch(Search):
-    """Viterbi search in the model's decoding graph.
+    """Viterbi search in the model's decoding graph; its options are those of asr.model.DecodingOptions."""
 
-    Attributes:
-        beam: nats.
-        max_active: tokens kept in a frame.
-    """
-
+    tuned = ("acoustic_scale", "insertion_penalty")
     acoustic_scales: tuple[float, ...] = (0.0333, 0.05, 0.0667, 0.0833, 0.1, 0.1429, 0.2)
     insertion_penalties: tuple[float, ...] = (-6.0, -4.0, -2.0, 0.0, 2.0, 4.0, 7.0, 10.0)
     beam: float = 13.0
     max_active: int = 7000
 
-    def tried(self) -> dict[str, tuple[float, ...]]:
-        return {"acoustic_scale": self.acoustic_scales, "insertion_penalty": self.insertion_penalties}
-
     def set(self, model: Model, setting: Setting) -> Model:
         """A model that decodes so."""
         return model.with_decoding(**setting, beam=self.beam, max_active=self.max_active)
 
-    def recogniser(self, asked: Asked, data: Data, n_jobs: int) -> Callable[[Setting], Texts]:
-        assert asked.graph is not None  # it is what is searched
-        model = asked.graph
-        table = data.normalised(model.features)
-        loglikes = dict(scores(model, table, adapt(model, table, data.speakers)))
+    def prepared(self, asked: Asked, data: Data) -> Mapping[str, Any]:
+        table = data.normalised(asked.graph.features)
+        return dict(scores(asked.graph, table, adapt(asked.graph, table, data.speakers)))
 
-        def recognised(setting: Setting) -> Texts:
-            tuned = self.set(model, setting)
-
-            def some(ids: Sequence[str]) -> Texts:
-                decoder = tuned.new_decoder()  # of its own: a search keeps its state there
-                return {u: tuned.text(decoder.decode(loglikes[u]).words) for u in ids}
-
-            return in_threads(some, loglikes, n_jobs)
-
-        return recognised
+    def recogniser(self, asked: Asked, setting: Setting) -> Callable[[Any], str]:
+        model = self.set(asked.graph, setting)
+        search = model.new_decoder()
+        return lambda loglikes: model.text(search.decode(loglikes).words)
 
 
 @dataclass(frozen=True)
 class GreedySearch(Search):
     """The best path of a CTC model, without a language model."""
 
-    def recogniser(self, asked: Asked, data: Data, n_jobs: int) -> Callable[[Setting], Texts]:
-        from ..ctc.greedy import greedy
+    def prepared(self, asked: Asked, data: Data) -> Mapping[str, Any]:
         from ..model.acoustic import log_posteriors
 
-        model, features = asked.trained.rung.model, data.normalised(asked.trained.rung.model.features)
-        name = model.lexicon.phones.name
-        best = {u: greedy(log_posteriors(model.acoustic, features[u]))[0] for u in features}
-        return lambda setting: {u: " ".join(name(int(p)) for p in units) for u, units in best.items()}
+        model = asked.trained.model
+        features = data.normalised(model.features)
+        return {u: log_posteriors(model.acoustic, features[u]) for u in features}
+
+    def recogniser(self, asked: Asked, setting: Setting) -> Callable[[Any], str]:
+        from ..ctc.greedy import greedy
+
+        return lambda log_probs: _spelled(asked, greedy(log_probs)[0])
 
 
 @dataclass(frozen=True)
 class PrefixSearch(Search):
     """CTC prefix search with an n-gram of units; see asr.ctc.prefix.PrefixOptions."""
 
+    tuned = ("lm_weight", "insertion_bonus")
     lm_weights: tuple[float, ...] = (0.3, 0.5, 0.7, 1.0)
     insertion_bonuses: tuple[float, ...] = (0.0, 0.5, 1.0, 1.5)
     beam_size: int = 50
     beam: float = 20.0
-
-    def tried(self) -> dict[str, tuple[float, ...]]:
-        return {"lm_weight": self.lm_weights, "insertion_bonus": self.insertion_bonuses}
 
     def __post_init__(self) -> None:
         from ..ctc.prefix import PrefixOptions
@@ -153,129 +142,75 @@ class PrefixSearch(Search):
         super().__post_init__()
         PrefixOptions(beam_size=self.beam_size, beam=self.beam)
 
-    def recogniser(self, asked: Asked, data: Data, n_jobs: int) -> Callable[[Setting], Texts]:
+    def prepared(self, asked: Asked, data: Data) -> Mapping[str, Any]:
         from scipy.special import log_softmax
 
+        model = asked.trained.model
+        features, columns = data.normalised(model.features), [0, *_units(model)]
+        # The priors of the graph are subtracted here too. What normalises a row is the same for all that may be said.
+        return {u: log_softmax(model.acoustic.log_likelihoods(features[u]), axis=1)[:, columns] for u in features}
+
+    def recogniser(self, asked: Asked, setting: Setting) -> Callable[[Any], str]:
         from ..ctc import prefix
 
-        assert asked.language is not None  # the recipe gives one
-        model, units = asked.trained.rung.model, asked.language[0]
-        features, phones = data.normalised(model.features), model.lexicon.phones
-        columns = [p for p in range(1, model.lexicon.n_phones + 1) if p != model.lexicon.silence_id]  # is never said
-        names = [phones.name(p) for p in columns]
-        # The priors of the graph are subtracted here too. What normalises a row is the same for all that may be said.
-        log_probs = {u: log_softmax(model.acoustic.log_likelihoods(features[u]), axis=1) for u in features}
-
-        def recognised(setting: Setting) -> Texts:
-            options = prefix.PrefixOptions(beam_size=self.beam_size, beam=self.beam, **setting)  # type: ignore[arg-type]
-
-            def some(ids: Sequence[str]) -> Texts:
-                search, found = prefix.PrefixSearch(names, units, options), Texts()
-                for u in ids:
-                    best = search.search(log_probs[u][:, [0, *columns]])
-                    found[u] = " ".join(names[k - 1] for k in best[0].tokens) if best else ""
-                return found
-
-            return in_threads(some, log_probs, n_jobs)
-
-        return recognised
+        options = prefix.PrefixOptions(beam_size=self.beam_size, beam=self.beam, **setting)  # type: ignore[arg-type]
+        units = _units(asked.trained.model)
+        search = prefix.PrefixSearch([_spelled(asked, [p]) for p in units], asked.language[0], options)
+        return lambda log_probs: _spelled(asked, [units[k - 1] for b in search.search(log_probs)[:1] for k in b.tokens])
 
 
 @dataclass(frozen=True)
 class JointSearch(Search):
     """CTC and an attention decoder together, with an n-gram of units; see asr.model.joint_search."""
 
+    tuned = ("attention_weight", "lm_weight", "insertion_bonus")
     attention_weights: tuple[float, ...] = (0.3, 0.5, 0.7)
     lm_weights: tuple[float, ...] = (0.1, 0.3, 0.5)
     insertion_bonuses: tuple[float, ...] = (0.0, 0.5, 1.0)
     beam_size: int = 10
-
-    def tried(self) -> dict[str, tuple[float, ...]]:
-        weights = {"attention_weight": self.attention_weights, "lm_weight": self.lm_weights}
-        return {**weights, "insertion_bonus": self.insertion_bonuses}
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.beam_size < 1:
             raise ConfigError(f"beam_size={self.beam_size}; need 1 or more")
 
-    def recogniser(self, asked: Asked, data: Data, n_jobs: int) -> Callable[[Setting], Texts]:
+    def prepared(self, asked: Asked, data: Data) -> Mapping[str, Any]:
+        features = data.normalised(asked.trained.model.features)
+        return {u: features[u] for u in features}
+
+    def recogniser(self, asked: Asked, setting: Setting) -> Callable[[Any], str]:
         from ..model import joint_search
+        from ..model.decoder_file import load_decoder
 
-        assert asked.language is not None and asked.trained.decoder is not None  # systems with one are asked so
-        model, decoder, units = asked.trained.rung.model, asked.trained.decoder, asked.language[0]
-        features, name = data.normalised(model.features), model.lexicon.phones.name
-
-        def recognised(setting: Setting) -> Texts:
-            options = joint_search.JointSearchOptions(beam_size=self.beam_size, **setting)
-            search, found = joint_search.JointSearch(model, decoder, units, options), Texts()
-            for u in features:
-                best = search.search(features[u])
-                found[u] = " ".join(name(int(p)) for p in best[0].units) if best else ""
-            return found
-
-        return recognised
+        options = joint_search.JointSearchOptions(beam_size=self.beam_size, **setting)
+        model, decoder = asked.trained.model, load_decoder(asked.trained.model, asked.place)
+        search = joint_search.JointSearch(model, decoder, asked.language[0], options)
+        return lambda features: _spelled(asked, [p for best in search.search(features)[:1] for p in best.units])
 
 
-def in_threads(some: Callable[[Sequence[str]], Texts], lengths: Mapping[str, Any], n_threads: int) -> Texts:
-    """What `some` finds in utterances, the longest first, by several threads; the texts do not depend on how many."""
-    ids = sorted(lengths, key=lambda u: -len(lengths[u]))
-    with ThreadPoolExecutor(n_threads) as pool:
-        parts = list(pool.map(some, [ids[first::n_threads] for first in range(n_threads)]))
-    return {u: text for part in parts for u, text in part.items()}
+def _units(model: Model) -> list[int]:
+    """The phones that may be said."""
+    return [p for p in range(1, model.lexicon.n_phones + 1) if p != model.lexicon.silence_id]
 
 
-def best_setting(points: Sequence[Point]) -> Point:
-    """The point in the middle of the plateau: what is used."""
-    return points[middle_of_plateau([tuple(p.setting.values()) for p in points], [p.errors for p in points])]
-
-
-def at_edge(points: Sequence[Point]) -> str:
-    """In words, which numbers of the chosen setting are the smallest or largest that were tried; empty where none is.
-
-    Examples:
-        >>> at_edge([Point({"lm_weight": w}, int(10 * w), 99) for w in (0.1, 0.9, 1.8)])
-        'the lm weight, 0.1, is the smallest that was tried'
-    """
-    told, chosen = [], best_setting(points).setting
-    for name, value in chosen.items():
-        tried = sorted({p.setting[name] for p in points})
-        if len(tried) > 1 and value in (tried[0], tried[-1]):
-            which = "smallest" if value == tried[0] else "largest"
-            told.append(f"the {name.replace('_', ' ')}, {value:g}, is the {which} that was tried")
-    return " and ".join(told)
-
-
-def added(tables: Sequence[Sequence[Point]]) -> list[Point]:
-    """The sum of several tables of the same settings, such as of one for each held-out speaker."""
-    return [
-        Point(same[0].setting, sum(p.errors for p in same), sum(p.total for p in same))
-        for same in zip(*tables, strict=True)
-    ]
+def _spelled(asked: Asked, units: Iterable[int]) -> str:
+    """The names of phones."""
+    return " ".join(asked.trained.model.lexicon.phones.name(int(p)) for p in units)
 
 
 def try_settings(
-    search: Search,
-    trained: Trained,
-    graph: Model | None,
-    language: "tuple[NgramModel, Lexicon] | None",
-    data: Features,
-    references: Texts,
-    unit: Unit = "word",
-    n_jobs: int = 1,
+    search: Search, asked: Asked, data: Features, references: Texts, unit: Unit = "word", n_jobs: int = 1,
     progress: Callable[[int, int], None] | None = None,
-) -> list[Point]:
+) -> list[Point]:  # fmt: skip
     """A step: the errors on held-out utterances of every setting of a search; recordings without features count not."""
     part = each(data, lambda those: usable(those, list(references)))
     if not isinstance(part, Data):
         from ..train.vtln import adapted
 
-        assert graph is not None  # VTLN is of models with HMMs
-        part = adapted(graph.with_decoding(beam=search.beam), part)[0]  # type: ignore[attr-defined]
-    wanted = {u: references[u] for u in part.raw}
-    recognise, points = search.recogniser(Asked(trained, graph, language), part, n_jobs), list[Point]()
+        part = adapted(asked.graph.with_decoding(beam=search.beam), part)[0]  # type: ignore[attr-defined]
+    wanted, found, points = {u: references[u] for u in part.raw}, search.prepared(asked, part), list[Point]()
     for setting in search.settings():
-        counted = score(wanted, recognise(setting), unit=unit)
+        counted = score(wanted, search.recognised(asked, setting, found, n_jobs), unit=unit)
         points.append(Point(setting, counted.errors, counted.total))
         if progress is not None:
             progress(len(points), len(search.settings()))
@@ -284,78 +219,57 @@ def try_settings(
 
 @dataclass(frozen=True, eq=False)
 class Recognised:
-    """What was recognised in a test set with one setting.
+    """What was recognised in a test set with one setting."""
 
-    Attributes:
-        model: with the setting; read from where it was kept, the place of its folder.
-        words: the times of words as lines of a CTM file, where the search knows them.
-        rtf: CPU seconds for a second of speech, from features to words.
-    """
-
-    model: Model | Path
+    model: Any  # with the setting; read again, its folder
     references: Texts
     hypotheses: Texts
-    rtf: float
+    decode_rtf: float  # CPU seconds for a second of speech, from features to words
     setting: Setting
-    words: str = ""
-    unfinished: int = 0
+    unfinished: int = 0  # utterances whose best path ends where no sentence does
+    times: str = ""  # of words, as lines of a CTM file, where the search knows them
 
     def save(self, folder: Path) -> None:
         """Write the model, references.tsv and hypotheses.tsv for `asr score`, hypotheses.ctm and test.json."""
-        assert isinstance(self.model, Model)
         self.model.save(folder / "model")
         write_texts(folder / "references.tsv", self.references)
         write_texts(folder / "hypotheses.tsv", self.hypotheses)
-        write_text(folder / "hypotheses.ctm", self.words)
-        known = {"decode_rtf": self.rtf, "unfinished": self.unfinished, "setting": self.setting}
+        write_text(folder / "hypotheses.ctm", self.times)
+        known = {"decode_rtf": self.decode_rtf, "setting": self.setting, "unfinished": self.unfinished}
         write_json(folder / "test.json", known)
 
     @classmethod
     def load(cls, folder: Path) -> "Recognised":
-        """What `save` wrote."""
-        references, hypotheses = (read_texts(folder / f"{name}.tsv") for name in ("references", "hypotheses"))
-        words = (folder / "hypotheses.ctm").read_text(encoding="utf-8")
-        known = read_json(folder / "test.json")
-        rtf, setting, unfinished = known["decode_rtf"], known["setting"], known["unfinished"]
-        return cls(folder / "model", references, hypotheses, rtf, setting, words, unfinished)
+        """What `save` wrote; the times of words stay in their file."""
+        texts = (read_texts(folder / f"{side}.tsv") for side in ("references", "hypotheses"))
+        return cls(folder / "model", *texts, **read_json(folder / "test.json"))
 
 
 def recognise(
-    search: Search,
-    trained: Trained,
-    graph: Model | None,
-    language: "tuple[NgramModel, Lexicon] | None",
-    data: Features,
-    references: Texts,
-    tuned: Sequence[Sequence[Point]],
-    n_jobs: int = 1,
+    search: Search, asked: Asked, data: Features, references: Texts, tuned: Sequence[Sequence[Point]], n_jobs: int = 1
 ) -> Recognised:
     """A step: a test set recognised once, with the setting that was best for all that was tuned on together.
 
-    A recording of the test set that has no features stays among the references, so its words count as deleted.
+    A recording without features stays among the references, so its words count as deleted.
     """
-    setting = best_setting(added(tuned)).setting if tuned else {}
+    setting = best_point(add_tuning(tuned)).setting if tuned else {}
     part = each(data, lambda those: usable(those, list(references)))
+    model, times, unfinished = asked.graph or asked.trained.model, "", 0
     if isinstance(search, GraphSearch):
-        assert graph is not None
-        model = search.set(graph, setting)
-        decoded = decode_all(model, part) if isinstance(part, Data) else _decode_vtln(model, part)
-        words = "".join(
-            f"{u} 1 {w.start:.3f} {w.end - w.start:.3f} {w.word}\n"
-            for u, t in decoded.transcripts.items()
-            for w in t.words
-        )
-        unfinished = sum(not t.reached_final for t in decoded.transcripts.values())
-        return Recognised(model, references, decoded.hypotheses, decoded.rtf, setting, words, unfinished)
-    assert isinstance(part, Data)  # at warps there are only monophones
-    begin, model = time.process_time(), trained.rung.model
-    hypotheses = search.recogniser(Asked(trained, graph, language), part, n_jobs)(setting)
-    seconds = len(part.raw.frames) * model.features.frame_shift
-    rtf = (time.process_time() - begin) / max(seconds, 1e-9)
-    return Recognised(model if graph is None else graph, references, hypotheses, rtf, setting)
+        model = search.set(model, setting)
+        if isinstance(part, Data):
+            decoded = decode_all(model, part)
+        else:
+            from ..train.vtln import decode_vtln
 
-
-def _decode_vtln(model: Model, data: Mapping[float, Data]) -> DecodingResult:
-    from ..train.vtln import decode_vtln
-
-    return decode_vtln(model, data)
+            decoded = decode_vtln(model, part)
+        hypotheses, rtf = decoded.hypotheses, decoded.rtf
+        lines = ((u, w) for u, found in decoded.transcripts.items() for w in found.words)
+        times = "".join(f"{u} 1 {w.start:.3f} {w.end - w.start:.3f} {w.word}\n" for u, w in lines)
+        unfinished = sum(not found.reached_final for found in decoded.transcripts.values())
+    else:
+        assert isinstance(part, Data)  # at warps there are only monophones
+        begin = time.process_time()
+        hypotheses = search.recognised(asked, setting, search.prepared(asked, part), n_jobs)
+        rtf = (time.process_time() - begin) / max(len(part.raw.frames) * model.features.frame_shift, 1e-9)
+    return Recognised(model, references, hypotheses, rtf, setting, unfinished, times)

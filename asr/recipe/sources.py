@@ -2,9 +2,8 @@
 
 What a function can reach is followed from its source without running it: the names in it, in what these names stand
 for, and so on, imports inside functions and names in annotations included. Of a class, those methods are followed whose
-names are asked of the class itself, or of any object in the code reached so far (what is called on an object is known
-by its name only), and those that Python calls. A module of which anything is reached counts as a whole, less comments
-and docstrings.
+names are asked of any object in the code reached so far (what is called on an object is known by its name only), and
+those that Python calls. A module of which anything is reached counts as a whole, less comments and docstrings.
 """
 
 import ast
@@ -16,8 +15,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..errors import ConfigError
 
@@ -27,237 +25,148 @@ Definition = tuple["_Module", str]  # a name in a module; "" for what its import
 
 
 def code_of(functions: Iterable[Callable | type]) -> str:
-    """A hash of the modules that some functions or classes use, their own among them.
+    """A hash of the modules that some functions or classes use; see `modules_of`."""
+    return hashlib.sha256(repr(sorted(modules_of(functions).items())).encode()).hexdigest()
+
+
+def modules_of(functions: Iterable[Callable | type]) -> dict[str, str]:
+    """The modules that some functions or classes use, their own among them, each with a hash.
 
     Those count that are part of this package, and of the packages or scripts that the functions come from.
 
     Raises:
         ConfigError: for a function whose source is not in a file, as of one typed into an interactive session.
     """
-    digest = hashlib.sha256()
-    for module in sorted(_modules_of(_names_of(functions)), key=lambda module: module.name):
-        digest.update(f"{module.name}\0{module.digest}\0".encode())
-    return digest.hexdigest()
-
-
-def modules_of(functions: Iterable[Callable | type]) -> set[str]:
-    """The names of these modules."""
-    return {module.name for module in _modules_of(_names_of(functions))}
-
-
-def _names_of(functions: Iterable[Callable | type]) -> tuple[tuple[str, str], ...]:
-    return tuple(dict.fromkeys((f.__module__, f.__qualname__.partition(".")[0]) for f in functions))
+    return _reached(tuple((f.__module__, f.__qualname__.partition(".<locals>")[0]) for f in functions))
 
 
 @functools.cache
-def _modules_of(names: tuple[tuple[str, str], ...]) -> "set[_Module]":
+def _reached(names: tuple[tuple[str, str], ...]) -> dict[str, str]:
     packages = {_PACKAGE, *(name.partition(".")[0] for name, _ in names)}
     for path in filter(None, (_path_of(name) for name, _ in names if "." not in name)):
         packages |= {file.stem for file in path.parent.glob("*.py")}  # neighbours of a script
-    reached = _Reached(packages)
+    reach = _Reach(packages - (sys.stdlib_module_names - {"__main__"}))
     for name, function in names:
-        if name.partition(".")[0] in sys.stdlib_module_names and name != "__main__":
-            continue
-        module = _module(name)
-        if module is None:
-            raise ConfigError(
-                f"{name}.{function}: its source is in no file, so that changes of it would not be noticed"
-            )
-        reached.add((module, ""))
-        reached.add((module, function))
-    return reached.modules
-
-
-class _Found(NamedTuple):
-    """What stands in some code: names, attributes, name and attribute of `name.attribute`, texts, and imports."""
-
-    names: set[str]
-    attributes: set[str]
-    dotted: set[tuple[str, str]]
-    texts: set[str]
-    imports: dict[str, tuple[str, str]]
+        module = reach.module(name)
+        if module is not None:
+            reach.add([(module, function)])
+        elif name.partition(".")[0] in reach.packages:
+            raise ConfigError(f"{name}.{function}: its source is in no file, so no change of it would be noticed")
+    return {module.name: module.digest for module, _ in reach.seen}
 
 
 class _Module:
-    """A source file: the names that are defined in it, and those that it imports."""
+    """A source file: the statements that define its names, those that it imports, and a hash of it."""
 
     def __init__(self, name: str, path: Path) -> None:
-        self.name, self.path = name, path
+        self.name = name
         self.package = name if path.name == "__init__.py" else name.rpartition(".")[0]
         source = path.read_bytes()
         self.imports_by_name = b"import_module" in source
         tree = _without_docstrings(ast.parse(source))
         self.digest = hashlib.sha256(ast.dump(tree).encode()).hexdigest()
         stub = path.with_suffix(".pyi")  # names that are imported when they are first used
-        statements = [*tree.body, *(ast.parse(stub.read_bytes()).body if stub.exists() else [])]
         self.definitions: dict[str, list[ast.AST]] = {"": []}
-        for statement in statements:
-            if not isinstance(statement, (ast.Import, ast.ImportFrom)):
-                for defined in _defined(statement) or [""]:
-                    self.definitions.setdefault(defined, []).append(statement)
-        top = ast.Module([s for s in statements if not isinstance(s, (ast.FunctionDef, ast.ClassDef))], [])
-        self.imports = self.imported(top)
-        self._found: dict[ast.AST, _Found] = {}
-
-    def defined(self, name: str) -> list[ast.AST]:
-        """The statements that define a name, or the method CLASS.METHOD."""
-        owner, _, method = name.partition(".")
-        found = self.definitions.get(owner, [])
-        return [p for n in found for p in n.body if getattr(p, "name", "") == method] if method else found  # type: ignore[attr-defined]
-
-    def found_in(self, node: ast.AST) -> _Found:
-        """What stands in some code of the module, names in annotations in quotes included."""
-        if node not in self._found:
-            names: set[str] = set()
-            attributes: set[str] = set()
-            dotted: set[tuple[str, str]] = set()
-            texts: set[str] = set()
-            for inner in ast.walk(node):
-                if isinstance(inner, ast.Name):
-                    names.add(inner.id)
-                elif isinstance(inner, ast.Attribute):
-                    if isinstance(inner.value, ast.Name):
-                        dotted.add((inner.value.id, inner.attr))
-                    else:
-                        attributes.add(inner.attr)
-                elif isinstance(inner, ast.Constant) and isinstance(inner.value, str):
-                    texts.add(inner.value)
-                for text in _annotations(inner):
-                    names.update(re.findall(r"[A-Za-z_]\w*", text))
-            self._found[node] = _Found(names, attributes, dotted, texts, self.imported(node))
-        return self._found[node]
+        self.imports: dict[str, tuple[str, str]] = {}  # name -> module, and name there; "" for the module
+        for statement in [*tree.body, *(ast.parse(stub.read_bytes()).body if stub.exists() else [])]:
+            if not isinstance(statement, (ast.FunctionDef, ast.ClassDef)):
+                self.imports |= self.imported(statement)
+            for defined, node in _defined(statement):
+                self.definitions.setdefault(defined, []).append(node)
 
     def imported(self, node: ast.AST) -> dict[str, tuple[str, str]]:
-        """The names that import statements in some code give: name -> module, and name there; "" for the module."""
-        found = {}
+        """The names that import statements in some code give."""
+        found = dict[str, tuple[str, str]]()
         for inner in ast.walk(node):
             if isinstance(inner, ast.Import):
-                for alias in inner.names:
-                    found[alias.asname or alias.name.partition(".")[0]] = (alias.name, "")
+                found |= {a.asname or a.name.partition(".")[0]: (a.name, "") for a in inner.names}
             elif isinstance(inner, ast.ImportFrom):
                 parts = self.package.split(".")
                 home = parts[: len(parts) - inner.level + 1] if inner.level else []
                 module = ".".join([*home, *([inner.module] if inner.module else [])])
-                found |= {alias.asname or alias.name: (module, alias.name) for alias in inner.names}
+                found |= {a.asname or a.name: (module, a.name) for a in inner.names}
         return found
 
 
-class _Reached:
-    """All definitions that some code can reach, and the modules that they are in.
-
-    Args:
-        packages: those that count.
-    """
+class _Reach:
+    """All definitions that some code can reach, in the packages that count."""
 
     def __init__(self, packages: set[str]) -> None:
-        self.modules: set[_Module] = set()
-        self._packages = packages
-        self._seen: set[Definition] = set()
-        self._names: set[str] = set()  # of attributes
-        self._methods: dict[str, list[tuple[_Module, ast.AST]]] = {}  # not reached yet, by name
+        self.packages = packages
+        self.seen: set[Definition] = set()
+        self._asked: set[str] = set()  # names that are asked of objects
+        self._methods: dict[str, list[Definition]] = {}  # not reached yet, by name
 
-    def add(self, definition: Definition) -> None:
-        """Reach a definition, and whatever it can reach."""
-        todo = [definition]
+    def add(self, todo: list[Definition]) -> None:
+        """Reach definitions, and whatever they can reach."""
         while todo:
-            module, name = todo.pop()
-            if (module, name) in self._seen:
-                continue
-            self._seen.add((module, name))
-            if module not in self.modules:
-                self.modules.add(module)
+            definition = todo.pop()
+            if definition not in self.seen:
+                self.seen.add(definition)
+                module, name = definition
                 todo.append((module, ""))
-            for node in module.defined(name):
-                todo += self._of(module, node)
+                for node in module.definitions.get(name, []):
+                    todo += self._used(module, node)
+                for name in self._asked & self._methods.keys():
+                    todo += self._methods.pop(name)
 
-    def _of(self, module: _Module, node: ast.AST) -> Iterator[Definition]:
-        """The definitions that some code names, with the methods that it makes reachable."""
-        pending = [(module, node)]
-        while pending:
-            module, node = pending.pop()
-            if isinstance(node, ast.ClassDef):
-                for part in node.body:
-                    if isinstance(part, ast.FunctionDef) and not re.fullmatch("__.*__", part.name):
-                        self._methods.setdefault(part.name, []).append((module, part))
-                    else:
-                        pending.append((module, part))
-                pending += [(module, part) for part in (*node.bases, *node.decorator_list)]
+    def module(self, name: str) -> _Module | None:
+        """A module by its name; None where it is of another package, or there is no source of it."""
+        path = _path_of(name) if name.partition(".")[0] in self.packages else None
+        return None if path is None else _read(name, path, path.stat().st_mtime_ns)
+
+    def _used(self, module: _Module, node: ast.AST) -> Iterator[Definition]:
+        """The definitions that some code uses; of a class, its methods wait until their names are asked."""
+        if not isinstance(node, ast.ClassDef):
+            yield from self._named(module, node)
+            return
+        for part in (*node.bases, *node.decorator_list, *node.body):
+            if not isinstance(part, ast.FunctionDef):
+                yield from self._named(module, part)
+            elif re.fullmatch("__.*__", part.name):
+                yield module, f"{node.name}.{part.name}"
             else:
-                yield from self._named(module, node)
-            for name in self._names & self._methods.keys():
-                pending += self._methods.pop(name)
+                self._methods.setdefault(part.name, []).append((module, f"{node.name}.{part.name}"))
 
     def _named(self, module: _Module, node: ast.AST) -> Iterator[Definition]:
-        """The definitions that the names in some code stand for; names of attributes are noted."""
-        found = module.found_in(node)
-        local = {**module.imports, **found.imports}
-        self._names |= found.attributes
-        for name in found.names:
-            yield from self._home(module, name, local)
-        for name, attribute in found.dotted:
-            homes = list(self._home(module, name, local))
-            inside = list(self._inside(*local[name], attribute)) if name in local else []
-            methods = [m for home in homes for m in _methods(home, attribute)]
-            yield from (*inside, *methods)
-            if not inside and not methods and (homes or name not in local):  # else it is of another package
-                self._names.add(attribute)
-        if "getattr" in found.names:
-            self._names |= found.texts
-        if module.imports_by_name:
-            for text in found.texts:
-                yield from self._by_string(module, text)
+        """The definitions that the words in some code stand for; names that are asked of objects are noted."""
+        names, asked, texts = _words(node)
+        local = {**module.imports, **module.imported(node)}
+        homes: dict[str, list[Definition]] = {}
+        for name in names:
+            homes[name] = [(module, name)] if name in module.definitions else []
+            homes[name] += self._resolved(*local[name]) if name in local else []
+            yield from homes[name]
+        for name, attribute in asked:
+            found = [d for home, owner in homes.get(name, []) for d in self._inside(home, owner, attribute)]
+            yield from found
+            if not found and (homes.get(name) or name not in local):  # else it is of another package
+                self._asked.add(attribute)
+        for text in texts if module.imports_by_name else ():
+            neighbour, _, name = text.partition(".")
+            by_name = self.module(f"{module.package}.{neighbour}") if neighbour.isidentifier() else None
+            if by_name is not None:
+                yield from ((by_name, n) for n in ([name] if name in by_name.definitions else by_name.definitions))
 
-    def _home(self, module: _Module, name: str, local: dict[str, tuple[str, str]]) -> Iterator[Definition]:
-        """What a name in a module stands for; nothing where it is local to a function, or of another package."""
-        if name in module.definitions:
-            yield module, name
-        elif name in local:
-            yield from self._resolved(*local[name])
-
-    def _by_string(self, module: _Module, text: str) -> Iterator[Definition]:
-        """What code that imports modules by strings may mean: a neighbour, or MODULE.NAME of one."""
-        name, _, attribute = text.partition(".")
-        found = _module(f"{module.package}.{name}") if name.isidentifier() else None
-        if found is not None:
-            yield from ((found, n) for n in ([attribute] if attribute in found.definitions else found.definitions))
-
-    def _inside(self, target: str, name: str, attribute: str) -> Iterator[Definition]:
-        """An attribute of what is perhaps a module."""
-        whole = f"{target}.{name}" if name else target
-        if whole.partition(".")[0] in self._packages and _module(whole) is not None:
-            yield from self._resolved(whole, attribute)
+    def _inside(self, home: _Module, owner: str, attribute: str) -> list[Definition]:
+        """An attribute of a module, or of a class."""
+        if not owner:
+            return list(self._resolved(home.name, attribute))
+        method = f"{owner}.{attribute}"
+        return [(home, method)] if method in home.definitions else []
 
     def _resolved(self, target: str, name: str) -> Iterator[Definition]:
         """Where a name of a module is defined, followed through the modules that only pass it on."""
-        if target.partition(".")[0] not in self._packages:
-            return
-        inner = _module(f"{target}.{name}") if name else None
-        module = _module(target)
+        module, inner = self.module(target), self.module(f"{target}.{name}") if name else None
         if module is not None and name in module.definitions and name:
             yield module, name
-        elif module is not None and name in module.imports and module.imports[name] != (target, name):
-            yield module, ""
+        elif module is not None and module.imports.get(name, (target, name)) != (target, name):
+            yield module, "."  # a change of where it comes from is one of the code
             yield from self._resolved(*module.imports[name])
         elif inner is not None:
             yield inner, ""
         elif module is not None:
             yield module, ""
-
-
-def _methods(home: Definition, name: str) -> list[Definition]:
-    """The method of a class of that name, as a definition of its own; nothing for what is no class."""
-    module, owner = home
-    for node in module.definitions.get(owner, []):
-        found = [part for part in getattr(node, "body", []) if getattr(part, "name", "") == name]
-        if isinstance(node, ast.ClassDef) and found:
-            return [(module, f"{owner}.{name}")]
-    return []
-
-
-def _module(name: str) -> _Module | None:
-    """A module by its name; None where there is no source of one."""
-    path = _path_of(name)
-    return None if path is None else _read(name, path, path.stat().st_mtime_ns)
 
 
 @functools.cache
@@ -270,26 +179,39 @@ def _path_of(name: str) -> Path | None:
     if name.partition(".")[0] == _PACKAGE:
         place = Path(__file__).parents[1].joinpath(*name.split(".")[1:])
         return next((file for file in (place / "__init__.py", place.with_suffix(".py")) if file.is_file()), None)
-    loaded: ModuleType | None = sys.modules.get(name)
-    path: Any = getattr(loaded, "__file__", None)
-    if loaded is None:
+    path: Any = getattr(sys.modules.get(name), "__file__", None)
+    if name not in sys.modules:
         with contextlib.suppress(ImportError):  # of a name that is no module
             path = getattr(importlib.util.find_spec(name), "origin", None)
     return Path(path) if path and path.endswith(".py") else None
 
 
-def _defined(statement: ast.stmt) -> list[str]:
-    """The names that a statement at the top of a module defines; of imports none."""
-    if isinstance(statement, (ast.FunctionDef, ast.ClassDef)):
-        return [statement.name]
-    return [n.id for n in ast.walk(statement) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)]
+def _defined(statement: ast.stmt) -> list[tuple[str, ast.AST]]:
+    """What a statement at the top of a module defines, CLASS.METHOD too; of imports nothing, "" for other work."""
+    if isinstance(statement, ast.FunctionDef):
+        return [(statement.name, statement)]
+    if isinstance(statement, ast.ClassDef):
+        methods = [p for p in statement.body if isinstance(p, ast.FunctionDef)]
+        return [(statement.name, statement), *((f"{statement.name}.{p.name}", p) for p in methods)]
+    if isinstance(statement, (ast.Import, ast.ImportFrom)):
+        return []
+    stored = [n.id for n in ast.walk(statement) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)]
+    return [(name, statement) for name in stored or [""]]
 
 
-def _annotations(node: ast.AST) -> list[str]:
-    """The texts of annotations that stand in quotes."""
-    found = [getattr(node, "annotation", None), getattr(node, "returns", None)]
-    texts = (inner for f in found if f is not None for inner in ast.walk(f) if isinstance(inner, ast.Constant))
-    return [inner.value for inner in texts if isinstance(inner.value, str)]
+@functools.cache
+def _words(node: ast.AST) -> tuple[set[str], set[tuple[str, str]], set[str]]:
+    """The names in some code; what is asked of which of them, "" for other objects; and texts."""
+    names, asked, texts = set[str](), set[tuple[str, str]](), set[str]()
+    for inner in ast.walk(node):
+        if isinstance(inner, ast.Name):
+            names.add(inner.id)
+        elif isinstance(inner, ast.Attribute):
+            asked.add((inner.value.id if isinstance(inner.value, ast.Name) else "", inner.attr))
+        elif isinstance(inner, ast.Constant) and isinstance(inner.value, str):
+            texts.add(inner.value)
+            names.update(re.findall(r"[A-Z]\w*", inner.value))  # classes in annotations
+    return names, asked, texts
 
 
 def _without_docstrings(tree: ast.Module) -> ast.Module:

@@ -1,25 +1,22 @@
-"""Steps that train: features of a corpus, then models, each from the one below."""
+"""Steps that train models, each from the one below. They return a Rung: a model, and what the next one needs."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..corpus import Corpus
 from ..errors import CorpusError
 from ..features.pipeline import FeaturePipeline
 from ..files import write_text
-from ..files.json_files import read_json
 from ..lang.lexicon import Lexicon
 from ..model.graphs import with_graph
 from ..model.model import Model
 from ..train.data import Data
-from ..train.ladder import Rung, Sizes, too_short, train_rung, warn_of_failures
+from ..train.stage import Rung, Sizes, hours_of, warn_of_failures
 
 if TYPE_CHECKING:
     from ..gmm.mono import MonoOptions
-    from ..nn.ctc.attention import AttentionDecoder
 
 Features = Data | Mapping[float, Data]
 """Features of a corpus; where the vocal tract length is normalised, at each warp."""
@@ -27,70 +24,11 @@ Features = Data | Mapping[float, Data]
 
 @dataclass(frozen=True)
 class Part:
-    """Utterances that a model is trained on.
-
-    Attributes:
-        name: for steps.
-        apart: some that networks are not trained on: they tell the best epoch.
-    """
+    """Utterances that a model is trained on, with a name for steps."""
 
     name: str
     train: tuple[str, ...]
-    apart: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, eq=False)
-class Trained:
-    """A trained model, without a graph, with what the next one needs.
-
-    Attributes:
-        curves: of the networks in it, by name: the points of asr.nn.curves as dictionaries.
-        decoder: of CTC with attention.
-    """
-
-    rung: Rung
-    curves: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
-    decoder: "AttentionDecoder | None" = None
-
-    def save(self, folder: Path) -> None:
-        """Write the model into `folder`/model, its alignments and log beside it, and its decoder."""
-        self.rung.save(folder)
-        if self.curves:
-            write_json(folder / "curves.json", self.curves)
-        if self.decoder is not None:
-            from ..model.decoder_file import save_decoder
-
-            save_decoder(self.decoder, self.rung.model, folder)
-
-    @classmethod
-    def load(cls, folder: Path) -> "Trained":
-        """What `save` wrote."""
-        rung, file = Rung.load(folder), folder / "curves.json"
-        curves = read_json(file) if file.exists() else {}
-        if not (folder / "decoder.safetensors").exists():
-            return cls(rung, curves)
-        from ..model.decoder_file import load_decoder
-
-        return cls(rung, curves, load_decoder(rung.model, folder))
-
-
-def extract_data(
-    corpus: Corpus,
-    pipeline: FeaturePipeline,
-    n_jobs: int = 1,
-    progress: Callable[[int, int], None] | None = None,
-    warp: float = 1.0,
-    speed: float = 1.0,
-) -> Data:
-    """Raw front-end features of a corpus.
-
-    Recordings that cannot be used, or are silent all through, are left out, and warned of in a few lines.
-
-    Args:
-        warp: of all recordings; see `asr.corpus.extract.extract`.
-        speed: of all recordings; see `asr.corpus.extract.extract`.
-    """
-    return Data.of(corpus, pipeline, n_jobs=n_jobs, vtln_warp=warp, speed=speed, progress=progress)
+    apart: tuple[str, ...] = ()  # some that networks are not trained on: they tell the best epoch
 
 
 def usable(data: Data, ids: Sequence[str]) -> Data:
@@ -104,11 +42,7 @@ def each(data: Features, function: Callable[[Data], Data]) -> Features:
 
 
 def with_copies(data: Data, ids: Sequence[str], prefixes: Sequence[str]) -> Data:
-    """Utterances and their copies, whose ids begin with the prefixes; "" is the utterance itself.
-
-    Raises:
-        CorpusError: if there is not one copy of a wanted kind.
-    """
+    """Utterances and their copies, whose ids begin with the prefixes; "" is the utterance itself."""
     for prefix in prefixes:
         if not any(prefix + i in data.raw for i in ids):
             raise CorpusError(f"there is not one copy of the recordings to train on that is called {prefix}ID")
@@ -116,19 +50,11 @@ def with_copies(data: Data, ids: Sequence[str], prefixes: Sequence[str]) -> Data
 
 
 def train_mono(
-    data: Features,
-    part: Part,
-    below: None = None,
-    prefixes: Sequence[str] = ("",),
-    *,
-    pipeline: FeaturePipeline,
-    lexicon: Lexicon,
-    options: "MonoOptions",
-    seed: int,
-    n_jobs: int = 1,
+    data: Features, part: Part, below: None = None, prefixes: Sequence[str] = ("",), *, pipeline: FeaturePipeline,
+    lexicon: Lexicon, options: "MonoOptions", seed: int, n_jobs: int = 1,
     progress: Callable[[int, int], None] | None = None,
-) -> Trained:
-    """Monophones of all utterances; of features at several warps, each speaker at the likeliest one."""
+) -> Rung:  # fmt: skip
+    """A step: monophones of all utterances; of features at several warps, each speaker at the likeliest one."""
     settings: dict[str, Any] = {"seed": seed, "n_jobs": n_jobs, "progress": progress}
     wanted = each(data, lambda those: with_copies(those, part.train, prefixes))
     if isinstance(wanted, Data):
@@ -140,57 +66,37 @@ def train_mono(
 
         model, result, _ = train_vtln(wanted, lexicon, pipeline, options, **settings)
     warn_of_failures(part.name, result.failures, len(part.train) * len(prefixes))
-    return Trained(Rung(model, result.alignments, result.failures, result.log))
+    return Rung(model, result.alignments, result.failures, result.log)
 
 
 def train_stage(
-    data: Data,
-    part: Part,
-    below: Trained | None,
-    prefixes: Sequence[str] = ("",),
-    *,
-    stage: str,
-    pipeline: FeaturePipeline,
-    lexicon: Lexicon,
-    sizes: Sizes | None = None,
-    questions: Path | None = None,
-    seed: int,
-    n_jobs: int = 1,
-    progress: Callable[[int, int], None] | None = None,
-) -> Trained:
-    """A stage of asr.train.ladder, from the one before.
-
-    Utterances that cannot be aligned are warned of, but not those that the stage before warned of, nor those that are
-    too short.
+    data: Data, part: Part, below: Rung | None, prefixes: Sequence[str] = ("",), *, stage: str,
+    pipeline: FeaturePipeline, lexicon: Lexicon, sizes: Sizes | None = None, questions: Path | None = None, seed: int,
+    n_jobs: int = 1, progress: Callable[[int, int], None] | None = None,
+) -> Rung:  # fmt: skip
+    """A step: a stage of asr.train.ladder, from the one before. What that could not use is not warned of again.
 
     Args:
         sizes: those that suit the hours of speech if not given.
         questions: a file of sets of phones that trees may ask about, besides those found by clustering.
     """
-    asked: Sequence = ()
-    if questions is not None:
-        from ..hmm.questions import read_questions
+    from ..hmm.questions import read_questions
+    from ..train.ladder import train_rung
 
-        asked = read_questions(questions, lexicon.phones)
     wanted = with_copies(data, part.train, prefixes)
-    sizes = sizes or Sizes.of_hours(len(wanted.raw.frames) * pipeline.frame_shift / 3600)
-    before = None if below is None else below.rung
     rung = train_rung(
-        stage, wanted, lexicon, before,
-        pipeline=pipeline, sizes=sizes, questions=asked, seed=seed, n_jobs=n_jobs, progress=progress,
+        stage, wanted, lexicon, below, pipeline=pipeline, seed=seed, n_jobs=n_jobs, progress=progress,
+        sizes=sizes or Sizes.of_hours(hours_of(wanted, pipeline)),
+        questions=() if questions is None else read_questions(questions, lexicon.phones),
     )  # fmt: skip
-    known = too_short(wanted, lexicon, pipeline.frame_shift) if before is None else before.failures
-    warn_of_failures(stage, {u: why for u, why in rung.failures.items() if u not in known}, len(wanted.raw))
-    return Trained(rung)
+    new = {u: why for u, why in rung.failures.items() if below is None or u not in below.failures}
+    warn_of_failures(stage, new, len(wanted.raw))
+    return rung
 
 
-def build_graph(trained: Trained, fallback: str | None = None) -> Model:
-    """A step: a trained model with a loop over its words as its graph.
-
-    Args:
-        fallback: see asr.model.graphs.with_graph.
-    """
-    return with_graph(trained.rung.model, fallback=fallback)
+def build_graph(trained: Rung, fallback: str | None = None) -> Model:
+    """A step: a model with a loop over its words as its graph; for `fallback` see asr.model.graphs.with_graph."""
+    return with_graph(trained.model, fallback=fallback)
 
 
 def write_texts(path: Path, texts: Mapping[str, str]) -> None:

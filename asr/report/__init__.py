@@ -1,45 +1,9 @@
 """One self-contained HTML page a run: `write_report(path, title=..., sections=[...], facts=run_facts(seed=0))`.
 
 A page is a list of `Section`s. Those below make the usual ones from plain data; a recipe may add its own, with HTML of
-its own making or the plots of asr.report.plots.
+its own making or the plots of asr.report.plots. The names in __init__.pyi are loaded when they are first used.
 """
 
-from .curves import alignment_section, network_section, stages_section, training_section, tuning_section
-from .page import Headline, Section, check_plotting, run_facts, write_report
-from .phrases import glossary_section, headline, sentence, system_in_words, test_in_words
-from .sections import (
-    comparison_section,
-    confusion_section,
-    doubtful_section,
-    edge_section,
-    results_section,
-    speaker_section,
-    utterance_section,
-)
-from .sound import Player
+import lazy_loader
 
-__all__ = [
-    "Headline",
-    "Player",
-    "Section",
-    "alignment_section",
-    "check_plotting",
-    "comparison_section",
-    "confusion_section",
-    "doubtful_section",
-    "edge_section",
-    "glossary_section",
-    "headline",
-    "network_section",
-    "results_section",
-    "run_facts",
-    "sentence",
-    "speaker_section",
-    "stages_section",
-    "system_in_words",
-    "test_in_words",
-    "training_section",
-    "tuning_section",
-    "utterance_section",
-    "write_report",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -6,13 +6,12 @@ import numpy as np
 
 from ..display.brief import many
 from ..errors import AsrError
-from ..features.pitch import track_pitch
+from ..features.pitch_tracking import track_pitch
 from ..scoring import Score, compare
 from ..train.tuning import TuningPoint, at_edge, best_point, plateau
-from .page import Section
+from .page import Section, rendered
 from .phrases import MODELS, sentence
 from .plots import Plateau, error_limits, line_plot, stages_plot
-from .rendering import rendered
 from .sections import figure_html
 from .signal import Pitch, draw_signal, signal_svg
 
@@ -42,14 +41,14 @@ def stages_section(
 
 def _last_step(lines: Mapping[str, Mapping[str, Score]]) -> str:
     """Whether the last stage was worth it."""
-    told = []
+    changes = []
     for name, scores in lines.items():
         *_, before, after = scores.values()
         found = compare(before, after)
         sure = "may be chance" if found.low <= 0 <= found.high else "more than chance"
-        told.append(f"{found.difference:+.1f} points of {name} ({sure})")
+        changes.append(f"{found.difference:+.1f} points of {name} ({sure})")
     last = list(next(iter(lines.values())))[-1]
-    return f"The last step, to {MODELS.get(last, last)}: {', '.join(told)}."
+    return f"The last step, to {MODELS.get(last, last)}: {', '.join(changes)}."
 
 
 def training_section(
@@ -144,11 +143,11 @@ def tuning_section(
     if max(p.rate for p in _lines(points, best)) > limits[1]:
         caption += " Far higher rates are off the picture."
     scales, rows = _grid(points, best, even)
-    told = rendered(
+    markup = rendered(
         "tuning", why=_why(points, best, even, unit), plots=plots, caption=caption, scales=scales, rows=rows,
         is_open=len(points) <= 30, note=note,
     )  # fmt: skip
-    return Section(title, told, about)
+    return Section(title, markup, about)
 
 
 def _lines(points: Sequence[TuningPoint], best: TuningPoint) -> list[TuningPoint]:
@@ -162,21 +161,21 @@ def _lines(points: Sequence[TuningPoint], best: TuningPoint) -> list[TuningPoint
 def _why(points: Sequence[TuningPoint], best: TuningPoint, even: Sequence[TuningPoint], unit: str) -> str:
     """Why a setting was chosen, and whether more should be tried."""
     fewest = min(p.errors for p in points)
-    told = (
+    text = (
         f"Chosen: acoustic scale {best.acoustic_scale:g} and insertion penalty {best.insertion_penalty:g}, with "
         f"{many(best.errors, 'error')} in {best.total:,} {unit}. "
     )
     if len(even) == 1:
-        told += f"It has the fewest of the {len(points)} settings tried, by more than chance."
+        text += f"It has the fewest of the {len(points)} settings tried, by more than chance."
     else:
-        told += (
+        text += (
             f"The fewest of the {len(points)} settings tried is {fewest:,}, but {len(even)} are as good within chance "
             "(the square root of the errors more); the one in their middle was taken, since that suits new speech "
             "better than their edge."
         )
     if edge := at_edge(points, best):
-        told += f" But {edge}: beyond it may be better still."
-    return told
+        text += f" But {edge}: beyond it may be better still."
+    return text
 
 
 Row = tuple[float, list[tuple[str, str]]]  # an insertion penalty; of each scale the error rate and the cell's classes
@@ -223,8 +222,8 @@ def alignment_section(
     found = ", ".join(f"{label} {start:.2f} to {end:.2f} s" for label, start, end in words)
     plot = signal_svg(figure, f"{name or title}. Words: {found or 'none'}")
     caption = "Words and phones where the model found them; below, the frequencies (bright is loud) and the pitch."
-    told = rendered("alignment", name=name, sound=sound, plot=plot, caption=caption)
-    return Section(title, told, about, wide=True)
+    markup = rendered("alignment", name=name, sound=sound, plot=plot, caption=caption)
+    return Section(title, markup, about, wide=True)
 
 
 def _pitch(samples: np.ndarray, rate: int) -> Pitch | None:

@@ -1,6 +1,11 @@
-"""The page of a report: sections, style, and what identifies a run."""
+"""The page of a report: its templates, sections, style, and what identifies a run.
+
+Names of files and words come from strangers: whatever text is put into a place of a template is escaped. Only what a
+template calls `safe` is not: markup that another template or a plot has made.
+"""
 
 import dataclasses
+import functools
 import importlib.metadata
 import itertools
 import os
@@ -11,12 +16,14 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from .._version import __version__
 from ..errors import AsrError
-from ..extras import install
 from ..files import write_text
-from .rendering import rendered
+
+if TYPE_CHECKING:
+    import jinja2
 
 _PACKAGES = ("numpy", "scipy", "numba", "soundfile", "soxr", "pynini")
 
@@ -80,15 +87,6 @@ def write_report(
     return Path(path)
 
 
-def command_html(command: str) -> str:
-    """A command whose words are broken across lines only where one is longer than a line: no option after its hyphens.
-
-    Args:
-        command: plain text, words with blanks between them.
-    """
-    return rendered("command", words=command.split(" "))
-
-
 def _groups(numbered: Sequence[tuple[str, Section]]) -> list[tuple[bool, list[tuple[str, Section]]]]:
     """(whether they stand in columns, sections): wide ones by themselves, several others that follow one another."""
     groups = [(wide, list(group)) for wide, group in itertools.groupby(numbered, key=lambda pair: pair[1].wide)]
@@ -122,6 +120,8 @@ def check_plotting() -> None:
     try:
         import matplotlib  # noqa: F401
     except ImportError:
+        from ..extras import install
+
         raise AsrError(f"plots need matplotlib; install it with: {install('demo')}") from None
 
 
@@ -135,3 +135,18 @@ def _processor() -> str:
         return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
     except (OSError, StopIteration):
         return platform.processor() or "unknown processor"
+
+
+def rendered(name: str, /, **values: Any) -> str:
+    """HTML: templates/NAME.html with these values in its places. One that is left without a value is an error."""
+    return _environment().get_template(f"{name}.html").render(values).strip()
+
+
+@functools.cache
+def _environment() -> "jinja2.Environment":
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    loader = FileSystemLoader(Path(__file__).parent / "templates", encoding="utf-8")
+    return Environment(
+        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )  # fmt: skip

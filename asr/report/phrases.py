@@ -4,8 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from ..display.brief import many
 from ..scoring import Score
-from .page import Headline, Section
-from .rendering import rendered
+from .page import Headline, Section, rendered
 from .results import ResultRow
 
 MODELS = {

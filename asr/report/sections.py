@@ -1,18 +1,22 @@
 """The usual sections of a report, from plain data: dictionaries of texts and counts, no model and no audio file."""
 
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from itertools import zip_longest
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..display.brief import many
 from ..scoring import Comparison
-from ..scoring.edges import TOLERANCES_MS, EdgeScore, edge_rows
-from .page import Section
+from .page import Section, rendered
 from .phrases import percent
 from .plots import histogram_plot, matrix_plot
-from .rendering import rendered
 from .results import ResultRow, table_columns
+
+if TYPE_CHECKING:
+    from ..scoring.edges import EdgeScore
 
 NOTHING = "—"  # stands for the missing word of an insertion or deletion
 MOST_PAIRS = 10  # listed
@@ -70,8 +74,8 @@ def speaker_section(
     ordered = sorted((s for s in rates if rates[s]), key=lambda s: (-rates[s], s))
     good, n = len(rates) - len(ordered), sum(counts[s][1] for s in rates if not rates[s])
     if not ordered:
-        told = f"No error in {n:,} of {many(good, 'speaker')}."
-        return Section(title, rendered("nothing", text=told, note=note), about)
+        text = f"No error in {n:,} of {many(good, 'speaker')}."
+        return Section(title, rendered("nothing", text=text, note=note), about)
     scale = max(LEAST_SCALE, rates[ordered[0]])
     speakers = [
         {"name": s, "rate": rates[s], "width": 100 * rates[s] / scale, "errors": counts[s][0], "total": counts[s][1]}
@@ -121,11 +125,11 @@ def confusion_section(
     return Section(title, rendered("confusions", matrix=plot, pairs=pairs, most=most, note=note), about)
 
 
-def edge_section(score: EdgeScore, *, title: str = "Word edges", note: str = "", about: str = "") -> Section:
+def edge_section(score: "EdgeScore", *, title: str = "Word edges", note: str = "", about: str = "") -> Section:
     """How far the edges of correctly recognised words are from the true ones: a histogram, and a table."""
     if not score.words:
-        told = "No word was recognised correctly."
-        return Section(title, rendered("nothing", text=told, note=note), about)
+        text = "No word was recognised correctly."
+        return Section(title, rendered("nothing", text=text, note=note), about)
     milliseconds = {"starts": [1000 * x for x in score.starts], "ends": [1000 * x for x in score.ends]}
     plot = histogram_plot(
         milliseconds,
@@ -135,13 +139,15 @@ def edge_section(score: EdgeScore, *, title: str = "Word edges", note: str = "",
         x_label="recognised minus true time, ms; outermost: and beyond",
         y_label="words",
     )
+    from ..scoring.edges import TOLERANCES_MS, edge_rows
+
     head = [("edges", ""), ("count", "number"), *((f"within {t} ms, %", "number") for t in TOLERANCES_MS)]
     body = [[name, *cells] for name, cells in edge_rows(score)]
     head += [("median, ms", "number"), ("mean absolute, ms", "number")]
-    told = rendered(
+    markup = rendered(
         "edges", correct=len(score.words), total=score.total, plot=plot, head=head, body=body, note=note
     )  # fmt: skip
-    return Section(title, told, about)
+    return Section(title, markup, about)
 
 
 def utterance_section(
@@ -177,8 +183,8 @@ def utterance_section(
         }
         for i in worst
     ]
-    told = rendered("utterances", lead=lead, utterances=shown, nothing=NOTHING, note=note)
-    return Section(title, told, about, wide=True)
+    markup = rendered("utterances", lead=lead, utterances=shown, nothing=NOTHING, note=note)
+    return Section(title, markup, about, wide=True)
 
 
 def doubtful_section(
@@ -228,6 +234,20 @@ def figure_html(svg: str, caption: str = "", kind: str = "full", note: str = "")
         kind: "full" as wide as its column, "small" half as wide, "own" never scaled, "time" as wide as the page.
     """
     return rendered("figure", svg=svg, caption=caption, kind=kind, note=note)
+
+
+def list_section(title: str, items: Sequence[str], *, commands: bool = False) -> Section:
+    """Sentences, plain text, one below the other.
+
+    Args:
+        commands: what stands between backticks is a command.
+    """
+    pieces = [re.split(r"`([^`]+)`", item) if commands else [item] for item in items]
+    parts = [
+        [(text, command.split(" ") if command else []) for text, command in zip_longest(some[::2], some[1::2])]
+        for some in pieces
+    ]
+    return Section(title, rendered("list", items=parts))
 
 
 def note_html(text: str) -> str:

@@ -60,8 +60,8 @@ class Pitch:
     """The pitch of a recording, drawn as a curve: strong where there is a voice, pale where there is none.
 
     Attributes:
-        hz: float64 (n_frames,): see asr.features.pitch.PitchTrack.
-        voicing: float64 (n_frames,): see asr.features.pitch.PitchTrack.
+        hz: float64 (n_frames,): see asr.features.PitchTrack.
+        voicing: float64 (n_frames,): see asr.features.PitchTrack.
         frame_shift: s.
         start: s, where the first frame's share of the time axis begins.
     """

@@ -10,7 +10,7 @@ import numpy as np
 from .. import audio
 from ..corpus import Utterance
 from ..errors import AudioError
-from .rendering import rendered
+from .page import rendered
 
 logger = logging.getLogger(__name__)
 

@@ -13,9 +13,9 @@ from typing import NamedTuple, Protocol
 from ..display.brief import brief_repr
 from ..errors import CorpusError, first_of
 from ..files import numbered_lines
+from .errors import check_ids
 
 TOLERANCES_MS = (10, 20, 50, 100)
-_SHOWN = 10  # ids listed in one message
 _ALTERNATIVES = ("<ALT_BEGIN>", "<ALT>", "<ALT_END>")
 _ROUNDING = 1e-6  # seconds; times are decimal numbers, so 0.35 - 0.30 is not 0.05
 
@@ -264,25 +264,3 @@ def _median(values: Sequence[float]) -> float:
         return math.nan
     ordered, half = sorted(values), len(values) // 2
     return ordered[half] if len(ordered) % 2 else (ordered[half - 1] + ordered[half]) / 2
-
-
-def check_ids(
-    references: Mapping[str, object], hypotheses: Mapping[str, object], *, may_be_unknown: bool = False
-) -> None:
-    """Raise CorpusError for no references, and unless they may be there, for hypotheses of ids without reference."""
-    if not references:
-        raise CorpusError("there are no references to score against")
-    unknown = [name for name in hypotheses if name not in references]
-    if unknown and not may_be_unknown:
-        raise CorpusError(
-            f"{len(unknown)} of {len(hypotheses)} hypotheses have an id without reference: {listed(unknown)}; "
-            f"references have ids like {next(iter(references))!r}: remove them, add their references, or score "
-            "what both have: asr score --common, unknown_ids='ignore'"
-        )
-
-
-def listed(names: Iterable[str]) -> str:
-    """The first of some names for a message, and how many more there are."""
-    names = list(names)
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(map(str, names[:_SHOWN])) + more

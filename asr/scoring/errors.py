@@ -12,12 +12,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from ..display.brief import brief_repr, many
-from ..errors import CorpusError
-from .alternatives import best_reading, has_notation
-from .edges import check_ids, listed
+from ..errors import CorpusError, listed
 
 if TYPE_CHECKING:
     import numpy as np
+
+    from .alternatives import Reading
 
 Unit = Literal["word", "char"]
 _BLOCK = 1 << 19  # drawn utterances held in memory at a time
@@ -166,6 +166,8 @@ class Score:
         Args:
             confusions: how many errors to list.
         """
+        from .tables import confusion_lines, speaker_lines
+
         n, wrong = len(self.utterances), self.wrong_utterances
         lines = [str(self), f"%SER {_percent(wrong, n):.2f} [ {wrong} / {n} ]", self._interval_line()]
         if self.missing:
@@ -174,9 +176,9 @@ class Score:
                 f"{listed(self.missing)}"
             )
         if speaker_of is not None:
-            lines += ["", *_speaker_lines(self.by_speaker(speaker_of))]
+            lines += ["", *speaker_lines(self.by_speaker(speaker_of))]
         if confusions and self.confusions:
-            lines += ["", *_confusion_lines(self.confusions, confusions)]
+            lines += ["", *confusion_lines(self.confusions, confusions)]
         return "\n".join(lines)
 
     def _interval_line(self) -> str:
@@ -268,12 +270,35 @@ def _by_id(texts: Mapping[str, str] | Sequence[str], what: str) -> Mapping[str, 
 def _scored(name: str, text: str, recognised: str, unit: Unit) -> UtteranceScore:
     """The errors of one utterance."""
     hypothesis = _tokens(recognised, unit)
-    if has_notation(text):
-        reading = best_reading(unicodedata.normalize("NFC", text), hypothesis, unit)
+    if reading := _reading(text, hypothesis, unit):
         edits = _edits(reading.tokens, hypothesis)
         return UtteranceScore(name, len(reading.tokens) + reading.n_missing, edits, is_fixed=False)
     reference = _tokens(text, unit)
     return UtteranceScore(name, len(reference), _edits(reference, hypothesis))
+
+
+def check_ids(
+    references: Mapping[str, object], hypotheses: Mapping[str, object], *, may_be_unknown: bool = False
+) -> None:
+    """Raise CorpusError for no references, and unless they may be there, for hypotheses of ids without reference."""
+    if not references:
+        raise CorpusError("there are no references to score against")
+    unknown = [name for name in hypotheses if name not in references]
+    if unknown and not may_be_unknown:
+        raise CorpusError(
+            f"{len(unknown)} of {len(hypotheses)} hypotheses have an id without reference: {listed(unknown)}; "
+            f"references have ids like {next(iter(references))!r}: remove them, add their references, or score "
+            "what both have: asr score --common, unknown_ids='ignore'"
+        )
+
+
+def _reading(text: str, hypothesis: Sequence[str], unit: Unit) -> "Reading | None":
+    """What a reference with alternatives is best taken for; None for plain words."""
+    if not any(sign in text for sign in "{}(%"):
+        return None
+    from .alternatives import best_reading, has_notation
+
+    return best_reading(unicodedata.normalize("NFC", text), hypothesis, unit) if has_notation(text) else None
 
 
 class Comparison(NamedTuple):
@@ -369,27 +394,3 @@ def _quantiles(values: "np.ndarray", confidence: float) -> tuple[float, float]:
         raise ValueError(f"confidence={confidence}; need 0 < confidence < 1")
     low, high = np.quantile(values, [(1 - confidence) / 2, (1 + confidence) / 2])
     return float(low), float(high)
-
-
-def _speaker_lines(scores: Mapping[str, Score]) -> list[str]:
-    width = max(len("speaker"), *map(len, scores))
-    head = f"{'speaker':<{width}}  utterances  tokens  errors   sub   del   ins    rate %"
-    return [head] + [
-        f"{speaker:<{width}}  {len(s.utterances):>10}  {s.total:>6}  {s.errors:>6}  {s.substitutions:>4}  "
-        f"{s.deletions:>4}  {s.insertions:>4}  {s.rate:>8.2f}"
-        for speaker, s in scores.items()
-    ]
-
-
-def _confusion_lines(confusions: Counter[tuple[str | None, str | None]], count: int) -> list[str]:
-    """The most frequent errors; `-` stands for nothing, quotes make a blank visible."""
-    ordered = sorted(confusions.items(), key=lambda item: (-item[1], item[0][0] or "", item[0][1] or ""))[:count]
-    rows = [(str(n), _shown(reference), _shown(hypothesis)) for (reference, hypothesis), n in ordered]
-    width = max(len("reference"), *(len(row[1]) for row in rows))
-    return [f"count  {'reference':<{width}}  recognised"] + [f"{n:>5}  {r:<{width}}  {h}" for n, r, h in rows]
-
-
-def _shown(token: str | None) -> str:
-    if token is None:
-        return "-"
-    return repr(token) if token.isspace() or token == "-" else token

@@ -114,7 +114,7 @@ def _of_corpus(folder: Path) -> dict[str, str]:
 
 def _texts(words: Mapping[str, Sequence[CtmWord]]) -> dict[str, str]:
     """Id -> what is said there."""
-    return {name: " ".join(timed.word for timed in heard) for name, heard in words.items()}
+    return {name: " ".join(timed.word for timed in timed_words) for name, timed_words in words.items()}
 
 
 class _IdsInDoubt(CorpusError):

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..display.brief import many
-from ..errors import CorpusError, first_of
+from ..errors import CorpusError, first_of, listed
 from .alternatives import wrong_notation
-from .edges import CtmWord, channel_number, listed, nist_lines
+from .edges import CtmWord, channel_number, nist_lines
 
 IGNORED = "ignore_time_segment_in_scoring"
 _CTM_SPEAKER = re.compile(r"\d+\.\d+")  # where a .stm has the speaker a .ctm has a time

@@ -2,9 +2,9 @@ from .data import Data as Data
 from .decoding import decode_all as decode_all
 from .hybrid import HybridOptions as HybridOptions
 from .hybrid import train_hybrid as train_hybrid
-from .ladder import Sizes as Sizes
 from .ladder import train_ladder as train_ladder
 from .mono import train_monophone as train_monophone
+from .stage import Sizes as Sizes
 from .tuning import best_point as best_point
 from .tuning import tune_decoding as tune_decoding
 from .tuning import tuned as tuned

@@ -23,9 +23,9 @@ from ..nn.layers import Network
 from ..nn.networks import NetworkConfig, build
 from ..nn.training import TrainingResult, train_network
 from .data import Data
-from .ladder import Rung, too_short_told, warn_of_failures, without_pronunciation
 from .options import CtcOptions
 from .speeds import speed_prefix
+from .stage import Rung, warn_of_failures, why_too_short, without_pronunciation
 
 _logger = logging.getLogger(__name__)
 
@@ -179,7 +179,7 @@ def too_few_rows(
         n_frames, least = len(data.raw[u]), max(1, least_frames(np.array(units[u])))
         if -(-n_frames // subsampling) < least:
             needed = (least - 1) * subsampling + 1
-            found[u] = too_short_told(n_frames * frame_shift, needed * frame_shift)
+            found[u] = why_too_short(n_frames * frame_shift, needed * frame_shift)
     return found
 
 
@@ -204,13 +204,13 @@ def _trainable(
     it is, or is a copy of; and why others are not there."""
     failures, original = without_pronunciation(data, units), dict[str, str]()
     tables = []
-    for speed, heard in ((1.0, data), *copies.items()):
+    for speed, copied in ((1.0, data), *copies.items()):
         prefix = "" if speed == 1.0 else speed_prefix(speed)
-        short = too_few_rows(heard, units, subsampling, pipeline.frame_shift)
+        short = too_few_rows(copied, units, subsampling, pipeline.frame_shift)
         failures |= {prefix + u: why for u, why in short.items()}
-        ids = [u for u in heard.raw if u in units and u not in short]
+        ids = [u for u in copied.raw if u in units and u not in short]
         if ids:
-            finished = heard.select(ids).normalised(pipeline)
+            finished = copied.select(ids).normalised(pipeline)
             original |= {prefix + u: u for u in finished}
             tables.append(FeatureTable([prefix + u for u in finished], finished.frames, finished.offsets))
     if not tables:

@@ -21,13 +21,13 @@ from ..features.table import FeatureTable, joined_tables
 from ..hmm.align import Alignments, AlignOptions, align, align_scored
 from ..hmm.training_graph import training_graphs
 from ..model.acoustic import AcousticModel
+from ..model.adaptation import ESTIMATES, UNADAPTED, estimated
 from ..model.model import Model
-from ..model.passes import ESTIMATES, estimated
 from ..nn.networks import AttentionConfig, NetworkConfig, RecurrentConfig
 from ..nn.options import TrainingOptions
 from .data import Data
-from .ladder import Rung, warn_of_failures, without_pronunciation
 from .speeds import frames_at_speed, speed_prefix
+from .stage import Rung, warn_of_failures, without_pronunciation
 
 if TYPE_CHECKING:
     from ..gmm.fmllr import Fmllr
@@ -175,17 +175,17 @@ def train_hybrid(
         networks = []
         for n in range(options.n_networks):
             name, part = f"round{number}-network{n}", number * options.n_networks + n
-            told = _part_of(progress, part, options.n_networks * (options.realignments + 1))
+            reported = _part_of(progress, part, options.n_networks * (options.realignments + 1))
             training = replace(options.training, seed=seed + n)
             networks.append(
-                _trained(*examples, rung, config, training, options.learn_every, folder / name, device, told)
+                _trained(*examples, rung, config, training, options.learn_every, folder / name, device, reported)
             )
         own = (examples[0].targets[u] for u in examples[0].features if u not in found.copy_of)
         priors = log_priors(own, rung.tree.n_pdfs, options)
         acoustic = NetworkAcoustic(networks, [config] * len(networks), priors, options.prior_scale)
     assert acoustic is not None
     acoustic.scores.cpu()
-    adaptation = rung.model.adaptation if pipeline is None else None  # else the features are others
+    adaptation = rung.model.adaptation if pipeline is None else UNADAPTED  # whose features are others
     model = replace(
         rung.model, features=found.pipeline, acoustic=acoustic, graph=None, seed=seed, card="", adaptation=adaptation
     )
@@ -204,7 +204,7 @@ def prepare(
 
     Arguments and errors: as of `train_hybrid`.
     """
-    if copies and pipeline is None and rung.model.adaptation is not None:
+    if copies and pipeline is None and rung.model.adaptation.adapts:
         raise ConfigError("copies at other speeds have no fMLLR transforms; give the network a pipeline of its own")
     transcripts = rung.model.lexicon.encode_all(data.references)
     if not transcripts:
@@ -230,10 +230,10 @@ def prepare(
             )
     tables, copy_of = [table], dict[str, tuple[str, float]]()
     for speed, copied in (copies or {}).items():
-        heard = copied.select(u for u in table if u in copied.raw and u in alignments).normalised(pipeline)
-        mine = {speed_prefix(speed) + u: u for u in heard}
+        features = copied.select(u for u in table if u in copied.raw and u in alignments).normalised(pipeline)
+        mine = {speed_prefix(speed) + u: u for u in features}
         copy_of |= {copy: (u, speed) for copy, u in mine.items()}
-        tables.append(FeatureTable(list(mine), heard.frames, heard.offsets))
+        tables.append(FeatureTable(list(mine), features.frames, features.offsets))
     return Prepared(joined_tables(tables), alignments, failures, transcripts, pipeline, copy_of)
 
 
@@ -253,10 +253,10 @@ def _aligned_by(
     transforms: dict[str, Fmllr] = {}
     if missing:
         found = align_missing(plain.select(missing), model.first_pass)
-    if model.adaptation is not None:
-        heard = {**known, **(found.transition_ids if missing else {})}
+    if model.adaptation.adapts:
+        aligned = {**known, **(found.transition_ids if missing else {})}
         for _ in range(ESTIMATES):
-            transforms = estimated(model, plain, heard, speakers, earlier=transforms)
+            transforms = estimated(model, plain, aligned, speakers, earlier=transforms)
         if missing:
             found = align_missing(_transformed(plain.select(missing), speakers, transforms), model.acoustic)
     if missing:

@@ -15,8 +15,8 @@ from ..nn.networks import NetworkConfig
 from ..nn.training import train_network
 from .ctc import Ready, finish, prepare
 from .data import Data
-from .ladder import Rung, warn_of_failures
 from .options import JointOptions
+from .stage import Rung, warn_of_failures
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,143 +8,33 @@
 Options are Kaldi's but for the sizes, which grow with the hours of speech (`Sizes`).
 """
 
-import json
 import logging
-from collections.abc import Callable, Container, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any, Literal, cast
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal
 
 import numpy as np
 
-from ..display.brief import brief_repr
-from ..errors import ConfigError, CorpusError, ModelError, did_you_mean
+from ..errors import ConfigError, CorpusError, did_you_mean
 from ..features.pipeline import Delta, FeaturePipeline, Splice
 from ..features.table import FeatureTable
-from ..files import replacing, write_text
-from ..files.json_files import read_json, taking_apart
 from ..gmm.lda_mllt import LdaMlltOptions, train_lda_mllt
-from ..gmm.model import DiagGmms
 from ..gmm.mono import MonoOptions, train_mono
 from ..gmm.passes import Workers, make_parts
 from ..gmm.sat import SatOptions, train_sat
-from ..gmm.schedule import PassRecord
 from ..gmm.triphone import TriphoneOptions, TriphoneResult, train_deltas
 from ..hmm.questions import Question
-from ..hmm.transitions import TransitionModel
-from ..hmm.tree import ContextDependency
-from ..hmm.tree_building import TreeOptions
 from ..lang.lexicon import Lexicon
-from ..model.adaptation import SpeakerAdaptation
-from ..model.model import Model, load
-from ..model.parts import load_arrays
+from ..model.adaptation import UNADAPTED, Adaptation, SpeakerAdaptation
+from ..model.model import Model
 from ..model.units import HmmUnits
 from .data import Data
+from .stage import Rung, Sizes, hours_of
 
 logger = logging.getLogger(__name__)
 
 STAGES = ("mono", "tri", "lda-mllt", "sat")
 
 Progress = Callable[[int, int], None]
-
-
-@dataclass(frozen=True)
-class Sizes:
-    """How large the models are.
-
-    Attributes:
-        mono_gaussians: of monophones.
-        mono_hours: of the shortest utterances, that monophones are trained on.
-        leaves: of the other models.
-        gaussians: of the other models.
-    """
-
-    mono_gaussians: int = 1000
-    mono_hours: float = 1.0
-    leaves: int = 2000
-    gaussians: int = 10_000
-
-    @classmethod
-    def of_hours(cls, hours: float) -> "Sizes":
-        """Sizes that suit some hours of speech, pauses counted.
-
-        leaves = 750 h^0.65 and Gaussians = 3,500 h^0.7, which is 2,000 and 10,000 for 4 to 5 hours, about what Kaldi's
-        recipes have, and 370 and 1,600 for 20 minutes. (On 18 minutes of Mboshi, LDA+MLLT models of 900 and 1,500
-        Gaussians had character error rates of 54.1 and 52.6 %.)
-        """
-        hours = max(hours, 0.02)
-        leaves = round(750 * hours**0.65)
-        return cls(
-            mono_gaussians=round(min(1000, 200 + 1600 * hours)),
-            leaves=leaves,
-            gaussians=max(round(3500 * hours**0.7), round(1.5 * leaves)),
-        )
-
-    @property
-    def of_tree(self) -> dict[str, Any]:
-        """The options of a model with a tree."""
-        return {"total_gaussians": self.gaussians, "tree": TreeOptions(max_leaves=self.leaves)}
-
-
-@dataclass(frozen=True, eq=False)
-class Rung:
-    """A model of the ladder, and what the next one needs.
-
-    Attributes:
-        model: without a graph.
-        alignments: utterance id -> int32 (n_frames,) transition ids.
-        failures: utterance id -> why it was left out.
-        log: one record a pass.
-    """
-
-    model: Model
-    alignments: dict[str, np.ndarray]
-    failures: dict[str, str]
-    log: list[PassRecord]
-
-    def __repr__(self) -> str:
-        return brief_repr(self)
-
-    @property
-    def transitions(self) -> TransitionModel:
-        """The model's transitions."""
-        return self.model.hmms.transitions
-
-    @property
-    def tree(self) -> ContextDependency:
-        """The model's tree."""
-        return self.model.hmms.tree
-
-    @property
-    def gmms(self) -> DiagGmms:
-        """The model's Gaussians."""
-        return cast(DiagGmms, self.model.acoustic)
-
-    def save(self, folder: Path) -> None:
-        """Write the model, its alignments and the log into a folder."""
-        self.model.save(folder / "model")
-        ids = list(self.alignments)
-        with replacing(folder / "alignments.npz") as temporary:
-            np.savez(
-                temporary,
-                ids=np.array(ids, dtype=np.str_),
-                lengths=np.array([len(self.alignments[u]) for u in ids], np.int64),
-                transition_ids=np.concatenate([np.zeros(0, np.int32), *self.alignments.values()]),
-            )
-        told = {"failures": self.failures, "log": [asdict(record) for record in self.log]}
-        write_text(folder / "training.json", json.dumps(told, indent=1, ensure_ascii=False) + "\n")
-
-    @classmethod
-    def load(cls, folder: Path) -> "Rung":
-        """What `save` wrote."""
-        arrays = load_arrays(folder / "alignments.npz")
-        with taking_apart(folder / "alignments.npz", what="alignments", error=ModelError):
-            pieces = np.split(arrays["transition_ids"], np.cumsum(arrays["lengths"]))[:-1]  # none with CTC
-            alignments = dict(zip(arrays["ids"].tolist(), pieces, strict=True))
-        told = read_json(folder / "training.json", error=ModelError)
-        with taking_apart(folder / "training.json", what="a training's log", error=ModelError):
-            log = [PassRecord(**record) for record in told["log"]]
-        return cls(load(folder / "model"), alignments, told["failures"], log)
 
 
 def train_ladder(
@@ -176,10 +66,10 @@ def train_ladder(
     sizes = sizes or Sizes.of_hours(hours_of(data, pipeline))
     found: dict[str, Rung] = {}
     for stage in stages:
-        told = None if progress is None else (lambda done, total, stage=stage: progress(stage, done, total))
+        reported = None if progress is None else (lambda done, total, stage=stage: progress(stage, done, total))
         found[stage] = train_rung(
             stage, data, lexicon, next(reversed(found.values()), None),
-            pipeline=pipeline, sizes=sizes, questions=questions, seed=seed, n_jobs=n_jobs, progress=told,
+            pipeline=pipeline, sizes=sizes, questions=questions, seed=seed, n_jobs=n_jobs, progress=reported,
         )  # fmt: skip
     return found
 
@@ -381,49 +271,6 @@ def shortest(table: FeatureTable, n_frames: float) -> list[str]:
     return [table.ids[i] for i in sorted(order[:n_chosen].tolist())]
 
 
-def warn_of_failures(stage: str, failures: Mapping[str, str], n_utterances: int) -> None:
-    """Warn of utterances that a model is not trained on, in one line with an example.
-
-    Args:
-        failures: id -> why.
-    """
-    if failures:
-        first, why = next(iter(failures.items()))
-        logger.warning(
-            "%s: %d of %d utterances %s left out, such as %s: %s",
-            stage, len(failures), n_utterances, "is" if len(failures) == 1 else "are", first, why,
-        )  # fmt: skip
-
-
-def without_pronunciation(data: Data, known: Container[str]) -> dict[str, str]:
-    """Why utterances are left out that are not among those whose words the lexicon knows."""
-    return {u: f"its words are not all in the lexicon: {data.transcripts[u]}" for u in data.raw if u not in known}
-
-
-def too_short(data: Data, lexicon: Lexicon, frame_shift: float) -> dict[str, str]:
-    """Why utterances cannot be aligned that have fewer frames than the HMMs of their words have states.
-
-    Args:
-        frame_shift: s. Utterances with words that the lexicon lacks are not looked at.
-    """
-    found: dict[str, str] = {}
-    for u, words in lexicon.encode_all(data.references).items():
-        least = MonoOptions.n_states * sum(min(map(len, lexicon.pronunciations(word))) for word in words)
-        if len(data.raw[u]) < least:
-            found[u] = too_short_told(len(data.raw[u]) * frame_shift, least * frame_shift)
-    return found
-
-
-def too_short_told(seconds: float, needed: float) -> str:
-    """Why a recording of so many seconds is of no use, where its transcript needs others."""
-    return f"its {seconds:.2f} s are too short for its transcript, which needs {needed:.2f} s or more"
-
-
-def hours_of(data: Data, pipeline: FeaturePipeline) -> float:
-    """Hours of speech, pauses counted."""
-    return len(data.raw.frames) * pipeline.frame_shift / 3600
-
-
 def _usable(data: Data, lexicon: Lexicon, pipeline: FeaturePipeline) -> tuple[FeatureTable, dict[str, list[int]]]:
     """The features and word ids of the utterances whose words the lexicon has."""
     transcripts = lexicon.encode_all(data.references)
@@ -437,7 +284,7 @@ def _rung(
     pipeline: FeaturePipeline,
     lexicon: Lexicon,
     how: Mapping[str, Any],
-    adaptation: SpeakerAdaptation | None = None,
+    adaptation: Adaptation = UNADAPTED,
 ) -> Rung:
     units = HmmUnits(result.transitions, result.tree)
     model = Model(pipeline, lexicon, units, result.gmms, graph=None, seed=how.get("seed", 0), adaptation=adaptation)

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..features.pipeline import FeaturePipeline
 from ..hmm.transitions import PhoneSegment
+from ..model.adaptation import UNADAPTED
 from ..model.model import DecodingOptions
 from ..model.torch import NetworkAcoustic
 from ..model.units import HmmUnits
@@ -22,9 +23,9 @@ from ..nn.options import SupervisionOptions
 from ..nn.training import train_network
 from .data import Data
 from .hybrid import Prepared, prepare
-from .ladder import Rung, warn_of_failures
 from .options import LfmmiTrainingOptions
 from .speeds import segments_at_speed
+from .stage import Rung, warn_of_failures
 
 if TYPE_CHECKING:
     from ..nn.layers import Network
@@ -72,15 +73,15 @@ def train_lfmmi(
     made = lfmmi_setup(replace(rung, alignments=known), plain, rung.model.lexicon, options.supervision, seed=seed)
     train, rest, unusable = _examples(found, rung, made, held_out, options.supervision)
     failures = {**found.failures, **made.failures, **unusable}
-    warn_of_failures("LF-MMI", failures, sum(len(heard.raw) for heard in (data, *(copies or {}).values())))
+    warn_of_failures("LF-MMI", failures, sum(len(part.raw) for part in (data, *(copies or {}).values())))
     network = _trained(train, rest, made, config, options, seed, folder / "network", device, progress)
-    heard = [u for u in (*train.features, *rest.features) if u in found.alignments]
-    segments = {u: rung.transitions.phone_segments(found.alignments[u]) for u in heard}
+    trained = [u for u in (*train.features, *rest.features) if u in found.alignments]
+    segments = {u: rung.transitions.phone_segments(found.alignments[u]) for u in trained}
     thinned = {u: thinned_segments(s, len(found.alignments[u]), unit) or [] for u, s in segments.items()}
     alignments = chain_alignments(thinned, made.tree, made.transitions)
     model = replace(
         rung.model, features=found.pipeline, units=HmmUnits(made.transitions, made.tree), decoding=SEARCH,
-        acoustic=NetworkAcoustic(network, config), graph=None, seed=seed, card="", adaptation=None,
+        acoustic=NetworkAcoustic(network, config), graph=None, seed=seed, card="", adaptation=UNADAPTED,
     )  # fmt: skip
     return Rung(model, alignments, failures, [])
 

@@ -5,18 +5,33 @@ held-out utterances, score.
 """
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
 from ..errors import ModelError
+from ..model.adaptation import adapt, scores
 from ..model.model import Model
-from ..model.passes import adapt, scores
 from ..scoring import Unit, score
 from .data import Data
 
 logger = logging.getLogger(__name__)
+
+
+class Tried(Protocol):
+    """What one setting of any numbers, by name, reached on held-out utterances; a dataclass."""
+
+    @property
+    def setting(self) -> Mapping[str, float]: ...
+    @property
+    def errors(self) -> int: ...
+    @property
+    def total(self) -> int: ...
+
+
+P = TypeVar("P", bound=Tried)
 
 
 @dataclass(frozen=True)
@@ -27,6 +42,11 @@ class TuningPoint:
     insertion_penalty: float
     errors: int
     total: int
+
+    @property
+    def setting(self) -> dict[str, float]:
+        """The numbers by name."""
+        return {"acoustic_scale": self.acoustic_scale, "insertion_penalty": self.insertion_penalty}
 
     @property
     def rate(self) -> float:
@@ -78,12 +98,11 @@ def plateau(points: Sequence[TuningPoint]) -> list[TuningPoint]:
     return [p for p in points if p.errors <= fewest + fewest**0.5]
 
 
-def best_point(points: Sequence[TuningPoint]) -> TuningPoint:
+def best_point(points: Sequence[P]) -> P:
     """The setting to use: in the middle of the plateau, which carries over to new data better than its edge."""
     if not points:
         raise ModelError("nothing was tuned; give at least one acoustic scale and one insertion penalty")
-    settings = [(p.acoustic_scale, p.insertion_penalty) for p in points]
-    return points[middle_of_plateau(settings, [p.errors for p in points])]
+    return points[middle_of_plateau([tuple(p.setting.values()) for p in points], [p.errors for p in points])]
 
 
 def middle_of_plateau(settings: Sequence[Sequence[float]], errors: Sequence[int]) -> int:
@@ -102,7 +121,7 @@ def middle_of_plateau(settings: Sequence[Sequence[float]], errors: Sequence[int]
     return min(zip(good, distances, strict=True), key=lambda pair: (pair[1], errors[pair[0]]))[0]
 
 
-def at_edge(points: Sequence[TuningPoint], best: TuningPoint) -> str:
+def at_edge(points: Sequence[P], best: P) -> str:
     """In words, which of a setting's numbers are the smallest or largest that were tried; empty where none is.
 
     Examples:
@@ -111,8 +130,8 @@ def at_edge(points: Sequence[TuningPoint], best: TuningPoint) -> str:
         ('the acoustic scale, 0.1, is the smallest that was tried', '')
     """
     told = []
-    for name in ("acoustic_scale", "insertion_penalty"):
-        tried, chosen = sorted({getattr(p, name) for p in points}), getattr(best, name)
+    for name, chosen in best.setting.items():
+        tried = sorted({p.setting[name] for p in points})
         if len(tried) > 1 and chosen in (tried[0], tried[-1]):
             which = "smallest" if chosen == tried[0] else "largest"
             told.append(f"the {name.replace('_', ' ')}, {chosen:g}, is the {which} that was tried")
@@ -167,11 +186,12 @@ def with_tuning(model: Model, points: Sequence[TuningPoint]) -> Model:
     return model.with_decoding(acoustic_scale=best.acoustic_scale, insertion_penalty=best.insertion_penalty)
 
 
-def add_tuning(tables: Iterable[Sequence[TuningPoint]]) -> list[TuningPoint]:
+def add_tuning(tables: Iterable[Sequence[P]]) -> list[P]:
     """The sum of several tuning tables over the same settings, e.g. of one per held-out speaker."""
-    totals: dict[tuple[float, float], list[int]] = {}
-    for p in (p for table in tables for p in table):
-        entry = totals.setdefault((p.acoustic_scale, p.insertion_penalty), [0, 0])
-        entry[0] += p.errors
-        entry[1] += p.total
-    return [TuningPoint(scale, penalty, e, n) for (scale, penalty), (e, n) in totals.items()]
+    alike: dict[tuple[float, ...], list[Any]] = {}
+    for point in (p for table in tables for p in table):
+        alike.setdefault(tuple(point.setting.values()), []).append(point)
+    return [
+        replace(same[0], errors=sum(p.errors for p in same), total=sum(p.total for p in same))
+        for same in alike.values()
+    ]

@@ -46,16 +46,16 @@ def warp_scores(
     totals: dict[str, dict[float, float]] = {}
     frames: dict[str, int] = {}
     for warp, data in data_of_warp.items():
-        heard = [i for i in data.raw if i in alignments]
-        if not heard:
+        decoded = [i for i in data.raw if i in alignments]
+        if not decoded:
             raise ModelError("no utterance has an alignment, so no warp can be chosen; check transcripts and beams")
-        table = data.select(heard).normalised(model.features)
-        for i in heard:
+        table = data.select(decoded).normalised(model.features)
+        for i in decoded:
             pdfs = model.units.pdf_of_label[alignments[i]]
             likelihoods = model.acoustic.log_likelihoods(table[i])[np.arange(len(pdfs)), pdfs]
             of_speaker = totals.setdefault(data.speakers[i], {})
             of_speaker[warp] = of_speaker.get(warp, 0.0) + float(likelihoods.sum(dtype=np.float64))
-        for i in heard if not frames else []:
+        for i in decoded if not frames else []:
             frames[data.speakers[i]] = frames.get(data.speakers[i], 0) + len(alignments[i])
     return {s: {w: total / frames[s] for w, total in by_warp.items()} for s, by_warp in totals.items()}
 
@@ -119,8 +119,8 @@ def adapted(model: Model, data_of_warp: Mapping[float, Data]) -> tuple[Data, dic
         data_of_warp: as in `warp_scores`; of a speaker all utterances that are there count.
     """
     first = decode_all(model, data_of_warp[1.0])
-    heard = {i: t.alignment for i, t in first.transcripts.items() if len(t.alignment)}
-    warps = likeliest_warps(warp_scores(model, data_of_warp, heard))
+    aligned = {i: t.alignment for i, t in first.transcripts.items() if len(t.alignment)}
+    warps = likeliest_warps(warp_scores(model, data_of_warp, aligned))
     logger.info("VTLN, of the speakers that are recognised: %s", described(warps.values()))
     return at_warps(data_of_warp, warps), warps
 

@@ -20,7 +20,8 @@ from asr.recipe.bench import Bench, Fold, System
 from asr.recipe.finish import finish
 from asr.recipe.run import Run, run_recipe
 from asr.recipe.searches import GraphSearch
-from asr.recipe.systems import Part, extract_data, train_mono
+from asr.recipe.systems import Part, train_mono
+from asr.train.data import Data
 
 HERE = Path(__file__).resolve().parent
 LEXICON = HERE.parents[1] / "lang" / "digits" / "lexicon.tsv"
@@ -36,7 +37,7 @@ GRID = GraphSearch((0.0333, 0.05, 0.0833, 0.1429, 0.2), (-5.0, -2.0, 1.0, 4.0, 8
 def main() -> None:
     run = Run(parse_arguments().out)
     corpus = run.step("speech", speak_digits, SynthOptions())
-    data = run.step("features", extract_data, corpus, PIPELINE)
+    data = run.step("features", Data.of, corpus, PIPELINE)
     options = {"pipeline": PIPELINE, "lexicon": Lexicon.load(LEXICON), "options": MonoOptions(total_gaussians=1000)}
     mono = System("mono", "mfcc", train_mono, options, data, "causal", "none", search=GRID)
     result = Bench(run, corpus, fallback=str(LENT)).test(mono, "synth", [split(corpus)])

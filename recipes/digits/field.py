@@ -35,7 +35,8 @@ from asr.options import load_config
 from asr.recipe.run import Run, run_recipe
 from asr.train.data import Data
 from asr.train.decoding import decode_all
-from asr.train.ladder import Sizes, train_ladder
+from asr.train.ladder import train_ladder
+from asr.train.stage import Sizes
 from asr.train.tuning import TuningPoint, add_tuning, tune_decoding, with_tuning
 
 from .copies import read

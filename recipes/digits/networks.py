@@ -33,12 +33,12 @@ from asr.recipe.networks import (
     JointTable,
     LfmmiTable,
     present_gpus,
-    train_above,
-    train_without_hmms,
+    train_network,
 )
 from asr.recipe.run import Run, run_recipe
 from asr.recipe.searches import GreedySearch, JointSearch, PrefixSearch
-from asr.recipe.systems import Part, extract_data
+from asr.recipe.systems import Part
+from asr.train.data import Data
 from asr.train.speeds import speed_prefix
 
 from . import run as hmms
@@ -111,7 +111,7 @@ def networks_above(systems: dict[System, Sequence[str]], settings: Settings) -> 
     """The networks above the last robust model: the hybrid on its features, after fMLLR, LF-MMI on the monophones'."""
     best = next(s for s in systems if s.model == "sat" and s.variant == "robust")
     robust = next(s for s in systems if s.model == "mono" and s.variant == "robust")
-    above = replace(best, train=train_above, below=best, tuned_as=None, is_network=True)
+    above = replace(best, train=train_network, below=best, tuned_as=None, is_network=True)
     hybrid = {"table": settings.dnn}
     lfmmi = {"table": settings.lfmmi, "pipeline": robust.options["pipeline"]}
     return [
@@ -134,14 +134,13 @@ def ctc_systems(
     for name, table in tables.items():
         used = table.without_augmentation() if plain else table
         pipeline = used.pipeline(basic.sample_rate)
-        data = run.later(f"features-{used.features}", extract_data, every, pipeline, basic.n_jobs)
+        data = run.kept(f"features-{used.features}", Data.of, every, pipeline, n_jobs=basic.n_jobs)
         options = {"table": used, "lexicon": bench.lexicon, "pipeline": pipeline}
         found[name] = System(
-            name, used.features, train_without_hmms, options, data, "plain" if plain else "robust",
+            name, used.features, train_network, options, data, "plain" if plain else "robust",
             prefixes=prefixes, search=used.search, is_network=True,
         )  # fmt: skip
-    with_decoder = {**found[CTC_ATTENTION].options, "joint": joint.options}
-    found[CTC_ATTENTION] = replace(found[CTC_ATTENTION], options=with_decoder, below=found[joint.start])
+    found[CTC_ATTENTION] = replace(found[CTC_ATTENTION], below=found[joint.start])
     return list(found.values())
 
 
@@ -152,10 +151,8 @@ def ways_of_decoding(
     searches = {"greedy": GreedySearch(), "prefix": settings.prefix_search, "tlg": system.search}
     if system.model == CTC_ATTENTION:
         searches["joint"] = settings.joint_search
-    return [
-        bench.test(system, test, folds, grammar=settings.words, search=search, decoding=decoding)
-        for decoding, search in searches.items()
-    ]
+    ways = [replace(system, grammar=settings.words, search=s, decoding=name) for name, s in searches.items()]
+    return [bench.test(way, test, folds) for way in ways]
 
 
 def ctc_fold(fold: Fold, folds: Sequence[Fold]) -> Fold:

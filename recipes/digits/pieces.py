@@ -13,7 +13,8 @@ from asr.features.pipeline import FeaturePipeline
 from asr.lang.dictionary import dictionary_lexicon
 from asr.model.model import Model
 from asr.train.data import Data
-from asr.train.ladder import Sizes, train_ladder
+from asr.train.ladder import train_ladder
+from asr.train.stage import Sizes
 
 from .copies import read, write_wav
 

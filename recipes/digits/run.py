@@ -23,9 +23,11 @@ from asr.recipe.bench import Bench, Result, System, with_those_below
 from asr.recipe.finish import finish
 from asr.recipe.run import Run, run_recipe
 from asr.recipe.searches import GraphSearch
-from asr.recipe.systems import extract_data, train_mono, train_stage
-from asr.train.ladder import STAGES, Sizes
+from asr.recipe.systems import train_mono, train_stage
+from asr.train.data import Data
+from asr.train.ladder import STAGES
 from asr.train.speeds import speed_prefix
+from asr.train.stage import Sizes
 from asr.train.vtln import WARPS
 
 from .copies import PADDED, join_strings, padded_copies, speed_copies
@@ -150,7 +152,7 @@ def all_systems(run: Run, corpus: Corpus, copies: Corpus, settings: Settings) ->
         pipeline = features_of(kind, cmvn, settings)
         options = {"pipeline": pipeline, "lexicon": lexicon, "options": settings.mono}
         if kind not in data:
-            data[kind] = run.later(f"features-{kind}", extract_data, every, pipeline, settings.n_jobs)
+            data[kind] = run.kept(f"features-{kind}", Data.of, every, pipeline, n_jobs=settings.n_jobs)
         adaptation = "none" if cmvn is causal else "speaker"
         return System(
             "mono", kind, train_mono, options, data[kind], variant, adaptation, prefixes, search=settings.grid
@@ -163,7 +165,7 @@ def all_systems(run: Run, corpus: Corpus, copies: Corpus, settings: Settings) ->
     vtln = mono("mfcc", both, "vtln")
     single = Corpus(u for u in corpus if "-" not in u.id)
     at = {
-        w: run.later(f"features-mfcc-warp{w:g}", extract_data, single, vtln.options["pipeline"], 1, warp=w)
+        w: run.kept(f"features-mfcc-warp{w:g}", Data.of, single, vtln.options["pipeline"], vtln_warp=w)
         for w in WARPS[::2]
         if w != 1.0
     }

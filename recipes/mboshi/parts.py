@@ -14,7 +14,7 @@ from asr.recipe.networks import CtcTable, HybridTable, JointTable, LfmmiTable
 from asr.recipe.searches import GraphSearch, JointSearch, PrefixSearch
 from asr.recipe.systems import Part
 from asr.train.data import Data
-from asr.train.ladder import Sizes
+from asr.train.stage import Sizes
 
 HERE = Path(__file__).resolve().parent
 SECONDS = {"1-hour": 3600.0, "10-minutes": 600.0}

@@ -30,12 +30,12 @@ from asr.recipe.networks import (
     CtcTable,
     NetworkTable,
     present_gpus,
-    train_above,
-    train_without_hmms,
+    train_network,
 )
 from asr.recipe.run import Run, run_recipe
 from asr.recipe.searches import GreedySearch, Search
-from asr.recipe.systems import extract_data, train_stage
+from asr.recipe.systems import train_stage
+from asr.train.data import Data
 from asr.train.ladder import STAGES
 
 from .parts import HERE, Settings, all_data, less_data, read_corpus, voices, without_one_speaker
@@ -52,7 +52,7 @@ def main() -> None:
     require_pynini("this recipe")  # not after hours of training
     run, corpus, pipeline = Run(arguments.out), Corpus([*train, *dev]), mfcc(settings)
 
-    data = run.step("features", extract_data, corpus, pipeline, settings.n_jobs)
+    data = run.step("features", Data.of, corpus, pipeline, n_jobs=settings.n_jobs)
     lexicon = run.step("lexicon", spelled_lexicon, list(train.transcripts().values()), LETTERS)
     bench = Bench(run, corpus, settings.n_jobs, settings.seed, letters=LETTERS, lexicon=lexicon, gpus=arguments.gpus)
     ladder = stages(data, {"pipeline": pipeline, "lexicon": lexicon, "sizes": settings.sizes}, settings)
@@ -115,7 +115,7 @@ def networks_above(bench: Bench, sat: System, settings: Settings) -> list[System
         options = {"table": table, "aligned": sat.data, **own_features(bench, table, settings)}
         data = features(bench, table, settings)
         found.append(replace(
-            sat, model=name, features=table.features, train=train_above, options=options, data=data, below=sat,
+            sat, model=name, features=table.features, train=train_network, options=options, data=data, below=sat,
             search=table.search, is_network=True,
         ))  # fmt: skip
     return found
@@ -130,11 +130,10 @@ def ctc(bench: Bench, settings: Settings, *, plain: bool = False) -> list[System
         used = table.without_augmentation() if plain else table
         options = {"table": used, "lexicon": bench.lexicon, **own_features(bench, used, settings)}
         found[name] = System(
-            name, used.features, train_without_hmms, options, features(bench, used, settings),
+            name, used.features, train_network, options, features(bench, used, settings),
             "plain" if plain else "", "session", search=used.search, is_network=True,
         )  # fmt: skip
-    options = {**found[CTC_ATTENTION].options, "joint": joint.options}
-    found[CTC_ATTENTION] = replace(found[CTC_ATTENTION], options=options, below=found[joint.start])
+    found[CTC_ATTENTION] = replace(found[CTC_ATTENTION], below=found[joint.start])
     return list(found.values())
 
 
@@ -148,7 +147,7 @@ def features(bench: Bench, table: NetworkTable, settings: Settings, speed: float
     """A network's features of all recordings, as they are or at another speed; extracted when they are needed."""
     name = f"features-{table.features}" + (f"-speed{speed:g}" if speed != 1.0 else "")
     pipeline = table.pipeline(settings.sample_rate)
-    return bench.run.later(name, extract_data, bench.corpus, pipeline, settings.n_jobs, speed=speed)
+    return bench.run.kept(name, Data.of, bench.corpus, pipeline, n_jobs=settings.n_jobs, speed=speed)
 
 
 def of_units(bench: Bench, system: System, test: str, folds: Sequence[Fold], settings: Settings) -> list[Result]:
@@ -160,10 +159,8 @@ def of_units(bench: Bench, system: System, test: str, folds: Sequence[Fold], set
         searches["joint"] = settings.joint_search
     table, found = LetterTable.load(LETTERS), []
     for decoding, search in searches.items():
-        result = bench.test(
-            system, test, folds, settings.seed, grammar=settings.units, search=search, decoding=decoding
-        )
-        result = replace(result, metric="per")
+        way = replace(system, grammar=settings.units, search=search, decoding=decoding)
+        result = replace(bench.test(way, test, folds, settings.seed), metric="per")
         bare = [
             {u: " ".join(table.without_marks(text.split())) for u, text in side.items()}
             for side in (result.references, result.hypotheses)
@@ -174,8 +171,8 @@ def of_units(bench: Bench, system: System, test: str, folds: Sequence[Fold], set
 
 def of_words(bench: Bench, system: System, fold: Fold, kind: str, grammar: Grammar, settings: Settings) -> list[Result]:
     """Rows of words: errors of words, and of characters with blanks."""
-    result = bench.test(system, "words", [fold], settings.seed, grammar=grammar, search=settings.word_search)
-    result = replace(result, test="dev", kind=kind)
+    system = replace(system, grammar=grammar, search=settings.word_search)
+    result = replace(bench.test(system, "words", [fold], settings.seed), test="dev", kind=kind)
     return [result, replace(result, metric="cer")]
 
 

@@ -22,7 +22,8 @@ from asr.recipe.bench import Bench, Fold, System, folds_of
 from asr.recipe.finish import finish
 from asr.recipe.run import Run, run_recipe
 from asr.recipe.searches import GraphSearch
-from asr.recipe.systems import Part, extract_data, train_mono
+from asr.recipe.systems import Part, train_mono
+from asr.train.data import Data
 
 HERE = Path(__file__).resolve().parent
 LEXICON = HERE.parents[1] / "lang" / "yesno" / "lexicon.tsv"
@@ -48,9 +49,8 @@ def main() -> None:
     corpus = waves_yesno(Path(arguments.corpus))
     require_pynini("this recipe")  # not after minutes of training
 
-    run = Run(arguments.out)
-    pipeline = mfcc_with_deltas(settings)
-    data = run.step("features", extract_data, corpus, pipeline)
+    run, pipeline = Run(arguments.out), mfcc_with_deltas(settings)
+    data = run.step("features", Data.of, corpus, pipeline)
     fold = official(corpus, settings.n_parts)
     bench = Bench(run, corpus)
     common = {"pipeline": pipeline, "lexicon": Lexicon.load(LEXICON)}

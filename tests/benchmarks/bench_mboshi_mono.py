@@ -49,13 +49,14 @@ from asr.gmm.model import DiagGmms  # noqa: E402
 from asr.gmm.schedule import PassRecord  # noqa: E402
 from asr.model import Model, load  # noqa: E402
 from asr.options import load_config  # noqa: E402
-from asr.recipe.bench import Bench, Result, System, best_setting  # noqa: E402
+from asr.recipe.bench import Bench, Result, System  # noqa: E402
 from asr.recipe.grammars import spelled_lexicon  # noqa: E402
 from asr.recipe.run import Run, run_recipe  # noqa: E402
-from asr.recipe.systems import Part, Trained, extract_data, usable  # noqa: E402
+from asr.recipe.systems import Part, usable  # noqa: E402
 from asr.scoring import compare  # noqa: E402
 from asr.train.data import Data  # noqa: E402
-from asr.train.ladder import Rung  # noqa: E402
+from asr.train.stage import Rung  # noqa: E402
+from asr.train.tuning import best_point  # noqa: E402
 from recipes.mboshi.parts import HERE, Settings, all_data, read_corpus  # noqa: E402
 from recipes.mboshi.run import LETTERS, mfcc, stages  # noqa: E402
 
@@ -72,7 +73,7 @@ def main() -> None:
     settings, run = load_config(HERE / "mboshi.toml", Settings), Run(arguments.out)
     train, dev = read_corpus(arguments.corpus, "train"), read_corpus(arguments.corpus, "dev")
     corpus, pipeline = Corpus([*train, *dev]), mfcc(settings)
-    data = run.step("features", extract_data, corpus, pipeline, settings.n_jobs)
+    data = run.step("features", Data.of, corpus, pipeline, n_jobs=settings.n_jobs)
     lexicon = run.step("lexicon", spelled_lexicon, list(train.transcripts().values()), LETTERS)
     bench = Bench(run, corpus, settings.n_jobs, letters=LETTERS, lexicon=lexicon)
     mono, fold = (
@@ -80,22 +81,24 @@ def main() -> None:
         all_data(train, dev, settings),
     )
     for seed in arguments.seeds:
-        ours = replace(bench, tuning_seed=seed).test(mono, "dev", [fold], seed, grammar=settings.units)
+        mono = replace(mono, grammar=settings.units)
+        ours = replace(bench, tuning_seed=seed).test(mono, "dev", [fold], seed)
         options = {"ours": bench.trained(mono, fold.part, seed), "peer": PEER}
         peer = System("kaldi", "mfcc", train_peer, options, data, adaptation="session", search=mono.search)
-        theirs = replace(bench, tuning_seed=seed).test(peer, "dev", [fold], seed, grammar=settings.units)
+        peer = replace(peer, grammar=settings.units)
+        theirs = replace(bench, tuning_seed=seed).test(peer, "dev", [fold], seed)
         tell(ours, theirs, decoders_agree(bench, theirs, data, fold.test[: arguments.check]))
 
 
 def train_peer(
-    data: Data, part: Part, below: None, prefixes: Sequence[str], *, ours: Trained, peer: Path, seed: int,
+    data: Data, part: Part, below: None, prefixes: Sequence[str], *, ours: Rung, peer: Path, seed: int,
     folder: Path, n_jobs: int = 1,
-) -> Trained:  # fmt: skip
+) -> Rung:  # fmt: skip
     """A step: Kaldi's monophones, trained in its own environment, in a model of ours.
 
     Raises ModelError where its transition ids are not ours.
     """
-    model = ours.rung.model
+    model = ours.model
     write_task(folder, model, usable(data, part.train))
     subprocess.run([kaldi_python(), str(peer), "train", str(folder), str(folder), "--seed", str(seed)], check=True)
     with np.load(folder / "model.npz") as arrays:
@@ -104,11 +107,9 @@ def train_peer(
         acoustic = DiagGmms.from_arrays(arrays)
         transitions = replace(model.hmms.transitions, log_probs=arrays["log_probs"])
     told = json.loads((folder / "training.json").read_text(encoding="utf-8"))
-    last = replace(ours.rung.log[-1], log_likelihood=told["log_likelihood"], n_gaussians=acoustic.n_gauss)
+    last = replace(ours.log[-1], log_likelihood=told["log_likelihood"], n_gaussians=acoustic.n_gauss)
     assert isinstance(last, PassRecord)
-    return Trained(
-        Rung(replace(model, acoustic=acoustic, units=replace(model.hmms, transitions=transitions)), {}, {}, [last])
-    )
+    return Rung(replace(model, acoustic=acoustic, units=replace(model.hmms, transitions=transitions)), {}, {}, [last])
 
 
 def write_task(folder: Path, model: Model, part: Data, first: Sequence[str] | None = None) -> None:
@@ -127,7 +128,7 @@ def decoders_agree(bench: Bench, theirs: Result, data: Data, ids: Sequence[str])
 
     Kaldi's decoders have no insertion penalty: it stands in the graph, on every arc with a unit.
     """
-    tested, trained = theirs.tested[0], theirs.trained[0].folder / "model.npz"
+    tested, trained = theirs.folds[0].recognised, theirs.folds[0].trained.folder / "model.npz"
     found = bench.run.step(
         f"{tested.name}-decoders", decode_peer, data, list(ids), tested.folder / "model", trained, PEER
     )
@@ -160,7 +161,7 @@ def tell(ours: Result, theirs: Result, same: dict[str, tuple[int, int]]) -> None
         " log-likelihood/frame | Gaussians | train CPU s |\n|---|---:" + "|---:" * 11 + "|"
     )
     for r in (ours, theirs):
-        s, t, last = r.score, best_setting(r.tunings[0]), r.trained[0].value.rung.log[-1]
+        s, t, last = r.score, best_point(r.folds[0].tuning), r.folds[0].trained.value.log[-1]
         print(
             f"| {r.system.model} | {r.seed} | {s.rate:.2f} | {s.errors}/{s.total} | {s.substitutions} | {s.deletions}"
             f" | {s.insertions} | {t.setting['acoustic_scale']:g} | {t.setting['insertion_penalty']:g}"

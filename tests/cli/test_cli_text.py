@@ -61,3 +61,24 @@ def test_a_language_that_does_not_exist_is_refused(run, tmp_path):
     (tmp_path / "a").write_text("one\n")
     done = run("text", "normalize", tmp_path / "a", "--language", "english")
     assert done.status != 0 and "nearest: en" in done.complaint and not done.out
+
+
+def test_sentences_of_a_packed_book(run, tmp_path):
+    import lzma
+
+    book = "CHAPTER I.\n\nMr. Holl came in. He sat\ndown, and so it\nwas. [Illustration: IT WAS]\n\n"
+    book += "\u201cNo!\u201d she cried.\n"
+    (tmp_path / "book.xz").write_bytes(lzma.compress(book.encode()))
+    done = run("text", "sentences", tmp_path / "book.xz", "--language", "en", "--out", tmp_path / "out")
+    lines = ["Mr. Holl came in.", "He sat down, and so it was.", "\u201cNo!\u201d she cried."]
+    assert done.status == 0 and (tmp_path / "out").read_text().splitlines() == lines
+    assert "3 sentences in 3 paragraphs; left out: 1 heading, 1 mark" in done.err
+    assert run("text", "sentences", tmp_path / "book.xz", "--headings").out.startswith("CHAPTER I.\n")
+
+
+def test_sentences_of_what_is_no_text_and_of_standard_input(run, tmp_path, monkeypatch):
+    (tmp_path / "a").write_bytes(b"One. Two\n\xff\xfe\xfa\nthree.\n")
+    done = run("text", "sentences", tmp_path / "a", "--lines", "paragraphs")
+    assert done.status == 1 and done.out == "One.\nTwo\nthree.\n" and "a:2: not UTF-8 text; left out" in done.err
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"It is. It was.")))
+    assert run("text", "sentences", "-").out == "It is.\nIt was.\n"

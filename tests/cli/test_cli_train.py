@@ -303,13 +303,12 @@ def test_an_utterance_that_is_left_out_is_told_by_the_first_stage_that_cannot_us
     }
     made = {s: SimpleNamespace(failures=f) for s, f in failures.items()}
     monkeypatch.setattr(systems, "with_copies", lambda data, ids, prefixes: SimpleNamespace(raw=range(9)))
-    monkeypatch.setattr(systems, "too_short", lambda wanted, words, shift: {"short": "told before"})
     monkeypatch.setattr(systems, "train_rung", lambda stage, *rest, **options: made[stage])
     common = {"lexicon": None, "sizes": object(), "seed": 0, "pipeline": SimpleNamespace(frame_shift=0.01)}
     part = systems.Part("train", ())
     mono = systems.train_stage(None, part, None, stage="mono", **common)
     systems.train_stage(None, part, mono, stage="tri", **common)
     assert [record.getMessage() for record in caplog.records] == [
-        "mono: 1 of 9 utterances is left out, such as odd: no path",
+        "mono: 2 of 9 utterances are left out, such as short: too short",
         "tri: 1 of 9 utterances is left out, such as new: lost",
     ]

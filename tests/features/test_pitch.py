@@ -1,14 +1,13 @@
 """Pitch against signals whose pitch is known, Viterbi against all paths, and features against their definition."""
 
 import itertools
-import sys
 
 import numpy as np
 import pytest
 import scipy.signal
 
 from asr.errors import AudioError, ConfigError, ModelError
-from asr.features import PitchOptions, mfcc, pitch, track_pitch
+from asr.features import PitchOptions, mfcc, pitch, pitch_tracking, track_pitch
 from asr.features.pipeline import FeaturePipeline
 from asr.features.pitch_kernels import advance, correlate, trace_back
 
@@ -217,7 +216,7 @@ def test_frames_keep_step_with_the_signal_at_odd_rates():
 def test_a_long_signal_is_the_same_in_parts(monkeypatch):
     signal = voice(np.linspace(90, 300, 3 * RATE))
     whole = track_pitch(signal, RATE)
-    monkeypatch.setattr(sys.modules["asr.features.pitch"], "_FRAMES_AT_ONCE", 64)  # the name is a function's too
+    monkeypatch.setattr(pitch_tracking, "_FRAMES_AT_ONCE", 64)
     np.testing.assert_allclose(track_pitch(signal, RATE).hz, whole.hz)
     np.testing.assert_allclose(track_pitch(signal, RATE).correlation, whole.correlation, atol=1e-9)
 

@@ -8,11 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asr.errors import ModelError
-from asr.features.loudness import loudness_threshold
+from asr.features.silence import loudness_threshold
 from asr.features.table import FeatureTable
-from asr.gmm.mono import MonoOptions, train_mono
+from asr.gmm.mono import MonoOptions, find_pauses, pause_alignments, train_mono
 from asr.gmm.passes import equal_alignments, make_parts
-from asr.gmm.pauses import find_pauses, pause_alignments
 from asr.hmm.topology import Topology
 from asr.hmm.transitions import TransitionModel
 from asr.hmm.tree import MonophoneTree

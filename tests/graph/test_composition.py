@@ -5,7 +5,7 @@ import pytest
 
 from asr.errors import GraphError
 from asr.graph import compile_hclg, word_loop
-from asr.graph.budget import Budget, free_memory
+from asr.graph.budget import BYTES_PER_STATE, Budget, free_memory
 from asr.graph.composition import compose
 from asr.graph.const_fst import Graph
 from asr.graph.grammar import checked_grammar
@@ -84,4 +84,4 @@ def test_arcs_are_limited_too():
     with pytest.raises(GraphError, match="X: 81 arcs, and at most 80 are allowed"):
         Budget(10).check("X", 10, 81)
     Budget(10).check("X", 10, 80)
-    assert Budget().max_states == pytest.approx(free_memory() / 1000, rel=0.3) and free_memory() > 1 << 28
+    assert Budget().max_states == pytest.approx(free_memory() / BYTES_PER_STATE, rel=0.3) and free_memory() > 1 << 28

@@ -42,7 +42,7 @@ def test_without_pynini_graphs_are_the_same(toys, monkeypatch):
     for name in ("pynini", "pywrapfst", "_pynini", "_pywrapfst"):
         monkeypatch.setitem(sys.modules, name, None)
     assert built() == with_it
-    with pytest.raises(GraphError, match=r"a grammar of pynini's needs pynini.*hclg|checkout.*pynini"):
+    with pytest.raises(GraphError, match=r"a grammar of pynini's needs pynini.*.pynini\]"):
         load_pynini()
     with pytest.raises(GraphError, match="NoneType is none; need a Graph"):
         compile_hclg(lexicon, None, tree, transitions)
@@ -58,8 +58,10 @@ def test_a_graph_of_our_steps_is_that_of_openfsts(toys, seed, kind):
     model = train([rng.choice(words, rng.integers(1, 6)).tolist() for _ in range(20)], 3)
     grammar = word_loop(lexicon) if kind == "loop" else arpa_grammar(model, lexicon)
     ours = spoken_graph(lexicon, grammar, Budget(100_000), lambda name, build: build())
-    theirs = pynini.compose(to_pynini(lexicon_graph(lexicon)).arcsort("olabel"), to_pynini(checked_grammar(grammar, lexicon)))
+    theirs = pynini.compose(
+        to_pynini(lexicon_graph(lexicon)).arcsort("olabel"), to_pynini(checked_grammar(grammar, lexicon))
+    )
     # The log semiring, as in our determinisation: the costs of an unambiguous graph are those of its paths.
     theirs = pynini.arcmap(theirs.rmepsilon(), map_type="to_log")
     theirs = pynini.arcmap(pynini.determinize(theirs, delta=2.0**-16), map_type="to_std")
-    assert toys.equivalent(ours, from_pynini(theirs), rng)
+    assert pynini.randequivalent(to_pynini(ours), theirs, npath=300, delta=1e-3, seed=seed + 1, max_length=60)

@@ -15,7 +15,7 @@ from asr.nn.curves import Point, write_curves
 from asr.recipe.run import Run
 from asr.recipe.systems import write_json, write_texts
 from asr.report.results import ResultRow, write_results
-from asr.train.ladder import Rung
+from asr.train.stage import Rung
 
 
 @pytest.fixture(scope="module")

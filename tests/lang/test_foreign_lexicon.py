@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from asr.errors import LexiconError
 from asr.lang.dictionary import cmudict_entries
-from asr.lang.entries import Entry
-from asr.lang.foreign_lexicon import CMU, HTK, JULIUS, OWN, PLAIN, WITH_PROBABILITIES, WITH_SILENCE
+from asr.lang.entries import OWN, PLAIN, WITH_PROBABILITIES, WITH_SILENCE, Entry
+from asr.lang.foreign_lexicon import CMU, HTK, JULIUS
 from asr.lang.lexicon import Lexicon, file_format
 
 

@@ -98,3 +98,40 @@ def test_one_empty_sentence_is_enough():
     for smoothing in SMOOTHINGS:
         model = train([""], 3, smoothing=smoothing)
         assert math.exp(model.score("")) > 0.5 and math.isfinite(model.score("what ever"))
+
+
+def cut_prob(book, raw, limits, history, word):
+    """P(word | history) by the formulas, where the mass of n-grams that come too seldom goes to backing off."""
+    n = len(history) + 1
+    if n == 1:
+        lower = 1 / len(book.possible) if word in book.possible else 0.0
+    else:
+        lower = cut_prob(book, raw, limits, history[1:], word)
+    followers = {g: c for g, c in book.tables[n].items() if g[:-1] == history}
+    kept = {g[-1]: c for g, c in followers.items() if n == 1 or raw[g] > limits[n]}
+    if not kept:
+        return lower
+    taken, total = (0.0, *book.discounts[n]), sum(followers.values())
+    left = sum(c - taken[min(c, 3)] for c in kept.values())
+    count = kept.get(word, 0)
+    return (count - taken[min(count, 3)] + (total - left) * lower) / total
+
+
+@pytest.mark.parametrize("cutoffs", [(0, 0, 1), (0, 1), (0, 0, 0, 2), (0, 0, 9)])
+def test_probabilities_with_cutoffs_are_those_of_the_formulas(slow, cutoffs):
+    rng = np.random.default_rng(len(cutoffs))
+    sentences, order = slow.random_text(rng, 150), 4
+    model = estimate(count(sentences, order, cutoffs=cutoffs))
+    possible = [name for name in model.vocabulary.names if name != "<s>"]
+    book, raw = slow.textbook(sentences, order, "modified-kneser-ney", possible), slow.grams_of(sentences, order)
+    limits = [0, *cutoffs, *[cutoffs[-1]] * order]
+    assert sum(model.n_ngrams) < sum(estimate(count(sentences, order)).n_ngrams)
+    for length in range(order):
+        for _ in range(12):
+            history = tuple(rng.choice([*"abcde"], length).tolist())
+            history = ("<s>", *history[1:]) if length and rng.random() < 0.4 else history
+            for word in possible:
+                expected = cut_prob(book, raw, limits, history, word)
+                assert math.exp(model.log_prob(history, word)) == pytest.approx(expected, rel=1e-9)
+    sums = slow.sums_over_vocabulary(model)
+    assert list(sums.values()) == pytest.approx([1.0] * len(sums), abs=1e-9)

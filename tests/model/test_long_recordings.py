@@ -14,9 +14,8 @@ import soundfile
 from asr import audio
 from asr.corpus import Problem, Utterance
 from asr.features.pipeline import FeaturePipeline, Given
-from asr.model.adaptation import SpeakerAdaptation
+from asr.model.adaptation import ESTIMATES, UNADAPTED, SpeakerAdaptation
 from asr.model.model import Model, load
-from asr.model.passes import ESTIMATES
 from asr.model.transcript import Transcript
 from asr.model.transcription import LongOptions, recognise, transcribe_all
 from asr.scoring import score
@@ -81,7 +80,7 @@ def test_the_features_of_pieces_are_those_of_the_whole(digits_model, long, monke
 def with_statistics_of_all(model: Model, mode: str, *, adapts: bool) -> Model:
     """The model with features that are normalised with all of a recording, or of a speaker."""
     steps = ({"kind": "mfcc"}, {"kind": "cmvn", "mode": mode}, {"kind": "delta"})
-    adaptation = SpeakerAdaptation(model.acoustic, model.acoustic) if adapts else None
+    adaptation = SpeakerAdaptation(model.acoustic, model.acoustic) if adapts else UNADAPTED
     return dataclasses.replace(model, features=FeaturePipeline(8000, steps), adaptation=adaptation)
 
 

@@ -7,8 +7,7 @@ import pytest
 
 from asr.features.affine import affine
 from asr.gmm.model import DiagGmms
-from asr.model.adaptation import SpeakerAdaptation
-from asr.model.passes import ESTIMATES, adapt, estimated, scores
+from asr.model.adaptation import ESTIMATES, UNADAPTED, SpeakerAdaptation, adapt, estimated, scores
 
 MEANS = np.array([[0.0, 0.0], [4.0, 0.0], [0.0, 4.0], [4.0, 4.0], [8.0, 2.0]])  # the first is silence
 TRUTH = np.array([[1.2, 0.3, -2.2], [-0.2, 0.9, 1.0]])  # from the speaker's features to the model's
@@ -100,7 +99,7 @@ def test_who_says_nothing_is_heard_by_the_model_of_the_first_pass(model):
 
 
 def test_a_model_that_does_not_adapt(model):
-    model.adaptation = None
+    model.adaptation = UNADAPTED
     features = {"a": MEANS.astype(np.float32)}
     assert adapt(model, features, {"a": "ann"}) == {}
     found = adapted_scores(model, features, {"a": "ann"})

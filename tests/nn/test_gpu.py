@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ from asr.nn.ctc.loss import CtcLoss
 from asr.nn.curves import read_curves
 from asr.nn.losses import FrameCrossEntropy
 from asr.nn.options import SpecAugmentOptions, TrainingOptions
-from asr.nn.parallel import current_group, join_group, launch, leave_group
+from asr.nn.parallel import current_group, train_on
 from asr.nn.training import evaluate, train_network
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no GPU")
@@ -115,7 +116,7 @@ def test_killed_and_resumed_it_goes_on(mixed, tmp_path):
     """Dropout goes on with the GPU's own random state, so the curves are those without the kill."""
     options, config = replace(KILLED, mixed_precision=mixed), replace(CONFIGS["dnn"], dropout=0.2)
     _, whole = train(tmp_path / "whole", "cuda", options, config)
-    child = subprocess.Popen([sys.executable, __file__, "killed", str(tmp_path / "killed"), str(int(mixed))])
+    child = subprocess.Popen([sys.executable, __file__, str(tmp_path / "killed"), str(int(mixed))])
     stem = tmp_path / "killed" / "last"
     try:
         while (state := read_state(stem)) is None or state["position"]["step"] < 10:
@@ -141,7 +142,7 @@ def test_a_training_moves_from_the_cpu_to_a_gpu(tmp_path):
 
 def test_processes_for_all_gpus_have_the_curves_of_one(tmp_path):
     _, expected = train(tmp_path / "one", "cuda")
-    assert launch("all", [__file__, "group", str(tmp_path)]) == 0
+    train_on("all", partial(be_one_of_a_group, tmp_path))
     told = json.loads((tmp_path / "told.json").read_text(encoding="utf-8"))
     assert told == {"device": "cuda:0", "backend": "nccl", "size": torch.cuda.device_count()}
     found = read_curves(tmp_path / "group" / "curves.json")
@@ -155,16 +156,15 @@ def be_killed(folder, mixed):
     train(Path(folder), "cuda", replace(KILLED, mixed_precision=mixed == "1"), config)
 
 
-def be_one_of_a_group(folder):
-    """What each of torchrun's processes does."""
-    device, group = join_group(), current_group()
+def be_one_of_a_group(folder, device, report):
+    """What the process for each GPU does."""
+    group = current_group()
     if group.writes:
         told = {"device": device, "backend": torch.distributed.get_backend(), "size": group.size}
-        (Path(folder) / "told.json").write_text(json.dumps(told), encoding="utf-8")
-    train(Path(folder) / "group", device)
-    leave_group()
+        (folder / "told.json").write_text(json.dumps(told), encoding="utf-8")
+    train(folder / "group", device)
 
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    {"killed": be_killed, "group": be_one_of_a_group}[sys.argv[1]](*sys.argv[2:])
+    be_killed(*sys.argv[1:])

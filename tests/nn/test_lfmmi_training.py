@@ -23,7 +23,7 @@ from asr.nn.networks import TdnnConfig, build
 from asr.nn.options import TrainingOptions
 from asr.train.data import Data
 from asr.train.decoding import decode_all
-from asr.train.ladder import Rung
+from asr.train.stage import Rung
 
 PHONES, DIM, N_TRAIN, N_ALL = "abcde", 5, 150, 170
 OPTIONS = SupervisionOptions(tree=TreeOptions(max_leaves=40, min_gain=20.0), lm_extra_states=10)

@@ -1,11 +1,13 @@
 """Two processes that share each batch have the loss curve of one; which GPUs --gpus means."""
 
 import json
+import os
+import subprocess
 import sys
 import weakref
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,7 +20,7 @@ from asr.nn.batches import Examples
 from asr.nn.ctc.joint import JointLoss, JointNetwork
 from asr.nn.losses import FrameCrossEntropy
 from asr.nn.options import DecoderConfig, SpecAugmentOptions, TrainingOptions
-from asr.nn.parallel import is_worker, join_group, launch, leave_group, parse_gpus, run_workers
+from asr.nn.parallel import current_group, is_worker, join_group, leave_group, parse_gpus, train_on
 from asr.nn.training import train_network
 
 DIM, N_OUTPUTS = 5, 6
@@ -62,10 +64,19 @@ def train_joint_case(folder):
     return train_network(network, JointLoss(network), *spoken, options, folder=folder)
 
 
-def test_two_processes_have_the_curves_of_one(tmp_path):
+def be_one_of_two(folder, device, report):
+    """What each of the processes does, on the CPU."""
+    torch.set_num_threads(1)
+    assert device == "cpu" and current_group().size == 2 and (report is not None) == current_group().writes
+    train_cases(folder)
+
+
+def test_two_processes_have_the_curves_of_one(tmp_path, monkeypatch):
+    if torch.cuda.is_available():
+        pytest.skip("there are GPUs here, which tests/nn/test_gpu.py uses")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)  # the processes find none
     alone = train_cases(tmp_path / "alone")
-    status = run_workers(2, [__file__, str(tmp_path / "shared")], {"CUDA_VISIBLE_DEVICES": ""})
-    assert status == 0
+    train_on("all", partial(be_one_of_two, tmp_path / "shared"))
     for name, points in alone.items():
         shared = json.loads((tmp_path / "shared" / name / "curves.json").read_text(encoding="utf-8"))
         assert len(shared) == len(points) > 1
@@ -88,20 +99,16 @@ def test_gpus_by_number():
 def test_a_machine_without_gpus_says_so(monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
     with pytest.raises(ConfigError, match="--gpus all: torch finds no GPU on this machine; leave --gpus out"):
-        launch("all", ["-m", "asr"])
+        train_on("all", print)
 
 
-def test_launching_starts_one_process_for_each_gpu_named(monkeypatch):
-    calls = []
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,5,7")
-    monkeypatch.setattr("subprocess.Popen", lambda command, env: calls.append((command, env)) or Done)
-    Done = SimpleNamespace(wait=lambda timeout=None: 3, terminate=lambda: None)
-    assert launch("0,2", ["run.py", "--seed", "1"]) == 3
-    command, environment = calls[0]
-    assert command[:3] == [sys.executable, "-m", "torch.distributed.run"]
-    assert command[-4:] == ["--nproc-per-node=2", "run.py", "--seed", "1"]
-    assert environment["CUDA_VISIBLE_DEVICES"] == "4,7"
+def test_processes_of_torchrun_share_batches_and_leave_their_group(tmp_path):
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", __file__]
+    places = os.pathsep.join(str(Path(place).absolute()) for place in sys.path)
+    environment = {**os.environ, "PYTHONPATH": places, "CUDA_VISIBLE_DEVICES": ""}
+    done = subprocess.run([*command, str(tmp_path)], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert {place.name for place in tmp_path.iterdir()} == {*CASES, "joint"}
 
 
 def test_without_torchrun_nothing_is_joined():

@@ -8,57 +8,51 @@ import pytest
 from asr.corpus import Corpus, Utterance
 from asr.errors import ConfigError
 from asr.options import from_table
-from asr.recipe.bench import Bench, Fold, Result, System, compared, folds_of, in_order, with_those_below
+from asr.recipe.bench import Bench, Fold, Result, System, Tested, compared, folds_of, in_order, with_those_below
 from asr.recipe.networks import CtcTable, HybridTable, JointTable, LfmmiTable
 from asr.recipe.run import Kept, Run
-from asr.recipe.searches import (
-    GraphSearch,
-    GreedySearch,
-    JointSearch,
-    Point,
-    PrefixSearch,
-    Recognised,
-    added,
-    best_setting,
-)
-from asr.recipe.systems import Part, Trained
+from asr.recipe.searches import GraphSearch, GreedySearch, JointSearch, Point, PrefixSearch, Recognised
+from asr.recipe.systems import Part
+from asr.train.stage import Rung
+from asr.train.tuning import add_tuning, best_point
 
 
 def system(model="mono", variant="", **more) -> System:
     return System(model, "mfcc", train_nothing, {}, None, variant, **more)
 
 
-def train_nothing() -> Trained:
+def train_nothing() -> Rung:
     raise AssertionError
 
 
 def result(of: System, words: str, test="official", **more) -> Result:
     """A system's test of one utterance, in which "one" was said."""
-    return Result(of, test, 0, (), (), (), {"u": "one"}, {"u": words}, 1.0, 0.1, **more)
+    return Result(of, test, 0, (), {"u": "one"}, {"u": words}, 1.0, 0.1, **more)
 
 
-def some_test(word: str, fold: int, model: Path) -> Recognised:
-    return Recognised(model, {f"u{fold}": "one"}, {f"u{fold}": word}, 0.5, {}, "")
+class NoModel:
+    def save(self, folder: Path) -> None:
+        folder.mkdir()
+
+
+def some_test(word: str, fold: int) -> Recognised:
+    return Recognised(NoModel(), {f"u{fold}": "one"}, {f"u{fold}": word}, 0.5, {})
 
 
 @pytest.fixture
-def several(tmp_path, digits_model, monkeypatch):
+def several(tmp_path, monkeypatch):
     """A bench, and a function that makes a system's test of two folds."""
     run = Run(tmp_path / "out")
     bench = Bench(run, Corpus([Utterance("u0", "s", Path("u0.wav"), "one")]))
 
     def finished(name: str, held_out: tuple[int, int], words: tuple[str, str]) -> Result:
-        tested = []
-        for fold, word in enumerate(words):
-            folder = tmp_path / f"{name}{fold}"
-            folder.mkdir()
-            Recognised(digits_model, {f"u{fold}": "one"}, {f"u{fold}": word}, 0.5, {}).save(folder)
-            tested.append(Kept(f"test-{name}{fold}", folder, f"{name}{fold}", Recognised, run._alive))
-        trained = tuple(Kept(f"train-{name}{n}", tmp_path, "", Trained, run._alive) for n in range(2))
-        tunings = tuple([Point({"acoustic_scale": 0.1}, errors, 10)] for errors in held_out)
-        return Result(system(variant=name), "loso", 0, trained, tunings, tuple(tested), {}, {}, 0.0, 0.0)
+        tested = [run.kept(f"test-{name}{fold}", some_test, word, fold) for fold, word in enumerate(words)]
+        trained = [run.kept(f"train-{name}{n}", train_nothing) for n in range(2)]
+        tunings = [[Point({"acoustic_scale": 0.1}, errors, 10)] for errors in held_out]
+        folds = tuple(map(Tested, trained, tunings, tested))
+        return Result(system(variant=name), "loso", 0, folds, {}, {}, 0.0, 0.0)
 
-    monkeypatch.setattr(Run, "cpu_seconds", lambda run, *names: float(len(names)))
+    monkeypatch.setattr(Kept, "cpu_seconds", 1.0)
     return bench, finished
 
 
@@ -69,7 +63,7 @@ def test_each_fold_takes_the_system_that_was_best_on_its_held_out_data(several):
     best = bench.chosen([a, b], "chosen")
     assert best.hypotheses == {"u0": "one", "u1": "four"}  # not the best on the test: what the held-out data say
     assert best.score.errors == 1 and best.train_cpu_seconds == 2.0 and best.decode_rtf == 0.5
-    assert [kept.name for kept in best.tested] == ["test-a0", "test-b1"] and best.row.variant == "chosen"
+    assert [fold.recognised.name for fold in best.folds] == ["test-a0", "test-b1"] and best.row.variant == "chosen"
 
 
 def test_each_model_is_compared_with_the_nearest_one_below():
@@ -98,7 +92,7 @@ def test_what_is_compared_with_what():
     """Models with the next one by their graphs, ways of decoding among themselves, augmentation with none."""
 
     def of(model, decoding="", variant=""):
-        return replace(result(system(model, variant), "one", "dev", decoding=decoding), metric="per")
+        return replace(result(system(model, variant, decoding=decoding), "one", "dev"), metric="per")
 
     ways = [("net", "greedy"), ("net", "tlg"), ("other", "greedy"), ("other", "tlg")]
     plain = [of("net", "greedy", "plain"), of("net", "tlg", "plain")]
@@ -128,12 +122,12 @@ def test_one_rule_chooses_settings_whatever_their_numbers_are():
     """The middle of what is as good as the best, of one number, two or three."""
     errors = {0.1: 9, 0.2: 5, 0.4: 4, 0.8: 5, 1.6: 20}
     one = [Point({"lm_weight": w}, n, 100) for w, n in errors.items()]
-    assert best_setting(one).setting == {"lm_weight": 0.4}
+    assert best_point(one).setting == {"lm_weight": 0.4}
     flat = [Point({"a": a, "b": b, "c": c}, 3, 9) for a in (1, 2, 3) for b in (1, 2, 3) for c in (7, 8, 9)]
-    assert best_setting(flat).setting == {"a": 2, "b": 2, "c": 8}
+    assert best_point(flat).setting == {"a": 2, "b": 2, "c": 8}
     table = [Point({"bonus": b}, n, 10) for b, n in ((0, 5), (1, 2), (2, 3))]
     other = [Point({"bonus": b}, n, 10) for b, n in ((0, 1), (1, 99), (2, 30))]
-    assert best_setting(added([table, other])) == Point({"bonus": 0}, 6, 20)
+    assert best_point(add_tuning([table, other])) == Point({"bonus": 0}, 6, 20)
 
 
 def test_every_setting_is_tried():
@@ -151,7 +145,7 @@ def test_every_nth_utterance_is_held_out_in_turn():
 
 def test_a_recording_without_features_counts_as_deleted_words():
     bench = Bench(None, Corpus([Utterance("u", "s", Path("u.wav"), "one two")]))  # type: ignore[arg-type]
-    assert bench.references(("u",)) == {"u": "one two"}
+    assert bench.references(("u",), system()) == {"u": "one two"}
     of_test = replace(result(system(), ""), references={"u": "one two", "v": "one"}, hypotheses={"v": "one"})
     assert (of_test.row.deletions, of_test.row.total) == (2, 3)
     assert Fold("x", Part("x", ("u",)), ("u",), ()).few == ()

@@ -17,7 +17,7 @@ from asr.recipe.own_outcome import Outcome
 from asr.recipe.own_report import doubtful, next_steps
 from asr.recipe.own_training import train_recogniser
 from asr.scoring import score
-from asr.train.ladder import Rung
+from asr.train.stage import Rung
 
 
 @pytest.fixture(scope="module")
@@ -109,13 +109,13 @@ def test_an_earlier_stage_that_is_better_is_told_with_how_sure_that_is():
     assert "after tri 0.0 % of the held-out characters were wrong, after sat 2.3 %, which may be chance" in told
     assert told.endswith("`--stages mono,tri` stops there.")
     assert "more than chance makes" in earlier_told(said, {"mono": said, "tri": wrong})
-    outcome = Outcome(Path("m"), None, {"x": (1.0, 1.0)}, 4, 20, hours=0.1, sizes=(1, 1), earlier=told)
+    outcome = Outcome(Path("m"), None, {"x": (1.0, 1.0)}, 4, 20, hours=0.1, earlier=told)
     assert outcome.table().endswith("--stages mono,tri stops there.")
 
 
 def test_what_to_do_next_depends_on_what_there_is(recordings, tmp_path):
     plan = planned(recordings[0], held_out="10")
-    outcome = Outcome(tmp_path / "my model", None, {"x": (1.0, 1.0)}, 40, 200, hours=0.1, sizes=(1, 1))
+    outcome = Outcome(tmp_path / "my model", None, {"x": (1.0, 1.0)}, 40, 200, hours=0.1)
     steps = "\n".join(next_steps(plan, outcome, 0))
     assert f"`asr transcribe '{tmp_path}/my model' FILE ...`" in steps and "6 minutes of speech are little" in steps
     short = "\n".join(next_steps(plan, replace(outcome, hours=46 / 3600), 0))

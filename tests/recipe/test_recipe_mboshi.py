@@ -164,7 +164,7 @@ def small_bench(real_data, folder):
     from asr.recipe.bench import Bench
     from asr.recipe.grammars import spelled_lexicon
     from asr.recipe.run import Run
-    from asr.train.ladder import Sizes
+    from asr.train.stage import Sizes
 
     corpus = parts.read_corpus(real_data / "mboshi", "train")
     corpus, run = corpus.select(corpus.ids[:150]), Run(folder)
@@ -181,10 +181,10 @@ def small_bench(real_data, folder):
 
 
 def ladder(bench, settings):
-    from asr.recipe.systems import extract_data
+    from asr.train.data import Data
 
     pipeline = recipe.mfcc(settings)
-    data = bench.run.kept("features", extract_data, bench.corpus, pipeline)
+    data = bench.run.kept("features", Data.of, bench.corpus, pipeline)
     options = {"pipeline": pipeline, "lexicon": bench.lexicon, "sizes": settings.sizes}
     return recipe.stages(data, options, settings)
 
@@ -241,8 +241,8 @@ def test_networks_on_real_recordings(real_data, tmp_path):
     trained = bench.run.record(f"train-{HYBRID}-fbank-30-session-dev-seed0")
     other = replace(above[0], search=GraphSearch((0.3,), (0.0,), beam=8.0))
     again = replace(bench, run=type(bench.run)(tmp_path / "out"))
-    again.trained(other, fold.part)
-    assert bench.run.record(trained.name) == trained  # another search is no reason to train again
+    assert again.trained(other, fold.part).key
+    assert bench.run.record(trained["name"]) == trained  # another search is no reason to train again
 
 
 @pytest.mark.slow
@@ -273,16 +273,18 @@ def test_ctc_on_real_recordings(real_data, tmp_path):
     # With so little training the best path says next to nothing: 90 % are deletions. A language model helps at once.
     assert all(rows[variant].value < rows["greedy"].value for variant in ("prefix", "tlg", "joint"))
     assert not list(bench.run.folder.glob("train-mono*"))
-    one, two = (bench.run.cpu_seconds(f"train-{m}-fbank-30-pitch-session-dev-seed0") for m in (CNN_CTC, CTC_ATTENTION))
-    assert rows["tlg"].train_cpu_seconds == pytest.approx(one + two)
+    steps = (bench.run.record(f"train-{m}-fbank-30-pitch-session-dev-seed0") for m in (CNN_CTC, CTC_ATTENTION))
+    assert rows["tlg"].train_cpu_seconds == pytest.approx(sum(step["cpu_seconds"] for step in steps))
     assert "ctc-attention dev network" in page
     words = bench.corpus[fold.test[0]]
-    found = asr.load(results[4].tested[0].folder / "model").transcribe(words.audio)
+    found = asr.load(results[4].folds[0].recognised.folder / "model").transcribe(words.audio)
     assert found.words and all(0 <= w.start < w.end for w in found.words)
     plain = {s.model: s for s in recipe.ctc(bench, settings, plain=True)}[CNN_CTC]
     bare = plain.options["table"].options.training
     assert (bare.max_epochs, bare.spec_augment.is_on, plain.options["table"].speeds) == (2, False, (1.0,))
-    (curves,) = bench.trained(plain, fold.part).value.curves.values()
+    step = bench.trained(plain, fold.part)
+    assert step.key
+    (curves,) = json.loads((step.folder / "curves.json").read_text()).values()
     assert len(curves) == 2 and plain.variant == "plain"
 
 

@@ -93,11 +93,19 @@ def test_the_whole_run_on_the_real_recordings(real_data, tmp_path):
     assert all(r["total"] == 232 for r in rows)
     assert rows[0]["value"] <= 1.5 and rows[1]["value"] <= 1.5  # the README's five seeds: 0.00 to 0.86
     page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
-    assert "Tuning on held-out speech" in page and "with 2 seeds" in page
+    assert "Tuning on held-out speech" in page and "mean of 2 seeds" in page
     modules = ast.literal_eval(done.stdout.splitlines()[-1])
     rooms = {name.split(".")[1] for name in modules if "." in name}
-    assert not rooms & {"nn", "cli", "info", "transcribe"} and len(modules) < 190, modules
+    assert not rooms & {"nn", "cli", "info", "transcribe"} and len(modules) <= 126, modules
     again = subprocess.run(
         [sys.executable, *arguments], capture_output=True, text=True, timeout=900, check=False, cwd=ROOT
     )
     assert again.returncode == 0 and " ...\n" not in again.stderr  # no step was made again
+
+
+@pytest.mark.parametrize("name", ["digits/networks", "mboshi/run"])
+def test_a_script_that_imports_its_neighbours_says_how_it_is_started(name):
+    script = ROOT / "recipes" / f"{name}.py"
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=False, cwd=ROOT)
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert done.stderr.endswith(f"python -m recipes.{name.replace('/', '.')}\n")

@@ -16,7 +16,7 @@ from asr.features.pipeline import FeaturePipeline
 from asr.features.table import FeatureTable
 from asr.lang.lexicon import Lexicon
 from asr.train.data import Data
-from asr.train.ladder import Sizes
+from asr.train.stage import Sizes
 
 PACKAGE = Path(asr.__file__).parent
 
@@ -25,18 +25,21 @@ import json, sys
 from pathlib import Path
 from asr.recipe import sources
 from asr.recipe.run import _key
-from asr.recipe.systems import extract_data, train_mono, train_stage
+from asr.recipe.systems import train_mono, train_stage
+from asr.train.data import Data
 from asr.recipe.searches import GraphSearch, JointSearch, PrefixSearch, recognise, try_settings
-from asr.recipe.networks import train_above, train_without_hmms
+from asr.recipe.networks import CtcTable, HybridTable, train_network
 from asr.recipe.grammars import language_model
 import helper
-functions = [extract_data, train_mono, train_stage, try_settings, recognise, train_above, train_without_hmms,
-             language_model, helper.own]
+functions = [train_mono, train_stage, try_settings, recognise, language_model, helper.own]
+arguments = {"extract_data": (Data.of, {}), "by prefixes": (try_settings, {"search": PrefixSearch()}),
+             "train_hybrid": (train_network, {"table": HybridTable()}),
+             "train_ctc": (train_network, {"table": CtcTable(front_end={"kind": "fbank"})})}
 
 def keys():
-    sources._modules_of.cache_clear()
+    sources._reached.cache_clear()
     found = {f.__name__: _key(f.__name__, f, {}) for f in functions}
-    return found | {"by prefixes": _key("by prefixes", try_settings, {"search": PrefixSearch()})}
+    return found | {name: _key(name, *called) for name, called in arguments.items()}
 
 def changed(file, text):
     path, before = Path(file), keys()
@@ -58,11 +61,11 @@ def own() -> float:
 """
 
 ALL = {
-    "extract_data", "train_mono", "train_stage", "try_settings", "recognise", "train_above", "train_without_hmms",
-    "language_model", "own", "by prefixes",
+    "extract_data", "train_mono", "train_stage", "try_settings", "recognise", "language_model", "own",
+    "by prefixes", "train_hybrid", "train_ctc",
 }  # fmt: skip
 DECODE = {"try_settings", "recognise", "by prefixes"}
-TRAIN = {"train_mono", "train_stage", "train_above", "train_without_hmms"}
+TRAIN = {"train_mono", "train_stage", "train_hybrid", "train_ctc"}
 
 EDITED = "\n_EDITED = 1\n"
 
@@ -70,10 +73,10 @@ EDITED = "\n_EDITED = 1\n"
 USED = {
     "asr/gmm/mono.py": {"train_mono", "train_stage"},  # also by imports inside functions
     "asr/gmm/sat.py": {"train_stage"},
-    "asr/nn/ctc/loss.py": {"train_without_hmms"},
-    "asr/nn/recurrent.py": {"train_above", "train_without_hmms"},  # a network is imported by its name
+    "asr/nn/ctc/loss.py": {"train_ctc"},  # the class of an argument: the table
+    "asr/nn/recurrent.py": {"train_hybrid", "train_ctc"},  # a network is imported by its name
     "asr/features/mel.py": TRAIN | DECODE | {"extract_data"},
-    "asr/recipe/systems.py": TRAIN | DECODE | {"extract_data"},
+    "asr/recipe/systems.py": TRAIN | DECODE,
     "asr/recipe/searches.py": DECODE,
     "asr/recipe/grammars.py": {"language_model"},
     "asr/scoring/errors.py": {"try_settings", "by prefixes", "own"},
@@ -87,10 +90,13 @@ UNUSED = {
     "asr/recipe/finish.py": ALL,
     "asr/recipe/own_report.py": ALL,
     "asr/recipe/run.py": ALL,
+    "asr/recipe/systems.py": {"extract_data"},
     "asr/recipe/bench.py": ALL,
     "asr/gmm/sat.py": {"train_mono", "extract_data", "language_model", "own"},
     "asr/decoding/viterbi.py": {"extract_data", "own"},
-    "asr/nn/training.py": ALL - {"train_above", "train_without_hmms"},
+    "asr/nn/training.py": ALL - {"train_hybrid", "train_ctc"},
+    "asr/nn/ctc/loss.py": ALL - {"train_ctc"},
+    "asr/train/hybrid.py": {"train_ctc"},
     "asr/graph/hclg.py": {"extract_data", "own"},
     "asr/corpus/kaldi.py": {"own"},
 }
@@ -178,12 +184,12 @@ def test_whatever_runs_in_a_step_is_counted(planted):
         below, ran = modules_that_run(systems.train_stage, data, part, below, **how)
         steps.append((systems.train_stage, ran))
     graph, ran = modules_that_run(systems.build_graph, below)
-    search = searches.GraphSearch((0.1,), (0.0,))
-    points, tried = modules_that_run(searches.try_settings, search, below, graph, None, data, ids)
-    _, recognised = modules_that_run(searches.recognise, search, below, graph, None, data, ids, [points])
+    search, asked = searches.GraphSearch((0.1,), (0.0,)), searches.Asked(below, graph=graph)
+    points, tried = modules_that_run(searches.try_settings, search, asked, data, ids)
+    _, recognised = modules_that_run(searches.recognise, search, asked, data, ids, [points])
     steps += [(systems.build_graph, ran), (searches.try_settings, tried), (searches.recognise, recognised)]
     for function, ran in steps:
-        counted = modules_of([function, searches.GraphSearch])
+        counted = set(modules_of([function, searches.GraphSearch]))
         assert len(ran) >= 15 and not ran - counted, function.__name__
 
 
@@ -191,10 +197,10 @@ def test_what_was_followed_before_changes_nothing(planted):
     """The same function uses the same modules whatever was asked for before it."""
     from asr.recipe import networks, searches, sources, systems
 
-    functions = (systems.train_stage, searches.recognise, networks.train_without_hmms, systems.extract_data)
+    functions = (systems.train_stage, searches.recognise, networks.train_network, Data.of)
     found = []
     for order in (functions, functions[::-1]):
-        sources._modules_of.cache_clear()
+        sources._reached.cache_clear()
         sources._read.cache_clear()
         found.append({f.__name__: sources.modules_of([f]) for f in order})
     assert found[0] == found[1]

@@ -27,6 +27,7 @@ from asr.report import (
     edge_section,
     glossary_section,
     headline,
+    list_section,
     network_section,
     results_section,
     run_facts,
@@ -38,8 +39,7 @@ from asr.report import (
     utterance_section,
     write_report,
 )
-from asr.report.page import command_html
-from asr.report.rendering import rendered
+from asr.report.page import rendered
 from asr.report.results import ResultRow
 from asr.report.sections import align_words
 from asr.report.sound import audio_element
@@ -151,7 +151,10 @@ def test_nothing_of_a_page_is_wider_than_a_phone(page_text):
 
 
 def test_words_of_commands_and_percentages_are_not_torn(tmp_path):
-    shown = command_html("asr train a b --held-out <speaker>")
+    steps = ["Hear <them>: `asr train a b --held-out <speaker>`."]
+    shown = list_section("What to do next", steps, commands=True).html
+    assert shown.startswith("<ul>\n<li>Hear &lt;them&gt;: <code") and shown.endswith("</code>.</li>\n</ul>")
+    assert "`asr train" in list_section("The data", steps).html  # where nobody speaks of commands
     assert re.findall("<span>(.*?)</span>", shown) == ["asr", "train", "a", "b", "--held-out", "&lt;speaker&gt;"]
     assert "inline-block" in STYLE.partition(".command span")[2].partition("}")[0]
     write_report(

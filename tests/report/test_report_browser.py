@@ -14,6 +14,7 @@ from asr.report import (
     Section,
     alignment_section,
     confusion_section,
+    list_section,
     results_section,
     run_facts,
     speaker_section,
@@ -23,7 +24,6 @@ from asr.report import (
     utterance_section,
     write_report,
 )
-from asr.report.page import command_html
 from asr.report.results import ResultRow
 from asr.report.sections import table
 from asr.scoring import score
@@ -59,7 +59,7 @@ def folder(tmp_path_factory):
         pytest.skip("no Chromium here")
     made = tmp_path_factory.mktemp("page")
     row = ResultRow("mono", "mfcc", "", "none", "official", "wer", 0, 1.0, 3, 300, 21.0, 0.01)
-    steps = f"<p>What strangers would get: {command_html('asr train recordings mine --held-out speaker:george')}</p>"
+    steps = ["What unseen speakers would get: `asr train recordings mine --held-out speaker:george`"]
     grid = [TuningPoint(a, p, 9, 47) for a in (0.05, 0.0667, 0.0833, 0.1, 0.125) for p in (-2.0, 0.0, 2.0)]
     errors = table(
         [("recognised", ""), ("WER, %", "number"), ("CER, %", "number")],
@@ -72,7 +72,7 @@ def folder(tmp_path_factory):
         headline=Headline("82.5 %", "word error rate", ("Too many to read the transcripts.",)),
         facts=run_facts(seed=0, model=LONG),
         sections=[
-            Section("What to do next", steps),
+            list_section("What to do next", steps, commands=True),
             Section("Errors on the recordings held out", errors),
             stages_section({"words": {"mono": score(SAID, HEARD), "tri": score(SAID, SAID)}}),
             results_section([row]),

@@ -11,18 +11,20 @@ import pytest
 from asr.errors import ConfigError, CorpusError, ModelError
 from asr.features.pipeline import FeaturePipeline
 from asr.features.table import FeatureTable
+from asr.files.json_files import read_json
 from asr.lang.lexicon import Lexicon
 from asr.model.adaptation import SpeakerAdaptation
 from asr.nn import DnnConfig, RecurrentConfig, TdnnConfig
 from asr.nn.options import TrainingOptions
 from asr.options import from_table
-from asr.recipe.networks import HybridTable, LfmmiTable, present_gpus, train_above
+from asr.recipe.networks import HybridTable, LfmmiTable, present_gpus, train_network
 from asr.recipe.run import Run
-from asr.recipe.systems import Part, Trained
+from asr.recipe.systems import Part
 from asr.train.data import Data
 from asr.train.hybrid import HybridOptions, labelled, log_priors, prepare, realigned, train_hybrid
-from asr.train.ladder import Rung, Sizes, train_ladder
+from asr.train.ladder import train_ladder
 from asr.train.speeds import frames_at_speed
+from asr.train.stage import Rung, Sizes
 
 torch = pytest.importorskip("torch")
 
@@ -85,7 +87,7 @@ def test_the_network_learns_the_frames_and_is_a_model(planted, rung, held_out, t
     np.testing.assert_array_equal(
         again.model.acoustic.log_likelihoods(table[u]), made.model.acoustic.log_likelihoods(table[u])
     )
-    assert again.model.adaptation is None
+    assert not again.model.adaptation.adapts
     aligned = again.model.align_finished(table[u], planted.transcripts[u])
     assert np.mean(aligned.alignment == made.alignments[u]) > 0.85
 
@@ -275,14 +277,19 @@ def test_lfmmi_is_a_step_of_a_recipe_too(job, tmp_path):
         },
     }
     pipeline = FeaturePipeline(0, ({"kind": "given", "dim": DIM, "frame_shift": 10.0},))
-    made = job.step(Run(tmp_path), from_table(LfmmiTable, table), pipeline=pipeline, copies={1.1: job.data})
-    model = made.rung.model
+    run = Run(tmp_path)
+    model = job.step(run, from_table(LfmmiTable, table), pipeline=pipeline, copies={1.1: job.data}).model
     assert model.acoustic.subsampling == 3 and model.acoustic.log_priors is None
-    assert list(made.curves) == ["network"] and len(made.curves["network"]) == 2
+    curves = curves_of(run)
+    assert list(curves) == ["network"] and len(curves["network"]) == 2
 
 
-def kept_below(folder: Path) -> Trained:
-    return Trained(Rung.load(folder))
+def kept_below(folder: Path) -> Rung:
+    return Rung.load(folder)
+
+
+def curves_of(run, name="net"):
+    return read_json(run.folder / name / "curves.json")
 
 
 @dataclass(frozen=True)
@@ -297,7 +304,7 @@ class Job:
     def step(self, run, table=None, **options):
         below = run.kept("below", kept_below, self.folder)
         table = table or self.table
-        return run.step("net", train_above, self.data, self.part, below, table=table, seed=0, **options)
+        return run.step("net", train_network, self.data, self.part, below, table=table, seed=0, **options)
 
 
 @pytest.fixture(scope="module")
@@ -322,15 +329,18 @@ def two_gpus(monkeypatch):
 def test_two_processes_of_a_recipe_train_the_network_of_one(job, tmp_path, two_gpus, monkeypatch):
     monkeypatch.setattr("asr.recipe.progress._SAY_EVERY", 0.0)
     logging.getLogger("asr").setLevel(logging.INFO)
-    one, two = job.step(Run(tmp_path / "alone")), job.step(Run(tmp_path / "shared"), gpus="all")
-    assert list(two.curves) == list(one.curves) == ["round0-network0", "round1-network0"]
-    for name, points in two.curves.items():
-        found, wanted = ([p["held_out_loss"] for p in curve] for curve in (points, one.curves[name]))
+    alone = Run(tmp_path / "alone")
+    one = job.step(alone)
+    shared = Run(tmp_path / "shared")
+    two = job.step(shared, gpus="all")
+    assert list(curves_of(shared)) == list(curves_of(alone)) == ["round0-network0", "round1-network0"]
+    for name, points in curves_of(shared).items():
+        found, wanted = ([p["held_out_loss"] for p in curve] for curve in (points, curves_of(alone)[name]))
         np.testing.assert_allclose(found, wanted, atol=1e-5)
-    for name, array in one.rung.model.acoustic.arrays().items():
-        np.testing.assert_allclose(two.rung.model.acoustic.arrays()[name], array, atol=1e-4, err_msg=name)
-    for u in one.rung.alignments:
-        np.testing.assert_array_equal(two.rung.alignments[u], one.rung.alignments[u])
+    for name, array in one.model.acoustic.arrays().items():
+        np.testing.assert_allclose(two.model.acoustic.arrays()[name], array, atol=1e-4, err_msg=name)
+    for u in one.alignments:
+        np.testing.assert_array_equal(two.alignments[u], one.alignments[u])
     log = (tmp_path / "shared" / "run.log").read_text(encoding="utf-8")
     assert log.count("epoch 3: loss") == 2  # of two trainings, told by one process
     assert not list((tmp_path / "shared" / ".training").iterdir())
@@ -341,8 +351,8 @@ def test_on_gpus_a_recipe_trains_the_network_of_the_cpu(planted, rung, held_out,
     how = {"held_out": held_out, "folder": tmp_path / "work", "device": "cuda"}
     model = train_hybrid(planted, rung, job.table.config, job.table.options, **how).model
     assert {p.device.type for p in model.acoustic.scores.parameters()} == {"cpu"}
-    expected = job.step(Run(tmp_path / "alone")).rung.model
-    together = job.step(Run(tmp_path / "shared"), gpus="all").rung.model
+    expected = job.step(Run(tmp_path / "alone")).model
+    together = job.step(Run(tmp_path / "shared"), gpus="all").model
     features = planted.normalised(rung.model.features)
     for found in (model, together):
         for u in held_out:

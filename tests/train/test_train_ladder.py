@@ -11,7 +11,8 @@ from asr.features.table import FeatureTable
 from asr.gmm.mono import MonoOptions
 from asr.lang.lexicon import Lexicon
 from asr.train.data import Data
-from asr.train.ladder import STAGES, Rung, Sizes, aligned, check_stages, monophones, shortest, train_ladder
+from asr.train.ladder import STAGES, aligned, check_stages, monophones, shortest, train_ladder
+from asr.train.stage import Rung, Sizes
 
 LEXICON = Lexicon([("ab", ("A", "B")), ("bca", ("B", "C", "A")), ("cab", ("C", "A", "B")), ("ba", ("B", "A"))])
 PIPELINE = FeaturePipeline(0, ({"kind": "given", "dim": 3}, {"kind": "cmvn", "mode": "speaker"}))
@@ -55,7 +56,7 @@ def test_every_stage_learns_and_aligns_all(rungs, data):
     assert sat.log[-1].log_likelihood > sat.log[0].log_likelihood + 0.1
     assert mono.tree.context_width == 1 and tri.tree.context_width == 3
     assert mono.log[-1].n_frames < 0.9 * len(data.raw.frames)  # the shortest utterances; the others are aligned after
-    assert sat.model.adaptation is not None and lda.model.adaptation is None
+    assert sat.model.adaptation.adapts and not lda.model.adaptation.adapts
     assert lda.model.features.steps[-1].kind == "affine" and lda.model.features.dim == 27
 
 
@@ -68,7 +69,7 @@ def test_a_rung_is_saved_and_loaded(rungs, tmp_path):
         assert all(np.array_equal(again.alignments[u], ids) for u, ids in rung.alignments.items())
         for name, array in rung.gmms.arrays().items():
             assert np.array_equal(again.gmms.arrays()[name], array), name
-        assert (again.model.adaptation is None) == (stage != "sat")
+        assert again.model.adaptation.adapts == (stage == "sat")
 
 
 def test_utterances_of_others_are_aligned_as_those_of_training(rungs, data):

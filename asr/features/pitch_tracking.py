@@ -16,7 +16,6 @@ from ..options import takes_options
 from .frames import INT16_SCALE, Arrays, Framing, checked_samples, of_each
 from .options import PitchOptions
 
-PITCH_DIM = 3
 """Values per frame of `pitch`."""
 
 _INTERPOLATED = 5  # lags either side that a correlation between them is interpolated from
