@@ -55,7 +55,7 @@ class DynamicDecoder(BeamSearch):
         reach, labels = graph.words.reach, graph.words.labels
         self._words = (states, arcs, arcs.view(np.float32), reach.set_of_state, labels)
         self._sets = (reach.first, reach.bounds)
-        self._grammar, root = _grammar_views(graph.grammar, len(labels))
+        self._grammar, root = _grammar_views(graph, len(labels))
         self._phrases = graph.phrases
         self._cache = (np.full(2 * _CACHED, -1, np.int64), np.zeros(2 * _CACHED), np.full(reach.n_sets, np.nan))
         k = dynamic_kernels
@@ -89,7 +89,7 @@ class DynamicDecoder(BeamSearch):
 
     def _begin(self) -> int:
         cost, heard, ahead, state, lm = self._token_arrays
-        self._registers[self._kernels.REHASH] = 1
+        self._registers[self._kernels.REHASH] = self._kernels.STARTS
         grammar, history, paid, n = self.graph.grammar, self.graph.grammar.start, 0.0, 0
         while True:
             cost[n], heard[n], ahead[n], state[n], lm[n] = paid, 0.0, 0.0, self.graph.words.graph.start, history
@@ -142,11 +142,12 @@ def end_costs(grammar: "Graph", histories: np.ndarray, *, exact: bool) -> np.nda
         result[at] = np.minimum(result[at], passed[at] + states["final"][histories[at]])
 
 
-def _grammar_views(grammar: "Graph", n_labels: int) -> tuple[tuple[np.ndarray, ...], int]:
+def _grammar_views(graph: DynamicGraph, n_labels: int) -> tuple[tuple[np.ndarray, ...], int]:
     """What the kernels take of a grammar, and the state that stands for no history.
 
     That is the one with the most arcs among those that do not back off: its words are looked up by their labels.
     """
+    grammar = graph.grammar
     if not 0 <= grammar.start < grammar.n_states:
         raise GraphError("grammar: it has no start state")
     states, arcs = flat_words(grammar.states), flat_words(grammar.arcs)
@@ -156,5 +157,7 @@ def _grammar_views(grammar: "Graph", n_labels: int) -> tuple[tuple[np.ndarray, .
     own = grammar.arcs[first : first + int(grammar.states["n_arcs"][root])]
     cost, following = np.full(n_labels + 1, np.inf, np.float32), np.zeros(n_labels + 1, np.int32)
     cost[own["ilabel"]], following[own["ilabel"]] = own["weight"], own["next"]
+    added = np.array([label for label in graph.added if not np.isfinite(cost[label])], np.int64)
+    cost[added], following[added] = np.max(own["weight"], initial=0.0, where=np.isfinite(own["weight"])), root
     masses = np.append(0.0, np.cumsum(np.exp(-cost.astype(np.float64))))
     return (states, states.view(np.float32), arcs, arcs.view(np.float32), cost, following, masses), root

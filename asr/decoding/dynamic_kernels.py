@@ -65,6 +65,7 @@ FOUND = "float64[::1], float64[::1], int64[::1]"
 
 # Positions in the search's registers, after those of `kernels`.
 GENERATION, REHASH, ROOT, EXACT, LOOKS_AHEAD, N_REGISTERS = 7, 8, 9, 10, 11, 12
+STARTS = 2  # what registers[REHASH] is before the first frame
 MOST_WAYS = 64  # histories after one word; as many as an n-gram is long
 
 
@@ -482,6 +483,23 @@ def advance(
     """
     while True:
         if registers[IS_OPEN] != 0:
+            if registers[REHASH] == STARTS:
+                # Of two tokens in one place the costs are compared, so that both must have looked ahead alike.
+                n, best = 0, 0
+                for i in range(registers[N_TOKENS]):
+                    backing, ahead, after = look_ahead(
+                        first, bounds, g_states, g_finals, g_arcs, g_weights, root_costs, root_next, root_masses,
+                        p_nodes, p_arcs, p_bonus, c_keys, c_costs, c_root, registers, set_of[state[i]], lms[i],
+                        labels.shape[0],
+                    )  # fmt: skip
+                    if ahead < np.inf:
+                        cost[n], aheads[n], lms[n] = cost[i] + backing + ahead, ahead, after
+                        heard[n], state[n] = heard[i], state[i]
+                        if cost[n] < cost[best]:
+                            best = n
+                        n += 1
+                if n > 0:
+                    registers[N_TOKENS], registers[BEST] = n, best
             if registers[REHASH] != 0:
                 enter_all(state, lms, table, registers, np.int64(set_of.shape[0]))
                 registers[REHASH] = 0

@@ -5,9 +5,10 @@ of both has a copy of a part of HCL for each history of G. Here a search holds p
 instead, and finds G's part of the costs when words come out; see asr.decoding.dynamic.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -182,12 +183,102 @@ class DynamicGraph:
         phrases: boosted ones, as of `asr.graph.phrases`; none by default.
         exact: whether a word that a history has an arc for is never reached by backing off: costs are then those of
             the language model itself. A static graph takes the cheapest way instead.
+        added: labels of words that may come though the grammar has none of them, each at the cost of its rarest word.
     """
 
     words: WordGraph
     grammar: Graph
     phrases: Phrases = NO_PHRASES
     exact: bool = False
+    added: tuple[int, ...] = ()
+
+    search: ClassVar[str] = "dynamic"
+    files: ClassVar[tuple[str, ...]] = ("HCL.fst", "G.fst", "reach.npz")
 
     def __repr__(self) -> str:
         return f"<DynamicGraph: {repr(self.words)[1:-1]}; {repr(self.grammar)[1:-1].replace('Graph', 'grammar')}>"
+
+    @property
+    def n_bytes(self) -> int:
+        """What states and arcs of both take."""
+        return self.words.graph.n_bytes + self.grammar.n_bytes
+
+    def word_ids(self) -> np.ndarray:
+        """The ids of the words that the grammar has, ascending."""
+        used = np.zeros(len(self.words.labels) + 1, bool)
+        used[self.grammar.arcs["ilabel"]] = True
+        used[list(self.added)] = True
+        used[0] = False
+        return np.flatnonzero(used[self.words.labels])
+
+    def boosting(self, phrases: Sequence[tuple[Sequence[int], float]]) -> "DynamicGraph":
+        """The graph in which phrases gain: the word ids of each, and nats; words that G lacks may then come, too."""
+        labels = self.words.labels
+        made = Phrases.of([([int(labels[word]) for word in said], bonus) for said, bonus in phrases])
+        wanted = {word for said, _ in phrases for word in said}.difference(self.word_ids().tolist())
+        return replace(self, phrases=made, added=(*self.added, *sorted(int(labels[word]) for word in wanted)))
+
+    def save(self, directory: Path) -> None:
+        """Write HCL.fst, G.fst and reach.npz into a model's directory; phrases are not kept."""
+        self.words.graph.write(directory / "HCL.fst")
+        self.grammar.write(directory / "G.fst")
+        reach = self.words.reach
+        np.savez(
+            directory / "reach.npz",
+            labels=self.words.labels,
+            set_of_state=reach.set_of_state,
+            first=reach.first,
+            bounds=reach.bounds,
+            exact=np.array(self.exact, np.int32),
+        )
+
+    @classmethod
+    def of_files(cls, words: Graph, grammar: Graph, arrays: Mapping[str, np.ndarray]) -> "DynamicGraph":
+        """The graph of what `save` wrote.
+
+        Args:
+            words: of HCL.fst.
+            grammar: of G.fst.
+            arrays: of reach.npz.
+
+        Raises:
+            GraphError: where they do not belong together.
+        """
+        labels, set_of, first, bounds = (
+            np.ascontiguousarray(arrays[name], np.int32) for name in ("labels", "set_of_state", "first", "bounds")
+        )
+        made = cls(WordGraph(words, labels, Reach(set_of, first, bounds)), grammar, exact=bool(arrays["exact"]))
+        made.check()
+        return made
+
+    def check(self) -> None:
+        """Raise GraphError for what could lead a search outside of the arrays."""
+        labels, reach, grammar = self.words.labels, self.words.reach, self.grammar
+        n = len(labels)
+        fits = (
+            len(reach.set_of_state) == self.words.graph.n_states
+            and n > 1
+            and sorted(labels.tolist()) == list(range(n))
+            and reach.n_sets > 0
+            and reach.first[0] == 0
+            and 2 * int(reach.first[-1]) == len(reach.bounds)
+            and bool((np.diff(reach.first) >= 0).all())
+            and 0 <= reach.set_of_state.min(initial=0) <= reach.set_of_state.max(initial=0) < reach.n_sets
+            and 0 <= reach.bounds.min(initial=0) <= reach.bounds.max(initial=0) <= n + 1
+            and int(self.words.graph.arcs["olabel"].max(initial=0)) < n
+        )
+        if not fits:
+            raise GraphError("reach.npz does not belong to HCL.fst; build the graph anew")
+        arcs, states = grammar.arcs, grammar.states
+        fits = (
+            0 <= grammar.start < grammar.n_states
+            and 0 <= arcs["ilabel"].min(initial=0) <= arcs["ilabel"].max(initial=0) < n
+            and 0 <= arcs["next"].min(initial=0) <= arcs["next"].max(initial=0) < grammar.n_states
+            and int(states["n_input_epsilons"].max(initial=0)) <= 1
+            and bool((states["n_input_epsilons"] <= states["n_arcs"]).all())
+            and int((states["first"].astype(np.int64) + states["n_arcs"]).max(initial=0)) <= grammar.n_arcs
+            and not np.isnan(arcs["weight"]).any()
+        )
+        if not fits:
+            raise GraphError("G.fst does not belong to HCL.fst, or is damaged; build the graph anew")
+        _check_back_off(grammar)

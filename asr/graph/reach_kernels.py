@@ -150,9 +150,7 @@ def set_of_component(
     f"int64({INTS}, {INTS}, boolean[::1], {INTS}, int32, int32[::1], int32[::1], int32[::1], int64[::1], int64[::1],"
     " int32[::1], int64[::1], int64[::1], int32[:, ::1])"
 )
-def reach(
-    states, arcs, is_final, label_of, last_label, set_of, first, bounds, table, memo, seen, values, buffer, work
-):
+def reach(states, arcs, is_final, label_of, last_label, set_of, first, bounds, table, memo, seen, values, buffer, work):
     """Fill `set_of` with the number of each state's set; how many sets there are, or MORE_ROOM.
 
     A state's set has the words on the arcs that can be taken next, after any number of arcs without words. Components

@@ -301,9 +301,7 @@ def test_reach_equals_a_walk_from_each_state():
         m = len(source)
         olabel = np.where(rng.random(m) < 0.6, 0, rng.integers(1, 9, m))
         final = np.where(rng.random(n) < 0.2, 0.0, np.inf)
-        graph = Graph.from_arrays(
-            0, source, rng.integers(0, 4, m), olabel, rng.random(m), rng.integers(0, n, m), final
-        )
+        graph = Graph.from_arrays(0, source, rng.integers(0, 4, m), olabel, rng.random(m), rng.integers(0, n, m), final)
         labels = np.append(0, rng.permutation(8) + 1).astype(np.int32)
         reach = Reach.of(graph, labels)
         assert all(reach.labels(s) == slow_reach(graph, labels, s) for s in range(n))
