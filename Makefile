@@ -53,6 +53,8 @@ bench: $(VENV)/.bench $(VENV)-kaldi/.installed
 	$(BIN)/python tests/benchmarks/bench_features.py
 	$(BIN)/python tests/benchmarks/bench_decoder.py
 	$(BIN)/python tests/benchmarks/bench_prefix.py
+	$(BIN)/python tests/benchmarks/bench_graph.py
+	$(BIN)/python tests/benchmarks/bench_lm.py
 	$(if $(CORPUS),KALDI_PYTHON=$(VENV)-kaldi/bin/python $(BIN)/python tests/benchmarks/bench_training.py $(CORPUS))
 
 ## make digits CORPUS=DIR   the digits recipe on the Free Spoken Digit Dataset: GMM-HMMs, then networks

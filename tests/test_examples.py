@@ -11,7 +11,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "asr"
 OPTIONS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
-NEEDS = {"asr.nn": "torch", "asr.graph": "pynini", "asr.model.torch": "torch", "asr.train.joint": "torch"}
+NEEDS = {"asr.nn": "torch", "asr.model.torch": "torch", "asr.train.joint": "torch"}
 
 
 def with_examples() -> list[str]:

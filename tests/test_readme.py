@@ -55,7 +55,6 @@ def test_python_examples(page, checkout):
 def test_a_network_of_ones_own(tmp_path, monkeypatch, capsys):
     """The page of Python, on 120 strings of digits; its settings in TOML; and the command, without the page."""
     pytest.importorskip("torch")
-    pytest.importorskip("pynini")
     pytest.importorskip("espeakng_loader")
     from asr.audio.synth import synthesise_digits
     from asr.options import load_config
@@ -132,7 +131,6 @@ def test_the_demo_ends_as_the_page_says(tmp_path):
     """All of it, but for the numbers; the error rate is a few percent."""
     pytest.importorskip("espeakng_loader")
     pytest.importorskip("matplotlib")
-    pytest.importorskip("pynini")
     command = [sys.executable, str(ROOT / "recipes" / "digits" / "demo.py"), "--out", "build/demo"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=tmp_path, check=False)

@@ -244,7 +244,7 @@ def check_input(path: Path | None) -> None:
     if kind == "folder":
         raise AsrError(f"{path}: is a folder; give a file")
     if path is not None and kind in ("missing", "unreachable"):
-        raise AsrError(f"{path}: {dead_link(path) or 'no such file'}")
+        raise AsrError(f"{path}: cannot be read ({dead_link(path) or 'no such file'})")
 
 
 def check_model_out(out: Path) -> None:
@@ -253,6 +253,10 @@ def check_model_out(out: Path) -> None:
 
     if is_stream(out) or kind_of(out) == "file":
         raise AsrError(f"{out}: is no folder; give the name of a new one, or of an older model")
+    above = next((folder for folder in out.absolute().parents if kind_of(folder) != "missing"), out)
+    if kind_of(above) != "folder" or not os.access(above, os.W_OK):
+        why = "may not be written to" if kind_of(above) == "folder" else "is no folder"
+        raise AsrError(f"{out}: cannot be written ({above} {why}); give another place")
     with writing(out):
         check_replaceable(out, "model.json")
 

@@ -155,8 +155,11 @@ class _Table:
     """The sizes and seconds of a graph's steps on stderr, a line each, when the step is done."""
 
     def __init__(self) -> None:
-        typer.echo(f"{'step':<12} {'states':>12} {'arcs':>12} {'seconds':>9}", err=True)
+        self._is_first = True
 
     def told(self, s: "Step") -> None:
         """The line of a step."""
+        if self._is_first:
+            typer.echo(f"{'step':<12} {'states':>12} {'arcs':>12} {'seconds':>9}", err=True)
+            self._is_first = False
         typer.echo(f"{s.name:<12} {s.n_states:12,} {s.n_arcs:12,} {s.seconds:9.2f}", err=True)

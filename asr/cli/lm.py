@@ -38,7 +38,7 @@ _Model = Annotated[
 ]
 _Text = Annotated[
     Path,
-    typer.Argument(metavar="TEXT", callback=piped, help="A sentence a line, plain or gzip-compressed; - is stdin."),
+    typer.Argument(metavar="TEXT", callback=piped, help="A sentence a line, plain, .gz, .xz or .bz2; - is stdin."),
 ]
 _Out = Annotated[
     Path, typer.Option("--out", metavar="LM", help="An ARPA file, packed with .gz, or .ngram, which opens at once.")

@@ -18,6 +18,7 @@ from .common import (
     TextSuffix,
     TierName,
     channel_of,
+    check_input,
     complain_of_input,
     language_given,
     output,
@@ -134,10 +135,13 @@ def train(
         raise typer.BadParameter("--units letters is --lexicon letters; give one of the two", param_hint="--units")
     if jobs == 0:
         raise typer.BadParameter("give the number of processes, or -1 for one on each core", param_hint="--jobs")
+    from ..lang.sources import check_sources
     from ..recipe.own_data import check_place, planned
     from ..recipe.own_training import gpus_of, train_recogniser
     from ..recipe.run import naming
 
+    check_input(lm_text)  # before the corpus is read, which may take minutes
+    check_sources(lexicon or [])
     if allow_commands:
         check_place(out)  # what the commands write goes there
     of_folder = {"speaker": speaker, "text_suffix": text_suffix, "tier": tier}
@@ -154,8 +158,7 @@ def train(
     with _told(), naming(out):
         outcome = train_recogniser(plan, out, seed=seed, n_jobs=jobs, device=device.value)
     with output(None) as stream:
-        use = f"asr transcribe {outcome.model} FILE ..." if outcome.rows else "aligns; has no decoding graph"
-        stream.write(f"{outcome.table()}\n\nmodel   {outcome.model}   ({use})\n")
+        stream.write(f"{outcome.table()}\n\nmodel   {outcome.model}   (asr transcribe {outcome.model} FILE ...)\n")
         stream.write(f"report  {outcome.report}\n" if outcome.report else "")
 
 

@@ -34,6 +34,7 @@ def text_blocks(
     most: int = MOST_TEXT,
     error: type[AsrError] = AsrError,
     told: Callable[[int], object] | None = None,
+    size_of_block: int = _BLOCK,
 ) -> Iterator[bytes]:
     """The bytes of a file, block by block; of what was packed, where it begins like a file of gzip, xz or bzip2.
 
@@ -41,6 +42,7 @@ def text_blocks(
         most: bytes that may come, unpacked.
         error: the class of what is raised.
         told: called with the number of bytes of the file, packed ones, that were read before each block.
+        size_of_block: bytes of a block, at most.
 
     Raises:
         AsrError: of class `error`, naming the file, where it cannot be read, a packed file is damaged (after the blocks
@@ -60,7 +62,7 @@ def text_blocks(
             stream = opened(raw) if opened else raw
             if not kind and size > most:
                 raise error(f"{path}: holds more than {size_in_words(most)}; split it")
-            while block := stream.read(_BLOCK):
+            while block := stream.read(size_of_block):
                 done += len(block)
                 if done > most:
                     raise error(f"{path}: holds more than {size_in_words(most)}; split it")
@@ -88,4 +90,9 @@ def _is_bzip2(head: bytes) -> bool:
 
 def text_bytes(path: str | os.PathLike, *, most: int = MOST_TEXT, error: type[AsrError] = AsrError) -> bytes:
     """The bytes of a file, unpacked where it is a gzip file, at once. Errors: `text_blocks`'s."""
-    return b"".join(text_blocks(path, most=most, error=error))
+    try:
+        size = Path(path).stat().st_size
+    except (OSError, ValueError):  # said below
+        size = 0
+    # A plain file is one block, which is not copied again.
+    return b"".join(text_blocks(path, most=most, error=error, size_of_block=min(max(size + 1, _BLOCK), most + 1)))

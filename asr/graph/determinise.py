@@ -68,19 +68,24 @@ def determinise(
     useful = leading_on(graph)
     if graph.start < 0 or not useful[graph.start]:
         return Graph(-1, np.empty(0, STATE), np.empty(0, ARC))
-    room = _Room.of(graph, kernels, budget or Budget())
+    budget = budget or Budget()
+    room, limit = _Room.of(graph, kernels, budget), f"the budget of {budget.max_states:,} states"
     views = _flat_views(graph)
     while True:
         status = kernels.determinise(*views, useful.view(np.uint8), *room.arguments(), delta, in_log)
         if status == kernels.DONE:
             return room.result()
-        if status >= kernels.OVER:
-            raise GraphError(_complaint(room, status, graph, budget or Budget(), what, name_of or str))
-        room.grow(status)
+        if status < kernels.DONE:
+            try:
+                room.grow(status)
+                continue
+            except MemoryError:
+                status, limit = kernels.OVER, "the memory of this machine"
+        raise GraphError(_complaint(room, status, graph, limit, what, name_of or str))
 
 
 def _flat_views(graph: Graph) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """States (5 words each) and arcs (4 words each) as int32, then the same bytes as float32, as the kernel sees them."""
+    """States (5 words each) and arcs (4 words each) as int32, then the same bytes as float32."""
     states, arcs = np.ascontiguousarray(graph.states), np.ascontiguousarray(graph.arcs)
     return states.view(np.int32), arcs.view(np.int32), states.view(np.float32), arcs.view(np.float32)
 
@@ -217,7 +222,7 @@ def _table_size(n: int) -> int:
     return 1 << (4 * n // 3).bit_length()
 
 
-def _complaint(room: _Room, status: int, graph: Graph, budget: Budget, what: str, name_of: Callable[[int], str]) -> str:
+def _complaint(room: _Room, status: int, graph: Graph, limit: str, what: str, name_of: Callable[[int], str]) -> str:
     """Why there is no result, and which words are to blame."""
     k, registers = room.kernels, room.registers
 
@@ -244,12 +249,12 @@ def _complaint(room: _Room, status: int, graph: Graph, budget: Budget, what: str
             f"det({what}): more than {k.LONGEST} output labels{after} would have to wait for the input that tells "
             f"which are right: {named(first)}. The graph accepts one input in several ways without end"
         )
-    return _too_large(room, budget, what, graph, named, before)
+    return _too_large(room, limit, what, graph, named, before)
 
 
 def _too_large(
     room: _Room,
-    budget: Budget,
+    limit: str,
     what: str,
     graph: Graph,
     named: Callable[[list[int]], str],
@@ -267,8 +272,8 @@ def _too_large(
     elif n_ways > 1:
         told = f" The last{before(q)}: {n_ways} ways to go on are open, at different costs."
     return (
-        f"det({what}): {graph.n_states:,} states, {graph.n_arcs:,} arcs could not be determinised within the budget of "
-        f"{budget.max_states:,} states: there are {n_states:,} with {n_arcs:,} arcs, and more to come.{told} Either "
+        f"det({what}): {graph.n_states:,} states, {graph.n_arcs:,} arcs could not be determinised within {limit}: "
+        f"there are {n_states:,} with {n_arcs:,} arcs, and more to come.{told} Either "
         f"the grammar accepts a sentence in several ways with different costs, or it is too large for this machine. "
         f"{REMEDY}"
     )

@@ -1,7 +1,7 @@
 """The compiled steps of local epsilon removal.
 
-Arcs are flat (4 words each: input label, output label, cost, next state); `costs` are the same bytes as float32. Those of
-a state are a linked list, as arcs move from state to state.
+Arcs are flat (4 words each: input label, output label, cost, next state); `costs` are the same bytes as float32. Those
+of a state are a linked list, as arcs move from state to state.
 """
 
 import math

@@ -15,11 +15,13 @@ from .const_fst import ARC, STATE
 
 _GRID = 24  # sizes of trees that are counted; between them the number is interpolated
 
-# Without contexts, and with some: how many states a state of det(L o G) becomes in C o LG, and what each state of an HMM
-# adds; the states of the result for each of H o CLG, and its arcs for each of its states.
-_ALONE, _IN_CONTEXT = (1.0, 0.63, 1.0, 2.65), (1.2, 0.93, 0.75, 2.8)
-_BYTES_PER_STATE, _OTHER_BYTES = 270, 350 << 20  # of the largest graph on the way; and of all else, without the models
-_SECONDS_PER_STATE, _OTHER_SECONDS = 10e-6, 3.0  # of the largest graph, on one core of a server of 2024
+# What follows a history is more alike than what is drawn; and before each history may be a pause, of three states.
+_ALIKE, _OF_PAUSES = 1.1, 3
+# Without contexts, and with some: how many states a state of det(L o G) becomes in C o LG, and what each state of an
+# HMM adds; the states of the result for each of H o CLG, and its arcs for each of its states.
+_ALONE, _IN_CONTEXT = (0.95, 0.64, 1.0, 2.65), (1.15, 0.9, 0.78, 2.7)
+_BYTES_PER_STATE, _OTHER_BYTES = 270, 400 << 20  # of the largest graph on the way; and of all else
+_SECONDS_PER_STATE, _OTHER_SECONDS = 9e-6, 3.0  # of the largest graph, on one core of a server of 2024
 _TYPICAL_ERROR = 0.25
 
 
@@ -54,20 +56,27 @@ class Forecast(NamedTuple):
 
 
 def forecast(
-    pronunciations: Sequence[Sequence[int]], after: np.ndarray, n_tails: float, context_width: int, n_hmm_states: float
+    pronunciations: Sequence[Sequence[int]],
+    often: np.ndarray,
+    after: np.ndarray,
+    n_tails: float,
+    context_width: int,
+    n_hmm_states: float,
 ) -> Forecast:
     """What building a graph will take.
 
     Args:
         pronunciations: the phones of all that can be said.
+        often: on how many arcs of the grammar each of them is; what follows a history is drawn accordingly.
         after: of each state of the grammar, how many of them may follow.
         n_tails: phones of words, once for each state of the grammar that they lead to.
         context_width: how many phones say what a label stands for.
         n_hmm_states: of a phone.
     """
-    sizes, shared, alone = _trees(pronunciations)
+    sizes, shared, alone = _trees(pronunciations, often)
     fewest = after[after > 0].min(initial=len(pronunciations))  # where few may follow, words are certain soonest
-    spoken = float(np.interp(after, sizes, shared).sum()) + n_tails * float(np.interp(fewest, sizes, alone))
+    uncertain = _ALIKE * float(np.interp(after, sizes, shared).sum())
+    spoken = uncertain + n_tails * float(np.interp(fewest, sizes, alone)) + _OF_PAUSES * len(after)
     in_context, by_state, left, arcs = _IN_CONTEXT if context_width > 1 else _ALONE
     most = spoken * (in_context + by_state * n_hmm_states)
     n_states = most * left
@@ -91,8 +100,8 @@ def _size(n_bytes: int) -> str:
     return size_in_words(int(float(f"{n_bytes:.2g}")))
 
 
-def _trees(pronunciations: Sequence[Sequence[int]]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """What trees of some of the pronunciations, drawn at random, have: by how many there are.
+def _trees(pronunciations: Sequence[Sequence[int]], often: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What trees of some of the pronunciations, drawn as often as is said, have: by how many there are.
 
     Returns:
         sizes; how many beginnings two or more of them have; and what part of their phones is of beginnings of one.
@@ -101,10 +110,12 @@ def _trees(pronunciations: Sequence[Sequence[int]]) -> tuple[np.ndarray, np.ndar
     phones = np.zeros((n, longest), np.int32)
     lengths = np.array([len(said) for said in pronunciations])
     phones[np.arange(longest) < lengths[:, None]] = np.concatenate([np.asarray(said) for said in pronunciations])
-    phones = phones[np.lexsort(phones.T[::-1])]
-    rng = np.random.default_rng(0)
+    order = np.lexsort(phones.T[::-1])
+    phones = phones[order]
+    # What comes first of exponential variables with these rates is a draw without replacement.
+    drawn = np.argsort(np.random.default_rng(0).exponential(size=n) / np.maximum(often[order], 1e-9))
     sizes = np.unique(np.geomspace(1, n, _GRID).astype(int))
-    counted = [_tree(phones[np.sort(rng.permutation(n)[:k])]) for k in sizes]
+    counted = [_tree(phones[np.sort(drawn[:k])]) for k in sizes]
     shared, alone = (np.array(column) for column in zip(*counted, strict=True))
     return np.append(0, sizes), np.append(0.0, shared), np.append(1.0, alone)
 

@@ -102,14 +102,15 @@ def arpa_grammar(lm: "NgramModel", lexicon: "Lexicon") -> Graph:
     return trimmed(graph)
 
 
-def words_after(lm: "NgramModel", labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """What `arpa_grammar` has: how many words may follow in each of its states, and in how many states each word ends.
+def words_after(lm: "NgramModel", labels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Sizes of what `arpa_grammar` makes: arcs with words of each state; of each word, its arcs, and where they lead.
 
     Args:
         labels: by word of the model, 0 where it has no pronunciation.
 
     Returns:
-        int (n_states,) and int (n_words,).
+        int (n_states,): how many words may follow; and int (n_words,) twice: on how many arcs a word is, and to how
+        many states these lead.
     """
     trie = lm.trie
     possible, is_state = _possible(lm, _usable(lm, labels))
@@ -118,7 +119,7 @@ def words_after(lm: "NgramModel", labels: np.ndarray) -> tuple[np.ndarray, np.nd
     histories = np.flatnonzero(is_state)[1:]
     ends = np.bincount(trie.word[histories], minlength=trie.n_words)
     ends += np.bincount(trie.word[1 + np.flatnonzero(~is_state[1 : 1 + trie.n_words])], minlength=trie.n_words)
-    return after, np.where(labels > 0, ends, 0)
+    return after, np.bincount(trie.word[arcs], minlength=trie.n_words), np.where(labels > 0, ends, 0)
 
 
 def _possible(lm: "NgramModel", kept: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -80,7 +80,7 @@ class Sentences:
         ConfigError: for what is no code of a language.
 
     Examples:
-        >>> text = ["CHAPTER I.", "", "Mr. J. Smith came at", "3.30 p.m. It rained. [12]", "", '"Why?" Ann asked.']
+        >>> text = ["CHAPTER I.", "", "Mr. J. Smith came", "at 3.30 p.m. It rained. [12]", "", '"Why?" Ann asked.']
         >>> list(Sentences("en")(text))
         ['Mr. J. Smith came at 3.30 p.m.', 'It rained.', '"Why?" Ann asked.']
     """

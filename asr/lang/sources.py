@@ -117,7 +117,7 @@ def _collected(
     marks: Marks = "keep",
     n_best: int = 1,
     told: Callable[[str, Mapping[str, int], Mapping[str, int]], None] | None = None,
-) -> tuple[dict[str, list[Entry]], dict[str, dict[str, int]], Mapping[str, int]]:
+) -> tuple[dict[str, list[Entry]], dict[str, dict[str, int]], dict[str, int]]:
     """What sources say of words: the first one of each that it has, the next one of the others, and so on.
 
     Args:
@@ -129,7 +129,7 @@ def _collected(
     by_word: dict[str, list[Entry]] = {}
     by_source: dict[str, dict[str, int]] = {}
     known: list[Entry] = []
-    unknown = counts
+    unknown = dict(counts)
     for each in ready:
         entries = each.entries(unknown, known, marks, n_best)
         known += each.dictionary or ()

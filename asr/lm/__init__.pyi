@@ -1,6 +1,7 @@
 from .arpa import read_arpa as read_arpa
 from .arpa import write_arpa as write_arpa
 from .counting import Counts as Counts
+from .counting import Means as Means
 from .counting import count as count
 from .formats import read_model as read_model
 from .formats import write_model as write_model

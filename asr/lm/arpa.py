@@ -192,11 +192,11 @@ def _sections(path, text: bytes) -> tuple[dict[int, tuple[int, int]], dict[int, 
 
 def _heads(text: bytes) -> Iterator[tuple[int, bytes]]:
     """The lines that begin with a backslash, as (first byte, line without blanks at its end)."""
-    place = 0 if text[:1] == b"\\" else text.find(b"\n\\") + 1
-    while place or text[:1] == b"\\":
-        yield place, bytes(text[place : _line_end(text, place)]).strip()
-        if not (place := text.find(b"\n\\", place) + 1):
-            return
+    place = text.find(b"\\")
+    while place >= 0:
+        if place == 0 or text[place - 1] == kernels.NEWLINE:
+            yield place, text[place : _line_end(text, place)].strip()
+        place = text.find(b"\\", place + 1)
 
 
 def _line_end(text: bytes, place: int) -> int:
@@ -210,7 +210,7 @@ def _sizes(path, text: bytes, first: int, end: int) -> dict[int, tuple[int, int]
     sizes: dict[int, tuple[int, int]] = {}
     first = _line_end(text, first) + 1
     while first < end:
-        line = bytes(text[first : _line_end(text, first)]).strip()
+        line = text[first : _line_end(text, first)].strip()
         if line:
             found = _SIZE.fullmatch(line)
             if not found:
@@ -284,7 +284,7 @@ def _parsed(text: bytes, order: int, blocks: list[_Block], names: NameTable, ids
         try:
             for row, place in odd[: max(n_odd, 0)].tolist():
                 fields = text[place : _line_end(text, place)].split()
-                columns[1][row], columns[2][row] = float(fields[0]), float((*fields[order + 1 :], 0.0)[0])
+                columns[1][row], columns[2][row] = float(fields[0]), float((*fields[order + 1 :], b"0")[0])
         except ValueError:
             return False
         return n_odd >= 0

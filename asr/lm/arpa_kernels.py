@@ -5,13 +5,14 @@ import math
 import numpy as np
 
 from ..jit import kernel, subkernel
-from .names import BYTES, TABLE, hash_of, same_bytes, slot_of
+from .names import BYTES, TABLE, hash_of, mark_of, same_bytes, slot_of
 from .trie_kernels import DOUBLES, INTS
 
 _TENS = np.array([10.0**i for i in range(23)])  # those that are exact
 _LEAST = 1e-300  # what is less is written as 0
 _MOST_DIGITS = np.int64(10**17)
 _AT_ONCE = 256  # words that are looked up together
+_SEEN = 1 << 14  # short words that are remembered: most of any text, and they fit into a fast memory
 _AS_ABOVE = -2  # stands for the id of the word above, until that is known
 NEWLINE, BLANK, TAB, RETURN = 10, 32, 9, 13
 
@@ -19,7 +20,7 @@ NEWLINE, BLANK, TAB, RETURN = 10, 32, 9, 13
 @subkernel
 def is_blank(byte):
     """Whether a byte separates fields, as bytes.split has it."""
-    return byte == BLANK or TAB <= byte <= RETURN
+    return byte <= BLANK and (byte == BLANK or TAB <= byte <= RETURN)
 
 
 @subkernel
@@ -63,6 +64,14 @@ def number(text, first, end):
 @kernel(f"int64({BYTES}, int64, int64)")
 def count_lines(text, first, end):
     """How many of the lines between two bytes hold more than blanks."""
+    # Nearly all lines begin with what is none; these are counted many at once.
+    count, n_others = np.int64(first < end and text[first] > BLANK), np.int64(first < end and text[first] <= BLANK)
+    for place in range(first + 1, end):
+        begins = text[place - 1] == NEWLINE
+        count += np.int64(begins & (text[place] > BLANK))
+        n_others += np.int64(begins & (text[place] <= BLANK) & (text[place] != NEWLINE))
+    if n_others == 0:
+        return count
     count, seen = 0, False
     for place in range(first, end):
         if text[place] == NEWLINE:
@@ -74,18 +83,21 @@ def count_lines(text, first, end):
 
 
 @subkernel
-def _look_up(text, wanted, hashes, pool, starts, slots, ids, grams, row):
-    """Put the ids of the words that wait into the rows up to this one; False where there is an unknown one.
+def _look_up(text, wanted, hashes, pool, starts, slots, ids, grams, done, row, recent):
+    """Put the ids of the words that wait into the rows from one up to another; False where there is an unknown one.
 
     Many at once, so that the processor fetches them from memory side by side.
     """
     order = grams.shape[1]
     for i in range(len(wanted)):
-        found = slots[slot_of(text, wanted[i, 1], wanted[i, 2], hashes[i], pool, starts, slots), 1]
+        slot = slot_of(text, wanted[i, 1], wanted[i, 2], wanted[i, 3], hashes[i], pool, starts, slots)
+        found = slots[slot, 1]
         if found < 0:
             return False
         grams[wanted[i, 0] // order, wanted[i, 0] % order] = ids[found]
-    for i in range(wanted[0, 0] // order if len(wanted) else row, row):
+        seen = np.int64(hashes[i] & np.uint64(_SEEN - 1))
+        recent[seen, 0], recent[seen, 1] = wanted[i, 3], ids[found]
+    for i in range(done, row):
         for k in range(order):
             if grams[i, k] == _AS_ABOVE:
                 grams[i, k] = grams[i - 1, k]
@@ -116,8 +128,10 @@ def parse_lines(text, first, end, pool, starts, slots, ids, grams, log_probs, ba
     row, n_odd, place = 0, 0, first
     begins, ends = np.zeros((2, order + 2), np.int64), np.zeros((2, order + 2), np.int64)  # of this line's fields
     now, before = 0, 1  # and of those of the line before
-    wanted, n_wanted = np.empty((_AT_ONCE + order, 3), np.int64), 0  # place in grams, first byte and end of words
+    wanted, n_wanted = np.empty((_AT_ONCE + order, 4), np.int64), 0  # place in grams, first byte, end, mark of words
     hashes = np.empty(_AT_ONCE + order, np.uint64)
+    recent = np.zeros((_SEEN, 2), np.int64)  # mark and id of short words that came a moment ago
+    done = 0  # rows whose words are looked up
     while place < end:
         line, n_fields = place, 0
         while True:
@@ -141,9 +155,15 @@ def parse_lines(text, first, end, pool, starts, slots, ids, grams, log_probs, ba
             a, b, above = begins[now, k + 1], ends[now, k + 1], begins[before, k + 1]
             if row and ends[before, k + 1] - above == b - a and same_bytes(text, a, b, text, above):
                 grams[row, k] = _AS_ABOVE
+                continue
+            mark = mark_of(text, a, b)
+            hashed = hash_of(text, a, b, mark)
+            seen = np.int64(hashed & np.uint64(_SEEN - 1))
+            if b - a <= 7 and recent[seen, 0] == mark:
+                grams[row, k] = recent[seen, 1]
             else:
                 wanted[n_wanted, 0], wanted[n_wanted, 1], wanted[n_wanted, 2] = row * order + k, a, b
-                hashes[n_wanted] = hash_of(text, a, b)
+                wanted[n_wanted, 3], hashes[n_wanted] = mark, hashed
                 n_wanted += 1
         log_probs[row] = number(text, begins[now, 0], ends[now, 0])
         has_weight = n_fields == order + 2
@@ -154,10 +174,12 @@ def parse_lines(text, first, end, pool, starts, slots, ids, grams, log_probs, ba
         now, before = before, now
         row += 1
         if n_wanted >= _AT_ONCE:
-            if not _look_up(text, wanted[:n_wanted], hashes, pool, starts, slots, ids, grams, row):
+            if not _look_up(text, wanted[:n_wanted], hashes, pool, starts, slots, ids, grams, done, row, recent):
                 return -1
-            n_wanted = 0
-    return n_odd if _look_up(text, wanted[:n_wanted], hashes, pool, starts, slots, ids, grams, row) else -1
+            n_wanted, done = 0, row
+    if not _look_up(text, wanted[:n_wanted], hashes, pool, starts, slots, ids, grams, done, row, recent):
+        return -1
+    return n_odd
 
 
 @subkernel

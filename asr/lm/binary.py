@@ -86,7 +86,7 @@ def write_arrays(path: str | os.PathLike, names: tuple[str, ...], offsets: np.nd
         stream.write(_START.pack(MAGIC, _VERSION, len(raw), zlib.crc32(raw), 0) + raw)
         stream.write(bytes(-stream.tell() % _ALIGN))
         for content in padded.values():
-            stream.write(content)
+            stream.write(content.data)
 
 
 def _padded(array: np.ndarray) -> np.ndarray:

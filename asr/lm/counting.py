@@ -73,7 +73,7 @@ class Means:
     """
 
     memory: int | None = None
-    folder: str | os.PathLike | None = None
+    folder: str | os.PathLike[str] | None = None
     n_threads: int | None = None
     told: Callable[[float], None] = field(default=lambda part: None)
 
@@ -317,7 +317,8 @@ def _assembled(
 ) -> tuple[Trie, np.ndarray, np.ndarray]:
     """The trie of the n-grams that are kept, their counts and adjusted counts."""
     trie = Trie.unigrams(len(single))
-    raw, adjusted = [[single[:, 0].sum() - single[START_ID, 0]], single[:, 0]], [[0], single[:, 1]]
+    raw = [single[:, :1].sum(axis=0) - single[START_ID, 0], single[:, 0]]
+    adjusted = [np.zeros(1, np.int64), single[:, 1]]
     for k in range(2, len(kept)):
         parts, kept[k] = kept[k], []
         words, *numbers = (np.concatenate(columns) for columns in zip(*parts, strict=True))

@@ -46,8 +46,9 @@ def tokenise(text, pool, starts, slots, grows, has_ids, registers, ids):
             n_seen += 1
             if has_ids and n_seen == 1:
                 continue
-            hashed = hash_of(text, start, place)
-            slot = slot_of(text, start, place, hashed, pool, starts, slots)
+            mark = mark_of(text, start, place)
+            hashed = hash_of(text, start, place, mark)
+            slot = slot_of(text, start, place, mark, hashed, pool, starts, slots)
             found = slots[slot, 1]
             if found < 0 and grows:
                 length = place - start
@@ -59,7 +60,7 @@ def tokenise(text, pool, starts, slots, grows, has_ids, registers, ids):
                 found = n_names
                 n_bytes, n_names = n_bytes + length, n_names + 1
                 starts[n_names] = n_bytes
-                slots[slot, 0], slots[slot, 1] = mark_of(text, start, place), found
+                slots[slot, 0], slots[slot, 1] = mark, found
             ids[n] = max(found, 0)
             n += 1
         place += 1

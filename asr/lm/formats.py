@@ -3,7 +3,6 @@
 import os
 from pathlib import Path
 
-from .arpa import read_arpa, write_arpa
 from .binary import is_binary
 from .model import NgramModel
 
@@ -17,7 +16,11 @@ def read_model(path: str | os.PathLike) -> NgramModel:
     Raises:
         LanguageModelError: for a file that is neither, or damaged; see `read_arpa` and `NgramModel.load`.
     """
-    return NgramModel.load(path) if is_binary(path) else read_arpa(path)
+    if is_binary(path):
+        return NgramModel.load(path)
+    from .arpa import read_arpa
+
+    return read_arpa(path)
 
 
 def write_model(model: NgramModel, path: str | os.PathLike) -> None:
@@ -25,4 +28,6 @@ def write_model(model: NgramModel, path: str | os.PathLike) -> None:
     if Path(path).suffix == SUFFIX:
         model.save(path)
     else:
+        from .arpa import write_arpa
+
         write_arpa(model, path)

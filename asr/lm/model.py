@@ -9,7 +9,6 @@ import numpy as np
 
 from ..display.brief import many
 from ..errors import LanguageModelError
-from .binary import map_arrays, write_arrays
 from .perplexity import Perplexity
 from .trie import Trie, as_ints
 from .trie_kernels import fill_states, step_all
@@ -46,6 +45,8 @@ class NgramModel:
 
     def save(self, path: str | os.PathLike) -> None:
         """Write a file that opens at once (see `asr.lm.binary`), whole or not at all. Logarithms become float32."""
+        from .binary import write_arrays  # compiled steps that most runs don't need
+
         trie = self.trie
         if not len(self.log_probs) == len(self.back_offs) == trie.n_nodes:
             raise ValueError(f"{len(self.log_probs)}, {len(self.back_offs)} logarithms of {trie.n_nodes} n-grams")
@@ -68,6 +69,8 @@ class NgramModel:
         Raises:
             LanguageModelError: for another file, and one that is cut short or damaged.
         """
+        from .binary import map_arrays
+
         names, offsets, arrays = map_arrays(path)
         try:
             vocabulary = Vocabulary(tuple(names))

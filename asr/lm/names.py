@@ -9,7 +9,7 @@ from ..jit import kernel, subkernel
 
 BYTES = "Array(uint8, 1, 'C', readonly=True)"
 TABLE = f"{BYTES}, Array(int64, 1, 'C', readonly=True), Array(int64, 2, 'C', readonly=True)"
-_PRIME = np.uint64(0x100000001B3)
+_PRIME = np.uint64(0x9E3779B97F4A7C15)
 
 
 class NameTable(NamedTuple):
@@ -38,15 +38,6 @@ class NameTable(NamedTuple):
 
 
 @subkernel
-def hash_of(text, first, end):
-    """A number of some bytes."""
-    result = np.uint64(0xCBF29CE484222325)
-    for i in range(first, end):
-        result = (result ^ np.uint64(text[i])) * _PRIME
-    return result ^ (result >> np.uint64(29))
-
-
-@subkernel
 def same_bytes(text, first, end, other, start):
     """Whether some bytes are those of another place."""
     for i in range(end - first):  # noqa: SIM110 - compiled, all() is slower
@@ -65,11 +56,19 @@ def mark_of(text, first, end):
 
 
 @subkernel
-def slot_of(text, first, end, hashed, pool, starts, slots):
-    """The slot of a word, given its hash; or that where it would be."""
+def hash_of(text, first, end, mark):
+    """A number of a word's bytes, of which the first are in its mark."""
+    result = np.uint64(mark) * _PRIME
+    for i in range(first + 7, end):
+        result = ((result ^ (result >> np.uint64(32))) ^ np.uint64(text[i])) * _PRIME
+    return result ^ (result >> np.uint64(32))
+
+
+@subkernel
+def slot_of(text, first, end, mark, hashed, pool, starts, slots):
+    """The slot of a word, given its mark and hash; or that where it would be."""
     mask = np.int64(len(slots) - 1)
-    slot = np.int64(hashed & np.uint64(mask))
-    mark, length = mark_of(text, first, end), end - first
+    slot, length = np.int64(hashed & np.uint64(mask)), end - first
     while slots[slot, 1] >= 0:
         if slots[slot, 0] == mark:
             if length <= 7:
@@ -85,6 +84,7 @@ def slot_of(text, first, end, hashed, pool, starts, slots):
 def fill_slots(pool, starts, slots):
     """Fill the slots of a table."""
     for i in range(len(starts) - 1):
-        hashed = hash_of(pool, starts[i], starts[i + 1])
-        slot = slot_of(pool, starts[i], starts[i + 1], hashed, pool, starts, slots)
-        slots[slot, 0], slots[slot, 1] = mark_of(pool, starts[i], starts[i + 1]), i
+        first, end = starts[i], starts[i + 1]
+        mark = mark_of(pool, first, end)
+        slot = slot_of(pool, first, end, mark, hash_of(pool, first, end, mark), pool, starts, slots)
+        slots[slot, 0], slots[slot, 1] = mark, i

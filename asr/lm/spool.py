@@ -22,7 +22,7 @@ class Spool:
         OSError: where the file cannot be written, as on a full disk.
     """
 
-    def __init__(self, most: int, folder: str | os.PathLike | None = None) -> None:
+    def __init__(self, most: int, folder: str | os.PathLike[str] | None = None) -> None:
         self._most, self._folder = most, folder
         self._arrays: list[np.ndarray] = []
         self._lengths: list[int] = []
@@ -38,12 +38,13 @@ class Spool:
             self._arrays.append(array)
             if self.n_bytes <= self._most:
                 return
-            self._file = tempfile.TemporaryFile(dir=self._folder, prefix="asr-")  # noqa: SIM115 - closed with the spool
+            folder = None if self._folder is None else os.fspath(self._folder)
+            self._file = tempfile.TemporaryFile(dir=folder, prefix="asr-")  # noqa: SIM115 - closed with the spool
             arrays, self._arrays = self._arrays, []
         else:
             arrays = [array]
         for each in arrays:
-            self._file.write(each)
+            self._file.write(each.data)
 
     def __iter__(self) -> Iterator[np.ndarray]:
         """The arrays again, several joined to one where they are short."""

@@ -37,8 +37,8 @@ class StateTable(NamedTuple):
         """The table of a model."""
         trie = model.trie
         ints = (trie.first_child, trie.word, trie.suffix, model.states)
-        children, words, suffixes, states = (np.require(x, np.int32, "CW") for x in ints)
-        log_probs, back_offs = (np.require(x, np.float64, "CW") for x in (model.log_probs, model.back_offs))
+        children, words, suffixes, states = (np.require(x, np.int32, ["C", "W"]) for x in ints)
+        log_probs, back_offs = (np.require(x, np.float64, ["C", "W"]) for x in (model.log_probs, model.back_offs))
         return cls(children, words, suffixes, states, log_probs, back_offs)
 
     @property

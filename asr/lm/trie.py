@@ -10,8 +10,10 @@ from functools import cached_property
 import numpy as np
 
 from ..display.brief import many
-from .sorting import stable_order
+from ..errors import LanguageModelError
 from .trie_kernels import fill_parents, fill_suffixes, find_all, find_grams
+
+_MOST_NODES = 1 << 31
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,8 +157,13 @@ class Trie:
         Args:
             parents: int (n,), ascending: nodes of the highest order.
             words: int (n,): last words, ascending among the children of each parent, no two the same.
+
+        Raises:
+            LanguageModelError: for more n-grams than can be numbered.
         """
         here, n_nodes = self.nodes(self.order), self.n_nodes + len(words)
+        if n_nodes >= _MOST_NODES:
+            raise LanguageModelError(f"{n_nodes:,} n-grams; at most {_MOST_NODES - 1:,} can be numbered; give cutoffs")
         n_children = np.bincount(parents - here.start, minlength=here.stop - here.start)
         first_child = np.full(n_nodes + 1, n_nodes, np.int32)
         first_child[: here.start + 1] = self.first_child[: here.start + 1]
@@ -176,7 +183,7 @@ class Trie:
             the trie and, for each of the arrays, the nodes of its n-grams.
         """
         wanted, k = list(grams), 0
-        trie, nodes = cls.unigrams(n_words), []
+        trie, nodes = cls.unigrams(n_words), list[np.ndarray]()
         while k < len(wanted):
             parents = trie.at(wanted[k][:, :-1])
             if len(parents) and parents.min() < 0:  # beginnings are missing: once more, with these
@@ -209,6 +216,8 @@ def _sorted_once(parents: np.ndarray, words: np.ndarray, n_words: int) -> tuple[
     keys = parents.astype(np.int64) * n_words + words
     if (keys[1:] > keys[:-1]).all():  # as in files that we write
         return slice(None), np.arange(len(keys), dtype=np.int32)
+    from .sorting import stable_order
+
     order = stable_order(keys)
     keys = keys[order]
     is_new = np.concatenate(([True], keys[1:] != keys[:-1]))

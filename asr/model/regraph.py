@@ -108,9 +108,10 @@ def expected_of_language_model(
     _check_some(names[_NAMED:], lost)
     said = _pronunciations(model.lexicon, new)
     n_phones = np.array([sum(map(len, said.get(name, ()))) for name in names])
-    after, n_ends = words_after(lm, n_phones)
-    known = [said[name] for name in names if name in said]
-    return _forecast(model, known, after, float(n_ends @ n_phones)), lost
+    after, n_arcs, n_ends = words_after(lm, n_phones)
+    can_be_said = n_phones > 0
+    known = [said[name] for name, can in zip(names, can_be_said.tolist(), strict=True) if can]
+    return _forecast(model, known, n_arcs[can_be_said], after, float(n_ends @ n_phones)), lost
 
 
 def expected_of_words(
@@ -123,7 +124,7 @@ def expected_of_words(
     said = _pronunciations(model.lexicon, new)
     known = [said[word] for word in wanted if word in said]
     n_phones = sum(len(phones) for variants in known for phones in variants)
-    return _forecast(model, known, np.array([len(known)]), float(n_phones)), lost
+    return _forecast(model, known, np.ones(len(known)), np.array([len(known)]), float(n_phones)), lost
 
 
 def _pronunciations(lexicon: Lexicon, new: Iterable[Entry]) -> dict[str, list[tuple[str, ...]]]:
@@ -133,17 +134,21 @@ def _pronunciations(lexicon: Lexicon, new: Iterable[Entry]) -> dict[str, list[tu
     return said
 
 
-def _forecast(model: Model, known: Sequence[Sequence[Sequence[str]]], after: np.ndarray, n_tails: float) -> Forecast:
+def _forecast(
+    model: Model, known: Sequence[Sequence[Sequence[str]]], often: np.ndarray, after: np.ndarray, n_tails: float
+) -> Forecast:
     """The forecast of a graph.
 
     Args:
         known: the pronunciations of each word.
+        often: on how many arcs of the grammar it is.
         after: of each state of the grammar, how many words may follow.
         n_tails: phones of words, once for each state that they lead to.
     """
     number: dict[str, int] = {}
     every = [[number.setdefault(p, len(number) + 1) for p in phones] for variants in known for phones in variants]
-    return forecast(every, after * (len(every) / len(known)), n_tails, *model.units.contexts)
+    each = np.repeat(often, [len(variants) for variants in known])
+    return forecast(every, each, after * (len(every) / len(known)), n_tails, *model.units.contexts)
 
 
 def _with_graph(model: Model, lexicon: Lexicon, grammar: Any, kind: str, compiling: dict[str, Any]) -> Model:

@@ -114,10 +114,6 @@ class Units(Protocol):
         """
         ...
 
-    def same_labels(self, other: "Units") -> bool:
-        """Whether a graph of the others' labels is one of these."""
-        ...
-
     def facts(self) -> dict[str, Any]:
         """What a person asks of them, by name."""
         ...
@@ -265,12 +261,6 @@ class HmmUnits:
         """These."""
         return self
 
-    def same_labels(self, other: Units) -> bool:
-        """Whether the others' transition ids mean the same."""
-        return np.array_equal(other.hmms.transitions.tuples, self.transitions.tuples) and (
-            other.n_labels == self.n_labels
-        )
-
     def facts(self) -> dict[str, Any]:
         """Context width, pdfs and transition ids."""
         return {
@@ -390,10 +380,6 @@ class CtcUnits:
     def hmms(self) -> HmmUnits:
         """Raises ModelError."""
         raise ModelError("this is a model of CTC, which has no HMMs: nothing that needs them can be done")
-
-    def same_labels(self, other: Units) -> bool:
-        """Whether there are equally many of the same kind: labels are numbered like the phones."""
-        return self == other
 
     def facts(self) -> dict[str, Any]:
         """Outputs of the network."""

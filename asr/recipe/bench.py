@@ -76,7 +76,7 @@ class System:
         return "-".join(p for p in (what, *how, self.name, part.name, f"seed{seed}") if p)
 
 
-class Tested(NamedTuple):
+class FoldResult(NamedTuple):
     """A fold of a test: its model, the errors with every setting on the held-out data, and what was recognised."""
 
     trained: Kept[Rung]
@@ -91,7 +91,7 @@ class Result:
     system: System
     test: str
     seed: int
-    folds: tuple[Tested, ...]
+    folds: tuple[FoldResult, ...]
     references: Texts
     hypotheses: Texts
     train_cpu_seconds: float
@@ -143,7 +143,6 @@ class Bench:
     corpus: Corpus  # whose transcripts are references
     n_jobs: int = 1
     tuning_seed: int = 0  # of models that only tune
-    fallback: str | None = None  # see `build_graph`
     truth: Path | None = None  # a CTM file with the true times of words
     letters: Path | None = None  # for grammars: a letter table, and the lexicon of the transcripts' words
     lexicon: Lexicon | None = None
@@ -163,7 +162,7 @@ class Bench:
         trained: Any = self.trained(system, part, seed)  # finished steps stand for what they have made
         name, in_graph = system.step("graph", part, seed), isinstance(system.search, GraphSearch)
         if system.grammar is None:
-            return Asked(trained, graph=self.run.kept(name, build_graph, trained, fallback=self.fallback))
+            return Asked(trained, graph=self.run.kept(name, build_graph, trained))
         from .grammars import grammar_graph, language_model
 
         texts = [self.corpus[p + u].text for p in system.prefixes for u in part.train if p + u in self.corpus]
@@ -195,7 +194,7 @@ class Bench:
             found = self.run.kept(
                 name, recognise, system.search, asked, system.data, wanted, tables, n_jobs=self.n_jobs
             )
-            tested.append(Tested(asked.trained, tuning, found))
+            tested.append(FoldResult(asked.trained, tuning, found))
         result = self._pooled(system, test, seed, tested, 0.0)
         steps = (self.trained(s, fold.part, seed) for fold in folds for s in system.chain())
         seconds = {step.name: step.cpu_seconds for step in steps}
@@ -219,7 +218,7 @@ class Bench:
         table = LetterTable.load(self.letters)
         return {u: system.grammar.reference(text, table) for u, text in texts.items()}
 
-    def _pooled(self, system: System, test: str, seed: int, folds: Sequence[Tested], seconds: float) -> Result:
+    def _pooled(self, system: System, test: str, seed: int, folds: Sequence[FoldResult], seconds: float) -> Result:
         """The result of all folds together; the real-time factor is their mean."""
         found = [fold.recognised.value for fold in folds]
         references, hypotheses = (
@@ -229,7 +228,7 @@ class Bench:
         rtf = sum(f.decode_rtf for f in found) / len(found)
         return Result(system, test, seed, tuple(folds), references, hypotheses, seconds, rtf, edges=edges)
 
-    def _edges(self, truth: Path, references: Texts, folds: Sequence[Tested]) -> "EdgeScore | None":
+    def _edges(self, truth: Path, references: Texts, folds: Sequence[FoldResult]) -> "EdgeScore | None":
         """How far the recognised edges of words are from the true ones, if these are known of all."""
         from ..scoring.edges import read_ctm, score_edges
 

@@ -22,7 +22,6 @@ from ..lang.lexicon import Lexicon
 from ..lang.sources import LETTERS, BuiltLexicon, build_lexicon, check_sources
 from ..lang.subwords import JOIN, Parts, frequent_words, take_apart, vowels_of
 from ..lm.text import read_sentences
-from ..model.graphs import has_pynini
 from ..train.ladder import STAGES, check_stages
 from .own_text import Readable, readable
 
@@ -35,12 +34,6 @@ CTC = "ctc"
 
 MFCC = {"kind": "mfcc", "options": {"use_energy": False}}
 FILTERS = {"kind": "fbank", "options": {"num_mel_bins": 40}}
-
-NO_GRAPH = (
-    "pynini is not installed here (it has wheels for Linux x86-64 alone): the model will align, but it will have no "
-    "decoding graph to transcribe with, and no error rates; take OUT to a machine with pynini for them (asr graph)"
-)
-"""What is said at the start where no decoding graph can be built."""
 
 FEWEST = 10  # utterances of a corpus that is split in two
 MOST_HELD_OUT = 300  # utterances, unless more are asked for
@@ -149,8 +142,6 @@ def planned(
             f"{len(unheard)} words of {text} are left out: they have letters or phones that nobody says in the "
             f"training part: {_few(unheard)}"
         )
-    if not has_pynini():
-        notes.append(NO_GRAPH)
     order = order or (3 if parts is None else 4)
     plan = Plan(
         train, kept, by_speaker, lexicon, oov, tuple(sentences), _pipeline(corpus, stages), tuple(stages), order,

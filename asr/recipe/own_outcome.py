@@ -19,7 +19,6 @@ class Outcome:
     characters: int = 0
     hours: float = 0.0  # of speech that was trained on
     adapted: tuple[str, ...] = ()  # how it was adapted to the held-out speakers, a line for each of the rows
-    to_do: str = ""  # how the model gets a decoding graph, where none could be built
     trained: str = ""  # how many utterances were trained on, of how many
     earlier: str = ""  # a sentence where an earlier stage of the ladder made fewer errors than the last one
 
@@ -28,8 +27,6 @@ class Outcome:
 
     def table(self) -> str:
         """The errors as a table for a person."""
-        if not self.rows:
-            return f"no decoding graph and no error rates yet: {self.to_do}"
         width = max(19, *map(len, self.rows))
         lines = [f"{'held-out utterances':<{width}}  {'WER, %':>7}  {'CER, %':>7}"]
         lines += [f"{name:<{width}}  {wer:7.2f}  {cer:7.2f}" for name, (wer, cer) in self.rows.items()]

@@ -19,7 +19,7 @@ from ..lang.letters import LetterTable
 from ..lang.lexicon import Lexicon
 from ..lang.subwords import JOIN, open_model, rewritten
 from ..lm import NgramModel
-from ..model.graphs import has_pynini, with_graph
+from ..model.graphs import with_graph
 from ..model.model import Model
 from ..nn.options import SpecAugmentOptions, TrainingOptions
 from ..scoring import score
@@ -36,14 +36,13 @@ from .systems import Part, train_stage, usable
 logger = logging.getLogger("asr.recipe")  # what is shown while steps are made
 
 TWO_CORES_TIMES, GPU_TIMES = 45.0, 530.0  # real time, that CTC's network is trained at: Mboshi in 82 and 7 minutes
-TO_DO = "where pynini is (Linux x86-64), the same command goes on in a copy of OUT; or the graph alone: "
 SHORT = 300.0  # seconds of speech below which a warning says that little can be expected
 
 
 def train_recogniser(plan: Plan, out: Path, *, seed: int = 0, n_jobs: int = 1, device: str = "cpu") -> Outcome:
     """Train what is planned, tune it on the utterances held out, and leave it in OUT/model, with OUT/report.html.
 
-    Steps are kept in OUT/work (asr.recipe.run). Without pynini the model has no decoding graph, and nothing is tested.
+    Steps are kept in OUT/work (asr.recipe.run).
 
     Args:
         device: where networks are trained: "cpu", "cuda", or "auto", which is a GPU where there is one.
@@ -52,7 +51,7 @@ def train_recogniser(plan: Plan, out: Path, *, seed: int = 0, n_jobs: int = 1, d
         AsrError: where something cannot be trained.
     """
     gpus = gpus_of(device, plan.stages)
-    run = Run(out / "work", n_steps=len(plan.stages) + (6 if has_pynini() else 2))
+    run = Run(out / "work", n_steps=len(plan.stages) + 6)
     data = run.step("features", Data.of, Corpus([*plan.train, *plan.held_out]), plan.pipeline, n_jobs=n_jobs)
     train, held_out = (tuple(u for u in part.ids if u in data.raw) for part in (plan.train, plan.held_out))
     if not train or not held_out:
@@ -62,15 +61,12 @@ def train_recogniser(plan: Plan, out: Path, *, seed: int = 0, n_jobs: int = 1, d
 
     models = _models(run, plan, data, part, hours, {"seed": seed, "n_jobs": n_jobs}, gpus)
     last = models[plan.stages[-1]]
+    last.key  # noqa: B018 - the stages are made before all else
     words: dict[str, Any] = {"lexicon": plan.vocabulary, "letters": plan.letters, "joiner": JOIN if plan.parts else ""}
     said, kept = (list(part.transcripts().values()) for part in (plan.train, plan.held_out))
     parts = plan.parts.words if plan.parts else {}
     outcome = Outcome(out / "model", hours=hours, trained=trained)
     ngram = run.kept("language-model", train_lm, plan.vocabulary, said, plan.text, kept, plan.order, parts)
-    if not has_pynini():
-        ngram.key  # noqa: B018 - it is made
-        by_hand = f"asr graph {outcome.model} --lm {ngram.folder / 'lm.arpa.gz'} --out NEW"
-        return _saved(plan, replace(last.value.model, **words), replace(outcome, to_do=TO_DO + by_hand))
     graph = run.kept("graph", build_graph, last, ngram, **words)
     tested = run.step("held-out", recognise_held_out, graph, data, held_out)
     evidence = run.step("evidence", gather_evidence, models, data, train, held_out, tested, ngram)

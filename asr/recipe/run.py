@@ -4,7 +4,6 @@ import contextlib
 import dataclasses
 import functools
 import hashlib
-import importlib.util
 import inspect
 import json
 import logging
@@ -294,8 +293,6 @@ def run_recipe(main: Callable[[], None]) -> None:
     package_logger = logging.getLogger("asr")
     package_logger.addHandler(handler)
     package_logger.setLevel(logging.INFO)
-    if importlib.util.find_spec("pynini") is None:
-        logger.warning("pynini is not installed here (it is for Linux x86-64 only): no decoding graph can be built")
     try:
         main()
     except AsrError as error:

@@ -241,8 +241,8 @@ class Recognised:
     @classmethod
     def load(cls, folder: Path) -> "Recognised":
         """What `save` wrote; the times of words stay in their file."""
-        texts = (read_texts(folder / f"{side}.tsv") for side in ("references", "hypotheses"))
-        return cls(folder / "model", *texts, **read_json(folder / "test.json"))
+        references, hypotheses = (read_texts(folder / f"{side}.tsv") for side in ("references", "hypotheses"))
+        return cls(folder / "model", references, hypotheses, **read_json(folder / "test.json"))
 
 
 def recognise(

@@ -94,9 +94,9 @@ def train_stage(
     return rung
 
 
-def build_graph(trained: Rung, fallback: str | None = None) -> Model:
-    """A step: a model with a loop over its words as its graph; for `fallback` see asr.model.graphs.with_graph."""
-    return with_graph(trained.model, fallback=fallback)
+def build_graph(trained: Rung) -> Model:
+    """A step: a model with a loop over its words as its graph."""
+    return with_graph(trained.model)
 
 
 def write_texts(path: Path, texts: Mapping[str, str]) -> None:

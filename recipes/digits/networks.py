@@ -16,7 +16,6 @@ from pathlib import Path
 
 from asr.corpus import Corpus
 from asr.extras import require_torch
-from asr.model.graphs import require_pynini
 from asr.options import load_config
 from asr.recipe.bench import Bench, Fold, Result, System, in_order, with_those_below
 from asr.recipe.finish import finish
@@ -68,7 +67,6 @@ def main() -> None:
     basic, settings = load_config(HERE / "digits.toml", hmms.Settings), load_config(HERE / "networks.toml", Settings)
     recordings = read_fsdd(Path(arguments.corpus))
     require_torch()
-    require_pynini("this recipe")  # not after hours of training
     run = Run(arguments.out)
     copies = hmms.training_copies(run, recordings, basic)
     corpus = hmms.with_strings(run, recordings, basic)

@@ -17,7 +17,6 @@ from asr.features.options import LpcOptions, MfccOptions
 from asr.features.pipeline import FeaturePipeline
 from asr.gmm.mono import MonoOptions
 from asr.lang.lexicon import Lexicon
-from asr.model.graphs import has_pynini
 from asr.options import load_config
 from asr.recipe.bench import Bench, Result, System, with_those_below
 from asr.recipe.finish import finish
@@ -45,7 +44,6 @@ from .corpora import (
     write_lists,
 )
 
-LENT = HERE / "monophones"  # its graph, where pynini is missing
 TESTS = (*SINGLE, *CONNECTED)
 VARIANTS = ("plain", "vars", "vtln", "speed", "padded", "robust", "causal", "causal-robust")
 AGAINST_MISMATCH = ("", "vars", "vtln", "speed", "robust")  # of which each fold of loso chooses one
@@ -83,14 +81,12 @@ def main() -> None:
         return
     run = Run(arguments.out)
     corpus, copies = with_strings(run, recordings, settings), training_copies(run, recordings, settings)
-    bench = Bench(
-        run, Corpus([*corpus, *copies]), settings.n_jobs, fallback=str(LENT), truth=run.folder / "strings" / "edges.ctm"
-    )
+    bench = Bench(run, Corpus([*corpus, *copies]), settings.n_jobs, truth=run.folder / "strings" / "edges.ctm")
     systems = all_systems(run, corpus, copies, settings)
     tests: Tests = single_tests(recordings) | connected_tests(recordings, corpus)
     wanted = {s: names for s, names in systems.items() if is_wanted(s, arguments)}
     if not wanted:
-        raise ConfigError("none of these models can be trained here: those above monophones need pynini")
+        raise ConfigError("these variants have none of these models; give others to --variants or --models")
     results = [
         bench.test(system, name, tests[name], seed)
         for name in arguments.tests
@@ -202,9 +198,8 @@ def stages_above(mono: System, sizes: Sizes) -> list[System]:
 
 
 def is_wanted(system: System, arguments: argparse.Namespace) -> bool:
-    """Whether a system was asked for, and its graphs can be built here; those of monophones come with the package."""
-    asked = (system.variant or "plain") in arguments.variants and system.model in arguments.models
-    return asked and (system.model == "mono" or has_pynini())
+    """Whether a system was asked for."""
+    return (system.variant or "plain") in arguments.variants and system.model in arguments.models
 
 
 def seeds_of(system: System, test: str, settings: Settings) -> Sequence[int]:

@@ -15,7 +15,6 @@ from asr.corpus import Corpus
 from asr.extras import require_torch
 from asr.features.pipeline import FeaturePipeline
 from asr.lang.letters import LetterTable
-from asr.model.graphs import require_pynini
 from asr.options import load_config
 from asr.recipe.bench import Bench, Fold, Result, System, in_order
 from asr.recipe.finish import finish
@@ -49,7 +48,6 @@ SYSTEMS = (*STAGES, HYBRID, LFMMI, *CTC_SYSTEMS)  # networks are tested on dev a
 def main() -> None:
     arguments, settings = parse_arguments(), load_config(HERE / "mboshi.toml", Settings)
     train, dev = read_corpus(Path(arguments.corpus), "train"), read_corpus(Path(arguments.corpus), "dev")
-    require_pynini("this recipe")  # not after hours of training
     run, corpus, pipeline = Run(arguments.out), Corpus([*train, *dev]), mfcc(settings)
 
     data = run.step("features", Data.of, corpus, pipeline, n_jobs=settings.n_jobs)

@@ -20,8 +20,41 @@ def test_a_source_that_is_not_there_is_named_before_the_language_model_is_read(
     assert done.status == 1 and said in done.complaint
 
 
+def test_files_are_looked_at_in_order_of_the_time_they_take(run, tmp_path, monkeypatch):
+    """A missing file before the model is loaded; a dictionary that is damaged before the language model is read."""
+    (tmp_path / "lm.arpa").write_text("large")
+    (tmp_path / "damaged.txt").write_text("yes Y EH S\nno\n")
+    with monkeypatch.context() as patch:
+        patch.setattr("asr.model.model.load", lambda path: pytest.fail("the model was loaded first"))
+        for option in ("--lm", "--words"):
+            done = run("graph", "digits", option, tmp_path / "nowhere", "--out", tmp_path / "new")
+            assert done.status == 1 and "nowhere: cannot be read (no such file)" in done.complaint
+        done = run("graph", "digits", "--lm", tmp_path, "--out", tmp_path / "new")
+        assert done.status == 1 and "is a folder; give a file" in done.complaint
+    monkeypatch.setattr("asr.lm.read_model", lambda path: pytest.fail("the language model was read first"))
+    lexicon = tmp_path / "damaged.txt"
+    done = run("graph", "digits", "--lm", tmp_path / "lm.arpa", "--lexicon", lexicon, "--out", tmp_path / "new")
+    assert done.status == 1 and "damaged.txt" in done.complaint and "no" in done.complaint
+
+
+def test_a_dry_run_tells_what_is_expected_and_writes_nothing(run, tmp_path):
+    from asr.lm import train, write_arpa
+
+    (tmp_path / "list.txt").write_text("one two zoo")
+    write_arpa(train(["one two three", "two two"], 2), tmp_path / "lm.arpa")
+    for option, name in (("--words", "list.txt"), ("--lm", "lm.arpa")):
+        command = ("graph", "digits", option, tmp_path / name, "--out", tmp_path / "new")
+        done = run(*command, "--dry-run")
+        assert done.status == 0 and done.out.startswith("expected: ") and "of one core" in done.out
+        assert "step" not in done.err and not (tmp_path / "new").exists()
+        assert ("left out, 1: zoo" in done.err) == (name == "list.txt")
+        done = run(*command, "--dry-run", "--max-states", 1)
+        assert done.status == 0 and "states are expected, and the budget is 1 states. Make the" in done.err
+    done = run("graph", "digits", "--words", tmp_path / "list.txt", "--lexicon", "nowhere", "--out", "x", "--dry-run")
+    assert done.status == 1 and "'nowhere' is no source" in done.complaint
+
+
 def test_words_are_spelled_as_the_model_spells_them_the_cure_is_named_and_a_replaced_model_is_told(run, tmp_path):
-    pytest.importorskip("pynini")
     (tmp_path / "list.txt").write_text("Seven\nTWO\nTwenty-one\n")
     first, second = (run("graph", "digits", "--words", tmp_path / "list.txt", "--out", tmp_path / "new") for _ in "ab")
     assert first.status == second.status == 0 and "2 words can be recognised" in first.err

@@ -1,8 +1,10 @@
 """`asr lm`: the commands give what the library gives, and say what was wrong."""
 
+import lzma
+
 import pytest
 
-from asr.lm import letters, read_arpa, train, tuned_weight
+from asr.lm import count, estimate, letters, read_arpa, read_model, train, tuned_weight
 
 TEXT = ["turn on the light", "turn off the light", "the light is on", "off", "turn the radio on", "the radio is off"]
 OTHER = ["the weather is good", "turn the light to ten", "on and off", "is the light on"]
@@ -76,8 +78,36 @@ def test_interpolate_and_prune(run, texts):
     assert done.status == 0 and sum(read_arpa(small).n_ngrams) < sum(read_arpa(mixed).n_ngrams)
 
 
+def test_either_kind_of_file_does_everywhere(run, texts):
+    """The file that opens at once is taken and written wherever an ARPA file is."""
+    for suffix in ("arpa", "ngram"):
+        for name in ("text", "other"):
+            assert run("lm", "train", texts / f"{name}.txt", "--out", texts / f"{name}.{suffix}").status == 0
+        parts = (texts / f"text.{suffix}", texts / f"other.{suffix}")
+        assert run("lm", "interpolate", *parts, "--weight", "0.4", "--out", texts / f"mixed.{suffix}").status == 0
+        pruned = ("--threshold", "1e-3", "--out", texts / f"small.{suffix}")
+        assert run("lm", "prune", texts / f"mixed.{suffix}", *pruned).status == 0
+    for name in ("text", "mixed", "small"):
+        assert equal(read_model(texts / f"{name}.ngram"), read_model(texts / f"{name}.arpa"))
+        shown = [run("lm", "ppl", texts / f"{name}.{suffix}", texts / "other.txt").out for suffix in ("arpa", "ngram")]
+        assert shown[0] == shown[1]
+    drawn = run("lm", "sample", texts / "text.ngram", "--sentences", 7, "--out", texts / "drawn.txt")
+    assert drawn.status == 0 and len((texts / "drawn.txt").read_text().splitlines()) == 7
+    assert run("lm", "sample", texts / "text.ngram", "--sentences", 7).out == (texts / "drawn.txt").read_text()
+
+
+def test_several_texts_with_little_memory(run, texts):
+    packed = texts / "other.xz"
+    packed.write_bytes(lzma.compress((texts / "other.txt").read_bytes()))
+    arguments = ("--cutoffs", "0,0,1", "--memory", "1K", "--out", texts / "lm.ngram")
+    done = run("lm", "train", texts / "text.txt", packed, *arguments)
+    expected = estimate(count([*TEXT, *OTHER], 3, cutoffs=(0, 0, 1)))
+    assert done.status == 0 and equal(read_model(texts / "lm.ngram"), expected)
+    assert sorted(path.name for path in texts.iterdir() if path.name.startswith((".", "asr-"))) == []
+
+
 def test_every_command_has_an_example_and_shows_its_help_without_arguments(run):
-    for name in ("train", "ppl", "interpolate", "prune"):
+    for name in ("train", "ppl", "interpolate", "prune", "sample"):
         assert f"asr lm {name}" in run("lm", name, "--help").out.partition("Example")[2]
         bare = run("lm", name)
         assert "Example" in bare.out + bare.err
@@ -103,6 +133,11 @@ def test_every_command_has_an_example_and_shows_its_help_without_arguments(run):
         ("interpolate {lm} {lm} --out {new}", "give either --weight, e.g. 0.5, or --tune TEXT"),
         ("interpolate {lm} {lm} --out {new} --weight 2", "need 0 < weight < 1"),
         ("interpolate {lm} {lm} --out {lm} --weight 0.5", "is an input too"),
+        ("train {text} --out {new} --cutoffs 1,0", "need 0 for single words"),
+        ("train {text} --out {new} --cutoffs one", "need numbers between commas, such as 0,0,1"),
+        ("train {text} --out {new} --memory much", "need a size, such as 500M or 4G"),
+        ("train {text} --out {new} --cutoffs 0,1 --smoothing witten-bell", "cutoffs go with modified-kneser-ney"),
+        ("sample {text}", "no line \\data\\"),
         ("prune {lm} --out {new}", "missing option '--threshold'"),
         ("prune {lm} --out {new} --threshold -1", "threshold=-1.0; need 0 or more"),
     ],

@@ -1,6 +1,5 @@
 """asr train and asr graph: wrong uses are one line each, before anything slow; and one short way from end to end."""
 
-import importlib.util
 import re
 import signal
 import subprocess
@@ -84,7 +83,6 @@ def places(tmp_path):
 
 @pytest.mark.parametrize(("line", "complaint"), WRONG)
 def test_wrong_use_is_one_line(run, places, digits_model, line, complaint):
-    pytest.importorskip("pynini")
     if "{copy}" in line:
         digits_model.save(places["copy"])
     before = sorted(p for p in places["text"].parent.rglob("*"))
@@ -92,46 +90,24 @@ def test_wrong_use_is_one_line(run, places, digits_model, line, complaint):
     last = done.err.splitlines()[-1]
     assert done.status in (1, 2) and "Traceback" not in done.err and done.out == ""
     assert complaint in last or complaint in done.err.splitlines()[0], done
-    assert len(done.err.splitlines()) == 1 or line.startswith(("train {bare}", "train {void}")), done
+    assert len(done.err.splitlines()) == 1 or line.startswith(
+        ("train {bare}", "train {void}", "graph digits --words {good} --out {new} --max-states")
+    ), done
     assert sorted(p for p in places["text"].parent.rglob("*")) == before
 
 
-def test_without_pynini_no_graph_can_be_made(run, places, monkeypatch):
-    monkeypatch.setattr("asr.model.regraph.has_pynini", lambda: False)
-    done = run("graph", "digits", "--words", places["good"], "--out", places["new"])
-    assert "pynini, which is not installed" in done.complaint and "run asr graph there" in done.complaint
-
-
-def test_without_pynini_everything_is_trained_but_the_graph(run, tmp_path, monkeypatch):
-    """It is said at the start, the model aligns, and its graph is made elsewhere by the command that is told."""
-    pynini = importlib.util.find_spec("pynini") is not None
-    with monkeypatch.context() as without:
-        for module in ("recipe.own_data", "recipe.own_training", "model.regraph"):
-            without.setattr(f"asr.{module}.has_pynini", lambda: False)
-        folder = letters_corpus(tmp_path / "corpus")
-        command = ("train", folder, tmp_path / "out", "--stages", "mono,tri", "--jobs", "1")
-        done = run(*command)
-        assert done.status == 0 and done.err.count("pynini is not installed here") == 1
-        assert done.err.index("pynini is not installed here") < done.err.index("features ...")
-        assert "tri: done" in done.err and "stage 4 of 4, language-model" in done.err
-        assert "WER, %" not in done.out and "aligns; has no decoding graph" in done.out
-        model = asr.load(tmp_path / "out" / "model")
-        assert model.graph is None and model.units.n_pdfs > 13
-        text = (folder / "u07.txt").read_text()
-        assert model.align_features(np.load(folder / "u07.npy"), text).text == text
-        refused = run("transcribe", tmp_path / "out" / "model", folder / "u07.npy")
-        assert refused.status == 1 and "no decoding graph" in refused.err and "asr graph" in refused.err
-    if pynini:
-        told = re.search(r"asr (graph \S+ --lm \S+) --out NEW", done.out)[1].split()
-        assert run(*told, "--out", tmp_path / "new").status == 0
-        assert run("transcribe", tmp_path / "new", folder / "u07.npy").out == f"u07\t{text}\n"
-        again = run(*command)
-        assert "tri: there already" in again.err and "WER, %" in again.out
+def test_what_is_missing_is_said_before_the_corpus_is_read(run, places, monkeypatch):
+    monkeypatch.setattr("asr.corpus.Corpus.read", lambda *_, **__: pytest.fail("the corpus was read first"))
+    for option, said in (
+        ("--lm-text", "nowhere: cannot be read (no such file)"),
+        ("--lexicon", "'nowhere' is no source"),
+    ):
+        done = run("train", places["bare"], places["new"], option, "nowhere")
+        assert done.status == 1 and said in done.complaint
 
 
 def test_a_word_list_for_the_digits_counts_the_words_that_can_come(run, places):
     """One of its words cannot be said: four of five can come, although the lexicon has ten."""
-    pytest.importorskip("pynini")
     places["good"].write_text("one two three\nnine eleven\n")
     done = run("graph", "digits", "--words", places["good"], "--out", places["new"])
     assert done.status == 0 and done.err.splitlines()[-1].endswith("new: 4 words can be recognised")
@@ -166,7 +142,6 @@ def letters_corpus(folder):
 
 def test_a_run_that_is_told_to_stop_goes_on(tmp_path):
     """SIGTERM while triphones are trained: they are not there, the monophones are, and are kept by the same command."""
-    pytest.importorskip("pynini")
     letters_corpus(tmp_path / "corpus")
     command = [sys.executable, "-m", "asr", "train", "corpus", "out", "--stages", "mono,tri", "--jobs", "1"]
 
@@ -250,7 +225,6 @@ def test_a_corpus_of_recordings_that_are_too_short_says_so(run, tmp_path, stages
 
 def test_from_a_folder_to_a_transcript(run, tmp_path):
     """Only monophones, for time."""
-    pytest.importorskip("pynini")
     folder = letters_corpus(tmp_path / "corpus")
     arguments = ("train", folder, tmp_path / "out", "--stages", "mono", "--jobs", "1")
     done = run(*arguments)

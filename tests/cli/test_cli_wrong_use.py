@@ -10,7 +10,7 @@ import soundfile
 
 from asr.extras import install
 
-MONOPHONES = Path(__file__).parents[2] / "recipes" / "digits" / "monophones"
+MONOPHONES = Path(__file__).parents[1] / "monophones"
 
 # Arguments, in which {name} is a path of `places`, and what the line must hold.
 WRONG = [

@@ -130,7 +130,6 @@ def lexicon():
 
 def test_the_graph_finds_the_best_words_of_all_paths(lexicon):
     """Every path of labels is scored as T says; so are the words of every segmentation of what it says."""
-    pytest.importorskip("pynini")
     from asr.decoding import SearchOptions, ViterbiDecoder
     from asr.graph.grammar import word_loop
     from asr.graph.tlg import compile_tlg
@@ -164,7 +163,6 @@ def test_the_graph_finds_the_best_words_of_all_paths(lexicon):
 
 
 def test_the_graph_needs_a_blank_between_equal_units(lexicon):
-    pytest.importorskip("pynini")
     from asr.decoding import SearchOptions, ViterbiDecoder
     from asr.graph.grammar import word_loop
     from asr.graph.tlg import compile_tlg
@@ -183,7 +181,6 @@ def test_the_graph_needs_a_blank_between_equal_units(lexicon):
 
 
 def test_rows_of_blanks_are_not_searched_and_nothing_changes(lexicon):
-    pytest.importorskip("pynini")
     from asr.decoding import SearchOptions, ViterbiDecoder
     from asr.decoding.skipping import decode_spoken_rows, rows_to_search
     from asr.graph.grammar import word_loop

@@ -69,7 +69,6 @@ def test_decoded_frames_are_those_of_a_forced_alignment(digits_model, speech, pe
 
 
 def test_the_graph_of_one_sentence_aligns_it(digits_model, speech):
-    pytest.importorskip("pynini", reason="pynini has no wheel here")
     from asr.graph import compile_hclg, sequence
 
     for text, samples in speech[:10]:
@@ -102,7 +101,6 @@ def test_chunks_of_causal_features_give_the_path_of_the_whole(digits_model, spee
 
 
 def test_a_new_graph_decodes_the_same_from_memory_and_from_its_file(digits_model, speech, tmp_path):
-    pytest.importorskip("pynini", reason="pynini has no wheel here")
     from asr.graph import compile_hclg, word_loop
 
     m = digits_model

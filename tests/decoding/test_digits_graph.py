@@ -7,7 +7,6 @@ import pytest
 
 from asr.decoding import SearchOptions, ViterbiDecoder, reference_decode
 
-pytest.importorskip("pynini", reason="pynini has no wheel here")
 kaldifst = pytest.importorskip("kaldifst")
 kaldi_decoder = pytest.importorskip("kaldi_decoder")
 

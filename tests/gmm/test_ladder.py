@@ -46,7 +46,6 @@ def recognise(result, table, ids, gmms):
 
 @pytest.mark.slow
 def test_adaptation_wins_on_a_speaker_never_heard(fsdd):
-    pytest.importorskip("pynini")
     static, speakers, transcripts = recordings(fsdd)
     train = {u: words for u, words in transcripts.items() if speakers[u] != HELD_OUT}
     test = [u for u in transcripts if speakers[u] == HELD_OUT]

@@ -60,7 +60,6 @@ def test_learnt_probabilities_are_those_of_the_planted_pronunciations(task, tmp_
     words, second = trained(table, transcripts, learnt)
     assert second.tree.n_pdfs == first.tree.n_pdfs == second.gmms.n_pdfs == 5 + 4 * 3
 
-    pytest.importorskip("pynini", reason="pynini has no wheel here")
     pipeline = FeaturePipeline(8000, ({"kind": "mfcc"},))
     model = with_graph(Model(pipeline, learnt, HmmUnits(second.transitions, second.tree), second.gmms, graph=None))
     model = model.with_decoding(beam=1000.0)

@@ -178,7 +178,6 @@ def test_a_model_directory_keeps_the_tree(triphone, tmp_path):
 
 def test_decoding_a_sentences_graph_is_aligning_it(triphone):
     """HCLG with true cross-word context and the training graph hold the same paths at the same cost."""
-    pytest.importorskip("pynini")
     from asr.decoding.viterbi import SearchOptions, ViterbiDecoder
     from asr.graph.grammar import sequence
     from asr.graph.hclg import compile_hclg

@@ -116,7 +116,6 @@ def trained(planted, tmp_path_factory):
 
 @pytest.mark.parametrize("kind", sorted(NETWORKS))
 def test_a_network_learns_to_say_words_and_where(planted, trained, kind, tmp_path):
-    pytest.importorskip("pynini")
     import asr
 
     with_graph(trained(kind).model).save(tmp_path / "model")
@@ -177,7 +176,6 @@ def test_hmms_are_not_asked_of_a_ctc_model(planted, trained, tmp_path):
 
 @pytest.mark.parametrize("kind", ["recurrent", "cnn_recurrent"])
 def test_a_ctc_model_is_exported_and_says_the_same(planted, trained, kind, tmp_path):
-    pytest.importorskip("pynini")
     pytest.importorskip("onnxruntime")
     import asr
     from asr.model.export import export_onnx

@@ -103,7 +103,6 @@ def test_the_second_outputs_are_dropped():
 
 
 def test_a_small_network_learns_the_phones(planted, tmp_path):
-    pytest.importorskip("pynini")
     from asr.train.lfmmi import LfmmiTrainingOptions, train_lfmmi
 
     held_out = list(planted.data.raw)[N_TRAIN:]

@@ -8,7 +8,7 @@ import pytest
 from asr.corpus import Corpus, Utterance
 from asr.errors import ConfigError
 from asr.options import from_table
-from asr.recipe.bench import Bench, Fold, Result, System, Tested, compared, folds_of, in_order, with_those_below
+from asr.recipe.bench import Bench, Fold, FoldResult, Result, System, compared, folds_of, in_order, with_those_below
 from asr.recipe.networks import CtcTable, HybridTable, JointTable, LfmmiTable
 from asr.recipe.run import Kept, Run
 from asr.recipe.searches import GraphSearch, GreedySearch, JointSearch, Point, PrefixSearch, Recognised
@@ -49,7 +49,7 @@ def several(tmp_path, monkeypatch):
         tested = [run.kept(f"test-{name}{fold}", some_test, word, fold) for fold, word in enumerate(words)]
         trained = [run.kept(f"train-{name}{n}", train_nothing) for n in range(2)]
         tunings = [[Point({"acoustic_scale": 0.1}, errors, 10)] for errors in held_out]
-        folds = tuple(map(Tested, trained, tunings, tested))
+        folds = tuple(map(FoldResult, trained, tunings, tested))
         return Result(system(variant=name), "loso", 0, folds, {}, {}, 0.0, 0.0)
 
     monkeypatch.setattr(Kept, "cpu_seconds", 1.0)

@@ -63,7 +63,6 @@ def corpus(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def trained(corpus, tmp_path_factory):
-    pytest.importorskip("pynini")
     out = tmp_path_factory.mktemp("recogniser") / "out"
     plan = planned(Corpus.read(corpus), held_out="24")
     return plan, out, train_recogniser(plan, out)
@@ -190,7 +189,6 @@ def test_the_same_call_goes_on_where_it_stopped(trained, corpus, tmp_path, monke
 
 def test_a_network_without_hmms_is_trained_transcribes_and_learns_new_words(corpus, tmp_path, monkeypatch):
     pytest.importorskip("torch")
-    pytest.importorskip("pynini")
     from asr.nn.options import TrainingOptions
     from asr.recipe.own_training import ctc_table
 
@@ -231,7 +229,6 @@ def test_what_a_network_cannot_be_trained_on_is_told(tmp_path, monkeypatch, capl
     table, training = ctc_table(1.0), TrainingOptions(max_epochs=1, patience=0)
     short = replace(table, options=replace(table.options, training=training), network=network)
     monkeypatch.setattr("asr.recipe.own_training.ctc_table", lambda hours: short)
-    monkeypatch.setattr("asr.recipe.own_training.has_pynini", lambda: False)
     folder = planted(tmp_path / "corpus", 60)
     for path in sorted(folder.rglob("*.txt"))[::2]:
         path.write_text(" ".join([path.read_text()] * 12))
@@ -309,7 +306,6 @@ def test_an_open_vocabulary_recognises_words_that_nobody_trained(corpus, tmp_pat
 
 
 def test_what_an_open_vocabulary_needs(corpus, tmp_path):
-    pytest.importorskip("pynini")
     with pytest.raises(ConfigError, match="said as they are spelled; the lexicon is of cmudict"):
         planned(utterances(*["one two"] * 20), sources=["cmudict"], vocabulary="open")
     with pytest.raises(ConfigError, match="vocabulary 'opn'; need closed or open"):
@@ -370,7 +366,6 @@ def utterances(*texts, speaker="ann"):
 
 
 def test_what_cannot_work_is_said_before_anything_slow(tmp_path, monkeypatch):
-    pytest.importorskip("pynini")
     several, lexicon = ["one two"] * 20, tmp_path / "lexicon"
     lexicon.write_text("one W AH N\n")
     for made, message in (
@@ -391,11 +386,9 @@ def test_what_cannot_work_is_said_before_anything_slow(tmp_path, monkeypatch):
     ):
         with pytest.raises((CorpusError, ConfigError, LexiconError, AsrError), match=message):
             made()
-    monkeypatch.setattr("asr.recipe.own_data.has_pynini", lambda: False)
 
 
 def test_notes_say_what_a_person_should_know(corpus, tmp_path):
-    pytest.importorskip("pynini")
     (tmp_path / "text").write_text("cab dace\nbead zoo\n")
     (tmp_path / "lexicon").write_text("abe a b e\nbade b a d e\ncab c a b\ndace d a c e\nebb e b b\nface f a c e\n")
     plan = planned(Corpus.read(corpus), text=tmp_path / "text", held_out="speaker:s1")

@@ -39,7 +39,6 @@ def recordings(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def trained(recordings, tmp_path_factory):
-    pytest.importorskip("pynini")
     pytest.importorskip("matplotlib")
     out = tmp_path_factory.mktemp("recogniser") / "out"
     plan = planned(recordings[0], stages=("mono", "tri"), held_out="10")

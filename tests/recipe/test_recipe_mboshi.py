@@ -160,7 +160,6 @@ def small_bench(real_data, folder):
     """150 recordings, 20 of them to test, and models that fit them: the bench, its fold, and the settings."""
     if not (real_data / "mboshi").is_dir():
         pytest.skip("no mboshi under ASR_TEST_DATA")
-    pytest.importorskip("pynini")
     from asr.recipe.bench import Bench
     from asr.recipe.grammars import spelled_lexicon
     from asr.recipe.run import Run

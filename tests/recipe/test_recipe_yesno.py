@@ -10,8 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from asr.errors import GraphError
-
 ROOT = Path(__file__).parents[2]
 RECIPE = ROOT / "recipes" / "yesno"
 
@@ -42,16 +40,6 @@ def test_a_folder_of_something_else(tmp_path):
     assert str(tmp_path) in done.stderr and "openslr.org/1" in done.stderr and "Traceback" not in done.stderr
 
 
-def test_without_pynini_it_ends_before_anything_is_made(recipe, tmp_path, monkeypatch):
-    for name in ("0_1_1_0_1_0_1_1", "0_0_0_0_1_1_1_1", "0_0_0_1_0_0_0_1", "1_0_0_0_0_0_0_0"):
-        (tmp_path / f"{name}.wav").touch()
-    monkeypatch.setattr("asr.model.graphs.has_pynini", lambda: False)
-    monkeypatch.setattr(sys, "argv", ["run.py", "--corpus", str(tmp_path), "--out", str(tmp_path / "out")])
-    with pytest.raises(GraphError, match="this recipe builds decoding graphs with pynini, which is not installed"):
-        recipe.main()
-    assert not (tmp_path / "out" / "features").exists()
-
-
 def test_the_committed_results_are_the_readmes():
     from asr.report.results import read_results, results_table
 
@@ -75,7 +63,6 @@ def test_the_whole_run_on_the_real_recordings(real_data, tmp_path):
     """With two seeds and three parts, tuning on held-out training recordings included."""
     if not (real_data / "yesno").is_dir():
         pytest.skip("no yesno under ASR_TEST_DATA")
-    pytest.importorskip("pynini")
     pytest.importorskip("matplotlib")
     folder = tmp_path / "recipes" / "yesno"
     shutil.copytree(RECIPE, folder)

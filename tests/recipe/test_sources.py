@@ -168,7 +168,6 @@ def modules_that_run(function, *args, **options):
 
 def test_whatever_runs_in_a_step_is_counted(planted):
     """The names that are followed in the source lead to every module that a training, a graph and a search run."""
-    pytest.importorskip("pynini")
     from asr.recipe import searches, systems
     from asr.recipe.sources import modules_of
 

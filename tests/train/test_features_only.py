@@ -29,7 +29,6 @@ DIM, N_WORDS, N_PHONES, N_SPEAKERS, N_UTTERANCES = 13, 100, 30, 30, 900
 NOISE, SHIFT = 2.1, 0.5  # standard deviations within a state, whose means have about 1.2, and of the speakers' means
 N_NEXT = 10  # words that may follow a word
 
-pytest.importorskip("pynini", reason="pynini has no wheel here")
 pytestmark = pytest.mark.slow
 
 

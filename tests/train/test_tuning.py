@@ -1,4 +1,4 @@
-"""Between features and a tested model: selecting data, choosing decoding options, and graphs without pynini."""
+"""Between features and a tested model: selecting data, and choosing decoding options."""
 
 from dataclasses import replace
 
@@ -7,13 +7,12 @@ import pytest
 import soundfile
 
 from asr.corpus import Utterance
-from asr.errors import CorpusError, GraphError, LexiconError, ModelError
+from asr.errors import CorpusError, LexiconError, ModelError
 from asr.features import cmvn, cmvn_statistics
 from asr.features.pipeline import FeaturePipeline
 from asr.features.table import FeatureTable
 from asr.gmm.mono import MonoOptions
 from asr.lang.lexicon import Lexicon
-from asr.model.graphs import with_graph
 from asr.train.data import Data
 from asr.train.mono import train_monophone
 from asr.train.tuning import TuningPoint, add_tuning, best_point, tune_decoding, tuned, with_tuning
@@ -137,18 +136,3 @@ def test_data_of_a_corpus_keeps_and_logs_what_could_not_be_used(tmp_path, caplog
     assert list(Data.of(utterances, pipeline, allow_silence=True).raw) == ["a1", "a2", "b1"]
     with pytest.raises(CorpusError, match=r"not one of 2 recordings can be used, such as a3: .*too short"):
         Data.of([utterances[2], utterances[4]], pipeline)
-
-
-def test_without_pynini_a_saved_graph_is_borrowed_if_it_fits(digits_model, monkeypatch):
-    monkeypatch.setattr("asr.model.graphs.has_pynini", lambda: False)
-    bare = replace(digits_model, graph=None)
-    borrowed = with_graph(bare, fallback="digits").graph
-    np.testing.assert_array_equal(borrowed.arcs, digits_model.graph.arcs)
-    fewer = Lexicon(digits_model.lexicon.entries[:-1])
-    with pytest.raises(GraphError, match="pynini is not installed and the graph of model 'digits' has other words"):
-        with_graph(replace(bare, lexicon=fewer), fallback="digits")
-    pauses = replace(digits_model.lexicon, silence_prob=0.9)
-    with pytest.raises(GraphError, match="pauses"):
-        with_graph(replace(bare, lexicon=pauses), fallback="digits")
-    other_policy = replace(digits_model.lexicon, oov="skip")
-    assert with_graph(replace(bare, lexicon=other_policy), fallback="digits").graph is not None
