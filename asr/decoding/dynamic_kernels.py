@@ -470,7 +470,8 @@ def enter_all(state, lms, table, registers, n_states):
 
 @kernel(
     f"int64({GRAPH}, {SETS}, {GRAMMAR}, {PHRASES}, {CACHE}, {INTS}, {MATRIX}, float64[::1], {TOKENS}, int64[::1],"
-    f" int32[::1], int32[::1], int64[::1], int32[::1], int32[::1], float64[::1], int64[::1], float64[::1], {FOUND})"
+    f" int32[::1], int32[::1], int64[::1], int32[::1], int32[::1], float64[::1], int64[::1], float64[::1], {FOUND})",
+    allocates=False,
 )
 def advance(
     states, arcs, weights, set_of, labels, first, bounds, g_states, g_finals, g_arcs, g_weights, root_costs, root_next,
