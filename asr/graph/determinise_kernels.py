@@ -220,7 +220,8 @@ def insert(table, slot, number):
     f"int64({INTS}, {INTS}, {FLOATS}, {FLOATS}, uint8[::1], int32[::1], int32[::1], int32[::1], float32[::1],"
     "int32[::1], float32[::1], int64[::1], int32[::1], int32[::1], float64[::1], int32[::1], int32[::1], int32[::1],"
     "int32[::1], int32[::1], float64[::1], int32[::1], int64[::1], int32[::1], float64[::1], int32[::1], int32[::1],"
-    "int32[::1], int64[::1], float64, boolean)"
+    "int32[::1], int64[::1], float64, boolean)",
+    allocates=False,
 )
 def determinise(
     states, arcs, finals, costs, useful, alone, place, out_states, out_finals, out_arcs, out_costs, begin, hashes,

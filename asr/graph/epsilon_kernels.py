@@ -12,7 +12,7 @@ from .arc_kernels import INTS
 _MOST_STEPS = 64  # of one arc at a time; a cycle of epsilons would have no end
 
 
-@kernel(f"void({INTS}, int32[::1], int64, int32[::1], int32[::1], int32[::1], int32[::1])")
+@kernel(f"void({INTS}, int32[::1], int64, int32[::1], int32[::1], int32[::1], int32[::1])", allocates=False)
 def link(states, arcs, start, source, following, head, n_in):
     """Set up the lists.
 
@@ -39,7 +39,9 @@ def may_join(arcs, k, f):
     return (arcs[4 * k] == 0 or arcs[4 * f] == 0) and (arcs[4 * k + 1] == 0 or arcs[4 * f + 1] == 0)
 
 
-@kernel("int64(int32[::1], float32[::1], float32[::1], int32[::1], int32[::1], int32[::1], int32[::1])")
+@kernel(
+    "int64(int32[::1], float32[::1], float32[::1], int32[::1], int32[::1], int32[::1], int32[::1])", allocates=False
+)
 def shorten(arcs, costs, final, source, following, head, n_in):
     """One pass over all arcs, each joined with what follows where that makes the graph smaller.
 

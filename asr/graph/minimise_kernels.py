@@ -14,7 +14,7 @@ from .determinise_kernels import INTS, mixed
 LONGS = "Array(int64, 1, 'C', readonly=True)"
 
 
-@kernel(f"void({INTS}, {INTS}, {LONGS}, int64[::1])")
+@kernel(f"void({INTS}, {INTS}, {LONGS}, int64[::1])", allocates=False)
 def look_ahead(states, arcs, before, after):
     """From hashes of what states can do in n steps those of what they can do in n + 1."""
     for s in range(after.shape[0]):
@@ -25,7 +25,7 @@ def look_ahead(states, arcs, before, after):
         after[s] = h
 
 
-@kernel(f"int64({LONGS}, int32[::1], int32[::1], int32[::1])")
+@kernel(f"int64({LONGS}, int32[::1], int32[::1], int32[::1])", allocates=False)
 def group_equal(hashes, table, class_of, size):
     """Number states by hash, in order of the first of each; returns how many numbers there are.
 
@@ -63,7 +63,7 @@ def numbered(table, keys, n_keys, a, b, c):
     return n_keys
 
 
-@kernel(f"int64({INTS}, {INTS}, {INTS}, {INTS}, {INTS}, {', '.join(['int32[::1]'] * 6)})")
+@kernel(f"int64({INTS}, {INTS}, {INTS}, {INTS}, {INTS}, {', '.join(['int32[::1]'] * 6)})", allocates=False)
 def label_arcs(states, arcs, class_of, open_states, local, table, keys, last, source, target, label):
     """Number the arcs out of open states by labels, cost, and the class of the state that they lead to.
 
@@ -169,7 +169,7 @@ def split(member, class_of, begin, end, marked, touched, n_touched, n_classes):
     return n_classes
 
 
-@kernel(f"int64({INTS}, {INTS}, {', '.join(['int32[::1]'] * 16)}, int64, int64)")
+@kernel(f"int64({INTS}, {INTS}, {', '.join(['int32[::1]'] * 16)}, int64, int64)", allocates=False)
 def refine(
     source, target, into, into_first, s_member, s_place, s_class, s_begin, s_end, s_marked, s_touched,
     a_member, a_place, a_class, a_begin, a_end, a_marked, a_touched, n_states, n_arcs,
