@@ -5,7 +5,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .common import check_input, check_model_out, complain, model_names, output, piped, refuse_inputs, writing
+from .common import (
+    check_input,
+    check_model_out,
+    complain,
+    model_names,
+    output,
+    piped,
+    refuse_inputs,
+    standard_input,
+    writing,
+)
 
 if TYPE_CHECKING:
     from ..graph.budget import Step
@@ -19,8 +29,12 @@ def graph(
     ],
     out: Annotated[Path, typer.Option("--out", metavar="MODEL2", help="The model directory to write.")],
     lm: Annotated[
-        Path | None,
-        typer.Option("--lm", metavar="A.arpa", callback=piped, help="A language model of words: which follow which."),
+        list[str] | None,
+        typer.Option(
+            "--lm",
+            metavar="A.arpa",
+            help="A language model of words: which follow which. Several are mixed: A.arpa:0.7 and B.arpa:0.3.",
+        ),
     ] = None,
     words: Annotated[
         Path | None, typer.Option("--words", metavar="W", callback=piped, help="A list of words; any may follow any.")
@@ -35,6 +49,16 @@ def graph(
         int | None,
         typer.Option("--max-states", metavar="N", min=1, help="Give up at larger graphs; what memory allows."),
     ] = None,
+    dynamic: Annotated[
+        bool,
+        typer.Option(
+            "--dynamic",
+            help="Keep words and language model apart, and compose them while decoding: any size, in seconds.",
+        ),
+    ] = False,
+    exact: Annotated[
+        bool, typer.Option("--exact", help="With --dynamic: costs of words are those of the model, not the cheapest.")
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Build nothing: check all inputs; tell states, memory and time.")
     ] = False,
@@ -42,38 +66,45 @@ def graph(
     """Give a trained model other words or another language model.
 
     Only the decoding graph is built anew; nothing is trained. Its size after each step is printed. With --dry-run,
-    what that is going to take is estimated in seconds.
+    what that is going to take is estimated in seconds. With --dynamic the words are put together once for all language
+    models: of a model that was made so, they are taken over. Phrases can then be boosted (asr transcribe --boost).
 
     \b
     Example:
       asr lm train sentences.txt --order 3 --out lm.arpa.gz
       asr graph mine/model --lm lm.arpa.gz --lexicon letters --out mine2
       asr graph mine/model --lm large.arpa --lexicon cmudict --out large --dry-run
+      asr graph mine/model --lm talk.arpa:0.7 --lm books.arpa:0.3 --dynamic --out mine3
       asr graph digits --words yes-no.txt --lexicon cmudict --out answers
     """
     if (lm is None) == (words is None):
         raise typer.BadParameter("give either --lm A.arpa or --words W", param_hint="--lm")
+    if (dynamic and (lm is None or dry_run)) or (exact and not dynamic):
+        raise typer.BadParameter("--dynamic goes with --lm, without --dry-run; --exact with --dynamic")
     from ..files import kind_of
     from ..lang.sources import check_sources, opened
-    from ..lm import read_model
+    from ..model.language_models import parts_of, read_parts
     from ..model.model import find_model, load
     from ..model.regraph import listed_words, with_language_model, with_words, words_told
 
-    refuse_inputs(out, [find_model(model), *(path for path in (lm, words) if path is not None)])
+    parts = parts_of([str(standard_input(name)) for name in lm or []]) if lm else []
+    read = [part.path for part in parts] if words is None else [words]
+    refuse_inputs(out, [find_model(model), *read])
     check_model_out(out)
-    check_input(lm if lm is not None else words)
+    for path in read:
+        check_input(path)
     # What can be wrong is looked at in order of the time that it takes: a large language model comes last.
     check_sources(lexicon or [])
     trained, listed = load(model), None if words is None else listed_words(words)
     sources = opened(lexicon or [])
-    ngram = None if lm is None else read_model(lm)
+    ngram = read_parts(parts) if parts else None
     if dry_run:
         lost = _tell_expected(trained, ngram, listed, sources, max_states)
         _tell_lost(lost, lexicon)
         return
     compiling: dict[str, Any] = {"max_states": max_states, "told": _Table().told}
     if ngram is not None:
-        made, lost = with_language_model(trained, ngram, sources, **compiling)
+        made, lost = with_language_model(trained, ngram, sources, dynamic=dynamic, exact=exact, **compiling)
     else:
         made, lost = with_words(trained, listed or [], sources, **compiling)
     _tell_lost(lost, lexicon)

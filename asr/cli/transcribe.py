@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -16,6 +16,7 @@ from .common import (
     Complaints,
     SpeakerPattern,
     channel_of,
+    check_input,
     command_folder,
     complain,
     complain_of_input,
@@ -77,6 +78,15 @@ def transcribe(
     ] = None,
     sample: Annotated[bool, typer.Option("--sample", help="Transcribe the recording inside the package.")] = False,
     beam: Annotated[float | None, typer.Option("--beam", min=0.1, help="Search beam, in nats.")] = None,
+    boost: Annotated[
+        Path | None,
+        typer.Option(
+            "--boost", metavar="P", help="Phrases, one a line, that are likely here; for models of asr graph --dynamic."
+        ),
+    ] = None,
+    bonus: Annotated[
+        float, typer.Option("--bonus", metavar="NATS", help="What each word of such a phrase gains; more finds more.")
+    ] = 4.0,
     speaker: SpeakerPattern = None,
     channel: ChannelChoice = None,
     allow_commands: AllowCommands = False,
@@ -110,6 +120,9 @@ def transcribe(
     recogniser = load(model)
     if beam is not None:
         recogniser = recogniser.with_decoding(beam=beam)
+    likely = None if boost is None else _Boosted.of(boost, bonus)
+    if likely is not None:
+        recogniser = likely.model(recogniser)
     problems = Complaints(verbose=verbose, how="all with -v")
     if verbose:
         recording_warnings.show_all()
@@ -125,7 +138,7 @@ def transcribe(
     if recordings:
         recogniser.decoder  # noqa: B018 - what is wrong with the model is said once, not for each recording
     n_bad, recognised = _write_transcripts(
-        recogniser, recordings, out, format, problems, _about(model, recogniser, recordings)
+        recogniser, recordings, out, format, problems, _about(model, recogniser, recordings, repr(likely or ""))
     )
     problems.end()
     for warning in recognised.warnings(len(recordings), what_it_knows(model, recogniser)):
@@ -138,6 +151,33 @@ def transcribe(
     if n_failed:
         complain(f"{n_failed} of {len(found) + len(unusable)} failed")
         raise typer.Exit(1)
+
+
+class _Boosted(NamedTuple):
+    """Phrases that are likely, with their bonus in nats."""
+
+    phrases: tuple[tuple[str, float], ...]
+
+    @classmethod
+    def of(cls, path: Path, bonus: float) -> "_Boosted":
+        """Those of a file."""
+        from ..model.dynamic import read_phrases
+
+        check_input(path)
+        return cls(tuple(read_phrases(path, bonus)))
+
+    def model(self, recogniser: "Model") -> "Model":
+        """The model in which they gain; words that it does not have are named."""
+        from ..model.dynamic import boosted
+
+        made, unknown = boosted(recogniser, self.phrases)
+        if unknown:
+            shown = ", ".join(unknown[:8]) + (", ..." if len(unknown) > 8 else "")
+            complain(
+                f"warning: {len(unknown)} words of the phrases are not in the model, and phrases with them are left "
+                f"out: {shown}; add them to a language model, and asr graph --dynamic --lexicon"
+            )
+        return made
 
 
 def what_it_knows(name: str, recogniser: "Model") -> str:
@@ -319,7 +359,7 @@ def _seconds(recordings: list["Utterance"]) -> float | None:
     return total
 
 
-def _about(model: str, recogniser: "Model", recordings: list["Utterance"]) -> str:
+def _about(model: str, recogniser: "Model", recordings: list["Utterance"], phrases: str) -> str:
     """What a transcript depends on beside its recording: the model, and whose other recordings it adapts to."""
     from ..audio.voice_activity import CutOptions
     from ..model.model import find_model

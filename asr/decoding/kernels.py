@@ -25,6 +25,7 @@ SEARCH = "float64[::1], int32[::1], int32[::1], int32[::1], int32[::1]"
 
 # What `advance` reports.
 DONE, FULL, NOT_FINITE, DEAD, NEGATIVE_CYCLE = 0, 1, 2, 3, 4
+ROOM = 5  # searches whose arrays of tokens can be too small alone
 # Positions in the search's registers.
 N_TOKENS, BASE, BEST, FRAME, HERE, IS_OPEN, CULPRIT, N_REGISTERS = 0, 1, 2, 3, 4, 5, 6, 7
 # Positions in the settings.

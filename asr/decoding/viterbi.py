@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -67,11 +67,216 @@ class BestPath(NamedTuple):
         return brief_repr(self)
 
 
-class ViterbiDecoder:
-    """A beam search over one graph, for any number of utterances, one after the other.
+class BeamSearch:
+    """What the searches through graphs of all kinds share: chunks of frames, the arena of back-pointers, the best path.
 
     Use `decode` for an utterance, or `start`, `advance` with any number of chunks, and `finish`: the result is the same
     to the last bit, however the frames were cut. Memory grows with the number of frames, by some ten bytes each.
+
+    A kind of search says what its kernels are called with, and which tokens can end.
+
+    Args:
+        arcs: ARC (n_arcs,): those that back-pointers number, with labels > 0 where they emit.
+        kernels: the module of its kernels.
+        column_of_label: as of `ViterbiDecoder`, like `n_columns`.
+        capacity: tokens for which there is room in a frame.
+    """
+
+    def __init__(
+        self,
+        arcs: np.ndarray,
+        kernels: Any,
+        column_of_label: np.ndarray,
+        options: SearchOptions | None,
+        n_columns: int | None,
+        capacity: int,
+    ):
+        from . import kernels as shared
+
+        self.options = options if options is not None else SearchOptions()
+        self._k, self._kernels = shared, kernels
+        self._columns = np.array(column_of_label, np.int32, ndmin=1)
+        self.n_columns = int(self._columns.max(initial=-1)) + 1 if n_columns is None else n_columns
+        self._settings, o = np.zeros(shared.N_SETTINGS), self.options
+        self._settings[:6] = o.beam, o.max_active, o.min_active, o.beam_delta, o.acoustic_scale, o.insertion_penalty
+        self._arcs, self._capacity = arcs, capacity
+        self._arena = np.empty((2, 0), np.int32)
+        self._frame_cost = np.empty(self.n_columns)
+        self._bins = np.empty(shared.N_BINS, np.int64)
+        self._registers = np.zeros(kernels.N_REGISTERS, np.int64)
+        self._totals = np.zeros(2)
+        self._n_frames_before = 0
+        self._failure: str | None = "start() was not called"
+        self._has_path = False
+
+    def _grow(self, limit: int) -> None:
+        """An arena for `limit` back-pointers and those of two frames more."""
+        size = limit + 2 * self._capacity + 1
+        if size >= 2**31:
+            raise GraphError(
+                f"the search needs {size} back-pointers, more than 2**31: use a smaller beam or max_active"
+            )
+        arena = np.empty((2, size), np.int32)
+        used = min(self._arena.shape[1], self._base + self._n_tokens)
+        arena[:, :used] = self._arena[:, :used]
+        self._arena = arena
+        self._settings[self._k.ARENA_LIMIT] = limit
+
+    @property
+    def _n_tokens(self) -> int:
+        return int(self._registers[self._k.N_TOKENS])
+
+    @property
+    def _base(self) -> int:
+        return int(self._registers[self._k.BASE])
+
+    @property
+    def _tokens(self) -> slice:
+        here = int(self._registers[self._k.HERE])
+        return slice(here, here + self._n_tokens)
+
+    def start(self) -> None:
+        """Forget everything and stand before the first frame of an utterance."""
+        k = self._k
+        self._totals[:] = 0.0
+        self._n_frames_before = 0
+        self._failure, self._has_path = None, True
+        self._registers[: k.N_REGISTERS] = 0
+        self._registers[[k.BASE, k.IS_OPEN]] = 1
+        self._registers[k.N_TOKENS] = n = self._begin()
+        self._arena[:, : n + 1] = [[0], [-1]]  # slot 0 ends every back-trace, the others are the first tokens'
+        self._totals[0] = np.inf
+        self.advance(np.empty((0, self.n_columns), np.float32))
+
+    @property
+    def n_frames(self) -> int:
+        """The number of frames searched since `start`."""
+        return self._n_frames_before + int(self._registers[self._k.FRAME])
+
+    def advance(self, loglikes: np.ndarray) -> None:
+        """Search on through a chunk of frames.
+
+        Args:
+            loglikes: float32 (n_frames, n_columns), natural logs, finite; any number of frames, also none.
+
+        Raises:
+            ValueError: for a matrix of another shape.
+            GraphError: for a value that is not finite or if no path goes on; frames count from 0 at `start`. After a
+                GraphError only `partial` and `start` are possible.
+        """
+        self._check_running()
+        k, matrix = self._k, np.ascontiguousarray(loglikes, np.float32)
+        if matrix.ndim != 2 or matrix.shape[1] != self.n_columns:
+            raise ValueError(f"log-likelihoods have shape {matrix.shape}; expected (n_frames, {self.n_columns})")
+        self._n_frames_before, self._registers[k.FRAME] = self.n_frames, 0
+        while True:
+            outcome = self._search(matrix)
+            if outcome == k.DONE:
+                return
+            if outcome == k.ROOM:
+                self._make_room()
+                continue
+            if outcome != k.FULL:
+                self._fail(outcome)
+            self._collect()
+
+    def _begin(self) -> int:
+        """Put the tokens before the first frame in their places; how many they are."""
+        raise NotImplementedError
+
+    def _search(self, matrix: np.ndarray) -> int:
+        """Run the kernel; what it reports."""
+        raise NotImplementedError
+
+    def _make_room(self) -> None:
+        """Make the arrays of tokens larger, where a kernel says that they are full."""
+        raise NotImplementedError
+
+    def _behind(self) -> np.ndarray:
+        """float64 (n_tokens,): the costs of the tokens' paths so far."""
+        raise NotImplementedError
+
+    def _final_costs(self) -> np.ndarray:
+        """float64 (n_tokens,): what ending costs where the tokens are; inf where it is not possible."""
+        raise NotImplementedError
+
+    def _graph_score(self, token: int, score: float, final_cost: float, arcs: np.ndarray, n_words: int) -> float:
+        """The part of the score of a token's path that is not acoustic."""
+        raise NotImplementedError
+
+    def _collect(self) -> None:
+        """Clean the arena up, and double it where more than half of it is still in use."""
+        k, used = self._k, self._base + self._n_tokens
+        self._registers[k.BASE] = k.collect(self._base, self._n_tokens, *self._arena, np.zeros(used, np.int32))
+        limit = int(self._settings[k.ARENA_LIMIT])
+        if self._base + self._n_tokens > limit // 2:
+            self._grow(2 * limit)
+
+    def _fail(self, outcome: int) -> None:
+        k, beam = self._k, self.options.beam
+        self._has_path = outcome != k.NEGATIVE_CYCLE
+        if outcome == k.NOT_FINITE:
+            what = "a log-likelihood is NaN or infinite; look at the features and the acoustic model"
+        elif outcome == k.NEGATIVE_CYCLE:
+            what = (
+                f"a cycle of epsilon arcs through state {self._registers[k.CULPRIT]} has a negative cost, so that no "
+                "path is the best; mend the graph's weights, or the insertion penalty if that is negative"
+            )
+        else:
+            what = f"no path goes on: the graph has dead ends, and none of the {self._n_tokens} paths within the beam "
+            what += f"of {beam:g} has an arc to take; a wider beam may help"
+        self._failure = f"frame {self.n_frames}: {what}"
+        raise GraphError(self._failure)
+
+    def _check_running(self) -> None:
+        if self._failure is not None:
+            raise GraphError(f"the search cannot go on: {self._failure}")
+
+    def finish(self) -> BestPath:
+        """The best path that ends in a final state; if none does, the best of all, with reached_final False.
+
+        Raises:
+            GraphError: if the search has failed, or was not started.
+        """
+        self._check_running()
+        final = self._final_costs()
+        total = self._behind() + final
+        best = int(np.argmin(total))
+        if not total[best] < np.inf:
+            return self.partial()
+        return self._path(best, float(final[best]), True)
+
+    def partial(self) -> BestPath:
+        """The best path so far, wherever it ends: final weights do not count and reached_final is False.
+
+        After a failure it is the best path through the frames before; an empty path if there is none.
+        """
+        return self._path(int(self._registers[self._k.BEST]), 0.0, False)
+
+    def decode(self, loglikes: np.ndarray) -> BestPath:
+        """The best path of a whole utterance: start, advance and finish in one."""
+        self.start()
+        self.advance(loglikes)
+        return self.finish()
+
+    def _path(self, token: int, final_cost: float, reached_final: bool) -> BestPath:
+        if not self._has_path:
+            return BestPath(np.empty(0, np.int32), np.empty(0, np.int32), 0.0, 0.0, 0.0, False)
+        score = -(float(self._behind()[token]) + float(self._totals[1]) + final_cost)
+        path = np.empty(self.n_frames + 64, np.int32)
+        length = self._k.trace_back(self._base + token, *self._arena, path)
+        if length > len(path):
+            path = np.empty(length, np.int32)
+            self._k.trace_back(self._base + token, *self._arena, path)
+        arcs = self._arcs[path[:length][::-1]]
+        words = arcs["olabel"][arcs["olabel"] != 0].astype(np.int32)
+        labels = arcs["ilabel"][arcs["ilabel"] != 0].astype(np.int32)
+        graph_score = self._graph_score(token, score, final_cost, arcs, len(words))
+        return BestPath(words, labels, score, graph_score, score - graph_score, reached_final)
+
+
+class ViterbiDecoder(BeamSearch):
+    """A beam search over one static graph, for any number of utterances, one after the other.
 
     Args:
         graph: labels > 0 on its emitting arcs; anything with Graph's `start`, `states` and `arcs`. It is not copied.
@@ -102,193 +307,57 @@ class ViterbiDecoder:
     ):
         from . import kernels
 
-        self.graph, self.options = graph, options if options is not None else SearchOptions()
-        self._kernels = kernels
-        self._columns = np.array(column_of_label, np.int32, ndmin=1)
-        self.n_columns = int(self._columns.max(initial=-1)) + 1 if n_columns is None else n_columns
-        _check(graph, self._columns, self.n_columns)
-        states, arcs = _words(graph.states), _words(graph.arcs)
+        n_states = len(graph.states)
+        super().__init__(graph.arcs, kernels, column_of_label, options, n_columns, n_states)
+        check_graph(graph, self._columns, self.n_columns)
+        self.graph = graph
+        states, arcs = flat_words(graph.states), flat_words(graph.arcs)
         self._graph_views = (states, arcs, arcs.view(np.float32))
-        self._settings = np.zeros(kernels.N_SETTINGS)
-        o = self.options
-        self._settings[:6] = o.beam, o.max_active, o.min_active, o.beam_delta, o.acoustic_scale, o.insertion_penalty
-        self._allocate(len(graph.states))
-        self._failure: str | None = "start() was not called"
-        self._has_path = False
+        # Buffers for a token in every state: pages that are never touched take no memory.
+        self._cost, self._state = np.empty(2 * n_states), np.empty(2 * n_states, np.int32)
+        self._slot_of = np.zeros(n_states, np.int32)
+        self._stack = (np.empty(n_states, np.int32), np.empty(n_states, np.int32))
+        self._grow(_FIRST_ARENA)
 
     def __repr__(self) -> str:
         return f"<ViterbiDecoder: {repr(self.graph)[1:-1]}, {self.options}>"
 
-    def _allocate(self, n_states: int) -> None:
-        """Buffers for a token in every state: pages that are never touched take no memory."""
-        self._cost, self._state = np.empty(2 * n_states), np.empty(2 * n_states, np.int32)
-        self._slot_of = np.zeros(n_states, np.int32)
-        self._arena = np.empty((2, 0), np.int32)
-        self._stack = (np.empty(n_states, np.int32), np.empty(n_states, np.int32))
-        self._frame_cost = np.empty(self.n_columns)
-        self._bins = np.empty(self._kernels.N_BINS, np.int64)
-        self._registers = np.zeros(self._kernels.N_REGISTERS, np.int64)
-        self._totals = np.zeros(2)
-        self._n_frames_before = 0
-        self._grow(_FIRST_ARENA)
-
-    @property
-    def _search(self) -> tuple[np.ndarray, ...]:
-        return self._cost, self._state, self._slot_of, *self._arena, self._registers
-
-    def _grow(self, limit: int) -> None:
-        """An arena for `limit` back-pointers and those of two frames more."""
-        size = limit + 2 * len(self._slot_of) + 1
-        if size >= 2**31:
-            raise GraphError(
-                f"the search needs {size} back-pointers, more than 2**31: use a smaller beam or max_active"
-            )
-        arena = np.empty((2, size), np.int32)
-        used = min(self._arena.shape[1], self._base + self._n_tokens)
-        arena[:, :used] = self._arena[:, :used]
-        self._arena = arena
-        self._settings[self._kernels.ARENA_LIMIT] = limit
-
-    @property
-    def _n_tokens(self) -> int:
-        return int(self._registers[self._kernels.N_TOKENS])
-
-    @property
-    def _base(self) -> int:
-        return int(self._registers[self._kernels.BASE])
-
-    @property
-    def _tokens(self) -> slice:
-        here = int(self._registers[self._kernels.HERE])
-        return slice(here, here + self._n_tokens)
-
-    def start(self) -> None:
-        """Forget everything and stand before the first frame of an utterance."""
-        k, start = self._kernels, self.graph.start
+    def _begin(self) -> int:
         self._slot_of.fill(0)
-        self._slot_of[start] = 1
-        self._totals[:] = 0.0
-        self._n_frames_before = 0
-        self._failure, self._has_path = None, True
-        self._arena[:, :2] = [[0], [-1]]  # slot 0 ends every back-trace, slot 1 is the start state's token
-        self._cost[0], self._state[0] = 0.0, start
-        self._registers[:] = 0
-        self._registers[[k.N_TOKENS, k.BASE, k.IS_OPEN]] = 1
-        self._totals[0] = np.inf
-        self.advance(np.empty((0, self.n_columns), np.float32))
+        self._slot_of[self.graph.start] = 1
+        self._cost[0], self._state[0] = 0.0, self.graph.start
+        return 1
 
-    @property
-    def n_frames(self) -> int:
-        """The number of frames searched since `start`."""
-        return self._n_frames_before + int(self._registers[self._kernels.FRAME])
-
-    def advance(self, loglikes: np.ndarray) -> None:
-        """Search on through a chunk of frames.
-
-        Args:
-            loglikes: float32 (n_frames, n_columns), natural logs, finite; any number of frames, also none.
-
-        Raises:
-            ValueError: for a matrix of another shape.
-            GraphError: for a value that is not finite or if no path goes on; frames count from 0 at `start`. After a
-                GraphError only `partial` and `start` are possible.
-        """
-        self._check_running()
-        k, matrix = self._kernels, np.ascontiguousarray(loglikes, np.float32)
-        if matrix.ndim != 2 or matrix.shape[1] != self.n_columns:
-            raise ValueError(f"log-likelihoods have shape {matrix.shape}; expected (n_frames, {self.n_columns})")
-        self._n_frames_before, self._registers[k.FRAME] = self.n_frames, 0
-        while True:
-            outcome = k.advance(
-                *self._graph_views, self._columns, matrix, self._settings, *self._search, *self._stack,
-                self._frame_cost, self._bins, self._totals,
-            )  # fmt: skip
-            if outcome == k.DONE:
-                return
-            if outcome != k.FULL:
-                self._fail(outcome)
-            self._collect()
+    def _search(self, matrix: np.ndarray) -> int:
+        return int(
+            self._kernels.advance(
+                *self._graph_views, self._columns, matrix, self._settings, self._cost, self._state, self._slot_of,
+                *self._arena, self._registers, *self._stack, self._frame_cost, self._bins, self._totals,
+            )
+        )  # fmt: skip
 
     def _collect(self) -> None:
-        """Clean the arena up, and double it where more than half of it is still in use."""
-        k, used = self._kernels, self._base + self._n_tokens
-        self._registers[k.BASE] = k.collect(self._base, self._n_tokens, *self._arena, np.zeros(used, np.int32))
+        super()._collect()
         self._slot_of.fill(0)
-        limit = int(self._settings[k.ARENA_LIMIT])
-        if self._base + self._n_tokens > limit // 2:
-            self._grow(2 * limit)
 
-    def _fail(self, outcome: int) -> None:
-        k, beam = self._kernels, self.options.beam
-        self._has_path = outcome != k.NEGATIVE_CYCLE
-        if outcome == k.NOT_FINITE:
-            what = "a log-likelihood is NaN or infinite; look at the features and the acoustic model"
-        elif outcome == k.NEGATIVE_CYCLE:
-            what = (
-                f"a cycle of epsilon arcs through state {self._registers[k.CULPRIT]} has a negative cost, so that no "
-                "path is the best; mend the graph's weights, or the insertion penalty if that is negative"
-            )
-        else:
-            what = f"no path goes on: the graph has dead ends, and none of the {self._n_tokens} paths within the beam "
-            what += f"of {beam:g} has an arc to take; a wider beam may help"
-        self._failure = f"frame {self.n_frames}: {what}"
-        raise GraphError(self._failure)
+    def _behind(self) -> np.ndarray:
+        return self._cost[self._tokens]
 
-    def _check_running(self) -> None:
-        if self._failure is not None:
-            raise GraphError(f"the search cannot go on: {self._failure}")
+    def _final_costs(self) -> np.ndarray:
+        return self.graph.states["final"][self._state[self._tokens]].astype(np.float64)
 
-    def finish(self) -> BestPath:
-        """The best path that ends in a final state; if none does, the best of all, with reached_final False.
-
-        Raises:
-            GraphError: if the search has failed, or was not started.
-        """
-        self._check_running()
-        final = self.graph.states["final"][self._state[self._tokens]].astype(np.float64)
-        total = self._cost[self._tokens] + final
-        best = int(np.argmin(total))
-        if not total[best] < np.inf:
-            return self.partial()
-        return self._path(best, float(final[best]), True)
-
-    def partial(self) -> BestPath:
-        """The best path so far, wherever it ends: final weights do not count and reached_final is False.
-
-        After a failure it is the best path through the frames before; an empty path if there is none.
-        """
-        return self._path(int(self._registers[self._kernels.BEST]), 0.0, False)
-
-    def decode(self, loglikes: np.ndarray) -> BestPath:
-        """The best path of a whole utterance: start, advance and finish in one."""
-        self.start()
-        self.advance(loglikes)
-        return self.finish()
-
-    def _path(self, token: int, final_cost: float, reached_final: bool) -> BestPath:
-        if not self._has_path:
-            return BestPath(np.empty(0, np.int32), np.empty(0, np.int32), 0.0, 0.0, 0.0, False)
-        score = -(float(self._cost[self._tokens][token]) + float(self._totals[1]) + final_cost)
-        path = np.empty(self.n_frames + 64, np.int32)
-        length = self._kernels.trace_back(self._base + token, *self._arena, path)
-        if length > len(path):
-            path = np.empty(length, np.int32)
-            self._kernels.trace_back(self._base + token, *self._arena, path)
-        arcs = self.graph.arcs[path[:length][::-1]]
-        words = arcs["olabel"][arcs["olabel"] != 0].astype(np.int32)
-        labels = arcs["ilabel"][arcs["ilabel"] != 0].astype(np.int32)
+    def _graph_score(self, token: int, score: float, final_cost: float, arcs: np.ndarray, n_words: int) -> float:
         graph_score = -(float(arcs["weight"].sum(dtype=np.float64)) + final_cost)
-        graph_score -= self.options.insertion_penalty * len(words)
-        return BestPath(words, labels, score, graph_score, score - graph_score, reached_final)
+        return graph_score - self.options.insertion_penalty * n_words
 
 
-def _words(records: np.ndarray) -> np.ndarray:
+def flat_words(records: np.ndarray) -> np.ndarray:
     """A structured array as one flat int32 array of its 4-byte words, without a copy where it is aligned."""
     words: np.ndarray = np.ascontiguousarray(records).view(np.int32)
     return np.asarray(words if words.flags.aligned else words.copy())
 
 
-def _check(graph: Graph, columns: np.ndarray, n_columns: int) -> None:
+def check_graph(graph: Graph, columns: np.ndarray, n_columns: int) -> None:
     """Everything that could lead the kernels outside their arrays."""
     arcs, states = graph.arcs, graph.states
     if max(len(arcs), len(states)) >= 2**30:

@@ -8,6 +8,7 @@ import os
 import struct
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
@@ -54,6 +55,8 @@ class Graph:
     states: np.ndarray
     arcs: np.ndarray
 
+    search: ClassVar[str] = "static"
+
     def __repr__(self) -> str:
         return f"<Graph: {many(self.n_states, 'state')}, {many(self.n_arcs, 'arc')}>"
 
@@ -66,6 +69,20 @@ class Graph:
     def n_arcs(self) -> int:
         """The number of arcs."""
         return len(self.arcs)
+
+    @property
+    def n_bytes(self) -> int:
+        """What states and arcs take."""
+        return int(self.states.nbytes + self.arcs.nbytes)
+
+    def word_ids(self) -> np.ndarray:
+        """The output labels that it has, each once, ascending."""
+        labels = np.unique(self.arcs["olabel"])
+        return labels[labels != 0]
+
+    def save(self, directory: Path) -> None:
+        """Write it into a model's directory, as HCLG.fst."""
+        self.write(directory / "HCLG.fst")
 
     def sources(self) -> np.ndarray:
         """int32 (n_arcs,): the state that each arc leaves."""

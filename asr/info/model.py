@@ -12,6 +12,7 @@ from .facts import Facts
 
 if TYPE_CHECKING:
     from ..graph.const_fst import Graph
+    from ..graph.dynamic import DynamicGraph
 
 _CARD_LINES = 6  # of the model's card
 
@@ -46,7 +47,7 @@ def model_facts(path: Path) -> Facts:
         "subsampling": model.subsampling if model.subsampling > 1 else None,
         "parameters": model.acoustic.n_parameters,
         "transition_ids": units.get("transition_ids"),
-        "graph": None if model.graph is None else _graph(model.graph),
+        "graph": None if model.graph is None else _GRAPHS[model.graph.search](model.graph),
         "decoding": asdict(model.decoding),
         "seed": model.seed,
         "written_by": ", ".join(f"{name} {version}" for name, version in description.get("versions", {}).items()),
@@ -99,3 +100,19 @@ def _graph(graph: "Graph") -> Facts:
         "most_arcs_of_a_state": int(states["n_arcs"].max(initial=0)),
         "memory_mapped": base is not None,
     }
+
+
+def _dynamic(graph: "DynamicGraph") -> Facts:
+    words, grammar, reach = graph.words.graph, graph.grammar, graph.words.reach
+    return {
+        "composed": "while decoding, exact back-off" if graph.exact else "while decoding",
+        "words": len(graph.word_ids()),
+        "states": words.n_states,
+        "arcs": words.n_arcs,
+        "histories": grammar.n_states,
+        "ngrams": grammar.n_arcs - int(grammar.states["n_input_epsilons"].sum()),
+        "sets_of_words": reach.n_sets,
+    }
+
+
+_GRAPHS: dict[str, Any] = {"static": _graph, "dynamic": _dynamic}

@@ -24,6 +24,7 @@ from .units import UNITS, Units
 if TYPE_CHECKING:
     from ..gmm.model import DiagGmms
     from ..graph.const_fst import Graph
+    from ..graph.dynamic import DynamicGraph
     from .model import Model
 
 FORMAT = 1
@@ -155,7 +156,7 @@ def write_parts(model: "Model", directory: Path) -> dict[str, Any]:
     network = FAMILIES[model.acoustic.family].write(directory, model.acoustic)
     model.adaptation.write(directory, model.acoustic)
     if model.graph is not None:
-        model.graph.write(directory / "HCLG.fst")
+        model.graph.save(directory)
     if model.letters is not None:
         model.letters.save(directory / _LETTERS)
     (directory / "README.md").write_text(model.card or "No card was written for this model.\n", encoding="utf-8")
@@ -213,7 +214,7 @@ def read_directory(directory: Path) -> dict[str, Any]:
         "units": units,
         "acoustic": acoustic,
         "adaptation": adaptation,
-        "graph": _read_graph(directory / "HCLG.fst", lexicon, units),
+        "graph": _read_graph(directory, lexicon, units),
         "card": (directory / "README.md").read_text(encoding="utf-8", errors="replace"),
         **others,
     }
@@ -319,18 +320,38 @@ def _number(name: str, value: Any) -> float:
     return value
 
 
-def _read_graph(path: Path, lexicon: Lexicon, units: Units) -> "Graph | None":
+def _read_graph(directory: Path, lexicon: Lexicon, units: Units) -> "Graph | DynamicGraph | None":
     """The graph, whose labels must be the units' and words; None where the model has none."""
     from ..graph.const_fst import Graph
+    from ..graph.dynamic import DynamicGraph
 
+    path = directory / "HCLG.fst"
+    if kind_of(path) != "missing":
+        with reading(path):
+            graph = Graph.read(path)
+        _check_graph(path, graph, lexicon, units)
+        return graph
+    path, grammar, reach = (directory / name for name in DynamicGraph.files)
     if kind_of(path) == "missing":
         return None
     with reading(path):
-        graph = Graph.read(path)
+        words = Graph.read(path)
+    _check_graph(path, words, lexicon, units)
+    with reading(grammar):
+        histories = Graph.read(grammar)
+    with reading(reach):
+        made = DynamicGraph.of_files(words, histories, load_arrays(reach))
+        if made.words.n_words != lexicon.n_words:
+            raise GraphError(f"{made.words.n_words} words; the lexicon has {lexicon.n_words}: build it from this model")
+    return made
+
+
+def _check_graph(path: Path, graph: "Graph", lexicon: Lexicon, units: Units) -> None:
+    """Raise GraphError for a graph without start, or with labels that the model does not have."""
     if not 0 <= graph.start < graph.n_states:
         raise GraphError(f"{path}: the graph has no start state; build it anew")
     if graph.n_arcs == 0 or graph.arcs.nbytes > _HASHED_BYTES:
-        return graph
+        return
     for field, most, what in (
         ("ilabel", units.n_labels, "transition ids"),
         ("olabel", lexicon.n_words, "words"),
@@ -340,4 +361,3 @@ def _read_graph(path: Path, lexicon: Lexicon, units: Units) -> "Graph | None":
             raise GraphError(f"{path}: has the label {largest}; the model has {most} {what}: build it from this model")
     if not (graph.arcs["weight"].min() > -np.inf and graph.states["final"].min() > -np.inf):
         raise GraphError(f"{path}: has a cost of minus infinity; build it anew")
-    return graph

@@ -47,7 +47,7 @@ def model_html(model: "Model") -> str:
     """What a person asks of a model, in a table, with its card to be opened."""
     arrays = model.acoustic.arrays().values()
     graph = model.graph
-    size = sum(a.nbytes for a in arrays) + (0 if graph is None else graph.states.nbytes + graph.arcs.nbytes)
+    size = sum(a.nbytes for a in arrays) + (0 if graph is None else graph.n_bytes)
     names = list(model.lexicon.words)[1 : model.lexicon.n_words + 1]
     facts = {
         "kind": model.kind,

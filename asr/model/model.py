@@ -5,6 +5,7 @@
     transitions.npz  topology and transition model      tree.json  phone context -> pdf    (of HMMs, not with CTC)
     transforms.npz   what the feature pipeline learned  am.npz     the acoustic model
     HCLG.fst         the decoding graph                 README.md  the model's card
+    HCL.fst G.fst reach.npz     instead of it: words and grammar apart, which are composed while decoding
     letters.tsv      how new words are spelled, where the lexicon came from letters
     aligner.npz      of a model that adapts to speakers: the acoustic model of the first pass
     am.safetensors or am.onnx instead, with priors in am.npz, where the acoustic model is a network, and adapter.npz
@@ -42,9 +43,10 @@ from .word_times import word_segments
 
 if TYPE_CHECKING:
     from ..audio.source import Sound
-    from ..decoding import BestPath, ViterbiDecoder
+    from ..decoding import BeamSearch, BestPath
     from ..features.table import FeatureTable
     from ..graph.const_fst import Graph
+    from ..graph.dynamic import DynamicGraph
     from ..lang.letters import LetterTable
     from .streaming import RecognitionStream
 
@@ -78,7 +80,7 @@ class Model:
         lexicon: words and their phones.
         units: what the labels of graph and alignments stand for, HMMs or the phones of CTC (asr.model.units).
         acoustic: log-likelihoods of pdfs.
-        graph: HCLG, or None for a model that only aligns.
+        graph: HCLG, or words and grammar apart, or None for a model that only aligns.
         decoding: scales and beams.
         seed: of the training run.
         card: the text of README.md: data, results, limits.
@@ -94,7 +96,7 @@ class Model:
     lexicon: Lexicon
     units: Units
     acoustic: AcousticModel
-    graph: "Graph | None"
+    graph: "Graph | DynamicGraph | None"
     decoding: DecodingOptions = DecodingOptions()
     seed: int = 0
     card: str = ""
@@ -154,7 +156,7 @@ class Model:
         return self.adaptation.first(self.acoustic)
 
     @cached_property
-    def decoder(self) -> "ViterbiDecoder":
+    def decoder(self) -> "BeamSearch":
         """The search over this model's graph.
 
         Raises:
@@ -167,15 +169,15 @@ class Model:
         """The same model, searched with four times the beam, as forced alignment does where it finds no end."""
         return self.with_decoding(beam=4 * self.decoding.beam)
 
-    def new_decoder(self) -> "ViterbiDecoder":
+    def new_decoder(self) -> "BeamSearch":
         """The same for oneself, so that several can run side by side."""
-        from ..decoding import SearchOptions, ViterbiDecoder
+        from ..decoding import SearchOptions, decoder_of
 
         if self.graph is None:
             raise ModelError(
                 "this model has no decoding graph (HCLG.fst); build one: asr.model.graphs.with_graph, asr graph"
             )
-        return ViterbiDecoder(self.graph, self.units.pdf_of_label, SearchOptions(**asdict(self.decoding)))
+        return decoder_of(self.graph, self.units.pdf_of_label, SearchOptions(**asdict(self.decoding)))
 
     @known_names
     def with_decoding(

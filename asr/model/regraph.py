@@ -17,8 +17,10 @@ from ..lang.sources import extended, new_entries
 from ..lm.model import NgramModel
 from ..lm.text import read_sentences
 from ..lm.vocabulary import UNKNOWN
+from .dynamic import with_dynamic_graph, words_of
 from .graphs import with_graph
 from .model import Model
+from .spelling import spelled_as_in
 
 if TYPE_CHECKING:
     from ..graph.budget import Step
@@ -31,6 +33,8 @@ def with_language_model(
     lm: NgramModel,
     sources: Sequence[Any] = (),
     *,
+    dynamic: bool = False,
+    exact: bool = False,
     max_states: int | None = None,
     told: "Callable[[Step], None] | None" = None,
 ) -> tuple[Model, dict[str, str]]:
@@ -40,6 +44,9 @@ def with_language_model(
         sources: of pronunciations for words that the model's lexicon lacks, see build_lexicon. None: models that were
             trained on spellings spell them by the same rule, others leave them out. Those with phones that the acoustic
             model does not have are left out in any case.
+        dynamic: whether words and language model stay apart, to be composed while decoding; the words of a model that
+            has them so already are taken over, where it lacks none.
+        exact: of dynamic graphs: whether costs are those of the model itself, see `DynamicGraph`.
         max_states: see `compile_hclg`.
         told: see `compile_hclg`.
 
@@ -48,6 +55,13 @@ def with_language_model(
     """
     lexicon, lost = extended(model.lexicon, lm.vocabulary.names[_NAMED:], sources, model.letters)
     compiling = {"max_states": max_states, "told": told}
+    if dynamic:
+        made = with_dynamic_graph(
+            replace(model, lexicon=lexicon), arpa_grammar(lm, lexicon), exact=exact, words=words_of(model, lexicon),
+            **compiling,
+        )  # fmt: skip
+        kind = f"an n-gram of order {lm.order}, which is composed with the words while decoding"
+        return replace(made, card=_card(made, kind, model.card)), lost
     return _with_graph(model, lexicon, arpa_grammar(lm, lexicon), f"an n-gram of order {lm.order}", compiling), lost
 
 
@@ -137,23 +151,6 @@ def _forecast(
     return forecast(every, each, after * (len(every) / len(known)), n_tails, *model.units.contexts)
 
 
-def spelled_as_in(lexicon: Lexicon, words: Iterable[str]) -> list[str]:
-    """Words, each once, in the case of the lexicon's: as it spells them, or as all of its words are written.
-
-    Examples:
-        >>> spelled_as_in(Lexicon([("seven", ("S",)), ("one", ("W",))]), ["Seven", "Twenty-one", "one"])
-        ['seven', 'twenty-one', 'one']
-    """
-    known = list(dict.fromkeys(entry.word for entry in lexicon.entries if any(map(str.isalpha, entry.word))))
-    of_small: dict[str, str] = {}
-    for word in known:
-        of_small.setdefault(word.lower(), word)
-    has_small, has_capitals = (any(word != case(word) for word in known) for case in (str.upper, str.lower))
-    style = str.lower if not has_capitals else str.upper if not has_small else str
-    has = set(known)
-    return list(dict.fromkeys(w if w in has else of_small.get(w.lower(), style(w)) for w in words))
-
-
 def _with_graph(model: Model, lexicon: Lexicon, grammar: Any, kind: str, compiling: dict[str, Any]) -> Model:
     """The model with another graph, and a card that says what holds of it."""
     made = with_graph(replace(model, lexicon=lexicon), grammar, **compiling)
@@ -162,8 +159,8 @@ def _with_graph(model: Model, lexicon: Lexicon, grammar: Any, kind: str, compili
 
 def words_of_graph(model: Model) -> tuple[int, int]:
     """How many words can come out of a model's graph, and how many parts of words that join to others."""
-    labels = () if model.graph is None else np.unique(model.graph.arcs["olabel"]).tolist()
-    names = [model.lexicon.words.name(label) for label in labels if label]
+    labels = () if model.graph is None else model.graph.word_ids().tolist()
+    names = [model.lexicon.words.name(label) for label in labels]
     n_parts = sum(bool(model.joiner) and name.strip(model.joiner) != name for name in names)
     return len(names) - n_parts, n_parts
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from ..features.pipeline import FeaturePipeline
     from ..graph.budget import Step
     from ..graph.const_fst import Graph
+    from ..graph.dynamic import WordGraph
 
 _BEAM, _RETRY_BEAM = 200.0, 1000.0  # nats, of alignment: transcripts that people give may differ from what is said
 
@@ -137,6 +138,12 @@ class Units(Protocol):
             max_states: as of `compile_hclg`.
             told: as of `compile_hclg`.
         """
+        ...
+
+    def compile_words(
+        self, lexicon: Lexicon, *, max_states: int | None = None, told: "Callable[[Step], None] | None" = None
+    ) -> "WordGraph":
+        """All sequences of a lexicon's words, to be composed with a grammar while decoding; see `compile_graph`."""
         ...
 
     def align(
@@ -279,6 +286,14 @@ class HmmUnits:
 
         return compile_hclg(lexicon, grammar, self.tree, self.transitions, max_states=max_states, told=told)
 
+    def compile_words(
+        self, lexicon: Lexicon, *, max_states: int | None = None, told: "Callable[[Step], None] | None" = None
+    ) -> "WordGraph":
+        """HCL."""
+        from ..graph.dynamic import compile_words
+
+        return compile_words(lexicon, self.tree, self.transitions, max_states=max_states, told=told)
+
     def align(
         self,
         acoustic: AcousticModel,
@@ -386,6 +401,14 @@ class CtcUnits:
         from ..graph.tlg import compile_tlg
 
         return compile_tlg(lexicon, grammar, self.tokens, max_states=max_states, told=told)
+
+    def compile_words(
+        self, lexicon: Lexicon, *, max_states: int | None = None, told: "Callable[[Step], None] | None" = None
+    ) -> "WordGraph":
+        """TL."""
+        from ..graph.dynamic import compile_token_words
+
+        return compile_token_words(lexicon, self.tokens, max_states=max_states, told=told)
 
     def align(
         self,

