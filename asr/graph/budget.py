@@ -7,8 +7,8 @@ from ..errors import GraphError
 from ..files.whole import size_in_words
 from ..processes import free_memory
 
-# Measured on graphs of up to 72,544 words and 2.05 million bigrams: of the largest graph on the way, H o CLG, each state
-# with its two arcs takes 250 to 280 bytes at the hungriest step.
+# Measured on graphs of up to 72,544 words and 2.05 million bigrams: of the largest graph on the way, H o CLG, each
+# state with its two arcs takes 250 to 280 bytes at the hungriest step.
 BYTES_PER_STATE = 300
 _ARCS_PER_STATE = 8  # graphs of speech have two or three; a loop over many words has one state with all arcs
 

