@@ -73,20 +73,21 @@ def write_arrays(path: str | os.PathLike, names: tuple[str, ...], offsets: np.nd
     """
     arrays = {"names": np.frombuffer("\n".join(names).encode(), np.uint8), **arrays}
     header: dict = {"offsets": offsets.tolist()}
-    places: dict[str, int] = {}
-    padded = {name: _padded(np.asarray(arrays[name], kind)) for name, kind in _TYPES.items()}
-    # The header's own length depends on the numbers in it: they are counted from where the arrays begin.
-    place = 0
+    place = 0  # counted from where the arrays begin, as the header's own length depends on the numbers in it
     for name, kind in _TYPES.items():
-        places[name] = place
-        header[name] = [kind, len(arrays[name]), place, f"{checksum(padded[name].view(np.uint64)):016x}"]
-        place += len(padded[name])
-    raw = json.dumps(header).encode()
+        header[name] = [kind, len(arrays[name]), place, f"{0:016x}"]
+        n_bytes = len(arrays[name]) * np.dtype(kind).itemsize
+        place += n_bytes + -n_bytes % _ALIGN
     with replacing(path) as temporary, temporary.open("wb") as stream:
-        stream.write(_START.pack(MAGIC, _VERSION, len(raw), zlib.crc32(raw), 0) + raw)
-        stream.write(bytes(-stream.tell() % _ALIGN))
-        for content in padded.values():
+        length = len(json.dumps(header))
+        stream.write(bytes(_START.size + length + -(_START.size + length) % _ALIGN))
+        for name, kind in _TYPES.items():  # one at a time, as each is copied
+            content = _padded(np.asarray(arrays[name], kind))
+            header[name][3] = f"{checksum(content.view(np.uint64)):016x}"
             stream.write(content.data)
+        raw = json.dumps(header).encode()
+        stream.seek(0)
+        stream.write(_START.pack(MAGIC, _VERSION, len(raw), zlib.crc32(raw), 0) + raw)
 
 
 def _padded(array: np.ndarray) -> np.ndarray:

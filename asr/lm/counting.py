@@ -179,7 +179,7 @@ def count_ids(
 
 
 class _Grams(NamedTuple):
-    """N-grams of one order: int32 (n, order), int64 (n,) counts and adjusted counts."""
+    """N-grams of one order: int32 (n, order), int32 (n,) counts and adjusted counts, of two words or more."""
 
     words: np.ndarray
     raw: np.ndarray
@@ -295,11 +295,10 @@ def _count_bucket(
     """The n-grams of all orders that end some windows."""
     order, classes = rows.shape[1], np.zeros((rows.shape[1] + 1, 5), np.int64)
     sizes = np.zeros((order + 1, 2), np.int64)
-    none, small = np.zeros(0, np.int64), np.zeros(0, np.int32)
-    kernels.count_endings(rows, counts, limits, False, single, classes, sizes, small, none, none, small, small)
+    kernels.count_endings(rows, counts, limits, False, single, classes, sizes, *[np.zeros(0, np.int32)] * 5)
     ends = np.cumsum(sizes, axis=0)
     n_kept, n_cut = ends[-1].tolist()
-    kept, raw, adjusted = np.empty(n_kept, np.int32), np.empty(n_kept, np.int64), np.empty(n_kept, np.int64)
+    kept, raw, adjusted = np.empty(n_kept, np.int32), np.empty(n_kept, np.int32), np.empty(n_kept, np.int32)
     cut, cut_adjusted = np.empty(n_cut, np.int32), np.empty(n_cut, np.int32)
     arrays = (kept, raw, adjusted, cut, cut_adjusted)
     kernels.count_endings(rows, counts, limits, True, single, classes, ends - sizes, *arrays)
@@ -315,23 +314,28 @@ def _count_bucket(
 def _assembled(
     single: np.ndarray, kept: list[list[_Grams]], told: Callable[[float], None]
 ) -> tuple[Trie, np.ndarray, np.ndarray]:
-    """The trie of the n-grams that are kept, their counts and adjusted counts."""
+    """The trie of the n-grams that are kept, their counts and adjusted counts. Empties `kept` on the way."""
     trie = Trie.unigrams(len(single))
-    raw = [single[:, :1].sum(axis=0) - single[START_ID, 0], single[:, 0]]
-    adjusted = [np.zeros(1, np.int64), single[:, 1]]
+    sizes = [0, 0, *(sum(len(part.words) for part in parts) for parts in kept[2:])]
+    raw, adjusted = np.zeros((2, trie.n_nodes + sum(sizes)), np.int64)
+    raw[0] = single[:, 0].sum() - single[START_ID, 0]
+    raw[1 : trie.n_nodes], adjusted[1 : trie.n_nodes] = single.T
     for k in range(2, len(kept)):
-        parts, kept[k] = kept[k], []
-        words, *numbers = (np.concatenate(columns) for columns in zip(*parts, strict=True))
-        del parts
-        if not len(words):
+        if not sizes[k]:  # so there are no longer ones
             break
-        parents = trie.at(words[:, :-1])
-        order = stable_order(parents.astype(np.int64) * trie.n_words + words[:, -1])
-        trie = trie.extended(parents[order], words[order, -1])
-        raw.append(numbers[0][order])
-        adjusted.append(numbers[1][order])
+        keys, numbers, n = np.empty(sizes[k], np.int64), np.empty((2, sizes[k]), np.int32), 0
+        kept[k].reverse()
+        while kept[k]:
+            part = kept[k].pop()
+            here = slice(n, n + len(part.words))
+            keys[here] = trie.at(part.words[:, :-1]).astype(np.int64) * trie.n_words + part.words[:, -1]
+            numbers[:, here], n = (part.raw, part.adjusted), here.stop
+        order = stable_order(keys)
+        keys, there = keys[order], slice(trie.n_nodes, trie.n_nodes + n)
+        trie = trie.extended(keys // trie.n_words, keys % trie.n_words)
+        raw[there], adjusted[there] = numbers[0][order], numbers[1][order]
         told((k - 1) / (len(kept) - 2))
-    return trie, np.concatenate(raw).astype(np.int64), np.concatenate(adjusted).astype(np.int64)
+    return trie, raw, adjusted
 
 
 def _left_out(trie: Trie, raw: np.ndarray, cut: list[Spool], limits: np.ndarray) -> np.ndarray:

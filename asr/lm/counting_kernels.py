@@ -166,7 +166,7 @@ def unpack_windows(keys, lowest, n_bits, rows):
 
 @kernel(
     "void(int32[:, ::1], int64[::1], int64[::1], boolean, int64[:, ::1], int64[:, ::1], int64[:, ::1], int32[::1],"
-    " int64[::1], int64[::1], int32[::1], int32[::1])"
+    " int32[::1], int32[::1], int32[::1], int32[::1])"
 )
 def count_endings(
     rows, counts, cutoffs, fills, single, classes, cursors, kept, raw, adjusted, cut, cut_adjusted

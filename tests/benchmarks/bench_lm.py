@@ -108,8 +108,9 @@ def command(*arguments: str | Path) -> None:
 def sentences_of(path: Path) -> list[list[str]]:
     """100,000 words of a text: sentences as they are, and as many words in no order, so that models back off."""
     rng, found = random.Random(0), []
+    step = max(path.stat().st_size // 6_000_000, 1)  # lines of a million words, from all of the text
     with path.open(encoding="utf-8") as lines:
-        chosen = [line.split() for line in islice(lines, 0, None, 97)]
+        chosen = [words for line in islice(lines, 0, None, step) if (words := line.split())]
     rng.shuffle(chosen)
     n = 0
     for i, words in enumerate(chosen):
@@ -120,25 +121,41 @@ def sentences_of(path: Path) -> list[list[str]]:
     return found
 
 
-def text(path: Path, folder: Path, order: int = 4) -> Path:
-    """A model of a text, beside plain Python and KenLM."""
-    arpa = folder / "four.arpa"
+def text(path: Path, arpa: Path, order: int = 4) -> None:
+    """A model of a text, beside KenLM."""
     command("train", path, "--order", str(order), "--out", arpa)
-    model, sentences = read_arpa(arpa), sentences_of(path)
-    ids = model.vocabulary.encode(sentences)
-    ours = model.token_log_probs(ids)[ids != 1]
+    sentences = sentences_of(path)
     print(f"{len(sentences)} sentences, {sum(map(len, sentences))} words")
-    kenlm_beside(arpa, sentences, ours)
-    del model
+    kenlm_beside(arpa, sentences, log_probs_of(arpa, sentences))
+
+
+def log_probs_of(arpa: Path, sentences: list[list[str]]) -> np.ndarray:
+    """The natural-log probability of each word and end of some sentences, by a file of ours."""
+    model = read_arpa(arpa)
+    ids = model.vocabulary.encode(sentences)
+    return model.token_log_probs(ids)[ids != 1]
+
+
+def beside_plain(path: Path, folder: Path, n_lines: int, order: int = 4) -> None:
+    """A model of the first lines of a text beside plain Python, which takes gigabytes for ten million words."""
     from plain_kneser_ney import PlainKneserNey
 
-    started = time.perf_counter()
+    cut, arpa = folder / "cut.txt", folder / "cut.arpa"
+    with path.open(encoding="utf-8") as lines, cut.open("w", encoding="utf-8") as kept:
+        kept.writelines(line for line in islice(lines, n_lines or None) if line.strip())
+    path = cut
+    command("train", path, "--order", str(order), "--out", arpa)
+    sentences = sentences_of(path)
+    ours, started = log_probs_of(arpa, sentences), time.perf_counter()
     with path.open(encoding="utf-8") as lines:
         plain = PlainKneserNey(map(str.split, lines), order)
     expected = np.array([p for words in sentences for p in plain.probs(words)])
-    print(f"plain Python: {time.perf_counter() - started:.0f} s; probabilities differ by up to", end=" ")
+    n_words = sum(map(len, sentences))
+    print(
+        f"plain Python: {time.perf_counter() - started:.0f} s; probabilities of {n_words} words differ by up to",
+        end=" ",
+    )
     print(f"{np.abs(np.exp(ours) - expected).max():.1e}, relatively {np.abs(np.exp(ours) / expected - 1).max():.1e}")
-    return arpa
 
 
 def kenlm_beside(arpa: Path, sentences: list[list[str]], ours: np.ndarray) -> None:
@@ -161,7 +178,7 @@ def drawn(model: Path, millions: float, folder: Path, memory: str) -> None:
     mean = 18.0  # words of a sentence, about
     command("sample", model, "--sentences", str(int(millions * 1e6 / mean)), "--out", found)
     print(f"{found.stat().st_size / 1e6:.0f} MB of text")
-    command("train", found, "--order", "4", "--cutoffs", "0,0,1", "--memory", memory, "--out", words)
+    command("train", found, "--order", "4", "--cutoffs", "0,1,2", "--memory", memory, "--out", words)
 
 
 def main() -> None:
@@ -170,6 +187,9 @@ def main() -> None:
     parser.add_argument("--arpa", type=Path)
     parser.add_argument("--text", type=Path)
     parser.add_argument("--drawn", type=float, metavar="MILLIONS")
+    parser.add_argument(
+        "--plain-lines", type=int, default=0, metavar="N", help="lines that plain Python counts; 0: all"
+    )
     parser.add_argument("--memory", default="600M")
     parser.add_argument("--folder", type=Path, help="for what is made, gigabytes with --drawn")
     parser.add_argument("--step", nargs=2, help=argparse.SUPPRESS)
@@ -181,9 +201,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=options.folder) as name:
         folder = Path(name)
         if options.text:
-            arpa = text(options.text, folder)
+            beside_plain(options.text, folder, options.plain_lines)
+            text(options.text, folder / "four.arpa")
             if options.drawn:
-                drawn(arpa, options.drawn, folder, options.memory)
+                drawn(folder / "four.arpa", options.drawn, folder, options.memory)
             return
         path = folder / "lm.arpa"
         if options.arpa:
