@@ -53,14 +53,15 @@ class DynamicDecoder(BeamSearch):
         self.graph = graph
         states, arcs = flat_words(words.states), flat_words(words.arcs)
         reach, labels = graph.words.reach, graph.words.labels
-        self._words = (states, arcs, arcs.view(np.float32), reach.set_of_state, labels)
+        all_words, splits = _where_histories_back_off(graph)
+        self._words = (states, arcs, arcs.view(np.float32), reach.set_of_state, splits, labels)
         self._sets = (reach.first, reach.bounds)
         self._grammar, root = _grammar_views(graph, len(labels))
         self._phrases = graph.phrases
         self._cache = (np.full(2 * _CACHED, -1, np.int64), np.zeros(2 * _CACHED), np.full(reach.n_sets, np.nan))
         k = dynamic_kernels
         self._found = (np.zeros(k.MOST_WAYS), np.zeros(k.MOST_WAYS), np.zeros(k.MOST_WAYS, np.int64))
-        self._registers[[k.ROOT, k.EXACT, k.LOOKS_AHEAD]] = root, graph.exact, looks_ahead
+        self._registers[[k.ROOT, k.EXACT, k.LOOKS_AHEAD, k.ALL_WORDS]] = root, graph.exact, looks_ahead, all_words
         self._allocate()
         self._grow(_FIRST_ARENA)
 
@@ -122,6 +123,20 @@ class DynamicDecoder(BeamSearch):
 
     def _graph_score(self, token: int, score: float, final_cost: float, arcs: np.ndarray, n_words: int) -> float:
         return score + float(self._token_arrays[1][self._tokens][token])
+
+
+def _where_histories_back_off(graph: DynamicGraph) -> tuple[int, np.ndarray]:
+    """The set of all words and the end, -1 if there is none; and int8 (n_states,): whether it is a state's last one."""
+    words, reach, n = graph.words.graph, graph.words.reach, len(graph.words.labels)
+    alone = np.flatnonzero(np.diff(reach.first) == 1)
+    pairs = reach.bounds.reshape(-1, 2)[reach.first[alone]]
+    found = alone[(pairs[:, 0] == 1) & (pairs[:, 1] == n + 1)]
+    if not len(found):
+        return -1, np.zeros(words.n_states, np.int8)
+    whole, source = reach.set_of_state == found[0], words.sources()
+    leaves = np.zeros(words.n_states, bool)
+    leaves[source[(words.arcs["olabel"] != 0) | ~whole[words.arcs["next"]]]] = True
+    return int(found[0]), (whole & (leaves | np.isfinite(words.states["final"]))).astype(np.int8)
 
 
 def end_costs(grammar: "Graph", histories: np.ndarray, *, exact: bool) -> np.ndarray:

@@ -6,13 +6,14 @@ probability that one of the words comes that may still come. It is taken off whe
 HCL and G are flat views of their files' records as in `kernels`; a state of G has its back-off arc, if it has one,
 before its words.
 
-As in a static graph, backing off is a way of its own, taken after a word: the word's arc leads to its history and to
-all that this one backs off to, at their costs, each with a token. A token ends where its history has no arc for any of
-the words that may still come, and those of different histories meet in the one that they back off to. Where back-off is
-exact, there is one token, which backs off itself when its history has no arc for any of the words.
+As in a static graph, backing off is a way of its own, taken between words: where fewer words may come than all, there
+is a token for a history and for each that it backs off to, at its cost. A token ends where its history has no arc for
+any of the words that may still come, and those of different histories meet in the one that they back off to. Where
+back-off is exact, there is one token, which backs off itself when its history has no arc for any of the words.
 
 The arrays come one by one, as those in tuples are counted at every use, which is slower than all else:
-    states, arcs, weights: HCL; set_of: the set of words that each state reaches; labels: of the words
+    states, arcs, weights: HCL; set_of: the set of words that each state reaches; splits: 1 for states where all words
+        may come and from which arcs lead to where fewer may: there histories back off; labels: of the words
     first, bounds: where the intervals of each set begin, and their bounds
     g_states, g_finals (the same as float32), g_arcs, g_weights: G; of the state that all others back off to in the end
         root_costs and root_next by label (cost inf: none), and root_masses, the sum of the probabilities of all below
@@ -55,7 +56,7 @@ from .kernels import (
 )
 
 FLOATS = "Array(float32, 1, 'C', readonly=True)"
-GRAPH = f"{INTS}, {INTS}, {FLOATS}, {INTS}, {INTS}"
+GRAPH = f"{INTS}, {INTS}, {FLOATS}, {INTS}, int8[::1], {INTS}"
 SETS = f"{INTS}, {INTS}"
 GRAMMAR = f"{INTS}, {FLOATS}, {INTS}, {FLOATS}, {FLOATS}, {INTS}, float64[::1]"
 PHRASES = f"{INTS}, {INTS}, {FLOATS}"
@@ -64,7 +65,7 @@ TOKENS = "float64[::1], float64[::1], float64[::1], int32[::1], int64[::1]"
 FOUND = "float64[::1], float64[::1], int64[::1]"
 
 # Positions in the search's registers, after those of `kernels`.
-GENERATION, REHASH, ROOT, EXACT, LOOKS_AHEAD, N_REGISTERS = 7, 8, 9, 10, 11, 12
+GENERATION, REHASH, ROOT, EXACT, LOOKS_AHEAD, ALL_WORDS, N_REGISTERS = 7, 8, 9, 10, 11, 12, 13
 STARTS = 2  # what registers[REHASH] is before the first frame
 MOST_WAYS = 64  # histories after one word; as many as an n-gram is long
 
@@ -194,6 +195,8 @@ def look_ahead(
     """
     n_sets, n_histories = first.shape[0] - 1, g_states.shape[0] // 5
     root, exact, plain = registers[ROOT], registers[EXACT], p_nodes.shape[0] == 4
+    if s == registers[ALL_WORDS] and exact != 0:
+        return 0.0, 0.0, lm
     if lm == root and plain and c_root[s] == c_root[s]:
         return 0.0, c_root[s], lm
     key = lm * n_sets + s
@@ -223,7 +226,9 @@ def look_ahead(
     ahead = np.inf
     if total > 0.0:
         # Nothing can follow where there is no mass: the token ends there, also where nothing is looked ahead.
-        ahead = p_bonus[2 * node] - math.log(total) - backing if registers[LOOKS_AHEAD] != 0 else 0.0
+        ahead = 0.0
+        if registers[LOOKS_AHEAD] != 0 and s != registers[ALL_WORDS]:
+            ahead = p_bonus[2 * node] - math.log(total) - backing
     after = node * n_histories + settled
     c_keys[2 * p], c_keys[2 * p + 1] = key, after
     c_costs[2 * p], c_costs[2 * p + 1] = backing, ahead
@@ -233,9 +238,42 @@ def look_ahead(
 
 
 @subkernel
+def back_off(
+    first, bounds, g_states, g_finals, g_arcs, g_weights, root_costs, root_next, root_masses, p_nodes, p_arcs, p_bonus,
+    c_keys, c_costs, c_root, registers, f_cost, f_ahead, f_lm, cost, lm, s, splits, end_label,
+):  # fmt: skip
+    """Fill f_cost, f_ahead and f_lm for a history and all that it backs off to; how many.
+
+    Args:
+        cost: without look-ahead.
+        s: the set of the state of HCL.
+        splits: whether it is there that histories back off. Where all words may come this waits until fewer may.
+    """
+    n_histories, exact = g_states.shape[0] // 5, registers[EXACT]
+    if s == registers[ALL_WORDS] and splits == 0:
+        f_cost[0], f_ahead[0], f_lm[0] = cost, 0.0, lm
+        return 1
+    node, t = lm // n_histories, np.int32(lm % n_histories)
+    n = 0
+    while True:
+        backing, ahead, after = look_ahead(
+            first, bounds, g_states, g_finals, g_arcs, g_weights, root_costs, root_next, root_masses, p_nodes, p_arcs,
+            p_bonus, c_keys, c_costs, c_root, registers, s, node * n_histories + t, end_label,
+        )  # fmt: skip
+        if ahead < np.inf:
+            f_cost[n], f_ahead[n], f_lm[n] = cost + backing + ahead, ahead, after
+            n += 1
+        if exact != 0 or g_states[5 * t + 3] == 0 or n == MOST_WAYS:
+            return n
+        back = g_states[5 * t + 1]
+        cost += g_weights[4 * back + 2]
+        t = g_arcs[4 * back + 3]
+
+
+@subkernel
 def after_word(
     first, bounds, g_states, g_finals, g_arcs, g_weights, root_costs, root_next, root_masses, p_nodes, p_arcs, p_bonus,
-    c_keys, c_costs, c_root, registers, f_cost, f_ahead, f_lm, cost, lm, label, s, end_label,
+    c_keys, c_costs, c_root, registers, f_cost, f_ahead, f_lm, cost, lm, label, s, splits, end_label,
 ):  # fmt: skip
     """Fill f_cost, f_ahead and f_lm with the histories after a word, of which the later ones back off; how many.
 
@@ -256,33 +294,23 @@ def after_word(
         cost += g_weights[4 * back + 2]
         h = g_arcs[4 * back + 3]
     gain, node = boosted(p_nodes, p_arcs, p_bonus, node, label)
-    cost += own - gain
-    n = 0
-    while True:
-        backing, ahead, after = look_ahead(
-            first, bounds, g_states, g_finals, g_arcs, g_weights, root_costs, root_next, root_masses, p_nodes, p_arcs,
-            p_bonus, c_keys, c_costs, c_root, registers, s, np.int64(node) * n_histories + t, end_label,
-        )  # fmt: skip
-        if ahead < np.inf:
-            f_cost[n], f_ahead[n], f_lm[n] = cost + backing + ahead, ahead, after
-            n += 1
-        if exact != 0 or g_states[5 * t + 3] == 0 or n == MOST_WAYS:
-            return n
-        back = g_states[5 * t + 1]
-        cost += g_weights[4 * back + 2]
-        t = g_arcs[4 * back + 3]
+    return back_off(
+        first, bounds, g_states, g_finals, g_arcs, g_weights, root_costs, root_next, root_masses, p_nodes, p_arcs,
+        p_bonus, c_keys, c_costs, c_root, registers, f_cost, f_ahead, f_lm, cost + own - gain, np.int64(node) *
+        n_histories + t, s, splits, end_label,
+    )  # fmt: skip
 
 
 @subkernel
 def ways(
-    set_of, labels, first, bounds, g_states, g_finals, g_arcs, g_weights, root_costs, root_next, root_masses, p_nodes,
-    p_arcs, p_bonus, c_keys, c_costs, c_root, registers, f_cost, f_ahead, f_lm, c, lm, ahead, s, word, d,
+    set_of, splits, labels, first, bounds, g_states, g_finals, g_arcs, g_weights, root_costs, root_next, root_masses,
+    p_nodes, p_arcs, p_bonus, c_keys, c_costs, c_root, registers, f_cost, f_ahead, f_lm, c, lm, ahead, origin, word, d,
 ):  # fmt: skip
     """Fill f_cost, f_ahead and f_lm with what each token has that an arc makes of one; how many there are.
 
     Args:
         c: the token's cost with the arc's.
-        s: the set of the state that the arc leaves.
+        origin: the state that the arc leaves.
         word: on the arc, 0 for none.
         d: the state that it leads to.
     """
@@ -290,9 +318,15 @@ def ways(
         return after_word(
             first, bounds, g_states, g_finals, g_arcs, g_weights, root_costs, root_next, root_masses, p_nodes, p_arcs,
             p_bonus, c_keys, c_costs, c_root, registers, f_cost, f_ahead, f_lm, c - ahead, lm, labels[word], set_of[d],
-            labels.shape[0],
+            splits[d], labels.shape[0],
         )  # fmt: skip
-    if set_of[d] == s:  # nothing that the grammar knows of changes
+    if set_of[d] == set_of[origin]:
+        if splits[d] != 0 and splits[origin] == 0:
+            return back_off(
+                first, bounds, g_states, g_finals, g_arcs, g_weights, root_costs, root_next, root_masses, p_nodes,
+                p_arcs, p_bonus, c_keys, c_costs, c_root, registers, f_cost, f_ahead, f_lm, c - ahead, lm, set_of[d],
+                splits[d], labels.shape[0],
+            )  # fmt: skip
         f_cost[0], f_ahead[0], f_lm[0] = c, ahead, lm
         return 1
     backing, x, after = look_ahead(
@@ -307,9 +341,9 @@ def ways(
 
 @subkernel
 def expand(
-    states, arcs, weights, set_of, labels, first, bounds, g_states, g_finals, g_arcs, g_weights, root_costs, root_next,
-    root_masses, p_nodes, p_arcs, p_bonus, c_keys, c_costs, c_root, frame_cost, columns, cost, heard, aheads, state,
-    lms, table, previous, arc, registers, there, limit, beam, penalty, new_limit, f_cost, f_ahead, f_lm,
+    states, arcs, weights, set_of, splits, labels, first, bounds, g_states, g_finals, g_arcs, g_weights, root_costs,
+    root_next, root_masses, p_nodes, p_arcs, p_bonus, c_keys, c_costs, c_root, frame_cost, columns, cost, heard, aheads,
+    state, lms, table, previous, arc, registers, there, limit, beam, penalty, new_limit, f_cost, f_ahead, f_lm,
 ):  # fmt: skip
     """Move every token below `limit` over its emitting arcs; the number of new tokens, or -1 where there is no room.
 
@@ -346,14 +380,14 @@ def expand(
                     continue
                 d = arcs[4 * k + 3]
                 # Most arcs change nothing that the grammar knows of.
-                if word == 0 and set_of[d] == set_of[s]:
+                if word == 0 and set_of[d] == set_of[s] and splits[d] <= splits[s]:
                     f_cost[0], f_ahead[0], f_lm[0] = c, ahead, lm
                     n_ways = 1
                 else:
                     n_ways = ways(
-                        set_of, labels, first, bounds, g_states, g_finals, g_arcs, g_weights,
-                        root_costs, root_next, root_masses, p_nodes, p_arcs, p_bonus, c_keys, c_costs, c_root,
-                        registers, f_cost, f_ahead, f_lm, c, lm, ahead, set_of[s], word, d,
+                        set_of, splits, labels, first, bounds, g_states, g_finals, g_arcs, g_weights, root_costs,
+                        root_next, root_masses, p_nodes, p_arcs, p_bonus, c_keys, c_costs, c_root, registers, f_cost,
+                        f_ahead, f_lm, c, lm, ahead, s, word, d,
                     )  # fmt: skip
                 for w in range(n_ways):
                     c = f_cost[w]
@@ -386,9 +420,9 @@ def expand(
 
 @subkernel
 def close(
-    states, arcs, weights, set_of, labels, first, bounds, g_states, g_finals, g_arcs, g_weights, root_costs, root_next,
-    root_masses, p_nodes, p_arcs, p_bonus, c_keys, c_costs, c_root, cost, heard, aheads, state, lms, table, previous,
-    arc, registers, limit, penalty, stack, steps, f_cost, f_ahead, f_lm,
+    states, arcs, weights, set_of, splits, labels, first, bounds, g_states, g_finals, g_arcs, g_weights, root_costs,
+    root_next, root_masses, p_nodes, p_arcs, p_bonus, c_keys, c_costs, c_root, cost, heard, aheads, state, lms, table,
+    previous, arc, registers, limit, penalty, stack, steps, f_cost, f_ahead, f_lm,
 ):  # fmt: skip
     """Follow the arcs without input label from all tokens up to `limit`; DONE, ROOM or NEGATIVE_CYCLE.
 
@@ -419,9 +453,9 @@ def close(
                 continue
             d = arcs[4 * k + 3]
             n_ways = ways(
-                set_of, labels, first, bounds, g_states, g_finals, g_arcs, g_weights, root_costs,
-                root_next, root_masses, p_nodes, p_arcs, p_bonus, c_keys, c_costs, c_root, registers, f_cost, f_ahead,
-                f_lm, c, lms[here + i], aheads[here + i], set_of[s], word, d,
+                set_of, splits, labels, first, bounds, g_states, g_finals, g_arcs, g_weights, root_costs, root_next,
+                root_masses, p_nodes, p_arcs, p_bonus, c_keys, c_costs, c_root, registers, f_cost, f_ahead, f_lm, c,
+                lms[here + i], aheads[here + i], s, word, d,
             )  # fmt: skip
             for w in range(n_ways):
                 c = f_cost[w]
@@ -474,9 +508,9 @@ def enter_all(state, lms, table, registers, n_states):
     allocates=False,
 )
 def advance(
-    states, arcs, weights, set_of, labels, first, bounds, g_states, g_finals, g_arcs, g_weights, root_costs, root_next,
-    root_masses, p_nodes, p_arcs, p_bonus, c_keys, c_costs, c_root, columns, loglikes, settings, cost, heard, aheads,
-    state, lms, table, previous, arc, registers, stack, steps, frame_cost, bins, totals, f_cost, f_ahead, f_lm,
+    states, arcs, weights, set_of, splits, labels, first, bounds, g_states, g_finals, g_arcs, g_weights, root_costs,
+    root_next, root_masses, p_nodes, p_arcs, p_bonus, c_keys, c_costs, c_root, columns, loglikes, settings, cost, heard,
+    aheads, state, lms, table, previous, arc, registers, stack, steps, frame_cost, bins, totals, f_cost, f_ahead, f_lm,
 ):  # fmt: skip
     """Search on through the rows of `loglikes`, as `kernels.advance` does; ROOM where the arrays of tokens are full.
 
@@ -505,9 +539,10 @@ def advance(
                 enter_all(state, lms, table, registers, np.int64(set_of.shape[0]))
                 registers[REHASH] = 0
             outcome = close(
-                states, arcs, weights, set_of, labels, first, bounds, g_states, g_finals, g_arcs, g_weights, root_costs,
-                root_next, root_masses, p_nodes, p_arcs, p_bonus, c_keys, c_costs, c_root, cost, heard, aheads, state,
-                lms, table, previous, arc, registers, totals[0], settings[PENALTY], stack, steps, f_cost, f_ahead, f_lm,
+                states, arcs, weights, set_of, splits, labels, first, bounds, g_states, g_finals, g_arcs, g_weights,
+                root_costs, root_next, root_masses, p_nodes, p_arcs, p_bonus, c_keys, c_costs, c_root, cost, heard,
+                aheads, state, lms, table, previous, arc, registers, totals[0], settings[PENALTY], stack, steps, f_cost,
+                f_ahead, f_lm,
             )  # fmt: skip
             if outcome != DONE:
                 return outcome
@@ -527,10 +562,10 @@ def advance(
             beam = limit - best_cost + settings[BEAM_DELTA]
         there = cost.shape[0] // 2 - here
         m = expand(
-            states, arcs, weights, set_of, labels, first, bounds, g_states, g_finals, g_arcs, g_weights, root_costs,
-            root_next, root_masses, p_nodes, p_arcs, p_bonus, c_keys, c_costs, c_root, frame_cost, columns, cost, heard,
-            aheads, state, lms, table, previous, arc, registers, there, limit, beam, settings[PENALTY], totals, f_cost,
-            f_ahead, f_lm,
+            states, arcs, weights, set_of, splits, labels, first, bounds, g_states, g_finals, g_arcs, g_weights,
+            root_costs, root_next, root_masses, p_nodes, p_arcs, p_bonus, c_keys, c_costs, c_root, frame_cost, columns,
+            cost, heard, aheads, state, lms, table, previous, arc, registers, there, limit, beam, settings[PENALTY],
+            totals, f_cost, f_ahead, f_lm,
         )  # fmt: skip
         if m < 0:
             registers[BEST] = best

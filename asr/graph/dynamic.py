@@ -86,7 +86,9 @@ def compile_words(
     words = _spoken_words(lexicon, budget, step)
     context = step("C o L", lambda: compose_context(words, lexicon.n_phones, width=width, central=central))
     hmms = step("H o CL", lambda: expand_hmms(context, tree, transitions, transition_scale=transition_scale))
-    hmms = step("det(HCL)", lambda: determinise(hmms, budget=budget, what="HCL", name_of=lexicon.words.name))
+    # Not in the log semiring: without a grammar that would favour beginnings by how many words they have.
+    name_of = lexicon.words.name
+    hmms = step("det(HCL)", lambda: determinise(hmms, budget=budget, what="HCL", name_of=name_of, in_log=False))
     hmms = step("rmsym(HCL)", lambda: remove_epsilons_locally(without_symbols(hmms, transitions.n_transition_ids)))
     hmms = step("min(HCL)", lambda: minimise(hmms))
     graph = step("HCL", lambda: add_self_loops(hmms, transitions, self_loop_scale=self_loop_scale))
@@ -119,7 +121,8 @@ def compile_token_words(
 def _spoken_words(lexicon: "Lexicon", budget: Budget, step: Callable[[str, Callable[[], Any]], Any]) -> Graph:
     """min(det(L)), without the loop for the symbol of back-off: that is the search's own."""
     words = step("L", lambda: _without_back_off(lexicon_graph(lexicon), lexicon.disambiguation_ids[0]))
-    words = step("det(L)", lambda: determinise(words, budget=budget, what="L", name_of=lexicon.words.name))
+    name_of = lexicon.words.name
+    words = step("det(L)", lambda: determinise(words, budget=budget, what="L", name_of=name_of, in_log=False))
     return step("min(L)", lambda: minimise(words))
 
 

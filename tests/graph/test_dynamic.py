@@ -159,26 +159,24 @@ def test_bigger_searches_chunks_and_room(toys, monkeypatch):
     assert decoder._capacity > 4
 
 
-def test_looking_ahead_drops_what_cannot_win_and_finds_nothing_better_than_the_best(toys):
-    """Of a beam's tokens there are fewer where costs count before words come out."""
-    n_tokens = dict.fromkeys((True, False), 0)
+def test_with_a_narrow_beam_nothing_is_found_that_is_better_than_the_best(toys):
+    """Look-ahead is taken off again to the last bit; some best paths are lost, or nothing was pruned."""
+    n_lost = n_found = 0
     for seed in range(3):
         case = Case(toys, seed, n_entries=80, scale=1.5)
         graph = case.dynamic_graph(arpa_grammar(case.lm, case.lexicon))
         wide = case.dynamic(graph, case.options())
-        narrow = {on: case.dynamic(graph, case.options(beam=8.0, min_active=1), looks_ahead=on) for on in n_tokens}
+        narrow = [case.dynamic(graph, case.options(beam=4.0, min_active=1), looks_ahead=on) for on in (True, False)]
         for _ in range(10):
             loglikes = case.loglikes(40)
             best = wide.decode(loglikes)
-            for on, decoder in narrow.items():
-                decoder.start()
-                for row in loglikes:
-                    decoder.advance(row[None])
-                    n_tokens[on] += decoder._n_tokens
-                found = decoder.finish()
+            for decoder in narrow:
+                found = decoder.decode(loglikes)
                 if found.reached_final and best.reached_final:
                     assert found.score <= best.score + 1e-6
-    assert n_tokens[True] < 0.8 * n_tokens[False]
+                    n_lost += found.score < best.score - 1e-3
+                    n_found += 1
+    assert 0 < n_lost < n_found
 
 
 def test_loops_over_words_and_ctc(toys):

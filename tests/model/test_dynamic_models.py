@@ -102,7 +102,7 @@ def test_a_part_of_another_model_is_refused(models, name, tmp_path):
     if name == "G.fst":
         wrong.grammar.arcs["ilabel"][-1] = 99
     dataclasses.replace(dynamic, graph=wrong).save(tmp_path / "model")
-    with pytest.raises((ModelError, GraphError), match="build the graph anew|belong"):
+    with pytest.raises((ModelError, GraphError), match=r"build the graph anew|belong"):
         read_directory(tmp_path / "model")
 
 
@@ -124,7 +124,7 @@ def test_phrases_gain_and_words_without_cost_can_come(models, sample):
     assert other in made.transcribe(sample).text.split()
     same, _ = boosted(dynamic, [])
     assert same.transcribe(sample) == dynamic.transcribe(sample)
-    with pytest.raises(ModelError, match="asr graph MODEL --lm A.arpa --dynamic"):
+    with pytest.raises(ModelError, match=r"asr graph MODEL --lm A.arpa --dynamic"):
         boosted(static, [("one", 1.0)])
 
 
@@ -134,7 +134,7 @@ def test_files_of_phrases(tmp_path):
     assert read_phrases(path, 4.0) == [("new york", 8.0), ("paris", 2.5), ("san jose", -2.0)]
     for wrong in ("paris\tmuch\n", "paris\tinf\n"):
         path.write_text(f"rome\n{wrong}", encoding="utf-8")
-        with pytest.raises(ModelError, match="phrases.txt:2"):
+        with pytest.raises(ModelError, match=r"phrases.txt:2"):
             read_phrases(path, 4.0)
 
 
