@@ -1,6 +1,7 @@
 """Models whose words and language model are apart: all that is done with a model, and phrases that gain."""
 
 import dataclasses
+from concurrent.futures import ThreadPoolExecutor
 from importlib import resources
 
 import numpy as np
@@ -138,9 +139,23 @@ def test_files_of_phrases(tmp_path):
             read_phrases(path, 4.0)
 
 
+def test_a_bonus_that_is_no_number_is_told(tmp_path):
+    path = tmp_path / "likely.txt"
+    path.write_text("paris\n")
+    with pytest.raises(ModelError, match=r"likely\.txt:1: a bonus of nan; need a finite number"):
+        read_phrases(path, float("nan"))
+
+
+def test_threads_may_share_a_model(models, sample):
+    for model in models:
+        alone = model.transcribe(sample)
+        with ThreadPoolExecutor(4) as pool:
+            assert all(heard == alone for heard in pool.map(model.transcribe, [sample] * 12))
+
+
 def test_parts_of_language_models(lm):
     assert parts_of([str(lm)])[0].weight == 1.0
-    for wrong in (["a.arpa", "b.arpa:0.5"], ["a.arpa:0.7", "b.arpa:0.7"], ["a.arpa:-1", "b.arpa:2"]):
+    for wrong in (["a.arpa", "b.arpa:0.5"], ["a.arpa:0.7", "b.arpa:0.7"], ["a.arpa:-1", "b.arpa:2"], ["a.arpa:nan"]):
         with pytest.raises(LanguageModelError):
             parts_of(wrong)
     mixed = read_parts(parts_of([f"{lm}:0.25", f"{lm}:0.75"]))
