@@ -93,3 +93,8 @@ def test_a_dynamic_graph_is_built_mixed_and_boosted(run, tmp_path):
     assert heard.status == 0 and "xylophone" in heard.err, heard.err
     refused = run("transcribe", "digits", "--sample", "--boost", tmp_path / "likely.txt")
     assert refused.status == 1 and "--dynamic" in refused.complaint
+    without = run("transcribe", "digits", "--sample", "--bonus", 1)
+    assert without.status == 2 and "--bonus: goes with --boost" in without.complaint
+    (tmp_path / "likely.txt").write_bytes(b"one\nse\xffven\n")
+    damaged = run("transcribe", tmp_path / "new", "--sample", "--boost", tmp_path / "likely.txt")
+    assert damaged.status == 1 and "likely.txt:2: not UTF-8 text" in damaged.complaint
