@@ -1,6 +1,5 @@
 """Models whose words and language model are apart, to be composed while decoding; and phrases that gain in them."""
 
-import math
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -112,6 +111,8 @@ def read_phrases(path: str | os.PathLike, bonus: float) -> list[tuple[str, float
         ModelError: naming the line, for a bonus that is no number, and for what is not UTF-8; for a file that cannot
             be read.
     """
+    from ..graph.phrases import MOST_GAIN
+
     found = []
     for number, line in enumerate(as_utf8(text_bytes(path, error=ModelError)).splitlines(), 1):
         try:
@@ -123,8 +124,8 @@ def read_phrases(path: str | os.PathLike, bonus: float) -> list[tuple[str, float
         except ValueError:
             what = f"{own!r} is no bonus; need a phrase, or a phrase, a tab and nats"
             raise ModelError(f"{path}:{number}: {what}") from None
-        if not math.isfinite(each):
-            raise ModelError(f"{path}:{number}: a bonus of {each:g}; need a finite number of nats")
+        if not 0 <= each <= MOST_GAIN:
+            raise ModelError(f"{path}:{number}: a bonus of {each:g}; need 0 to {MOST_GAIN:g} nats")
         if text.split():
             found.append((nfc(text), each * len(text.split())))
     return found

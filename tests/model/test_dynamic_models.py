@@ -131,9 +131,9 @@ def test_phrases_gain_and_words_without_cost_can_come(models, sample):
 
 def test_files_of_phrases(tmp_path):
     path = tmp_path / "phrases.txt"
-    path.write_text("new york\n\nparis\t2.5\nsan jose\t-1\n", encoding="utf-8")
-    assert read_phrases(path, 4.0) == [("new york", 8.0), ("paris", 2.5), ("san jose", -2.0)]
-    for wrong in ("paris\tmuch\n", "paris\tinf\n"):
+    path.write_text("new york\n\nparis\t2.5\nsan jose\t1\n", encoding="utf-8")
+    assert read_phrases(path, 4.0) == [("new york", 8.0), ("paris", 2.5), ("san jose", 2.0)]
+    for wrong in ("paris\tmuch\n", "paris\tinf\n", "paris\t-1\n", "paris\t501\n"):
         path.write_text(f"rome\n{wrong}", encoding="utf-8")
         with pytest.raises(ModelError, match=r"phrases.txt:2"):
             read_phrases(path, 4.0)
@@ -142,7 +142,7 @@ def test_files_of_phrases(tmp_path):
 def test_a_bonus_that_is_no_number_is_told(tmp_path):
     path = tmp_path / "likely.txt"
     path.write_text("paris\n")
-    with pytest.raises(ModelError, match=r"likely\.txt:1: a bonus of nan; need a finite number"):
+    with pytest.raises(ModelError, match=r"likely\.txt:1: a bonus of nan; need 0 to 500 nats"):
         read_phrases(path, float("nan"))
 
 
