@@ -29,9 +29,12 @@ def kernel(signature: str, *, allocates: bool = True) -> Callable[[Callable], Ca
     """
     import numba
 
+    njit: Any = numba.njit  # whose annotations lack an option
+    options = {"nogil": True, "error_model": "numpy", "_nrt": allocates}
+
     def compile_kernel(function: Callable) -> Callable:
         try:
-            compiled: Any = numba.njit(cache=True, nogil=True, error_model="numpy", _nrt=allocates)(function)
+            compiled: Any = njit(cache=True, **options)(function)
             compiled._cache._cache_file.__class__ = _checked_cache_file()
             if not Path(compiled._cache._cache_file._index_path).is_file():
                 _tell_once()
@@ -41,7 +44,7 @@ def kernel(signature: str, *, allocates: bool = True) -> Callable[[Callable], Ca
         except Exception as error:
             # A cache can be missing or full in many ways; what is wrong with the function itself, and not with its
             # cache, is raised again by the next line.
-            compiled = numba.njit(signature, nogil=True, error_model="numpy", _nrt=allocates)(function)
+            compiled = njit(signature, **options)(function)
             log.info("%s: compiled without a cache: %s", function.__name__, error)
             return compiled
 

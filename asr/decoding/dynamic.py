@@ -71,7 +71,7 @@ class DynamicDecoder(BeamSearch):
     def _allocate(self) -> None:
         """Room for the tokens of two frames, without any."""
         n = self._capacity
-        self._token_arrays = (
+        self._token_arrays: tuple[np.ndarray, ...] = (
             np.empty(2 * n), np.empty(2 * n), np.empty(2 * n), np.empty(2 * n, np.int32), np.empty(2 * n, np.int64)
         )  # fmt: skip
         # At most half full: two numbers to an entry.

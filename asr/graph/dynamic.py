@@ -154,8 +154,8 @@ def numbered_grammar(grammar: Graph, labels: np.ndarray, back_off: int) -> Graph
     key = made.sources().astype(np.int64) * (len(labels) + 1) + made.arcs["ilabel"]
     twice = np.flatnonzero(np.diff(key) == 0)
     if len(twice):
-        s, label = divmod(int(key[twice[0]]), len(labels) + 1)
-        what = "ways to back off" if label == 0 else "arcs for the same word"
+        s, word = divmod(int(key[twice[0]]), len(labels) + 1)
+        what = "ways to back off" if word == 0 else "arcs for the same word"
         raise GraphError(
             f"grammar: state {s} has two {what}; only deterministic grammars can be composed while decoding, such as "
             "n-gram models and lists of words"

@@ -58,7 +58,7 @@ def with_language_model(
     if dynamic:
         made = with_dynamic_graph(
             replace(model, lexicon=lexicon), arpa_grammar(lm, lexicon), exact=exact, words=words_of(model, lexicon),
-            **compiling,
+            max_states=max_states, told=told,
         )  # fmt: skip
         kind = f"an n-gram of order {lm.order}, which is composed with the words while decoding"
         return replace(made, card=_card(made, kind, model.card)), lost
