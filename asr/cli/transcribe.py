@@ -176,10 +176,13 @@ class _Boosted(NamedTuple):
 
         made, unknown = boosted(recogniser, self.phrases)
         if unknown:
-            shown = ", ".join(unknown[:8]) + (", ..." if len(unknown) > 8 else "")
+            from ..display.brief import many, short
+
+            shown = ", ".join(short(word, 40) for word in unknown[:8]) + (", ..." if len(unknown) > 8 else "")
             complain(
-                f"warning: {len(unknown)} words of the phrases are not in the model, and phrases with them are left "
-                f"out: {shown}; add them to a language model, and asr graph --dynamic --lexicon"
+                f"warning: {many(len(unknown), 'word')} of the phrases {'is' if len(unknown) == 1 else 'are'} not in "
+                f"the model, and phrases with {'it' if len(unknown) == 1 else 'them'} are left out: {shown}; put such "
+                "words into a language model, and asr graph --dynamic --lexicon"
             )
         return made
 

@@ -1,6 +1,8 @@
 """Models whose words and language model are apart: all that is done with a model, and phrases that gain."""
 
+import copy
 import dataclasses
+import pickle
 from concurrent.futures import ThreadPoolExecutor
 from importlib import resources
 
@@ -151,6 +153,13 @@ def test_threads_may_share_a_model(models, sample):
         alone = model.transcribe(sample)
         with ThreadPoolExecutor(4) as pool:
             assert all(heard == alone for heard in pool.map(model.transcribe, [sample] * 12))
+
+
+def test_a_model_that_was_used_can_be_copied(models, sample):
+    for model in models:
+        heard = model.transcribe(sample)
+        for copied in (copy.deepcopy(model), copy.copy(model), pickle.loads(pickle.dumps(model))):
+            assert copied.transcribe(sample) == heard
 
 
 def test_parts_of_language_models(lm):
