@@ -6,7 +6,7 @@ tokens, and counts what it changed, so that a person can be told. `normalized` i
 
 import re
 import unicodedata
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
@@ -27,6 +27,7 @@ _DOTLESS = ("tr", "az")  # languages in which I is the capital of ı, and İ tha
 _JOINERS = "\u200c\u200d"  # they shape letters of Persian and Indic scripts, and nothing in Latin ones
 _ELIDED = frozenset({"tis", "twas", "twere", "em", "til", "till", "cause", "bout", "cos", "cuz", "neath", "gainst"})
 _OPEN = frozenset("[<{(*!+")
+_MARK = "\ue000"  # stands for a mark that stays; as no sign is seen, none is left of those that a text has
 _MAYBE_ORDINAL = re.compile(r"[(\"'\u201e\u201c\u00bb\u00ab]*(\d{1,3}\.)")
 
 
@@ -117,6 +118,7 @@ class Normalizer:
         self._scripts_of: dict[str, str] = {}
         self._spelled: dict[str, str] = {}
         self._times: Counter[str] = Counter()  # of tokens, as they are written
+        self._marks: deque[str] = deque()  # of a line, where they stay
 
     def __call__(self, line: str) -> str:
         """The words of a line, with single blanks between them."""
@@ -125,7 +127,8 @@ class Normalizer:
             line = self._composed(line)
         if "`" in line or "\u00b4" in line:
             line = self._with_apostrophes(line)
-        if self.rules.brackets == "strip" and not _OPEN.isdisjoint(line):
+        self._marks.clear()
+        if "strip" in (self.rules.brackets, self.rules.punctuation) and not _OPEN.isdisjoint(line):
             line = edges.BRACKETS.sub(self._bracket, line)
         if self._speller is not None and any(map(str.isdigit, line)):
             line = self._with_plain_numbers(line)
@@ -136,6 +139,8 @@ class Normalizer:
         for i, token in enumerate(tokens):
             if self._has_dots and token[-1] == "." and _MAYBE_ORDINAL.fullmatch(token) and edges.goes_on(tokens, i):
                 each = self._maybe_ordinal(token)
+            elif token == _MARK:
+                each = _Made((self._marks.popleft(),), ())
             else:
                 each = self._made.get(token) or self._remembered(token)
             if each.kinds:
@@ -208,7 +213,10 @@ class Normalizer:
             return f" {self._known(whole)} "
         inner = match[1] if match[1] is not None else match[2]
         if inner is not None and not (inner.split() and edges.EVENTS.issuperset(inner.lower().split())):
-            return f" {inner} "
+            return f" {inner} " if self.rules.brackets == "strip" else whole
+        if self.rules.brackets == "keep":
+            self._marks.append(whole)
+            return f" {_MARK} "
         self._count("brackets", whole)
         return " "
 

@@ -269,3 +269,11 @@ def test_memory_does_not_grow_with_the_text(monkeypatch):
     grown = tracemalloc.get_traced_memory()[0]
     tracemalloc.stop()
     assert grown < 2_000_000 and normalizer.n_words == 40000
+
+
+def test_marks_that_stay_are_not_made_words():
+    line = "a [Noise], b </s> {x/y} (laughs) (he said) *cough* <unk>.\ue000"
+    kept = Normalizer(Rules(brackets="keep"))
+    assert [kept(line), kept("[a] c")] == ["a [Noise] b </s> {x/y} (laughs) he said *cough* <unk>", "[a] c"]
+    assert Normalizer(Rules())(line) == "a b he said"
+    assert Normalizer(Rules(brackets="keep", punctuation="keep", case="keep"))(line) == line[:-1]
