@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..display.brief import brief_repr
+
 
 class Phrases(NamedTuple):
     """Phrases of words and what each gains, found in a stream of words by Aho and Corasick's automaton.
@@ -22,6 +24,9 @@ class Phrases(NamedTuple):
     nodes: np.ndarray
     arcs: np.ndarray
     bonus: np.ndarray
+
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
     @classmethod
     def of(cls, phrases: Sequence[tuple[Sequence[int], float]]) -> "Phrases":
