@@ -284,6 +284,8 @@ def output(path: Path | None) -> Iterator[TextIO]:
         yield sys.stdout
         sys.stdout.flush()
         return
+    if path.suffix.lower() in (".gz", ".xz", ".bz2"):
+        raise AsrError(f"{path}: what is written there is not packed; give {path.with_suffix('')}, and pack that")
     with writing(path), _file(path) as stream:
         yield stream
 

@@ -145,9 +145,10 @@ def _cure(lexicon: list[str] | None) -> str:
 def _tell_lost(lost: dict[str, str], lexicon: list[str] | None) -> None:
     """The words that are left out, and how they could be said."""
     if lost:
-        shown = "; ".join(f"{word} ({why})" for word, why in list(lost.items())[:8]) + (
-            "; ..." if len(lost) > 8 else ""
-        )
+        from ..display.brief import short
+
+        shown = "; ".join(f"{short(word, 40)} ({short(why, 80)})" for word, why in list(lost.items())[:8])
+        shown += "; ..." if len(lost) > 8 else ""
         complain(f"warning: words that the model cannot say are left out, {len(lost)}: {shown}{_cure(lexicon)}")
 
 

@@ -33,6 +33,16 @@ class Smoothing(str, Enum):
 
 lm = typer.Typer(cls=Commands, no_args_is_help=True, rich_markup_mode=None)
 
+
+def _writable(out: Path) -> Path:
+    """The name of a file that a model can be written to; a callback of options."""
+    if str(out) == "-":
+        raise typer.BadParameter("a model goes to a file; give its name")
+    if out.suffix.lower() in (".xz", ".bz2"):
+        raise typer.BadParameter(f"models are packed with gzip: {out.with_suffix('.gz')}")
+    return out
+
+
 _Model = Annotated[
     Path, typer.Argument(metavar="LM", callback=piped, help="An ARPA file, plain or .gz, or an .ngram file.")
 ]
@@ -41,7 +51,13 @@ _Text = Annotated[
     typer.Argument(metavar="TEXT", callback=piped, help="A sentence a line, plain, .gz, .xz or .bz2; - is stdin."),
 ]
 _Out = Annotated[
-    Path, typer.Option("--out", metavar="LM", help="An ARPA file, packed with .gz, or .ngram, which opens at once.")
+    Path,
+    typer.Option(
+        "--out",
+        metavar="LM",
+        callback=_writable,
+        help="An ARPA file, packed with .gz, or .ngram, which opens at once.",
+    ),
 ]
 _Ids = Annotated[bool, typer.Option("--ids", help="Lines begin with an utterance id, as in Kaldi's text.")]
 _Units = Annotated[Units, typer.Option("--units", help="What the model is made of.")]

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 _NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 _REFUSED = 50  # recordings in a row, from the first: whatever is wrong, it is not about single ones
 _SHOWN_PIECES = 3  # in a notice
+_BONUS = 4.0  # nats, for a word of a phrase
 _MANY = 5000  # recordings whose headers nobody waits for
 
 
@@ -85,8 +86,9 @@ def transcribe(
         ),
     ] = None,
     bonus: Annotated[
-        float, typer.Option("--bonus", metavar="NATS", help="What each word of such a phrase gains; more finds more.")
-    ] = 4.0,
+        float | None,
+        typer.Option("--bonus", metavar="NATS", help="What each word of such a phrase gains, 4; more finds more."),
+    ] = None,
     speaker: SpeakerPattern = None,
     channel: ChannelChoice = None,
     allow_commands: AllowCommands = False,
@@ -116,11 +118,13 @@ def transcribe(
     given: list[str | Path] = [*(inputs or []), *([sample_recording()] if sample else [])]
     if not given:
         raise typer.BadParameter("give at least one file, folder or data directory (or --sample)", param_hint="INPUT")
+    if boost is None and bonus is not None:
+        raise typer.BadParameter("goes with --boost, a file of phrases", param_hint="--bonus")
     refuse_inputs(out, given)
     recogniser = load(model)
     if beam is not None:
         recogniser = recogniser.with_decoding(beam=beam)
-    likely = None if boost is None else _Boosted.of(boost, bonus)
+    likely = None if boost is None else _Boosted.of(boost, _BONUS if bonus is None else bonus)
     if likely is not None:
         recogniser = likely.model(recogniser)
     problems = Complaints(verbose=verbose, how="all with -v")
@@ -172,10 +176,13 @@ class _Boosted(NamedTuple):
 
         made, unknown = boosted(recogniser, self.phrases)
         if unknown:
-            shown = ", ".join(unknown[:8]) + (", ..." if len(unknown) > 8 else "")
+            from ..display.brief import many, short
+
+            shown = ", ".join(short(word, 40) for word in unknown[:8]) + (", ..." if len(unknown) > 8 else "")
             complain(
-                f"warning: {len(unknown)} words of the phrases are not in the model, and phrases with them are left "
-                f"out: {shown}; add them to a language model, and asr graph --dynamic --lexicon"
+                f"warning: {many(len(unknown), 'word')} of the phrases {'is' if len(unknown) == 1 else 'are'} not in "
+                f"the model, and phrases with {'it' if len(unknown) == 1 else 'them'} are left out: {shown}; put such "
+                "words into a language model, and asr graph --dynamic --lexicon"
             )
         return made
 

@@ -1,6 +1,7 @@
 """The Viterbi beam decoder: the best path through a graph, frame by frame, for whole files and streams alike."""
 
 import math
+import threading
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -108,6 +109,7 @@ class BeamSearch:
         self._n_frames_before = 0
         self._failure: str | None = "start() was not called"
         self._has_path = False
+        self._one_at_a_time = threading.Lock()
 
     def _grow(self, limit: int) -> None:
         """An arena for `limit` back-pointers and those of two frames more."""
@@ -254,10 +256,14 @@ class BeamSearch:
         return self._path(int(self._registers[self._k.BEST]), 0.0, False)
 
     def decode(self, loglikes: np.ndarray) -> BestPath:
-        """The best path of a whole utterance: start, advance and finish in one."""
-        self.start()
-        self.advance(loglikes)
-        return self.finish()
+        """The best path of a whole utterance: start, advance and finish in one.
+
+        Threads that share a decoder wait for each other here; those that stream need one each.
+        """
+        with self._one_at_a_time:
+            self.start()
+            self.advance(loglikes)
+            return self.finish()
 
     def _path(self, token: int, final_cost: float, reached_final: bool) -> BestPath:
         if not self._has_path:

@@ -6,6 +6,10 @@ from typing import NamedTuple
 import numpy as np
 
 from ..display.brief import brief_repr
+from ..errors import GraphError
+
+MOST_GAIN = 500.0
+"""Nats that a word may gain: the search adds up exponentials of gains, and that of 710 is no number any more."""
 
 
 class Phrases(NamedTuple):
@@ -33,7 +37,13 @@ class Phrases(NamedTuple):
         """The automaton of some phrases: the labels of each one's words, and its bonus in nats; none may be empty.
 
         A phrase that is there twice has the larger bonus; one inside another has its own beside the other's.
+
+        Raises:
+            GraphError: for a bonus below 0, and where a word gains more than MOST_GAIN.
         """
+        for _, bonus in phrases:
+            if not 0 <= bonus < np.inf:
+                raise GraphError(f"a phrase has a bonus of {bonus:g}; need 0 nats or more")
         children, part, whole = [dict[int, int]()], [0.0], [0.0]
         for labels, bonus in phrases:
             node = 0
@@ -60,6 +70,9 @@ class Phrases(NamedTuple):
                 part[child] = max(part[child], part[fail[child]])
                 stands[child] = child if children[child] else stands[fail[child]]
                 waiting.append(child)
+        gains = [whole[c] + part[stands[c]] - part[node] for node in waiting for c in children[node].values()]
+        if (most := max(gains, default=0.0)) > MOST_GAIN:
+            raise GraphError(f"a word gains {most:g} nats in phrases; need {MOST_GAIN:g} or less, and 4 are many")
         return cls._flat(children, fail, stands, part, whole)
 
     @classmethod

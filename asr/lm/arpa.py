@@ -16,6 +16,7 @@ from ..errors import LanguageModelError
 from ..files import replacing
 from . import arpa_kernels as kernels
 from .arpa_faults import complain, line_number, place_of, refuse
+from .binary import MAGIC
 from .model import NgramModel, lower_log_probs
 from .names import NameTable
 from .text import unpacked
@@ -167,6 +168,9 @@ def _sections(path, text: bytes) -> tuple[dict[int, tuple[int, int]], dict[int, 
     """Where each section's lines begin and end, and of each order the size that the header gives, and at which byte."""
     heads = _heads(text)
     first = next((place for place, head in heads if head == b"\\data\\"), None)
+    if text.startswith(MAGIC):
+        what = "an .ngram file that is packed or comes through a pipe; it opens at once where it lies plain in a file"
+        raise LanguageModelError(f"{path}: {what}: unpack or save it first")
     if first is None:
         raise LanguageModelError(f"{path}: no line \\data\\; an ARPA file has one")
     sections: dict[int, tuple[int, int]] = {}

@@ -1,13 +1,13 @@
 """Models whose words and language model are apart, to be composed while decoding; and phrases that gain in them."""
 
-import math
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import ModelError
+from ..files import as_utf8
+from ..files.texts import text_bytes
 from ..lang.entries import nfc
 from ..lang.lexicon import Lexicon
 from .model import Model
@@ -108,18 +108,24 @@ def read_phrases(path: str | os.PathLike, bonus: float) -> list[tuple[str, float
         bonus: nats for each word, of those that have none of their own.
 
     Raises:
-        ModelError: naming the line, for a bonus that is no number.
+        ModelError: naming the line, for a bonus that is no number, and for what is not UTF-8; for a file that cannot
+            be read.
     """
+    from ..graph.phrases import MOST_GAIN
+
     found = []
-    for number, line in enumerate(Path(path).read_text(encoding="utf-8-sig").splitlines(), 1):
-        text, _, own = line.partition("\t")
+    for number, line in enumerate(as_utf8(text_bytes(path, error=ModelError)).splitlines(), 1):
+        try:
+            text, _, own = line.decode("utf-8").partition("\t")
+        except UnicodeDecodeError:
+            raise ModelError(f"{path}:{number}: not UTF-8 text; save the file as UTF-8") from None
         try:
             each = float(own) if own.strip() else bonus
         except ValueError:
             what = f"{own!r} is no bonus; need a phrase, or a phrase, a tab and nats"
             raise ModelError(f"{path}:{number}: {what}") from None
-        if not math.isfinite(each):
-            raise ModelError(f"{path}:{number}: a bonus of {own}; need a finite number of nats")
+        if not 0 <= each <= MOST_GAIN:
+            raise ModelError(f"{path}:{number}: a bonus of {each:g}; need 0 to {MOST_GAIN:g} nats")
         if text.split():
             found.append((nfc(text), each * len(text.split())))
     return found

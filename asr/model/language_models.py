@@ -39,7 +39,8 @@ def parts_of(names: Sequence[str]) -> list[Part]:
             raise LanguageModelError(f"{name}: of several language models each needs its part: {name}:0.5")
         parts.append(part)
     total = sum(part.weight for part in parts)
-    if abs(total - 1.0) > _ROUNDING or min(part.weight for part in parts) <= 0:
+    # A part that is NaN is neither above 0 nor below.
+    if not (abs(total - 1.0) <= _ROUNDING and all(part.weight > 0 for part in parts)):
         told = " + ".join(f"{part.weight:g}" for part in parts)
         raise LanguageModelError(f"the parts of language models are above 0 and add up to 1; these: {told} = {total:g}")
     return parts

@@ -18,12 +18,12 @@ import contextlib
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
 from importlib import resources
 from numbers import Number
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -110,6 +110,10 @@ class Model:
         rate = f"{self.sample_rate} Hz" if self.sample_rate else "of given features"
         graph = "no graph" if self.graph is None else repr(self.graph)[1:-1]
         return f"<Model: {self.kind}, {lexicon}, {rate}, {repr(self.acoustic)[1:-1]}, {graph}>"
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What is copied: the parts, without what was made of them for searches, which are one's own."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
     def _repr_html_(self) -> str:
         from .html import model_html

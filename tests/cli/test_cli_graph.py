@@ -58,10 +58,14 @@ def test_a_dry_run_tells_what_is_expected_and_writes_nothing(run, tmp_path):
 
 
 def test_words_are_spelled_as_the_model_spells_them_the_cure_is_named_and_a_replaced_model_is_told(run, tmp_path):
-    (tmp_path / "list.txt").write_text("Seven\nTWO\nTwenty-one\n")
+    (tmp_path / "list.txt").write_text(f"Seven\nTWO\nTwenty-one\n{'x' * 5000}\n")
     first, second = (run("graph", "digits", "--words", tmp_path / "list.txt", "--out", tmp_path / "new") for _ in "ab")
     assert first.status == second.status == 0 and "2 words can be recognised" in first.err
-    assert "left out, 1: twenty-one (" in first.err and "--lexicon cmudict (English), or --lexicon FILE" in first.err
+    assert (
+        "left out, 2: twenty-one (" in first.err
+        and len(first.err) < 2000
+        and "--lexicon cmudict (English), or --lexicon FILE" in first.err
+    )
     assert "is replaced" in second.err and "is replaced" not in first.err
 
 
@@ -88,8 +92,14 @@ def test_a_dynamic_graph_is_built_mixed_and_boosted(run, tmp_path):
     assert "HCL " in done.err
     again = run("graph", tmp_path / "new", "--lm", tmp_path / "a.arpa", "--dynamic", "--out", tmp_path / "newer")
     assert again.status == 0 and "HCL " not in again.err, again.err
-    (tmp_path / "likely.txt").write_text("one\nxylophone\n")
+    (tmp_path / "likely.txt").write_text(f"one\nxylophone\n{'x' * 1000}\n")
     heard = run("transcribe", tmp_path / "new", "--sample", "--boost", tmp_path / "likely.txt", "--bonus", 1)
-    assert heard.status == 0 and "xylophone" in heard.err, heard.err
+    assert heard.status == 0 and "2 words of the phrases are not in the model" in heard.err, heard.err
+    assert "xylophone, xxx" in heard.err and len(heard.err) < 1000
     refused = run("transcribe", "digits", "--sample", "--boost", tmp_path / "likely.txt")
     assert refused.status == 1 and "--dynamic" in refused.complaint
+    without = run("transcribe", "digits", "--sample", "--bonus", 1)
+    assert without.status == 2 and "--bonus: goes with --boost" in without.complaint
+    (tmp_path / "likely.txt").write_bytes(b"one\nse\xffven\n")
+    damaged = run("transcribe", tmp_path / "new", "--sample", "--boost", tmp_path / "likely.txt")
+    assert damaged.status == 1 and "likely.txt:2: not UTF-8 text" in damaged.complaint

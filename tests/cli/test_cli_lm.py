@@ -1,5 +1,6 @@
 """`asr lm`: the commands give what the library gives, and say what was wrong."""
 
+import gzip
 import lzma
 
 import pytest
@@ -140,6 +141,9 @@ def test_every_command_has_an_example_and_shows_its_help_without_arguments(run):
         ("sample {text}", "no line \\data\\"),
         ("prune {lm} --out {new}", "missing option '--threshold'"),
         ("prune {lm} --out {new} --threshold -1", "threshold=-1.0; need 0 or more"),
+        ("prune {lm} --out - --threshold 0", "a model goes to a file"),
+        ("train {text} --out {new}.arpa.xz", "models are packed with gzip"),
+        ("ppl {packed} {text}", "packed: an .ngram file that is packed or comes through a pipe"),
     ],
 )
 def test_wrong_use_is_told_in_one_line(run, texts, arguments, message):
@@ -148,6 +152,9 @@ def test_wrong_use_is_told_in_one_line(run, texts, arguments, message):
     places["empty"].write_text(" \n\n")
     places["bytes"].write_bytes(b"caf\xe9\n")
     places["marks"].write_text("<s> a </s>\na </s> <s> b\n")
+    places["packed"] = texts / "packed"
+    train(TEXT, 2).save(texts / "lm.ngram")
+    places["packed"].write_bytes(gzip.compress((texts / "lm.ngram").read_bytes()))
     places["lm"].write_text("\\data\\\nngram 1=2\n\\1-grams:\n-0.3 a\n-0.3 </s>\n\\end\\\n")
     done = run("lm", *(part.format(**places) for part in arguments.split()))
     assert message in done.complaint and not places["new"].exists()

@@ -82,3 +82,11 @@ def test_sentences_of_what_is_no_text_and_of_standard_input(run, tmp_path, monke
     assert done.status == 1 and done.out == "One.\nTwo\nthree.\n" and "a:2: not UTF-8 text; left out" in done.err
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"It is. It was.")))
     assert run("text", "sentences", "-").out == "It is.\nIt was.\n"
+
+
+def test_what_would_not_be_packed_is_not_named_so(run, tmp_path):
+    (tmp_path / "text.txt").write_text("One.\n")
+    for command, suffix in (("sentences", "gz"), ("normalize", "xz")):
+        done = run("text", command, tmp_path / "text.txt", "--out", tmp_path / f"out.txt.{suffix}")
+        assert done.status == 1 and "is not packed" in done.complaint
+        assert not (tmp_path / f"out.txt.{suffix}").exists()

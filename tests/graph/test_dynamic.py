@@ -328,3 +328,15 @@ def test_no_phrases_gain_nothing():
     from asr.decoding.dynamic_kernels import boosted
 
     assert boosted(*NO_PHRASES, 0, 5) == (0.0, 0)
+
+
+def test_gains_that_no_search_can_add_up_are_told():
+    """Those of a word: a long phrase may gain any number of nats in all."""
+    for bonus in (float("nan"), float("inf"), -1.0):
+        with pytest.raises(GraphError, match="has a bonus of"):
+            Phrases.of([([1, 2], bonus)])
+    with pytest.raises(GraphError, match="a word gains 600 nats"):
+        Phrases.of([([1, 2], 600.0), ([2], 300.0)])
+    with pytest.raises(GraphError, match="a word gains 7996 nats"):  # its end is nearly all of it once more
+        Phrases.of([([1, 2] * 1000, 8000.0)])
+    assert Phrases.of([(list(range(1, 2001)), 8000.0)]).bonus.max() == 8000.0

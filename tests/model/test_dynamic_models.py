@@ -1,6 +1,9 @@
 """Models whose words and language model are apart: all that is done with a model, and phrases that gain."""
 
+import copy
 import dataclasses
+import pickle
+from concurrent.futures import ThreadPoolExecutor
 from importlib import resources
 
 import numpy as np
@@ -130,17 +133,38 @@ def test_phrases_gain_and_words_without_cost_can_come(models, sample):
 
 def test_files_of_phrases(tmp_path):
     path = tmp_path / "phrases.txt"
-    path.write_text("new york\n\nparis\t2.5\nsan jose\t-1\n", encoding="utf-8")
-    assert read_phrases(path, 4.0) == [("new york", 8.0), ("paris", 2.5), ("san jose", -2.0)]
-    for wrong in ("paris\tmuch\n", "paris\tinf\n"):
+    path.write_text("new york\n\nparis\t2.5\nsan jose\t1\n", encoding="utf-8")
+    assert read_phrases(path, 4.0) == [("new york", 8.0), ("paris", 2.5), ("san jose", 2.0)]
+    for wrong in ("paris\tmuch\n", "paris\tinf\n", "paris\t-1\n", "paris\t501\n"):
         path.write_text(f"rome\n{wrong}", encoding="utf-8")
         with pytest.raises(ModelError, match=r"phrases.txt:2"):
             read_phrases(path, 4.0)
 
 
+def test_a_bonus_that_is_no_number_is_told(tmp_path):
+    path = tmp_path / "likely.txt"
+    path.write_text("paris\n")
+    with pytest.raises(ModelError, match=r"likely\.txt:1: a bonus of nan; need 0 to 500 nats"):
+        read_phrases(path, float("nan"))
+
+
+def test_threads_may_share_a_model(models, sample):
+    for model in models:
+        alone = model.transcribe(sample)
+        with ThreadPoolExecutor(4) as pool:
+            assert all(heard == alone for heard in pool.map(model.transcribe, [sample] * 12))
+
+
+def test_a_model_that_was_used_can_be_copied(models, sample):
+    for model in models:
+        heard = model.transcribe(sample)
+        for copied in (copy.deepcopy(model), copy.copy(model), pickle.loads(pickle.dumps(model))):
+            assert copied.transcribe(sample) == heard
+
+
 def test_parts_of_language_models(lm):
     assert parts_of([str(lm)])[0].weight == 1.0
-    for wrong in (["a.arpa", "b.arpa:0.5"], ["a.arpa:0.7", "b.arpa:0.7"], ["a.arpa:-1", "b.arpa:2"]):
+    for wrong in (["a.arpa", "b.arpa:0.5"], ["a.arpa:0.7", "b.arpa:0.7"], ["a.arpa:-1", "b.arpa:2"], ["a.arpa:nan"]):
         with pytest.raises(LanguageModelError):
             parts_of(wrong)
     mixed = read_parts(parts_of([f"{lm}:0.25", f"{lm}:0.75"]))
