@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..display.brief import brief_repr
 from ..errors import GraphError
 
 MOST_GAIN = 500.0
@@ -27,6 +28,9 @@ class Phrases(NamedTuple):
     nodes: np.ndarray
     arcs: np.ndarray
     bonus: np.ndarray
+
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
     @classmethod
     def of(cls, phrases: Sequence[tuple[Sequence[int], float]]) -> "Phrases":

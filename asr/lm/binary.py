@@ -19,11 +19,13 @@ import mmap
 import os
 import struct
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from ..display.brief import brief_repr
 from ..errors import LanguageModelError
 from ..files import replacing
 from ..files.json_files import parse_json, taking_apart
@@ -51,6 +53,9 @@ class Mapped(NamedTuple):
     offsets: np.ndarray
     arrays: dict[str, np.ndarray]
 
+    def __repr__(self) -> str:
+        return brief_repr(self)
+
 
 def is_binary(path: str | os.PathLike) -> bool:
     """Whether a file begins like those of this module; False where it cannot be read, or is a pipe."""
@@ -63,7 +68,9 @@ def is_binary(path: str | os.PathLike) -> bool:
         return False
 
 
-def write_arrays(path: str | os.PathLike, names: tuple[str, ...], offsets: np.ndarray, **arrays: np.ndarray) -> None:
+def write_arrays(
+    path: str | os.PathLike, names: tuple[str, ...], offsets: np.ndarray, arrays: Mapping[str, np.ndarray]
+) -> None:
     """Write a file, whole or not at all.
 
     Args:

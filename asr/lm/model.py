@@ -54,12 +54,14 @@ class NgramModel:
             path,
             self.vocabulary.names,
             trie.offsets,
-            first_child=trie.first_child,
-            word=trie.word,
-            suffix=trie.suffix,
-            states=self.states,
-            log_probs=self.log_probs,
-            back_offs=self.back_offs,
+            {
+                "first_child": trie.first_child,
+                "word": trie.word,
+                "suffix": trie.suffix,
+                "states": self.states,
+                "log_probs": self.log_probs,
+                "back_offs": self.back_offs,
+            },
         )
 
     @classmethod

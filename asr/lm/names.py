@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..display.brief import brief_repr
 from ..jit import kernel, subkernel
 
 BYTES = "Array(uint8, 1, 'C', readonly=True)"
@@ -25,6 +26,9 @@ class NameTable(NamedTuple):
     pool: np.ndarray
     starts: np.ndarray
     slots: np.ndarray
+
+    def __repr__(self) -> str:
+        return brief_repr(self)
 
     @classmethod
     def of(cls, words: Sequence[bytes]) -> "NameTable":

@@ -63,10 +63,10 @@ class _Module:
         self.package = name if path.name == "__init__.py" else name.rpartition(".")[0]
         source = path.read_bytes()
         self.imports_by_name = b"import_module" in source
-        tree = _without_docstrings(ast.parse(source))
+        self.tree = tree = _without_docstrings(ast.parse(source))
         self.digest = hashlib.sha256(ast.dump(tree).encode()).hexdigest()
         stub = path.with_suffix(".pyi")  # names that are imported when they are first used
-        self.definitions: dict[str, list[ast.AST]] = {"": []}
+        self.definitions: dict[str, list[ast.AST]] = {}
         self.imports: dict[str, tuple[str, str]] = {}  # name -> module, and name there; "" for the module
         for statement in [*tree.body, *(ast.parse(stub.read_bytes()).body if stub.exists() else [])]:
             if not isinstance(statement, (ast.FunctionDef, ast.ClassDef)):
@@ -120,6 +120,14 @@ class _Reach:
         if not isinstance(node, ast.ClassDef):
             yield from self._named(module, node)
             return
+        if any(isinstance(base, ast.Name) and base.id == "Protocol" for base in node.bases):
+            # What is asked of it is done by classes that never name it: any that its module defines or imports.
+            imported = module.imported(module.tree).values()
+            for home, name in [(module, n) for n in module.definitions] + [
+                d for i in imported for d in self._resolved(*i)
+            ]:
+                if any(isinstance(d, ast.ClassDef) for d in home.definitions.get(name, [])):
+                    yield home, name
         for part in (*node.bases, *node.decorator_list, *node.body):
             if not isinstance(part, ast.FunctionDef):
                 yield from self._named(module, part)

@@ -245,8 +245,13 @@ def test_from_a_folder_to_a_transcript(run, tmp_path):
     card = (tmp_path / "other" / "README.md").read_text()
     assert card.startswith("# A recogniser of 1 word\n") and "was not measured" in card
     assert all(line.startswith(">") for line in card.splitlines() if "WER, %" in line or "of 4 words" in line)
-    table = [line.split() for line in made.err.splitlines()[1:-1]]
-    assert table[0] == ["step", "states", "arcs", "seconds"] and table[3][:3] == ["L", "o", "G"] and len(table) == 12
+    lines = [line.split() for line in made.err.splitlines()]
+    table = [
+        line
+        for line in lines
+        if line == ["step", "states", "arcs", "seconds"] or line[-1].endswith(tuple("0123456789"))
+    ]
+    assert table[0][0] == "step" and table[3][:3] == ["L", "o", "G"] and len(table) == 12, made.err
     assert table[-1][1] == str(asr.load(tmp_path / "other").graph.n_states)
     assert "dacca" in asr.load(tmp_path / "other").lexicon
     heard = run("transcribe", tmp_path / "other", folder / "u07.npy")

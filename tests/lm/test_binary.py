@@ -125,7 +125,7 @@ def test_numbers_that_lead_outside_are_refused_although_the_checksum_is_right(tm
     arrays |= {"log_probs": model.log_probs, "back_offs": model.back_offs}
     arrays[name] = arrays[name].copy()
     arrays[name][place] = value
-    write_arrays(tmp_path / "lm.ngram", model.vocabulary.names, trie.offsets, **arrays)
+    write_arrays(tmp_path / "lm.ngram", model.vocabulary.names, trie.offsets, arrays)
     with pytest.raises(LanguageModelError, match="its arrays do not fit together"):
         NgramModel.load(tmp_path / "lm.ngram")
 
