@@ -323,7 +323,6 @@ def _number(name: str, value: Any) -> float:
 def _read_graph(directory: Path, lexicon: Lexicon, units: Units) -> "Graph | DynamicGraph | None":
     """The graph, whose labels must be the units' and words; None where the model has none."""
     from ..graph.const_fst import Graph
-    from ..graph.dynamic import DynamicGraph
 
     path = directory / "HCLG.fst"
     if kind_of(path) != "missing":
@@ -331,9 +330,12 @@ def _read_graph(directory: Path, lexicon: Lexicon, units: Units) -> "Graph | Dyn
             graph = Graph.read(path)
         _check_graph(path, graph, lexicon, units)
         return graph
-    path, grammar, reach = (directory / name for name in DynamicGraph.files)
+    path = directory / "HCL.fst"
     if kind_of(path) == "missing":
         return None
+    from ..graph.dynamic import DynamicGraph
+
+    path, grammar, reach = (directory / name for name in DynamicGraph.files)
     with reading(path):
         words = Graph.read(path)
     _check_graph(path, words, lexicon, units)

@@ -6,7 +6,6 @@ import numpy as np
 
 from ..display.brief import many
 from ..errors import AsrError
-from ..features.pitch_tracking import track_pitch
 from ..scoring import Score, compare
 from ..train.tuning import TuningPoint, at_edge, best_point, plateau
 from .page import Section, rendered
@@ -229,6 +228,8 @@ def alignment_section(
 def _pitch(samples: np.ndarray, rate: int) -> Pitch | None:
     """The pitch, where the recording is long enough."""
     try:
+        from ..features.pitch_tracking import track_pitch
+
         track = track_pitch(samples, rate)
     except (AsrError, ValueError):
         return None
