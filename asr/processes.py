@@ -5,6 +5,7 @@ Linux.
 """
 
 import contextlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +20,11 @@ _FILES = {  # of version 2, and of 1: limit, use, and what of it is files that a
     "": (("memory.max", ""), ("memory.current", ""), ("memory.stat", "inactive_file")),
     "memory": (("memory.limit_in_bytes", ""), ("memory.usage_in_bytes", ""), ("memory.stat", "total_inactive_file")),
 }
+
+
+def n_cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def free_memory() -> int:

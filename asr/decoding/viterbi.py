@@ -2,6 +2,7 @@
 
 import math
 import threading
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -68,7 +69,7 @@ class BestPath(NamedTuple):
         return brief_repr(self)
 
 
-class BeamSearch:
+class BeamSearch(ABC):
     """What the searches through graphs of all kinds share: chunks of frames, the arena of back-pointers, the best path.
 
     Use `decode` for an utterance, or `start`, `advance` with any number of chunks, and `finish`: the result is the same
@@ -182,29 +183,31 @@ class BeamSearch:
                 self._fail(outcome)
             self._collect()
 
+    @abstractmethod
     def _begin(self) -> int:
         """Put the tokens before the first frame in their places; how many they are."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _search(self, matrix: np.ndarray) -> int:
         """Run the kernel; what it reports."""
-        raise NotImplementedError
 
-    def _make_room(self) -> None:
-        """Make the arrays of tokens larger, where a kernel says that they are full."""
-        raise NotImplementedError
+    def _make_room(self) -> None:  # noqa: B027 - not every search can lack room
+        """Make the arrays of tokens larger, where a kernel says that they are full.
 
+        Of a static graph none says so: each state has a place of its own.
+        """
+
+    @abstractmethod
     def _behind(self) -> np.ndarray:
         """float64 (n_tokens,): the costs of the tokens' paths so far."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _final_costs(self) -> np.ndarray:
         """float64 (n_tokens,): what ending costs where the tokens are; inf where it is not possible."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _graph_score(self, token: int, score: float, final_cost: float, arcs: np.ndarray, n_words: int) -> float:
         """The part of the score of a token's path that is not acoustic."""
-        raise NotImplementedError
 
     def _collect(self) -> None:
         """Clean the arena up, and double it where more than half of it is still in use."""

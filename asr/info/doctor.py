@@ -18,7 +18,7 @@ from typing import Literal
 from .._version import __version__
 from ..errors import AsrError
 from ..extras import install
-from ..processes import total_memory
+from ..processes import n_cores, total_memory
 
 State = Literal["ok", "note", "missing", "broken"]
 DISTRIBUTION = "hclg"
@@ -93,7 +93,7 @@ def _machine() -> Iterator[Check]:
         "Machine", "Python", "ok" if fine else "broken", f"{version}, {sys.executable}", "" if fine else "3.10 or newer"
     )
     yield Check("Machine", "system", "ok", f"{platform.system()} {platform.machine()}")
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    cores = n_cores()
     memory = total_memory() if importlib.util.find_spec("psutil") else None  # that it is missing is said below
     size = f", {memory / 2**30:.1f} GiB memory" if memory else ""
     little = memory is not None and memory < 2 * 2**30

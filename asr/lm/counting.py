@@ -15,11 +15,11 @@ import numpy as np
 
 from ..display.brief import brief_repr
 from ..errors import LanguageModelError
-from ..processes import free_memory
+from ..processes import free_memory, n_cores
 from . import counting_kernels as kernels
 from .sorting import stable_order
 from .spool import Spool
-from .threads import in_order, n_cores
+from .threads import in_order
 from .trie import Trie
 from .vocabulary import END_ID, START_ID, Sentence, Vocabulary, tokens_of
 

@@ -1,19 +1,15 @@
 """Compiled steps on every core: they leave Python's lock to others, so threads do."""
 
 import itertools
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
+from ..processes import n_cores
+
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
-
-
-def n_cores() -> int:
-    """How many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def in_order(
