@@ -10,8 +10,8 @@ from ..files import as_utf8
 from ..files.texts import text_bytes
 from ..lang.entries import nfc
 from ..lang.lexicon import Lexicon
+from ..lang.sources import spelled_as_in
 from .model import Model
-from .spelling import spelled_as_in
 
 if TYPE_CHECKING:
     import pynini

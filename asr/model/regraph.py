@@ -13,14 +13,13 @@ from ..graph.forecast import Forecast, forecast
 from ..graph.grammar import arpa_grammar, word_loop, words_after
 from ..lang.entries import Entry, nfc
 from ..lang.lexicon import Lexicon
-from ..lang.sources import extended, new_entries
+from ..lang.sources import extended, new_entries, spelled_as_in
 from ..lm.model import NgramModel
 from ..lm.text import read_sentences
 from ..lm.vocabulary import UNKNOWN
 from .dynamic import with_dynamic_graph, words_of
 from .graphs import with_graph
 from .model import Model
-from .spelling import spelled_as_in
 
 if TYPE_CHECKING:
     from ..graph.budget import Step

@@ -71,7 +71,7 @@ def test_words_are_spelled_as_the_model_spells_them_the_cure_is_named_and_a_repl
 
 def test_the_case_of_a_list_is_that_of_the_models_words():
     from asr.lang.lexicon import Lexicon
-    from asr.model.spelling import spelled_as_in
+    from asr.lang.sources import spelled_as_in
 
     def spelled(words, *wanted):
         return spelled_as_in(Lexicon([(word, ("A",)) for word in words]), wanted)
