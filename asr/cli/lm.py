@@ -14,7 +14,7 @@ from .usage import Command, Commands
 
 if TYPE_CHECKING:
     from ..lm import NgramModel, Perplexity
-    from ..nn.lm import NeuralModel
+    from ..nn.lm import Kind, NeuralModel
 
 
 class Units(str, Enum):
@@ -131,7 +131,6 @@ def train(
             "--held-out", metavar="TEXT", callback=piped, help="With --neural: learn until it predicts this text best."
         ),
     ] = None,
-    epochs: Annotated[int, typer.Option("--epochs", min=1, help="With --neural: at most so many.")] = 40,
     ids: _Ids = False,
 ) -> None:
     """Estimate a language model from text of any size.
@@ -162,7 +161,7 @@ def train(
     if neural:
         sentences = [sentence for text in texts for sentence in _sentences(text, units, lexicon, ids)]
         check = None if held_out is None else _sentences(held_out, units, lexicon, ids)
-        _train_network(out, network.value, sentences, check, words, order, epochs)
+        _train_network(out, network.value, sentences, check, words, order)
         return
     with progress("training", _STEPS) as advance, writing(out), replacing(out) as temporary:
         told = _Told(advance)
@@ -183,35 +182,31 @@ def train(
 
 def _train_network(
     out: Path,
-    kind: str,
+    kind: "Kind",
     sentences: list[list[str]],
     held_out: list[list[str]] | None,
     vocabulary: list[str] | None,
     order: int,
-    epochs: int,
 ) -> None:
     """Train a network and write it; says how well it and n-grams of the same text predict what was held out."""
     import shutil
-    from dataclasses import replace
 
     from ..extras import require_torch
     from ..lm import count, estimate
     from ..lm.mixing import mixed_perplexity
 
     require_torch()
-    from ..nn.lm import OPTIONS, WordNetworkConfig, train_words
+    from ..nn.lm import train_words
 
     if held_out is None:
         held_out, sentences = sentences[::20], [s for i, s in enumerate(sentences) if i % 20]
-    config = WordNetworkConfig.for_text(sum(map(len, sentences)) + len(sentences), kind)  # type: ignore[arg-type]
     folder = out.with_name(f".{out.name}.training")
     with progress("training", _STEPS) as advance, writing(out):
         told = _Told(advance)
         model, _ = train_words(
             sentences,
             held_out,
-            config,
-            replace(OPTIONS, max_epochs=epochs),
+            kind,
             folder=folder,
             vocabulary=vocabulary,
             progress=lambda done, total: told(done / total),

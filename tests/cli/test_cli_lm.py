@@ -164,7 +164,7 @@ def test_wrong_use_is_told_in_one_line(run, texts, arguments, message):
 def test_a_network_is_trained_and_measured(run, texts):
     pytest.importorskip("torch")
     out = texts / "lm.safetensors"
-    arguments = ("--neural", "--held-out", texts / "other.txt", "--epochs", 2, "--order", 2, "--out", out)
+    arguments = ("--neural", "--held-out", texts / "other.txt", "--order", 2, "--out", out)
     done = run("lm", "train", texts / "text.txt", *arguments)
     assert done.status == 0 and "lm.safetensors: lstm, 10 words" in done.err
     figures = re.search(r"network ([\d.]+), 2-grams ([\d.]+), mixed ([\d.]+)", done.err)

@@ -121,7 +121,7 @@ def test_a_network_learns_what_ngrams_cannot(kind, tmp_path):
     train, held_out, test = far_words(600, rng), far_words(100, rng), far_words(200, rng)
     config = WordNetworkConfig(kind, 32, 2 if kind == "transformer" else 1, heads=2, dropout=0.1)
     options = replace(
-        OPTIONS, max_epochs=25, patience=0, batch_frames=128, learning_rate=1e-2 if kind != "transformer" else 3e-3
+        OPTIONS, max_epochs=15, patience=0, batch_frames=128, learning_rate=1e-2 if kind != "transformer" else 3e-3
     )
     calls = []
     model, result = train_words(

@@ -5,6 +5,8 @@ from typing import Literal
 
 from ...errors import ConfigError
 
+Kind = Literal["lstm", "gru", "transformer"]
+
 
 @dataclass(frozen=True)
 class WordNetworkConfig:
@@ -14,7 +16,7 @@ class WordNetworkConfig:
         ConfigError: for a number out of range, or another kind.
     """
 
-    kind: Literal["lstm", "gru", "transformer"] = "lstm"
+    kind: Kind = "lstm"
     width: int = 256  # of a word's vector, which the output shares, and of each layer
     layers: int = 1
     heads: int = 4  # of a transformer; width is a multiple of twice as many
@@ -33,8 +35,15 @@ class WordNetworkConfig:
             raise ConfigError(f"width={self.width}; it must be a multiple of twice heads={self.heads}")
 
     @classmethod
-    def for_text(cls, n_tokens: int, kind: Literal["lstm", "gru", "transformer"] = "lstm") -> "WordNetworkConfig":
-        """The sizes that suit a text of so many words: a small text does not fill a wide network."""
-        width = 128 if n_tokens < 100_000 else 256 if n_tokens < 2_000_000 else 512
-        layers = (2 if kind == "transformer" else 1) if n_tokens < 2_000_000 else (4 if kind == "transformer" else 2)
-        return cls(kind, width, layers, dropout=0.5 if n_tokens < 2_000_000 else 0.2)
+    def for_text(cls, n_tokens: int, kind: Kind = "lstm") -> "WordNetworkConfig":
+        """The sizes that suit a text of so many words.
+
+        A small text is soon known by heart, against which only dropout helps: of Mboshi's 27,000 words a tenth was held
+        out, and widths of 64 to 256, one and two layers and dropout of 0.3 to 0.8 were tried.
+        """
+        is_small, is_large, looks = n_tokens < 100_000, n_tokens >= 2_000_000, kind == "transformer"
+        if is_large:
+            return cls(kind, 512, 4 if looks else 2, dropout=0.2)
+        if looks:
+            return cls(kind, 128, 1 if is_small else 2, dropout=0.5 if is_small else 0.3)
+        return cls(kind, 256, 1, dropout=0.7 if is_small else 0.5)

@@ -90,6 +90,8 @@ class CausalWords(WordNetwork):
         )
         self.layers = nn.ModuleList(EncoderLayer(sizes) for _ in range(config.layers))
         self.norm = nn.LayerNorm(config.width)
+        # Without it the output, which shares the vectors, would begin by finding each word likely to come again.
+        self.turn = nn.Linear(config.width, config.width)
 
     def rows(self, ids: Tensor) -> Tensor:
         n, width = ids.shape[1], self.embedding.embedding_dim
@@ -98,7 +100,7 @@ class CausalWords(WordNetwork):
         seen = torch.ones(n, n, dtype=torch.bool, device=ids.device).tril()
         for layer in self.layers:
             x = layer(x, seen)
-        return self.norm(x)
+        return self.turn(self.norm(x))
 
     def start(self, n: int) -> State:
         return (torch.zeros(n, 0, dtype=torch.int64, device=self.bias.device),)

@@ -1,6 +1,7 @@
 """Training a language model that is a network."""
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,19 +13,21 @@ from ..batches import Examples
 from ..losses import FrameCrossEntropy
 from ..options import TrainingOptions
 from ..training import TrainingResult, train_network
-from .config import WordNetworkConfig
+from .config import Kind, WordNetworkConfig
 from .model import NeuralModel
 from .networks import build_words
 
-OPTIONS = TrainingOptions(learning_rate=5e-3, max_epochs=40, patience=4, batch_frames=1024, gradient_clip=1.0)
+OPTIONS = TrainingOptions(learning_rate=3e-3, max_epochs=40, patience=4, batch_frames=256, gradient_clip=1.0)
 """How such networks are trained where nothing else is said; a batch has so many words."""
+
+_LARGE_BATCH = 2048  # of a text with millions of words, whose gradients are alike enough
 
 
 def train_words(
     sentences: Sequence[Sentence],
     held_out: Sequence[Sentence],
-    config: WordNetworkConfig | None = None,
-    options: TrainingOptions = OPTIONS,
+    config: WordNetworkConfig | Kind = "lstm",
+    options: TrainingOptions | None = None,
     *,
     folder: Path,
     vocabulary: Iterable[str] | None = None,
@@ -34,7 +37,8 @@ def train_words(
     """A network that predicts the words of some sentences, as it predicts held-out ones best.
 
     Args:
-        config: sizes; None: those that suit a text of this length.
+        config: sizes, or the kind of network whose sizes are to suit a text of this length.
+        options: None: `OPTIONS`, with larger batches for a large text.
         folder: for checkpoints and curves, see `train_network`; a training that was interrupted goes on from there.
         vocabulary: the words to tell apart, others count as `<unk>`; None: all of `sentences`.
         progress: as of `train_network`.
@@ -51,12 +55,13 @@ def train_words(
         vocabulary = {word for s in sentences for word in (s.split() if isinstance(s, str) else s)}
     words = Vocabulary.of(vocabulary)
     train, check = _examples(words, sentences), _examples(words, held_out)
-    config = config or WordNetworkConfig.for_text(train.n_frames)
+    if isinstance(config, str):
+        config = WordNetworkConfig.for_text(train.n_frames, config)
+    if options is None:
+        options = OPTIONS if train.n_frames < 2_000_000 else replace(OPTIONS, batch_frames=_LARGE_BATCH)
     network = build_words(config, len(words), seed=options.seed)
     loss = FrameCrossEntropy()
-    result = train_network(
-        network, loss, train, check, options, folder=folder, device=device, progress=progress
-    )  # fmt: skip
+    result = train_network(network, loss, train, check, options, folder=folder, device=device, progress=progress)
     return NeuralModel(words, network.cpu(), config), result
 
 
