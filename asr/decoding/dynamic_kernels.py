@@ -114,11 +114,21 @@ def first_from(arcs, low, high, label):
 
 
 @subkernel
-def word_cost(g_states, g_arcs, g_weights, root_costs, root_next, h, label, root):
-    """The cost of a word's own arc after a history, inf where it has none, and the history that the arc leads to."""
+def words_of(g_states, h):
+    """Where the arcs with words of a history begin and end."""
+    return g_states[5 * h + 1] + g_states[5 * h + 3], g_states[5 * h + 1] + g_states[5 * h + 2]
+
+
+@subkernel
+def word_cost(g_arcs, g_weights, root_costs, root_next, h, label, root, low, high):
+    """The cost of a word's own arc after a history, inf where it has none, and the history that the arc leads to.
+
+    Args:
+        low: where the arc would be, see `words_of`.
+        high: see `low`.
+    """
     if h == root:
         return np.float64(root_costs[label]), root_next[label]
-    low, high = g_states[5 * h + 1] + g_states[5 * h + 3], g_states[5 * h + 1] + g_states[5 * h + 2]
     k = first_from(g_arcs, low, high, label)
     if k < high and g_arcs[4 * k] == label:
         return np.float64(g_weights[4 * k + 2]), g_arcs[4 * k + 3]
@@ -126,27 +136,30 @@ def word_cost(g_states, g_arcs, g_weights, root_costs, root_next, h, label, root
 
 
 @subkernel
-def mass_of(first, bounds, g_states, g_finals, g_arcs, g_weights, root_masses, s, h, root, end_label):
-    """The sum of the probabilities of a history's own words that are in set `s`, and of the end if it is there."""
+def mass_of(first, bounds, g_finals, g_arcs, g_weights, root_masses, s, h, root, end_label, low, high):
+    """The sum of the probabilities of a history's own words that are in set `s`, and of the end if it is there.
+
+    Args:
+        low: where the arcs begin that can be in the set.
+        high: where they end.
+    """
     begin, end = first[s], first[s + 1]
     total = 0.0
-    low, high = g_states[5 * h + 1] + g_states[5 * h + 3], g_states[5 * h + 1] + g_states[5 * h + 2]
-    few = high - low < end - begin  # words of the history, fewer than intervals
-    for j in range(begin, end):
-        b, e = bounds[2 * j], bounds[2 * j + 1]
-        if b <= end_label < e:
-            total += math.exp(-g_finals[5 * h])
-        if h == root:
-            total += root_masses[e] - root_masses[b]
-        elif not few:
-            low = first_from(g_arcs, low, high, b)
-            while low < high and g_arcs[4 * low] < e:
-                total += math.exp(-g_weights[4 * low + 2])
-                low += 1
-    if few and h != root:
+    if bounds[2 * end - 1] > end_label:
+        total = math.exp(-g_finals[5 * h])
+    if h == root:
+        for j in range(begin, end):
+            total += root_masses[bounds[2 * j + 1]] - root_masses[bounds[2 * j]]
+    elif high - low < end - begin:
         for k in range(low, high):
             if holds(first, bounds, s, g_arcs[4 * k]):
                 total += math.exp(-g_weights[4 * k + 2])
+    else:
+        for j in range(begin, end):
+            low = first_from(g_arcs, low, high, bounds[2 * j])
+            while low < high and g_arcs[4 * low] < bounds[2 * j + 1]:
+                total += math.exp(-g_weights[4 * low + 2])
+                low += 1
     return total
 
 
@@ -193,7 +206,8 @@ def mass_gained(
     while True:
         for k in range(p_nodes[4 * node], p_nodes[4 * node] + p_nodes[4 * node + 1]):
             if holds(first, bounds, s, p_arcs[2 * k]):
-                own, _ = word_cost(g_states, g_arcs, g_weights, root_costs, root_next, h, p_arcs[2 * k], root)
+                low, high = words_of(g_states, h)
+                own, _ = word_cost(g_arcs, g_weights, root_costs, root_next, h, p_arcs[2 * k], root, low, high)
                 x = p_arcs[2 * k + 1]
                 gain = np.float64(p_bonus[2 * x + 1]) + p_bonus[2 * p_nodes[4 * x + 3]]
                 total += math.exp(gain - own) - math.exp(-own)
@@ -205,36 +219,49 @@ def mass_gained(
 @subkernel
 def look_ahead(
     first, bounds, g_states, g_finals, g_arcs, g_weights, root_costs, root_next, root_masses, p_nodes, p_arcs, p_bonus,
-    c_keys, c_costs, c_root, registers, s, lm, end_label,
+    c_keys, c_costs, c_root, registers, s, lm, end_label, low, high,
 ):  # fmt: skip
     """What is ahead where the words of a set may come after a history: the negated log of their probability.
 
+    Args:
+        low: where the history's own arcs can be that are in the set, see `words_of`.
+        high: see `low`.
+
     Returns:
-        what the token pays for backing off, what is ahead, inf where nothing can come, and lm after backing off. Only
-        where back-off is exact a token backs off here; the sum is then a little too large.
+        what a path pays for backing off, what is ahead, inf where nothing can come, and lm after backing off. Only
+        where back-off is exact it backs off here; the sum is then a little too large.
     """
     n_sets, n_histories = first.shape[0] - 1, g_states.shape[0] // 5
     root, exact, plain = registers[ROOT], registers[EXACT], p_nodes.shape[0] == 4
-    if s == registers[ALL_WORDS] and exact != 0:
+    node, h = lm // n_histories, np.int32(lm % n_histories)
+    begin, end = first[s], first[s + 1]
+    if begin == end:
+        return 0.0, np.inf, lm
+    if s == registers[ALL_WORDS] and (exact != 0 or low < high or h == root or g_finals[5 * h] < np.inf):
         return 0.0, 0.0, lm
     if lm == root and plain and c_root[s] == c_root[s]:
         return 0.0, c_root[s], lm
+    if h != root:
+        low = first_from(g_arcs, low, high, bounds[2 * begin])
+        high = first_from(g_arcs, low, high, bounds[2 * end - 1])
+        # Most histories have no arc for any word of most sets.
+        if low == high and exact == 0 and bounds[2 * end - 1] <= end_label:
+            return 0.0, np.inf, lm
     key = lm * n_sets + s
     x = key * FACTOR
     p = (x ^ (x >> 32)) & (c_keys.shape[0] // 2 - 1)
     if c_keys[2 * p] == key:
         return c_costs[2 * p], c_costs[2 * p + 1], c_keys[2 * p + 1]
-    node, h = lm // n_histories, np.int32(lm % n_histories)
     passed, total, settled, backing = 0.0, 0.0, np.int64(-1), 0.0
     while True:
-        mass = mass_of(first, bounds, g_states, g_finals, g_arcs, g_weights, root_masses, s, h, root, end_label)
+        mass = mass_of(first, bounds, g_finals, g_arcs, g_weights, root_masses, s, h, root, end_label, low, high)
         if not plain and mass > 0.0:
             mass += mass_gained(
                 first, bounds, g_states, g_arcs, g_weights, root_costs, root_next, p_nodes, p_arcs, p_bonus, s, h,
                 np.int32(node), root,
             )  # fmt: skip
         is_last = exact == 0 or g_states[5 * h + 3] == 0
-        # The first history with an arc for one of the words is where the token stands from now on.
+        # The first history with an arc for one of the words is where the path goes on from.
         if settled < 0 and (mass > 0.0 or is_last):
             settled, backing = np.int64(h), passed
         total += mass * math.exp(-passed)
@@ -243,9 +270,10 @@ def look_ahead(
         back = g_states[5 * h + 1]
         passed += g_weights[4 * back + 2]
         h = g_arcs[4 * back + 3]
+        low, high = words_of(g_states, h)
     ahead = np.inf
     if total > 0.0:
-        # Nothing can follow where there is no mass: the token ends there, also where nothing is looked ahead.
+        # Nothing can follow where there is no mass: the path ends there, also where nothing is looked ahead.
         ahead = 0.0
         if registers[LOOKS_AHEAD] != 0 and s != registers[ALL_WORDS]:
             ahead = p_bonus[2 * node] - math.log(total) - backing
@@ -276,9 +304,10 @@ def back_off(
     node, t = lm // n_histories, np.int32(lm % n_histories)
     n = 0
     while True:
+        low, high = words_of(g_states, t)
         backing, ahead, after = look_ahead(
             first, bounds, g_states, g_finals, g_arcs, g_weights, root_costs, root_next, root_masses, p_nodes, p_arcs,
-            p_bonus, c_keys, c_costs, c_root, registers, s, node * n_histories + t, end_label,
+            p_bonus, c_keys, c_costs, c_root, registers, s, node * n_histories + t, end_label, low, high,
         )  # fmt: skip
         if ahead < np.inf:
             f_cost[n], f_ahead[n], f_lm[n] = cost + backing + ahead, ahead, after
@@ -293,7 +322,8 @@ def back_off(
 @subkernel
 def after_word(
     first, bounds, g_states, g_finals, g_arcs, g_weights, root_costs, root_next, root_masses, p_nodes, p_arcs, p_bonus,
-    c_keys, c_costs, c_root, registers, f_cost, f_ahead, f_lm, cost, lm, label, s, splits, end_label,
+    c_keys, c_costs, c_root, registers, f_cost, f_ahead, f_lm, cost, lm, label, s, splits, end_label, low,
+    high,
 ):  # fmt: skip
     """Fill f_cost, f_ahead and f_lm with the histories after a word, of which the later ones back off; how many.
 
@@ -304,7 +334,7 @@ def after_word(
     n_histories, exact = g_states.shape[0] // 5, registers[EXACT]
     node, h = np.int32(lm // n_histories), np.int32(lm % n_histories)
     while True:
-        own, t = word_cost(g_states, g_arcs, g_weights, root_costs, root_next, h, label, registers[ROOT])
+        own, t = word_cost(g_arcs, g_weights, root_costs, root_next, h, label, registers[ROOT], low, high)
         if own < np.inf:
             break
         # There is a token of the history that this one backs off to; where back-off is exact, this is the one.
@@ -313,6 +343,7 @@ def after_word(
         back = g_states[5 * h + 1]
         cost += g_weights[4 * back + 2]
         h = g_arcs[4 * back + 3]
+        low, high = words_of(g_states, h)
     gain, node = boosted(p_nodes, p_arcs, p_bonus, node, label)
     return back_off(
         first, bounds, g_states, g_finals, g_arcs, g_weights, root_costs, root_next, root_masses, p_nodes, p_arcs,
@@ -325,6 +356,7 @@ def after_word(
 def ways(
     set_of, splits, labels, first, bounds, g_states, g_finals, g_arcs, g_weights, root_costs, root_next, root_masses,
     p_nodes, p_arcs, p_bonus, c_keys, c_costs, c_root, registers, f_cost, f_ahead, f_lm, c, lm, ahead, origin, word, d,
+    low, high,
 ):  # fmt: skip
     """Fill f_cost, f_ahead and f_lm with what each token has that an arc makes of one; how many there are.
 
@@ -338,7 +370,7 @@ def ways(
         return after_word(
             first, bounds, g_states, g_finals, g_arcs, g_weights, root_costs, root_next, root_masses, p_nodes, p_arcs,
             p_bonus, c_keys, c_costs, c_root, registers, f_cost, f_ahead, f_lm, c - ahead, lm, labels[word], set_of[d],
-            splits[d], labels.shape[0],
+            splits[d], labels.shape[0], low, high,
         )  # fmt: skip
     if set_of[d] == set_of[origin]:
         if splits[d] != 0 and splits[origin] == 0:
@@ -351,7 +383,7 @@ def ways(
         return 1
     backing, x, after = look_ahead(
         first, bounds, g_states, g_finals, g_arcs, g_weights, root_costs, root_next, root_masses, p_nodes, p_arcs,
-        p_bonus, c_keys, c_costs, c_root, registers, set_of[d], lm, labels.shape[0],
+        p_bonus, c_keys, c_costs, c_root, registers, set_of[d], lm, labels.shape[0], low, high,
     )  # fmt: skip
     if x == np.inf:
         return 0
@@ -373,6 +405,9 @@ def unfold(
     if number != 0:
         begin, end = h_states[5 * s + 1], h_states[5 * s + 1] + h_states[5 * s + 2]
     made = n_arcs
+    h = np.int32(lm % (g_states.shape[0] // 5))
+    low = high = np.int32(0)
+    is_narrow = h == registers[ROOT]
     for k in range(begin, end):
         sound, word, d = 0, 0, registers[START]
         if number == 0:
@@ -383,10 +418,17 @@ def unfold(
             )  # fmt: skip
         else:
             sound, word, d = h_arcs[4 * k], h_arcs[4 * k + 1], np.int64(h_arcs[4 * k + 3])
+            if not is_narrow and (word != 0 or set_of[d] != set_of[s]):
+                # All words that come from here are in the state's set, which bounds where the history has them.
+                is_narrow = True
+                low, high = words_of(g_states, h)
+                if first[set_of[s]] < first[set_of[s] + 1]:
+                    low = first_from(g_arcs, low, high, bounds[2 * first[set_of[s]]])
+                    high = first_from(g_arcs, low, high, bounds[2 * first[set_of[s] + 1] - 1])
             n_ways = ways(
                 set_of, splits, labels, first, bounds, g_states, g_finals, g_arcs, g_weights, root_costs, root_next,
                 root_masses, p_nodes, p_arcs, p_bonus, c_keys, c_costs, c_root, registers, f_cost, f_ahead, f_lm,
-                np.float64(h_weights[4 * k + 2]), lm, ahead, s, word, d,
+                np.float64(h_weights[4 * k + 2]), lm, ahead, s, word, d, low, high,
             )  # fmt: skip
         for w in range(n_ways):
             key = f_lm[w] * n_hcl + d
