@@ -117,6 +117,9 @@ class DynamicDecoder(BeamSearch):
 
         The room is doubled where what is left takes more than half of it, or it did not do for a single step.
         """
+        if self._keeps:
+            self._enlarge()
+            return
         moment = self.n_frames, int(self._registers[self._k.IS_OPEN])
         n_before, n = self.n_states, self._n_tokens
         self._collect()
@@ -138,6 +141,24 @@ class DynamicDecoder(BeamSearch):
         numbers = np.where(is_composed, np.cumsum(is_composed), 0)
         self._state[self._tokens], self._cost[self._tokens] = numbers, cost
         self._slot_of[numbers] = self._base + np.arange(n)
+
+    def _enlarge(self) -> None:
+        """Twice as much room, without forgetting anything: kept tokens name states and arcs."""
+        k, n, m, tokens = self._kernels, self.n_states, self.n_arcs, self._tokens
+        states, _, _, keys, aheads, _ = self._composed
+        before = self._arcs, self._slot_of, self._cost[tokens], self._state[tokens]
+        self._capacity *= 2
+        self._allocate()
+        self._composed[0][: 5 * n], self._arcs[:m] = states[: 5 * n], before[0][:m]
+        self._composed[3][:n], self._composed[4][:n] = keys[:n], aheads[:n]
+        self._slot_of[:n] = before[1][:n]
+        self._registers[[self._k.HERE, k.REHASH]] = 0, 1
+        self._cost[: self._n_tokens], self._state[: self._n_tokens] = before[2:]
+        self._grow(int(self._settings[self._k.ARENA_LIMIT]))
+
+    @property
+    def _flat_graph(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        return self._composed[:3]
 
     def _named_arcs(self) -> np.ndarray:
         """Those of the composed arcs whose numbers are still needed, which become the numbers of these."""
@@ -163,7 +184,8 @@ class DynamicDecoder(BeamSearch):
 
     def _collect(self) -> None:
         super()._collect()
-        self._slot_of[: self.n_states] = 0
+        if not self._keeps:
+            self._slot_of[: self.n_states] = 0
 
     def _begin(self) -> int:
         self._slot_of[: self.n_states] = 0
@@ -177,7 +199,7 @@ class DynamicDecoder(BeamSearch):
             k.advance(
                 *self._words, *self._sets, *self._grammar, *self._phrases, *self._cache, *self._composed, self._columns,
                 matrix, self._settings, self._cost, self._state, self._slot_of, *self._arena, self._registers,
-                *self._stack, self._frame_cost, self._bins, self._totals, *self._found,
+                *self._stack, self._frame_cost, self._bins, self._totals, *self._kept, *self._found,
             )
         )  # fmt: skip
         if outcome == self._k.NEGATIVE_CYCLE:

@@ -50,6 +50,7 @@ from .kernels import (
     FULL,
     HERE,
     IS_OPEN,
+    KEPT,
     MATRIX,
     N_TOKENS,
     NEGATIVE_CYCLE,
@@ -62,6 +63,7 @@ from .kernels import (
     close,
     cut_off,
     expand,
+    keep,
 )
 
 FLOATS = "Array(float32, 1, 'C', readonly=True)"
@@ -497,14 +499,14 @@ def unfold_tokens(
 
 @kernel(
     f"int64({GRAPH}, {SETS}, {GRAMMAR}, {PHRASES}, {CACHE}, {COMPOSED}, {INTS}, {MATRIX}, float64[::1], {SEARCH},"
-    f" int64[::1], int32[::1], int32[::1], float64[::1], int64[::1], float64[::1], {FOUND})",
+    f" int64[::1], int32[::1], int32[::1], float64[::1], int64[::1], float64[::1], {KEPT}, {FOUND})",
     allocates=False,
 )
 def advance(
     h_states, h_arcs, h_weights, set_of, splits, labels, first, bounds, g_states, g_finals, g_arcs, g_weights,
     root_costs, root_next, root_masses, p_nodes, p_arcs, p_bonus, c_keys, c_costs, c_root, states, arcs, weights, keys,
     aheads, table, columns, loglikes, settings, cost, state, slot_of, previous, arc, registers, stack, steps, frame_cost,
-    bins, totals, f_cost, f_ahead, f_lm,
+    bins, totals, kept_cost, kept_state, kept_first, f_cost, f_ahead, f_lm,
 ):  # fmt: skip
     """Search on through the rows of `loglikes`, as `kernels.advance` does; ROOM where the composed graph is full.
 
@@ -540,6 +542,7 @@ def advance(
                 steps,
             ):  # fmt: skip
                 return NEGATIVE_CYCLE
+            keep(cost, state, registers, totals, kept_cost, kept_state, kept_first)
             continue
         if not acoustic_costs(loglikes, registers[FRAME], settings[SCALE], frame_cost):
             return NOT_FINITE

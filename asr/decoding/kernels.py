@@ -26,6 +26,7 @@ INTS = "Array(int32, 1, 'C', readonly=True)"
 GRAPH = f"{INTS}, {INTS}, Array(float32, 1, 'C', readonly=True)"
 MATRIX = "Array(float32, 2, 'C', readonly=True)"
 SEARCH = "float64[::1], int32[::1], int32[::1], int32[::1], int32[::1]"
+KEPT = "float64[::1], int32[::1], int64[::1]"
 
 # What `advance` reports.
 DONE, FULL, NOT_FINITE, DEAD, NEGATIVE_CYCLE = 0, 1, 2, 3, 4
@@ -235,18 +236,30 @@ def close(states, arcs, weights, cost, state, slot_of, previous, arc, registers,
     return True
 
 
+@subkernel
+def keep(cost, state, registers, totals, kept_cost, kept_state, first):
+    """Keep the tokens of a frame for a lattice, with absolute costs, where there are arrays for them."""
+    if kept_cost.shape[0] > 0:
+        n, base, here = registers[N_TOKENS], registers[BASE], registers[HERE]
+        for i in range(n):
+            kept_cost[u(base + i)] = cost[u(here + i)] + totals[1]
+            kept_state[u(base + i)] = state[u(here + i)]
+        first[registers[FRAME]], first[registers[FRAME] + 1] = base, base + n
+
+
 @kernel(
     f"int64({GRAPH}, {INTS}, {MATRIX}, float64[::1], {SEARCH}, int64[::1], int32[::1], int32[::1], float64[::1],"
-    " int64[::1], float64[::1])"
+    f" int64[::1], float64[::1], {KEPT})"
 )
 def advance(
     states, arcs, weights, columns, loglikes, settings, cost, state, slot_of, previous, arc, registers, stack, steps,
-    frame_cost, bins, totals,
+    frame_cost, bins, totals, kept_cost, kept_state, first,
 ):  # fmt: skip
     """Search on through the rows of `loglikes`; DONE, or why it stopped before the row registers[FRAME].
 
     registers[IS_OPEN]: whether the epsilon arcs of the newest tokens are still to be followed, up to totals[0].
     totals[1]: the sum of what was taken off the costs, so that they stay small however long the audio is.
+    kept_cost, kept_state, first: see `asr.decoding.lattice_kernels`; empty where no lattice is wanted.
     """
     while True:
         if registers[IS_OPEN] != 0:
@@ -256,6 +269,7 @@ def advance(
                 stack, steps,
             ):  # fmt: skip
                 return NEGATIVE_CYCLE
+            keep(cost, state, registers, totals, kept_cost, kept_state, first)
         n, here = registers[N_TOKENS], registers[HERE]
         if registers[FRAME] == loglikes.shape[0]:
             return DONE

@@ -69,6 +69,36 @@ class BestPath(NamedTuple):
         return brief_repr(self)
 
 
+class Tokens(NamedTuple):
+    """All tokens of a search, in slots: those of frame t from first[t] to first[t + 1].
+
+    Attributes:
+        flat: states, arcs, and arcs as float32 of the graph, as the kernels see them.
+        arcs: ARC of `asr.graph.const_fst`, the same arcs.
+        columns: int32, of the labels in `loglikes`.
+        loglikes: float32 (n_frames, n_columns).
+        cost: float64, of the best path to each token.
+        state: int32, where in the graph.
+        first: int64 (n_frames + 2,).
+        finals: float64, what it costs to end in each of the last frame's tokens, inf where that is not possible.
+        reached_final: whether these are costs of final states; if none was reached, ending is free everywhere.
+    """
+
+    flat: tuple[np.ndarray, np.ndarray, np.ndarray]
+    arcs: np.ndarray
+    columns: np.ndarray
+    loglikes: np.ndarray
+    cost: np.ndarray
+    state: np.ndarray
+    first: np.ndarray
+    finals: np.ndarray
+    reached_final: bool
+    options: SearchOptions
+
+    def __repr__(self) -> str:
+        return brief_repr(self)
+
+
 class BeamSearch(ABC):
     """What the searches through graphs of all kinds share: chunks of frames, the arena of back-pointers, the best path.
 
@@ -110,6 +140,7 @@ class BeamSearch(ABC):
         self._n_frames_before = 0
         self._failure: str | None = "start() was not called"
         self._has_path = False
+        self._kept = _nothing_kept()
         self._one_at_a_time = threading.Lock()
 
     def _grow(self, limit: int) -> None:
@@ -123,7 +154,18 @@ class BeamSearch(ABC):
         used = min(self._arena.shape[1], self._base + self._n_tokens)
         arena[:, :used] = self._arena[:, :used]
         self._arena = arena
+        if self._keeps:
+            cost, state, first = self._kept
+            self._kept = np.empty(size), np.empty(size, np.int32), first
+            self._kept[0][:used], self._kept[1][:used] = cost[:used], state[:used]
         self._settings[self._k.ARENA_LIMIT] = limit
+
+    _cost: np.ndarray
+
+    @property
+    def _keeps(self) -> bool:
+        """Whether all tokens are kept, for a lattice: then none are thrown away, and there is room for more."""
+        return len(self._kept[0]) > 0
 
     @property
     def _n_tokens(self) -> int:
@@ -183,6 +225,11 @@ class BeamSearch(ABC):
                 self._fail(outcome)
             self._collect()
 
+    @property
+    @abstractmethod
+    def _flat_graph(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """What the kernels search: flat views of states, arcs, and of the arcs as float32."""
+
     @abstractmethod
     def _begin(self) -> int:
         """Put the tokens before the first frame in their places; how many they are."""
@@ -211,6 +258,9 @@ class BeamSearch(ABC):
 
     def _collect(self) -> None:
         """Clean the arena up, and double it where more than half of it is still in use."""
+        if self._keeps:
+            self._grow(2 * int(self._settings[self._k.ARENA_LIMIT]))
+            return
         k, used = self._k, self._base + self._n_tokens
         self._registers[k.BASE] = k.collect(self._base, self._n_tokens, *self._arena, np.zeros(used, np.int32))
         limit = int(self._settings[k.ARENA_LIMIT])
@@ -267,6 +317,30 @@ class BeamSearch(ABC):
             self.start()
             self.advance(loglikes)
             return self.finish()
+
+    def all_tokens(self, loglikes: np.ndarray) -> "Tokens":
+        """The tokens of a whole utterance's search, of which `asr.lattice` makes a lattice.
+
+        Raises:
+            ValueError: as `advance` does.
+            GraphError: as `advance` does.
+        """
+        matrix = np.ascontiguousarray(loglikes, np.float32)
+        with self._one_at_a_time:
+            size = self._arena.shape[1]
+            self._kept = np.empty(size), np.empty(size, np.int32), np.zeros(len(matrix) + 2, np.int64)
+            try:
+                self.start()
+                self.advance(matrix)
+                behind = self._behind()
+                ends = behind + self._final_costs()
+                if not (reached_final := bool(np.isfinite(ends).any())):
+                    ends = behind
+                finals = ends - self._cost[self._tokens]
+                flat, kept = self._flat_graph, self._kept
+                return Tokens(flat, self._arcs, self._columns, matrix, *kept, finals, reached_final, self.options)
+            finally:
+                self._kept = _nothing_kept()
 
     def _path(self, token: int, final_cost: float, reached_final: bool) -> BestPath:
         if not self._has_path:
@@ -331,6 +405,10 @@ class ViterbiDecoder(BeamSearch):
     def __repr__(self) -> str:
         return f"<ViterbiDecoder: {repr(self.graph)[1:-1]}, {self.options}>"
 
+    @property
+    def _flat_graph(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        return self._graph_views
+
     def _begin(self) -> int:
         self._slot_of.fill(0)
         self._slot_of[self.graph.start] = 1
@@ -341,13 +419,14 @@ class ViterbiDecoder(BeamSearch):
         return int(
             self._kernels.advance(
                 *self._graph_views, self._columns, matrix, self._settings, self._cost, self._state, self._slot_of,
-                *self._arena, self._registers, *self._stack, self._frame_cost, self._bins, self._totals,
+                *self._arena, self._registers, *self._stack, self._frame_cost, self._bins, self._totals, *self._kept,
             )
         )  # fmt: skip
 
     def _collect(self) -> None:
         super()._collect()
-        self._slot_of.fill(0)
+        if not self._keeps:
+            self._slot_of.fill(0)
 
     def _behind(self) -> np.ndarray:
         return self._cost[self._tokens]
@@ -358,6 +437,10 @@ class ViterbiDecoder(BeamSearch):
     def _graph_score(self, token: int, score: float, final_cost: float, arcs: np.ndarray, n_words: int) -> float:
         graph_score = -(float(arcs["weight"].sum(dtype=np.float64)) + final_cost)
         return graph_score - self.options.insertion_penalty * n_words
+
+
+def _nothing_kept() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    return np.empty(0), np.empty(0, np.int32), np.empty(0, np.int64)
 
 
 def flat_words(records: np.ndarray) -> np.ndarray:

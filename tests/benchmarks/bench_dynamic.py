@@ -56,7 +56,7 @@ def compared(models, heard, beam, rounds):
             print(
                 f"beam {beam:4.1f}  {kind:8}  {n_frames / sum(seconds for seconds, _ in taken):8,.0f} frames/s  "
                 f"score {sum(path.score for path in paths):12.2f}  "
-                f"WER {score({name: text for name, text, _ in heard}, said).rate:5.1f} %  {getattr(decoder,'n_states','')} {getattr(decoder,'n_arcs','')}",
+                f"WER {score({name: text for name, text, _ in heard}, said).rate:5.1f} %  {getattr(decoder, 'n_states', '')} {getattr(decoder, 'n_arcs', '')}",
                 flush=True,
             )
     return found
