@@ -89,6 +89,16 @@ def transcribe(
         float | None,
         typer.Option("--bonus", metavar="NATS", help="What each word of such a phrase gains, 4; more finds more."),
     ] = None,
+    nbest: Annotated[
+        int | None, typer.Option("--nbest", metavar="N", min=1, help="With json: the best N texts of each piece.")
+    ] = None,
+    min_confidence: Annotated[
+        float | None,
+        typer.Option("--min-confidence", metavar="P", min=0.0, max=1.0, help="Leave out words that are less sure."),
+    ] = None,
+    mark_unsure: Annotated[
+        bool, typer.Option("--mark-unsure", help="With --min-confidence: put them in parentheses instead.")
+    ] = False,
     speaker: SpeakerPattern = None,
     channel: ChannelChoice = None,
     allow_commands: AllowCommands = False,
@@ -101,6 +111,9 @@ def transcribe(
     A recording of more than a minute is cut at its pauses, and its words are written as they are found. Where --out is
     given, the same command goes on after it was stopped. srt and vtt are subtitles, a file for a recording: give --out
     a folder for several.
+
+    In JSON each word has a confidence: the probability that it is right where the model was calibrated ("calibrated":
+    true), else how sure the model is of itself, which is too sure.
 
     A model of speaker-adaptive training hears each file as a speaker of its own, unless --speaker finds the speaker in
     the names of files, or a corpus says who speaks: of all recordings of a speaker together it learns more.
@@ -120,6 +133,10 @@ def transcribe(
         raise typer.BadParameter("give at least one file, folder or data directory (or --sample)", param_hint="INPUT")
     if boost is None and bonus is not None:
         raise typer.BadParameter("goes with --boost, a file of phrases", param_hint="--bonus")
+    if nbest is not None and format is not OutputFormat.json:
+        raise typer.BadParameter("goes with --format json", param_hint="--nbest")
+    if mark_unsure and min_confidence is None:
+        raise typer.BadParameter("goes with --min-confidence", param_hint="--mark-unsure")
     refuse_inputs(out, given)
     recogniser = load(model)
     if beam is not None:
@@ -127,6 +144,8 @@ def transcribe(
     likely = None if boost is None else _Boosted.of(boost, _BONUS if bonus is None else bonus)
     if likely is not None:
         recogniser = likely.model(recogniser)
+    if format is OutputFormat.json or min_confidence is not None:
+        recogniser = recogniser.with_alternatives(nbest or 1, least=min_confidence or 0.0, marks=mark_unsure)
     problems = Complaints(verbose=verbose, how="all with -v")
     if verbose:
         recording_warnings.show_all()
@@ -374,4 +393,5 @@ def _about(model: str, recogniser: "Model", recordings: list["Utterance"], phras
 
     description = (find_model(model) / "model.json").read_text(encoding="utf-8")  # with the digests of all files
     together = [piece_key(r, 0, 0.0, 0.0) for r in recordings] if needs_all_of_speaker(recogniser) else []
-    return repr([__version__, description, recogniser.decoding, LongOptions(), CutOptions(), together])
+    asked = recogniser.decoding, recogniser.lattices, phrases
+    return repr([__version__, description, asked, LongOptions(), CutOptions(), together])

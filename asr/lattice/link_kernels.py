@@ -36,7 +36,7 @@ def epsilon_links(
     states, arcs, weights, kept_cost, kept_state, slot_of, extra, begin, end, penalty, beam, registers, ends, taken,
     heard,
 ):  # fmt: skip
-    """The links over epsilon arcs within a frame, and what they say of its tokens; False for a cycle within the beam."""
+    """The links over epsilon arcs within a frame, and what they say of its tokens; False for a cycle in the beam."""
     changed, rounds = True, 0
     while changed:
         changed = False

@@ -17,6 +17,7 @@ from ..lang.lexicon import Lexicon
 from ..lang.symbols import SymbolTable
 from .acoustic import ONNX_FILE, TORCH_FILE, AcousticModel, NetworkModel
 from .adaptation import SUFFIX, UNADAPTED, Adaptation, SpeakerAdaptation, read_gmms
+from .confidence import Calibrator
 from .fit import Reference
 from .parts import COPY_AGAIN, load_arrays, reading, save_arrays
 from .units import UNITS, Units
@@ -173,6 +174,7 @@ def write_parts(model: "Model", directory: Path) -> dict[str, Any]:
         **network,
         **({"joiner": model.joiner} if model.joiner else {}),
         **({"reference": model.reference.to_json()} if model.reference else {}),
+        **({"calibrator": model.calibrator.to_json()} if model.calibrator else {}),
         "seed": model.seed,
         "versions": {"hclg": __version__, "numpy": np.__version__},
     }
@@ -221,7 +223,7 @@ def read_directory(directory: Path) -> dict[str, Any]:
 
 
 def _read_settings(directory: Path, description: Mapping[str, Any]) -> tuple[FeaturePipeline, dict[str, Any]]:
-    """The feature pipeline, and what else model.json says itself: decoding, seed, joiner, reference."""
+    """The feature pipeline, and what else model.json says itself: decoding, seed, joiner, reference, calibrator."""
     with reading(directory / "transforms.npz"):
         transforms = load_arrays(directory / "transforms.npz")
     with reading(directory / "model.json"):
@@ -238,6 +240,7 @@ def _read_settings(directory: Path, description: Mapping[str, Any]) -> tuple[Fea
             "seed": int(description["seed"]),
             "joiner": joiner,
             "reference": Reference.from_json(description["reference"]) if "reference" in description else None,
+            "calibrator": Calibrator.from_json(description["calibrator"]) if "calibrator" in description else None,
         }
 
 

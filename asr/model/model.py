@@ -35,6 +35,7 @@ from ..lang.lexicon import Lexicon
 from ..options import given, known_names
 from .acoustic import AcousticModel
 from .adaptation import UNADAPTED, Adaptation, adapt, estimated, scores
+from .confidence import Calibrator, LatticeOptions, calibrated, searched, without_unsure
 from .directory import kind_of_model, read_directory, write_parts
 from .fit import Reference, evidence
 from .transcript import TimedPhone, TimedWord, Transcript
@@ -90,6 +91,8 @@ class Model:
             whole.
         letters: how its words are spelled, where the lexicon says them so; new words are then said by the same rule.
         reference: how recordings of its kind look to it, which tells others from them; None where nothing is told.
+        calibrator: what the posteriors of its words are worth; None where that was not learnt.
+        lattices: what is looked for besides the best words, see `with_alternatives`; not saved.
     """
 
     features: FeaturePipeline
@@ -104,6 +107,8 @@ class Model:
     joiner: str = ""
     letters: "LetterTable | None" = None
     reference: Reference | None = None
+    calibrator: Calibrator | None = None
+    lattices: LatticeOptions | None = None
 
     def __repr__(self) -> str:
         lexicon = f"{many(self.lexicon.n_words, 'word')}, {many(self.lexicon.n_phones, 'phone')}"
@@ -197,6 +202,25 @@ class Model:
             acoustic_scale=acoustic_scale, insertion_penalty=insertion_penalty, beam=beam, max_active=max_active
         )
         return replace(self, decoding=replace(self.decoding, **changes))
+
+    def with_alternatives(
+        self, n: int = 1, *, beam: float = LatticeOptions.beam, least: float = 0.0, marks: bool = False
+    ) -> "Model":
+        """The same model, whose transcripts have words with confidences and the best word sequences.
+
+        Confidences are probabilities that a word is right where the model has a calibrator, otherwise posteriors of its
+        lattice, see `Transcript.is_calibrated`.
+
+        Args:
+            n: word sequences, of each piece of a long recording.
+            beam: nats that they may be worse than the best one, at the model's acoustic scale.
+            least: words with less confidence are left out of the transcript (not of its alternatives), or
+            marks: put in parentheses.
+
+        Raises:
+            ValueError: for numbers out of range.
+        """
+        return replace(self, lattices=LatticeOptions(n, beam, least, marks))
 
     def transcribe(
         self, audio: "Sound | np.ndarray", rate: int | None = None, *, channel: str | int = "mix"
@@ -295,15 +319,26 @@ class Model:
 
     def _recognised(self, loglikes: np.ndarray, features: np.ndarray) -> Transcript:
         """The best words for some log-likelihoods, and how well these suit the model."""
-        path = self.decoder.decode(loglikes)
+        found = self._searched(loglikes)
+        path, _ = found[0]
         is_speech = ~self.units.is_silence(path.labels, self.lexicon.silence_id)
-        found = evidence(loglikes, self.units.pdf_of_label[path.labels], is_speech)
-        transcript = self.transcript(path, features)
+        seen = evidence(loglikes, self.units.pdf_of_label[path.labels], is_speech)
+        sequences = tuple(self._sure(self.transcript(path, features), path, posteriors) for path, posteriors in found)
+        transcript = sequences[0]
+        if self.lattices is not None:
+            transcript = replace(transcript, alternatives=sequences)
+            transcript = without_unsure(transcript, self.lattices.least, marks=self.lattices.marks)
         if self.reference is None:
-            return replace(transcript, evidence=found)
-        differs = self.reference.clearly_differs(found) and transcript.words
+            return replace(transcript, evidence=seen)
+        differs = self.reference.clearly_differs(seen) and transcript.words
         unlike = ((transcript.words[0].start, transcript.words[-1].end),) if differs else ()
-        return replace(transcript, evidence=found, fits=self.reference.fits(found), unlike=unlike)
+        return replace(transcript, evidence=seen, fits=self.reference.fits(seen), unlike=unlike)
+
+    def _searched(self, loglikes: np.ndarray) -> "list[tuple[BestPath, np.ndarray | None]]":
+        """The best path, or the best ones and their words' posteriors, where those are asked for."""
+        if self.lattices is None:
+            return [(self.decoder.decode(loglikes), None)]
+        return [*searched(self.decoder, loglikes, self.lattices)]
 
     def align(
         self,
@@ -437,6 +472,18 @@ class Model:
             reached_final=reached_final,
             alignment=alignment,
         )
+
+    def _sure(self, transcript: Transcript, path: "BestPath", posteriors: np.ndarray | None) -> Transcript:
+        """The transcript with confidences; of a word in parts the least of theirs counts."""
+        if posteriors is None:
+            return transcript
+        spans = self._words([int(w) for w in path.words])
+        words = tuple(
+            replace(word, confidence=round(float(np.clip(posteriors[a:b].min(), 0.0, 1.0)), 4))
+            for word, (_, a, b) in zip(transcript.words, spans, strict=True)
+        )
+        transcript = replace(transcript, words=words)
+        return transcript if self.calibrator is None else calibrated(transcript, self.calibrator)
 
     def text(self, word_ids: Iterable[int]) -> str:
         """What the labels of a path say, with parts of words put together."""

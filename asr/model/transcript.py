@@ -13,11 +13,16 @@ _STRETCHES, _PER_SECOND, _MOST_STRETCHES = 2000, 50, 20_000  # of a recording, t
 
 @dataclass(frozen=True)
 class TimedWord:
-    """A recognised word, from its first phone to its last; seconds."""
+    """A recognised word, from its first phone to its last; seconds.
+
+    Attributes:
+        confidence: how probable it is that the word is right, 0 to 1; None where that was not asked for.
+    """
 
     word: str
     start: float
     end: float
+    confidence: float | None = None
 
 
 @dataclass(frozen=True)
@@ -44,6 +49,9 @@ class Transcript:
             were said; of a long one, half of what is spoken or more.
         unlike: s from and to, the pieces of it for which that is clear.
         is_silent: True where no sample of it is louder than rounding is (asr.features.silence).
+        alternatives: the best word sequences, this one first, where they were asked for.
+        is_calibrated: whether the words' confidences are probabilities that held-out recordings taught; otherwise they
+            are the lattice's posteriors, which are too high.
         seconds: length of the recording; 0 where it is not known.
         outline: float32 (n, 2): the least and the greatest sample of n equal stretches of it, for pictures; n may be 0.
     """
@@ -59,6 +67,8 @@ class Transcript:
     fits: bool = True
     unlike: tuple[tuple[float, float], ...] = field(default=(), repr=False, compare=False)
     is_silent: bool = field(default=False, compare=False)
+    alternatives: "tuple[Transcript, ...]" = field(default=(), repr=False, compare=False)
+    is_calibrated: bool = field(default=False, compare=False)
     seconds: float = field(default=0.0, compare=False)
     outline: np.ndarray = field(default_factory=lambda: np.zeros((0, 2), np.float32), repr=False, compare=False)
 
@@ -100,6 +110,7 @@ def shifted(transcript: Transcript, seconds: float) -> Transcript:
         words=tuple(replace(w, start=later(w.start), end=later(w.end)) for w in transcript.words),
         phones=tuple(replace(p, start=later(p.start), end=later(p.end)) for p in transcript.phones),
         unlike=tuple((later(start), later(end)) for start, end in transcript.unlike),
+        alternatives=tuple(shifted(other, seconds) for other in transcript.alternatives),
     )
 
 
@@ -122,6 +133,7 @@ def joined(pieces: Sequence[Transcript]) -> Transcript:
         fits=share_unlike(pieces) < 0.5,
         unlike=tuple(stretch for piece in pieces for stretch in piece.unlike),
         is_silent=all(piece.is_silent for piece in pieces),
+        is_calibrated=all(piece.is_calibrated for piece in pieces if piece.words),
     )
 
 

@@ -11,8 +11,8 @@ from typing import Any
 from ..model.fit import Evidence
 from ..model.transcript import TimedPhone, TimedWord, Transcript
 
-_FORM = 2
-_KEPT = ("text", "score", "reached_final", "transform", "evidence", "fits", "unlike")  # beside words and phones
+_FORM = 3
+_KEPT = ("text", "score", "reached_final", "transform", "evidence", "fits", "unlike", "is_calibrated")
 
 
 class Journal:
@@ -53,9 +53,7 @@ class Journal:
 
     def put(self, key: str, seconds: float, transcript: Transcript) -> None:
         """Keep the transcript of a piece of so many seconds."""
-        value = {name: getattr(transcript, name) for name in _KEPT}
-        value |= {name: [asdict(part) for part in getattr(transcript, name)] for name in ("words", "phones")}
-        line = json.dumps({"key": key, "seconds": seconds, "transcript": value}, ensure_ascii=False)
+        line = json.dumps({"key": key, "seconds": seconds, "transcript": _value(transcript)}, ensure_ascii=False)
         self._places[key] = self._file.seek(0, os.SEEK_END)
         self._file.write(line.encode() + b"\n")
         self._file.flush()
@@ -98,9 +96,24 @@ def digest(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:32]
 
 
+def _value(transcript: Transcript) -> dict[str, Any]:
+    """What is kept of a transcript."""
+    value = {name: getattr(transcript, name) for name in _KEPT}
+    value |= {name: [asdict(part) for part in getattr(transcript, name)] for name in ("words", "phones")}
+    return value | {"alternatives": [_value(other) for other in transcript.alternatives]}
+
+
 def _transcript(value: dict[str, Any]) -> Transcript:
+    alternatives = tuple(_transcript(other) for other in value.pop("alternatives"))
     words = tuple(TimedWord(**word) for word in value.pop("words"))
     phones = tuple(TimedPhone(**phone) for phone in value.pop("phones"))
     evidence = value.pop("evidence")
     unlike = tuple((start, end) for start, end in value.pop("unlike"))
-    return Transcript(**value, words=words, phones=phones, evidence=evidence and Evidence(*evidence), unlike=unlike)
+    return Transcript(
+        **value,
+        words=words,
+        phones=phones,
+        evidence=evidence and Evidence(*evidence),
+        unlike=unlike,
+        alternatives=alternatives,
+    )

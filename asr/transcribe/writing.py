@@ -14,7 +14,7 @@ from dataclasses import asdict
 from typing import Protocol
 
 from ..corpus import Utterance
-from ..model.transcript import Transcript
+from ..model.transcript import TimedWord, Transcript
 from .subtitles import Subtitles
 
 _BREAKS = r"[\t\n\v\f\r\x1c-\x1e\x85\u2028\u2029]"  # what str.splitlines cuts at, and the tab
@@ -67,22 +67,38 @@ class _Json:
 
     def __init__(self, recording_id: str) -> None:
         self._before, self._any = f'{{"id": {_json(recording_id)}, "words": [', False
-        self._texts, self._phones = list[str](), list[str]()
+        self._texts, self._phones, self._nbest = list[str](), list[str](), list[str]()
         self._score, self._reached_final = 0.0, True
+        self._is_calibrated: bool | None = None
 
     def add(self, piece: Transcript, start: float, end: float) -> str:
-        words = ", ".join(_json(asdict(word)) for word in piece.words)
+        words = ", ".join(_json(_word(word)) for word in piece.words)
         written = self._before + (", " + words if self._any and words else words)
         self._before, self._any = "", self._any or bool(words)
         self._texts += [piece.text] if piece.text else []
         self._phones += [_json(asdict(phone)) for phone in piece.phones]
         self._score, self._reached_final = self._score + piece.score, piece.reached_final
+        if piece.alternatives and piece.words:
+            self._is_calibrated = piece.is_calibrated
+        if len(piece.alternatives) > 1:
+            others = [
+                {"text": other.text, "score": round(other.score, 4), "words": [_word(word) for word in other.words]}
+                for other in piece.alternatives
+            ]
+            self._nbest.append(_json({"start": round(start, 4), "end": round(end, 4), "alternatives": others}))
         return written
 
     def end(self) -> str:
-        rest = {"score": round(self._score, 4), "reached_final": self._reached_final}
+        rest: dict[str, object] = {"score": round(self._score, 4), "reached_final": self._reached_final}
+        if self._is_calibrated is not None:
+            rest["calibrated"] = self._is_calibrated
         phones, text = ", ".join(self._phones), _json(" ".join(self._texts))
-        return f'], "text": {text}, "phones": [{phones}], {_json(rest)[1:-1]}}}\n'
+        nbest = f', "nbest": [{", ".join(self._nbest)}]' if self._nbest else ""
+        return f'], "text": {text}, "phones": [{phones}], {_json(rest)[1:-1]}{nbest}}}\n'
+
+
+def _word(word: TimedWord) -> dict[str, object]:
+    return {name: value for name, value in asdict(word).items() if value is not None}
 
 
 class _Ctm:
@@ -149,12 +165,14 @@ def as_json(recording_id: str, transcript: Transcript) -> str:
 
 
 def as_ctm(recording_id: str, transcript: Transcript, *, channel: int = 1) -> str:
-    """NIST's CTM: `id channel start duration word`, one line a word; blanks in the id become `_`.
+    """NIST's CTM: `id channel start duration word [confidence]`, one line a word; blanks in the id become `_`.
 
     Args:
         channel: from 1.
     """
     name = "_".join(recording_id.split())
     return "".join(
-        f"{name} {channel} {word.start:.3f} {word.end - word.start:.3f} {word.word}\n" for word in transcript.words
+        f"{name} {channel} {word.start:.3f} {word.end - word.start:.3f} {word.word}"
+        + ("\n" if word.confidence is None else f" {word.confidence:.4f}\n")
+        for word in transcript.words
     )
