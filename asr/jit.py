@@ -7,6 +7,7 @@ import io
 import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any, BinaryIO
 
 log = logging.getLogger(__name__)
@@ -32,7 +33,8 @@ def kernel(signature: str, *, allocates: bool = True) -> Callable[[Callable], Ca
     import numba
 
     njit: Any = numba.njit  # whose annotations lack an option
-    options = {"nogil": True, "error_model": "numpy", "_nrt": allocates}
+    # What C could call is not wanted.
+    options = {"nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True, "_nrt": allocates}
 
     def to_compile(function: Callable) -> Callable:
         try:
@@ -166,4 +168,17 @@ def subkernel(function: Callable) -> Callable:
     """
     from numba.extending import register_jitable
 
-    return register_jitable(error_model="numpy")(function)
+    return register_jitable(error_model="numpy", no_cfunc_wrapper=True)(function)
+
+
+def prepare(*modules: ModuleType) -> None:
+    """Compile all kernels of some modules now, or take them from the cache: where the first call must not wait.
+
+    Examples:
+        >>> from asr.gmm import kernels
+        >>> prepare(kernels)
+    """
+    for module in modules:
+        for value in vars(module).values():
+            if hasattr(value, "_compile_for_args"):
+                value._compile_for_args()
