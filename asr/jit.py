@@ -182,3 +182,13 @@ def prepare(*modules: ModuleType) -> None:
         for value in vars(module).values():
             if hasattr(value, "_compile_for_args"):
                 value._compile_for_args()
+
+
+def inlined(function: Callable) -> Callable:
+    """A subkernel whose code is put into its callers: for steps that are called often, with many arrays.
+
+    Handing over an array takes seven words, and numba's subkernels are not inlined where they are long.
+    """
+    from numba.extending import register_jitable
+
+    return register_jitable(error_model="numpy", no_cfunc_wrapper=True, forceinline=True)(function)

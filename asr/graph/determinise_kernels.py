@@ -18,7 +18,7 @@ import math
 
 import numpy as np
 
-from ..jit import kernel, subkernel
+from ..jit import inlined, kernel
 
 INTS = "Array(int32, 1, 'C', readonly=True)"
 FLOATS = "Array(float32, 1, 'C', readonly=True)"
@@ -46,14 +46,14 @@ BINS = 64.0  # subsets are looked for among those whose largest cost is in the s
 _FACTOR = -7046029254386353131  # 2^64 divided by the golden ratio: multiplication by it mixes bits
 
 
-@subkernel
+@inlined
 def mixed(h, x):
     """A hash of a hash and a number."""
     h = (h ^ x) * _FACTOR
     return h ^ (h >> 29)
 
 
-@subkernel
+@inlined
 def extended(trie, table, registers, string, label):
     """The string with one more label; -STRINGS if there is no room for a new one, -TOO_LONG if it is too long."""
     mask = table.shape[0] - 1
@@ -78,7 +78,7 @@ def extended(trie, table, registers, string, label):
     return node
 
 
-@subkernel
+@inlined
 def common_beginning(trie, a, b):
     """The longest string that both begin with."""
     while a != b:
@@ -89,7 +89,7 @@ def common_beginning(trie, a, b):
     return a
 
 
-@subkernel
+@inlined
 def without_beginning(trie, table, registers, string, length, labels):
     """The string without its first `length` labels. These are left in `labels` but for all before the last of them."""
     if length == 0:
@@ -104,7 +104,7 @@ def without_beginning(trie, table, registers, string, length, labels):
     return rest
 
 
-@subkernel
+@inlined
 def sort_by_key(key, order, spare, n):
     """Fill `order` with the numbers below n so that keys ascend; ties keep their order."""
     is_sorted = True
@@ -129,7 +129,7 @@ def sort_by_key(key, order, spare, n):
         block *= 2
 
 
-@subkernel
+@inlined
 def found(element, residual, begin, hashes, table, h, c_state, c_string, c_cost, m, delta):
     """The subset with these elements, costs closer than delta; -1 if there is none with this hash."""
     mask = table.shape[0] - 1
@@ -154,7 +154,7 @@ def found(element, residual, begin, hashes, table, h, c_state, c_string, c_cost,
     return -1
 
 
-@subkernel
+@inlined
 def sum_of_costs(a, b, in_log):
     """The cost of either: that of the better one, or of the sum of both probabilities."""
     if b < a:
@@ -164,7 +164,7 @@ def sum_of_costs(a, b, in_log):
     return a
 
 
-@subkernel
+@inlined
 def new_state(element, residual, begin, hashes, registers, state, string, cost):
     """A state of the result with one element, which is in no table."""
     q = registers[N_STATES]
@@ -178,7 +178,7 @@ def new_state(element, residual, begin, hashes, registers, state, string, cost):
     return q
 
 
-@subkernel
+@inlined
 def writing_arc(
     out_arcs, out_costs, element, residual, begin, hashes, trie, string_table, labels, registers, ilabel, string,
     cost, target, final,
@@ -206,7 +206,7 @@ def writing_arc(
     return 1 if olabel == 0 else 0
 
 
-@subkernel
+@inlined
 def insert(table, slot, number):
     """Put a number into the first free place of a table, from a slot on."""
     mask = table.shape[0] - 1
@@ -216,7 +216,7 @@ def insert(table, slot, number):
     table[slot] = number
 
 
-@subkernel
+@inlined
 def fill_tables(hashes, table, trie, string_table, registers):
     """Put all subsets or strings into their table, if it was replaced by a larger one."""
     if registers[REHASH] == STATES:
@@ -229,7 +229,7 @@ def fill_tables(hashes, table, trie, string_table, registers):
     registers[REHASH] = DONE
 
 
-@subkernel
+@inlined
 def written(arcs, trie, string_table, registers, string, k):
     """The string after arc k; below 0 if there is no room, or it is too long."""
     if arcs[4 * k + 1] == 0:
@@ -237,7 +237,7 @@ def written(arcs, trie, string_table, registers, string, k):
     return extended(trie, string_table, registers, string, np.int64(arcs[4 * k + 1]))
 
 
-@subkernel
+@inlined
 def follow(
     states, arcs, costs, useful, place, trie, string_table, c_state, c_string, c_cost, waits, registers, i, n
 ):  # fmt: skip
@@ -275,7 +275,7 @@ def follow(
     return n
 
 
-@subkernel
+@inlined
 def close(
     states, arcs, costs, useful, place, element, residual, begin, trie, string_table, c_state, c_string, c_cost, waits,
     registers, q,
@@ -320,7 +320,7 @@ def close(
     return found_so_far
 
 
-@subkernel
+@inlined
 def list_moves(
     states, arcs, finals, costs, useful, trie, string_table, c_state, c_string, c_cost, key, m_string, m_cost,
     registers, n, in_log,
@@ -366,7 +366,7 @@ def list_moves(
     return n_moves, n_labels, final, final_string
 
 
-@subkernel
+@inlined
 def lacking_room(hashes, residual, begin, out_arcs, trie, registers, n_moves, n_labels):
     """What must grow before a state's arcs are made, whatever becomes of them: nothing is undone later; else DONE."""
     n_states, n_strings = registers[N_STATES], registers[N_STRINGS] + 2 * n_labels
@@ -385,7 +385,7 @@ def lacking_room(hashes, residual, begin, out_arcs, trie, registers, n_moves, n_
     return DONE
 
 
-@subkernel
+@inlined
 def elements_of_label(
     key, m_string, m_cost, order, trie, c_state, c_string, c_cost, registers, i, n_moves, in_log
 ):  # fmt: skip
@@ -416,7 +416,7 @@ def elements_of_label(
     return m, i, prefix, best
 
 
-@subkernel
+@inlined
 def state_of(
     alone, element, residual, begin, hashes, table, trie, string_table, c_state, c_string, c_cost, labels, registers, m,
     prefix, common, delta,
@@ -456,7 +456,7 @@ def state_of(
     return target
 
 
-@subkernel
+@inlined
 def sum_of_all(c_cost, m, best):
     """The cost of any of m elements, of which the best one is known."""
     total = 0.0
