@@ -1,4 +1,4 @@
-"""How numba is used everywhere: one explicit signature a kernel, compiled when needed, cached on disk where possible."""
+"""How numba is used everywhere: one explicit signature a kernel, compiled when called, cached on disk if possible."""
 
 import contextlib
 import functools

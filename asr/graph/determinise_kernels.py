@@ -25,7 +25,7 @@ FLOATS = "Array(float32, 1, 'C', readonly=True)"
 
 # What `determinise` reports: what must grow (the position of its need in the registers), or why it ended.
 STATES, ARCS, ELEMENTS, STRINGS, CLOSED, MOVES = 0, 1, 2, 3, 4, 5
-DONE, OVER, AMBIGUOUS, TOO_LONG, NEGATIVE_CYCLE = 6, 7, 8, 9, 10
+DONE, OVER, AMBIGUOUS, TOO_LONG, NEGATIVE_CYCLE, PAUSED = 6, 7, 8, 9, 10, 11
 # Positions in the registers. The first six: how much of each kind of room is needed.
 N_STATES, N_ARCS, N_STRINGS, NEXT, MAX_STATES, MAX_ARCS, FIRST, SECOND, REHASH, N_REGISTERS = (
     6,
@@ -42,6 +42,7 @@ N_STATES, N_ARCS, N_STRINGS, NEXT, MAX_STATES, MAX_ARCS, FIRST, SECOND, REHASH, 
 
 LONGEST = 250  # labels that may be held back; a graph that needs more needs ever more
 TINY = 1e-9  # a smaller gain round a cycle of epsilons is rounding
+PAUSE = 1 << 18  # states, a part of a second, after which Python may heed Ctrl-C
 BINS = 64.0  # subsets are looked for among those whose largest cost is in the same bin, of so many deltas
 _FACTOR = -7046029254386353131  # 2^64 divided by the golden ratio: multiplication by it mixes bits
 
@@ -479,6 +480,8 @@ def determinise(
 ):  # fmt: skip
     """Make states of the result, from registers[NEXT] on, until all are made or there is no room; then call it again.
 
+    Also after every PAUSE of them.
+
     Args:
         useful: (n_states,) whether a final state is reached from there.
         alone: (n_states,) the state of the result that is this state alone, with nothing left to write or pay; -1.
@@ -551,4 +554,6 @@ def determinise(
         registers[NEXT] = q + 1
         if registers[N_STATES] > registers[MAX_STATES] or registers[N_ARCS] > registers[MAX_ARCS]:
             return OVER
+        if registers[NEXT] % PAUSE == 0 and registers[NEXT] < registers[N_STATES]:
+            return PAUSED
     return DONE
