@@ -68,7 +68,7 @@ class Forecast(NamedTuple):
         made = f"{_about(self.n_states)} states, {_about(self.n_arcs)} arcs, {_size(self.file_bytes)}"
         taken = f"{_about(self.most_states)} states, {_size(self.n_bytes)} of memory, {minutes} of one core"
         if self.is_counted:
-            return f"expected, as built to see: {made}; on the way {taken}"
+            return f"expected: {made}, as it was built to see; on the way {taken}"
         return f"expected: {made}; on the way {taken}. Each may be {_TYPICAL_ERROR:.0%} less or more"
 
 
