@@ -192,3 +192,38 @@ def inlined(function: Callable) -> Callable:
     from numba.extending import register_jitable
 
     return register_jitable(error_model="numpy", no_cfunc_wrapper=True, forceinline=True)(function)
+
+
+def fetch(array: Any, place: Any) -> None:
+    """In kernels: ask for the cache line of a flat array's element, without waiting until it comes. Else nothing.
+
+    A search goes to places in the graph that no processor foresees; asked for a few tokens ahead, they come in time.
+    """
+
+
+@functools.cache
+def teach_fetch() -> None:
+    """Let numba compile `fetch` to the instruction that it stands for."""
+    from llvmlite import ir  # type: ignore[import-untyped]
+    from numba.core import cgutils, types
+    from numba.extending import intrinsic, overload
+
+    @intrinsic
+    def prefetch(context: Any, array: Any, place: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            view = context.make_array(signature.args[0])(context, builder, arguments[0])
+            byte, number = ir.IntType(8).as_pointer(), ir.IntType(32)
+            kind = ir.FunctionType(ir.VoidType(), [byte, number, number, number])
+            instruction = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+            address = builder.bitcast(builder.gep(view.data, [arguments[1]]), byte)
+            builder.call(instruction, [address, *(ir.Constant(number, n) for n in (0, 3, 1))])  # read, keep, data
+            return context.get_dummy_value()
+
+        return types.void(array, types.intp), generate
+
+    call: Any = prefetch
+
+    def implementation(array, place):  # without annotations: numba compares it with what it returns
+        return lambda array, place: call(array, place)
+
+    overload(fetch)(implementation)

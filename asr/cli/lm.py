@@ -15,6 +15,7 @@ from .usage import Command, Commands
 
 if TYPE_CHECKING:
     from ..lm import NgramModel, Perplexity
+    from ..nn.lm import Kind, NeuralModel
 
 
 class Units(str, Enum):
@@ -30,6 +31,14 @@ class Smoothing(str, Enum):
 
     kneser_ney = "modified-kneser-ney"
     witten_bell = "witten-bell"
+
+
+class Network(str, Enum):
+    """What a language model is that is a network."""
+
+    lstm = "lstm"
+    gru = "gru"
+    transformer = "transformer"
 
 
 lm = typer.Typer(cls=Commands, no_args_is_help=True, rich_markup_mode=None)
@@ -68,6 +77,7 @@ _Lexicon = Annotated[
 
 
 _STEPS = 1000  # of a progress bar
+_NETWORK = ".safetensors"
 
 
 def _all_piped(given: list[Path]) -> list[Path]:
@@ -114,15 +124,26 @@ def train(
     memory: Annotated[
         str | None, typer.Option("--memory", metavar="SIZE", help="For sorting, as 500M or 4G; half of what is free.")
     ] = None,
+    neural: Annotated[bool, typer.Option("--neural", help="A network in place of n-grams, .safetensors.")] = False,
+    network: Annotated[Network, typer.Option("--network", help="With --neural: its kind.")] = Network.lstm,
+    held_out: Annotated[
+        Path | None,
+        typer.Option(
+            "--held-out", metavar="TEXT", callback=piped, help="With --neural: learn until it predicts this text best."
+        ),
+    ] = None,
     ids: _Ids = False,
 ) -> None:
     """Estimate a language model from text of any size.
 
-    What memory does not hold is kept in temporary files beside the model.
+    What memory does not hold is kept in temporary files beside the model. A network (--neural) ranks what a recogniser
+    found with n-grams anew; of the text every twentieth sentence is held out where there is no --held-out. A training
+    that was interrupted goes on where it was.
 
     \b
     Example:
       asr lm train sentences.txt --order 3 --out lm.arpa.gz
+      asr lm train sentences.txt --neural --out lm.safetensors
       asr lm train web.xz books.xz --order 4 --cutoffs 0,0,1 --memory 1G --out lm.ngram
       asr lm train data/train/text --ids --units letters --order 5 --out letters.arpa.gz
     """
@@ -130,9 +151,19 @@ def train(
     from ..files import replacing
     from ..lm import Means, count, count_text, estimate, write_model
 
-    refuse_inputs(out, [path for path in (*texts, lexicon, vocabulary) if path is not None])
+    refuse_inputs(out, [path for path in (*texts, lexicon, vocabulary, held_out) if path is not None])
     limits, most = _cutoffs(cutoffs), None if memory is None else _bytes(memory)
+    if neural != (out.suffix == _NETWORK):
+        what = f"a network is written to a file {_NETWORK}" if neural else f"{_NETWORK} is for networks: give --neural"
+        raise typer.BadParameter(what, param_hint="--out")
+    if held_out is not None and not neural:
+        raise typer.BadParameter("goes with --neural", param_hint="--held-out")
     words = None if vocabulary is None else [w for line in _sentences(vocabulary, Units.words, None) for w in line]
+    if neural:
+        sentences = [sentence for text in texts for sentence in _sentences(text, units, lexicon, ids)]
+        check = None if held_out is None else _sentences(held_out, units, lexicon, ids)
+        _train_network(out, network.value, sentences, check, words, order)
+        return
     with progress("training", _STEPS) as advance, writing(out), replacing(out) as temporary:
         told = _Told(advance)
         if units is Units.words and lexicon is None:
@@ -148,6 +179,49 @@ def train(
         write_model(model, temporary)
         told(1.0)
     typer.echo(f"{out}: {_size(model)}, from {many(n_sentences, 'sentence')}", err=True)
+
+
+def _train_network(
+    out: Path,
+    kind: "Kind",
+    sentences: list[list[str]],
+    held_out: list[list[str]] | None,
+    vocabulary: list[str] | None,
+    order: int,
+) -> None:
+    """Train a network and write it; says how well it and n-grams of the same text predict what was held out."""
+    import shutil
+
+    from ..extras import require_torch
+    from ..lm import count, estimate
+    from ..lm.mixing import mixed_perplexity
+
+    require_torch()
+    from ..nn.lm import train_words
+
+    if held_out is None:
+        held_out, sentences = sentences[::20], [s for i, s in enumerate(sentences) if i % 20]
+    folder = out.with_name(f".{out.name}.training")
+    with progress("training", _STEPS) as advance, writing(out):
+        told = _Told(advance)
+        model, _ = train_words(
+            sentences,
+            held_out,
+            kind,
+            folder=folder,
+            vocabulary=vocabulary,
+            progress=lambda done, total: told(done / total),
+        )
+        model.save(out)
+    shutil.rmtree(folder)
+    ngrams = estimate(count(sentences, order, vocabulary=vocabulary))
+    both, weight = mixed_perplexity(model, ngrams, held_out)
+    typer.echo(f"{out}: {repr(model)[14:-1]}", err=True)
+    typer.echo(
+        f"perplexity of {len(held_out)} held-out sentences: network {model.perplexity(held_out).total():.1f}, "
+        f"{order}-grams {ngrams.perplexity(held_out).total():.1f}, mixed {both:.1f} (network {weight:.2f})",
+        err=True,
+    )
 
 
 @lm.command(cls=Command, no_args_is_help=True)
@@ -168,9 +242,7 @@ def ppl(
       asr lm ppl lm.arpa.gz held-out.txt
       asr lm ppl lm.arpa.gz held-out.txt --each
     """
-    from ..lm import read_model
-
-    found, sentences = read_model(model), _sentences(text, units, lexicon, ids)
+    found, sentences = _read(model), _sentences(text, units, lexicon, ids)
     result = found.perplexity(sentences)
     with output(None) as stream:
         if each:
@@ -280,6 +352,20 @@ def sample(
     with output(out) as stream:
         for lines in drawn(found, sentences, np.random.default_rng(seed)):
             stream.write(lines.decode())
+
+
+def _read(path: Path) -> "NgramModel | NeuralModel":
+    """The language model of a file, n-grams or a network."""
+    if path.suffix != _NETWORK:
+        from ..lm import read_model
+
+        return read_model(path)
+    from ..extras import require_torch
+
+    require_torch()
+    from ..nn.lm import NeuralModel
+
+    return NeuralModel.load(path)
 
 
 def _sentences(path: Path, units: Units, lexicon: Path | None, ids: bool = False) -> list[list[str]]:

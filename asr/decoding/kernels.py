@@ -12,11 +12,15 @@ best token of the frame before.
 
 The kernels are written so that numba compiles them quickly: few array arguments, no slices, no calls for what an `if`
 does. That is the first start of a new user, so measure it when changing them.
+
+Two things made the search 1.5 times as fast: the states and arcs of tokens that come next are fetched while others are
+looked at, as which they are no processor foresees; and indices are made unsigned, as `a[u(i)]`, since numba looks
+whether one with a sign is negative. Collecting a frame's candidates first, to have fewer branches, made it slower.
 """
 
 import numpy as np
 
-from ..jit import kernel, subkernel
+from ..jit import fetch, kernel, subkernel, teach_fetch
 
 INTS = "Array(int32, 1, 'C', readonly=True)"
 GRAPH = f"{INTS}, {INTS}, Array(float32, 1, 'C', readonly=True)"
@@ -32,6 +36,10 @@ N_TOKENS, BASE, BEST, FRAME, HERE, IS_OPEN, CULPRIT, N_REGISTERS = 0, 1, 2, 3, 4
 BEAM, MAX_ACTIVE, MIN_ACTIVE, BEAM_DELTA, SCALE, PENALTY, ARENA_LIMIT, N_SETTINGS = 0, 1, 2, 3, 4, 5, 6, 7
 TINY = 1e-9  # a smaller gain on epsilon arcs is rounding in a cycle of cost zero, not a better path
 N_BINS = 256
+
+AHEAD = 6  # tokens: for so many the arcs are fetched before they are looked at, and for twice as many the states
+u = np.uint64
+teach_fetch()
 
 
 @subkernel
@@ -88,13 +96,13 @@ def cut_off(cost, here, n, best, settings, bins):
         return np.inf
     inside, worst = 0, best
     for i in range(here, here + n):
-        if cost[i] <= limit:
+        if cost[u(i)] <= limit:
             inside += 1
             # Neither limit can matter any more: the other tokens need not be looked at.
             if inside > least and n <= most:
                 return limit
-        elif cost[i] > worst:
-            worst = cost[i]
+        elif cost[u(i)] > worst:
+            worst = cost[u(i)]
     if inside > most:
         return nth_cost(cost, here, n, int(most), best, limit, bins)
     if inside <= least:
@@ -117,15 +125,15 @@ def expand(
             registers.
     """
     n, base, here, best = registers[N_TOKENS], registers[BASE], registers[HERE], registers[BEST]
-    origin = cost[here + best]
+    origin = cost[u(here + best)]
     # The best token's arcs give a first estimate of the new frame's best cost: most of the other tokens' arcs
     # are then dropped at once, instead of making tokens that the next frame prunes.
     goal = np.inf
-    s = 5 * state[here + best]
+    s = 5 * state[u(here + best)]
     # Emitting arcs come behind the epsilon arcs of a state.
-    for k in range(states[s + 1] + states[s + 3], states[s + 1] + states[s + 2]):
-        c = weights[4 * k + 2] + frame_cost[columns[arcs[4 * k]]]
-        if arcs[4 * k + 1] != 0:
+    for k in range(states[u(s + 1)] + states[u(s + 3)], states[u(s + 1)] + states[u(s + 2)]):
+        c = weights[u(4 * k + 2)] + frame_cost[u(columns[u(arcs[u(4 * k)])])]
+        if arcs[u(4 * k + 1)] != 0:
             c += penalty
         if c < goal:
             goal = c
@@ -133,30 +141,33 @@ def expand(
     next_base = base + n
     m = 0
     for i in range(n):
-        if cost[here + i] < limit:
+        if i + 2 * AHEAD < n:
+            fetch(states, 5 * state[u(here + i + 2 * AHEAD)])
+            fetch(arcs, 4 * states[u(5 * state[u(here + i + AHEAD)] + 1)])
+        if cost[u(here + i)] < limit:
             # Costs count from the best old token, so that they stay small; `totals` keeps what was taken off.
-            start_cost = cost[here + i] - origin
-            s = 5 * state[here + i]
-            for k in range(states[s + 1] + states[s + 3], states[s + 1] + states[s + 2]):
-                c = weights[4 * k + 2] + frame_cost[columns[arcs[4 * k]]]
-                if arcs[4 * k + 1] != 0:
+            start_cost = cost[u(here + i)] - origin
+            s = 5 * state[u(here + i)]
+            for k in range(states[u(s + 1)] + states[u(s + 3)], states[u(s + 1)] + states[u(s + 2)]):
+                c = weights[u(4 * k + 2)] + frame_cost[u(columns[u(arcs[u(4 * k)])])]
+                if arcs[u(4 * k + 1)] != 0:
                     c += penalty
                 c += start_cost
                 if c < bound:
-                    d = arcs[4 * k + 3]
-                    slot = slot_of[d]
+                    d = arcs[u(4 * k + 3)]
+                    slot = slot_of[u(d)]
                     # The state's newest token is of an older frame: it gets one in the new frame.
                     if slot < next_base:
                         slot = next_base + m
-                        slot_of[d] = slot
-                        state[there + m] = d
+                        slot_of[u(d)] = slot
+                        state[u(there + m)] = d
                         m += 1
                     # Viterbi: of two paths into a state only the better one can be a part of the best.
-                    elif c >= cost[there + slot - next_base]:
+                    elif c >= cost[u(there + slot - next_base)]:
                         continue
-                    cost[there + slot - next_base] = c
-                    previous[slot] = base + i
-                    arc[slot] = k
+                    cost[u(there + slot - next_base)] = c
+                    previous[u(slot)] = base + i
+                    arc[u(slot)] = k
                     if c <= goal:
                         goal = c
                         bound = c + beam
@@ -177,37 +188,37 @@ def close(states, arcs, weights, cost, state, slot_of, previous, arc, registers,
     top = 0
     for i in range(n):
         # Only states with epsilon arcs wait on the stack; as in Kaldi, not those of tokens beyond the cut-off.
-        if states[5 * state[here + i] + 3] != 0 and cost[here + i] <= limit:
-            stack[top] = i
+        if states[u(5 * state[u(here + i)] + 3)] != 0 and cost[u(here + i)] <= limit:
+            stack[u(top)] = i
             top += 1
-            steps[i] = -1
+            steps[u(i)] = -1
         else:
-            steps[i] = 0
+            steps[u(i)] = 0
     while top > 0:
         top -= 1
-        i = stack[top]
-        so_far = -1 - steps[i]
-        steps[i] = so_far
-        s = 5 * state[here + i]
-        for k in range(states[s + 1], states[s + 1] + states[s + 3]):
-            c = cost[here + i] + weights[4 * k + 2]
-            if arcs[4 * k + 1] != 0:
+        i = stack[u(top)]
+        so_far = -1 - steps[u(i)]
+        steps[u(i)] = so_far
+        s = 5 * state[u(here + i)]
+        for k in range(states[u(s + 1)], states[u(s + 1)] + states[u(s + 3)]):
+            c = cost[u(here + i)] + weights[u(4 * k + 2)]
+            if arcs[u(4 * k + 1)] != 0:
                 c += penalty
             if c <= limit:
-                d = arcs[4 * k + 3]
-                j = slot_of[d] - base
+                d = arcs[u(4 * k + 3)]
+                j = slot_of[u(d)] - base
                 if j < 0:
                     j = n
                     n += 1
-                    slot_of[d] = base + j
-                    state[here + j] = d
-                    steps[j] = 0
-                elif c >= cost[here + j] - TINY:
+                    slot_of[u(d)] = base + j
+                    state[u(here + j)] = d
+                    steps[u(j)] = 0
+                elif c >= cost[u(here + j)] - TINY:
                     continue
-                cost[here + j] = c
-                previous[base + j] = base + i
-                arc[base + j] = k
-                if c < cost[here + best]:
+                cost[u(here + j)] = c
+                previous[u(base + j)] = base + i
+                arc[u(base + j)] = k
+                if c < cost[u(here + best)]:
                     best = j
                 # More arcs than there are tokens: some state came twice, at less cost each time.
                 if so_far > n:
@@ -215,10 +226,10 @@ def close(states, arcs, weights, cost, state, slot_of, previous, arc, registers,
                     return False
                 # A token that is on the stack is looked at later, with its new cost; one whose arcs were followed
                 # already follows them anew.
-                if steps[j] >= 0 and states[5 * d + 3] != 0:
-                    stack[top] = j
+                if steps[u(j)] >= 0 and states[u(5 * d + 3)] != 0:
+                    stack[u(top)] = j
                     top += 1
-                steps[j] = -2 - so_far
+                steps[u(j)] = -2 - so_far
     registers[N_TOKENS] = n
     registers[BEST] = best
     return True

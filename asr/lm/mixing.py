@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterable
+from typing import Protocol
 
 import numpy as np
 
@@ -63,7 +64,18 @@ def _log_probs_of(model: NgramModel, words: Vocabulary, trie: Trie) -> np.ndarra
     return log_probs
 
 
-def tuned_weight(first: NgramModel, second: NgramModel, sentences: Iterable[Sentence]) -> float:
+class PredictsTokens(Protocol):
+    """A language model of any kind: n-grams, or a network."""
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """Its words."""
+
+    def token_log_probs(self, ids: np.ndarray) -> np.ndarray:
+        """As of `NgramModel`."""
+
+
+def tuned_weight(first: PredictsTokens, second: PredictsTokens, sentences: Iterable[Sentence]) -> float:
     """The weight of the first model with which a mixture of the two predicts some sentences best.
 
     Found by expectation maximisation from 0.5, to within 1e-5; tokens unknown to both models do not count.
@@ -88,7 +100,26 @@ def tuned_weight(first: NgramModel, second: NgramModel, sentences: Iterable[Sent
     return min(max(weight, 1e-5), 1.0 - 1e-5)
 
 
-def _text_log_probs(model: NgramModel, sentences: list[Sentence]) -> np.ndarray:
+def mixed_perplexity(
+    first: PredictsTokens, second: PredictsTokens, sentences: Iterable[Sentence]
+) -> tuple[float, float]:
+    """The perplexity of some sentences by the mixture of two models that suits them best, and the first one's weight.
+
+    Words unknown to both do not count.
+
+    Raises:
+        LanguageModelError: see `tuned_weight`.
+    """
+    sentences = list(sentences)
+    weight = tuned_weight(first, second, sentences)
+    with np.errstate(divide="ignore"):
+        mixed = np.logaddexp(
+            np.log(weight) + _text_log_probs(first, sentences), np.log1p(-weight) + _text_log_probs(second, sentences)
+        )
+    return float(np.exp(-mixed[np.isfinite(mixed)].mean())), weight
+
+
+def _text_log_probs(model: PredictsTokens, sentences: list[Sentence]) -> np.ndarray:
     """Log probability of each word and end; -inf for unknown words."""
     ids = model.vocabulary.encode(sentences)
     log_probs = np.where(ids == 0, -np.inf, model.token_log_probs(ids))

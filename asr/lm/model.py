@@ -9,10 +9,10 @@ import numpy as np
 
 from ..display.brief import many
 from ..errors import LanguageModelError
-from .perplexity import Perplexity
+from .perplexity import Perplexity, perplexity_of
 from .trie import Trie, as_ints
 from .trie_kernels import fill_states, step_all
-from .vocabulary import END_ID, START_ID, UNKNOWN_ID, Sentence, Vocabulary
+from .vocabulary import START_ID, UNKNOWN_ID, Sentence, Vocabulary
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,20 +168,7 @@ class NgramModel:
     def perplexity(self, sentences: Iterable[Sentence]) -> Perplexity:
         """How well the model foretells some sentences: see `Perplexity`."""
         ids = self.vocabulary.encode(sentences)
-        log_probs = self.token_log_probs(ids)
-        sentence = np.cumsum(ids == START_ID) - 1
-        n_sentences = int(sentence[-1]) + 1 if len(ids) else 0
-        is_end = ids == END_ID
-        # A word of the vocabulary that the model holds impossible is as unknown as one outside.
-        unknown = (ids == UNKNOWN_ID) | (np.isneginf(log_probs) & ~is_end)
-        is_known = ~unknown & ~is_end & (ids != START_ID)
-
-        def summed(chosen: np.ndarray) -> np.ndarray:
-            return np.bincount(sentence[chosen], log_probs[chosen], n_sentences)
-
-        n_unknown = np.bincount(sentence[unknown], minlength=n_sentences)
-        n_words = n_unknown + np.bincount(sentence[is_known], minlength=n_sentences)
-        return Perplexity(n_words, n_unknown, summed(is_known), summed(unknown), summed(is_end))
+        return perplexity_of(ids, self.token_log_probs(ids))
 
 
 def lower_log_probs(model: NgramModel, nodes: np.ndarray) -> np.ndarray:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..display.brief import brief_repr
+from .vocabulary import END_ID, START_ID, UNKNOWN_ID
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,3 +78,25 @@ def _perplexity(log_prob: float, n_tokens: int) -> float:
     """exp(-log_prob / n_tokens), infinite where that is too large."""
     mean = -log_prob / n_tokens
     return math.exp(mean) if mean < 700.0 else math.inf
+
+
+def perplexity_of(ids: np.ndarray, log_probs: np.ndarray) -> Perplexity:
+    """How well the tokens of a text were foretold.
+
+    Args:
+        ids: int64 (n_tokens,), as `Vocabulary.encode` returns them.
+        log_probs: float64 (n_tokens,), natural logarithms; what stands at `<s>` does not count.
+    """
+    sentence = np.cumsum(ids == START_ID) - 1
+    n_sentences = int(sentence[-1]) + 1 if len(ids) else 0
+    is_end = ids == END_ID
+    # A word of the vocabulary that the model holds impossible is as unknown as one outside.
+    unknown = (ids == UNKNOWN_ID) | (np.isneginf(log_probs) & ~is_end)
+    is_known = ~unknown & ~is_end & (ids != START_ID)
+
+    def summed(chosen: np.ndarray) -> np.ndarray:
+        return np.bincount(sentence[chosen], log_probs[chosen], n_sentences)
+
+    n_unknown = np.bincount(sentence[unknown], minlength=n_sentences)
+    n_words = n_unknown + np.bincount(sentence[is_known], minlength=n_sentences)
+    return Perplexity(n_words, n_unknown, summed(is_known), summed(unknown), summed(is_end))

@@ -2,6 +2,7 @@
 
 import gzip
 import lzma
+import re
 
 import pytest
 
@@ -166,3 +167,32 @@ def test_perplexity_of_a_text_without_a_known_word(run, texts):
     (texts / "strange.txt").write_text("qqq zzz\n")
     done = run("lm", "ppl", out, texts / "strange.txt")
     assert done.status == 1 and "nan" not in done.out and "no word of it is known" in done.complaint
+
+
+def test_a_network_is_trained_and_measured(run, texts):
+    pytest.importorskip("torch")
+    out = texts / "lm.safetensors"
+    arguments = ("--neural", "--held-out", texts / "other.txt", "--order", 2, "--out", out)
+    done = run("lm", "train", texts / "text.txt", *arguments)
+    assert done.status == 0 and "lm.safetensors: lstm, 10 words" in done.err
+    figures = re.search(r"network ([\d.]+), 2-grams ([\d.]+), mixed ([\d.]+)", done.err)
+    assert float(figures[2]) == pytest.approx(train(TEXT, 2).perplexity(OTHER).total(), abs=0.05)
+    assert list(texts.glob("*.training")) == list(texts.glob(".*")) == []
+    shown = run("lm", "ppl", out, texts / "other.txt")
+    assert re.search(r"^unknown +5 \(31.25 %\)$", shown.out, re.MULTILINE)
+    assert float(re.search(r"^perplexity +([\d.]+)$", shown.out, re.MULTILINE)[1]) == pytest.approx(
+        float(figures[1]), abs=0.05
+    )
+
+
+def test_names_of_networks_and_ngrams_are_told_apart(run, texts):
+    for arguments, message in (
+        ("--neural --out lm.arpa", "a network is written to a file .safetensors"),
+        ("--out lm.safetensors", "give --neural"),
+        ("--held-out text.txt --out lm.arpa", "goes with --neural"),
+    ):
+        done = run("lm", "train", texts / "other.txt", *arguments.split())
+        assert done.status == 2 and message in done.complaint
+    pytest.importorskip("torch")
+    (texts / "lm.safetensors").write_bytes(b"nothing of the kind")
+    assert "not a neural language model" in run("lm", "ppl", texts / "lm.safetensors", texts / "other.txt").complaint
