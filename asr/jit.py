@@ -5,6 +5,7 @@ import functools
 import hashlib
 import io
 import logging
+import multiprocessing
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
@@ -40,7 +41,6 @@ def kernel(signature: str, *, allocates: bool = True) -> Callable[[Callable], Ca
         try:
             compiled: Any = njit(cache=True, **options)(function)
             compiled._cache._cache_file.__class__ = _checked_cache_file()
-            _look_into(compiled._cache.cache_path)
         except Exception as error:  # no place for it, for one of many reasons
             compiled = njit(**options)(function)
             log.info("%s: compiled without a cache: %s", function.__name__, error)
@@ -91,7 +91,7 @@ def _alone(cache: Any) -> Iterator[None]:
         return
     from filelock import FileLock
 
-    _tell_once()
+    _tell(cache.cache_path)
     with contextlib.ExitStack() as held:
         # Where files can't be locked, or what was waited for is not made after minutes, the work is done twice.
         with contextlib.suppress(OSError, NotImplementedError):
@@ -100,19 +100,17 @@ def _alone(cache: Any) -> Iterator[None]:
         yield
 
 
-@functools.cache
-def _look_into(folder: str) -> None:
-    """Tell that kernels are going to be compiled if none of a room is there.
-
-    So it is told at the beginning, and also where it is other processes that compile.
-    """
-    if not any(Path(folder).glob("*.nbi")):
-        _tell_once()
+def _tell(folder: str) -> None:
+    """Tell that compiling begins; of workers, whose logs nobody sees, the first one of each room does, on stderr."""
+    if multiprocessing.current_process().name == "MainProcess":
+        _tell_once(logging.INFO)
+    elif not any(Path(folder).glob("*.nbi")):
+        _tell_once(logging.WARNING)
 
 
 @functools.cache
-def _tell_once() -> None:
-    log.info("machine code is compiled in the first run, half a minute in all; it is kept for the next ones")
+def _tell_once(level: int) -> None:
+    log.log(level, "machine code is compiled in the first run, half a minute in all; it is kept for the next ones")
 
 
 @functools.cache
