@@ -1,21 +1,24 @@
-"""How numba is used everywhere: one explicit signature a kernel, compiled code cached on disk where possible."""
+"""How numba is used everywhere: one explicit signature a kernel, compiled when called, cached on disk if possible."""
 
 import contextlib
 import functools
 import hashlib
 import io
 import logging
+import multiprocessing
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any, BinaryIO
 
 log = logging.getLogger(__name__)
 
 _CHECKSUM_BYTES = hashlib.sha256().digest_size
+_LONGEST_WAIT = 300  # seconds, for another process that compiles
 
 
 def kernel(signature: str, *, allocates: bool = True) -> Callable[[Callable], Callable]:
-    """Compile a function to machine code for one signature, when its module is imported.
+    """Compile a function to machine code for one signature, when it is first called.
 
     Args:
         signature: numba's notation, e.g. "void(float32[:, ::1], int32[::1])"; an array that may be read-only, such as a
@@ -24,36 +27,90 @@ def kernel(signature: str, *, allocates: bool = True) -> Callable[[Callable], Ca
             numba does at every call of a subkernel, for every array: a third of the time of a search that makes many.
 
     The code is cached where NUMBA_CACHE_DIR says, beside the source or in the user's cache folder, so that only the
-    first run of a new installation compiles. Without any writable place (read-only installation, no home folder), on a
-    full disk or with a damaged cache it is compiled anew; results are the same.
+    first run of a new installation compiles, and only what it calls. Of several processes that call a kernel then, one
+    compiles it and the others wait. Without any writable place (read-only installation, no home folder), on a full disk
+    or with a damaged cache it is compiled anew; results are the same.
     """
     import numba
 
     njit: Any = numba.njit  # whose annotations lack an option
-    options = {"nogil": True, "error_model": "numpy", "_nrt": allocates}
+    # What C could call is not wanted.
+    options = {"nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True, "_nrt": allocates}
 
-    def compile_kernel(function: Callable) -> Callable:
+    def to_compile(function: Callable) -> Callable:
         try:
             compiled: Any = njit(cache=True, **options)(function)
             compiled._cache._cache_file.__class__ = _checked_cache_file()
-            if not Path(compiled._cache._cache_file._index_path).is_file():
-                _tell_once()
-            compiled.compile(signature)
-            compiled.disable_compile()
-            return compiled
-        except Exception as error:
-            # A cache can be missing or full in many ways; what is wrong with the function itself, and not with its
-            # cache, is raised again by the next line.
-            compiled = njit(signature, **options)(function)
+        except Exception as error:  # no place for it, for one of many reasons
+            compiled = njit(**options)(function)
             log.info("%s: compiled without a cache: %s", function.__name__, error)
-            return compiled
+        as_called_by_kernels = compiled.get_call_template
 
-    return compile_kernel
+        def compile_now(*_: Any, **__: Any) -> Any:
+            _compile(compiled, signature)
+            return compiled  # which numba calls again, with the same arguments
+
+        def get_call_template(*args: Any) -> Any:
+            _compile(compiled, signature)
+            return as_called_by_kernels(*args)
+
+        # What numba does where no code is there yet: for Python, and for kernels that call this one.
+        compiled._compile_for_args = compile_now
+        compiled.get_call_template = get_call_template
+        return compiled
+
+    return to_compile
+
+
+def _compile(compiled: Any, signature: str) -> None:
+    """Make the code of a kernel or take it from the cache, if that was not done yet."""
+    from numba.core.caching import NullCache
+    from numba.core.compiler_lock import global_compiler_lock
+
+    with global_compiler_lock:
+        if not compiled._can_compile:
+            return
+        try:
+            with _alone(compiled._cache):
+                compiled.compile(signature)
+        except Exception as error:
+            # A cache can be full or damaged in many ways; what is wrong with the function itself, and not with its
+            # cache, is raised again without one.
+            had, compiled._cache = compiled._cache, NullCache()
+            compiled.compile(signature)
+            if had.cache_path:
+                log.info("%s: compiled without a cache: %s", compiled.__name__, error)
+        compiled.disable_compile()
+
+
+@contextlib.contextmanager
+def _alone(cache: Any) -> Iterator[None]:
+    """Let no other process compile a kernel at the same time, where it is not in the cache yet; tell that it begins."""
+    if cache.cache_path is None or cache._cache_file.is_filled():
+        yield
+        return
+    from filelock import FileLock
+
+    _tell(cache.cache_path)
+    with contextlib.ExitStack() as held:
+        # Where files can't be locked, or what was waited for is not made after minutes, the work is done twice.
+        with contextlib.suppress(OSError, NotImplementedError):
+            cache._impl.locator.ensure_cache_path()
+            held.enter_context(FileLock(cache._cache_file.lock_path(), timeout=_LONGEST_WAIT))
+        yield
+
+
+def _tell(folder: str) -> None:
+    """Tell that compiling begins; of workers, whose logs nobody sees, the first one of each room does, on stderr."""
+    if multiprocessing.current_process().name == "MainProcess":
+        _tell_once(logging.INFO)
+    elif not any(Path(folder).glob("*.nbi")):
+        _tell_once(logging.WARNING)
 
 
 @functools.cache
-def _tell_once() -> None:
-    log.info("compiling machine code, which the first run does: half a minute or more; it is kept for the next ones")
+def _tell_once(level: int) -> None:
+    log.log(level, "machine code is compiled in the first run, half a minute in all; it is kept for the next ones")
 
 
 @functools.cache
@@ -66,6 +123,13 @@ def _checked_cache_file() -> type:
     from numba.core.caching import IndexDataCacheFile
 
     class CheckedCacheFile(IndexDataCacheFile):
+        def is_filled(self) -> bool:
+            """Whether there is code of this source."""
+            return bool(self._load_index())
+
+        def lock_path(self) -> str:
+            return str(Path(self._index_path).with_suffix(".lock"))
+
         def _load_index(self) -> Any:
             return super()._load_index() if self._is_whole(self._index_path) else {}
 
@@ -102,7 +166,30 @@ def subkernel(function: Callable) -> Callable:
     """
     from numba.extending import register_jitable
 
-    return register_jitable(error_model="numpy")(function)
+    return register_jitable(error_model="numpy", no_cfunc_wrapper=True)(function)
+
+
+def prepare(*modules: ModuleType) -> None:
+    """Compile all kernels of some modules now, or take them from the cache: where the first call must not wait.
+
+    Examples:
+        >>> from asr.gmm import kernels
+        >>> prepare(kernels)
+    """
+    for module in modules:
+        for value in vars(module).values():
+            if hasattr(value, "_compile_for_args"):
+                value._compile_for_args()
+
+
+def inlined(function: Callable) -> Callable:
+    """A subkernel whose code is put into its callers: for steps that are called often, with many arrays.
+
+    Handing over an array takes seven words, and numba's subkernels are not inlined where they are long.
+    """
+    from numba.extending import register_jitable
+
+    return register_jitable(error_model="numpy", no_cfunc_wrapper=True, forceinline=True)(function)
 
 
 def fetch(array: Any, place: Any) -> None:

@@ -97,7 +97,7 @@ from pathlib import Path
 import program
 
 def hits():
-    return sum(importlib.reload(program).double.stats.cache_hits.values())
+    return sum(importlib.reload(program).double.stats.cache_hits.values())  # the program calls it
 
 random.seed(1)
 assert hits() == 1
@@ -123,11 +123,13 @@ def test_a_damaged_cache_is_never_run_and_is_mended(tmp_path):
 
 def test_an_error_in_the_function_is_not_hidden():
     numba = pytest.importorskip("numba")
-    with pytest.raises(numba.core.errors.TypingError):
 
-        @kernel("int64(int64)")
-        def wrong(x):
-            return x.no_such_attribute
+    @kernel("int64(int64)")
+    def wrong(x):
+        return x.no_such_attribute
+
+    with pytest.raises(numba.core.errors.TypingError):
+        wrong(1)
 
 
 def test_a_subkernel_is_plain_python_outside_kernels_and_compiled_inside():
@@ -170,5 +172,78 @@ def test_the_first_run_says_that_it_compiles(tmp_path):
     for count in (1, 0):
         done = run(TOLD, tmp_path, NUMBA_CACHE_DIR=str(tmp_path / "cache"))
         assert (
-            done.stdout == "42\n" and done.stderr.count("asr.jit: compiling machine code, which the first run") == count
+            done.stdout == "42\n" and done.stderr.count("asr.jit: machine code is compiled in the first run") == count
         )
+
+
+UNUSED = """
+import numpy as np
+from asr.jit import kernel
+
+@kernel("int64(int64)")
+def wrong(x):
+    return x.no_such_attribute
+
+@kernel("int64(int64)")
+def half(x):
+    return x // 2
+
+@kernel("int64(int64)")
+def quarter(x):
+    return half(half(x))
+
+assert not quarter.stats.cache_misses
+assert quarter(9) == 2 and half(9) == 4
+for bad in (np.zeros(3), "9"):
+    try:
+        quarter(bad)
+    except TypeError:
+        continue
+    raise AssertionError("called with what it is not for")
+print(len(half.overloads), len(quarter.overloads))
+"""
+
+
+def test_only_what_is_called_is_compiled(tmp_path):
+    """And only for its own signature, also where a kernel calls another."""
+    assert run(UNUSED, tmp_path, NUMBA_CACHE_DIR=str(tmp_path / "cache")).stdout == "1 1\n"
+    assert {file.name.split("-")[0] for file in (tmp_path / "cache").rglob("*.nbc")} == {
+        "program.half",
+        "program.quarter",
+    }
+
+
+AT_ONCE = """
+import sys, time
+from asr.jit import kernel
+
+@kernel("int64(int64)")
+def double(x):
+    return 2 * x
+
+sys.stdin.read()  # all of them begin when that ends
+assert double(21) == 42
+print(sum(double.stats.cache_misses.values()))
+"""
+
+
+def test_of_several_processes_one_compiles(tmp_path):
+    (tmp_path / "program.py").write_text(AT_ONCE)
+    environment = {**os.environ, "PYTHONPATH": str(PACKAGE.parent), "NUMBA_CACHE_DIR": str(tmp_path / "cache")}
+    started = [
+        subprocess.Popen(
+            [sys.executable, str(tmp_path / "program.py")],
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(3)
+    ]
+    for process in started:
+        process.stdin.close()
+    printed = [process.stdout.read().strip() for process in started]
+    for process in started:
+        process.stdout.close()
+    assert [process.wait(60) for process in started] == [0, 0, 0]
+    assert sorted(printed) == ["0", "0", "1"]

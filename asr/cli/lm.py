@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..errors import AsrError
 from .common import complain_of_input, output, piped, progress, refuse_inputs, writing
 from .usage import Command, Commands
 
@@ -250,6 +251,11 @@ def ppl(
             stream.writelines(f"{p:.2f}\t{n}\t{u}\t{' '.join(words)}\n" for p, n, u, words in rows)
             stream.write("\n")
         stream.write(_summary(result, units.value))
+    if result.oov_rate == 1.0:
+        raise AsrError(
+            f"{text}: no word of it is known to {model}, so that nothing but ends of sentences was predicted; is the "
+            f"model made of other units than {units.value} (--units), or of words spelled otherwise?"
+        )
     if result.oov_rate > 0.5:
         complain_of_input(f"warning: most {units.value} of {text} are unknown to {model}; is it made of other units?")
 
@@ -416,7 +422,7 @@ def _summary(result: "Perplexity", units: str) -> str:
         (units, f"{int(result.n_words.sum())}"),
         ("unknown", f"{int(result.n_unknown.sum())} ({100 * result.oov_rate:.2f} %)"),
         ("perplexity", f"{result.total():.3f}"),
-        ("  without ends of sentences", f"{result.total(end=False):.3f}"),
+        ("  without ends of sentences", "none" if result.oov_rate == 1.0 else f"{result.total(end=False):.3f}"),
         ("  with unknown ones as <unk>", f"{including:.3f}" if math.isfinite(including) else "infinite"),
     ]
     return "".join(f"{name:<30}{value}\n" for name, value in rows)

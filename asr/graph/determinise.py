@@ -75,6 +75,8 @@ def determinise(
         status = kernels.determinise(*views, useful.view(np.uint8), *room.arguments(), delta, in_log)
         if status == kernels.DONE:
             return room.result()
+        if status == kernels.PAUSED:
+            continue
         if status < kernels.DONE:
             try:
                 room.grow(status)

@@ -18,14 +18,14 @@ import math
 
 import numpy as np
 
-from ..jit import kernel, subkernel
+from ..jit import inlined, kernel
 
 INTS = "Array(int32, 1, 'C', readonly=True)"
 FLOATS = "Array(float32, 1, 'C', readonly=True)"
 
 # What `determinise` reports: what must grow (the position of its need in the registers), or why it ended.
 STATES, ARCS, ELEMENTS, STRINGS, CLOSED, MOVES = 0, 1, 2, 3, 4, 5
-DONE, OVER, AMBIGUOUS, TOO_LONG, NEGATIVE_CYCLE = 6, 7, 8, 9, 10
+DONE, OVER, AMBIGUOUS, TOO_LONG, NEGATIVE_CYCLE, PAUSED = 6, 7, 8, 9, 10, 11
 # Positions in the registers. The first six: how much of each kind of room is needed.
 N_STATES, N_ARCS, N_STRINGS, NEXT, MAX_STATES, MAX_ARCS, FIRST, SECOND, REHASH, N_REGISTERS = (
     6,
@@ -42,24 +42,25 @@ N_STATES, N_ARCS, N_STRINGS, NEXT, MAX_STATES, MAX_ARCS, FIRST, SECOND, REHASH, 
 
 LONGEST = 250  # labels that may be held back; a graph that needs more needs ever more
 TINY = 1e-9  # a smaller gain round a cycle of epsilons is rounding
+PAUSE = 1 << 18  # states, a part of a second, after which Python may heed Ctrl-C
 BINS = 64.0  # subsets are looked for among those whose largest cost is in the same bin, of so many deltas
 _FACTOR = -7046029254386353131  # 2^64 divided by the golden ratio: multiplication by it mixes bits
 
 
-@subkernel
+@inlined
 def mixed(h, x):
     """A hash of a hash and a number."""
     h = (h ^ x) * _FACTOR
     return h ^ (h >> 29)
 
 
-@subkernel
+@inlined
 def extended(trie, table, registers, string, label):
     """The string with one more label; -STRINGS if there is no room for a new one, -TOO_LONG if it is too long."""
     mask = table.shape[0] - 1
     slot = mixed(mixed(7, string), label) & mask
     while table[slot] != 0:
-        node = table[slot]
+        node = np.int64(table[slot])
         if trie[3 * node] == string and trie[3 * node + 1] == label:
             return node
         slot = (slot + 1) & mask
@@ -78,33 +79,33 @@ def extended(trie, table, registers, string, label):
     return node
 
 
-@subkernel
+@inlined
 def common_beginning(trie, a, b):
     """The longest string that both begin with."""
     while a != b:
         if trie[3 * a + 2] >= trie[3 * b + 2]:
-            a = trie[3 * a]
+            a = np.int64(trie[3 * a])
         else:
-            b = trie[3 * b]
+            b = np.int64(trie[3 * b])
     return a
 
 
-@subkernel
+@inlined
 def without_beginning(trie, table, registers, string, length, labels):
     """The string without its first `length` labels. These are left in `labels` but for all before the last of them."""
     if length == 0:
         return string
-    depth, node = trie[3 * string + 2], string
+    depth, node = np.int64(trie[3 * string + 2]), string
     for i in range(depth - 1, length - 2, -1):
         labels[i] = trie[3 * node + 1]
-        node = trie[3 * node]
+        node = np.int64(trie[3 * node])
     rest = 0
     for i in range(length, depth):
-        rest = extended(trie, table, registers, rest, labels[i])
+        rest = extended(trie, table, registers, rest, np.int64(labels[i]))
     return rest
 
 
-@subkernel
+@inlined
 def sort_by_key(key, order, spare, n):
     """Fill `order` with the numbers below n so that keys ascend; ties keep their order."""
     is_sorted = True
@@ -129,7 +130,7 @@ def sort_by_key(key, order, spare, n):
         block *= 2
 
 
-@subkernel
+@inlined
 def found(element, residual, begin, hashes, table, h, c_state, c_string, c_cost, m, delta):
     """The subset with these elements, costs closer than delta; -1 if there is none with this hash."""
     mask = table.shape[0] - 1
@@ -154,7 +155,7 @@ def found(element, residual, begin, hashes, table, h, c_state, c_string, c_cost,
     return -1
 
 
-@subkernel
+@inlined
 def sum_of_costs(a, b, in_log):
     """The cost of either: that of the better one, or of the sum of both probabilities."""
     if b < a:
@@ -164,7 +165,7 @@ def sum_of_costs(a, b, in_log):
     return a
 
 
-@subkernel
+@inlined
 def new_state(element, residual, begin, hashes, registers, state, string, cost):
     """A state of the result with one element, which is in no table."""
     q = registers[N_STATES]
@@ -178,7 +179,7 @@ def new_state(element, residual, begin, hashes, registers, state, string, cost):
     return q
 
 
-@subkernel
+@inlined
 def writing_arc(
     out_arcs, out_costs, element, residual, begin, hashes, trie, string_table, labels, registers, ilabel, string,
     cost, target, final,
@@ -206,7 +207,7 @@ def writing_arc(
     return 1 if olabel == 0 else 0
 
 
-@subkernel
+@inlined
 def insert(table, slot, number):
     """Put a number into the first free place of a table, from a slot on."""
     mask = table.shape[0] - 1
@@ -214,6 +215,255 @@ def insert(table, slot, number):
     while table[slot] != 0:
         slot = (slot + 1) & mask
     table[slot] = number
+
+
+@inlined
+def fill_tables(hashes, table, trie, string_table, registers):
+    """Put all subsets or strings into their table, if it was replaced by a larger one."""
+    if registers[REHASH] == STATES:
+        for q in range(registers[N_STATES]):
+            if hashes[q] >= 0:
+                insert(table, np.int64(hashes[q]), q)
+    elif registers[REHASH] == STRINGS:
+        for node in range(1, registers[N_STRINGS]):
+            insert(string_table, mixed(mixed(7, np.int64(trie[3 * node])), np.int64(trie[3 * node + 1])), node)
+    registers[REHASH] = DONE
+
+
+@inlined
+def written(arcs, trie, string_table, registers, string, k):
+    """The string after arc k; below 0 if there is no room, or it is too long."""
+    if arcs[4 * k + 1] == 0:
+        return string
+    return extended(trie, string_table, registers, string, np.int64(arcs[4 * k + 1]))
+
+
+@inlined
+def follow(
+    states, arcs, costs, useful, place, trie, string_table, c_state, c_string, c_cost, waits, registers, i, n
+):  # fmt: skip
+    """Follow the epsilons of one element of a subset that is being closed.
+
+    Returns:
+        How many elements there are now, or a problem, below 0.
+    """
+    first = states[5 * c_state[i] + 1]
+    n_silent, waits[i] = waits[i], 0
+    for k in range(first, first + n_silent):
+        d = arcs[4 * k + 3]
+        if useful[d] == 0 or costs[4 * k + 2] == math.inf:
+            continue
+        string = written(arcs, trie, string_table, registers, np.int64(c_string[i]), k)
+        if string < 0:
+            return string
+        cost = c_cost[i] + costs[4 * k + 2]
+        j = place[d]
+        if j < 0:
+            if n == c_state.shape[0]:
+                registers[CLOSED] = n + 1
+                return -CLOSED
+            j = n
+            n += 1
+            c_state[j], c_string[j], place[d] = d, string, j
+        elif c_string[j] != string:
+            registers[FIRST] = c_string[j]
+            registers[SECOND] = string
+            return -AMBIGUOUS
+        elif cost >= c_cost[j] - TINY:
+            continue
+        c_cost[j] = cost
+        waits[j] = states[5 * d + 3]
+    return n
+
+
+@inlined
+def close(
+    states, arcs, costs, useful, place, element, residual, begin, trie, string_table, c_state, c_string, c_cost, waits,
+    registers, q,
+):  # fmt: skip
+    """Fill c_state, c_string and c_cost with the closed subset q: what epsilons lead to, at the best cost.
+
+    Returns:
+        How many elements it has, or a problem, below 0.
+    """
+    b, n = begin[q], np.int64(begin[q + 1] - begin[q])
+    if n > c_state.shape[0]:
+        registers[CLOSED] = n
+        return -CLOSED
+    has_silent = False
+    for i in range(n):
+        s = element[2 * (b + i)]
+        c_state[i], c_string[i], c_cost[i] = s, element[2 * (b + i) + 1], residual[b + i]
+        place[s] = i
+        waits[i] = states[5 * s + 3]
+        has_silent = has_silent or waits[i] != 0
+    # Again and again over all that is waiting, as of two paths to a state the better one counts.
+    n_rounds, found_so_far = 0, n
+    while has_silent:
+        n_rounds += 1
+        i = 0
+        while i < n and found_so_far >= 0:
+            if waits[i] != 0:
+                found_so_far = follow(
+                    states, arcs, costs, useful, place, trie, string_table, c_state, c_string, c_cost, waits,
+                    registers, i, n,
+                )  # fmt: skip
+                n = max(n, found_so_far)
+            i += 1
+        # A path without a cycle has fewer arcs than there are states.
+        if n_rounds > n and found_so_far >= 0:
+            found_so_far = -NEGATIVE_CYCLE
+        has_silent = False
+        for i in range(n if found_so_far >= 0 else 0):
+            has_silent = has_silent or waits[i] != 0
+    for i in range(n):
+        place[c_state[i]] = -1
+    return found_so_far
+
+
+@inlined
+def list_moves(
+    states, arcs, finals, costs, useful, trie, string_table, c_state, c_string, c_cost, key, m_string, m_cost,
+    registers, n, in_log,
+):  # fmt: skip
+    """Fill key, m_string and m_cost with all arcs out of a closed subset that have a label.
+
+    Returns:
+        How many there are, or a problem, below 0; how many labels their strings have in all, and the final one; the
+        final cost, and the string that is written at the end, -1 if none of the subset is final.
+    """
+    final, final_string, n_moves, n_labels = math.inf, -1, 0, 0
+    for i in range(n):
+        n_moves += states[5 * c_state[i] + 2] - states[5 * c_state[i] + 3]
+    if n_moves > key.shape[0]:
+        registers[MOVES] = n_moves
+        return -MOVES, 0, final, final_string
+    if n_moves > c_state.shape[0]:
+        registers[CLOSED] = n_moves
+        return -CLOSED, 0, final, final_string
+    n_moves = 0
+    for i in range(n):
+        s, before = c_state[i], np.int64(c_string[i])
+        if finals[5 * s] < math.inf:
+            if final_string >= 0 and final_string != before:
+                registers[FIRST] = final_string
+                registers[SECOND] = before
+                return -AMBIGUOUS, 0, final, final_string
+            final_string = before
+            n_labels += trie[3 * before + 2]
+            final = sum_of_costs(final, c_cost[i] + finals[5 * s], in_log)
+        for k in range(states[5 * s + 1] + states[5 * s + 3], states[5 * s + 1] + states[5 * s + 2]):
+            d = arcs[4 * k + 3]
+            if useful[d] == 0 or costs[4 * k + 2] == math.inf:
+                continue
+            string = written(arcs, trie, string_table, registers, before, k)
+            if string < 0:
+                return string, 0, final, final_string
+            key[n_moves] = (np.int64(arcs[4 * k]) << 32) | d
+            m_string[n_moves] = string
+            m_cost[n_moves] = c_cost[i] + costs[4 * k + 2]
+            n_labels += trie[3 * string + 2]
+            n_moves += 1
+    return n_moves, n_labels, final, final_string
+
+
+@inlined
+def lacking_room(hashes, residual, begin, out_arcs, trie, registers, n_moves, n_labels):
+    """What must grow before a state's arcs are made, whatever becomes of them: nothing is undone later; else DONE."""
+    n_states, n_strings = registers[N_STATES], registers[N_STRINGS] + 2 * n_labels
+    registers[STATES] = n_states + 2 * n_moves + 2
+    registers[ELEMENTS] = begin[n_states] + 2 * n_moves + 2
+    registers[ARCS] = registers[N_ARCS] + n_moves + 1
+    registers[STRINGS] = n_strings
+    if registers[STATES] > hashes.shape[0]:
+        return STATES
+    if registers[ELEMENTS] > residual.shape[0]:
+        return ELEMENTS
+    if 4 * registers[ARCS] > out_arcs.shape[0]:
+        return ARCS
+    if 3 * n_strings > trie.shape[0]:
+        return STRINGS
+    return DONE
+
+
+@inlined
+def elements_of_label(
+    key, m_string, m_cost, order, trie, c_state, c_string, c_cost, registers, i, n_moves, in_log
+):  # fmt: skip
+    """Fill c_state, c_string and c_cost with what the label of a move leads to, moves i and later in their order.
+
+    Returns:
+        How many elements there are, or a problem, below 0; the next label's first move; what their strings begin with,
+        and the best cost.
+    """
+    ilabel, m, best = key[order[i]] >> 32, 0, math.inf
+    prefix = np.int64(m_string[order[i]])
+    while i < n_moves and key[order[i]] >> 32 == ilabel:
+        x = order[i]
+        d, string = key[x] & 0x7FFFFFFF, np.int64(m_string[x])
+        # One element a state: of what leads there only the cost may differ.
+        if m > 0 and c_state[m - 1] == d:
+            if c_string[m - 1] != string:
+                registers[FIRST] = c_string[m - 1]
+                registers[SECOND] = string
+                return -AMBIGUOUS, i, prefix, best
+            c_cost[m - 1] = sum_of_costs(c_cost[m - 1], m_cost[x], in_log)
+        else:
+            c_state[m], c_string[m], c_cost[m] = d, string, m_cost[x]
+            prefix = common_beginning(trie, prefix, string)
+            m += 1
+        best = min(best, c_cost[m - 1])
+        i += 1
+    return m, i, prefix, best
+
+
+@inlined
+def state_of(
+    alone, element, residual, begin, hashes, table, trie, string_table, c_state, c_string, c_cost, labels, registers, m,
+    prefix, common, delta,
+):  # fmt: skip
+    """The state of the result for some elements, without the string and the cost that all have in common."""
+    if m == 1:
+        d = np.int64(c_state[0])
+        if alone[d] < 0:
+            alone[d] = new_state(element, residual, begin, hashes, registers, d, 0, 0.0)
+        return np.int64(alone[d])
+    length, largest, h, width = np.int64(trie[3 * prefix + 2]), 0.0, 0, BINS * delta
+    for j in range(m):
+        c_cost[j] -= common
+        c_string[j] = without_beginning(trie, string_table, registers, np.int64(c_string[j]), length, labels)
+        largest = max(largest, c_cost[j])
+        h = mixed(mixed(h, np.int64(c_state[j])), np.int64(c_string[j]))
+    # Costs that differ by less than delta may be on the two sides of a border between bins.
+    near = np.int64(math.floor(largest / width))
+    own = (mixed(h, near) >> 24) & 0x7FFFFFFF
+    target = -1
+    for side in (0, -1, 1):
+        if target < 0 and (side == 0 or math.floor((largest + side * delta) / width) != near):
+            other = (mixed(h, near + side) >> 24) & 0x7FFFFFFF
+            target = found(element, residual, begin, hashes, table, other, c_state, c_string, c_cost, m, delta)
+    if target < 0:
+        target = new_state(
+            element, residual, begin, hashes, registers, np.int64(c_state[0]), np.int64(c_string[0]), c_cost[0]
+        )
+        at = begin[target]
+        for j in range(1, m):
+            element[2 * (at + j)] = c_state[j]
+            element[2 * (at + j) + 1] = c_string[j]
+            residual[at + j] = c_cost[j]
+        begin[target + 1] = at + m
+        hashes[target] = own
+        insert(table, own, target)
+    return target
+
+
+@inlined
+def sum_of_all(c_cost, m, best):
+    """The cost of any of m elements, of which the best one is known."""
+    total = 0.0
+    for j in range(m):
+        total += math.exp(best - c_cost[j])
+    return best - math.log(total)
 
 
 @kernel(
@@ -230,6 +480,8 @@ def determinise(
 ):  # fmt: skip
     """Make states of the result, from registers[NEXT] on, until all are made or there is no room; then call it again.
 
+    Also after every PAUSE of them.
+
     Args:
         useful: (n_states,) whether a final state is reached from there.
         alone: (n_states,) the state of the result that is this state alone, with nothing left to write or pay; -1.
@@ -242,134 +494,32 @@ def determinise(
         key: with m_string, m_cost, order and spare: room for all arcs out of a closed subset.
         labels: (LONGEST + 2,) room.
     """
-    width = BINS * delta
-    if registers[REHASH] == STATES:
-        for q in range(registers[N_STATES]):
-            if hashes[q] >= 0:
-                insert(table, hashes[q], q)
-    elif registers[REHASH] == STRINGS:
-        for node in range(1, registers[N_STRINGS]):
-            insert(string_table, mixed(mixed(7, trie[3 * node]), trie[3 * node + 1]), node)
-    registers[REHASH] = DONE
+    fill_tables(hashes, table, trie, string_table, registers)
     while registers[NEXT] < registers[N_STATES]:
         q = registers[NEXT]
-        b, e = begin[q], begin[q + 1]
-        final, final_string, target, n_moves, n_labels = math.inf, -1, -1, 0, 0
-        if element[2 * b] < 0:
-            target, final_string, final = -2 - element[2 * b], element[2 * b + 1], residual[b]
-            n_labels = trie[3 * final_string + 2]
+        target, n_moves = -1, 0
+        if element[2 * begin[q]] < 0:
+            target = -2 - np.int64(element[2 * begin[q]])
+            final_string, final = np.int64(element[2 * begin[q] + 1]), residual[begin[q]]
+            n_labels = np.int64(trie[3 * final_string + 2])
         else:
-            # The closed subset: what epsilons lead to, at the best cost.
-            n = e - b
-            if n > c_state.shape[0]:
-                registers[CLOSED] = n
-                return CLOSED
-            has_silent, problem = False, DONE
-            for i in range(n):
-                s = element[2 * (b + i)]
-                c_state[i], c_string[i], c_cost[i] = s, element[2 * (b + i) + 1], residual[b + i]
-                place[s] = i
-                waits[i] = states[5 * s + 3]
-                has_silent = has_silent or waits[i] != 0
-            # Again and again over all that is waiting, as of two paths to a state the better one counts.
-            n_rounds = 0
-            while has_silent and problem == DONE:
-                has_silent = False
-                n_rounds += 1
-                i = 0
-                while i < n and problem == DONE:
-                    s, n_silent = c_state[i], waits[i]
-                    waits[i] = 0
-                    for k in range(states[5 * s + 1], states[5 * s + 1] + n_silent):
-                        d = arcs[4 * k + 3]
-                        if useful[d] == 0 or costs[4 * k + 2] == math.inf:
-                            continue
-                        string = c_string[i]
-                        if arcs[4 * k + 1] != 0:
-                            string = extended(trie, string_table, registers, string, arcs[4 * k + 1])
-                            if string < 0:
-                                problem = -string
-                                break
-                        cost = c_cost[i] + costs[4 * k + 2]
-                        j = place[d]
-                        if j < 0:
-                            if n == c_state.shape[0]:
-                                registers[CLOSED] = n + 1
-                                problem = CLOSED
-                                break
-                            j = n
-                            n += 1
-                            c_state[j], c_string[j], place[d] = d, string, j
-                        elif c_string[j] != string:
-                            problem = AMBIGUOUS
-                            registers[FIRST] = c_string[j]
-                            registers[SECOND] = string
-                            break
-                        elif cost >= c_cost[j] - TINY:
-                            continue
-                        c_cost[j] = cost
-                        waits[j] = states[5 * d + 3]
-                        has_silent = has_silent or (j <= i and waits[j] != 0)
-                    i += 1
-                # A path without a cycle has fewer arcs than there are states.
-                if n_rounds > n:
-                    problem = NEGATIVE_CYCLE
-            for i in range(n):
-                place[c_state[i]] = -1
-            if problem != DONE:
-                return problem
+            n = close(
+                states, arcs, costs, useful, place, element, residual, begin, trie, string_table, c_state, c_string,
+                c_cost, waits, registers, q,
+            )  # fmt: skip
+            if n < 0:
+                return -n
+            n_moves, n_labels, final, final_string = list_moves(
+                states, arcs, finals, costs, useful, trie, string_table, c_state, c_string, c_cost, key, m_string,
+                m_cost, registers, n, in_log,
+            )  # fmt: skip
+            if n_moves < 0:
+                return -n_moves
+        lacks = lacking_room(hashes, residual, begin, out_arcs, trie, registers, n_moves, n_labels)
+        if lacks != DONE:
+            return lacks
 
-            # All arcs with a label, and what is final.
-            for i in range(n):
-                n_moves += states[5 * c_state[i] + 2] - states[5 * c_state[i] + 3]
-            if n_moves > key.shape[0]:
-                registers[MOVES] = n_moves
-                return MOVES
-            if n_moves > c_state.shape[0]:
-                registers[CLOSED] = n_moves
-                return CLOSED
-            n_moves = 0
-            for i in range(n):
-                s = c_state[i]
-                if finals[5 * s] < math.inf:
-                    if final_string >= 0 and final_string != c_string[i]:
-                        registers[FIRST] = final_string
-                        registers[SECOND] = c_string[i]
-                        return AMBIGUOUS
-                    final_string = c_string[i]
-                    n_labels += trie[3 * final_string + 2]
-                    final = sum_of_costs(final, c_cost[i] + finals[5 * s], in_log)
-                for k in range(states[5 * s + 1] + states[5 * s + 3], states[5 * s + 1] + states[5 * s + 2]):
-                    d = arcs[4 * k + 3]
-                    if useful[d] == 0 or costs[4 * k + 2] == math.inf:
-                        continue
-                    string = c_string[i]
-                    if arcs[4 * k + 1] != 0:
-                        string = extended(trie, string_table, registers, string, arcs[4 * k + 1])
-                        if string < 0:
-                            return -string
-                    key[n_moves] = (np.int64(arcs[4 * k]) << 32) | d
-                    m_string[n_moves] = string
-                    m_cost[n_moves] = c_cost[i] + costs[4 * k + 2]
-                    n_labels += trie[3 * string + 2]
-                    n_moves += 1
-
-        # The room for all that can come of them: nothing below needs to be undone.
-        n_states, n_strings = registers[N_STATES], registers[N_STRINGS] + 2 * n_labels
-        registers[STATES] = n_states + 2 * n_moves + 2
-        registers[ELEMENTS] = begin[n_states] + 2 * n_moves + 2
-        registers[ARCS] = registers[N_ARCS] + n_moves + 1
-        registers[STRINGS] = n_strings
-        if registers[STATES] > hashes.shape[0]:
-            return STATES
-        if registers[ELEMENTS] > residual.shape[0]:
-            return ELEMENTS
-        if 4 * registers[ARCS] > out_arcs.shape[0]:
-            return ARCS
-        if 3 * n_strings > trie.shape[0]:
-            return STRINGS
-        first_arc, n_silent = registers[N_ARCS], 0
-
+        first_arc, n_silent, i = registers[N_ARCS], 0, 0
         if final_string > 0:
             writing_arc(
                 out_arcs, out_costs, element, residual, begin, hashes, trie, string_table, labels, registers, 0,
@@ -377,84 +527,33 @@ def determinise(
             )  # fmt: skip
             final = math.inf
         sort_by_key(key, order, spare, n_moves)
-        i = 0
         while i < n_moves:
             ilabel = key[order[i]] >> 32
-            # One element a state: of what leads there only the cost may differ.
-            m = 0
-            prefix = m_string[order[i]]
-            best = math.inf
-            while i < n_moves and key[order[i]] >> 32 == ilabel:
-                x = order[i]
-                d = key[x] & 0x7FFFFFFF
-                if m > 0 and c_state[m - 1] == d:
-                    if c_string[m - 1] != m_string[x]:
-                        registers[FIRST] = c_string[m - 1]
-                        registers[SECOND] = m_string[x]
-                        return AMBIGUOUS
-                    c_cost[m - 1] = sum_of_costs(c_cost[m - 1], m_cost[x], in_log)
-                else:
-                    c_state[m], c_string[m], c_cost[m] = d, m_string[x], m_cost[x]
-                    prefix = common_beginning(trie, prefix, m_string[x])
-                    m += 1
-                best = min(best, c_cost[m - 1])
-                i += 1
+            m, i, prefix, common = elements_of_label(
+                key, m_string, m_cost, order, trie, c_state, c_string, c_cost, registers, i, n_moves, in_log
+            )
+            if m < 0:
+                return -m
             # What all have in common is written and paid on the arc.
-            if m == 1:
-                common = c_cost[0]
-                d = c_state[0]
-                target = alone[d]
-                if target < 0:
-                    target = new_state(element, residual, begin, hashes, registers, d, 0, 0.0)
-                    hashes[target] = -1
-                    alone[d] = target
-            else:
-                common = best
-                if in_log:
-                    total = 0.0
-                    for j in range(m):
-                        total += math.exp(best - c_cost[j])
-                    common -= math.log(total)
-                length, largest, h = trie[3 * prefix + 2], 0.0, 0
-                for j in range(m):
-                    c_cost[j] -= common
-                    c_string[j] = without_beginning(trie, string_table, registers, c_string[j], length, labels)
-                    largest = max(largest, c_cost[j])
-                    h = mixed(mixed(h, c_state[j]), c_string[j])
-                # Costs that differ by less than delta may be on the two sides of a border between bins.
-                near = math.floor(largest / width)
-                own = (mixed(h, near) >> 24) & 0x7FFFFFFF
-                target = -1
-                for side in (0, -1, 1):
-                    if target < 0 and (side == 0 or math.floor((largest + side * delta) / width) != near):
-                        other = (mixed(h, near + side) >> 24) & 0x7FFFFFFF
-                        target = found(
-                            element, residual, begin, hashes, table, other, c_state, c_string, c_cost, m, delta
-                        )
-                if target < 0:
-                    target = new_state(element, residual, begin, hashes, registers, c_state[0], c_string[0], c_cost[0])
-                    at = begin[target]
-                    for j in range(1, m):
-                        element[2 * (at + j)] = c_state[j]
-                        element[2 * (at + j) + 1] = c_string[j]
-                        residual[at + j] = c_cost[j]
-                    begin[target + 1] = at + m
-                    hashes[target] = own
-                    insert(table, own, target)
+            common = sum_of_all(c_cost, m, common) if in_log and m > 1 else common
+            target = state_of(
+                alone, element, residual, begin, hashes, table, trie, string_table, c_state, c_string, c_cost, labels,
+                registers, m, prefix, common, delta,
+            )  # fmt: skip
             n_silent += writing_arc(
-                out_arcs, out_costs, element, residual, begin, hashes, trie, string_table, labels, registers,
-                ilabel, prefix, common, target, math.inf,
+                out_arcs, out_costs, element, residual, begin, hashes, trie, string_table, labels, registers, ilabel,
+                prefix, common, target, math.inf,
             )  # fmt: skip
 
         n_arcs = registers[N_ARCS] - first_arc
         out_finals[5 * q] = final
         out_states[5 * q + 1] = first_arc
         out_states[5 * q + 2] = n_arcs
-        out_states[5 * q + 3] = 0
-        if n_arcs > 0 and out_arcs[4 * first_arc] == 0:
-            out_states[5 * q + 3] = 1
+        out_states[5 * q + 3] = 1 if n_arcs > 0 and out_arcs[4 * first_arc] == 0 else 0
         out_states[5 * q + 4] = n_silent
         registers[NEXT] = q + 1
         if registers[N_STATES] > registers[MAX_STATES] or registers[N_ARCS] > registers[MAX_ARCS]:
             return OVER
+        if registers[NEXT] % PAUSE == 0 and registers[NEXT] < registers[N_STATES]:
+            return PAUSED
     return DONE

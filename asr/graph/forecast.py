@@ -6,12 +6,19 @@ of it are proportions, measured on graphs of 1,000 to 72,544 words; so are memor
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from ..files.whole import size_in_words
 from .const_fst import ARC, STATE
+
+if TYPE_CHECKING:
+    from .budget import Step
+
+SMALL = 100_000
+"""States of graphs that are built in a fraction of a second. They are less regular than large ones: building them is
+better than estimating."""
 
 _GRID = 24  # sizes of trees that are counted; between them the number is interpolated
 
@@ -19,9 +26,10 @@ _GRID = 24  # sizes of trees that are counted; between them the number is interp
 _ALIKE, _OF_PAUSES = 1.1, 3
 # Without contexts, and with some: how many states a state of det(L o G) becomes in C o LG, and what each state of an
 # HMM adds; the states of the result for each of H o CLG, and its arcs for each of its states.
-_ALONE, _IN_CONTEXT = (0.95, 0.64, 1.0, 2.65), (1.15, 0.9, 0.78, 2.7)
-_BYTES_PER_STATE, _OTHER_BYTES = 270, 400 << 20  # of the largest graph on the way; and of all else
-_SECONDS_PER_STATE, _OTHER_SECONDS = 9e-6, 3.0  # of the largest graph, on one core of a server of 2024
+_ALONE, _IN_CONTEXT = (0.95, 0.64, 1.0, 2.65), (1.15, 0.9, 0.78, 2.55)
+_BYTES_PER_STATE, _OTHER_BYTES = 195, 250 << 20  # of the largest graph on the way; and of all else
+# Of the largest graph, for each arc of the grammar, and for all else; on one core of a server of 2024.
+_SECONDS_PER_STATE, _SECONDS_PER_ARC, _OTHER_SECONDS = 2.4e-6, 1e-5, 3.0
 _TYPICAL_ERROR = 0.25
 
 
@@ -34,6 +42,7 @@ class Forecast(NamedTuple):
         n_arcs: of the graph itself.
         n_bytes: of memory, at the most.
         seconds: of one core.
+        is_counted: whether the numbers of states and arcs are those of a graph that was built to see.
     """
 
     most_states: int
@@ -41,17 +50,25 @@ class Forecast(NamedTuple):
     n_arcs: int
     n_bytes: int
     seconds: float
+    is_counted: bool = False
 
     @property
     def file_bytes(self) -> int:
         """The size of the graph's file."""
         return self.n_states * STATE.itemsize + self.n_arcs * ARC.itemsize
 
+    def counted(self, steps: "Sequence[Step]") -> "Forecast":
+        """The same with numbers of states and arcs as they were after each step, the last one's of the graph itself."""
+        most = max(step.n_states for step in steps if step.name not in ("G", "L"))  # these are given, not found
+        return self._replace(most_states=most, n_states=steps[-1].n_states, n_arcs=steps[-1].n_arcs, is_counted=True)
+
     def told(self) -> str:
         """The estimate in words."""
         minutes = f"{self.seconds / 60:.1f} minutes" if self.seconds >= 60 else f"{self.seconds:.0f} seconds"
         made = f"{_about(self.n_states)} states, {_about(self.n_arcs)} arcs, {_size(self.file_bytes)}"
         taken = f"{_about(self.most_states)} states, {_size(self.n_bytes)} of memory, {minutes} of one core"
+        if self.is_counted:
+            return f"expected: {made}, as it was built to see; on the way {taken}"
         return f"expected: {made}; on the way {taken}. Each may be {_TYPICAL_ERROR:.0%} less or more"
 
 
@@ -80,7 +97,7 @@ def forecast(
     in_context, by_state, left, arcs = _IN_CONTEXT if context_width > 1 else _ALONE
     most = spoken * (in_context + by_state * n_hmm_states)
     n_states = most * left
-    seconds = _OTHER_SECONDS + _SECONDS_PER_STATE * most
+    seconds = _OTHER_SECONDS + _SECONDS_PER_STATE * most + _SECONDS_PER_ARC * float(after.sum())
     n_bytes = _OTHER_BYTES + _BYTES_PER_STATE * most
     return Forecast(int(most), int(n_states), int(n_states * arcs), int(n_bytes), seconds)
 

@@ -10,7 +10,7 @@ makes that one longer and calls again. What was written of the state in progress
 
 import numpy as np
 
-from ..jit import kernel, subkernel
+from ..jit import inlined, kernel, subkernel
 
 # Positions in the registers: states found, states whose arcs are written, arcs, and windows of phones.
 N_STATES, N_DONE, N_ARCS, N_WINDOWS, N_REGISTERS = 0, 1, 2, 3, 4
@@ -45,6 +45,29 @@ def numbered(key, keys, n_keys, slots):
     keys[n_keys] = key
     slots[place] = n_keys + 1
     return np.int64(n_keys)
+
+
+@inlined
+def put_arc(registers, pairs, slots, arcs, costs, n, ilabel, olabel, cost, pair):
+    """Write arc n, to the state of a pair, which is made where there is none. Returns DONE, or which array is full."""
+    target = numbered(pair, pairs, registers[N_STATES], slots)
+    if target < 0:
+        return FULL_STATES
+    registers[N_STATES] = max(registers[N_STATES], target + 1)
+    if n == len(arcs):
+        return FULL_ARCS
+    arcs[n, 0], arcs[n, 1], arcs[n, 3] = ilabel, olabel, target
+    costs[n, 2] = cost
+    return DONE
+
+
+@inlined
+def end_state(registers, n_out, n):
+    """Note that all arcs of the first state without arcs are written, up to arc n - 1."""
+    here = registers[N_DONE]
+    n_out[here] = n - registers[N_ARCS]
+    registers[N_ARCS] = n
+    registers[N_DONE] = here + 1
 
 
 @kernel(f"void({_LONGS}, int64, int32[::1])")
@@ -95,19 +118,14 @@ def compose_pairs(
         onward = 1 if r_silent[right] > 0 else 0
         for i in range(l_silent[left] + (0 if waits else r_silent[right])):
             a, b = l_first[left] + i, r_first[right] + i - l_silent[left]
-            by_left = i < l_silent[left]
-            if by_left:
-                key = 2 * (l_arcs[a, 3] * n_right + right) + onward
+            ilabel, olabel = np.int32(0), np.int32(0)
+            if i < l_silent[left]:
+                ilabel, cost, pair = l_arcs[a, 0], l_costs[a, 2], 2 * (l_arcs[a, 3] * n_right + right) + onward
             else:
-                key = 2 * (left * n_right + r_arcs[b, 3])
-            target = numbered(key, pairs, registers[N_STATES], slots)
-            if target < 0:
-                return FULL_STATES
-            registers[N_STATES] = max(registers[N_STATES], target + 1)
-            if n == len(arcs):
-                return FULL_ARCS
-            arcs[n, 0], arcs[n, 1], arcs[n, 3] = l_arcs[a, 0] if by_left else 0, 0 if by_left else r_arcs[b, 1], target
-            costs[n, 2] = l_costs[a, 2] if by_left else r_costs[b, 2]
+                olabel, cost, pair = r_arcs[b, 1], r_costs[b, 2], 2 * (left * n_right + r_arcs[b, 3])
+            full = put_arc(registers, pairs, slots, arcs, costs, n, ilabel, olabel, cost, pair)
+            if full != DONE:
+                return full
             n += 1
         # The side with fewer arcs is gone through, the other one searched.
         l_begin, l_end = l_first[left] + l_silent[left], l_first[left] + l_count[left]
@@ -121,23 +139,16 @@ def compose_pairs(
                 label = r_arcs[r_begin + i, 0]
                 a, b = first_not_below(l_arcs, 1, l_begin, l_end, label), r_begin + i
             while a < l_end and b < r_end and l_arcs[a, 1] == label and r_arcs[b, 0] == label:
-                key = 2 * (l_arcs[a, 3] * n_right + r_arcs[b, 3])
-                target = numbered(key, pairs, registers[N_STATES], slots)
-                if target < 0:
-                    return FULL_STATES
-                registers[N_STATES] = max(registers[N_STATES], target + 1)
-                if n == len(arcs):
-                    return FULL_ARCS
-                arcs[n, 0], arcs[n, 1], arcs[n, 3] = l_arcs[a, 0], r_arcs[b, 1], target
-                costs[n, 2] = l_costs[a, 2] + r_costs[b, 2]
+                pair, cost = 2 * (l_arcs[a, 3] * n_right + r_arcs[b, 3]), l_costs[a, 2] + r_costs[b, 2]
+                full = put_arc(registers, pairs, slots, arcs, costs, n, l_arcs[a, 0], r_arcs[b, 1], cost, pair)
+                if full != DONE:
+                    return full
                 n += 1
                 if by_left:
                     b += 1
                 else:
                     a += 1
-        n_out[here] = n - registers[N_ARCS]
-        registers[N_ARCS] = n
-        registers[N_DONE] = here + 1
+        end_state(registers, n_out, n)
     return DONE
 
 
@@ -183,18 +194,12 @@ def context_pairs(
                         return FULL_WINDOWS
                     registers[N_WINDOWS] = max(registers[N_WINDOWS], place + 1)
                     label = place + 1
-            target = numbered(onward * n_states + in_arcs[a, 3], pairs, registers[N_STATES], slots)
-            if target < 0:
-                return FULL_STATES
-            registers[N_STATES] = max(registers[N_STATES], target + 1)
-            if n == len(arcs):
-                return FULL_ARCS
-            arcs[n, 0], arcs[n, 1], arcs[n, 3] = label, in_arcs[a, 1], target
-            costs[n, 2] = in_costs[a, 2]
+            pair = onward * n_states + in_arcs[a, 3]
+            full = put_arc(registers, pairs, slots, arcs, costs, n, label, in_arcs[a, 1], in_costs[a, 2], pair)
+            if full != DONE:
+                return full
             n += 1
-        n_out[here] = n - registers[N_ARCS]
-        registers[N_ARCS] = n
-        registers[N_DONE] = here + 1
+        end_state(registers, n_out, n)
     return DONE
 
 
@@ -228,28 +233,16 @@ def hmm_pairs(
                 label, out, cost = np.int64(in_arcs[a, 0]), in_arcs[a, 1], in_costs[a, 2]
                 onward = np.int64(in_arcs[a, 3])
                 rest = hmm_of_window[label - 1] if 0 < label <= len(hmm_of_window) else between
-            if rest == between:
-                target = numbered(onward * (between + 1) + between, pairs, registers[N_STATES], slots)
-                if target < 0:
-                    return FULL_STATES
-                registers[N_STATES] = max(registers[N_STATES], target + 1)
-                if n == len(arcs):
-                    return FULL_ARCS
-                arcs[n, 0], arcs[n, 1], arcs[n, 3] = label + shift if label > 0 else 0, out, target
-                costs[n, 2] = cost
+            passes = rest == between  # no HMM: one arc, instead of a row for each transition
+            for r in range(0 if passes else row_first[rest], 1 if passes else row_first[rest + 1]):
+                if not passes:
+                    ilabel, within_next, more = np.int64(rows[r, 0]), np.int64(rows[r, 3]), row_costs[r, 2]
+                else:
+                    ilabel, within_next, more = label + shift if label > 0 else 0, between, np.float32(0.0)
+                pair = onward * (between + 1) + within_next
+                full = put_arc(registers, pairs, slots, arcs, costs, n, ilabel, out, cost + more, pair)
+                if full != DONE:
+                    return full
                 n += 1
-                continue
-            for r in range(row_first[rest], row_first[rest + 1]):
-                target = numbered(onward * (between + 1) + rows[r, 3], pairs, registers[N_STATES], slots)
-                if target < 0:
-                    return FULL_STATES
-                registers[N_STATES] = max(registers[N_STATES], target + 1)
-                if n == len(arcs):
-                    return FULL_ARCS
-                arcs[n, 0], arcs[n, 1], arcs[n, 3] = rows[r, 0], out, target
-                costs[n, 2] = cost + row_costs[r, 2]
-                n += 1
-        n_out[here] = n - registers[N_ARCS]
-        registers[N_ARCS] = n
-        registers[N_DONE] = here + 1
+        end_state(registers, n_out, n)
     return DONE

@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from ..errors import LanguageModelError
 from .binary import is_binary
 from .model import NgramModel
 
@@ -20,7 +21,17 @@ def read_model(path: str | os.PathLike) -> NgramModel:
         return NgramModel.load(path)
     from .arpa import read_arpa
 
-    return read_arpa(path)
+    try:
+        return read_arpa(path)
+    except LanguageModelError as error:
+        if Path(path).suffix != SUFFIX:
+            raise
+        # What became of a file of this kind must not be explained as an ARPA file.
+        size = Path(path).stat().st_size
+        raise LanguageModelError(
+            f"{path}: {f'{size:,} bytes that are' if size else 'empty, so'} no file of asr lm ... --out X{SUFFIX}, or "
+            f"damaged in its first ones: copy or make it again (read as an ARPA file: {error})"
+        ) from None
 
 
 def write_model(model: NgramModel, path: str | os.PathLike) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..display.brief import many
 from ..errors import GraphError
-from ..graph.forecast import Forecast, forecast
+from ..graph.forecast import SMALL, Forecast, forecast
 from ..graph.grammar import arpa_grammar, word_loop, words_after
 from ..lang.entries import Entry, nfc
 from ..lang.lexicon import Lexicon
@@ -100,6 +100,8 @@ def expected_of_language_model(
 ) -> tuple[Forecast, dict[str, str]]:
     """What `with_language_model` will take, and the words that it will leave out; in about a second.
 
+    Small graphs are built, and their states and arcs counted.
+
     The arguments, and what is raised, are as there.
     """
     names = [model.lexicon.unk if name == UNKNOWN else name for name in lm.vocabulary.names]
@@ -110,7 +112,8 @@ def expected_of_language_model(
     after, n_arcs, n_ends = words_after(lm, n_phones)
     can_be_said = n_phones > 0
     known = [said[name] for name, can in zip(names, can_be_said.tolist(), strict=True) if can]
-    return _forecast(model, known, n_arcs[can_be_said], after, float(n_ends @ n_phones)), lost
+    found = _forecast(model, known, n_arcs[can_be_said], after, float(n_ends @ n_phones))
+    return _counted(found, lambda told: with_language_model(model, lm, sources, told=told)), lost
 
 
 def expected_of_words(
@@ -123,7 +126,21 @@ def expected_of_words(
     said = _pronunciations(model.lexicon, new)
     known = [said[word] for word in wanted if word in said]
     n_phones = sum(len(phones) for variants in known for phones in variants)
-    return _forecast(model, known, np.ones(len(known)), np.array([len(known)]), float(n_phones)), lost
+    found = _forecast(model, known, np.ones(len(known)), np.array([len(known)]), float(n_phones))
+    return _counted(found, lambda told: with_words(model, wanted, sources, told=told)), lost
+
+
+def _counted(found: Forecast, build: "Callable[[Callable[[Step], None]], object]") -> Forecast:
+    """The forecast, with what there is after the steps of building the graph if that is small.
+
+    Args:
+        build: builds it, and calls its argument after each step.
+    """
+    if found.most_states > SMALL:
+        return found
+    steps: list[Step] = []
+    build(steps.append)
+    return found.counted(steps)
 
 
 def _pronunciations(lexicon: Lexicon, new: Iterable[Entry]) -> dict[str, list[tuple[str, ...]]]:

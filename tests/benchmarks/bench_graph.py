@@ -39,13 +39,15 @@ def measured(read, work):
 
 
 def our_step(step, paths):
-    from asr.graph import arc_kernels, determinise_kernels, minimise_kernels, pair_kernels  # noqa: F401, compiled here
+    from asr.graph import arc_kernels, determinise_kernels, minimise_kernels, pair_kernels
     from asr.graph.budget import Budget
     from asr.graph.composition import compose
     from asr.graph.const_fst import Graph
     from asr.graph.determinise import determinise
     from asr.graph.minimise import minimise
+    from asr.jit import prepare
 
+    prepare(arc_kernels, determinise_kernels, minimise_kernels, pair_kernels)
     budget = Budget(10**9)
     works = {
         "compose": lambda words, grammar: compose(words, grammar, budget=budget),
@@ -77,11 +79,14 @@ def kaldis_step(step, paths):
 
 def whole_graph(model, lm, sources):
     """Seconds and memory of `asr graph MODEL --lm LM`, from the files to the graph."""
-    from asr.graph import arc_kernels, determinise_kernels, minimise_kernels, pair_kernels  # noqa: F401
-    from asr.lm import read_arpa
+    from asr.graph import arc_kernels, determinise_kernels, epsilon_kernels, hmm_kernels, minimise_kernels, pair_kernels
+    from asr.jit import prepare
+    from asr.lm import arpa_kernels, read_arpa, trie_kernels
     from asr.model import load
     from asr.model.regraph import with_language_model
 
+    prepare(arc_kernels, determinise_kernels, epsilon_kernels, hmm_kernels, minimise_kernels, pair_kernels)
+    prepare(arpa_kernels, trie_kernels)
     measured(list, lambda: with_language_model(load(model), read_arpa(lm), sources)[0].graph)
 
 

@@ -1,8 +1,12 @@
 """`asr graph`: what fails at once is said before anything large is read."""
 
 import importlib.util
+import re
+import shutil
 
 import pytest
+
+import asr
 
 
 @pytest.mark.parametrize(
@@ -40,6 +44,11 @@ def test_files_are_looked_at_in_order_of_the_time_they_take(run, tmp_path, monke
     assert done.status == 1 and "damaged.txt" in done.complaint and "no" in done.complaint
 
 
+def forecast_of(line):
+    """The numbers of states and arcs that a dry run tells."""
+    return re.search("([0-9,]+) states, ([0-9,]+) arcs", line).groups()
+
+
 def test_a_dry_run_tells_what_is_expected_and_writes_nothing(run, tmp_path):
     from asr.lm import train, write_arpa
 
@@ -53,6 +62,11 @@ def test_a_dry_run_tells_what_is_expected_and_writes_nothing(run, tmp_path):
         assert ("left out, 1: zoo" in done.err) == (name == "list.txt")
         done = run(*command, "--dry-run", "--max-states", 1)
         assert done.status == 0 and "states are expected, and the budget is 1 states. Make the" in done.err
+        expected = forecast_of(done.out)
+        assert run(*command).status == 0
+        made = asr.load(tmp_path / "new").graph
+        assert expected == (f"{float(f'{made.n_states:.2g}'):,.0f}", f"{float(f'{made.n_arcs:.2g}'):,.0f}")
+        shutil.rmtree(tmp_path / "new")
     done = run("graph", "digits", "--words", tmp_path / "list.txt", "--lexicon", "nowhere", "--out", "x", "--dry-run")
     assert done.status == 1 and "'nowhere' is no source" in done.complaint
 

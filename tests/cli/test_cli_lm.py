@@ -54,7 +54,7 @@ def test_ids_units_vocabulary_and_smoothing(run, texts):
     assert run("lm", "train", texts / "kaldi", "--ids", "--units", "letters", "--order", 4, "--out", out).status == 0
     assert equal(read_arpa(out), train(map(letters, TEXT), 4))
     done = run("lm", "ppl", out, texts / "kaldi", "--ids")
-    assert "warning: most words of" in done.err and "made of other units" in done.err
+    assert "no word of it is known" in done.err and "made of other units" in done.err
     (texts / "words").write_text("on off\nthe\n")
     arguments = ("--vocabulary", texts / "words", "--smoothing", "witten-bell", "--out", out)
     assert run("lm", "train", texts / "text.txt", *arguments).status == 0
@@ -159,6 +159,14 @@ def test_wrong_use_is_told_in_one_line(run, texts, arguments, message):
     places["lm"].write_text("\\data\\\nngram 1=2\n\\1-grams:\n-0.3 a\n-0.3 </s>\n\\end\\\n")
     done = run("lm", *(part.format(**places) for part in arguments.split()))
     assert message in done.complaint and not places["new"].exists()
+
+
+def test_perplexity_of_a_text_without_a_known_word(run, texts):
+    out = texts / "lm.arpa"
+    run("lm", "train", texts / "text.txt", "--order", 2, "--out", out)
+    (texts / "strange.txt").write_text("qqq zzz\n")
+    done = run("lm", "ppl", out, texts / "strange.txt")
+    assert done.status == 1 and "nan" not in done.out and "no word of it is known" in done.complaint
 
 
 def test_a_network_is_trained_and_measured(run, texts):

@@ -280,3 +280,16 @@ def accepted(fst):
 
     fst = pynini.arcmap(pynini.project(fst, "input"), map_type="rmweight")
     return pynini.determinize(fst.rmepsilon())
+
+
+def test_a_large_determinisation_pauses_for_ctrl_c_and_goes_on(monkeypatch):
+    from asr.graph import determinise_kernels as kernels
+
+    n, ended, kernel = 2 * kernels.PAUSE + 5, [], kernels.determinise
+    states = np.arange(n)
+    final = np.full(n + 1, np.inf)
+    final[n] = 0.0
+    chain = Graph.from_arrays(0, states, 1 + states % 7, states % 3, np.zeros(n), states + 1, final)
+    monkeypatch.setattr(kernels, "determinise", lambda *given: ended.append(kernel(*given)) or ended[-1])
+    assert determinise(chain).arcs.tolist() == chain.arcs.tolist()
+    assert ended.count(kernels.PAUSED) == 2 and ended[-1] == kernels.DONE

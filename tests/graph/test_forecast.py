@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from asr.graph import arpa_grammar, compile_hclg, word_loop
-from asr.graph.budget import Budget
+from asr.graph.budget import Budget, Step
 from asr.graph.forecast import _tree, _trees, forecast
 from asr.graph.grammar import words_after
 from asr.lang.lexicon import Lexicon
@@ -80,6 +80,14 @@ def test_the_forecast_is_near_to_what_comes(toys, order, width):
 def test_it_is_told_in_few_digits_and_weighed_against_the_budget():
     found = forecast([(1, 2), (1, 3)], np.ones(2), np.array([2]), 4.0, 3, 3.0)
     assert found.told().startswith(f"expected: {found.n_states} states") and "MiB of memory, 3 seconds" in found.told()
+    steps = [Step("L", 90, 95, 0.0), Step("L o G", 7, 9, 0.0), Step("HCLG", 5, 6, 0.0)]
+    counted = found.counted(steps)
+    assert (counted.most_states, counted.n_states, counted.n_arcs) == (7, 5, 6)
+    assert (
+        counted.told().startswith("expected: 5 states, 6 arcs")
+        and "built to see" in counted.told()
+        and "less or more" not in counted.told()
+    )
     assert Budget(1000).against(1000, 1) == ""
     assert Budget(1000).against(1001, 1).startswith("about 1,001 states are expected, and the budget is 1,000 states.")
     assert "1024 GiB of memory are expected" in Budget(1000).against(1, 1 << 40)

@@ -136,3 +136,11 @@ def test_a_failed_save_leaves_the_old_file(tmp_path, model):
     with pytest.raises(ValueError):
         NgramModel(model.vocabulary, model.trie, model.log_probs[:-1], model.back_offs).save(path)
     assert path.read_text() == "old" and [p.name for p in tmp_path.iterdir()] == ["lm.ngram"]
+
+
+@pytest.mark.parametrize("content, said", [(b"", "empty"), (MAGIC[:6], "6 bytes"), (b"x" + MAGIC * 20, "bytes")])
+def test_what_is_left_of_a_file_is_not_taken_for_an_arpa_file(tmp_path, content, said):
+    path = tmp_path / "lm.ngram"
+    path.write_bytes(content)
+    with pytest.raises(LanguageModelError, match=f"lm.ngram: .*{said}.* copy or make it again"):
+        read_model(path)
