@@ -1,7 +1,7 @@
 """How sure a model is of its words: posteriors of lattices, and what held-out recordings say they are worth."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -140,6 +140,30 @@ def evidence_of(words: Sequence[TimedWord]) -> np.ndarray:
     seconds = [math.log(max(w.end - w.start, 0.01)) for w in words]
     letters = [math.log(len(w.word)) for w in words]
     return np.column_stack([odds, sides, seconds, letters]) if len(words) else np.zeros((0, N_COLUMNS))
+
+
+def calibrate(references: Mapping[str, str], transcripts: Mapping[str, Transcript]) -> Calibrator | None:
+    """The calibrator of a model, from what it recognised in recordings that it was not trained on.
+
+    Args:
+        references: id -> words.
+        transcripts: id -> a transcript with posteriors (`Model.with_alternatives` of a model without calibrator).
+
+    Returns:
+        None where there are fewer than 100 words, or 20 right or wrong ones.
+    """
+    return Calibrator.of(*observed(references, transcripts))
+
+
+def observed(references: Mapping[str, str], transcripts: Mapping[str, Transcript]) -> tuple[np.ndarray, np.ndarray]:
+    """What `Calibrator.of` learns from; arguments as of `calibrate`."""
+    from ..scoring.confidence import right_words
+
+    evidence, right = [np.zeros((0, N_COLUMNS))], [np.zeros(0, bool)]
+    for name, transcript in transcripts.items():
+        evidence.append(evidence_of(transcript.words))
+        right.append(right_words(references[name].split(), [word.word for word in transcript.words]))
+    return np.concatenate(evidence), np.concatenate(right)
 
 
 def calibrated(transcript: Transcript, calibrator: Calibrator) -> Transcript:

@@ -14,6 +14,7 @@ from ..files.json_files import read_json
 from ..graph.grammar import arpa_grammar
 from ..lm import NgramModel
 from ..model.acoustic import log_posteriors
+from ..model.confidence import calibrate, observed
 from ..model.fit import Reference
 from ..model.graphs import with_graph
 from ..model.model import Model, load
@@ -44,6 +45,8 @@ class HeldOut:
         together: what was recognised with each speaker's recordings together, and with each alone.
         alone: see `together`.
         adapted: how the model adapted for these two, in words.
+        sure: of each word recognised in `alone` its confidence, by a calibrator learnt from the other half, and whether
+            it is right; empty where there are too few words.
     """
 
     model: Model
@@ -52,6 +55,7 @@ class HeldOut:
     together: Texts
     alone: Texts
     adapted: tuple[str, str]
+    sure: list[tuple[float, bool]]
 
     def save(self, folder: Path) -> None:
         """Write the model, tuning.json, and references.tsv, together.tsv and alone.tsv for `asr score`."""
@@ -60,6 +64,7 @@ class HeldOut:
         for name in ("references", "together", "alone"):
             write_texts(folder / f"{name}.tsv", getattr(self, name))
         write_json(folder / "adapted.json", self.adapted)
+        write_json(folder / "sure.json", self.sure)
 
     @classmethod
     def load(cls, folder: Path) -> "HeldOut":
@@ -69,7 +74,8 @@ class HeldOut:
             read_texts(folder / f"{name}.tsv") for name in ("references", "together", "alone")
         )
         first, second = read_json(folder / "adapted.json", kind=list)
-        return cls(load(folder / "model"), points, references, together, alone, (first, second))
+        sure = [(p, right) for p, right in read_json(folder / "sure.json", kind=list)]
+        return cls(load(folder / "model"), points, references, together, alone, (first, second), sure)
 
 
 def recognise_held_out(
@@ -88,7 +94,8 @@ def recognise_held_out(
     for half, table in zip(halves, reversed(tables), strict=True):
         tuned = with_tuning(model, table)
         together |= decode_all(tuned, half).transcripts
-        alone |= decode_all(tuned, replace(half, speakers={u: u for u in half.raw})).transcripts
+        by_itself = replace(half, speakers={u: u for u in half.raw})
+        alone |= decode_all(tuned.with_alternatives(), by_itself).transcripts
     points = add_tuning(tables)
     if edge := at_edge(points, best_point(points)):
         logger.warning("tuning: %s; beyond it may be better (Model.with_decoding)", edge)
@@ -98,8 +105,22 @@ def recognise_held_out(
         told_transforms({u: t.transform for u, t in alone.items()}),
     )
     first, second = ({u: found[u].text for u in ids} for found in (together, alone))
-    tuned = replace(with_tuning(model, points), reference=reference)
-    return HeldOut(tuned, points, whole.references, first, second, adapted)
+    calibrator = calibrate(whole.references, alone)
+    tuned = replace(with_tuning(model, points), reference=reference, calibrator=calibrator)
+    sure = _sure(whole.references, [{u: alone[u] for u in half.raw} for half in halves])
+    return HeldOut(tuned, points, whole.references, first, second, adapted, sure)
+
+
+def _sure(references: Texts, halves: Sequence[Mapping[str, Transcript]]) -> list[tuple[float, bool]]:
+    """Confidences of the words of each half by a calibrator of the other, and whether they are right."""
+    found = []
+    for mine, other in zip(halves, reversed(halves), strict=True):
+        calibrator = calibrate(references, other)
+        if calibrator is None or len(halves) < 2:
+            return []
+        evidence, right = observed(references, mine)
+        found += zip(calibrator.probabilities(evidence).round(4).tolist(), right.tolist(), strict=True)
+    return found
 
 
 def _tuned(model: Model, halves: Sequence[Data], progress: Callable[[int, int], None]) -> list[list[TuningPoint]]:

@@ -19,6 +19,7 @@ from ..report import (
     Section,
     alignment_section,
     check_plotting,
+    confidence_section,
     confusion_section,
     doubtful_section,
     glossary_section,
@@ -61,6 +62,7 @@ class Left:
         stages: stage -> what was recognised after it.
         logs: stage -> the passes of its training, in order.
         curves: of networks, by name.
+        sure: confidences of words, and whether they are right, see `HeldOut`.
     """
 
     references: dict[str, str]
@@ -70,6 +72,7 @@ class Left:
     stages: Mapping[str, Mapping[str, str]]
     logs: Mapping[str, list[PassRecord]]
     curves: Mapping[str, Any]
+    sure: list[tuple[float, bool]]
 
 
 @dataclass(frozen=True)
@@ -125,6 +128,7 @@ def _sections(plan: Plan, outcome: Outcome, left: Left, words: Score) -> list[Se
         worst,
         *_near(plan, outcome, left, player),
         _doubtful_section(plan.train, doubts, fit, player),
+        *([confidence_section(left.sure, about=system)] if left.sure else []),
         confusion_section(words.confusions, about=system),
         tuning_section(left.points, unit="characters", about=system, note=halves),
         *([speaker_section(by_speaker, about=system)] if 1 < len(by_speaker) < len(plan.held_out) else []),

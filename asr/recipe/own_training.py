@@ -78,7 +78,7 @@ def train_recogniser(plan: Plan, out: Path, *, seed: int = 0, n_jobs: int = 1, d
 
     curves = read_json(last.folder / "curves.json") if CTC in models else {}
     logs = {stage: kept.value.log for stage, kept in models.items()}
-    left = Left(tested.references, tested.together, tested.points, evidence, stages, logs, curves)
+    left = Left(tested.references, tested.together, tested.points, evidence, stages, logs, curves, tested.sure)
     return replace(outcome, report=write_own_report(plan, out, outcome, left, seed))
 
 

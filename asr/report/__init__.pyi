@@ -1,4 +1,5 @@
 from .curves import alignment_section as alignment_section
+from .curves import confidence_section as confidence_section
 from .curves import network_section as network_section
 from .curves import stages_section as stages_section
 from .curves import training_section as training_section

@@ -1,5 +1,6 @@
 """Sections of curves: errors from stage to stage, training pass by pass, tuning, and one recording over time."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -7,6 +8,7 @@ import numpy as np
 from ..display.brief import many
 from ..errors import AsrError
 from ..scoring import Score, compare
+from ..scoring.confidence import reliability
 from ..train.tuning import TuningPoint, at_edge, best_point, plateau
 from .page import Section, rendered
 from .phrases import MODELS, sentence
@@ -147,6 +149,34 @@ def tuning_section(
         is_open=len(points) <= 30, note=note,
     )  # fmt: skip
     return Section(title, markup, about)
+
+
+def confidence_section(
+    sure: Sequence[tuple[float, bool]], *, title: str = "How far confidences can be trusted", about: str = ""
+) -> Section:
+    """A reliability diagram: of the words with about the same confidence, how many are right?
+
+    Args:
+        sure: of each word its confidence, 0 to 1, and whether it is right; one at least.
+    """
+    found = reliability(*(np.array(column) for column in zip(*sure, strict=True)))
+    series = {
+        "as they are": ((100 * found.confidence).tolist(), (100 * found.right).tolist()),
+        "as they should be": ([0.0, 100.0], [0.0, 100.0]),
+    }
+    plot = line_plot(series, title="", x_label="confidence, %", y_label="words that are right, %", limits=(0.0, 100.0))
+    figures = f"on average {100 * found.calibration_error:.1f} % beside what was right"
+    if not math.isnan(found.area):
+        figures += (
+            f"; normalised cross-entropy {found.cross_entropy:.2f} (1 is perfect, 0 worth nothing), area under the ROC "
+            f"curve {found.area:.2f} (0.5 is chance)"
+        )
+    note = (
+        f"{many(len(sure), 'word')} recognised in recordings that were not trained on, in {len(found.n_words)} groups "
+        f"of equally many: {figures}. Each half of the recordings by what the other half taught; what the model keeps "
+        "is learnt from both."
+    )
+    return Section(title, figure_html(plot, note), about)
 
 
 def _lines(points: Sequence[TuningPoint], best: TuningPoint) -> list[TuningPoint]:
