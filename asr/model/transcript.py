@@ -24,6 +24,10 @@ class TimedWord:
     end: float
     confidence: float | None = None
 
+    def __repr__(self) -> str:
+        sure = "" if self.confidence is None else f", confidence={self.confidence}"
+        return f"TimedWord(word={self.word!r}, start={self.start}, end={self.end}{sure})"
+
 
 @dataclass(frozen=True)
 class TimedPhone:
