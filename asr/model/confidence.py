@@ -124,14 +124,15 @@ class Calibrator:
         return cls(tuple(map(float, weights)), n_words)  # type: ignore[arg-type]
 
 
-N_COLUMNS = 4
+N_COLUMNS = 6
+_BENDS = 2.0, 5.0  # log-odds: posteriors of 88 and 99.3 %, above which they tell less
 
 
 def evidence_of(words: Sequence[TimedWord]) -> np.ndarray:
-    """What tells right words from wrong ones, float64 (n_words, 4), of words with posteriors in `confidence`.
+    """What tells right words from wrong ones, float64 (n_words, 6), of words with posteriors in `confidence`.
 
-    The log-odds of the posterior, those of the less probable neighbour, the logarithm of the duration in s, and of the
-    number of letters.
+    The log-odds of the posterior, twice more as far as they are below a bound, so that their worth may change there;
+    those of the less probable neighbour; the logarithm of the duration in s, and of the number of letters.
     """
     raw = np.clip([1.0 if w.confidence is None else w.confidence for w in words], _LEAST, 1.0 - _LEAST)
     odds = np.log(raw) - np.log1p(-raw)
@@ -139,7 +140,9 @@ def evidence_of(words: Sequence[TimedWord]) -> np.ndarray:
     sides = np.minimum(np.concatenate([[most], odds[:-1]]), np.concatenate([odds[1:], [most]]))
     seconds = [math.log(max(w.end - w.start, 0.01)) for w in words]
     letters = [math.log(len(w.word)) for w in words]
-    return np.column_stack([odds, sides, seconds, letters]) if len(words) else np.zeros((0, N_COLUMNS))
+    if not len(words):
+        return np.zeros((0, N_COLUMNS))
+    return np.column_stack([odds, *(np.minimum(odds, bend) for bend in _BENDS), sides, seconds, letters])
 
 
 def calibrate(references: Mapping[str, str], transcripts: Mapping[str, Transcript]) -> Calibrator | None:
