@@ -114,8 +114,10 @@ class WordLattice:
         if n < 1:
             raise ValueError(f"n={n}; need 1 or more")
         found = []
-        for words, _ in self.sequences():
-            found.append(self.ways.path_of(words, reached_final=self.reached_final))
+        for words, cost in self.sequences():
+            path = self.ways.path_of(words, reached_final=self.reached_final)
+            # The graph's part may have been changed since the ways were found.
+            found.append(path._replace(score=-cost, graph_score=-cost - path.acoustic_score))
             if len(found) == n:
                 break
         return found

@@ -2,6 +2,7 @@
 
 from .config import Kind, WordNetworkConfig
 from .model import NeuralModel
+from .rescoring import NeuralScorer
 from .training import OPTIONS, train_words
 
-__all__ = ["OPTIONS", "Kind", "NeuralModel", "WordNetworkConfig", "train_words"]
+__all__ = ["OPTIONS", "Kind", "NeuralModel", "NeuralScorer", "WordNetworkConfig", "train_words"]
