@@ -64,6 +64,7 @@ class DynamicDecoder(BeamSearch):
         self._found = (np.zeros(k.MOST_WAYS), np.zeros(k.MOST_WAYS), np.zeros(k.MOST_WAYS, np.int64))
         self._registers[[k.ROOT, k.EXACT, k.LOOKS_AHEAD, k.ALL_WORDS]] = root, graph.exact, looks_ahead, all_words
         self._registers[[k.START, k.START_LM]] = words.start, graph.grammar.start
+        self._last_room: tuple[int, int] | None = None  # the frame in which room was made
         self._allocate()
         self._remember(np.empty(0, np.int64), np.empty(0))
         self._grow(_FIRST_ARENA)
@@ -151,10 +152,30 @@ class DynamicDecoder(BeamSearch):
         self._allocate()
         self._composed[0][: 5 * n], self._arcs[:m] = states[: 5 * n], before[0][:m]
         self._composed[3][:n], self._composed[4][:n] = keys[:n], aheads[:n]
+        self._fold_unfinished(self._composed[0][: 5 * n].reshape(n, 5))
         self._slot_of[:n] = before[1][:n]
         self._registers[[self._k.HERE, k.REHASH]] = 0, 1
         self._cost[: self._n_tokens], self._state[: self._n_tokens] = before[2:]
         self._grow(int(self._settings[self._k.ARENA_LIMIT]))
+
+    def _fold_unfinished(self, rows: np.ndarray) -> None:
+        """Fold the states again that were unfolded without all that their epsilon arcs lead to: there the room ended.
+
+        Args:
+            rows: int32 (n_states, 5), the records of the composed states.
+        """
+        k = self._kernels
+        rows[rows[:, 1] < 0, 1:3] = k.FOLDED, 0
+        while True:
+            some = np.flatnonzero((rows[:, 1] >= 0) & (rows[:, 3] > 0))
+            counts = rows[some, 3]
+            arcs = np.repeat(rows[some, 1] - np.cumsum(counts) + counts, counts) + np.arange(counts.sum())
+            ends = self._arcs["next"][arcs]
+            waits = (rows[ends, 1] < 0) & (rows[ends, 3] > 0)
+            unfinished = np.unique(np.repeat(some, counts)[waits])
+            if not len(unfinished):
+                return
+            rows[unfinished, 1:3] = k.FOLDED, 0
 
     @property
     def _flat_graph(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -190,7 +211,7 @@ class DynamicDecoder(BeamSearch):
     def _begin(self) -> int:
         self._slot_of[: self.n_states] = 0
         self._slot_of[0], self._cost[0], self._state[0] = 1, 0.0, 0
-        self._last_room: tuple[int, int] | None = None
+        self._last_room = None
         return 1
 
     def _search(self, matrix: np.ndarray) -> int:

@@ -19,9 +19,9 @@ The arrays come one by one, as those in tuples are counted at every use, which i
         each state reaches; splits: 1 for states where all words may come and from which arcs lead to where fewer may:
         there histories back off; labels: of the words
     first, bounds: where the intervals of each set begin, and their bounds
-    g_states, g_finals (the same as float32), g_arcs, g_weights: G, of which a state has its back-off arc, if any, before
-        its words; of the state that all others back off to in the end root_costs and root_next by label (cost inf:
-        none), and root_masses, the sum of the probabilities of all below
+    g_states, g_finals (the same as float32), g_arcs, g_weights: G, of which a state has its back-off arc, if any,
+        before its words; of the state that all others back off to in the end root_costs and root_next by label (cost
+        inf: none), and root_masses, the sum of the probabilities of all below
     p_nodes, p_arcs, p_bonus: the phrases, as `asr.graph.phrases` has them
     c_keys, c_costs: the look-aheads that are known, by hash: key, and history after backing off; what that costs, and
         the look-ahead. c_root: for each set the look-ahead after no history, NaN where it is not known yet
@@ -483,8 +483,8 @@ def unfold_tokens(
             number = stack[top]
             if not unfold(
                 h_states, h_arcs, h_weights, set_of, splits, labels, first, bounds, g_states, g_finals, g_arcs,
-                g_weights, root_costs, root_next, root_masses, p_nodes, p_arcs, p_bonus, c_keys, c_costs, c_root, states,
-                arcs, weights, keys, aheads, table, registers, f_cost, f_ahead, f_lm, number,
+                g_weights, root_costs, root_next, root_masses, p_nodes, p_arcs, p_bonus, c_keys, c_costs, c_root,
+                states, arcs, weights, keys, aheads, table, registers, f_cost, f_ahead, f_lm, number,
             ):  # fmt: skip
                 return False
             for k in range(states[5 * number + 1], states[5 * number + 1] + states[5 * number + 3]):
@@ -504,8 +504,8 @@ def unfold_tokens(
 def advance(
     h_states, h_arcs, h_weights, set_of, splits, labels, first, bounds, g_states, g_finals, g_arcs, g_weights,
     root_costs, root_next, root_masses, p_nodes, p_arcs, p_bonus, c_keys, c_costs, c_root, states, arcs, weights, keys,
-    aheads, table, columns, loglikes, settings, cost, state, slot_of, previous, arc, registers, stack, steps, frame_cost,
-    bins, totals, kept_cost, kept_state, kept_first, f_cost, f_ahead, f_lm,
+    aheads, table, columns, loglikes, settings, cost, state, slot_of, previous, arc, registers, stack, steps,
+    frame_cost, bins, totals, kept_cost, kept_state, kept_first, f_cost, f_ahead, f_lm,
 ):  # fmt: skip
     """Search on through the rows of `loglikes`, as `kernels.advance` does; ROOM where the composed graph is full.
 
@@ -530,8 +530,8 @@ def advance(
             limit = cut_off(cost, here, n, best, settings, bins)
         if not unfold_tokens(
             h_states, h_arcs, h_weights, set_of, splits, labels, first, bounds, g_states, g_finals, g_arcs, g_weights,
-            root_costs, root_next, root_masses, p_nodes, p_arcs, p_bonus, c_keys, c_costs, c_root, states, arcs, weights,
-            keys, aheads, table, registers, f_cost, f_ahead, f_lm, cost, state, limit, stack,
+            root_costs, root_next, root_masses, p_nodes, p_arcs, p_bonus, c_keys, c_costs, c_root, states, arcs,
+            weights, keys, aheads, table, registers, f_cost, f_ahead, f_lm, cost, state, limit, stack,
         ):  # fmt: skip
             return ROOM
         if registers[IS_OPEN] != 0:

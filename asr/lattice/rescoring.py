@@ -4,7 +4,7 @@ A lattice of a small model, which is fast, then has the words of a large one, of
 """
 
 import math
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -14,7 +14,8 @@ from ..errors import GraphError
 from ..lm import NgramModel
 from .words import ARC, WordLattice
 
-State = Hashable
+State = Any
+"""A history of words; hashable, and compared by value."""
 
 
 class LanguageModel(Protocol):
@@ -54,11 +55,11 @@ class Ngrams:
         if word not in self._ids:
             name = self.names(word) if callable(self.names) else self.names[word]
             self._ids[word] = self.model.vocabulary.id(name)
-        return self._step(state, self._ids[word])  # type: ignore[arg-type]
+        return self._step(state, self._ids[word])
 
     def end(self, state: State) -> float:
         """As of `LanguageModel`."""
-        return self._step(state, self.model.vocabulary.id("</s>"))[0]  # type: ignore[arg-type]
+        return self._step(state, self.model.vocabulary.id("</s>"))[0]
 
     def _step(self, state: int, word: int) -> tuple[float, int]:
         key = (state, word)
@@ -90,14 +91,12 @@ class Mixed:
 
     def step(self, state: State, word: int) -> tuple[float, State]:
         """As of `LanguageModel`."""
-        one, other = state  # type: ignore[misc,attr-defined]
-        (a, one), (b, other) = self.first.step(one, word), self.second.step(other, word)
+        (a, one), (b, other) = self.first.step(state[0], word), self.second.step(state[1], word)
         return self._mixed(a, b), (one, other)
 
     def end(self, state: State) -> float:
         """As of `LanguageModel`."""
-        one, other = state  # type: ignore[misc,attr-defined]
-        return self._mixed(self.first.end(one), self.second.end(other))
+        return self._mixed(self.first.end(state[0]), self.second.end(state[1]))
 
     def _mixed(self, a: float, b: float) -> float:
         return float(np.logaddexp(math.log(self.weight) + a, math.log1p(-self.weight) + b))

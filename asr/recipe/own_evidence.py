@@ -113,7 +113,7 @@ def recognise_held_out(
 
 def _sure(references: Texts, halves: Sequence[Mapping[str, Transcript]]) -> list[tuple[float, bool]]:
     """Confidences of the words of each half by a calibrator of the other, and whether they are right."""
-    found = []
+    found = list[tuple[float, bool]]()
     for mine, other in zip(halves, reversed(halves), strict=True):
         calibrator = calibrate(references, other)
         if calibrator is None or len(halves) < 2:

@@ -53,10 +53,11 @@ def compared(models, heard, beam, rounds):
                 name: " ".join(model.lexicon.words.name(int(w)) for w in path.words).lower()
                 for (name, _, _), path in zip(heard, paths, strict=True)
             }
+            rate = score({name: text for name, text, _ in heard}, said).rate
+            composed = f"  {decoder.n_states:,} states composed" if kind == "dynamic" else ""
             print(
                 f"beam {beam:4.1f}  {kind:8}  {n_frames / sum(seconds for seconds, _ in taken):8,.0f} frames/s  "
-                f"score {sum(path.score for path in paths):12.2f}  "
-                f"WER {score({name: text for name, text, _ in heard}, said).rate:5.1f} %  {getattr(decoder, 'n_states', '')} {getattr(decoder, 'n_arcs', '')}",
+                f"score {sum(path.score for path in paths):12.2f}  WER {rate:5.1f} %{composed}",
                 flush=True,
             )
     return found

@@ -16,6 +16,7 @@ from asr.graph.phrases import NO_PHRASES, Phrases
 from asr.graph.reach import Reach, word_labels
 from asr.graph.trimming import trimmed
 from asr.lang.lexicon import Lexicon
+from asr.lattice import WordLattice, lattice_of
 from asr.lm.model import NgramModel
 from asr.lm.states import StateTable
 from asr.lm.trie import Trie
@@ -187,6 +188,37 @@ def test_what_was_composed_can_be_forgotten_at_any_time(toys, monkeypatch, budge
     before = whole.n_states, whole.n_arcs
     whole.decode(loglikes)
     assert (whole.n_states, whole.n_arcs) == before
+
+
+@pytest.mark.parametrize("room", [None, 16])
+def test_lattices_have_the_words_of_the_static_graphs(toys, monkeypatch, room):
+    """Also where the room for composed states must grow on the way, of which a lattice's tokens need all."""
+    if room is not None:
+        monkeypatch.setattr("asr.decoding.dynamic._STATES", room)
+    n_sequences = 0
+    for seed in range(60):
+        case = Case(toys, seed)
+        grammar, options = arpa_grammar(case.lm, case.lexicon), case.options()
+        static, dynamic = case.static(grammar, options), case.dynamic(case.dynamic_graph(grammar), options)
+        loglikes = case.loglikes(int(case.rng.integers(3, 14)))
+        try:
+            expected = WordLattice.of(lattice_of(static, loglikes, 5.0), 5.0)
+        except GraphError as error:
+            with pytest.raises(GraphError, match=str(error)[:20]):
+                lattice_of(dynamic, loglikes, 5.0)
+            continue
+        found = WordLattice.of(lattice_of(dynamic, loglikes, 5.0), 5.0)
+        assert found.reached_final == expected.reached_final
+        if not expected.reached_final:
+            continue  # the two graphs have costs in different places, and what is unfinished can't be compared
+        limit = float(expected.backward[0]) + 5.0 - 1e-3
+        sequences = {tuple(words): cost for words, cost in expected.sequences() if cost < limit}
+        assert {tuple(words): cost for words, cost in found.sequences() if cost < limit} == (
+            pytest.approx(sequences, abs=1e-3)
+        )
+        same(dynamic.decode(loglikes), static.decode(loglikes))
+        n_sequences += len(sequences)
+    assert n_sequences > 200
 
 
 def test_with_a_narrow_beam_nothing_is_found_that_is_better_than_the_best(toys):
