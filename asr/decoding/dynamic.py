@@ -5,15 +5,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import GraphError
+from ..graph.const_fst import ARC
 from ..graph.dynamic import DynamicGraph
 from .viterbi import BeamSearch, SearchOptions, check_graph, flat_words
 
 if TYPE_CHECKING:
     from ..graph.const_fst import Graph
 
-_FIRST_TOKENS = 1 << 15  # of a frame; arrays grow where a search has more
+_STATES = 1 << 20  # composed states that are kept, about 100 bytes each with their arcs; more where a search needs them
+_ARCS_PER_STATE = 3
 _FIRST_ARENA = 1 << 20
-_CACHED = 1 << 20  # look-aheads: 32 bytes each
+_CACHED = 1 << 14  # look-aheads, 32 bytes each: few, so that they stay near the processor
 
 
 class DynamicDecoder(BeamSearch):
@@ -47,8 +49,8 @@ class DynamicDecoder(BeamSearch):
     ):
         from . import dynamic_kernels
 
-        words = graph.words.graph
-        super().__init__(words.arcs, dynamic_kernels, column_of_label, options, n_columns, _FIRST_TOKENS)
+        words, k = graph.words.graph, dynamic_kernels
+        super().__init__(np.empty(0, ARC), k, column_of_label, options, n_columns, _STATES)
         check_graph(words, self._columns, self.n_columns)
         self.graph = graph
         states, arcs = flat_words(words.states), flat_words(words.arcs)
@@ -59,62 +61,137 @@ class DynamicDecoder(BeamSearch):
         self._grammar, root = _grammar_views(graph, len(labels))
         self._phrases = graph.phrases
         self._cache = (np.full(2 * _CACHED, -1, np.int64), np.zeros(2 * _CACHED), np.full(reach.n_sets, np.nan))
-        k = dynamic_kernels
         self._found = (np.zeros(k.MOST_WAYS), np.zeros(k.MOST_WAYS), np.zeros(k.MOST_WAYS, np.int64))
         self._registers[[k.ROOT, k.EXACT, k.LOOKS_AHEAD, k.ALL_WORDS]] = root, graph.exact, looks_ahead, all_words
+        self._registers[[k.START, k.START_LM]] = words.start, graph.grammar.start
         self._allocate()
+        self._remember(np.empty(0, np.int64), np.empty(0))
         self._grow(_FIRST_ARENA)
 
     def __repr__(self) -> str:
         return f"<DynamicDecoder: {repr(self.graph)[1:-1]}, {self.options}>"
 
+    @property
+    def n_states(self) -> int:
+        """How many states of the composed graph are known."""
+        return int(self._registers[self._kernels.N_STATES])
+
+    @property
+    def n_arcs(self) -> int:
+        """How many arcs of the composed graph are known."""
+        return int(self._registers[self._kernels.N_ARCS])
+
     def _allocate(self) -> None:
-        """Room for the tokens of two frames, without any."""
+        """Room for composed states and their arcs, and for a token in each; pages never touched take no memory."""
         n = self._capacity
-        self._token_arrays: tuple[np.ndarray, ...] = (
-            np.empty(2 * n), np.empty(2 * n), np.empty(2 * n), np.empty(2 * n, np.int32), np.empty(2 * n, np.int64)
+        states, self._arcs = np.empty(5 * n, np.int32), np.empty(_ARCS_PER_STATE * n, ARC)
+        arcs = flat_words(self._arcs)
+        # Two numbers to an entry of the table, which is at most half full.
+        self._composed = (
+            states, arcs, arcs.view(np.float32), np.empty(n, np.int64), np.empty(n),
+            np.zeros(4 << (n - 1).bit_length(), np.int64),
         )  # fmt: skip
-        # At most half full: two numbers to an entry.
-        self._table = np.zeros(2 << (2 * n - 1).bit_length(), np.int64)
+        self._cost, self._state = np.empty(2 * n), np.empty(2 * n, np.int32)
+        self._slot_of = np.zeros(n, np.int32)
         self._stack = (np.empty(n, np.int32), np.empty(n, np.int32))
 
+    def _remember(self, keys: np.ndarray, aheads: np.ndarray) -> None:
+        """Let the composed states be these, from number 1 on, none of them unfolded."""
+        k, n = self._kernels, len(keys) + 1
+        states, _, _, all_keys, all_aheads, table = self._composed
+        all_keys[0], all_keys[1:n] = -1, keys
+        all_aheads[0], all_aheads[1:n] = 0.0, aheads
+        rows = states[: 5 * n].reshape(n, 5)
+        rows[:, 1:3] = k.FOLDED, 0
+        rows[0, 3], rows[1:, 3] = 1, self.graph.words.graph.states["n_input_epsilons"][self._split(keys)[1]]
+        table.fill(0)
+        self._registers[[k.N_STATES, k.REHASH]] = n, 1
+
+    def _split(self, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The states of the language and of HCL that composed states have."""
+        lms, states = np.divmod(keys, self.graph.words.graph.n_states)
+        return lms, states
+
     def _make_room(self) -> None:
-        before, tokens = self._token_arrays, self._tokens
-        self._capacity *= 2
-        self._allocate()
-        for old, new in zip(before, self._token_arrays, strict=True):
-            new[: self._n_tokens] = old[tokens]
-        k = self._kernels
-        self._registers[[k.HERE, k.REHASH]] = 0, 1
-        self._grow(int(self._settings[k.ARENA_LIMIT]))
+        """Forget all composed arcs but those that are still named, and all states but the tokens'.
+
+        The room is doubled where what is left takes more than half of it, or it did not do for a single step.
+        """
+        moment = self.n_frames, int(self._registers[self._k.IS_OPEN])
+        n_before, n = self.n_states, self._n_tokens
+        self._collect()
+        numbers, cost = self._state[self._tokens].copy(), self._cost[self._tokens].copy()
+        keys, aheads = (of_state[numbers] for of_state in self._composed[3:5])
+        arcs = self._named_arcs()
+        if moment == self._last_room or max(_ARCS_PER_STATE * n, len(arcs)) > len(self._arcs) // 2:
+            self._capacity *= 2
+            self._allocate()
+            self._registers[self._k.HERE] = 0
+            self._grow(int(self._settings[self._k.ARENA_LIMIT]))
+        else:
+            self._slot_of[:n_before] = 0
+        self._last_room = moment
+        self._arcs[: len(arcs)] = arcs
+        self._registers[self._kernels.N_ARCS] = len(arcs)
+        is_composed = numbers != 0  # the first state of all is always there
+        self._remember(keys[is_composed], aheads[is_composed])
+        numbers = np.where(is_composed, np.cumsum(is_composed), 0)
+        self._state[self._tokens], self._cost[self._tokens] = numbers, cost
+        self._slot_of[numbers] = self._base + np.arange(n)
+
+    def _named_arcs(self) -> np.ndarray:
+        """Those of the composed arcs whose numbers are still needed, which become the numbers of these."""
+        n_arcs = self.n_arcs
+        is_named = np.zeros(n_arcs + 1, bool)  # the last for -1, no arc
+        for numbers in self._arc_numbers():
+            is_named[numbers] = True
+        is_named[-1] = False
+        after = np.cumsum(is_named) - 1
+        after[-1] = -1
+        for numbers in self._arc_numbers():
+            numbers[:] = after[numbers]
+        arcs: np.ndarray = self._arcs[:n_arcs][is_named[:-1]]
+        arcs["next"] = -1  # a state that is forgotten
+        return arcs
+
+    def _arc_numbers(self) -> list[np.ndarray]:
+        """All arrays that hold numbers of composed arcs, -1 for none: when arcs are forgotten, the others' change here.
+
+        A search that remembers arcs elsewhere than in back-pointers adds its own.
+        """
+        return [self._arena[1, 1 : self._base + self._n_tokens]]
+
+    def _collect(self) -> None:
+        super()._collect()
+        self._slot_of[: self.n_states] = 0
 
     def _begin(self) -> int:
-        cost, heard, ahead, state, lm = self._token_arrays
-        self._registers[self._kernels.REHASH] = self._kernels.STARTS
-        grammar, history, paid, n = self.graph.grammar, self.graph.grammar.start, 0.0, 0
-        while True:
-            cost[n], heard[n], ahead[n], state[n], lm[n] = paid, 0.0, 0.0, self.graph.words.graph.start, history
-            n += 1
-            if self.graph.exact or not grammar.states["n_input_epsilons"][history] or n == self._capacity:
-                return n
-            back = grammar.arcs[grammar.states["first"][history]]
-            history, paid = int(back["next"]), paid + float(back["weight"])
+        self._slot_of[: self.n_states] = 0
+        self._slot_of[0], self._cost[0], self._state[0] = 1, 0.0, 0
+        self._last_room: tuple[int, int] | None = None
+        return 1
 
     def _search(self, matrix: np.ndarray) -> int:
-        return int(
-            self._kernels.advance(
-                *self._words, *self._sets, *self._grammar, *self._phrases, *self._cache, self._columns, matrix,
-                self._settings, *self._token_arrays, self._table, *self._arena, self._registers, *self._stack,
-                self._frame_cost, self._bins, self._totals, *self._found,
+        k = self._kernels
+        outcome = int(
+            k.advance(
+                *self._words, *self._sets, *self._grammar, *self._phrases, *self._cache, *self._composed, self._columns,
+                matrix, self._settings, self._cost, self._state, self._slot_of, *self._arena, self._registers,
+                *self._stack, self._frame_cost, self._bins, self._totals, *self._found,
             )
         )  # fmt: skip
+        if outcome == self._k.NEGATIVE_CYCLE:
+            culprit = self._composed[3][self._registers[self._k.CULPRIT]]
+            self._registers[self._k.CULPRIT] = self._split(culprit)[1]
+        return outcome
 
     def _behind(self) -> np.ndarray:
-        return self._token_arrays[0][self._tokens] - self._token_arrays[2][self._tokens]
+        return self._cost[self._tokens] - self._composed[4][self._state[self._tokens]]
 
     def _final_costs(self) -> np.ndarray:
-        state, lm = (self._token_arrays[i][self._tokens] for i in (3, 4))
+        lm, state = self._split(self._composed[3][self._state[self._tokens]])
         result = self.graph.words.graph.states["final"][state].astype(np.float64)
+        result[lm < 0] = np.inf  # before all words and states
         ends = np.flatnonzero(np.isfinite(result))
         node, history = np.divmod(lm[ends], self.graph.grammar.n_states)
         # What was granted for phrases only begun is given back.
@@ -122,7 +199,9 @@ class DynamicDecoder(BeamSearch):
         return result
 
     def _graph_score(self, token: int, score: float, final_cost: float, arcs: np.ndarray, n_words: int) -> float:
-        return score + float(self._token_arrays[1][self._tokens][token])
+        ahead = float(self._composed[4][self._state[self._tokens][token]])
+        graph_score = ahead - float(arcs["weight"].sum(dtype=np.float64)) - final_cost
+        return graph_score - self.options.insertion_penalty * n_words
 
 
 def _where_histories_back_off(graph: DynamicGraph) -> tuple[int, np.ndarray]:

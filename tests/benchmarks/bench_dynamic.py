@@ -1,9 +1,10 @@
 """A static graph against the same words and language model composed while decoding: time, words, scores, errors.
 
-`python tests/benchmarks/bench_dynamic.py MODEL LM TABLE.tsv [--n 20] [--beams 10,13,16] [--dynamic-only]`: MODEL is a
-model of HMMs whose lexicon has the words, LM a language model (ARPA or .ngram), TABLE has id, audio, speaker and text.
-Both searches get the same log-likelihoods, of the first pass where the model adapts to speakers. CPU seconds; one run,
-the two one after the other for each utterance.
+`python tests/benchmarks/bench_dynamic.py TABLE.tsv DYNAMIC [STATIC] [--n 20] [--beams 10,13,16] [--rounds 2]`: DYNAMIC
+and STATIC are models that `asr graph MODEL --lm A.arpa --lexicon L --out ...` made, with `--dynamic` and without, TABLE
+has id, audio, speaker and text. Both searches get the same log-likelihoods, of the first pass where the model adapts to
+speakers. CPU seconds of all utterances, one search after the other; in the first round the dynamic one knows nothing
+yet, later it knows what it met before.
 """
 
 import argparse
@@ -16,11 +17,9 @@ import numpy as np
 
 import asr
 from asr.decoding import DynamicDecoder, SearchOptions, ViterbiDecoder
-from asr.graph import arpa_grammar
-from asr.lm import read_model
-from asr.model.dynamic import with_dynamic_graph
-from asr.model.graphs import with_graph
 from asr.scoring import score
+
+MAKERS = {"static": ViterbiDecoder, "dynamic": DynamicDecoder}
 
 
 def utterances(model, table, n):
@@ -41,44 +40,43 @@ def measured(decoder, loglikes):
     return time.process_time() - begin, path
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("model")
-    parser.add_argument("lm")
-    parser.add_argument("table")
-    parser.add_argument("--n", type=int, default=20)
-    parser.add_argument("--beams", default="10,13,16")
-    parser.add_argument("--dynamic-only", action="store_true")
-    arguments = parser.parse_args()
-    model = asr.load(arguments.model)
-    grammar = arpa_grammar(read_model(arguments.lm), model.lexicon)
-    graphs = {"dynamic": with_dynamic_graph(model, grammar).graph}
-    if not arguments.dynamic_only:
-        graphs["static"] = with_graph(model, grammar).graph
-    makers = {"static": ViterbiDecoder, "dynamic": DynamicDecoder}
-    print(*graphs.values(), sep="\n")
-    heard = list(utterances(model, arguments.table, arguments.n))
-    reference = {name: text for name, text, _ in heard}
-    n_frames = sum(len(loglikes) for _, _, loglikes in heard)
-    for beam in map(float, arguments.beams.split(",")):
+def compared(models, heard, beam, rounds):
+    """Print a line for each kind of graph and round; the paths of each kind."""
+    found, n_frames = {}, sum(len(loglikes) for _, _, loglikes in heard)
+    for kind, model in models.items():
         options = SearchOptions(beam=beam, acoustic_scale=model.decoding.acoustic_scale)
-        found = {}
-        for kind, graph in graphs.items():
-            decoder = makers[kind](graph, model.units.pdf_of_label, options, n_columns=model.units.n_pdfs)
-            found[kind] = [measured(decoder, loglikes) for _, _, loglikes in heard]
-        for kind, paths in found.items():
-            words = {
-                name: " ".join(model.lexicon.words.name(int(w)) for w in path.words)
-                for name, (_, path) in zip(reference, paths, strict=True)
+        decoder = MAKERS[kind](model.graph, model.units.pdf_of_label, options, n_columns=model.units.n_pdfs)
+        for _ in range(rounds):
+            taken = [measured(decoder, loglikes) for _, _, loglikes in heard]
+            found[kind] = paths = [path for _, path in taken]
+            said = {
+                name: " ".join(model.lexicon.words.name(int(w)) for w in path.words).lower()
+                for (name, _, _), path in zip(heard, paths, strict=True)
             }
-            seconds = sum(took for took, _ in paths)
             print(
-                f"beam {beam:4.1f}  {kind:8}  {n_frames / seconds:8,.0f} frames/s  "
-                f"score {sum(path.score for _, path in paths):12.2f}  WER {score(reference, words).rate:5.1f} %",
+                f"beam {beam:4.1f}  {kind:8}  {n_frames / sum(seconds for seconds, _ in taken):8,.0f} frames/s  "
+                f"score {sum(path.score for path in paths):12.2f}  "
+                f"WER {score({name: text for name, text, _ in heard}, said).rate:5.1f} %  {getattr(decoder,'n_states','')} {getattr(decoder,'n_arcs','')}",
                 flush=True,
             )
+    return found
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("table")
+    parser.add_argument("dynamic")
+    parser.add_argument("static", nargs="?")
+    parser.add_argument("--n", type=int, default=20)
+    parser.add_argument("--beams", default="10,13,16")
+    parser.add_argument("--rounds", type=int, default=2)
+    arguments = parser.parse_args()
+    models = {kind: asr.load(path) for kind in MAKERS if (path := getattr(arguments, kind))}
+    heard = list(utterances(models["dynamic"], arguments.table, arguments.n))
+    for beam in map(float, arguments.beams.split(",")):
+        found = compared(models, heard, beam, arguments.rounds)
         if len(found) == 2:
-            pairs = [(a, b) for (_, a), (_, b) in zip(found["static"], found["dynamic"], strict=True)]
+            pairs = list(zip(found["static"], found["dynamic"], strict=True))
             same = sum(a.words.tolist() == b.words.tolist() for a, b in pairs)
             most = np.max([abs(a.score - b.score) for a, b in pairs])
             print(f"beam {beam:4.1f}  same words {same} of {len(pairs)}, scores differ by {most:.4f} at most")

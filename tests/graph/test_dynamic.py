@@ -145,7 +145,7 @@ def test_bigger_searches_chunks_and_room(toys, monkeypatch):
     graph, options = case.dynamic_graph(arpa_grammar(case.lm, case.lexicon)), case.options()
     loglikes = case.loglikes(120)
     whole = case.dynamic(graph, options).decode(loglikes)
-    for name in ("_FIRST_TOKENS", "_FIRST_ARENA", "_CACHED"):
+    for name in ("_STATES", "_FIRST_ARENA", "_CACHED"):
         monkeypatch.setattr(module, name, 4)
     decoder = case.dynamic(graph, options)
     for _ in range(2):
