@@ -159,6 +159,36 @@ def test_bigger_searches_chunks_and_room(toys, monkeypatch):
     assert decoder._capacity > 4
 
 
+@pytest.mark.parametrize("budget", [2, 40, 80, 160])
+def test_what_was_composed_can_be_forgotten_at_any_time(toys, monkeypatch, budget):
+    """Words and scores are the same to the last bit, in one long utterance and in one after the other."""
+    from asr.decoding import dynamic as module
+
+    case = Case(toys, 19, n_entries=200, scale=1.5)
+    graph, options = case.dynamic_graph(arpa_grammar(case.lm, case.lexicon)), case.options(beam=5.0, min_active=1)
+    whole = case.dynamic(graph, options)
+    monkeypatch.setattr(module, "_STATES", budget)
+    small, times = case.dynamic(graph, options), []
+    monkeypatch.setattr(small, "_make_room", lambda make=small._make_room: (times.append(small.n_frames), make()))
+    for n_frames in (200, 30, 30, 30, 30):
+        loglikes = case.loglikes(n_frames)
+        expected = whole.decode(loglikes)
+        small.start()
+        for piece in np.array_split(loglikes, 3):
+            small.advance(piece)
+            assert len(small.partial().labels) == small.n_frames
+        found = small.finish()
+        assert found.labels.tolist() == expected.labels.tolist() and found.words.tolist() == expected.words.tolist()
+        assert found[2:] == expected[2:]
+    assert len(times) > 2 and max(times) > 0
+    assert small.n_states <= small._capacity
+    assert small.n_arcs < whole.n_arcs
+    # Nothing is composed anew where there is room for all of it.
+    before = whole.n_states, whole.n_arcs
+    whole.decode(loglikes)
+    assert (whole.n_states, whole.n_arcs) == before
+
+
 def test_with_a_narrow_beam_nothing_is_found_that_is_better_than_the_best(toys):
     """Look-ahead is taken off again to the last bit; some best paths are lost, or nothing was pruned."""
     n_lost = n_found = 0
