@@ -466,8 +466,8 @@ def unfold_tokens(
 ):  # fmt: skip
     """Unfold the states that the next step of the search leaves; False where there is no room.
 
-    Before arcs without input label are followed those are states up to `limit` that have some, and what these lead to.
-    Before the others are followed it is all up to `limit`.
+    Before arcs without input label are followed those are states up to `limit` that have some, later all up to `limit`.
+    What such arcs lead to is unfolded with their origin where it has some too, as `close` does not stop there.
     """
     is_open, here = registers[IS_OPEN] != 0, registers[HERE]
     for i in range(here, here + registers[N_TOKENS]):
@@ -485,13 +485,12 @@ def unfold_tokens(
                 arcs, weights, keys, aheads, table, registers, f_cost, f_ahead, f_lm, number,
             ):  # fmt: skip
                 return False
-            if is_open:
-                for k in range(states[5 * number + 1], states[5 * number + 1] + states[5 * number + 3]):
-                    x = arcs[4 * k + 3]
-                    if states[5 * x + 1] == FOLDED and states[5 * x + 3] != 0:
-                        states[5 * x + 1] = WAITS
-                        stack[top] = x
-                        top += 1
+            for k in range(states[5 * number + 1], states[5 * number + 1] + states[5 * number + 3]):
+                x = arcs[4 * k + 3]
+                if states[5 * x + 1] == FOLDED and states[5 * x + 3] != 0:
+                    states[5 * x + 1] = WAITS
+                    stack[top] = x
+                    top += 1
     return True
 
 
