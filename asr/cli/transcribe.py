@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 _NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 _REFUSED = 50  # recordings in a row, from the first: whatever is wrong, it is not about single ones
 _SHOWN_PIECES = 3  # in a notice
-_BONUS = 4.0  # nats, for a word of a phrase
+_BONUS = 6.0  # nats, for a word of a phrase; see tests/benchmarks/bench_boost.py
 _MANY = 5000  # recordings whose headers nobody waits for
 
 
@@ -87,7 +87,7 @@ def transcribe(
     ] = None,
     bonus: Annotated[
         float | None,
-        typer.Option("--bonus", metavar="NATS", help="What each word of such a phrase gains, 4; more finds more."),
+        typer.Option("--bonus", metavar="NATS", help="What each word of such a phrase gains, 6; more finds more."),
     ] = None,
     nbest: Annotated[
         int | None, typer.Option("--nbest", metavar="N", min=1, help="With json: the best N texts of each piece.")

@@ -259,7 +259,7 @@ def advance(
 
     registers[IS_OPEN]: whether the epsilon arcs of the newest tokens are still to be followed, up to totals[0].
     totals[1]: the sum of what was taken off the costs, so that they stay small however long the audio is.
-    `kept_cost`, `kept_state` and `first` take all tokens, see `Tokens` in `viterbi`; they are empty where none are kept.
+    `kept_cost`, `kept_state`, `first` take all tokens, see `Tokens` in `viterbi`; they are empty where none are kept.
     """
     while True:
         if registers[IS_OPEN] != 0:

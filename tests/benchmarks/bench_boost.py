@@ -20,10 +20,10 @@ import numpy as np
 
 import asr
 from asr.corpus import Utterance
-from asr.lm import read_model
-from asr.model.transcription import transcribe_all
-from asr.model.dynamic import boosted, with_dynamic_graph, words_of
 from asr.graph import arpa_grammar
+from asr.lm import read_model
+from asr.model.dynamic import boosted, with_dynamic_graph, words_of
+from asr.model.transcription import transcribe_all
 from asr.scoring import score
 
 
@@ -79,8 +79,8 @@ def measured(model, utterances, texts, listed, names, bonus):
 
 def told(name, numbers, before=None):
     said, right, others, wrong, false = numbers.sum(axis=0)
-    line = f"{name:12} recall {right:3} of {said} ({100 * right / said:5.1f} %), other words {100 * wrong / others:5.1f} % wrong"
-    line += f", listed words that were not said {false}"
+    line = f"{name:12} recall {right:3} of {said} ({100 * right / said:5.1f} %)"
+    line += f", other words {100 * wrong / others:5.1f} % wrong, listed words that were not said {false}"
     if before is not None:
         rng, n = np.random.default_rng(0), len(numbers)
         draws = rng.integers(0, n, (10_000, n))
@@ -110,7 +110,8 @@ def main():
     names, others = rare_words(counts, texts, model, given.rare, given.distractors)
     n_tokens = sum(word in names for text in texts.values() for word in text.split())
     print(
-        f"{len(utterances)} recordings; {len(names)} rare words ({n_tokens} times said) among {len(others)} that are not said"
+        f"{len(utterances)} recordings; {len(names)} rare words ({n_tokens} times said) among {len(others)} that are "
+        "not said"
     )
     print("rare:", " ".join(names))
     halves = utterances[::2], utterances[1::2]

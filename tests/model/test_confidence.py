@@ -81,7 +81,7 @@ def test_evidence_is_of_each_word_and_its_neighbours():
 
 
 def test_transcripts_are_compared_with_what_was_said():
-    words = tuple(TimedWord(w, i, i + 0.5, 0.8) for i, w in enumerate("a b c".split()))
+    words = tuple(TimedWord(w, i, i + 0.5, 0.8) for i, w in enumerate(["a", "b", "c"]))
     evidence, right = observed({"u": "a x c", "v": ""}, {"u": Transcript("a b c", words), "v": Transcript("")})
     assert right.tolist() == [True, False, True] and evidence.shape == (3, 6)
     assert calibrate({"u": "a x c"}, {"u": Transcript("a b c", words)}) is None

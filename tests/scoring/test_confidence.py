@@ -11,7 +11,7 @@ from asr.scoring.confidence import reliability, right_words
 
 
 def test_right_words_are_those_of_a_best_alignment():
-    assert right_words("a b c".split(), "a x c d".split()).tolist() == [True, False, True, False]
+    assert right_words(["a", "b", "c"], ["a", "x", "c", "d"]).tolist() == [True, False, True, False]
     assert right_words([], ["a"]).tolist() == [False]
     assert right_words(["a"], []).tolist() == []
 
