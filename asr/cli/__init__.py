@@ -72,7 +72,7 @@ def main() -> None:
 
         completion_init()
     try:
-        with recording_warnings.told():
+        with recording_warnings.shown():
             status = app(prog_name="asr", standalone_mode=False)
         sys.exit(status)
     except ClickError as error:

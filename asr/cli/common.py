@@ -127,7 +127,7 @@ class RecordingWarnings(logging.Handler):
             self._complaints.add(message, str(record.args[0]) if isinstance(record.args, tuple) and record.args else "")
 
     @contextlib.contextmanager
-    def told(self) -> Iterator[None]:
+    def shown(self) -> Iterator[None]:
         """Warnings are printed in here; at the end, how many were not."""
         self.before, self._said, self._complaints = _nothing, set(), Complaints()
         room = logging.getLogger("asr.audio")

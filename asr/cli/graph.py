@@ -85,7 +85,7 @@ def graph(
     from ..lang.sources import check_sources, opened
     from ..model.language_models import parts_of, read_parts
     from ..model.model import find_model, load
-    from ..model.regraph import listed_words, with_language_model, with_words, words_told
+    from ..model.regraph import listed_words, vocabulary_in_words, with_language_model, with_words
 
     parts = parts_of([str(standard_input(name)) for name in lm or []]) if lm else []
     read = [part.path for part in parts] if words is None else [words]
@@ -102,7 +102,7 @@ def graph(
         lost = _tell_expected(trained, ngram, listed, sources, max_states)
         _tell_lost(lost, lexicon)
         return
-    compiling: dict[str, Any] = {"max_states": max_states, "told": _Table().told}
+    compiling: dict[str, Any] = {"max_states": max_states, "progress": _Table().add}
     if ngram is not None:
         made, lost = with_language_model(trained, ngram, sources, dynamic=dynamic, exact=exact, **compiling)
     else:
@@ -113,7 +113,7 @@ def graph(
         made.save(out)
     if before:
         typer.echo(f"{out}: the model that was there is replaced", err=True)
-    typer.echo(f"{out}: {words_told(made)} can be recognised", err=True)
+    typer.echo(f"{out}: {vocabulary_in_words(made)} can be recognised", err=True)
 
 
 def _tell_expected(
@@ -128,7 +128,7 @@ def _tell_expected(
     else:
         expected, lost = expected_of_words(trained, listed or [], sources)
     with output(None) as stream:
-        stream.write(f"{expected.told()}\n")
+        stream.write(f"{expected.in_words()}\n")
     against = Budget.of(max_states).against(expected.most_states, expected.n_bytes)
     if against:
         complain(f"warning: {against}")
@@ -158,7 +158,7 @@ class _Table:
     def __init__(self) -> None:
         self._is_first = True
 
-    def told(self, s: "Step") -> None:
+    def add(self, s: "Step") -> None:
         """The line of a step."""
         if self._is_first:
             typer.echo(f"{'step':<12} {'states':>12} {'arcs':>12} {'seconds':>9}", err=True)

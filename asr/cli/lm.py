@@ -165,19 +165,19 @@ def train(
         _train_network(out, network.value, sentences, check, words, order)
         return
     with progress("training", _STEPS) as advance, writing(out), replacing(out) as temporary:
-        told = _Told(advance)
+        bar = _Bar(advance)
         if units is Units.words and lexicon is None:
-            means = Means(memory=most, folder=temporary.parent, told=told.within(0.0, 0.85))
+            means = Means(memory=most, folder=temporary.parent, progress=bar.within(0.0, 0.85))
             counts = count_text(texts, order, vocabulary=words, cutoffs=limits, has_ids=ids, means=means)
         else:
             sentences = [sentence for text in texts for sentence in _sentences(text, units, lexicon, ids)]
             counts = count(sentences, order, vocabulary=words, cutoffs=limits)
-        told(0.85)
+        bar(0.85)
         n_sentences, model = counts.n_sentences, estimate(counts, smoothing.value)
         del counts
-        told(0.9)
+        bar(0.9)
         write_model(model, temporary)
-        told(1.0)
+        bar(1.0)
     typer.echo(f"{out}: {_size(model)}, from {many(n_sentences, 'sentence')}", err=True)
 
 
@@ -203,14 +203,14 @@ def _train_network(
         held_out, sentences = sentences[::20], [s for i, s in enumerate(sentences) if i % 20]
     folder = out.with_name(f".{out.name}.training")
     with progress("training", _STEPS) as advance, writing(out):
-        told = _Told(advance)
+        bar = _Bar(advance)
         model, _ = train_words(
             sentences,
             held_out,
             kind,
             folder=folder,
             vocabulary=vocabulary,
-            progress=lambda done, total: told(done / total),
+            progress=lambda done, total: bar(done / total),
         )
         model.save(out)
     shutil.rmtree(folder)
@@ -379,7 +379,7 @@ def _sentences(path: Path, units: Units, lexicon: Path | None, ids: bool = False
     return read_sentences(path, units=units.value, lexicon=said, has_ids=ids)
 
 
-class _Told:
+class _Bar:
     """Moves a progress bar to the part of the whole that is done."""
 
     def __init__(self, advance: Callable[[], None]) -> None:

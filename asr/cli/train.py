@@ -173,7 +173,7 @@ def _read(
     """
     from ..corpus import Corpus
     from ..corpus.kinds import corpus_kind
-    from ..corpus.problems import told
+    from ..corpus.problems import in_lines
 
     given = {name: value for name, value in of_folder.items() if value is not None}
     if given and corpus_kind(path) != "folder":
@@ -182,7 +182,7 @@ def _read(
         found = Corpus.from_folder(path, channel=channel, **given)  # type: ignore[arg-type]
     else:
         found = Corpus.read(path, channel=channel, allow_commands=commands)
-    lines = list(told(found.problems))
+    lines = list(in_lines(found.problems))
     for line in lines[:_SHOWN]:
         complain_of_input(f"warning: {line}")
     if len(lines) > _SHOWN:

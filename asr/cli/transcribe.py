@@ -167,9 +167,9 @@ def transcribe(
     for warning in recognised.warnings(len(recordings), what_it_knows(model, recogniser)):
         complain_of_input(f"warning: {warning}")
     if verbose:
-        from ..model.transcription import told_transforms
+        from ..model.transcription import transforms_in_words
 
-        complain(told_transforms(recognised.kinds) or "the model does not adapt to speakers")
+        complain(transforms_in_words(recognised.kinds) or "the model does not adapt to speakers")
     n_failed = len(unusable) + len(found) - len(recordings) + n_bad
     if n_failed:
         complain(f"{n_failed} of {len(found) + len(unusable)} failed")
@@ -208,12 +208,12 @@ class _Boosted(NamedTuple):
 
 def what_it_knows(name: str, recogniser: "Model") -> str:
     """What a model can recognise, in words: `digits: ten words`."""
-    from ..model.regraph import words_told
+    from ..model.regraph import vocabulary_in_words
 
-    told = words_told(recogniser)
-    number, _, rest = told.partition(" ")
+    text = vocabulary_in_words(recogniser)
+    number, _, rest = text.partition(" ")
     is_small = number.isdecimal() and int(number) < len(_NUMBERS)
-    return f"{Path(name).name}: {_NUMBERS[int(number)] + ' ' + rest if is_small else told}"
+    return f"{Path(name).name}: {_NUMBERS[int(number)] + ' ' + rest if is_small else text}"
 
 
 def _fitting(recogniser: "Model", found: list["Utterance"]) -> list["Utterance"]:
@@ -302,7 +302,7 @@ class _Fit:
         """The part of what is spoken that is in pieces which do not fit, 0 to 1."""
         return self._n_unlike / self._n_frames if self._n_frames else 0.0
 
-    def told(self) -> str:
+    def in_words(self) -> str:
         """When the pieces are that are unlike, a few of them."""
         shown = ", ".join(f"{clock(start)} to {clock(end)}" for start, end in self.unlike[:_SHOWN_PIECES])
         more = len(self.unlike) - _SHOWN_PIECES
@@ -355,7 +355,7 @@ class _Recognised:
             what = f"{len(partly)} of {n_recordings} recordings have" if n_recordings > 1 else "the recording has"
             yield (
                 f"{what} pieces that are unlike what this model is for (the first: {partly[0].path}, "
-                f"{partly[0].told()}). What it knows is {knows}"
+                f"{partly[0].in_words()}). What it knows is {knows}"
             )
         if self._unfinished:
             what = f"{len(self._unfinished)} of {n_recordings} recordings end" if n_recordings > 1 else "it ends"

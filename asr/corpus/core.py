@@ -39,9 +39,9 @@ class Corpus:
                 raise CorpusError(f"utterance id {utterance.id!r} is given twice; ids must differ")
             self._by_id[utterance.id] = utterance
         if not self.utterances:
-            from .problems import told
+            from .problems import in_lines
 
-            lines = [f"  {line}" for line in told(self.problems)]
+            lines = [f"  {line}" for line in in_lines(self.problems)]
             shown, more = lines[:_SHOWN], [f"  ... and {len(lines) - _SHOWN} more"] if len(lines) > _SHOWN else []
             error = CorpusError("\n".join(["the corpus has no usable utterance", *shown, *more]))
             error.problems = self.problems

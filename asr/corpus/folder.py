@@ -209,8 +209,8 @@ def other_transcripts(directory: Path, text_suffix: str = ".txt") -> list[str]:
     """A line for each kind of file in a folder that may hold the transcripts but is not what was asked for."""
     files = files_below(directory, [])
     tables = [path.name for path in files if path.parent == directory and path.suffix.lower() in _TABLES]
-    told = [f"{name} is a table; if it holds the transcripts, give its own name" for name in tables]
-    return told + _others(files, recordings_among(files), text_suffix).told()
+    lines = [f"{name} is a table; if it holds the transcripts, give its own name" for name in tables]
+    return lines + _others(files, recordings_among(files), text_suffix).in_lines()
 
 
 def _others(files: list[Path], main: list[Path], text_suffix: str) -> Others:
@@ -235,8 +235,8 @@ class _Transcripts:
             return _transcribed(whole, source, self._tier, problems)
         like = [p.name for stem, p in self.files.items() if stem.casefold() == _stem(path).casefold()]
         hint = f"; {like[0]} differs by upper and lower case" if like else ""
-        told = self._others.hint(_stem(path))
-        raise CorpusError(f"no transcript {path.stem}{self._suffix} beside it{hint}{told}")
+        lines = self._others.hint(_stem(path))
+        raise CorpusError(f"no transcript {path.stem}{self._suffix} beside it{hint}{lines}")
 
 
 def _transcribed(whole: Utterance, source: Path, tier: str | None, problems: list[Problem]) -> list[Utterance]:

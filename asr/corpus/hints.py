@@ -63,7 +63,7 @@ class Others:
             return f"; there is {path.name}, but a file {suffix} is not read"
         return f"; there is {path.name}: --text-suffix {suffix} reads it"
 
-    def told(self) -> list[str]:
+    def in_lines(self) -> list[str]:
         """A line for each kind of file."""
         counts = Counter(suffix for pairs in self._by_stem.values() for suffix, _ in pairs)
         lines = []

@@ -8,11 +8,11 @@ from .utterance import Problem
 EACH = 3  # problems of a kind that are told one by one; of more, the first and their number
 
 
-def told(problems: Iterable[Problem]) -> Iterator[str]:
+def in_lines(problems: Iterable[Problem]) -> Iterator[str]:
     """A line for each problem, but of many of the same kind one line, with their number and the first as an example.
 
     Examples:
-        >>> list(told(Problem(f"{i}.mp3", f"truncated at {i} s") for i in range(6388)))
+        >>> list(in_lines(Problem(f"{i}.mp3", f"truncated at {i} s") for i in range(6388)))
         ['0.mp3: truncated at 0 s (and 6387 more of this kind, the last: 6387.mp3)']
     """
     kinds: dict[str, list[Problem]] = {}

@@ -33,7 +33,7 @@ def text_blocks(
     *,
     most: int = MOST_TEXT,
     error: type[AsrError] = AsrError,
-    told: Callable[[int], object] | None = None,
+    progress: Callable[[int], object] | None = None,
     size_of_block: int = _BLOCK,
 ) -> Iterator[bytes]:
     """The bytes of a file, block by block; of what was packed, where it begins like a file of gzip, xz or bzip2.
@@ -41,7 +41,7 @@ def text_blocks(
     Args:
         most: bytes that may come, unpacked.
         error: the class of what is raised.
-        told: called with the number of bytes of the file, packed ones, that were read before each block.
+        progress: called with the number of bytes of the file, packed ones, that were read before each block.
         size_of_block: bytes of a block, at most.
 
     Raises:
@@ -71,8 +71,8 @@ def text_blocks(
                         f"{path}: unpacks to more than {_MOST_PACKED} times its size, which no text does; if it is "
                         f"meant, unpack it first: {program} {path}"
                     )
-                if told is not None:
-                    told(raw.tell() if kind else done)
+                if progress is not None:
+                    progress(raw.tell() if kind else done)
                 yield block
     except (EOFError, zlib.error, gzip.BadGzipFile, lzma.LZMAError) as problem:
         raise error(f"{path}: damaged {kind} file ({problem}); is it cut short? Copy or make it again") from None

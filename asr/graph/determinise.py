@@ -267,15 +267,15 @@ def _too_large(
     newest = range(max(0, n_states - _NEWEST), n_states)
     q = max(newest, key=lambda q: (sum(map(len, room.delayed(q))), room.begin[q + 1] - room.begin[q]))
     n_ways, waiting = int(room.begin[q + 1] - room.begin[q]), room.delayed(q)
-    told = ""
+    last = ""
     if any(waiting):
         alternatives = ", or ".join(named(labels) for labels in waiting[:_MOST_SHOWN])
-        told = f" The last{before(q)}: it is still open whether what was read is {alternatives}."
+        last = f" The last{before(q)}: it is still open whether what was read is {alternatives}."
     elif n_ways > 1:
-        told = f" The last{before(q)}: {n_ways} ways to go on are open, at different costs."
+        last = f" The last{before(q)}: {n_ways} ways to go on are open, at different costs."
     return (
         f"det({what}): {graph.n_states:,} states, {graph.n_arcs:,} arcs could not be determinised within {limit}: "
-        f"there are {n_states:,} with {n_arcs:,} arcs, and more to come.{told} Either "
+        f"there are {n_states:,} with {n_arcs:,} arcs, and more to come.{last} Either "
         f"the grammar accepts a sentence in several ways with different costs, or it is too large for this machine. "
         f"{REMEDY}"
     )

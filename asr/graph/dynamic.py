@@ -71,7 +71,7 @@ def compile_words(
     transition_scale: float = 1.0,
     self_loop_scale: float = 0.1,
     max_states: int | None = None,
-    told: Callable[[Step], None] | None = None,
+    progress: Callable[[Step], None] | None = None,
 ) -> WordGraph:
     """HCL: min(det(H ∘ C ∘ min(det(L)))) with self-loops.
 
@@ -80,7 +80,7 @@ def compile_words(
     budget = Budget.of(max_states)
 
     def step(name: str, build: Callable[[], Any]) -> Any:
-        return timed_step(name, build, budget, told)
+        return timed_step(name, build, budget, progress)
 
     width, central = tree.context_width, tree.central_position
     words = _spoken_words(lexicon, budget, step)
@@ -100,7 +100,7 @@ def compile_token_words(
     tokens: "CtcTokens",
     *,
     max_states: int | None = None,
-    told: Callable[[Step], None] | None = None,
+    progress: Callable[[Step], None] | None = None,
 ) -> WordGraph:
     """min(T ∘ min(det(L))), from CTC labels to word ids; arguments as of `compile_tlg`."""
     from .tlg import token_graph
@@ -109,7 +109,7 @@ def compile_token_words(
     lexicon = replace(lexicon, silence_prob=0.0)
 
     def step(name: str, build: Callable[[], Any]) -> Any:
-        return timed_step(name, build, budget, told)
+        return timed_step(name, build, budget, progress)
 
     words = _spoken_words(lexicon, budget, step)
     topology = step("T", lambda: token_graph(tokens, lexicon.disambiguation_ids))

@@ -62,7 +62,7 @@ class Forecast(NamedTuple):
         most = max(step.n_states for step in steps if step.name not in ("G", "L"))  # these are given, not found
         return self._replace(most_states=most, n_states=steps[-1].n_states, n_arcs=steps[-1].n_arcs, is_counted=True)
 
-    def told(self) -> str:
+    def in_words(self) -> str:
         """The estimate in words."""
         minutes = f"{self.seconds / 60:.1f} minutes" if self.seconds >= 60 else f"{self.seconds:.0f} seconds"
         made = f"{_about(self.n_states)} states, {_about(self.n_arcs)} arcs, {_size(self.file_bytes)}"

@@ -36,7 +36,7 @@ def compile_hclg(
     transition_scale: float = 1.0,
     self_loop_scale: float = 0.1,
     max_states: int | None = None,
-    told: Callable[[Step], None] | None = None,
+    progress: Callable[[Step], None] | None = None,
 ) -> Graph:
     """The decoding graph: min(det(H ∘ C ∘ min(det(L ∘ G)))) with self-loops, from transition ids to word ids.
 
@@ -50,7 +50,7 @@ def compile_hclg(
         self_loop_scale: see `transition_scale`.
         max_states: that the graph may have at any step; None: as many as fit into the memory that is free (see
             `Budget`).
-        told: called after each step with its size and seconds, which are also logged at level INFO.
+        progress: called after each step with its size and seconds, which are also logged at level INFO.
 
     Raises:
         GraphError: if the grammar is not over the lexicon's words, or a step needs more states.
@@ -58,7 +58,7 @@ def compile_hclg(
     budget = Budget.of(max_states)
 
     def step(name: str, build: Callable[[], Any]) -> Any:
-        return timed_step(name, build, budget, told)
+        return timed_step(name, build, budget, progress)
 
     # One name for what each step makes of the last one's: nothing is kept that is not needed any more.
     graph: Any = spoken_graph(lexicon, grammar, budget, step)
@@ -90,15 +90,15 @@ def _in_context(spoken: Graph, n_phones: int, tree: "ContextDependency", budget:
     return compose_context(spoken, n_phones, width=tree.context_width, central=tree.central_position, budget=budget)
 
 
-def timed_step(name: str, build: Callable[[], Any], budget: Budget, told: Callable[[Step], None] | None) -> Any:
+def timed_step(name: str, build: Callable[[], Any], budget: Budget, progress: Callable[[Step], None] | None) -> Any:
     """The result of one step, its size and time logged."""
     started = time.perf_counter()
     result = build()
     graph = result.graph if isinstance(result, ContextGraph) else result
     step = Step(name, graph.n_states, graph.n_arcs, time.perf_counter() - started)
     _log.info("%s: %d states, %d arcs, %.2f s", *step)
-    if told is not None:
-        told(step)
+    if progress is not None:
+        progress(step)
     budget.check(name, graph.n_states, graph.n_arcs)
     return result
 

@@ -29,7 +29,7 @@ def compile_tlg(
     tokens: "CtcTokens",
     *,
     max_states: int | None = None,
-    told: Callable[[Step], None] | None = None,
+    progress: Callable[[Step], None] | None = None,
 ) -> Graph:
     """The decoding graph min(T ∘ min(det(L ∘ G))), from CTC labels to word ids.
 
@@ -38,7 +38,7 @@ def compile_tlg(
 
     Args:
         lexicon: words and their pronunciations. Its pauses are not used: what is between words is blanks.
-        grammar: as of `compile_hclg`, like `max_states` and `told`.
+        grammar: as of `compile_hclg`, like `max_states` and `progress`.
         tokens: the labels of the network.
 
     Raises:
@@ -53,7 +53,7 @@ def compile_tlg(
     lexicon = replace(lexicon, silence_prob=0.0)
 
     def step(name: str, build: Callable[[], Any]) -> Any:
-        return timed_step(name, build, budget, told)
+        return timed_step(name, build, budget, progress)
 
     spoken = spoken_graph(lexicon, grammar, budget, step)
     topology = step("T", functools.partial(token_graph, tokens, lexicon.disambiguation_ids))

@@ -43,7 +43,7 @@ def corpus_facts(
     """
     from ..corpus import Corpus
     from ..corpus.folder import other_transcripts
-    from ..corpus.problems import told
+    from ..corpus.problems import in_lines
     from ..files import kind_of
 
     read: Callable[..., Corpus] = partial(Corpus.read, channel=channel, allow_commands=allow_commands)
@@ -76,7 +76,7 @@ def corpus_facts(
         "who_speaks": _who_speaks(corpus),
         # Where nothing tells who speaks, each utterance is a speaker of its own, and a table of them says nothing.
         "of_speakers": _speakers(corpus, seconds) if len(corpus.speakers) < len(corpus) else [],
-        "first_problems": [str(problem) for problem in problems] if all_problems else list(told(problems))[:_SHOWN],
+        "first_problems": [str(problem) for problem in problems] if all_problems else list(in_lines(problems))[:_SHOWN],
     }
     return facts
 

@@ -102,7 +102,7 @@ def build_lexicon(
     if not sources:
         raise LexiconError(f"no source for the lexicon; give one or more, such as {LETTERS!r} or {CMUDICT!r}")
     ready = [_Opened.of(each, stress) for each in sources]
-    by_word, by_source, unknown = _collected(counts, ready, marks=marks, n_best=n_best, told=_report)
+    by_word, by_source, unknown = _collected(counts, ready, marks=marks, n_best=n_best, progress=_report)
     if not by_word:
         raise LexiconError(f"no source has any of the {len(counts)} words of the texts")
     inherited, extra = _of_lexicon(ready, by_word)
@@ -116,12 +116,12 @@ def _collected(
     *,
     marks: Marks = "keep",
     n_best: int = 1,
-    told: Callable[[str, Mapping[str, int], Mapping[str, int]], None] | None = None,
+    progress: Callable[[str, Mapping[str, int], Mapping[str, int]], None] | None = None,
 ) -> tuple[dict[str, list[Entry]], dict[str, dict[str, int]], dict[str, int]]:
     """What sources say of words: the first one of each that it has, the next one of the others, and so on.
 
     Args:
-        told: called with the name of each source, what it does not have, and all counts.
+        progress: called with the name of each source, what it does not have, and all counts.
 
     Returns:
         entries by word, the counts of the words of each source, and of those that none has.
@@ -137,8 +137,8 @@ def _collected(
             by_word.setdefault(entry.word, []).append(entry)
         by_source.setdefault(each.name, {}).update({word: count for word, count in unknown.items() if word in by_word})
         unknown = {word: count for word, count in unknown.items() if word not in by_word}
-        if told is not None:
-            told(each.name, unknown, counts)
+        if progress is not None:
+            progress(each.name, unknown, counts)
     return by_word, by_source, unknown
 
 

@@ -145,7 +145,9 @@ def _header(path, mapped: mmap.mmap) -> tuple[dict, int]:
     return parse_json(raw, str(path), error=LanguageModelError), end + -end % _ALIGN
 
 
-def _array(path, mapped: mmap.mmap, name: str, first: int, kind: str, length: int, place: int, told: str) -> np.ndarray:
+def _array(
+    path, mapped: mmap.mmap, name: str, first: int, kind: str, length: int, place: int, digest: str
+) -> np.ndarray:
     """One array, its checksum compared."""
     dtype = np.dtype(_TYPES[name])
     n_bytes, start = length * dtype.itemsize, first + place
@@ -155,7 +157,7 @@ def _array(path, mapped: mmap.mmap, name: str, first: int, kind: str, length: in
     if end > len(mapped):
         raise LanguageModelError(f"{path}: cut short: {name} ends at byte {end}, the file at {len(mapped)}; {_AGAIN}")
     whole = np.frombuffer(mapped, np.uint64, (end - start) // 8, start)
-    if f"{checksum(whole):016x}" != told:
+    if f"{checksum(whole):016x}" != digest:
         raise LanguageModelError(f"{path}: damaged: the checksum of {name} is another; {_AGAIN}")
     return np.frombuffer(mapped, dtype, length, start)
 

@@ -69,13 +69,13 @@ class Means:
         memory: bytes, about, for what is sorted and for the text; None: half of what is free.
         folder: where temporary files lie, as large as the text; None: the system's folder for such files.
         n_threads: None: one on each core.
-        told: called with the part that is done, 0 to 1, now and then.
+        progress: called with the part that is done, 0 to 1, now and then.
     """
 
     memory: int | None = None
     folder: str | os.PathLike[str] | None = None
     n_threads: int | None = None
-    told: Callable[[float], None] = field(default=lambda part: None)
+    progress: Callable[[float], None] = field(default=lambda part: None)
 
     @property
     def bytes(self) -> int:
@@ -87,8 +87,8 @@ class Means:
         return Spool(int(self.bytes * part), self.folder)
 
     def within(self, first: float, end: float) -> Callable[[float], None]:
-        """`told` for a step that takes a part of the whole."""
-        return lambda part: self.told(first + (end - first) * part)
+        """`progress` for a step that takes a part of the whole."""
+        return lambda part: self.progress(first + (end - first) * part)
 
 
 def count(
@@ -163,7 +163,7 @@ def count_ids(
     single, classes = np.zeros((len(vocabulary), 2), np.int64), np.zeros((order + 1, 5), np.int64)
     kept: list[list[_Grams]] = [[] for _ in range(order + 1)]
     cut = [means.spool(0.25 / order) for _ in range(order + 1)]
-    told, n_done = means.within(0.0, 0.8), 0
+    progress, n_done = means.within(0.0, 0.8), 0
     for found in _endings(ids, numbers, limits, single, means):
         n_done += found.n_windows
         classes += found.classes
@@ -171,7 +171,7 @@ def count_ids(
             kept[k].append(found.kept[k])
             if k < order:
                 cut[k].add(found.cut[k])
-        told(n_done / int(numbers.sum() - numbers[START_ID]))
+        progress(n_done / int(numbers.sum() - numbers[START_ID]))
     single[START_ID] = numbers[START_ID], 0
     trie, raw, adjusted = _assembled(single, kept, means.within(0.8, 0.95))
     left_out = _left_out(trie, raw, cut, limits)
@@ -312,7 +312,7 @@ def _count_bucket(
 
 
 def _assembled(
-    single: np.ndarray, kept: list[list[_Grams]], told: Callable[[float], None]
+    single: np.ndarray, kept: list[list[_Grams]], progress: Callable[[float], None]
 ) -> tuple[Trie, np.ndarray, np.ndarray]:
     """The trie of the n-grams that are kept, their counts and adjusted counts. Empties `kept` on the way."""
     trie = Trie.unigrams(len(single))
@@ -334,7 +334,7 @@ def _assembled(
         keys, there = keys[order], slice(trie.n_nodes, trie.n_nodes + n)
         trie = trie.extended(keys // trie.n_words, keys % trie.n_words)
         raw[there], adjusted[there] = numbers[0][order], numbers[1][order]
-        told((k - 1) / (len(kept) - 2))
+        progress((k - 1) / (len(kept) - 2))
     return trie, raw, adjusted
 
 

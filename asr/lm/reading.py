@@ -53,13 +53,13 @@ def count_text(
     known = None if vocabulary is None else Vocabulary.of(vocabulary)
     reader = _Reader((UNKNOWN, START, END) if known is None else known.names, grows=known is None, has_ids=has_ids)
     sizes = [os.stat(path).st_size if os.path.exists(path) else 0 for path in paths]  # noqa: PTH110, PTH116
-    spool, told = means.spool(0.25), means.within(0.0, 0.4)
+    spool, progress = means.spool(0.25), means.within(0.0, 0.4)
     try:
         for i, path in enumerate(paths):
             before = spool.n_bytes
 
             def read(done: int, i: int = i) -> None:
-                told(min((sum(sizes[:i]) + done) / max(sum(sizes), 1), 1.0))
+                progress(min((sum(sizes[:i]) + done) / max(sum(sizes), 1), 1.0))
 
             for ids in reader.ids_of(path, read):
                 spool.add(ids)
@@ -102,10 +102,10 @@ class _Reader:
         starts = self._starts[: n + 1].tolist()
         return [pool[a:b] for a, b in itertools.pairwise(starts)]
 
-    def ids_of(self, path: str | os.PathLike, told: Callable[[int], None]) -> Iterator[np.ndarray]:
+    def ids_of(self, path: str | os.PathLike, progress: Callable[[int], None]) -> Iterator[np.ndarray]:
         """The ids of a file's sentences, block by block."""
         n_lines = 0
-        blocks = text_blocks(path, most=1 << 62, error=LanguageModelError, told=told)
+        blocks = text_blocks(path, most=1 << 62, error=LanguageModelError, progress=progress)
         for lines in whole_lines(path, blocks):
             yield self._ids(path, _cleaned(path, lines, n_lines), n_lines)
             n_lines += lines.count(b"\n")

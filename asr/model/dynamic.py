@@ -28,7 +28,7 @@ def with_dynamic_graph(
     exact: bool = False,
     words: "WordGraph | None" = None,
     max_states: int | None = None,
-    told: "Callable[[Step], None] | None" = None,
+    progress: "Callable[[Step], None] | None" = None,
 ) -> Model:
     """The model with words and grammar apart, which are composed while decoding.
 
@@ -36,7 +36,7 @@ def with_dynamic_graph(
         grammar: as of `with_graph`; an n-gram model or another one whose states are histories of words.
         exact: whether costs are those of the language model itself, see `DynamicGraph`.
         words: of the model's lexicon, where they are there already; None: they are made.
-        max_states: as of `with_graph`, like `told`.
+        max_states: as of `with_graph`, like `progress`.
 
     Raises:
         GraphError: for a grammar that cannot be used, and where the words have too many states.
@@ -49,7 +49,7 @@ def with_dynamic_graph(
     checked = checked_grammar(grammar, model.lexicon)
     lexicon = model.units.of_graph(model.lexicon)
     if words is None:
-        words = model.units.compile_words(lexicon, max_states=max_states, told=told)
+        words = model.units.compile_words(lexicon, max_states=max_states, progress=progress)
     numbered = numbered_grammar(checked, words.labels, model.lexicon.words["#0"])
     return replace(model, lexicon=lexicon, graph=DynamicGraph(words, numbered, exact=exact))
 

@@ -18,7 +18,7 @@ def with_graph(
     grammar: "Graph | pynini.Fst | None" = None,
     *,
     max_states: int | None = None,
-    told: "Callable[[Step], None] | None" = None,
+    progress: "Callable[[Step], None] | None" = None,
 ) -> Model:
     """The model with its decoding graph.
 
@@ -26,7 +26,7 @@ def with_graph(
         grammar: an acceptor over the lexicon's word ids, see `compile_hclg`; a loop over all words if not given. Where
             the model joins parts of words, a word that is begun must be finished.
         max_states: of the compilation, see `compile_hclg`.
-        told: of the compilation, see `compile_hclg`.
+        progress: of the compilation, see `compile_hclg`.
 
     Raises:
         GraphError: for a grammar that cannot be used, and a graph with too many states.
@@ -38,5 +38,5 @@ def with_graph(
     if model.joiner:
         grammar = finished_words(grammar, model.lexicon, model.joiner)
     lexicon = model.units.of_graph(model.lexicon)
-    graph = model.units.compile_graph(lexicon, grammar, max_states=max_states, told=told)
+    graph = model.units.compile_graph(lexicon, grammar, max_states=max_states, progress=progress)
     return replace(model, lexicon=lexicon, graph=graph)

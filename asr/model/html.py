@@ -78,13 +78,13 @@ def _row(transcript: "Transcript", start: float, span: float) -> str:
     return "".join(parts) + axis(start, span, top + _LANE)
 
 
-def _box(word: str, begin: float, end: float, top: int, told: str) -> str:
+def _box(word: str, begin: float, end: float, top: int, title: str) -> str:
     """A word in its place, named where there is room for that."""
     size = min(14.0, 1.7 * (end - begin) / max(len(word), 1))
     middle = f'x="{(begin + end) / 2:.1f}" y="{top + _LANE / 2 + 0.35 * size:.1f}"'
     label = f'<text {middle} font-size="{size:.1f}" text-anchor="middle" fill="currentColor">{html.escape(word)}</text>'
     return (
-        f'<g><title>{html.escape(told)}</title><rect x="{begin:.1f}" y="{top}" width="{end - begin:.1f}" '
+        f'<g><title>{html.escape(title)}</title><rect x="{begin:.1f}" y="{top}" width="{end - begin:.1f}" '
         f'height="{_LANE}" fill="#4c8bf5" fill-opacity="0.25" stroke="#4c8bf5" stroke-width="0.7"/>'
         f"{label if size >= 6 else ''}</g>"
     )

@@ -41,8 +41,10 @@ def parts_of(names: Sequence[str]) -> list[Part]:
     total = sum(part.weight for part in parts)
     # A part that is NaN is neither above 0 nor below.
     if not (abs(total - 1.0) <= _ROUNDING and all(part.weight > 0 for part in parts)):
-        told = " + ".join(f"{part.weight:g}" for part in parts)
-        raise LanguageModelError(f"the parts of language models are above 0 and add up to 1; these: {told} = {total:g}")
+        weights = " + ".join(f"{part.weight:g}" for part in parts)
+        raise LanguageModelError(
+            f"the parts of language models are above 0 and add up to 1; these: {weights} = {total:g}"
+        )
     return parts
 
 

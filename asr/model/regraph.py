@@ -35,7 +35,7 @@ def with_language_model(
     dynamic: bool = False,
     exact: bool = False,
     max_states: int | None = None,
-    told: "Callable[[Step], None] | None" = None,
+    progress: "Callable[[Step], None] | None" = None,
 ) -> tuple[Model, dict[str, str]]:
     """The model with a graph of a language model's words; and the words that are left out, each with the reason.
 
@@ -47,17 +47,17 @@ def with_language_model(
             has them so already are taken over, where it lacks none.
         exact: of dynamic graphs: whether costs are those of the model itself, see `DynamicGraph`.
         max_states: see `compile_hclg`.
-        told: see `compile_hclg`.
+        progress: see `compile_hclg`.
 
     Raises:
         GraphError: where no word is left, or the graph has too many states.
     """
     lexicon, lost = extended(model.lexicon, lm.vocabulary.names[_NAMED:], sources, model.letters)
-    compiling = {"max_states": max_states, "told": told}
+    compiling = {"max_states": max_states, "progress": progress}
     if dynamic:
         made = with_dynamic_graph(
             replace(model, lexicon=lexicon), arpa_grammar(lm, lexicon), exact=exact, words=words_of(model, lexicon),
-            max_states=max_states, told=told,
+            max_states=max_states, progress=progress,
         )  # fmt: skip
         kind = f"an n-gram of order {lm.order}, which is composed with the words while decoding"
         return replace(made, card=_card(made, kind, model.card)), lost
@@ -70,7 +70,7 @@ def with_words(
     sources: Sequence[Any] = (),
     *,
     max_states: int | None = None,
-    told: "Callable[[Step], None] | None" = None,
+    progress: "Callable[[Step], None] | None" = None,
 ) -> tuple[Model, dict[str, str]]:
     """The model with a graph in which any of some words may follow any; and the words that are left out, and why.
 
@@ -80,7 +80,7 @@ def with_words(
     lexicon, lost = extended(model.lexicon, wanted, sources, model.letters)
     _check_some(wanted, lost)
     left = [word for word in wanted if word in lexicon]
-    compiling = {"max_states": max_states, "told": told}
+    compiling = {"max_states": max_states, "progress": progress}
     return _with_graph(
         model, lexicon, word_loop(lexicon, left), "a list of words, any of which may follow any", compiling
     ), lost
@@ -113,7 +113,7 @@ def expected_of_language_model(
     can_be_said = n_phones > 0
     known = [said[name] for name, can in zip(names, can_be_said.tolist(), strict=True) if can]
     found = _forecast(model, known, n_arcs[can_be_said], after, float(n_ends @ n_phones))
-    return _counted(found, lambda told: with_language_model(model, lm, sources, told=told)), lost
+    return _counted(found, lambda progress: with_language_model(model, lm, sources, progress=progress)), lost
 
 
 def expected_of_words(
@@ -127,7 +127,7 @@ def expected_of_words(
     known = [said[word] for word in wanted if word in said]
     n_phones = sum(len(phones) for variants in known for phones in variants)
     found = _forecast(model, known, np.ones(len(known)), np.array([len(known)]), float(n_phones))
-    return _counted(found, lambda told: with_words(model, wanted, sources, told=told)), lost
+    return _counted(found, lambda progress: with_words(model, wanted, sources, progress=progress)), lost
 
 
 def _counted(found: Forecast, build: "Callable[[Callable[[Step], None]], object]") -> Forecast:
@@ -181,7 +181,7 @@ def words_of_graph(model: Model) -> tuple[int, int]:
     return len(names) - n_parts, n_parts
 
 
-def words_told(model: Model) -> str:
+def vocabulary_in_words(model: Model) -> str:
     """The words that can come out of a model's graph, for a person."""
     n_words, n_parts = words_of_graph(model)
     return many(n_words, "word") + (f", and new ones of {n_parts} parts" if n_parts else "")
@@ -191,7 +191,7 @@ def _card(made: Model, kind: str, card: str) -> str:
     """README.md of a model with another graph: that of the model before is quoted, for its data and licence."""
     quoted = "\n".join(f"> {line}".rstrip() for line in card.splitlines())
     return (
-        f"# A recogniser of {words_told(made)}\n\n"
+        f"# A recogniser of {vocabulary_in_words(made)}\n\n"
         f"Made by `asr graph` from the model whose card is quoted below, with another grammar: {kind}. Nothing was "
         "trained anew. How many errors it makes with these words was not measured; scales are still those that were "
         "tuned with the other words.\n\n"

@@ -130,14 +130,14 @@ def recognise_one(
     return joined([part.result for part in job.parts([_ALONE]) if isinstance(part.result, Transcript)])
 
 
-def told_transforms(kinds: Mapping[str, str]) -> str:
+def transforms_in_words(kinds: Mapping[str, str]) -> str:
     """A line about how a model adapted to speakers; empty where it did not.
 
     Args:
         kinds: speaker -> `Transcript.transform` of one of his or her recordings.
 
     Examples:
-        >>> told_transforms({"ann": "full", "bob": "full", "eve": "offset"})
+        >>> transforms_in_words({"ann": "full", "bob": "full", "eve": "offset"})
         'adapted to 3 speakers: 2 in full, 1 by a shift alone (less than 2 s of speech)'
     """
     names = {
@@ -147,8 +147,8 @@ def told_transforms(kinds: Mapping[str, str]) -> str:
         "identity": "not, as nothing was heard",
     }
     counts = Counter(kind for kind in kinds.values() if kind)
-    told = ", ".join(f"{counts[kind]} {name}" for kind, name in names.items() if counts[kind])
-    return f"adapted to {many(counts.total(), 'speaker')}: {told}" if told else ""
+    text = ", ".join(f"{counts[kind]} {name}" for kind, name in names.items() if counts[kind])
+    return f"adapted to {many(counts.total(), 'speaker')}: {text}" if text else ""
 
 
 def needs_all_of_speaker(model: "Model") -> bool:

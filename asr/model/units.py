@@ -128,7 +128,7 @@ class Units(Protocol):
         grammar: "Graph | pynini.Fst",
         *,
         max_states: int | None = None,
-        told: "Callable[[Step], None] | None" = None,
+        progress: "Callable[[Step], None] | None" = None,
     ) -> "Graph":
         """The decoding graph of a grammar.
 
@@ -136,12 +136,12 @@ class Units(Protocol):
             lexicon: as of `of_graph`.
             grammar: an acceptor over its word ids.
             max_states: as of `compile_hclg`.
-            told: as of `compile_hclg`.
+            progress: as of `compile_hclg`.
         """
         ...
 
     def compile_words(
-        self, lexicon: Lexicon, *, max_states: int | None = None, told: "Callable[[Step], None] | None" = None
+        self, lexicon: Lexicon, *, max_states: int | None = None, progress: "Callable[[Step], None] | None" = None
     ) -> "WordGraph":
         """All sequences of a lexicon's words, to be composed with a grammar while decoding; see `compile_graph`."""
         ...
@@ -279,20 +279,20 @@ class HmmUnits:
         grammar: "Graph | pynini.Fst",
         *,
         max_states: int | None = None,
-        told: "Callable[[Step], None] | None" = None,
+        progress: "Callable[[Step], None] | None" = None,
     ) -> "Graph":
         """HCLG."""
         from ..graph.hclg import compile_hclg
 
-        return compile_hclg(lexicon, grammar, self.tree, self.transitions, max_states=max_states, told=told)
+        return compile_hclg(lexicon, grammar, self.tree, self.transitions, max_states=max_states, progress=progress)
 
     def compile_words(
-        self, lexicon: Lexicon, *, max_states: int | None = None, told: "Callable[[Step], None] | None" = None
+        self, lexicon: Lexicon, *, max_states: int | None = None, progress: "Callable[[Step], None] | None" = None
     ) -> "WordGraph":
         """HCL."""
         from ..graph.dynamic import compile_words
 
-        return compile_words(lexicon, self.tree, self.transitions, max_states=max_states, told=told)
+        return compile_words(lexicon, self.tree, self.transitions, max_states=max_states, progress=progress)
 
     def align(
         self,
@@ -395,20 +395,20 @@ class CtcUnits:
         grammar: "Graph | pynini.Fst",
         *,
         max_states: int | None = None,
-        told: "Callable[[Step], None] | None" = None,
+        progress: "Callable[[Step], None] | None" = None,
     ) -> "Graph":
         """TLG."""
         from ..graph.tlg import compile_tlg
 
-        return compile_tlg(lexicon, grammar, self.tokens, max_states=max_states, told=told)
+        return compile_tlg(lexicon, grammar, self.tokens, max_states=max_states, progress=progress)
 
     def compile_words(
-        self, lexicon: Lexicon, *, max_states: int | None = None, told: "Callable[[Step], None] | None" = None
+        self, lexicon: Lexicon, *, max_states: int | None = None, progress: "Callable[[Step], None] | None" = None
     ) -> "WordGraph":
         """TL."""
         from ..graph.dynamic import compile_token_words
 
-        return compile_token_words(lexicon, self.tokens, max_states=max_states, told=told)
+        return compile_token_words(lexicon, self.tokens, max_states=max_states, progress=progress)
 
     def align(
         self,

@@ -17,7 +17,7 @@ from ..corpus import Corpus
 from ..lang.lexicon import Lexicon
 from ..report.results import ResultRow
 from ..scoring import Comparison, Score, compare, score
-from ..train.stage import Rung
+from ..train.stage import TrainedStage
 from ..train.tuning import add_tuning, at_edge, best_point
 from .run import Kept, Run
 from .searches import Asked, GraphSearch, Point, Recognised, Search, Texts, recognise, try_settings
@@ -47,7 +47,7 @@ class System:
 
     model: str
     features: str
-    train: Callable[..., Rung]  # a step, called with data, a Part, the model below, `prefixes` and `options`
+    train: Callable[..., TrainedStage]  # a step, called with data, a Part, the model below, `prefixes` and `options`
     options: Mapping[str, Any]
     data: Any  # what is trained and tested on: features, or for each warp of the mel filters
     variant: str = ""
@@ -79,7 +79,7 @@ class System:
 class FoldResult(NamedTuple):
     """A fold of a test: its model, the errors with every setting on the held-out data, and what was recognised."""
 
-    trained: Kept[Rung]
+    trained: Kept[TrainedStage]
     tuning: list[Point]
     recognised: Kept[Recognised]
 
@@ -148,7 +148,7 @@ class Bench:
     lexicon: Lexicon | None = None
     gpus: str | None = None  # see `asr.recipe.networks.present_gpus`
 
-    def trained(self, system: System, part: Part, seed: int = 0) -> Kept[Rung]:
+    def trained(self, system: System, part: Part, seed: int = 0) -> Kept[TrainedStage]:
         """A trained model; those below it are trained first."""
         below = None if system.below is None else self.trained(system.below, part, seed)
         more = {"gpus": self.gpus} if system.is_network else {}

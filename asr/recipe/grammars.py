@@ -16,7 +16,7 @@ from ..lang.units import unit_lexicon
 from ..lm import NgramModel
 from ..model.graphs import with_graph
 from ..model.model import Model
-from ..train.stage import Rung
+from ..train.stage import TrainedStage
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,9 @@ def language_model(
     return open_model(whole, sentences, grammar.order, words=words), known
 
 
-def grammar_graph(trained: Rung, language: tuple[NgramModel, Lexicon], grammar: Grammar, letters: Path) -> Model:
+def grammar_graph(
+    trained: TrainedStage, language: tuple[NgramModel, Lexicon], grammar: Grammar, letters: Path
+) -> Model:
     """A step: a trained model with the decoding graph of a grammar's language model."""
     model, lexicon = trained.model, replace(language[1], silence_prob=grammar.silence_prob)
     named = list(lexicon.phones)[: lexicon.n_phones + 1]

@@ -22,7 +22,7 @@ from ..options import from_table
 from ..train.data import Data
 from ..train.hybrid import HybridOptions
 from ..train.options import CtcOptions, JointOptions, LfmmiTrainingOptions
-from ..train.stage import Rung
+from ..train.stage import TrainedStage
 from .progress import Progress
 from .searches import GraphSearch
 from .systems import Part, usable, with_copies, write_json
@@ -170,11 +170,12 @@ def present_gpus(gpus: str) -> str:
 
 
 def train_network(
-    data: Data, part: Part, below: Rung | None = None, prefixes: tuple[str, ...] = ("",), *, table: NetworkTable,
+    data: Data, part: Part, below: TrainedStage | None = None, prefixes: tuple[str, ...] = ("",), *,
+    table: NetworkTable,
     pipeline: FeaturePipeline | None = None, lexicon: Lexicon | None = None, aligned: Data | None = None,
     copies: Mapping[float, Data] | None = None, seed: int, folder: Path, checkpoints: Path, n_jobs: int = 1,
     gpus: str | None = None, progress: Report | None = None,
-) -> Rung:  # fmt: skip
+) -> TrainedStage:  # fmt: skip
     """A step: the network of a table. Beside the model lie curves.json (see asr.nn.curves), and its decoder if any.
 
     Args:
@@ -206,7 +207,7 @@ def train_network(
     from ..nn.parallel import train_on
 
     train_on(gpus, train, progress)
-    return Rung.load(checkpoints / "made")
+    return TrainedStage.load(checkpoints / "made")
 
 
 def epoch_in_words(n_epochs: int, n_networks: int, part: float) -> str:
@@ -218,7 +219,7 @@ def epoch_in_words(n_epochs: int, n_networks: int, part: float) -> str:
 
 def _trained(
     train: Train, folder: Path, checkpoints: Path, n_threads: int, device: str, progress: Report | None
-) -> Rung:
+) -> TrainedStage:
     """What a training makes in this process; the first one of several leaves it among the checkpoints."""
     import torch
 
@@ -228,13 +229,13 @@ def _trained(
     group = current_group()
     torch.set_num_threads(max(1, n_threads // group.size))
     made = train(device=device, progress=progress)
-    rung = made.rung if hasattr(made, "rung") else made
+    stage = made.stage if hasattr(made, "stage") else made
     if group.writes:
         files = sorted(checkpoints.glob("*/curves.json"))
         write_json(folder / "curves.json", {file.parent.name: read_json(file, kind=list) for file in files})
-        if rung is not made:
-            save_decoder(made.decoder, rung.model, folder)
+        if stage is not made:
+            save_decoder(made.decoder, stage.model, folder)
     if group.size > 1 and group.writes:
         (checkpoints / "made").mkdir(exist_ok=True)
-        rung.save(checkpoints / "made")
-    return rung
+        stage.save(checkpoints / "made")
+    return stage

@@ -19,11 +19,11 @@ from ..model.fit import Reference
 from ..model.graphs import with_graph
 from ..model.model import Model, load
 from ..model.transcript import Transcript
-from ..model.transcription import told_transforms
+from ..model.transcription import transforms_in_words
 from ..scoring import compare, score
 from ..train.data import Data
 from ..train.decoding import decode_all
-from ..train.stage import Rung
+from ..train.stage import TrainedStage
 from ..train.tuning import TuningPoint, add_tuning, at_edge, best_point, beyond, tune_decoding, with_tuning
 from .searches import Texts
 from .systems import read_texts, usable, write_json, write_texts
@@ -101,8 +101,8 @@ def recognise_held_out(
         logger.warning("tuning: %s; beyond it may be better (Model.with_decoding)", edge)
     reference = Reference.of([t.evidence for t in alone.values() if t.evidence is not None])
     adapted = (
-        told_transforms({whole.speakers[u]: t.transform for u, t in together.items()}),
-        told_transforms({u: t.transform for u, t in alone.items()}),
+        transforms_in_words({whole.speakers[u]: t.transform for u, t in together.items()}),
+        transforms_in_words({u: t.transform for u, t in alone.items()}),
     )
     first, second = ({u: found[u].text for u in ids} for found in (together, alone))
     calibrator = calibrate(whole.references, alone)
@@ -138,7 +138,7 @@ def _tuned(model: Model, halves: Sequence[Data], progress: Callable[[int, int], 
     for _ in range(1 + WIDENINGS):
         if grid is not None:
             for table, half in zip(tables, halves, strict=True):
-                table += tune_decoding(model, half, **grid, unit="char", told=tried)
+                table += tune_decoding(model, half, **grid, unit="char", progress=tried)
             grid = beyond(add_tuning(tables))
     return tables
 
@@ -159,7 +159,7 @@ class Evidence:
 
 
 def gather_evidence(
-    models: Mapping[str, Rung],
+    models: Mapping[str, TrainedStage],
     data: Data,
     ids: Sequence[str],
     held_out: Sequence[str],
@@ -192,7 +192,7 @@ def gather_evidence(
     return Evidence(recognised, fit, of_last.failures)
 
 
-def earlier_told(references: Mapping[str, str], heard: Mapping[str, Mapping[str, str]]) -> str:
+def earlier_in_words(references: Mapping[str, str], heard: Mapping[str, Mapping[str, str]]) -> str:
     """A sentence where an earlier stage makes fewer errors of characters than the last, a command between backticks.
 
     Args:
@@ -215,7 +215,7 @@ def earlier_told(references: Mapping[str, str], heard: Mapping[str, Mapping[str,
     )
 
 
-def transcript_fit(first: Rung, last: Rung, data: Data) -> dict[str, float]:
+def transcript_fit(first: TrainedStage, last: TrainedStage, data: Data) -> dict[str, float]:
     """Utterance id -> how well its transcript fits: 0 where each sound is the best one for its frames, else less.
 
     The mean over the frames of speech of the log-likelihood of the sound that the transcript puts there, less that of

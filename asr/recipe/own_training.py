@@ -25,10 +25,10 @@ from ..nn.options import SpecAugmentOptions, TrainingOptions
 from ..scoring import score
 from ..train.data import Data
 from ..train.options import CtcOptions
-from ..train.stage import Rung, Sizes, hours_of, too_short, without_pronunciation
+from ..train.stage import Sizes, TrainedStage, hours_of, too_short, without_pronunciation
 from .networks import CtcTable, present_gpus, train_network
 from .own_data import CTC, FILTERS, Plan
-from .own_evidence import HeldOut, earlier_told, gather_evidence, recognise_held_out
+from .own_evidence import HeldOut, earlier_in_words, gather_evidence, recognise_held_out
 from .own_outcome import LADDER_HOURS, Outcome
 from .run import Kept, Run
 from .systems import Part, train_stage, usable
@@ -122,9 +122,9 @@ def _apart(known: Sequence[str]) -> tuple[str, ...]:
 
 def _models(
     run: Run, plan: Plan, data: Data, part: Part, hours: float, how: dict[str, Any], gpus: str | None
-) -> dict[str, Kept[Rung]]:
+) -> dict[str, Kept[TrainedStage]]:
     """The models of the plan's stages, by name."""
-    how, found = {"pipeline": plan.pipeline, "lexicon": plan.lexicon, **how}, dict[str, Kept[Rung]]()
+    how, found = {"pipeline": plan.pipeline, "lexicon": plan.lexicon, **how}, dict[str, Kept[TrainedStage]]()
     if plan.stages == (CTC,):
         table, how["n_jobs"] = ctc_table(hours), how["n_jobs"] if how["n_jobs"] > 0 else os.cpu_count() or 1
         _say_epochs(hours, table.options.training.max_epochs, gpus)
@@ -203,14 +203,16 @@ def train_lm(
     return lm.interpolate(own, other, lm.tuned_weight(own, other, suiting))
 
 
-def build_graph(trained: Rung, ngram: NgramModel, lexicon: Lexicon, joiner: str, letters: LetterTable | None) -> Model:
+def build_graph(
+    trained: TrainedStage, ngram: NgramModel, lexicon: Lexicon, joiner: str, letters: LetterTable | None
+) -> Model:
     """A step: the model with its decoding graph; the lexicon has its own words, and parts of words after them."""
     model = replace(trained.model, lexicon=lexicon, joiner=joiner, letters=letters)
     return with_graph(model, arpa_grammar(ngram, lexicon))
 
 
 def _with_errors(plan: Plan, outcome: Outcome, tested: HeldOut, stages: Mapping[str, Mapping[str, str]]) -> Outcome:
-    """The outcome with the errors on the held-out utterances; `stages` is as of `earlier_told`."""
+    """The outcome with the errors on the held-out utterances; `stages` is as of `earlier_in_words`."""
     found = {"speaker's recordings together": tested.together, "each recording alone": tested.alone}
     adapted = dict(zip(found, tested.adapted, strict=True))
     if len(set(plan.held_out.speaker_of.values())) == len(plan.held_out):
@@ -220,7 +222,7 @@ def _with_errors(plan: Plan, outcome: Outcome, tested: HeldOut, stages: Mapping[
     n_words, n_characters = (next(iter(scores.values())).total for scores in (words, characters))
     return replace(
         outcome, rows={name: (words[name].rate, characters[name].rate) for name in found},
-        words=n_words, characters=n_characters, earlier=earlier_told(tested.references, stages),
+        words=n_words, characters=n_characters, earlier=earlier_in_words(tested.references, stages),
         adapted=tuple(f"{name}: {adapted[name]}" for name in found if adapted[name]),
     )  # fmt: skip
 

@@ -41,7 +41,7 @@ class Point:
 class Asked(NamedTuple):
     """What a search may need of a system."""
 
-    trained: Any  # a Rung
+    trained: Any  # a TrainedStage
     place: Any = None  # the folder of its step, where a decoder may lie
     graph: Any = None  # its model with a graph
     language: Any = None  # n-gram, and lexicon of its words

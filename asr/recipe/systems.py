@@ -1,4 +1,4 @@
-"""Steps that train models, each from the one below. They return a Rung: a model, and what the next one needs."""
+"""Steps that train models, each from the one below: they return a TrainedStage, from which the next one begins."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +13,7 @@ from ..lang.lexicon import Lexicon
 from ..model.graphs import with_graph
 from ..model.model import Model
 from ..train.data import Data
-from ..train.stage import Rung, Sizes, hours_of, warn_of_failures
+from ..train.stage import Sizes, TrainedStage, hours_of, warn_of_failures
 
 if TYPE_CHECKING:
     from ..gmm.mono import MonoOptions
@@ -53,7 +53,7 @@ def train_mono(
     data: Features, part: Part, below: None = None, prefixes: Sequence[str] = ("",), *, pipeline: FeaturePipeline,
     lexicon: Lexicon, options: "MonoOptions", seed: int, n_jobs: int = 1,
     progress: Callable[[int, int], None] | None = None,
-) -> Rung:  # fmt: skip
+) -> TrainedStage:  # fmt: skip
     """A step: monophones of all utterances; of features at several warps, each speaker at the likeliest one."""
     settings: dict[str, Any] = {"seed": seed, "n_jobs": n_jobs, "progress": progress}
     wanted = each(data, lambda those: with_copies(those, part.train, prefixes))
@@ -66,14 +66,14 @@ def train_mono(
 
         model, result, _ = train_vtln(wanted, lexicon, pipeline, options, **settings)
     warn_of_failures(part.name, result.failures, len(part.train) * len(prefixes))
-    return Rung(model, result.alignments, result.failures, result.log)
+    return TrainedStage(model, result.alignments, result.failures, result.log)
 
 
 def train_stage(
-    data: Data, part: Part, below: Rung | None, prefixes: Sequence[str] = ("",), *, stage: str,
+    data: Data, part: Part, below: TrainedStage | None, prefixes: Sequence[str] = ("",), *, stage: str,
     pipeline: FeaturePipeline, lexicon: Lexicon, sizes: Sizes | None = None, questions: Path | None = None, seed: int,
     n_jobs: int = 1, progress: Callable[[int, int], None] | None = None,
-) -> Rung:  # fmt: skip
+) -> TrainedStage:  # fmt: skip
     """A step: a stage of asr.train.ladder, from the one before. What that could not use is not warned of again.
 
     Args:
@@ -81,20 +81,20 @@ def train_stage(
         questions: a file of sets of phones that trees may ask about, besides those found by clustering.
     """
     from ..hmm.questions import read_questions
-    from ..train.ladder import train_rung
+    from ..train.ladder import train_stage
 
     wanted = with_copies(data, part.train, prefixes)
-    rung = train_rung(
+    trained = train_stage(
         stage, wanted, lexicon, below, pipeline=pipeline, seed=seed, n_jobs=n_jobs, progress=progress,
         sizes=sizes or Sizes.of_hours(hours_of(wanted, pipeline)),
         questions=() if questions is None else read_questions(questions, lexicon.phones),
     )  # fmt: skip
-    new = {u: why for u, why in rung.failures.items() if below is None or u not in below.failures}
+    new = {u: why for u, why in trained.failures.items() if below is None or u not in below.failures}
     warn_of_failures(stage, new, len(wanted.raw))
-    return rung
+    return trained
 
 
-def build_graph(trained: Rung) -> Model:
+def build_graph(trained: TrainedStage) -> Model:
     """A step: a model with a loop over its words as its graph."""
     return with_graph(trained.model)
 

@@ -25,7 +25,7 @@ from ..nn.training import TrainingResult, train_network
 from .data import Data
 from .options import CtcOptions
 from .speeds import speed_prefix
-from .stage import Rung, warn_of_failures, why_too_short, without_pronunciation
+from .stage import TrainedStage, warn_of_failures, why_too_short, without_pronunciation
 
 _logger = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ def train_ctc(
     seed: int = 0,
     device: str = "cpu",
     progress: Callable[[int, int], None] | None = None,
-) -> Rung:
+) -> TrainedStage:
     """A CTC model of the phones of a lexicon: its units. For letters, let the lexicon spell the words.
 
     Args:
@@ -138,7 +138,7 @@ def prepare(
 
 def finish(
     ready: Ready, result: TrainingResult, lexicon: Lexicon, config: NetworkConfig, options: CtcOptions, *, seed: int
-) -> Rung:
+) -> TrainedStage:
     """The model of a network that has been trained, with its priors. The arguments are those of `train_ctc`."""
     network, features, n_columns = ready.network.cpu(), ready.examples.features, ready.tokens.n_pdfs
     best = result.curves[result.best_epoch - 1]
@@ -151,7 +151,7 @@ def finish(
     acoustic = NetworkAcoustic(network, config, mean_log_probs(plain, some), options.prior_scale)
     silent = replace(lexicon, silence_prob=0.0)
     model = Model(ready.pipeline, silent, CtcUnits(ready.tokens), acoustic, None, SEARCH, seed)
-    return Rung(model, {}, ready.failures, [])
+    return TrainedStage(model, {}, ready.failures, [])
 
 
 def units_of(transcripts: Mapping[str, str], lexicon: Lexicon) -> dict[str, tuple[int, ...]]:

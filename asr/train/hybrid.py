@@ -27,7 +27,7 @@ from ..nn.networks import AttentionConfig, NetworkConfig, RecurrentConfig
 from ..nn.options import TrainingOptions
 from .data import Data
 from .speeds import frames_at_speed, speed_prefix
-from .stage import Rung, warn_of_failures, without_pronunciation
+from .stage import TrainedStage, warn_of_failures, without_pronunciation
 
 if TYPE_CHECKING:
     from ..gmm.fmllr import Fmllr
@@ -116,7 +116,7 @@ class Prepared:
 
 def train_hybrid(
     data: Data,
-    rung: Rung,
+    stage: TrainedStage,
     config: NetworkConfig,
     options: HybridOptions | None = None,
     *,
@@ -128,22 +128,22 @@ def train_hybrid(
     seed: int = 0,
     device: str = "cpu",
     progress: Callable[[int, int], None] | None = None,
-) -> Rung:
-    """The rung above a GMM-HMM: its model with a network, or several, for acoustic model; without a graph.
+) -> TrainedStage:
+    """The stage above a GMM-HMM: its model with a network, or several, for acoustic model; without a graph.
 
     Args:
-        data: the utterances that the rung was trained on, and those held out; with the rung's front-end features.
+        data: the utterances that the stage was trained on, and those held out; with the stage's front-end features.
         config: of the network, see asr.nn.networks.
         held_out: utterances that are not trained on: training ends when their loss does not fall any more. What of them
-            the rung has not aligned, it aligns now.
+            the stage has not aligned, it aligns now.
         folder: for checkpoints; an interrupted training goes on there. It has a folder for each network with its
             curves.
-        inputs: features of another kind, such as log mel filter outputs, frame by frame in step with the rung's; by
-            default the network takes the rung's own, after each speaker's fMLLR transform where the rung adapts.
+        inputs: features of another kind, such as log mel filter outputs, frame by frame in step with the stage's; by
+            default the network takes the stage's own, after each speaker's fMLLR transform where the stage adapts.
         pipeline: see `inputs`.
         copies: by speed, the network's features of the same recordings at that speed (`extract(..., speed=)`), under
             the same ids; they are trained on too, aligned as the recordings are (asr.train.speeds). Only with
-            `pipeline`, where the rung adapts to speakers.
+            `pipeline`, where the stage adapts to speakers.
         device: where the networks are trained and realign, such as "cuda"; the model is on the CPU. See also
             asr.nn.parallel: processes that torchrun started share the batches.
         progress: called with (done, total).
@@ -165,55 +165,55 @@ def train_hybrid(
         raise ConfigError(
             f"learn_every={options.learn_every}; a {config.kind} network would see fewer frames too: need 1"
         )
-    found = prepare(data, rung, inputs=inputs, pipeline=pipeline, copies=copies)
+    found = prepare(data, stage, inputs=inputs, pipeline=pipeline, copies=copies)
     warn_of_failures("hybrid", found.failures, len(data.raw))
     acoustic: NetworkAcoustic | None = None
     for number in range(options.realignments + 1):
         if acoustic is not None:
-            found = realigned(found, rung.model, acoustic, options.align)
-        examples = labelled(found, rung.model, held_out, data.speakers)
+            found = realigned(found, stage.model, acoustic, options.align)
+        examples = labelled(found, stage.model, held_out, data.speakers)
         networks = []
         for n in range(options.n_networks):
             name, part = f"round{number}-network{n}", number * options.n_networks + n
             reported = _part_of(progress, part, options.n_networks * (options.realignments + 1))
             training = replace(options.training, seed=seed + n)
             networks.append(
-                _trained(*examples, rung, config, training, options.learn_every, folder / name, device, reported)
+                _trained(*examples, stage, config, training, options.learn_every, folder / name, device, reported)
             )
         own = (examples[0].targets[u] for u in examples[0].features if u not in found.copy_of)
-        priors = log_priors(own, rung.tree.n_pdfs, options)
+        priors = log_priors(own, stage.tree.n_pdfs, options)
         acoustic = NetworkAcoustic(networks, [config] * len(networks), priors, options.prior_scale)
     assert acoustic is not None
     acoustic.scores.cpu()
-    adaptation = rung.model.adaptation if pipeline is None else UNADAPTED  # whose features are others
+    adaptation = stage.model.adaptation if pipeline is None else UNADAPTED  # whose features are others
     model = replace(
-        rung.model, features=found.pipeline, acoustic=acoustic, graph=None, seed=seed, card="", adaptation=adaptation
+        stage.model, features=found.pipeline, acoustic=acoustic, graph=None, seed=seed, card="", adaptation=adaptation
     )
-    return Rung(model, found.alignments, found.failures, [])
+    return TrainedStage(model, found.alignments, found.failures, [])
 
 
 def prepare(
     data: Data,
-    rung: Rung,
+    stage: TrainedStage,
     *,
     inputs: Data | None = None,
     pipeline: FeaturePipeline | None = None,
     copies: Mapping[float, Data] | None = None,
 ) -> Prepared:
-    """The network's input features, and the alignments of all utterances whose words the rung's lexicon has.
+    """The network's input features, and the alignments of all utterances whose words the stage's lexicon has.
 
     Arguments and errors: as of `train_hybrid`.
     """
-    if copies and pipeline is None and rung.model.adaptation.adapts:
+    if copies and pipeline is None and stage.model.adaptation.adapts:
         raise ConfigError("copies at other speeds have no fMLLR transforms; give the network a pipeline of its own")
-    transcripts = rung.model.lexicon.encode_all(data.references)
+    transcripts = stage.model.lexicon.encode_all(data.references)
     if not transcripts:
         raise CorpusError("no utterance can be used for training: each has a word that the lexicon lacks")
-    plain = data.select(transcripts).normalised(rung.model.features)
-    alignments, failures, transforms = _aligned_by(rung, plain, data.speakers, transcripts)
+    plain = data.select(transcripts).normalised(stage.model.features)
+    alignments, failures, transforms = _aligned_by(stage, plain, data.speakers, transcripts)
     failures |= without_pronunciation(data, transcripts)
     if pipeline is None:
-        table, pipeline = _transformed(plain, data.speakers, transforms), rung.model.features
+        table, pipeline = _transformed(plain, data.speakers, transforms), stage.model.features
     else:
         source = data if inputs is None else inputs
         lost = [u for u in alignments if u not in source.raw]
@@ -238,17 +238,17 @@ def prepare(
 
 
 def _aligned_by(
-    rung: Rung, plain: FeatureTable, speakers: Mapping[str, str], transcripts: Mapping[str, Sequence[int]]
+    stage: TrainedStage, plain: FeatureTable, speakers: Mapping[str, str], transcripts: Mapping[str, Sequence[int]]
 ) -> tuple[dict[str, np.ndarray], dict[str, str], dict[str, "Fmllr"]]:
-    """All utterances' alignments by the rung, why some have none, and each speaker's transform if the rung adapts."""
-    model = rung.model
-    known = {u: rung.alignments[u] for u in plain if u in rung.alignments}
-    failures = {u: why for u, why in rung.failures.items() if u in plain}
+    """All utterances' alignments by the stage, why some have none, and each speaker's transform if the stage adapts."""
+    model = stage.model
+    known = {u: stage.alignments[u] for u in plain if u in stage.alignments}
+    failures = {u: why for u, why in stage.failures.items() if u in plain}
     missing = {u: transcripts[u] for u in plain if u not in known and u not in failures}
 
     def align_missing(table: FeatureTable, acoustic: AcousticModel) -> Alignments:
-        graphs = training_graphs(missing, model.lexicon, rung.tree, rung.transitions)
-        return align(graphs, table, rung.transitions, acoustic.log_likelihoods)
+        graphs = training_graphs(missing, model.lexicon, stage.tree, stage.transitions)
+        return align(graphs, table, stage.transitions, acoustic.log_likelihoods)
 
     transforms: dict[str, Fmllr] = {}
     if missing:
@@ -331,7 +331,7 @@ def realigned(
 def _trained(
     train: "Examples",
     held_out: "Examples",
-    rung: Rung,
+    stage: TrainedStage,
     config: NetworkConfig,
     options: TrainingOptions,
     learn_every: int,
@@ -345,7 +345,7 @@ def _trained(
     from ..nn.training import train_network
 
     fewer_rows = replace(config, subsampling=learn_every)
-    network = build(fewer_rows, train.features.dim, rung.tree.n_pdfs, seed=options.seed)
+    network = build(fewer_rows, train.features.dim, stage.tree.n_pdfs, seed=options.seed)
     frames = train.features.frames
     network.normalize.set_statistics(frames.mean(axis=0, dtype=np.float64), frames.std(axis=0, dtype=np.float64))
     result = train_network(
@@ -356,7 +356,7 @@ def _trained(
         "%s: %d frames, epoch %d is best: held-out loss %.4f, %.1f %% of held-out frames right",
         folder.name, train.n_frames, result.best_epoch, best.held_out_loss, 100 * best.held_out_accuracy,
     )  # fmt: skip
-    whole = build(config, train.features.dim, rung.tree.n_pdfs).to(device)
+    whole = build(config, train.features.dim, stage.tree.n_pdfs).to(device)
     whole.load_state_dict(network.state_dict())
     return whole.eval()
 

@@ -16,7 +16,7 @@ from ..nn.training import train_network
 from .ctc import Ready, finish, prepare
 from .data import Data
 from .options import JointOptions
-from .stage import Rung, warn_of_failures
+from .stage import TrainedStage, warn_of_failures
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,17 +24,17 @@ class JointRung:
     """What a training made.
 
     Attributes:
-        rung: the model of CTC, as `train_ctc` makes it: it can be used without the decoder.
+        stage: the model of CTC, as `train_ctc` makes it: it can be used without the decoder.
         decoder: for `asr.model.joint_search.JointSearch`, with this model; `save_decoder` keeps it.
     """
 
-    rung: Rung
+    stage: TrainedStage
     decoder: AttentionDecoder
 
     def save(self, folder: Path) -> None:
-        """Write the rung and the decoder into a folder."""
-        self.rung.save(folder)
-        save_decoder(self.decoder, self.rung.model, folder)
+        """Write the stage and the decoder into a folder."""
+        self.stage.save(folder)
+        save_decoder(self.decoder, self.stage.model, folder)
 
 
 def train_joint(

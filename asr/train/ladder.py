@@ -28,7 +28,7 @@ from ..model.adaptation import UNADAPTED, Adaptation, SpeakerAdaptation
 from ..model.model import Model
 from ..model.units import HmmUnits
 from .data import Data
-from .stage import Rung, Sizes, hours_of
+from .stage import Sizes, TrainedStage, hours_of
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ def train_ladder(
     seed: int = 0,
     n_jobs: int = 1,
     progress: Callable[[str, int, int], None] | None = None,
-) -> dict[str, Rung]:
+) -> dict[str, TrainedStage]:
     """The models of some stages, by name, in order; the last is usually the best.
 
     Args:
@@ -64,10 +64,10 @@ def train_ladder(
     """
     check_stages(stages)
     sizes = sizes or Sizes.of_hours(hours_of(data, pipeline))
-    found: dict[str, Rung] = {}
+    found: dict[str, TrainedStage] = {}
     for stage in stages:
         reported = None if progress is None else (lambda done, total, stage=stage: progress(stage, done, total))
-        found[stage] = train_rung(
+        found[stage] = train_stage(
             stage, data, lexicon, next(reversed(found.values()), None),
             pipeline=pipeline, sizes=sizes, questions=questions, seed=seed, n_jobs=n_jobs, progress=reported,
         )  # fmt: skip
@@ -83,11 +83,11 @@ def check_stages(stages: Sequence[str]) -> None:
         raise ConfigError(f"stages {', '.join(stages) or '(none)'}: begin with mono, and keep to {', '.join(STAGES)}")
 
 
-def train_rung(
+def train_stage(
     stage: str,
     data: Data,
     lexicon: Lexicon,
-    previous: Rung | None,
+    previous: TrainedStage | None,
     *,
     pipeline: FeaturePipeline,
     sizes: Sizes,
@@ -95,7 +95,7 @@ def train_rung(
     seed: int = 0,
     n_jobs: int = 1,
     progress: Progress | None = None,
-) -> Rung:
+) -> TrainedStage:
     """One stage of the ladder from the one before; arguments as of `train_ladder`."""
     how: dict[str, Any] = {"seed": seed, "n_jobs": n_jobs, "progress": progress}
     if stage == "mono" or previous is None:
@@ -129,7 +129,7 @@ def monophones(
     seed: int = 0,
     n_jobs: int = 1,
     progress: Progress | None = None,
-) -> Rung:
+) -> TrainedStage:
     """Monophones with derivatives, trained on the shortest utterances; all are aligned.
 
     Short utterances are easiest to align from nothing, and soon done; the models after use all.
@@ -148,26 +148,26 @@ def monophones(
     )  # fmt: skip
     units = HmmUnits(result.transitions, result.tree)
     model = Model(pipeline, lexicon, units, result.gmms, graph=None, seed=seed)
-    rung = Rung(model, result.alignments, result.failures, result.log)
+    stage = TrainedStage(model, result.alignments, result.failures, result.log)
     others = [u for u in table if u not in short]
     if not others:
-        return rung
-    found, failures = aligned(rung, table.select(others), transcripts, options or MonoOptions(), n_jobs=n_jobs)
-    return Rung(model, {**result.alignments, **found}, {**result.failures, **failures}, result.log)
+        return stage
+    found, failures = aligned(stage, table.select(others), transcripts, options or MonoOptions(), n_jobs=n_jobs)
+    return TrainedStage(model, {**result.alignments, **found}, {**result.failures, **failures}, result.log)
 
 
 def triphones(
     data: Data,
     lexicon: Lexicon,
     pipeline: FeaturePipeline,
-    previous: Rung,
+    previous: TrainedStage,
     options: TriphoneOptions | None = None,
     *,
     questions: Sequence[Question] = (),
     seed: int = 0,
     n_jobs: int = 1,
     progress: Progress | None = None,
-) -> Rung:
+) -> TrainedStage:
     """Triphones with derivatives.
 
     Args:
@@ -186,14 +186,14 @@ def lda_mllt(
     data: Data,
     lexicon: Lexicon,
     pipeline: FeaturePipeline,
-    previous: Rung,
+    previous: TrainedStage,
     options: LdaMlltOptions | None = None,
     *,
     questions: Sequence[Question] = (),
     seed: int = 0,
     n_jobs: int = 1,
     progress: Progress | None = None,
-) -> Rung:
+) -> TrainedStage:
     """Triphones of spliced features after LDA and MLLT.
 
     Args:
@@ -213,14 +213,14 @@ def lda_mllt(
 def sat(
     data: Data,
     lexicon: Lexicon,
-    previous: Rung,
+    previous: TrainedStage,
     options: SatOptions | None = None,
     *,
     questions: Sequence[Question] = (),
     seed: int = 0,
     n_jobs: int = 1,
     progress: Progress | None = None,
-) -> Rung:
+) -> TrainedStage:
     """Triphones of the features before, after each speaker's transform; the model decodes in several passes.
 
     Args:
@@ -237,7 +237,7 @@ def sat(
 
 
 def aligned(
-    rung: Rung,
+    stage: TrainedStage,
     table: FeatureTable,
     transcripts: Mapping[str, Sequence[int]],
     options: MonoOptions | TriphoneOptions,
@@ -250,11 +250,11 @@ def aligned(
         table: their features after the model's pipeline.
         transcripts: utterance id -> word ids, of these and others.
     """
-    model, wanted = rung.model, {u: transcripts[u] for u in table}
-    parts = make_parts(table, wanted, model.lexicon, rung.tree, rung.transitions)
+    model, wanted = stage.model, {u: transcripts[u] for u in table}
+    parts = make_parts(table, wanted, model.lexicon, stage.tree, stage.transitions)
     nothing = [np.zeros(len(part.frames), np.int32) for part in parts]
     with Workers(parts, n_jobs) as workers:
-        results = workers.run(nothing, rung.gmms, rung.transitions, options.align_options(options.num_iters), None)
+        results = workers.run(nothing, stage.gmms, stage.transitions, options.align_options(options.num_iters), None)
     found: dict[str, np.ndarray] = {}
     failures: dict[str, str] = {}
     for part, result in zip(parts, results, strict=True):
@@ -285,7 +285,7 @@ def _rung(
     lexicon: Lexicon,
     how: Mapping[str, Any],
     adaptation: Adaptation = UNADAPTED,
-) -> Rung:
+) -> TrainedStage:
     units = HmmUnits(result.transitions, result.tree)
     model = Model(pipeline, lexicon, units, result.gmms, graph=None, seed=how.get("seed", 0), adaptation=adaptation)
-    return Rung(model, result.alignments, result.failures, result.log)
+    return TrainedStage(model, result.alignments, result.failures, result.log)

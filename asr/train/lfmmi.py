@@ -1,4 +1,4 @@
-"""A network trained by LF-MMI from a rung of the GMM ladder: everything from alignments to a model without graph."""
+"""A network trained by LF-MMI from a stage of the GMM ladder: everything from alignments to a model without graph."""
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
@@ -25,7 +25,7 @@ from .data import Data
 from .hybrid import Prepared, prepare
 from .options import LfmmiTrainingOptions
 from .speeds import segments_at_speed
-from .stage import Rung, warn_of_failures
+from .stage import TrainedStage, warn_of_failures
 
 if TYPE_CHECKING:
     from ..nn.layers import Network
@@ -38,7 +38,7 @@ SEARCH = DecodingOptions(acoustic_scale=1.0, beam=15.0)
 
 def train_lfmmi(
     data: Data,
-    rung: Rung,
+    stage: TrainedStage,
     config: NetworkConfig,
     options: LfmmiTrainingOptions | None = None,
     *,
@@ -50,12 +50,12 @@ def train_lfmmi(
     seed: int = 0,
     device: str = "cpu",
     progress: Callable[[int, int], None] | None = None,
-) -> Rung:
-    """The rung above a GMM-HMM: a network trained by LF-MMI, with a tree and transitions of its own.
+) -> TrainedStage:
+    """The stage above a GMM-HMM: a network trained by LF-MMI, with a tree and transitions of its own.
 
     Arguments and errors are those of `asr.train.hybrid.train_hybrid`, but that the network's subsampling is that of
     options.supervision, and that its features are never adapted to a speaker by fMLLR, which would need the GMMs' tree
-    in decoding: without `pipeline` they are those of the rung before adaptation.
+    in decoding: without `pipeline` they are those of the stage before adaptation.
 
     Returns:
         the model, without a graph, with the alignments that the numerators are made around, one transition id for each
@@ -65,37 +65,37 @@ def train_lfmmi(
     options = options or LfmmiTrainingOptions()
     unit = options.supervision.subsampling
     config = replace(config, subsampling=unit)
-    found = prepare(data, rung, inputs=inputs, pipeline=pipeline or rung.model.features, copies=copies)
+    found = prepare(data, stage, inputs=inputs, pipeline=pipeline or stage.model.features, copies=copies)
     apart = set(held_out)
     known = {u: ids for u, ids in found.alignments.items() if u not in apart}
     # The tree is grown from the features that the GMMs' own tree was: without derivatives or splicing it is poorer.
-    plain = data.select(known).normalised(rung.model.features)
-    made = lfmmi_setup(replace(rung, alignments=known), plain, rung.model.lexicon, options.supervision, seed=seed)
-    train, rest, unusable = _examples(found, rung, made, held_out, options.supervision)
+    plain = data.select(known).normalised(stage.model.features)
+    made = lfmmi_setup(replace(stage, alignments=known), plain, stage.model.lexicon, options.supervision, seed=seed)
+    train, rest, unusable = _examples(found, stage, made, held_out, options.supervision)
     failures = {**found.failures, **made.failures, **unusable}
     warn_of_failures("LF-MMI", failures, sum(len(part.raw) for part in (data, *(copies or {}).values())))
     network = _trained(train, rest, made, config, options, seed, folder / "network", device, progress)
     trained = [u for u in (*train.features, *rest.features) if u in found.alignments]
-    segments = {u: rung.transitions.phone_segments(found.alignments[u]) for u in trained}
+    segments = {u: stage.transitions.phone_segments(found.alignments[u]) for u in trained}
     thinned = {u: thinned_segments(s, len(found.alignments[u]), unit) or [] for u, s in segments.items()}
     alignments = chain_alignments(thinned, made.tree, made.transitions)
     model = replace(
-        rung.model, features=found.pipeline, units=HmmUnits(made.transitions, made.tree), decoding=SEARCH,
+        stage.model, features=found.pipeline, units=HmmUnits(made.transitions, made.tree), decoding=SEARCH,
         acoustic=NetworkAcoustic(network, config), graph=None, seed=seed, card="", adaptation=UNADAPTED,
     )  # fmt: skip
-    return Rung(model, alignments, failures, [])
+    return TrainedStage(model, alignments, failures, [])
 
 
 def _examples(
-    found: Prepared, rung: Rung, made: Supervision, held_out: Sequence[str], options: SupervisionOptions
+    found: Prepared, stage: TrainedStage, made: Supervision, held_out: Sequence[str], options: SupervisionOptions
 ) -> tuple[Examples, Examples, dict[str, str]]:
     """The utterances to train on, with copies, and those held out, with their numerators; and why others have none."""
     apart = [u for u in held_out if u in found.alignments]
-    segments = {u: rung.transitions.phone_segments(found.alignments[u]) for u in apart}
+    segments = {u: stage.transitions.phone_segments(found.alignments[u]) for u in apart}
     of: dict[str, list[PhoneSegment]] = {}
     for copy, (u, speed) in found.copy_of.items():
         if u in made.numerators:
-            of[u] = of.get(u) or rung.transitions.phone_segments(found.alignments[u])
+            of[u] = of.get(u) or stage.transitions.phone_segments(found.alignments[u])
             segments[copy] = segments_at_speed(of[u], len(found.table[copy]), speed)
     others, failures = numerators_of(segments, made.denominator, options)
     targets = {**made.numerators, **others}

@@ -70,7 +70,7 @@ class Sizes:
 
 
 @dataclass(frozen=True, eq=False)
-class Rung:
+class TrainedStage:
     """A model of the ladder, and what the next one needs.
 
     Attributes:
@@ -118,7 +118,7 @@ class Rung:
         write_text(folder / "training.json", json.dumps(training, indent=1, ensure_ascii=False) + "\n")
 
     @classmethod
-    def load(cls, folder: Path) -> "Rung":
+    def load(cls, folder: Path) -> "TrainedStage":
         """What `save` wrote."""
         arrays = load_arrays(folder / "alignments.npz")
         with taking_apart(folder / "alignments.npz", what="alignments", error=ModelError):

@@ -61,13 +61,13 @@ def tune_decoding(
     acoustic_scales: Sequence[float],
     insertion_penalties: Sequence[float],
     unit: Unit = "word",
-    told: Callable[[], object] | None = None,
+    progress: Callable[[], object] | None = None,
 ) -> list[TuningPoint]:
     """The errors on held-out utterances for every pair of acoustic scale and insertion penalty.
 
     Args:
         unit: whose errors: "word", or "char", of which there are more, so that a small held-out set tells more.
-        told: called after each pair.
+        progress: called after each pair.
 
     Log-likelihoods are computed once; those of a model that adapts to speakers after a first pass as the model has it.
     The utterances must not be part of the training data nor of a scored test set.
@@ -81,8 +81,8 @@ def tune_decoding(
             hypotheses = {i: model.text(decoder.decode(x).words) for i, x in loglikes.items()}
             result = score(held_out.references, hypotheses, unit=unit)
             points.append(TuningPoint(scale, penalty, result.errors, result.total))
-            if told is not None:
-                told()
+            if progress is not None:
+                progress()
     return points
 
 
@@ -129,13 +129,13 @@ def at_edge(points: Sequence[P], best: P) -> str:
         >>> at_edge(tried, best_point(tried)), at_edge(tried, tried[1])
         ('the acoustic scale, 0.1, is the smallest that was tried', '')
     """
-    told = []
+    edges = []
     for name, chosen in best.setting.items():
         tried = sorted({p.setting[name] for p in points})
         if len(tried) > 1 and chosen in (tried[0], tried[-1]):
             which = "smallest" if chosen == tried[0] else "largest"
-            told.append(f"the {name.replace('_', ' ')}, {chosen:g}, is the {which} that was tried")
-    return " and ".join(told)
+            edges.append(f"the {name.replace('_', ' ')}, {chosen:g}, is the {which} that was tried")
+    return " and ".join(edges)
 
 
 def beyond(points: Sequence[TuningPoint]) -> dict[str, list[float]] | None:
@@ -163,7 +163,7 @@ def tuned(
     acoustic_scales: Sequence[float] | None = None,
     insertion_penalties: Sequence[float] | None = None,
     unit: Unit = "word",
-    told: Callable[[], object] | None = None,
+    progress: Callable[[], object] | None = None,
 ) -> tuple[Model, list[TuningPoint]]:
     """The model with the acoustic scale and insertion penalty that suit held-out utterances, and what was tried.
 
@@ -171,7 +171,7 @@ def tuned(
     of what was tried.
     """
     points = tune_decoding(
-        model, held_out, unit=unit, told=told,
+        model, held_out, unit=unit, progress=progress,
         acoustic_scales=acoustic_scales or model.units.acoustic_scales,
         insertion_penalties=insertion_penalties or model.units.insertion_penalties,
     )  # fmt: skip

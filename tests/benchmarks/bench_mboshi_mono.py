@@ -55,7 +55,7 @@ from asr.recipe.run import Run, run_recipe  # noqa: E402
 from asr.recipe.systems import Part, usable  # noqa: E402
 from asr.scoring import compare  # noqa: E402
 from asr.train.data import Data  # noqa: E402
-from asr.train.stage import Rung  # noqa: E402
+from asr.train.stage import TrainedStage  # noqa: E402
 from asr.train.tuning import best_point  # noqa: E402
 from recipes.mboshi.parts import HERE, Settings, all_data, read_corpus  # noqa: E402
 from recipes.mboshi.run import LETTERS, mfcc, stages  # noqa: E402
@@ -91,9 +91,9 @@ def main() -> None:
 
 
 def train_peer(
-    data: Data, part: Part, below: None, prefixes: Sequence[str], *, ours: Rung, peer: Path, seed: int,
+    data: Data, part: Part, below: None, prefixes: Sequence[str], *, ours: TrainedStage, peer: Path, seed: int,
     folder: Path, n_jobs: int = 1,
-) -> Rung:  # fmt: skip
+) -> TrainedStage:  # fmt: skip
     """A step: Kaldi's monophones, trained in its own environment, in a model of ours.
 
     Raises ModelError where its transition ids are not ours.
@@ -109,7 +109,9 @@ def train_peer(
     told = json.loads((folder / "training.json").read_text(encoding="utf-8"))
     last = replace(ours.log[-1], log_likelihood=told["log_likelihood"], n_gaussians=acoustic.n_gauss)
     assert isinstance(last, PassRecord)
-    return Rung(replace(model, acoustic=acoustic, units=replace(model.hmms, transitions=transitions)), {}, {}, [last])
+    return TrainedStage(
+        replace(model, acoustic=acoustic, units=replace(model.hmms, transitions=transitions)), {}, {}, [last]
+    )
 
 
 def write_task(folder: Path, model: Model, part: Data, first: Sequence[str] | None = None) -> None:

@@ -282,7 +282,7 @@ def test_an_utterance_that_is_left_out_is_told_by_the_first_stage_that_cannot_us
     }
     made = {s: SimpleNamespace(failures=f) for s, f in failures.items()}
     monkeypatch.setattr(systems, "with_copies", lambda data, ids, prefixes: SimpleNamespace(raw=range(9)))
-    monkeypatch.setattr("asr.train.ladder.train_rung", lambda stage, *rest, **options: made[stage])
+    monkeypatch.setattr("asr.train.ladder.train_stage", lambda stage, *rest, **options: made[stage])
     common = {"lexicon": None, "sizes": object(), "seed": 0, "pipeline": SimpleNamespace(frame_shift=0.01)}
     part = systems.Part("train", ())
     mono = systems.train_stage(None, part, None, stage="mono", **common)

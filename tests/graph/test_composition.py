@@ -53,7 +53,7 @@ def test_every_step_has_the_budget(toys):
     lexicon = toys.random_lexicon(np.random.default_rng(3), n_entries=12)
     tree, transitions = toys.acoustic_units(lexicon, 3, 1)
     steps = []
-    whole = compile_hclg(lexicon, word_loop(lexicon), tree, transitions, told=steps.append)
+    whole = compile_hclg(lexicon, word_loop(lexicon), tree, transitions, progress=steps.append)
     assert steps[-1][1:3] == (whole.n_states, whole.n_arcs) and len(steps) == 11
     most = max(s.n_states for s in steps)
     assert compile_hclg(lexicon, word_loop(lexicon), tree, transitions, max_states=most).n_states == whole.n_states

@@ -66,7 +66,7 @@ def test_the_forecast_is_near_to_what_comes(toys, order, width):
         grammar, after, n_tails = word_loop(lexicon), np.array([len(said)]), float(sum(lengths.values()))
         often = np.ones(len(said))
     steps = []
-    graph = compile_hclg(lexicon, grammar, tree, transitions, told=steps.append)
+    graph = compile_hclg(lexicon, grammar, tree, transitions, progress=steps.append)
     found = forecast(said, often, after, n_tails, width, 2.0)
     # Toys have few phones and pdfs: their graphs are smaller than those of speech, of which the proportions are.
     for expected, made in (
@@ -79,14 +79,17 @@ def test_the_forecast_is_near_to_what_comes(toys, order, width):
 
 def test_it_is_told_in_few_digits_and_weighed_against_the_budget():
     found = forecast([(1, 2), (1, 3)], np.ones(2), np.array([2]), 4.0, 3, 3.0)
-    assert found.told().startswith(f"expected: {found.n_states} states") and "MiB of memory, 3 seconds" in found.told()
+    assert (
+        found.in_words().startswith(f"expected: {found.n_states} states")
+        and "MiB of memory, 3 seconds" in found.in_words()
+    )
     steps = [Step("L", 90, 95, 0.0), Step("L o G", 7, 9, 0.0), Step("HCLG", 5, 6, 0.0)]
     counted = found.counted(steps)
     assert (counted.most_states, counted.n_states, counted.n_arcs) == (7, 5, 6)
     assert (
-        counted.told().startswith("expected: 5 states, 6 arcs")
-        and "built to see" in counted.told()
-        and "less or more" not in counted.told()
+        counted.in_words().startswith("expected: 5 states, 6 arcs")
+        and "built to see" in counted.in_words()
+        and "less or more" not in counted.in_words()
     )
     assert Budget(1000).against(1000, 1) == ""
     assert Budget(1000).against(1001, 1).startswith("about 1,001 states are expected, and the budget is 1,000 states.")

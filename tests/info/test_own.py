@@ -15,7 +15,7 @@ from asr.nn.curves import Point, write_curves
 from asr.recipe.run import Run
 from asr.recipe.systems import write_json, write_texts
 from asr.report.results import ResultRow, write_results
-from asr.train.stage import Rung
+from asr.train.stage import TrainedStage
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +24,7 @@ def made(tmp_path_factory, digits_model):
     folder = tmp_path_factory.mktemp("made") / "out"
     alignments = {"b": np.array([3, 4], np.int32), "a": np.array([1, 2, 2], np.int32)}
     log = []
-    Rung(digits_model, alignments, {"c": "too short"}, log).save(folder)
+    TrainedStage(digits_model, alignments, {"c": "too short"}, log).save(folder)
     FeatureTable.from_dict({"a": np.zeros((3, 2)), "b": np.ones((1, 2))}).save(folder / "features.npz")
     np.savez(folder / "mine.npz", x=np.zeros((2, 3)))
     points = [Point(n, 10 * n, 0.1, 1.0, 0.5, loss, 0.5, 1.0, 60.0 * n) for n, loss in ((1, 2.0), (2, 1.5), (3, 1.75))]

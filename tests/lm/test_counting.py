@@ -119,7 +119,7 @@ def test_memory_and_threads_do_not_change_the_counts(slow, tmp_path, memory, n_t
     ids, words = ids_of(sentences)
     expected = count(sentences, 4, cutoffs=(0, 0, 1))
     told = []
-    means = Means(memory=memory, folder=tmp_path, n_threads=n_threads, told=told.append)
+    means = Means(memory=memory, folder=tmp_path, n_threads=n_threads, progress=told.append)
     assert same(count_ids(ids, words, 4, cutoffs=(0, 0, 1), means=means), expected)
     assert told == sorted(told) and told[0] < 1 and told[-1] > 0.9
     assert not list(tmp_path.iterdir())  # files without names

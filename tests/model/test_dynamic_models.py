@@ -17,7 +17,7 @@ from asr.lm import read_arpa
 from asr.model.dynamic import boosted, dynamic_graph_of, read_phrases, with_dynamic_graph, words_of
 from asr.model.graphs import with_graph
 from asr.model.language_models import parts_of, read_parts
-from asr.model.regraph import with_language_model, words_told
+from asr.model.regraph import vocabulary_in_words, with_language_model
 
 ARPA = """\\data\\
 ngram 1=6
@@ -85,7 +85,7 @@ def test_saved_and_loaded_it_is_the_same(models, sample, tmp_path):
     assert again.transcribe(sample) == dynamic.transcribe(sample)
     facts = model_facts(tmp_path / "model")
     assert facts["graph"]["words"] == 4 and facts["graph"]["composed"] == "while decoding"
-    assert words_told(again) == "4 words"
+    assert vocabulary_in_words(again) == "4 words"
     assert "HTML" in type(again).__name__ or again._repr_html_()
 
 

@@ -17,7 +17,7 @@ from asr.errors import CorpusError
 from asr.features.archive import write_archive, write_matrix
 from asr.features.pipeline import FeaturePipeline, Given
 from asr.model.transcript import TimedWord, Transcript
-from asr.model.transcription import told_transforms, transcribe_all
+from asr.model.transcription import transcribe_all, transforms_in_words
 from asr.transcribe.writing import as_ctm, as_json, as_text
 
 
@@ -83,10 +83,10 @@ def test_speakers_in_names(tree):
 
 def test_transforms_are_told_in_one_line():
     kinds = {"ann": "full", "bob": "diagonal", "eve": "identity", "kim": "full"}
-    assert told_transforms(kinds) == (
+    assert transforms_in_words(kinds) == (
         "adapted to 4 speakers: 2 in full, 1 roughly (less than 5 s of speech), 1 not, as nothing was heard"
     )
-    assert told_transforms({}) == told_transforms({"ann": ""}) == ""
+    assert transforms_in_words({}) == transforms_in_words({"ann": ""}) == ""
 
 
 def test_hidden_files_are_passed_over_and_lost_links_are_not(tree, digits_model):

@@ -319,7 +319,7 @@ def learnt(planted, tmp_path_factory):
 @pytest.mark.parametrize("weight", [0.0, 0.5, 1.0])
 def test_a_planted_task_is_learnt(planted, learnt, weight):
     """By the joint search, and by each of its parts: that decoder and CTC both have learnt it."""
-    model = learnt.rung.model
+    model = learnt.stage.model
     search = JointSearch(model, learnt.decoder, None, JointSearchOptions(weight))
     ready = planted.select(HELD_OUT).normalised(model.features)
     wrong = [u for u in HELD_OUT if search.search(ready[u])[0].units.tolist() != planted_units(planted, u)]
@@ -327,7 +327,7 @@ def test_a_planted_task_is_learnt(planted, learnt, weight):
 
 
 def test_the_model_alone_is_one_of_ctc(planted, learnt):
-    model = learnt.rung.model
+    model = learnt.stage.model
     ready = planted.select(HELD_OUT).normalised(model.features)
     said = [greedy(log_posteriors(model.acoustic, ready[u]))[0].tolist() for u in HELD_OUT]
     assert sum(s != planted_units(planted, u) for s, u in zip(said, HELD_OUT, strict=True)) <= 2
@@ -339,14 +339,14 @@ def test_the_model_alone_is_one_of_ctc(planted, learnt):
 
 def test_a_training_begins_with_another_model_s_weights(planted, learnt, tmp_path):
     """With steps that are next to nothing, the network says what the model says; only its batch statistics move."""
-    model, still = learnt.rung.model, replace(TRAINING, max_epochs=1, learning_rate=1e-7)
+    model, still = learnt.stage.model, replace(TRAINING, max_epochs=1, learning_rate=1e-7)
     options = JointOptions(CtcOptions(still), SMALL)
     settings = {"pipeline": PIPELINE, "held_out": HELD_OUT, "start": model}
     encoder = replace(ENCODER, width=24, zero_output=True)
     made = train_joint(planted, LEXICON, encoder, options, folder=tmp_path / "same", **settings)
     ready = planted.select(HELD_OUT).normalised(model.features)
     for u in HELD_OUT:
-        rows, expected = (m.acoustic.log_likelihoods(ready[u]) for m in (made.rung.model, model))
+        rows, expected = (m.acoustic.log_likelihoods(ready[u]) for m in (made.stage.model, model))
         assert greedy(log_softmax(rows, axis=1))[0].tolist() == greedy(log_softmax(expected, axis=1))[0].tolist()
         assert np.abs(rows - expected).mean() < 0.1
     with pytest.raises(ModelError, match="the model to start from has another network"):
@@ -360,7 +360,7 @@ def test_a_training_begins_with_another_model_s_weights(planted, learnt, tmp_pat
 
 
 def test_saved_and_loaded_it_says_the_same(planted, learnt, tmp_path):
-    model = learnt.rung.model
+    model = learnt.stage.model
     model.save(tmp_path / "model")
     with pytest.raises(ModelError, match="a model's directory is replaced when it is saved"):
         save_decoder(learnt.decoder, model, tmp_path / "model")

@@ -23,7 +23,7 @@ from asr.nn.networks import TdnnConfig, build
 from asr.nn.options import TrainingOptions
 from asr.train.data import Data
 from asr.train.decoding import decode_all
-from asr.train.stage import Rung
+from asr.train.stage import TrainedStage
 
 PHONES, DIM, N_TRAIN, N_ALL = "abcde", 5, 150, 170
 OPTIONS = SupervisionOptions(tree=TreeOptions(max_leaves=40, min_gain=20.0), lm_extra_states=10)
@@ -32,7 +32,7 @@ CONFIG = TdnnConfig(width=32, offsets=((-1, 0, 1), (-1, 0, 1), (-3, 0, 3)), drop
 
 @pytest.fixture(scope="module")
 def planted():
-    """Utterances of five phones and the rung that aligned most; a phone's frames depend on the phone before it too."""
+    """Utterances of five phones and the stage that aligned most; a phone's frames depend on the phone before it too."""
     rng = np.random.default_rng(0)
     lexicon = Lexicon([(p, (p,)) for p in PHONES], silence_prob=0.0)
     n_phones = lexicon.n_phones
@@ -61,11 +61,11 @@ def planted():
     gmms = DiagGmms(np.ones(n_phones), means[1:], np.full((n_phones, DIM), 1.25), np.arange(n_phones + 1))
     model = Model(pipeline, lexicon, HmmUnits(transitions, tree), gmms, graph=None)
     known = {u: alignments[u] for u in list(features)[:N_TRAIN]}
-    return SimpleNamespace(rung=Rung(model, known, {}, []), data=data, phones=phones, lexicon=lexicon)
+    return SimpleNamespace(stage=TrainedStage(model, known, {}, []), data=data, phones=phones, lexicon=lexicon)
 
 
 def test_supervision_is_of_the_chain_tree(planted):
-    made = lfmmi_setup(planted.rung, planted.data.raw, planted.lexicon, OPTIONS)
+    made = lfmmi_setup(planted.stage, planted.data.raw, planted.lexicon, OPTIONS)
     tree = made.tree
     assert (tree.context_width, tree.central_position) == (2, 1)
     assert 12 < tree.n_pdfs <= 40
@@ -81,12 +81,12 @@ def test_supervision_is_of_the_chain_tree(planted):
 
 def test_monophones_and_what_cannot_be_used(planted):
     options = SupervisionOptions(context_width=1, lm_order=3)
-    found = lfmmi_setup(planted.rung, planted.data.raw, planted.lexicon, options)
+    found = lfmmi_setup(planted.stage, planted.data.raw, planted.lexicon, options)
     assert found.tree.n_pdfs == 2 * planted.lexicon.n_phones
     with pytest.raises(ModelError, match="context_width=3"):
         SupervisionOptions(context_width=3)
     with pytest.raises(ModelError, match=f"none of {N_TRAIN} alignments"):
-        lfmmi_setup(planted.rung, {}, planted.lexicon)
+        lfmmi_setup(planted.stage, {}, planted.lexicon)
 
 
 def test_the_second_outputs_are_dropped():
@@ -108,7 +108,7 @@ def test_a_small_network_learns_the_phones(planted, tmp_path):
     held_out = list(planted.data.raw)[N_TRAIN:]
     training = TrainingOptions(learning_rate=0.01, max_epochs=8, batch_frames=400)
     options = LfmmiTrainingOptions(OPTIONS, training=training)
-    made = train_lfmmi(planted.data, planted.rung, CONFIG, options, held_out=held_out, folder=tmp_path)
+    made = train_lfmmi(planted.data, planted.stage, CONFIG, options, held_out=held_out, folder=tmp_path)
     assert not made.failures
     assert {u: len(ids) for u, ids in made.alignments.items()} == {
         u: -(-len(planted.data.raw[u]) // 3) for u in planted.data.raw
@@ -121,4 +121,4 @@ def test_a_small_network_learns_the_phones(planted, tmp_path):
     score = decode_all(model, test).score(test.references)
     assert score.errors < 0.2 * score.total, f"{score.errors} of {score.total}"
     with pytest.raises(CorpusError, match="held out"):
-        train_lfmmi(planted.data, planted.rung, CONFIG, options, held_out=[], folder=tmp_path / "none")
+        train_lfmmi(planted.data, planted.stage, CONFIG, options, held_out=[], folder=tmp_path / "none")

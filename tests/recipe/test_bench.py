@@ -13,7 +13,7 @@ from asr.recipe.networks import CtcTable, HybridTable, JointTable, LfmmiTable
 from asr.recipe.run import Kept, Run
 from asr.recipe.searches import GraphSearch, GreedySearch, JointSearch, Point, PrefixSearch, Recognised
 from asr.recipe.systems import Part
-from asr.train.stage import Rung
+from asr.train.stage import TrainedStage
 from asr.train.tuning import add_tuning, best_point
 
 
@@ -21,7 +21,7 @@ def system(model="mono", variant="", **more) -> System:
     return System(model, "mfcc", train_nothing, {}, None, variant, **more)
 
 
-def train_nothing() -> Rung:
+def train_nothing() -> TrainedStage:
     raise AssertionError
 
 

@@ -163,7 +163,7 @@ def test_a_model_of_letters_aligns_words_that_it_never_saw(trained, tmp_path):
 
 def test_the_same_call_goes_on_where_it_stopped(trained, corpus, tmp_path, monkeypatch, caplog):
     plan, out, outcome = trained
-    monkeypatch.setattr("asr.train.ladder.train_rung", lambda *a, **k: pytest.fail("trained again"))
+    monkeypatch.setattr("asr.train.ladder.train_stage", lambda *a, **k: pytest.fail("trained again"))
     again = train_recogniser(planned(Corpus.read(corpus), held_out="24"), out)
     assert again.rows == outcome.rows
     monkeypatch.undo()
@@ -173,15 +173,15 @@ def test_the_same_call_goes_on_where_it_stopped(trained, corpus, tmp_path, monke
             raise KeyboardInterrupt
         return real(stage, *arguments, **how)
 
-    from asr.train.ladder import train_rung as real
+    from asr.train.ladder import train_stage as real
 
     short = replace(plan, stages=("mono", "tri"))
-    monkeypatch.setattr("asr.train.ladder.train_rung", killed)
+    monkeypatch.setattr("asr.train.ladder.train_stage", killed)
     with pytest.raises(KeyboardInterrupt):
         train_recogniser(short, tmp_path / "out")
     assert (tmp_path / "out" / "work" / "mono" / "model").is_dir()
     assert not (tmp_path / "out" / "work" / "tri").exists() and not (tmp_path / "out" / "model").exists()
-    monkeypatch.setattr("asr.train.ladder.train_rung", real)
+    monkeypatch.setattr("asr.train.ladder.train_stage", real)
     caplog.set_level(logging.INFO, "asr.recipe")
     assert train_recogniser(short, tmp_path / "out").rows["each recording alone"][0] < 25
     assert "mono: there already" in caplog.text and not asr.load(tmp_path / "out" / "model").adaptation.adapts

@@ -12,12 +12,12 @@ import pytest
 
 from asr.corpus import Corpus
 from asr.recipe.own_data import planned
-from asr.recipe.own_evidence import earlier_told
+from asr.recipe.own_evidence import earlier_in_words
 from asr.recipe.own_outcome import Outcome
 from asr.recipe.own_report import doubtful, next_steps
 from asr.recipe.own_training import train_recogniser
 from asr.scoring import score
-from asr.train.stage import Rung
+from asr.train.stage import TrainedStage
 
 
 @pytest.fixture(scope="module")
@@ -103,11 +103,11 @@ def test_an_earlier_stage_that_is_better_is_told_with_how_sure_that_is():
     said = {f"u{k}": "one two three" for k in range(20)}
     wrong = dict.fromkeys(said, "one two")
     few = {**said, "u0": "one two"}
-    assert earlier_told(said, {"mono": wrong, "tri": few, "sat": few}) == ""
-    told = earlier_told(said, {"mono": wrong, "tri": said, "sat": few})
+    assert earlier_in_words(said, {"mono": wrong, "tri": few, "sat": few}) == ""
+    told = earlier_in_words(said, {"mono": wrong, "tri": said, "sat": few})
     assert "after tri 0.0 % of the held-out characters were wrong, after sat 2.3 %, which may be chance" in told
     assert told.endswith("`--stages mono,tri` stops there.")
-    assert "more than chance makes" in earlier_told(said, {"mono": said, "tri": wrong})
+    assert "more than chance makes" in earlier_in_words(said, {"mono": said, "tri": wrong})
     outcome = Outcome(Path("m"), None, {"x": (1.0, 1.0)}, 4, 20, hours=0.1, earlier=told)
     assert outcome.table().endswith("--stages mono,tri stops there.")
 
@@ -133,6 +133,6 @@ def test_what_to_do_next_depends_on_what_there_is(recordings, tmp_path):
 
 def test_a_stage_without_alignments_is_read_again(digits_model, tmp_path):
     """As a network with CTC leaves it."""
-    Rung(digits_model, {}, {"u": "too short"}, []).save(tmp_path / "ctc")
-    found = Rung.load(tmp_path / "ctc")
+    TrainedStage(digits_model, {}, {"u": "too short"}, []).save(tmp_path / "ctc")
+    found = TrainedStage.load(tmp_path / "ctc")
     assert found.alignments == {} and found.failures == {"u": "too short"}

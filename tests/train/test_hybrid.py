@@ -24,7 +24,7 @@ from asr.train.data import Data
 from asr.train.hybrid import HybridOptions, labelled, log_priors, prepare, realigned, train_hybrid
 from asr.train.ladder import train_ladder
 from asr.train.speeds import frames_at_speed
-from asr.train.stage import Rung, Sizes
+from asr.train.stage import Sizes, TrainedStage
 
 torch = pytest.importorskip("torch")
 
@@ -51,7 +51,7 @@ def planted():
 
 
 @pytest.fixture(scope="module")
-def rung(planted):
+def stage(planted):
     """Monophones of the first fifty utterances."""
     lexicon = Lexicon(tuple((word, phones) for word, phones in WORDS.items()))
     pipeline = FeaturePipeline(0, ({"kind": "given", "dim": DIM, "frame_shift": 10.0},))
@@ -64,10 +64,10 @@ def held_out(planted):
     return [u for u in planted.raw if u >= "u50"]
 
 
-def test_the_network_learns_the_frames_and_is_a_model(planted, rung, held_out, tmp_path):
+def test_the_network_learns_the_frames_and_is_a_model(planted, stage, held_out, tmp_path):
     told = []
     made = train_hybrid(
-        planted, rung, CONFIG, OPTIONS, held_out=held_out, folder=tmp_path / "work",
+        planted, stage, CONFIG, OPTIONS, held_out=held_out, folder=tmp_path / "work",
         progress=lambda done, total: told.append(done / total),
     )  # fmt: skip
     assert told == sorted(told) and told[-1] == 1.0
@@ -76,13 +76,13 @@ def test_the_network_learns_the_frames_and_is_a_model(planted, rung, held_out, t
     right = total = 0
     for u in held_out:
         loglikes = made.model.acoustic.log_likelihoods(table[u])
-        assert loglikes.shape == (len(table[u]), rung.model.units.n_pdfs)
-        labels = rung.transitions.pdf_of_id[made.alignments[u]]
+        assert loglikes.shape == (len(table[u]), stage.model.units.n_pdfs)
+        labels = stage.transitions.pdf_of_id[made.alignments[u]]
         right, total = right + int((loglikes.argmax(axis=1) == labels).sum()), total + len(labels)
     assert right / total > 0.85
     assert set(made.alignments) == set(planted.raw)  # those held out are aligned too
-    made.save(tmp_path / "rung")
-    again = type(made).load(tmp_path / "rung")
+    made.save(tmp_path / "stage")
+    again = type(made).load(tmp_path / "stage")
     u = held_out[0]
     np.testing.assert_array_equal(
         again.model.acoustic.log_likelihoods(table[u]), made.model.acoustic.log_likelihoods(table[u])
@@ -94,7 +94,7 @@ def test_the_network_learns_the_frames_and_is_a_model(planted, rung, held_out, t
 
 @pytest.mark.parametrize("system", ["hybrid", "LF-MMI", "CTC", "CTC and attention"])
 def test_what_is_left_out_is_told_before_anything_is_trained(
-    planted, rung, held_out, tmp_path, monkeypatch, caplog, system
+    planted, stage, held_out, tmp_path, monkeypatch, caplog, system
 ):
     from asr.nn.lfmmi import SupervisionOptions
     from asr.train import ctc as ctc_training
@@ -111,11 +111,11 @@ def test_what_is_left_out_is_told_before_anything_is_trained(
         monkeypatch.setattr(f"asr.{module}.train_network", begun)
     texts = {**planted.transcripts, "u07": " ".join(["papa"] * 40), "u08": "ki nobody"}
     data = replace(planted, transcripts=texts)
-    lexicon = replace(rung.model.lexicon, oov="skip")
-    known = {u: ids for u, ids in rung.alignments.items() if u not in ("u07", "u08")}
-    below = replace(rung, model=replace(rung.model, lexicon=lexicon), alignments=known)
+    lexicon = replace(stage.model.lexicon, oov="skip")
+    known = {u: ids for u, ids in stage.alignments.items() if u not in ("u07", "u08")}
+    below = replace(stage, model=replace(stage.model, lexicon=lexicon), alignments=known)
     how = {"held_out": held_out, "folder": tmp_path}
-    without = {**how, "pipeline": rung.model.features}
+    without = {**how, "pipeline": stage.model.features}
     options = lfmmi_training.LfmmiTrainingOptions(SupervisionOptions(context_width=1, lm_order=3))
     network = TdnnConfig(width=8, offsets=((-1, 0, 1),), subsampling=3)
     train = {
@@ -130,9 +130,9 @@ def test_what_is_left_out_is_told_before_anything_is_trained(
     assert line.startswith(f"{system}: 2 of 60 utterances are left out, such as u0")
 
 
-def test_all_may_be_aligned_already(planted, rung):
-    known = planted.select(rung.alignments)
-    assert prepare(known, rung).alignments.keys() == rung.alignments.keys()
+def test_all_may_be_aligned_already(planted, stage):
+    known = planted.select(stage.alignments)
+    assert prepare(known, stage).alignments.keys() == stage.alignments.keys()
 
 
 def test_priors_are_shares_of_frames_with_a_floor():
@@ -140,9 +140,9 @@ def test_priors_are_shares_of_frames_with_a_floor():
     np.testing.assert_allclose(found, [0.75, 0.25, 0.01], rtol=1e-6)
 
 
-def test_above_an_adapting_rung_the_network_hears_transformed_features(planted, rung, held_out, tmp_path):
-    adapting = replace(rung, model=replace(rung.model, adaptation=SpeakerAdaptation(rung.gmms, rung.gmms)))
-    plain = planted.normalised(rung.model.features)
+def test_above_an_adapting_rung_the_network_hears_transformed_features(planted, stage, held_out, tmp_path):
+    adapting = replace(stage, model=replace(stage.model, adaptation=SpeakerAdaptation(stage.gmms, stage.gmms)))
+    plain = planted.normalised(stage.model.features)
     found = prepare(planted, adapting)
 
     def apart(table):
@@ -152,86 +152,86 @@ def test_above_an_adapting_rung_the_network_hears_transformed_features(planted, 
     assert apart(found.table) < 0.3 * apart(plain)
     options = replace(OPTIONS, training=replace(OPTIONS.training, max_epochs=1))
     model = train_hybrid(planted, adapting, CONFIG, options, held_out=held_out, folder=tmp_path).model
-    assert model.adaptation.gmms is rung.gmms and model.adaptation.first_pass is rung.gmms
+    assert model.adaptation.gmms is stage.gmms and model.adaptation.first_pass is stage.gmms
     model.save(tmp_path / "model")
     import asr
 
     again = asr.load(tmp_path / "model")
-    np.testing.assert_array_equal(again.adaptation.gmms.means, rung.gmms.means)
+    np.testing.assert_array_equal(again.adaptation.gmms.means, stage.gmms.means)
     text = again.align_finished(plain["u55"], planted.transcripts["u55"]).text
     assert text == planted.transcripts["u55"]
 
 
-def test_realignment_and_ensembles(planted, rung, held_out, tmp_path):
+def test_realignment_and_ensembles(planted, stage, held_out, tmp_path):
     options = replace(OPTIONS, n_networks=2, realignments=1)
-    made = train_hybrid(planted, rung, CONFIG, options, held_out=held_out, folder=tmp_path)
+    made = train_hybrid(planted, stage, CONFIG, options, held_out=held_out, folder=tmp_path)
     assert sorted(p.name for p in tmp_path.iterdir()) == [f"round{r}-network{n}" for r in (0, 1) for n in (0, 1)]
     assert len(made.model.acoustic.networks) == 2
-    known = [u for u in planted.raw if u in rung.alignments]
-    changed = np.mean([np.mean(made.alignments[u] != rung.alignments[u]) for u in known])
+    known = [u for u in planted.raw if u in stage.alignments]
+    changed = np.mean([np.mean(made.alignments[u] != stage.alignments[u]) for u in known])
     assert 0 < changed < 0.5
-    found = prepare(planted, rung)
+    found = prepare(planted, stage)
     hopeless = type("Deaf", (), {"log_likelihoods": lambda self, x: np.full((len(x), 99), -np.inf, np.float32)})()
-    kept = realigned(found, rung.model, hopeless)
+    kept = realigned(found, stage.model, hopeless)
     assert all(np.array_equal(kept.alignments[u], found.alignments[u]) for u in found.alignments)
 
 
 @pytest.mark.parametrize("config", [CONFIG, TdnnConfig(width=24, offsets=((-1, 0, 1), (-3, 0, 3)), dropout=0.0)])
-def test_an_epoch_may_learn_from_one_frame_of_three(planted, rung, held_out, tmp_path, config):
+def test_an_epoch_may_learn_from_one_frame_of_three(planted, stage, held_out, tmp_path, config):
     options = replace(OPTIONS, learn_every=3, training=replace(OPTIONS.training, max_epochs=12))
-    made = train_hybrid(planted, rung, config, options, held_out=held_out, folder=tmp_path)
+    made = train_hybrid(planted, stage, config, options, held_out=held_out, folder=tmp_path)
     acoustic = made.model.acoustic
     assert acoustic.subsampling == 1
     table = planted.normalised(made.model.features)
     found = [acoustic.log_likelihoods(table[u]).argmax(axis=1) for u in held_out]
-    labels = [rung.transitions.pdf_of_id[made.alignments[u]] for u in held_out]
+    labels = [stage.transitions.pdf_of_id[made.alignments[u]] for u in held_out]
     assert np.mean(np.concatenate(found) == np.concatenate(labels)) > 0.85  # of every frame, not of a third
 
 
-def test_a_training_does_not_go_on_from_other_frames(planted, rung, held_out, tmp_path):
+def test_a_training_does_not_go_on_from_other_frames(planted, stage, held_out, tmp_path):
     options = replace(OPTIONS, training=replace(OPTIONS.training, max_epochs=1))
     how = {"held_out": held_out, "folder": tmp_path}
-    train_hybrid(planted, rung, CONFIG, options, **how)
+    train_hybrid(planted, stage, CONFIG, options, **how)
     with pytest.raises(ModelError, match="checkpoint of a training with other row options"):
-        train_hybrid(planted, rung, CONFIG, replace(options, learn_every=3), **how)
+        train_hybrid(planted, stage, CONFIG, replace(options, learn_every=3), **how)
 
 
-def test_a_recurrent_network_learns_from_every_frame(planted, rung, held_out, tmp_path):
+def test_a_recurrent_network_learns_from_every_frame(planted, stage, held_out, tmp_path):
     options = replace(OPTIONS, learn_every=2)
     with pytest.raises(ConfigError, match="learn_every=2; a recurrent network would see fewer frames too"):
-        train_hybrid(planted, rung, RecurrentConfig(), options, held_out=held_out, folder=tmp_path)
+        train_hybrid(planted, stage, RecurrentConfig(), options, held_out=held_out, folder=tmp_path)
     with pytest.raises(ConfigError, match="learn_every=0; need 1 or more"):
         HybridOptions(learn_every=0)
 
 
-def test_features_of_another_kind(planted, rung, held_out):
+def test_features_of_another_kind(planted, stage, held_out):
     wider = replace(planted, raw=FeatureTable.from_pairs((u, np.repeat(planted.raw[u], 2, 1)) for u in planted.raw))
     pipeline = FeaturePipeline(0, ({"kind": "given", "dim": 2 * DIM, "frame_shift": 10.0}, {"kind": "delta"}))
-    found = prepare(planted, rung, inputs=wider, pipeline=pipeline)
+    found = prepare(planted, stage, inputs=wider, pipeline=pipeline)
     assert found.table.dim == 6 * DIM and found.pipeline.dim == 6 * DIM
-    train, apart = labelled(found, rung.model, held_out, planted.speakers)
+    train, apart = labelled(found, stage.model, held_out, planted.speakers)
     assert set(apart.features) == set(held_out) and not set(train.features) & set(held_out)
     shifted = replace(wider, raw=FeatureTable.from_pairs((u, wider.raw[u][1:]) for u in wider.raw))
     with pytest.raises(CorpusError, match=r"utterance 'u00' has \d+ aligned frames, but \d+"):
-        prepare(planted, rung, inputs=shifted, pipeline=pipeline)
+        prepare(planted, stage, inputs=shifted, pipeline=pipeline)
 
 
-def test_what_cannot_be_trained(planted, rung, tmp_path):
+def test_what_cannot_be_trained(planted, stage, tmp_path):
     with pytest.raises(CorpusError, match="no utterance that is held out"):
-        train_hybrid(planted, rung, CONFIG, OPTIONS, held_out=[], folder=tmp_path)
+        train_hybrid(planted, stage, CONFIG, OPTIONS, held_out=[], folder=tmp_path)
     with pytest.raises(ConfigError, match="subsampling=3"):
-        train_hybrid(planted, rung, DnnConfig(subsampling=3), OPTIONS, held_out=["u50"], folder=tmp_path)
+        train_hybrid(planted, stage, DnnConfig(subsampling=3), OPTIONS, held_out=["u50"], folder=tmp_path)
     with pytest.raises(ConfigError, match="n_networks=0"):
         HybridOptions(n_networks=0)
 
 
-def test_copies_at_another_speed_are_trained_on_too(planted, rung, held_out, tmp_path):
+def test_copies_at_another_speed_are_trained_on_too(planted, stage, held_out, tmp_path):
     """Frames of a copy that lasts 1 / 0.9 of the time have the pdfs of the frames they were."""
     slow = FeatureTable.from_dict({u: frames_at_speed(x, round(len(x) / 0.9), 0.9) for u, x in items(planted.raw)})
-    copies, pipeline = {0.9: replace(planted, raw=slow)}, rung.model.features
-    found = prepare(planted, rung, pipeline=pipeline, copies=copies)
+    copies, pipeline = {0.9: replace(planted, raw=slow)}, stage.model.features
+    found = prepare(planted, stage, pipeline=pipeline, copies=copies)
     assert [u for u in found.table if u in found.copy_of] == [f"sp0.9-{u}" for u in planted.raw]
-    train, rest = labelled(found, rung.model, held_out, planted.speakers)
+    train, rest = labelled(found, stage.model, held_out, planted.speakers)
     assert list(rest.features) == held_out
     assert list(train.features) == [p + u for p in ("", "sp0.9-") for u in planted.raw if u not in held_out]
     pdfs = train.targets["sp0.9-u00"]
@@ -241,7 +241,7 @@ def test_copies_at_another_speed_are_trained_on_too(planted, rung, held_out, tmp
     for value, pdf in zip(slow["u00"], pdfs, strict=True):
         assert pdf in train.targets["u00"][(planted.raw["u00"] == value).all(axis=1)]
     made = train_hybrid(
-        planted, rung, CONFIG, OPTIONS, held_out=held_out, folder=tmp_path, pipeline=pipeline, copies=copies
+        planted, stage, CONFIG, OPTIONS, held_out=held_out, folder=tmp_path, pipeline=pipeline, copies=copies
     )
     assert set(made.alignments) == set(planted.raw)
 
@@ -250,8 +250,8 @@ def items(table):
     return [(u, table[u]) for u in table]
 
 
-def test_copies_need_a_pipeline_where_the_rung_adapts(planted, rung):
-    adapting = replace(rung, model=replace(rung.model, adaptation=SpeakerAdaptation(rung.gmms, rung.gmms)))
+def test_copies_need_a_pipeline_where_the_rung_adapts(planted, stage):
+    adapting = replace(stage, model=replace(stage.model, adaptation=SpeakerAdaptation(stage.gmms, stage.gmms)))
     with pytest.raises(ConfigError, match="no fMLLR transforms"):
         prepare(planted, adapting, copies={0.9: planted})
 
@@ -284,8 +284,8 @@ def test_lfmmi_is_a_step_of_a_recipe_too(job, tmp_path):
     assert list(curves) == ["network"] and len(curves["network"]) == 2
 
 
-def kept_below(folder: Path) -> Rung:
-    return Rung.load(folder)
+def kept_below(folder: Path) -> TrainedStage:
+    return TrainedStage.load(folder)
 
 
 def curves_of(run, name="net"):
@@ -308,14 +308,14 @@ class Job:
 
 
 @pytest.fixture(scope="module")
-def job(planted, rung, held_out, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("job") / "rung"
-    rung.save(folder)
+def job(planted, stage, held_out, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("job") / "stage"
+    stage.save(folder)
     network = {"kind": "dnn", "context": 1, "hidden": [16], "dropout": 0.0}
     # Without Adam, which makes a step of a rounding error where a gradient should be zero.
     training = replace(OPTIONS.training, max_epochs=3, optimizer="sgd", learning_rate=0.1)
     table = HybridTable(network, options=HybridOptions(training, realignments=1))
-    return Job(planted, Part("all", tuple(rung.alignments), tuple(held_out)), folder, table)
+    return Job(planted, Part("all", tuple(stage.alignments), tuple(held_out)), folder, table)
 
 
 @pytest.fixture
@@ -347,13 +347,13 @@ def test_two_processes_of_a_recipe_train_the_network_of_one(job, tmp_path, two_g
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no GPU")
-def test_on_gpus_a_recipe_trains_the_network_of_the_cpu(planted, rung, held_out, job, tmp_path):
+def test_on_gpus_a_recipe_trains_the_network_of_the_cpu(planted, stage, held_out, job, tmp_path):
     how = {"held_out": held_out, "folder": tmp_path / "work", "device": "cuda"}
-    model = train_hybrid(planted, rung, job.table.config, job.table.options, **how).model
+    model = train_hybrid(planted, stage, job.table.config, job.table.options, **how).model
     assert {p.device.type for p in model.acoustic.scores.parameters()} == {"cpu"}
     expected = job.step(Run(tmp_path / "alone")).model
     together = job.step(Run(tmp_path / "shared"), gpus="all").model
-    features = planted.normalised(rung.model.features)
+    features = planted.normalised(stage.model.features)
     for found in (model, together):
         for u in held_out:
             scores = found.acoustic.log_likelihoods(features[u])

@@ -1,4 +1,4 @@
-"""The ladder as functions: sizes, stages, the shortest utterances, and rungs that are saved and loaded."""
+"""The ladder as functions: sizes, stages, the shortest utterances, and stages that are saved and loaded."""
 
 import itertools
 
@@ -12,7 +12,7 @@ from asr.gmm.mono import MonoOptions
 from asr.lang.lexicon import Lexicon
 from asr.train.data import Data
 from asr.train.ladder import STAGES, aligned, check_stages, monophones, shortest, train_ladder
-from asr.train.stage import Rung, Sizes
+from asr.train.stage import Sizes, TrainedStage
 
 LEXICON = Lexicon([("ab", ("A", "B")), ("bca", ("B", "C", "A")), ("cab", ("C", "A", "B")), ("ba", ("B", "A"))])
 PIPELINE = FeaturePipeline(0, ({"kind": "given", "dim": 3}, {"kind": "cmvn", "mode": "speaker"}))
@@ -36,7 +36,7 @@ def data():
 
 
 @pytest.fixture(scope="module")
-def rungs(data):
+def stages(data):
     told = []
     found = train_ladder(data, LEXICON, pipeline=PIPELINE, sizes=SMALL, progress=lambda *x: told.append(x))
     assert list(dict.fromkeys(stage for stage, _, _ in told)) == list(STAGES)
@@ -44,13 +44,13 @@ def rungs(data):
     return found
 
 
-def test_every_stage_learns_and_aligns_all(rungs, data):
-    for stage, rung in rungs.items():
-        assert set(rung.alignments) == set(data.raw) and not rung.failures, stage
-        table = data.normalised(rung.model.features)
-        assert rung.model.acoustic.dim == table.dim
-        assert all(len(ids) == len(table[u]) for u, ids in rung.alignments.items())
-    mono, tri, lda, sat = rungs.values()
+def test_every_stage_learns_and_aligns_all(stages, data):
+    for stage, stage in stages.items():
+        assert set(stage.alignments) == set(data.raw) and not stage.failures, stage
+        table = data.normalised(stage.model.features)
+        assert stage.model.acoustic.dim == table.dim
+        assert all(len(ids) == len(table[u]) for u, ids in stage.alignments.items())
+    mono, tri, lda, sat = stages.values()
     assert tri.log[-1].log_likelihood > mono.log[-1].log_likelihood
     assert lda.log[-1].log_likelihood > lda.log[0].log_likelihood + 1
     assert sat.log[-1].log_likelihood > sat.log[0].log_likelihood + 0.1
@@ -60,26 +60,26 @@ def test_every_stage_learns_and_aligns_all(rungs, data):
     assert lda.model.features.steps[-1].kind == "affine" and lda.model.features.dim == 27
 
 
-def test_a_rung_is_saved_and_loaded(rungs, tmp_path):
-    for stage, rung in rungs.items():
-        rung.save(tmp_path / stage)
-        again = Rung.load(tmp_path / stage)
-        assert again.log == rung.log and again.failures == rung.failures
-        assert list(again.alignments) == list(rung.alignments)
-        assert all(np.array_equal(again.alignments[u], ids) for u, ids in rung.alignments.items())
-        for name, array in rung.gmms.arrays().items():
+def test_a_rung_is_saved_and_loaded(stages, tmp_path):
+    for stage, stage in stages.items():
+        stage.save(tmp_path / stage)
+        again = TrainedStage.load(tmp_path / stage)
+        assert again.log == stage.log and again.failures == stage.failures
+        assert list(again.alignments) == list(stage.alignments)
+        assert all(np.array_equal(again.alignments[u], ids) for u, ids in stage.alignments.items())
+        for name, array in stage.gmms.arrays().items():
             assert np.array_equal(again.gmms.arrays()[name], array), name
         assert again.model.adaptation.adapts == (stage == "sat")
 
 
-def test_utterances_of_others_are_aligned_as_those_of_training(rungs, data):
+def test_utterances_of_others_are_aligned_as_those_of_training(stages, data):
     """A model's training utterances, aligned anew, lie where its last realignment has them, but for a few frames."""
-    rung = rungs["tri"]
-    table = data.normalised(rung.model.features)
+    stage = stages["tri"]
+    table = data.normalised(stage.model.features)
     words = LEXICON.encode_all(data.references)
-    found, failures = aligned(rung, table, words, MonoOptions())
-    assert not failures and found.keys() == rung.alignments.keys()
-    same = np.mean([np.mean(found[u] == rung.alignments[u]) for u in found])
+    found, failures = aligned(stage, table, words, MonoOptions())
+    assert not failures and found.keys() == stage.alignments.keys()
+    same = np.mean([np.mean(found[u] == stage.alignments[u]) for u in found])
     assert same > 0.97, same
 
 
