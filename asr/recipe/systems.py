@@ -81,10 +81,10 @@ def train_stage(
         questions: a file of sets of phones that trees may ask about, besides those found by clustering.
     """
     from ..hmm.questions import read_questions
-    from ..train.ladder import train_stage
+    from ..train import ladder
 
     wanted = with_copies(data, part.train, prefixes)
-    trained = train_stage(
+    trained = ladder.train_stage(
         stage, wanted, lexicon, below, pipeline=pipeline, seed=seed, n_jobs=n_jobs, progress=progress,
         sizes=sizes or Sizes.of_hours(hours_of(wanted, pipeline)),
         questions=() if questions is None else read_questions(questions, lexicon.phones),

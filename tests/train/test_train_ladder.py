@@ -45,8 +45,8 @@ def stages(data):
 
 
 def test_every_stage_learns_and_aligns_all(stages, data):
-    for stage, stage in stages.items():
-        assert set(stage.alignments) == set(data.raw) and not stage.failures, stage
+    for name, stage in stages.items():
+        assert set(stage.alignments) == set(data.raw) and not stage.failures, name
         table = data.normalised(stage.model.features)
         assert stage.model.acoustic.dim == table.dim
         assert all(len(ids) == len(table[u]) for u, ids in stage.alignments.items())
@@ -60,16 +60,16 @@ def test_every_stage_learns_and_aligns_all(stages, data):
     assert lda.model.features.steps[-1].kind == "affine" and lda.model.features.dim == 27
 
 
-def test_a_rung_is_saved_and_loaded(stages, tmp_path):
-    for stage, stage in stages.items():
-        stage.save(tmp_path / stage)
-        again = TrainedStage.load(tmp_path / stage)
+def test_a_stage_is_saved_and_loaded(stages, tmp_path):
+    for kind, stage in stages.items():
+        stage.save(tmp_path / kind)
+        again = TrainedStage.load(tmp_path / kind)
         assert again.log == stage.log and again.failures == stage.failures
         assert list(again.alignments) == list(stage.alignments)
         assert all(np.array_equal(again.alignments[u], ids) for u, ids in stage.alignments.items())
         for name, array in stage.gmms.arrays().items():
             assert np.array_equal(again.gmms.arrays()[name], array), name
-        assert again.model.adaptation.adapts == (stage == "sat")
+        assert again.model.adaptation.adapts == (kind == "sat")
 
 
 def test_utterances_of_others_are_aligned_as_those_of_training(stages, data):
