@@ -8,7 +8,6 @@ import numpy as np
 from ..display.brief import many
 from ..errors import AsrError
 from ..scoring import Score, compare
-from ..scoring.confidence import reliability
 from ..train.tuning import TuningPoint, at_edge, best_point, plateau
 from .page import Section, rendered
 from .phrases import MODELS, sentence
@@ -159,6 +158,8 @@ def confidence_section(
     Args:
         sure: of each word its confidence, 0 to 1, and whether it is right; one at least.
     """
+    from ..scoring.confidence import reliability
+
     found = reliability(*(np.array(column) for column in zip(*sure, strict=True)))
     series = {
         "as they are": ((100 * found.confidence).tolist(), (100 * found.right).tolist()),
