@@ -82,7 +82,7 @@ def transcribe(
     boost: Annotated[
         Path | None,
         typer.Option(
-            "--boost", metavar="P", help="Phrases, one a line, that are likely here; for models of asr graph --dynamic."
+            "--boost", metavar="P", help="Phrases, one a line, # a comment, that are likely; for asr graph --dynamic."
         ),
     ] = None,
     bonus: Annotated[

@@ -222,7 +222,13 @@ class DynamicGraph:
         return replace(self, phrases=made, added=(*self.added, *sorted(int(labels[word]) for word in wanted)))
 
     def save(self, directory: Path) -> None:
-        """Write HCL.fst, G.fst and reach.npz into a model's directory; phrases are not kept."""
+        """Write HCL.fst, G.fst and reach.npz into a model's directory.
+
+        Raises:
+            GraphError: where phrases are boosted, which belong to a recording, not to a model.
+        """
+        if len(self.phrases.arcs):
+            raise GraphError("boosted phrases are not kept with a model: save it as it was before, and boost it again")
         self.words.graph.write(directory / "HCL.fst")
         self.grammar.write(directory / "G.fst")
         reach = self.words.reach

@@ -328,6 +328,8 @@ def _read_graph(directory: Path, lexicon: Lexicon, units: Units) -> "Graph | Dyn
     from ..graph.const_fst import Graph
 
     path = directory / "HCLG.fst"
+    if kind_of(path) != "missing" and kind_of(directory / "HCL.fst") != "missing":
+        raise ModelError(f"{directory}: has both HCLG.fst and HCL.fst, two graphs; remove the one that is not meant")
     if kind_of(path) != "missing":
         with reading(path):
             graph = Graph.read(path)

@@ -104,6 +104,8 @@ def boosted(model: Model, phrases: Iterable[tuple[str, float]]) -> tuple[Model, 
 def read_phrases(path: str | os.PathLike, bonus: float) -> list[tuple[str, float]]:
     """The phrases of a file, one a line; a number behind a tab is a phrase's own bonus for each of its words.
 
+    Empty lines are passed over, and those that begin with #.
+
     Args:
         bonus: nats for each word, of those that have none of their own.
 
@@ -115,6 +117,8 @@ def read_phrases(path: str | os.PathLike, bonus: float) -> list[tuple[str, float
 
     found = []
     for number, line in enumerate(as_utf8(text_bytes(path, error=ModelError)).splitlines(), 1):
+        if line.startswith(b"#"):
+            continue
         try:
             text, _, own = line.decode("utf-8").partition("\t")
         except UnicodeDecodeError:

@@ -118,22 +118,33 @@ def test_words_are_taken_over_and_language_models_are_swapped(models, lm, monkey
     assert "composed with the words while decoding" in made.card
 
 
-def test_phrases_gain_and_words_without_cost_can_come(models, sample):
+def test_phrases_gain_and_words_without_cost_can_come(models, sample, tmp_path):
     static, dynamic = models
     heard = dynamic.transcribe(sample).text.split()
     other = next(word for word in ("zero", "three", "nine", "eight") if word not in heard)
     made, unknown = boosted(dynamic, [(other, 400.0), ("seven xylophone", 9.0)])
     assert unknown == ["xylophone"]
     assert other in made.transcribe(sample).text.split()
+    with pytest.raises(GraphError, match="boosted phrases are not kept with a model"):
+        made.save(tmp_path / "boosted")
+    assert not (tmp_path / "boosted").exists()
     same, _ = boosted(dynamic, [])
     assert same.transcribe(sample) == dynamic.transcribe(sample)
     with pytest.raises(ModelError, match=r"asr graph MODEL --lm A.arpa --dynamic"):
         boosted(static, [("one", 1.0)])
 
 
+def test_two_graphs_in_one_directory_are_refused(models, tmp_path):
+    static, dynamic = models
+    dynamic.save(tmp_path / "model")
+    static.graph.write(tmp_path / "model" / "HCLG.fst")
+    with pytest.raises(ModelError, match=r"both HCLG\.fst and HCL\.fst"):
+        asr.load(tmp_path / "model")
+
+
 def test_files_of_phrases(tmp_path):
     path = tmp_path / "phrases.txt"
-    path.write_text("new york\n\nparis\t2.5\nsan jose\t1\n", encoding="utf-8")
+    path.write_text("# cities\nnew york\n\nparis\t2.5\nsan jose\t1\n", encoding="utf-8")
     assert read_phrases(path, 4.0) == [("new york", 8.0), ("paris", 2.5), ("san jose", 2.0)]
     for wrong in ("paris\tmuch\n", "paris\tinf\n", "paris\t-1\n", "paris\t501\n"):
         path.write_text(f"rome\n{wrong}", encoding="utf-8")
