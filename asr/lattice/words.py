@@ -157,6 +157,9 @@ class Ways:
     ends: np.ndarray
     labels: np.ndarray
 
+    def __repr__(self) -> str:
+        return f"<Ways: {many(len(self.frames), 'place')}, {many(len(self.word), 'way')}>"
+
     @classmethod
     def of(cls, lattice: Lattice, beam: float) -> "Ways":
         """The ways of a lattice in paths within a beam."""
