@@ -6,6 +6,8 @@ import hashlib
 import io
 import logging
 import multiprocessing
+import signal
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
@@ -71,7 +73,7 @@ def _compile(compiled: Any, signature: str) -> None:
         if not compiled._can_compile:
             return
         try:
-            with _alone(compiled._cache):
+            with _alone(compiled._cache), _signals_later():
                 compiled.compile(signature)
         except Exception as error:
             # A cache can be full or damaged in many ways; what is wrong with the function itself, and not with its
@@ -98,6 +100,31 @@ def _alone(cache: Any) -> Iterator[None]:
             cache._impl.locator.ensure_cache_path()
             held.enter_context(FileLock(cache._cache_file.lock_path(), timeout=_LONGEST_WAIT))
         yield
+
+
+@contextlib.contextmanager
+def _signals_later() -> Iterator[None]:
+    """Let Ctrl-C and what ends a process wait until a kernel is there: at once from the cache, else in seconds.
+
+    LLVM calls Python meanwhile, where what a signal's handler raises is lost, and the process would go on.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = {number: signal.getsignal(number) for number in numbers}
+    came: list[int] = []
+    for number, handler in before.items():
+        if callable(handler):  # not those that are ignored, or end the process at once
+            signal.signal(number, lambda number, _: came.append(number))
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            if callable(handler):
+                signal.signal(number, handler)
+        for number in came:
+            signal.raise_signal(number)
 
 
 def _tell(folder: str) -> None:

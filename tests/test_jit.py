@@ -247,3 +247,21 @@ def test_of_several_processes_one_compiles(tmp_path):
         process.stdout.close()
     assert [process.wait(60) for process in started] == [0, 0, 0]
     assert sorted(printed) == ["0", "0", "1"]
+
+
+def test_a_signal_waits_until_code_is_loaded():
+    import signal
+
+    from asr.jit import _signals_later
+
+    seen = []
+    before = signal.signal(signal.SIGTERM, lambda number, _: seen.append(number))
+    try:
+        with _signals_later():
+            signal.raise_signal(signal.SIGTERM)
+            assert not seen
+        assert seen == [signal.SIGTERM]
+        signal.raise_signal(signal.SIGTERM)
+        assert len(seen) == 2
+    finally:
+        signal.signal(signal.SIGTERM, before)
