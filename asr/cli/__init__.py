@@ -27,6 +27,7 @@ from .score import score
 from .text import text
 from .train import train
 from .transcribe import transcribe
+from .tune import tune
 from .usage import ClickError, Command, Commands, explain
 
 _RECOGNISE, _LOOK, _HELP = "Recognise speech", "Features and pictures", "Look inside"
@@ -46,6 +47,7 @@ app.command(cls=Command, no_args_is_help=True, rich_help_panel=_RECOGNISE)(trans
 app.command(cls=Command, no_args_is_help=True, rich_help_panel=_RECOGNISE)(score)
 app.command(cls=Command, no_args_is_help=True, rich_help_panel=_PREPARE)(train)
 app.command(cls=Command, no_args_is_help=True, rich_help_panel=_PREPARE)(graph)
+app.command(cls=Command, no_args_is_help=True, rich_help_panel=_PREPARE)(tune)
 app.add_typer(lm, name="lm", rich_help_panel=_PREPARE)
 app.add_typer(text, name="text", rich_help_panel=_PREPARE)
 app.add_typer(g2p, name="g2p", rich_help_panel=_PREPARE)

@@ -347,10 +347,10 @@ def _words(model: "Model", samples: np.ndarray, features: np.ndarray) -> Transcr
     """The words of a piece; none in silence."""
     if is_silent(samples):
         return _SILENCE
-    return _with_an_end(model, features) if len(features) else Transcript("")
+    return with_an_end(model, features) if len(features) else Transcript("")
 
 
-def _with_an_end(model: "Model", features: np.ndarray) -> Transcript:
+def with_an_end(model: "Model", features: np.ndarray) -> Transcript:
     """The words of a piece; where the grammar allows no end there, those that a wider search finds, if it finds one.
 
     The last word of a command that is cut off, or swallowed, leaves what the grammar demands outside of the beam: of 40
@@ -486,7 +486,7 @@ def _decoded(job: _Job, entries: Sequence[_Entry], features: _Finished) -> Itera
         try:
             if failure is not None:
                 raise failure
-            found = _with_an_end(job.model, features[str(i)]) if together is None else next(together)[1]
+            found = with_an_end(job.model, features[str(i)]) if together is None else next(together)[1]
         except AsrError as error:
             failure = error if together is not None else None
             failed = job.failed(entry.recording, _named(entry.recording, error))
