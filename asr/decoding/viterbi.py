@@ -327,7 +327,7 @@ class BeamSearch(ABC):
         """
         matrix = np.ascontiguousarray(loglikes, np.float32)
         with self._one_at_a_time:
-            size = self._arena.shape[1]
+            size, limit = self._arena.shape[1], self._settings[self._k.ARENA_LIMIT]
             self._kept = np.empty(size), np.empty(size, np.int32), np.zeros(len(matrix) + 2, np.int64)
             try:
                 self.start()
@@ -341,6 +341,9 @@ class BeamSearch(ABC):
                 return Tokens(flat, self._arcs, self._columns, matrix, *kept, finals, reached_final, self.options)
             finally:
                 self._kept = _nothing_kept()
+                if self._arena.shape[1] > size:  # other searches clean up, and need no such room
+                    self._arena, self._settings[self._k.ARENA_LIMIT] = np.empty((2, size), np.int32), limit
+                    self._failure, self._has_path = "its tokens were given away; call start()", False
 
     def _path(self, token: int, final_cost: float, reached_final: bool) -> BestPath:
         if not self._has_path:

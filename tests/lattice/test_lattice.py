@@ -250,3 +250,19 @@ def test_a_long_utterance_outgrows_the_first_arena(lattices, monkeypatch):
     monkeypatch.setattr("asr.decoding.viterbi._FIRST_ARENA", 64)
     small = lattice_of(ViterbiDecoder(graph, COLUMNS, WIDE), loglikes, BEAM)
     assert (small.arcs == whole.arcs).all() and (small.frames == whole.frames).all()
+
+
+def test_what_a_lattice_takes_is_given_back(monkeypatch, lattices):
+    """Room for all tokens of a long recording is not kept for the searches after it, which are as before."""
+    monkeypatch.setattr("asr.decoding.viterbi._FIRST_ARENA", 64)
+    graph, *_ = lattices[0]
+    columns = np.array(COLUMNS)
+    decoder = ViterbiDecoder(graph, columns, WIDE)
+    loglikes = np.log(np.random.default_rng(0).dirichlet(np.ones(decoder.n_columns), 500)).astype(np.float32)
+    before, room = decoder.decode(loglikes), decoder._arena.shape
+    lattice = lattice_of(decoder, loglikes, BEAM)
+    assert decoder._arena.shape == room and len(lattice.arcs)
+    with pytest.raises(GraphError, match="given away"):
+        decoder.finish()
+    after = decoder.decode(loglikes)
+    assert after.labels.tolist() == before.labels.tolist() and after.score == before.score
