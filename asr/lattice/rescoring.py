@@ -173,10 +173,22 @@ def rescored_paths(lattice: Lattice, new: Ngrams, old: Ngrams | None = None, *, 
     starts = new.start(), -1 if old is None else old.start()
     room, counts = [4 * n, 4 * len(arcs) + 1], np.zeros(2, np.int64)
     while True:
+        table = np.full(1 << (2 * room[0]).bit_length(), -1, np.int32)
         latest, pairs = np.full(n, -1, np.int32), [np.empty(room[0], np.int32) for _ in range(4)]
         taken, graph = [np.empty(room[1], np.int32) for _ in range(3)], np.empty(room[1])
         outcome = rescore(
-            arcs["next"], arcs["olabel"], first, arcs["graph"], *flat, *starts, latest, *pairs, *taken, graph, counts
+            arcs["next"],
+            arcs["olabel"],
+            first,
+            arcs["graph"],
+            *flat,
+            *starts,
+            table,
+            latest,
+            *pairs,
+            *taken,
+            graph,
+            counts,
         )
         if outcome == 0:
             break
