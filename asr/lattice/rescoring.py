@@ -188,14 +188,12 @@ def _composed(lattice: Lattice, new: Ngrams, old: Ngrams | None, max_size: int) 
     while True:
         table = np.full(1 << (2 * room[0]).bit_length(), -1, np.int32)
         latest, pairs = np.full(n, -1, np.int32), [np.empty(room[0], np.int32) for _ in range(4)]
-        taken, graph = [np.empty(room[1], np.int32) for _ in range(3)], np.empty(room[1])
+        taken: list[np.ndarray] = [np.empty(room[1], kind) for kind in (np.int32, np.int32, np.int32, np.float64)]
         outcome = rescore(
-            arcs["next"], arcs["olabel"], first, arcs["graph"], *flat, *starts, table, latest, *pairs, *taken, graph,
-            counts,
+            arcs["next"], arcs["olabel"], first, arcs["graph"], *flat, *starts, table, latest, *pairs, *taken, counts
         )  # fmt: skip
         if outcome == 0:
-            filled: list[np.ndarray] = [part[: counts[0]] for part in pairs[1:]]
-            return filled + [part[: counts[1]] for part in (*taken, graph)]
+            return [*(part[: counts[0]] for part in pairs[1:]), *(part[: counts[1]] for part in taken)]
         room[0 if outcome == -1 else 1] *= 2
         if max(room) > max_size:
             raise GraphError(f"rescoring: more than {max_size:,} states or arcs; prune the lattice first")
