@@ -15,6 +15,10 @@ from .errors import AsrError
 if TYPE_CHECKING:
     import joblib
 
+ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL", "NUMBA")}
+"""The environment of processes that share the cores, each with one thread for its matrix products."""
+
+_THREADS = Path("/proc/self/task")  # of Linux
 _OWN_GROUPS, _GROUPS = Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")
 _FILES = {  # of version 2, and of 1: limit, use, and what of it is files that are dropped when memory is needed
     "": (("memory.max", ""), ("memory.current", ""), ("memory.stat", "inactive_file")),
@@ -25,6 +29,14 @@ _FILES = {  # of version 2, and of 1: limit, use, and what of it is files that a
 def n_cores() -> int:
     """How many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def has_one_thread() -> bool:
+    """Whether it is known that this process has a single thread, so that a fork of it is whole.
+
+    Those of OpenBLAS count, which begin when NumPy is imported, unless OPENBLAS_NUM_THREADS is 1 by then.
+    """
+    return _THREADS.is_dir() and len(os.listdir(_THREADS)) == 1
 
 
 def free_memory() -> int:

@@ -6,6 +6,7 @@ Who asks for something gets it in the order of asking, whoever does it, and the 
 import contextlib
 import io
 import logging
+import multiprocessing
 import os
 import pickle
 import signal
@@ -20,7 +21,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from ..errors import ModelError
-from ..processes import n_cores
+from ..processes import ONE_THREAD, has_one_thread, n_cores
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -31,10 +32,9 @@ K = TypeVar("K")
 Task = tuple[Callable[..., Any], tuple[Any, ...]]
 """A function of a module, which takes a model first, and what else it takes. It and the result are sent to others."""
 
-_PATIENCE = 0.3  # s of work, before processes are started, which takes them a second
+_PATIENCE = 0.3  # s of work, before processes are started, which takes those that cannot be forked a second
 _QUEUE = 3  # tasks for each of them; what is asked for beyond that is done here
 _AHEAD = 8  # tasks for each, before the first one's result must be there
-_ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL", "NUMBA")}
 _TRIES = 2  # of a task by itself, after a process ended that was doing it with others
 _OFTEN = 1.0  # s between two looks of a process whether the one that started it still lives
 
@@ -59,6 +59,7 @@ class Workers:
             raise ValueError(f"n_jobs={n_jobs}; need 1 or more, or -1 for one on each core")
         self.model, self.n_jobs = model, n_cores() if n_jobs == -1 else n_jobs
         self._begun: float | None = None  # when the first task was given
+        self._patience = _PATIENCE
         self._pool: Any = None
         self._first: Future | None = None  # what tells that the processes are there
         self._running: set[Future] = set()
@@ -78,12 +79,6 @@ class Workers:
     @property
     def are_there(self) -> bool:
         """Whether tasks are done by other processes by now."""
-        if self.n_jobs == 1:
-            return False
-        if self._pool is None:
-            if self._begun is not None and time.monotonic() - self._begun > _PATIENCE:
-                self._start()
-            return False
         if self._first is None or not self._first.done():
             return False
         if problem := self._first.exception():
@@ -92,9 +87,17 @@ class Workers:
             self.n_jobs = 1
         return self.n_jobs > 1
 
+    def come(self) -> bool:
+        """The same, where there is more to do: they are started if that took a moment so far."""
+        if self.n_jobs > 1 and self._pool is None and self._begun is not None:
+            if time.monotonic() - self._begun > self._patience:
+                self._start()
+        return self.are_there
+
     def expect_much(self) -> None:
-        """Start the processes now: what comes takes longer than a moment."""
-        if self.n_jobs > 1 and self._pool is None:
+        """Start the processes soon: what comes takes longer than a moment."""
+        self._patience = 0.0
+        if self.n_jobs > 1 and self._pool is None and not has_one_thread():
             self._start()
 
     def each(self, tasks: Iterable[tuple[K, Task | None]]) -> Iterator[tuple[K, "Pending | None"]]:
@@ -112,13 +115,14 @@ class Workers:
         yield from waiting
 
     def _asked(self, task: Task) -> "Pending":
-        self._begun = time.monotonic() if self._begun is None else self._begun
-        if not self.are_there:
-            return Pending(self, task)
-        if len(self._running) < _QUEUE * (self.n_jobs - 1):
-            return Pending(self, task, self._sent(task))
         found = Pending(self, task)
-        found.do()  # now, while the others have enough to do
+        if self._begun is None:
+            self._begun = time.monotonic()
+            found.do()  # what is loaded for it, a forked process has, too
+        elif self.come():
+            if len(self._running) < _QUEUE * (self.n_jobs - 1):
+                return Pending(self, task, self._sent(task))
+            found.do()  # now, while the others have enough to do
         return found
 
     def _sent(self, task: Task) -> "Future":
@@ -156,11 +160,15 @@ class Workers:
         from joblib.externals.loky import ProcessPoolExecutor
 
         self._stop()
-        model = _packed(self.model)
+        asker, how = os.getpid(), dict[str, Any]()
+        if has_one_thread():
+            # No other thread holds a lock that nobody would release in a fork. It has all that this process has: modules,
+            # kernels, the model.
+            how = {"context": multiprocessing.get_context("fork"), "initargs": (self.model, asker)}
+        else:
+            how = {"env": ONE_THREAD, "initargs": (_packed(self.model), asker)}
         with _no_interrupts():
-            self._pool = ProcessPoolExecutor(
-                self.n_jobs - 1, initializer=_begin, initargs=(model, os.getpid()), env=_ONE_THREAD
-            )
+            self._pool = ProcessPoolExecutor(self.n_jobs - 1, initializer=_begin, **how)
             self._first = self._pool.submit(_nothing)
 
     def _stop(self) -> None:
@@ -239,19 +247,24 @@ _model: "Model"  # of this process, if it is one of several
 _warnings = _Warnings()
 
 
-def _begin(model: bytes, asker: int) -> None:
+def _begin(model: "Model | bytes", asker: int) -> None:
     """In a new process: the model, warnings into a list; Ctrl-C is for the process that asks, which ends this one.
 
     Args:
+        model: packed, where the process is no fork.
         asker: that process; if it is killed, this one ends by itself.
     """
     global _model
+    from joblib.externals.loky import process_executor
+
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # a fork has what the asker does about it
     if hasattr(os, "getppid"):
         threading.Thread(target=_end_with, args=(asker,), daemon=True).start()
+    process_executor._USE_PSUTIL = False  # pages of a mapped graph are no leak, for which processes begin anew
     room = logging.getLogger("asr")
     room.handlers, room.propagate = [_warnings], False
-    _model = _unpacked(model)
+    _model = _unpacked(model) if isinstance(model, bytes) else model
 
 
 def _end_with(asker: int) -> None:
