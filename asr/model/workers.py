@@ -258,7 +258,9 @@ def _begin(model: "Model | bytes", asker: int) -> None:
     from joblib.externals.loky import process_executor
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # a fork has what the asker does about it
+    for name in ("SIGTERM", "SIGHUP"):  # a fork would do about them what the asker does, but not what it ignores
+        if hasattr(signal, name) and callable(signal.getsignal(getattr(signal, name))):
+            signal.signal(getattr(signal, name), signal.SIG_DFL)
     if hasattr(os, "getppid"):
         threading.Thread(target=_end_with, args=(asker,), daemon=True).start()
     process_executor._USE_PSUTIL = False  # pages of a mapped graph are no leak, for which processes begin anew
