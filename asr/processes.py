@@ -6,6 +6,7 @@ Linux.
 
 import contextlib
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,12 +32,22 @@ def n_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def has_one_thread() -> bool:
+def has_one_thread(*, within: float = 0.0) -> bool:
     """Whether it is known that this process has a single thread, so that a fork of it is whole.
 
     Those of OpenBLAS count, which begin when NumPy is imported, unless OPENBLAS_NUM_THREADS is 1 by then.
+
+    Args:
+        within: s to wait for threads that are just ending.
     """
-    return _THREADS.is_dir() and len(os.listdir(_THREADS)) == 1
+    if not _THREADS.is_dir():
+        return False
+    until = time.monotonic() + within
+    while sum(1 for _ in _THREADS.iterdir()) > 1:
+        if time.monotonic() >= until:
+            return False
+        time.sleep(0.005)
+    return True
 
 
 def free_memory() -> int:

@@ -36,6 +36,7 @@ _PATIENCE = 0.3  # s of work, before processes are started, which takes those th
 _QUEUE = 3  # tasks for each of them; what is asked for beyond that is done here
 _AHEAD = 8  # tasks for each, before the first one's result must be there
 _TRIES = 2  # of a task by itself, after a process ended that was doing it with others
+_ENDING = 0.1  # s, for the threads of a pool that was stopped
 _OFTEN = 1.0  # s between two looks of a process whether the one that started it still lives
 
 logger = logging.getLogger(__name__)
@@ -89,9 +90,9 @@ class Workers:
 
     def come(self) -> bool:
         """The same, where there is more to do: they are started if that took a moment so far."""
-        if self.n_jobs > 1 and self._pool is None and self._begun is not None:
-            if time.monotonic() - self._begun > self._patience:
-                self._start()
+        is_due = self._begun is not None and time.monotonic() - self._begun > self._patience
+        if is_due and self.n_jobs > 1 and self._pool is None:
+            self._start()
         return self.are_there
 
     def expect_much(self) -> None:
@@ -159,11 +160,12 @@ class Workers:
     def _start(self) -> None:
         from joblib.externals.loky import ProcessPoolExecutor
 
+        is_again = self._pool is not None
         self._stop()
         asker, how = os.getpid(), dict[str, Any]()
-        if has_one_thread():
-            # No other thread holds a lock that nobody would release in a fork. It has all that this process has: modules,
-            # kernels, the model.
+        if has_one_thread(within=_ENDING if is_again else 0.0):
+            # No other thread holds a lock, which nobody would release in a fork. A fork has all that this process has:
+            # modules, kernels, the model.
             how = {"context": multiprocessing.get_context("fork"), "initargs": (self.model, asker)}
         else:
             how = {"env": ONE_THREAD, "initargs": (_packed(self.model), asker)}

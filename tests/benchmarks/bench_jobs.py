@@ -5,13 +5,14 @@ recordings, such as the Free Spoken Digit Dataset. All of them are transcribed a
 of 0.3 to 1.5 s, into one recording of so many hours. The numbers of processes are taken in turns; the time for a single
 recording, which is Python's start, is taken off each.
 
-Wall clock counts where nothing else runs. On a machine with other work "bound" tells what the work itself allows: the CPU
-seconds of one process, over those of the busiest of several. "unique" is the largest sum, over the processes, of memory
-that is counted once (proportional set size: what two share counts half for each). The quarters are the seconds
-in which each quarter of the long recording's pieces came.
+Wall clock counts where nothing else runs. On a machine with other work "bound" tells what the work itself allows: the
+CPU seconds of one process, over those of the busiest of several. "unique" is the largest sum, over the processes, of
+memory that is counted once (proportional set size: what two share counts half for each). The quarters are the seconds
+in which each quarter of the lines came.
 """
 
 import argparse
+import itertools
 import statistics
 import subprocess
 import sys
@@ -61,7 +62,7 @@ class Run:
     def quarters(self) -> list[float]:
         """Seconds in which each quarter of the lines came, from the first line on."""
         at = [self.came[round(part * (len(self.came) - 1) / 4)] for part in range(5)]
-        return [b - a for a, b in zip(at, at[1:], strict=False)]
+        return [b - a for a, b in itertools.pairwise(at)]
 
 
 def transcribe(model: str, inputs: Sequence[Path], jobs: int) -> Run:
@@ -129,7 +130,9 @@ def compare(name: str, model: str, inputs: Sequence[Path], single: Path, jobs: S
         every = statistics.median(sum(run.cpu.values()) for run in runs[n])
         base = base or (wall, busiest)
         unique = max(run.unique for run in runs[n]) / 2**20
-        quarters = " ".join(f"{statistics.median(times):.1f}" for times in zip(*(r.quarters for r in runs[n]), strict=True))
+        quarters = " ".join(
+            f"{statistics.median(times):.1f}" for times in zip(*(r.quarters for r in runs[n]), strict=True)
+        )
         print(
             f"  {n} jobs: {wall:6.2f} s ({base[0] / wall:.2f} x), CPU of all {every:.1f}, of the busiest {busiest:.1f} "
             f"(bound {base[1] / busiest:.2f} x), unique {unique:.0f} MiB, quarters {quarters}"

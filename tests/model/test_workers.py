@@ -171,7 +171,7 @@ def test_what_a_task_raises_is_raised(digits_model):
 
 
 def test_where_no_process_can_be_started_one_does_all(digits_model, recordings, monkeypatch, caplog):
-    monkeypatch.setattr(module, "has_one_thread", lambda: False)
+    monkeypatch.setattr(module, "has_one_thread", lambda **_: False)
     monkeypatch.setattr(module, "_packed", lambda model: b"nothing that can be read")
     one = found_by(digits_model, recordings[:8], 1)
     with caplog.at_level(logging.WARNING, logger="asr"):
