@@ -4,8 +4,10 @@ Who asks for something gets it in the order of asking, whoever does it, and the 
 """
 
 import contextlib
+import gc
 import io
 import logging
+import math
 import multiprocessing
 import os
 import pickle
@@ -265,7 +267,8 @@ def _begin(model: "Model | bytes", asker: int) -> None:
             signal.signal(getattr(signal, name), signal.SIG_DFL)
     if hasattr(os, "getppid"):
         threading.Thread(target=_end_with, args=(asker,), daemon=True).start()
-    process_executor._USE_PSUTIL = False  # pages of a mapped graph are no leak, for which processes begin anew
+    process_executor._MEMORY_LEAK_CHECK_DELAY = math.inf  # it takes pages of a mapped graph for a leak, and begins anew
+    gc.freeze()  # what is there stays: looking for garbage in it would take time, and copy a fork's pages
     room = logging.getLogger("asr")
     room.handlers, room.propagate = [_warnings], False
     _model = _unpacked(model) if isinstance(model, bytes) else model
