@@ -222,6 +222,13 @@ def next_history(history, word, ids, floor, first_child, last_word, suffix, log_
     return max(score, floor), states[node]
 
 
+@subkernel
+def hashed(a, b, c):
+    """A number that three numbers seldom share with others."""
+    mixed = (a * 0x9E3779B1) ^ (b * 0x85EBCA77) ^ (c * 0x27D4EB2F)
+    return mixed ^ (mixed >> 15)
+
+
 NODES = "Array(int32, 1, 'C', readonly=True)"
 DOUBLES = "Array(float64, 1, 'C', readonly=True)"
 MODEL = f"Tuple(({NODES}, float64, {NODES}, {NODES}, {NODES}, {DOUBLES}, {DOUBLES}, {NODES}))"
@@ -229,11 +236,11 @@ MODEL = f"Tuple(({NODES}, float64, {NODES}, {NODES}, {NODES}, {DOUBLES}, {DOUBLE
 
 @kernel(
     f"int64({INTS}, {INTS}, {INTS}, {FLOATS}, {MODEL}, {MODEL}, int64, int64, int32[::1], int32[::1], int32[::1],"
-    " int32[::1], int32[::1], int32[::1], int32[::1], int32[::1], float64[::1], int64[::1])"
+    " int32[::1], int32[::1], int32[::1], int32[::1], int32[::1], int32[::1], float64[::1], int64[::1])"
 )
 def rescore(
-    target, olabel, first, graph, new, old, new_start, old_start, latest, earlier, state, new_history, old_history,
-    arc, arc_source, arc_target, arc_graph, counts,
+    target, olabel, first, graph, new, old, new_start, old_start, table, latest, earlier, state, new_history,
+    old_history, arc, arc_source, arc_target, arc_graph, counts,
 ):  # fmt: skip
     """Compose a lattice with the histories of one n-gram model, and of another whose costs are taken out.
 
@@ -241,6 +248,7 @@ def rescore(
         first: (n_states + 1,), of each state's arcs.
         new, old: ids of the lattice's words, least log probability, the arrays of a model, and `NgramModel.states`.
         new_start, old_start: histories; -1 for no model.
+        table: of -1, a power of 2, more than there is room for pairs: where the pairs are.
         latest: (n_states,) of -1: the latest pair of a state and histories; `earlier` has the one before it.
         state, new_history, old_history: of each pair.
         arc, arc_source, arc_target, arc_graph: of each arc of the result: the lattice's arc, two pairs, graph cost.
@@ -261,13 +269,15 @@ def rescore(
                     lost, behind = next_history(behind, olabel[i], *old)
                     cost += lost - gained
                 t = target[i]
-                found = latest[t]
-                while found >= 0 and (new_history[found] != after or old_history[found] != behind):
-                    found = earlier[found]
+                place = hashed(t, after, behind) & (len(table) - 1)
+                found = table[place]
+                while found >= 0 and (state[found] != t or new_history[found] != after or old_history[found] != behind):
+                    place = (place + 1) & (len(table) - 1)
+                    found = table[place]
                 if found < 0:
                     if n_pairs == len(state):
                         return -1
-                    found = n_pairs
+                    found = table[place] = n_pairs
                     state[found], new_history[found], old_history[found] = t, after, behind
                     earlier[found], latest[t] = latest[t], found
                     n_pairs += 1

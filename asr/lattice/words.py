@@ -284,9 +284,8 @@ def _determinised(ways: Ways, beam: float, max_states: int) -> WordLattice:
                 heapq.heappush(queue, (cost + rest, number))
         if len(subsets) > max_states:
             limit = min(limit, through + _ROUNDING)  # all that is better was done; what is as good still is
-    return _sorted(
-        _within(np.array(arcs, ARC), np.array(finals), np.array(costs), np.array(rests), limit), frames, ways
-    )
+    kept = _within(np.array(arcs, ARC), np.array(finals), np.array(costs), np.array(rests), limit)
+    return replace(_sorted(*kept, frames, ways), beam=max(0.0, limit - float(ways.backward[0]) - _ROUNDING))
 
 
 def _within(
