@@ -207,7 +207,7 @@ workers_tasks.fork_and_tell(sys.argv[1])
 def test_forks_do_the_same(tmp_path):
     environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-c", FORKS, str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120, env=environment, cwd=ROOT)
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300, env=environment, cwd=ROOT)
     told = json.loads(done.stdout)
     assert all(name.startswith("ForkProcess") for name in told["names"]) and len(told["names"]) == 9
     assert len(set(told["held"])) == 1, "processes began anew, as if mapped graphs were lost memory"
