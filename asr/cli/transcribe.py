@@ -1,6 +1,7 @@
 """`asr transcribe`."""
 
 import contextlib
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from enum import Enum
@@ -130,6 +131,8 @@ def transcribe(
       ffmpeg -i talk.mp4 -f wav - | asr transcribe digits - --format srt > talk.srt
       asr transcribe mine/model recordings/ --speaker '^[^_]+' -v
     """
+    if jobs != 1:  # matrix products by one thread in each process; it is NumPy's import that starts more
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from ..corpus.recordings import find_recordings
     from ..model.model import load
 

@@ -111,7 +111,7 @@ def recognise(
     and then, with these, through one piece after the other.
 
     Args:
-        n_jobs: processes, -1 for one on each core; they are started after a second of work. The pieces, their words
+        n_jobs: processes, -1 for one on each core; they are started after a moment of work. The pieces, their words
             and their order do not depend on it.
         known: what need not be searched again.
         progress: where the work stands.
@@ -233,7 +233,7 @@ class _Job:
             return
         at = 0
         while at < len(utterances):
-            if not self.workers.are_there:
+            if not self.workers.come():
                 yield from self._tasks(utterances[at : at + 1])
                 at += 1
                 continue

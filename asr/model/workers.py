@@ -4,8 +4,11 @@ Who asks for something gets it in the order of asking, whoever does it, and the 
 """
 
 import contextlib
+import gc
 import io
 import logging
+import math
+import multiprocessing
 import os
 import pickle
 import signal
@@ -20,7 +23,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from ..errors import ModelError
-from ..processes import n_cores
+from ..processes import ONE_THREAD, has_one_thread, n_cores
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -31,11 +34,11 @@ K = TypeVar("K")
 Task = tuple[Callable[..., Any], tuple[Any, ...]]
 """A function of a module, which takes a model first, and what else it takes. It and the result are sent to others."""
 
-_PATIENCE = 0.3  # s of work, before processes are started, which takes them a second
+_PATIENCE = 0.3  # s of work, before processes are started, which takes those that cannot be forked a second
 _QUEUE = 3  # tasks for each of them; what is asked for beyond that is done here
 _AHEAD = 8  # tasks for each, before the first one's result must be there
-_ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL", "NUMBA")}
 _TRIES = 2  # of a task by itself, after a process ended that was doing it with others
+_ENDING = 0.1  # s, for the threads of a pool that was stopped
 _OFTEN = 1.0  # s between two looks of a process whether the one that started it still lives
 
 logger = logging.getLogger(__name__)
@@ -59,6 +62,7 @@ class Workers:
             raise ValueError(f"n_jobs={n_jobs}; need 1 or more, or -1 for one on each core")
         self.model, self.n_jobs = model, n_cores() if n_jobs == -1 else n_jobs
         self._begun: float | None = None  # when the first task was given
+        self._patience = _PATIENCE
         self._pool: Any = None
         self._first: Future | None = None  # what tells that the processes are there
         self._running: set[Future] = set()
@@ -78,12 +82,6 @@ class Workers:
     @property
     def are_there(self) -> bool:
         """Whether tasks are done by other processes by now."""
-        if self.n_jobs == 1:
-            return False
-        if self._pool is None:
-            if self._begun is not None and time.monotonic() - self._begun > _PATIENCE:
-                self._start()
-            return False
         if self._first is None or not self._first.done():
             return False
         if problem := self._first.exception():
@@ -92,9 +90,17 @@ class Workers:
             self.n_jobs = 1
         return self.n_jobs > 1
 
+    def come(self) -> bool:
+        """The same, where there is more to do: they are started if that took a moment so far."""
+        is_due = self._begun is not None and time.monotonic() - self._begun > self._patience
+        if is_due and self.n_jobs > 1 and self._pool is None:
+            self._start()
+        return self.are_there
+
     def expect_much(self) -> None:
-        """Start the processes now: what comes takes longer than a moment."""
-        if self.n_jobs > 1 and self._pool is None:
+        """Start the processes soon: what comes takes longer than a moment."""
+        self._patience = 0.0
+        if self.n_jobs > 1 and self._pool is None and not has_one_thread():
             self._start()
 
     def each(self, tasks: Iterable[tuple[K, Task | None]]) -> Iterator[tuple[K, "Pending | None"]]:
@@ -112,13 +118,14 @@ class Workers:
         yield from waiting
 
     def _asked(self, task: Task) -> "Pending":
-        self._begun = time.monotonic() if self._begun is None else self._begun
-        if not self.are_there:
-            return Pending(self, task)
-        if len(self._running) < _QUEUE * (self.n_jobs - 1):
-            return Pending(self, task, self._sent(task))
         found = Pending(self, task)
-        found.do()  # now, while the others have enough to do
+        if self._begun is None:
+            self._begun = time.monotonic()
+            found.do()  # what is loaded for it, a forked process has, too
+        elif self.come():
+            if len(self._running) < _QUEUE * (self.n_jobs - 1):
+                return Pending(self, task, self._sent(task))
+            found.do()  # now, while the others have enough to do
         return found
 
     def _sent(self, task: Task) -> "Future":
@@ -155,12 +162,17 @@ class Workers:
     def _start(self) -> None:
         from joblib.externals.loky import ProcessPoolExecutor
 
+        is_again = self._pool is not None
         self._stop()
-        model = _packed(self.model)
+        asker, how = os.getpid(), dict[str, Any]()
+        if has_one_thread(within=_ENDING if is_again else 0.0):
+            # No other thread holds a lock, which nobody would release in a fork. A fork has all that this process has:
+            # modules, kernels, the model.
+            how = {"context": multiprocessing.get_context("fork"), "initargs": (self.model, asker)}
+        else:
+            how = {"env": ONE_THREAD, "initargs": (_packed(self.model), asker)}
         with _no_interrupts():
-            self._pool = ProcessPoolExecutor(
-                self.n_jobs - 1, initializer=_begin, initargs=(model, os.getpid()), env=_ONE_THREAD
-            )
+            self._pool = ProcessPoolExecutor(self.n_jobs - 1, initializer=_begin, **how)
             self._first = self._pool.submit(_nothing)
 
     def _stop(self) -> None:
@@ -239,19 +251,27 @@ _model: "Model"  # of this process, if it is one of several
 _warnings = _Warnings()
 
 
-def _begin(model: bytes, asker: int) -> None:
+def _begin(model: "Model | bytes", asker: int) -> None:
     """In a new process: the model, warnings into a list; Ctrl-C is for the process that asks, which ends this one.
 
     Args:
+        model: packed, where the process is no fork.
         asker: that process; if it is killed, this one ends by itself.
     """
     global _model
+    from joblib.externals.loky import process_executor
+
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for name in ("SIGTERM", "SIGHUP"):  # a fork would do about them what the asker does, but not what it ignores
+        if hasattr(signal, name) and callable(signal.getsignal(getattr(signal, name))):
+            signal.signal(getattr(signal, name), signal.SIG_DFL)
     if hasattr(os, "getppid"):
         threading.Thread(target=_end_with, args=(asker,), daemon=True).start()
+    process_executor._MEMORY_LEAK_CHECK_DELAY = math.inf  # it takes pages of a mapped graph for a leak, and begins anew
+    gc.freeze()  # what is there stays: looking for garbage in it would take time, and copy a fork's pages
     room = logging.getLogger("asr")
     room.handlers, room.propagate = [_warnings], False
-    _model = _unpacked(model)
+    _model = _unpacked(model) if isinstance(model, bytes) else model
 
 
 def _end_with(asker: int) -> None:

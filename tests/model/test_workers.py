@@ -1,12 +1,14 @@
 """Decoding in several processes: the same words in the same order, whatever befalls the processes."""
 
 import dataclasses
+import json
 import logging
 import os
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import psutil
@@ -24,6 +26,8 @@ from asr.model.transcription import recognise, transcribe_all
 from asr.model.workers import Workers, _packed, _unpacked
 
 from .. import workers_tasks
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(autouse=True)
@@ -167,6 +171,7 @@ def test_what_a_task_raises_is_raised(digits_model):
 
 
 def test_where_no_process_can_be_started_one_does_all(digits_model, recordings, monkeypatch, caplog):
+    monkeypatch.setattr(module, "has_one_thread", lambda **_: False)
     monkeypatch.setattr(module, "_packed", lambda model: b"nothing that can be read")
     one = found_by(digits_model, recordings[:8], 1)
     with caplog.at_level(logging.WARNING, logger="asr"):
@@ -186,6 +191,35 @@ def test_a_mapped_graph_is_not_copied(digits_model, tmp_path):
     os.utime(folder / "HCLG.fst", (1, 1))
     with pytest.raises(ModelError, match=r"HCLG\.fst: was changed while it was used"):
         _unpacked(data)
+
+
+FORKS = """
+import sys
+from asr.model import workers
+from tests import workers_tasks
+workers._QUEUE = 1000  # no task is done here: some would end this process
+assert workers.has_one_thread()
+workers_tasks.fork_and_tell(sys.argv[1])
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="elsewhere nothing is forked")
+def test_forks_do_the_same(tmp_path):
+    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-c", FORKS, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300, env=environment, cwd=ROOT)
+    told = json.loads(done.stdout)
+    assert all(name.startswith("ForkProcess") for name in told["names"]) and len(told["names"]) == 9
+    assert len(set(told["held"])) == 1, "processes began anew, as if mapped graphs were lost memory"
+    assert "was ended by the system" in told["bad"][7] and told["bad"][9] == "nine"
+    assert [told["bad"][i] for i in range(40) if i not in (7, 9)] == [2 * i for i in range(40) if i not in (7, 9)]
+    assert done.stderr == ""
+
+
+def test_a_recording_of_one_piece_starts_no_process(digits_model, sample, monkeypatch):
+    monkeypatch.setattr(Workers, "_start", lambda self: pytest.fail("a process was started"))
+    (part,) = recognise(digits_model, [Utterance("sample", "ann", sample)], n_jobs=3)
+    assert part.result.text == "two seven one eight two eight"
 
 
 @pytest.mark.parametrize("n_jobs", [0, -2])
@@ -223,3 +257,23 @@ def test_no_process_stays_when_the_command_is_stopped_and_it_goes_on(recordings,
     assert "going on: " in done.stderr
     expected = subprocess.run([*command, "--jobs", "1"], capture_output=True, text=True, check=True).stdout
     assert out.read_text() == expected
+
+
+@pytest.mark.slow
+def test_a_process_that_is_killed_costs_the_command_no_words(recordings, tmp_path):
+    """Killed from outside, while recordings and pieces are under way; a file that is bad is still the only one."""
+    names = [str(r.audio) for r in recordings] * 4
+    command = [sys.executable, "-m", "asr", "transcribe", "digits", *names, "--format", "lines", "--jobs"]
+    expected = subprocess.run([*command, "1"], capture_output=True, text=True)
+    assert expected.returncode == 1 and "r05.wav" in expected.stderr
+    killed, lines = set(), []
+    with subprocess.Popen([*command, "3"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        for line in process.stdout:
+            lines.append(line)
+            children = {p.pid for p in children_of(process)} - killed if len(killed) < 2 else ()
+            if len(lines) > 10 and children:
+                killed.add(min(children))
+                os.kill(min(children), signal.SIGKILL)
+        errors = process.stderr.read()
+    assert killed and "".join(lines) == expected.stdout
+    assert process.returncode == 1 and errors == expected.stderr
