@@ -7,7 +7,7 @@ from typing import Literal
 
 from .. import lm
 from ..errors import ConfigError, GraphError
-from ..graph.grammar import arpa_grammar
+from ..graph.arpa import arpa_grammar
 from ..lang.entries import nfc
 from ..lang.letters import LetterTable, letter_lexicon, spelled
 from ..lang.lexicon import Lexicon

@@ -11,7 +11,7 @@ import numpy as np
 from ..ctc.align import ctc_align
 from ..errors import ModelError
 from ..files.json_files import read_json
-from ..graph.grammar import arpa_grammar
+from ..graph.arpa import arpa_grammar
 from ..lm import NgramModel
 from ..model.acoustic import log_posteriors
 from ..model.confidence import calibrate, observed

@@ -13,7 +13,7 @@ from ..corpus import Corpus
 from ..display.brief import many
 from ..errors import ConfigError, CorpusError
 from ..files.json_files import read_json
-from ..graph.grammar import arpa_grammar
+from ..graph.arpa import arpa_grammar
 from ..lang.entries import nfc
 from ..lang.letters import LetterTable
 from ..lang.lexicon import Lexicon
