@@ -165,6 +165,19 @@ def rescored_paths(lattice: Lattice, new: Ngrams, old: Ngrams | None = None, *, 
     Raises:
         GraphError: where it would get more states or arcs: prune the lattice first, or take a smaller beam.
     """
+    state, new_history, old_history, arc, source, target, graph = _composed(lattice, new, old, max_size)
+    finals = lattice.finals[state] - new.ends(new_history) + (0.0 if old is None else old.ends(old_history))
+    order = np.argsort(state, kind="stable")  # pairs of one state have no arcs between them
+    number = np.empty(len(order), np.int32)
+    number[order] = np.arange(len(order), dtype=np.int32)
+    arcs = lattice.arcs[arc]
+    arcs["source"], arcs["next"], arcs["graph"] = number[source], number[target], graph
+    arcs = arcs[np.argsort(arcs["source"], kind="stable")]
+    return Lattice(lattice.frames[state[order]], arcs, finals[order], lattice.reached_final)
+
+
+def _composed(lattice: Lattice, new: Ngrams, old: Ngrams | None, max_size: int) -> list[np.ndarray]:
+    """Pairs of a state and histories: state, new and old history; their arcs: lattice's arc, source, target, cost."""
     from .kernels import rescore
 
     arcs, n = lattice.arcs, lattice.n_states
@@ -175,36 +188,15 @@ def rescored_paths(lattice: Lattice, new: Ngrams, old: Ngrams | None = None, *, 
     while True:
         table = np.full(1 << (2 * room[0]).bit_length(), -1, np.int32)
         latest, pairs = np.full(n, -1, np.int32), [np.empty(room[0], np.int32) for _ in range(4)]
-        taken, graph = [np.empty(room[1], np.int32) for _ in range(3)], np.empty(room[1])
+        taken: list[np.ndarray] = [np.empty(room[1], kind) for kind in (np.int32, np.int32, np.int32, np.float64)]
         outcome = rescore(
-            arcs["next"],
-            arcs["olabel"],
-            first,
-            arcs["graph"],
-            *flat,
-            *starts,
-            table,
-            latest,
-            *pairs,
-            *taken,
-            graph,
-            counts,
-        )
+            arcs["next"], arcs["olabel"], first, arcs["graph"], *flat, *starts, table, latest, *pairs, *taken, counts
+        )  # fmt: skip
         if outcome == 0:
-            break
+            return [*(part[: counts[0]] for part in pairs[1:]), *(part[: counts[1]] for part in taken)]
         room[0 if outcome == -1 else 1] *= 2
         if max(room) > max_size:
             raise GraphError(f"rescoring: more than {max_size:,} states or arcs; prune the lattice first")
-    _, state, new_history, old_history = (part[: counts[0]] for part in pairs)
-    arc, source, target = (part[: counts[1]] for part in taken)
-    finals = lattice.finals[state] - new.ends(new_history) + (0.0 if old is None else old.ends(old_history))
-    order = np.argsort(state, kind="stable")  # pairs of one state have no arcs between them
-    number = np.empty(len(order), np.int32)
-    number[order] = np.arange(len(order), dtype=np.int32)
-    result = arcs[arc]
-    result["source"], result["next"], result["graph"] = number[source], number[target], graph[: counts[1]]
-    result = result[np.argsort(result["source"], kind="stable")]
-    return Lattice(lattice.frames[state[order]], result, finals[order], lattice.reached_final)
 
 
 def _flat(model: Ngrams, words: np.ndarray) -> tuple:
