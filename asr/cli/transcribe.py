@@ -250,7 +250,7 @@ def _write_transcripts(
     about: str,
     n_jobs: int,
 ) -> tuple[int, "_Recognised"]:
-    """Transcribe all and write what is heard, as it comes; how many recordings failed, and what is to be told.
+    """Transcribe all and write each result as it comes; how many recordings failed, and what is to be reported.
 
     Args:
         about: what the transcripts depend on beside the recordings.
@@ -339,7 +339,7 @@ class _Recognised:
         self._wordless: dict[Path, bool] = {}
 
     def add(self, recording: "Utterance", result: "Transcript") -> None:
-        """Take note of what was heard in a recording, or in a piece of one."""
+        """Take note of what was recognised in a recording, or in a piece of one."""
         self.any = True
         self.kinds[recording.speaker] = result.transform or self.kinds.get(recording.speaker, "")
         if not result.reached_final and recording.path not in self._unfinished[-1:]:

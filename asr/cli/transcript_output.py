@@ -47,7 +47,7 @@ class TranscriptOutput:
         self._open.__exit__(kind, error, at)
 
     def write(self, part: "Part") -> bool:
-        """Write what was heard in a piece, at once; whether the output now stands within a line."""
+        """Write what was recognised in a piece, at once; whether the output now stands within a line."""
         from ..model.transcript import Transcript
         from ..transcribe.writing import written_of
 

@@ -38,7 +38,7 @@ class NoAdaptation:
     """What most models have in its place: all speakers are taken as they are.
 
     Attributes:
-        adapts: whether what is recognised of a speaker changes how he or she is heard.
+        adapts: whether what is recognised of a speaker changes the features of his or her other recordings.
     """
 
     adapts: ClassVar[bool] = False
@@ -265,7 +265,7 @@ def estimated(
     """The transform of each speaker, from what a pass recognised; none where nothing is aligned.
 
     From 500 frames of speech on a transform is a full matrix, from 200 a scale and an offset of each feature, and an
-    offset below; who was not heard to speak at all has the identity, and a warning tells.
+    offset below; a speaker without any speech has the identity, and a warning says so.
 
     Args:
         alignments: utterance id -> int32 (n_frames,) transition ids; silence does not count.

@@ -37,7 +37,7 @@ class LongOptions:
 
 
 class Part(NamedTuple):
-    """What was heard in a recording, or in a piece of a long one.
+    """What was recognised in a recording, or in a piece of a long one.
 
     Attributes:
         number: of the piece, from 0.

@@ -302,7 +302,7 @@ def test_the_committed_results_are_the_readmes():
     assert comparison_table(pairs) in experiments.read_text(encoding="utf-8")
 
 
-def test_each_committed_rung_is_better_than_the_one_below():
+def test_each_committed_stage_is_better_than_the_one_below():
     rates = {r.model: r.value for r in read_results(RECIPE / "results.json") if (r.test, r.variant) == ("dev", "")}
     assert rates["tri"] <= 0.75 * rates["mono"]
     assert list(rates.values()) == sorted(rates.values(), reverse=True)
