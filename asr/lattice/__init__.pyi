@@ -1,3 +1,7 @@
+from .compact import CompactLattice as CompactLattice
+from .kaldi import lattice_text as lattice_text
+from .kaldi import read_lattices as read_lattices
+from .kaldi import write_lattices as write_lattices
 from .lattice import Lattice as Lattice
 from .links import lattice_of as lattice_of
 from .rescoring import Mixed as Mixed

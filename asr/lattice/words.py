@@ -144,6 +144,7 @@ class Ways:
         graph: float64 (n_ways,)
         acoustic: float64 (n_ways,)
         begins: int64 (n_ways,): of each way's labels in `labels`, and in `ends` where they end.
+        beam: nats; ways that are only in worse paths are left out.
     """
 
     frames: np.ndarray
@@ -156,6 +157,7 @@ class Ways:
     begins: np.ndarray
     ends: np.ndarray
     labels: np.ndarray
+    beam: float = np.inf
 
     def __repr__(self) -> str:
         return f"<Ways: {many(len(self.frames), 'place')}, {many(len(self.word), 'way')}>"
@@ -187,6 +189,7 @@ class Ways:
             offsets[:-1][chosen],
             offsets[1:][chosen],
             labels,
+            beam,
         )
 
     def path_of(self, words: Sequence[int], *, reached_final: bool = True) -> BestPath:
