@@ -1,6 +1,5 @@
 """Lattices whose arcs are words, each with the labels of its frames: Kaldi's CompactLattice."""
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -156,12 +155,20 @@ def _labelled(lattice: WordLattice) -> CompactLattice:
     by_source = np.lexsort((found["word"], found["source"]))
     strings = [heard[i] for i in by_source] + [last[i] for i in order]
     begins = np.cumsum([0, *(len(string) // _LABEL_BYTES for string in strings)])
-    labels = np.frombuffer(b"".join(strings), np.int32)
-    return CompactLattice(found[by_source], np.array(ends)[order], labels, begins, lattice.reached_final)
+    flat = np.frombuffer(b"".join(strings), np.int32)
+    return CompactLattice(found[by_source], np.array(ends)[order], flat, begins, lattice.reached_final)
 
 
 def _key(state: int, elements: _Elements) -> tuple:
     return state, tuple((place, round(cost * _GRID), due) for place, cost, due in elements)
+
+
+def _common(strings: list[bytes]) -> bytes:
+    """The labels that all begin with."""
+    least, greatest = min(strings), max(strings)
+    most = min(len(least), len(greatest))
+    n = next((i for i in range(most) if least[i] != greatest[i]), most)
+    return least[: n // _LABEL_BYTES * _LABEL_BYTES]
 
 
 class _Steps:
@@ -183,8 +190,7 @@ class _Steps:
             raise GraphError("the lattice's words are not those of its ways")
         worst = min(rests.values()) + self._ways.beam + _ROUNDING  # what is worse is the best way of no sequence
         kept = sorted(place for place in found if rests[place] <= worst)
-        common = os.path.commonprefix([found[place][1] for place in kept])
-        common = common[: len(common) // _LABEL_BYTES * _LABEL_BYTES]
+        common = _common([found[place][1] for place in kept])
         least = min(found[place][0] for place in kept)
         after = tuple((place, found[place][0] - least, found[place][1][len(common) :]) for place in kept)
         return common, after

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -30,7 +31,7 @@ def fst_text(lattice: Lattice | CompactLattice, words: SymbolTable | None) -> st
     name = str if words is None else words.name
     if isinstance(lattice, CompactLattice):
         begins, heard = lattice.begins.tolist(), [str(label) for label in lattice.labels.tolist()]
-        strings = ["," + "_".join(heard[a:b]) for a, b in zip(begins[:-1], begins[1:], strict=True)]
+        strings = ["," + "_".join(heard[a:b]) for a, b in pairwise(begins)]
         labels = [name(word) for word in arcs["word"].tolist()]
         pairs = _costs(finals)
     else:
@@ -56,7 +57,9 @@ def _costs(pairs: np.ndarray) -> list[str | None]:
     texts = [[str(value).removesuffix(".0") for value in column] for column in pairs.T.astype(np.float32)]
     known = np.isfinite(pairs).all(axis=1).tolist()
     zero = {"-0": "0"}
-    return [f"{zero.get(g, g)},{zero.get(a, a)}" if is_known else None for g, a, is_known in zip(*texts, known, strict=True)]
+    return [
+        f"{zero.get(g, g)},{zero.get(a, a)}" if is_known else None for g, a, is_known in zip(*texts, known, strict=True)
+    ]
 
 
 def read_text(lines: Sequence[str], number: int, where: str, words: SymbolTable | None) -> Lattice:
@@ -107,7 +110,7 @@ class _Table:
     def lattice(self, is_compact: bool) -> Lattice:
         """What the lines say."""
         given = np.array(self.arcs, [(n, np.int64 if n in ("source", "next") else ARC[n]) for n in ARC.names or ()])
-        states = np.unique(np.concatenate([[self.start], given["source"], given["next"], [*self.ends]]).astype(np.int64))
+        states = np.unique(np.array([self.start, *given["source"], *given["next"], *self.ends], np.int64))
         finals = np.full((len(states), 2), np.inf)
         last: list[list[int]] = [[] for _ in states]
         for state, (graph, acoustic, labels) in self.ends.items():
@@ -117,7 +120,7 @@ class _Table:
             given[name] = np.searchsorted(states, given[name])
         order = np.argsort(given["source"], kind="stable")
         arcs, ilabel = given[order].astype(ARC), np.array(self.ilabels, np.int32)[order]
-        start = int(np.searchsorted(states, self.start))
+        start = int(np.flatnonzero(states == self.start)[0])
         check_parts(arcs, ilabel, finals)
         if not is_compact:
             return of_labels(arcs, ilabel, finals, start)

@@ -30,9 +30,7 @@ _LONGEST_ID = 1 << 12  # bytes
 _PACKED = (b"\x1f\x8b", b"\xfd7zX", b"BZh")
 
 
-def read_lattices(
-    path: str | os.PathLike, *, words: SymbolTable | None = None
-) -> Iterator[tuple[str, Lattice]]:
+def read_lattices(path: str | os.PathLike, *, words: SymbolTable | None = None) -> Iterator[tuple[str, Lattice]]:
     """Each lattice of an archive with its id, in order; or of a list of places in archives.
 
     Lattices of Kaldi's class CompactLattice are expanded: `WordLattice.of` makes words of them again, with the same
@@ -191,7 +189,8 @@ class _Archive:
             except GraphError as error:
                 raise GraphError(f"{self.path}: lattice {name!r}: {error}") from None
         if not self.data[at : at + 1].isspace():
-            raise GraphError(f"{self.path}: lattice {name!r}: byte {at}: neither a lattice of OpenFst nor the end of a line")
+            what = "neither a lattice of OpenFst nor the end of a line"
+            raise GraphError(f"{self.path}: lattice {name!r}: byte {at}: {what}")
         begin = self.data.find(b"\n", at) + 1
         if not begin or self.data[at:begin].strip():
             raise GraphError(f"{self.path}: lattice {name!r}: byte {at}: the id is not alone in its line")

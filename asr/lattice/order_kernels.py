@@ -123,3 +123,37 @@ def places_in_file(data, at, n_states, weight_bytes, compact, finals_at, arcs_at
                 return -1
     counted[0], counted[1] = n_arcs, at
     return at
+
+
+@kernel(
+    f"void({LONGS}, {INTS}, {INTS}, Array(float64, 1, 'A', readonly=True), {LONGS}, int32[:, ::1], float64[:, ::1],"
+    " int32[:, ::1])"
+)
+def fewest_errors(first, target, word, cost_of, reference, errors, cost, taken):
+    """The fewest errors on the way to each state when so many words of a reference were said, and the least cost.
+
+    Args:
+        first: (n_states + 1,): of each state's arcs, which lead to higher states.
+        word: (n_arcs,): 0 for none.
+        errors, cost: (n_states, n_words + 1): known of state 0 and no word; filled.
+        taken: (n_states, n_words + 1): filled with twice the last arc, or the number of arcs for a word that is
+            missing, and 1 more where a word of the reference is used up.
+    """
+    n = len(reference)
+    for state in range(len(errors)):
+        for j in range(n + 1):
+            e, c = errors[state, j], cost[state, j]
+            if c == np.inf:
+                continue
+            if j < n and (e + 1 < errors[state, j + 1] or (e + 1 == errors[state, j + 1] and c < cost[state, j + 1])):
+                errors[state, j + 1], cost[state, j + 1] = e + 1, c
+                taken[state, j + 1] = 2 * len(target) + 1
+            for i in range(first[state], first[state + 1]):
+                t, after = target[i], c + cost_of[i]
+                more = e + (word[i] != 0)
+                if more < errors[t, j] or (more == errors[t, j] and after < cost[t, j]):
+                    errors[t, j], cost[t, j], taken[t, j] = more, after, 2 * i
+                if j < n and word[i] != 0:
+                    more = e + (word[i] != reference[j])
+                    if more < errors[t, j + 1] or (more == errors[t, j + 1] and after < cost[t, j + 1]):
+                        errors[t, j + 1], cost[t, j + 1], taken[t, j + 1] = more, after, 2 * i + 1

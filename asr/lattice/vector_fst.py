@@ -78,8 +78,8 @@ class _Header(NamedTuple):
         kind, arc = reader.text(), reader.text()
         if kind != "vector" or arc not in _KINDS:
             raise GraphError(
-                f"byte {at}: an FST of type {kind!r:.40} with {arc!r:.40} arcs; a lattice is of type 'vector', with arcs "
-                f"{', '.join(_KINDS)}"
+                f"byte {at}: an FST of type {kind!r:.40} with {arc!r:.40} arcs; a lattice is of type 'vector', and has "
+                f"arcs {', '.join(_KINDS)}"
             )
         version, flags, _, start, n_states, _ = reader.numbers("<iiQqqq")
         if version != _VERSION:
@@ -90,13 +90,10 @@ class _Header(NamedTuple):
         if not 0 <= n_states <= len(data):
             raise GraphError(f"byte {at}: a header that does not say how many states follow")
         if not 0 <= start < n_states:
-            raise GraphError(f"byte {at}: the lattice has no start state, so no path" if start < 0 else _range(at, start))
+            what = f"there is no state {start} to start in" if start >= 0 else "the lattice has no start, so no path"
+            raise GraphError(f"byte {at}: {what}")
         number_bytes, is_compact = _KINDS[arc]
         return cls(start, n_states, number_bytes, is_compact, reader.at)
-
-
-def _range(at: int, state: int) -> str:
-    return f"byte {at}: there is no state {state}"
 
 
 class _Reader:
