@@ -53,6 +53,10 @@ class OutputFormat(str, Enum):
     ctm = "ctm"
     srt = "srt"
     vtt = "vtt"
+    csv = "csv"
+    textgrid = "textgrid"
+    eaf = "eaf"
+    lattice = "lattice"
 
 
 def transcribe(
@@ -74,7 +78,8 @@ def transcribe(
         OutputFormat,
         typer.Option(
             "--format",
-            help="id<TAB>words; the same in lines with times; a JSON object a line; NIST's CTM; subtitles.",
+            help="id<TAB>words; the same in lines with times; a JSON object a line; NIST's CTM; subtitles; a row a "
+            "word; Praat's and ELAN's tiers; Kaldi's lattices.",
         ),
     ] = OutputFormat.text,
     out: Annotated[
@@ -115,8 +120,8 @@ def transcribe(
     """Turn recordings into words.
 
     A recording of more than a minute is cut at its pauses, and its words are written as they are found. Where --out is
-    given, the same command goes on after it was stopped. srt and vtt are subtitles, a file for a recording: give --out
-    a folder for several.
+    given, the same command goes on after it was stopped. srt and vtt (subtitles), textgrid (Praat) and eaf (ELAN) are
+    files of one recording: give --out a folder for several.
 
     In JSON each word has a confidence: the probability that it is right where the model was calibrated ("calibrated":
     true), else how sure the model is of itself, which is too sure.
@@ -154,8 +159,11 @@ def transcribe(
     likely = None if boost is None else _Boosted.of(boost, _BONUS if bonus is None else bonus)
     if likely is not None:
         recogniser = likely.model(recogniser)
-    if format is OutputFormat.json or min_confidence is not None:
-        recogniser = recogniser.with_alternatives(nbest or 1, least=min_confidence or 0.0, marks=mark_unsure)
+    wants_lattices = format is OutputFormat.lattice
+    if format in (OutputFormat.json, OutputFormat.csv, OutputFormat.lattice) or min_confidence is not None:
+        recogniser = recogniser.with_alternatives(
+            nbest or 1, least=min_confidence or 0.0, marks=mark_unsure, lattice=wants_lattices
+        )
     problems = Complaints(verbose=verbose, how="all with -v")
     if verbose:
         recording_warnings.show_all()

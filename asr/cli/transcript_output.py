@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from ..model.transcription import Part
     from ..transcribe.writing import Written
 
-_SUBTITLES = (".srt", ".vtt")  # a name that ends so is a file's
-
 
 class TranscriptOutput:
     """One stream for all recordings, or a folder with a file for each.
@@ -39,7 +37,10 @@ class TranscriptOutput:
 
     def __enter__(self) -> "TranscriptOutput":
         if not self._is_folder:
+            from ..transcribe.writing import HEADS
+
             self._stream = self._open.enter_context(output(self._out))
+            self._stream.write(HEADS.get(self._form, ""))
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
@@ -55,7 +56,7 @@ class TranscriptOutput:
         if isinstance(part.result, Transcript):
             if self._current is None:
                 self._begin(name)
-                self._current = name, written_of(self._form, part.recording)
+                self._current = name, written_of(self._form, part.recording, self._folder())
             text = self._current[1].add(part.result, part.start, part.end)
         if part.is_last and self._current is not None:
             text += self._current[1].end()
@@ -67,11 +68,18 @@ class TranscriptOutput:
             self._file.close()
         return self._current is not None and self._form in ("text", "json")
 
+    def _folder(self) -> Path | None:
+        """Where the files are; None for stdout."""
+        if self._out is None or str(self._out) == "-":
+            return None
+        return self._out if self._is_folder else self._out.parent
+
     def _begin(self, name: str) -> None:
         if self._is_folder and self._out is not None:
             from ..corpus.feature_files import file_name
+            from ..transcribe.writing import OF_ONE_RECORDING
 
-            path = self._out / as_system(f"{file_name(name)}.{self._form}")
+            path = self._out / as_system(f"{file_name(name)}{OF_ONE_RECORDING[self._form]}")
             self._file.enter_context(writing(path))
             temporary = self._file.enter_context(replacing(path))
             self._stream = self._file.enter_context(temporary.open("w", encoding="utf-8", newline="\n"))
@@ -94,9 +102,15 @@ def check_form(out: Path | None, form: str, n_recordings: int) -> bool:
         return True
     if n_recordings < 2:
         return False
-    if out is None or kind != "missing" or str(out) == "-" or out.suffix.lower() in _SUBTITLES:
+    if (
+        out is None
+        or kind != "missing"
+        or str(out) == "-"
+        or out.suffix.lower() in map(str.lower, OF_ONE_RECORDING.values())
+    ):
+        what = "subtitles" if form in ("srt", "vtt") else form
         raise AsrError(
-            f"a file of subtitles is of one recording, and these are {n_recordings}: give a folder for them as --out"
+            f"a file of {what} is of one recording, and these are {n_recordings}: give a folder for them as --out"
         )
     with writing(out):
         out.mkdir(parents=True)

@@ -1,5 +1,11 @@
+from .compact import CompactLattice as CompactLattice
+from .drawing import Svg as Svg
+from .kaldi import lattice_text as lattice_text
+from .kaldi import read_lattices as read_lattices
+from .kaldi import write_lattices as write_lattices
 from .lattice import Lattice as Lattice
 from .links import lattice_of as lattice_of
+from .oracle import Oracle as Oracle
 from .rescoring import Mixed as Mixed
 from .rescoring import Ngrams as Ngrams
 from .rescoring import rescored as rescored

@@ -95,9 +95,31 @@ class Lattice:
         finals = np.where(self.forward + self.finals <= limit, self.finals, np.inf)[alive]
         return Lattice(self.frames[alive], result, finals, self.reached_final)
 
+    def rescale(self, *, graph: float = 1.0, acoustic: float = 1.0) -> "Lattice":
+        """The same paths with costs multiplied; finals are the graph's.
+
+        Raises:
+            ValueError: for a scale that is negative or infinite.
+
+        Same as Kaldi's lattice-scale.
+        """
+        check_scales(graph, acoustic)
+        arcs, finals = self.arcs.copy(), self.finals.copy()
+        arcs["graph"] *= graph
+        arcs["acoustic"] *= acoustic
+        finals[np.isfinite(finals)] *= graph
+        return Lattice(self.frames, arcs, finals, self.reached_final)
+
     @cached_property
     def _costs(self) -> np.ndarray:
         return np.asarray(self.arcs["graph"] + self.arcs["acoustic"])
+
+
+def check_scales(graph: float, acoustic: float) -> None:
+    """Raise ValueError for a scale that is negative or infinite."""
+    for name, scale in (("graph", graph), ("acoustic", acoustic)):
+        if not 0 <= scale < np.inf:
+            raise ValueError(f"{name}={scale}; need 0 or more")
 
 
 def _only_start(n: int) -> np.ndarray:

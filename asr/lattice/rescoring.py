@@ -5,7 +5,7 @@ A lattice of a small model, which is fast, then has the words of a large one, of
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -222,4 +222,4 @@ def _in_order(
     found = np.array(arcs, ARC)
     found["source"], found["next"] = number[found["source"]], number[found["next"]]
     found = found[np.lexsort((found["word"], found["source"]))]
-    return WordLattice(lattice.frames[origin[order]], found, np.array(ends)[order], lattice.ways, lattice.reached_final)
+    return replace(lattice, frames=lattice.frames[origin[order]], arcs=found, finals=np.array(ends)[order], beam=0.0)

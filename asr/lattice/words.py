@@ -4,13 +4,19 @@ import heapq
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..decoding.viterbi import BestPath
 from ..display.brief import many
 from ..errors import GraphError
-from .lattice import Lattice, _only_start
+from .lattice import Lattice, _only_start, check_scales
+
+if TYPE_CHECKING:
+    from ..lang.symbols import SymbolTable
+    from .drawing import Svg
+    from .oracle import Oracle
 
 ARC = np.dtype([("source", "<i4"), ("next", "<i4"), ("word", "<i4"), ("graph", "<f8"), ("acoustic", "<f8")])
 
@@ -30,7 +36,10 @@ class WordLattice:
         arcs: ARC (n_arcs,), ascending by source.
         finals: float64 (n_states, 2): graph and acoustic cost of ending, inf where no path ends.
         ways: what the lattice was made of, which knows the labels of paths.
+        reached_final: as of `Lattice`.
+        acoustic_scale: what the acoustic costs were multiplied with since the ways were found.
         beam: nats: all of its lattice's sequences that are not worse than the best by more are there, and some others.
+            0 where costs were changed since.
 
     Same as Kaldi's CompactLattice after lattice-determinize-pruned, but for strings, which `BestPath`s get.
     """
@@ -40,10 +49,14 @@ class WordLattice:
     finals: np.ndarray
     ways: "Ways"
     reached_final: bool = True
+    acoustic_scale: float = 1.0
     beam: float = np.inf
 
     def __repr__(self) -> str:
         return f"<WordLattice: {many(len(self.frames), 'state')}, {many(len(self.arcs), 'arc')}>"
+
+    def _repr_html_(self) -> str:
+        return self.draw()._repr_html_()
 
     @classmethod
     def of(cls, lattice: Lattice, beam: float | None = None, *, max_states: int = 20_000) -> "WordLattice":
@@ -73,6 +86,78 @@ class WordLattice:
     def first(self) -> np.ndarray:
         """int64 (n_states + 1,): of each state's arcs."""
         return np.searchsorted(self.arcs["source"], np.arange(len(self.frames) + 1))
+
+    def prune(self, beam: float) -> "WordLattice":
+        """The word sequences that are worse than the best one by no more than `beam` nats.
+
+        Arcs that such sequences share may make others, worse ones, that stay.
+
+        Raises:
+            ValueError: for a negative beam.
+        """
+        if not beam >= 0:
+            raise ValueError(f"beam={beam}; need 0 nats or more")
+        from .kernels import best_costs
+
+        arcs, ends = self.arcs, self.finals.sum(axis=1)
+        forward = best_costs(arcs["source"], arcs["next"], self.costs, _only_start(len(self.frames)), True)
+        limit = self.backward[0] + beam + _ROUNDING
+        kept = arcs[forward[arcs["source"]] + self.costs + self.backward[arcs["next"]] <= limit]
+        alive = forward + self.backward <= limit
+        number = np.cumsum(alive) - 1
+        kept["source"], kept["next"] = number[kept["source"]], number[kept["next"]]
+        finals = np.where((forward + ends <= limit)[:, None], self.finals, np.inf)[alive]
+        return replace(self, frames=self.frames[alive], arcs=kept, finals=finals, beam=min(self.beam, beam))
+
+    def rescale(self, *, graph: float = 1.0, acoustic: float = 1.0) -> "WordLattice":
+        """The same word sequences and labels with costs multiplied.
+
+        Each sequence keeps the path that was its best one. Where another may be better with the new scales, as of
+        Kaldi's lattice-scale, rescale the `Lattice`, and make words of that.
+
+        Raises:
+            ValueError: for a scale that is negative or infinite.
+        """
+        check_scales(graph, acoustic)
+        arcs, finals = self.arcs.copy(), self.finals.copy()
+        arcs["graph"] *= graph
+        arcs["acoustic"] *= acoustic
+        ends = np.isfinite(finals)
+        finals[ends] *= np.broadcast_to((graph, acoustic), finals.shape)[ends]
+        return replace(self, arcs=arcs, finals=finals, acoustic_scale=self.acoustic_scale * acoustic, beam=0.0)
+
+    def oracle(self, reference: Sequence[int]) -> "Oracle":
+        """The word sequence with the fewest errors; of several the most probable one.
+
+        Args:
+            reference: the words that were said; any number that no word has stands for one that the lattice lacks.
+
+        Same as Kaldi's lattice-oracle.
+        """
+        from .oracle import closest
+
+        return closest(self, reference)
+
+    def draw(
+        self,
+        words: "SymbolTable | Sequence[str] | None" = None,
+        *,
+        frame_shift: float = 0.01,
+        most: int = 60,
+    ) -> "Svg":
+        """A picture of the lattice as SVG: time from left to right, the more probable an arc the thicker.
+
+        The best sequence is blue, in a straight line; ends have two circles. An arc has its word and its cost, graph
+        and acoustic together; pointing at it shows both, and the posterior. Colours suit light and dark pages.
+
+        Args:
+            words: their names; None: numbers.
+            frame_shift: s; times below the states.
+            most: arcs; of a larger lattice the part in the best paths is drawn.
+        """
+        from .drawing import drawn
+
+        return drawn(self, words, frame_shift, most)
 
     def posteriors(self) -> np.ndarray:
         """float64 (n_arcs,): the probability of the paths through each arc among all paths of the lattice."""
@@ -114,8 +199,9 @@ class WordLattice:
         found = []
         for words, cost in self.sequences():
             path = self.ways.path_of(words, reached_final=self.reached_final)
-            # The graph's part may have been changed since the ways were found.
-            found.append(path._replace(score=-cost, graph_score=-cost - path.acoustic_score))
+            # The graph's part, and scales, may have been changed since the ways were found.
+            acoustic = path.acoustic_score * self.acoustic_scale
+            found.append(path._replace(score=-cost, graph_score=-cost - acoustic, acoustic_score=acoustic))
             if len(found) == n:
                 break
         return found
@@ -142,6 +228,7 @@ class Ways:
         graph: float64 (n_ways,)
         acoustic: float64 (n_ways,)
         begins: int64 (n_ways,): of each way's labels in `labels`, and in `ends` where they end.
+        beam: nats; ways that are only in worse paths are left out.
     """
 
     frames: np.ndarray
@@ -154,6 +241,7 @@ class Ways:
     begins: np.ndarray
     ends: np.ndarray
     labels: np.ndarray
+    beam: float = np.inf
 
     def __repr__(self) -> str:
         return f"<Ways: {many(len(self.frames), 'place')}, {many(len(self.word), 'way')}>"
@@ -185,6 +273,7 @@ class Ways:
             offsets[:-1][chosen],
             offsets[1:][chosen],
             labels,
+            beam,
         )
 
     def path_of(self, words: Sequence[int], *, reached_final: bool = True) -> BestPath:

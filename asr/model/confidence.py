@@ -12,6 +12,7 @@ from .transcript import TimedWord, Transcript
 
 if TYPE_CHECKING:
     from ..decoding import BeamSearch, BestPath
+    from ..lattice import WordLattice
 
 _LEAST = 1e-6  # posteriors nearer to 0 or 1 count as this
 _FEWEST = 100  # words that a calibrator is learnt from; and of these so many right and so many wrong ones:
@@ -27,6 +28,7 @@ class LatticeOptions:
         beam: nats that a path may be worse than the best one, at the model's acoustic scale; Kaldi's lattice-beam.
         least: words that are less sure than this are left out, or marked.
         marks: whether they stay, in parentheses.
+        lattice: whether transcripts have it, as text.
 
     Raises:
         ValueError: for numbers out of range.
@@ -36,6 +38,7 @@ class LatticeOptions:
     beam: float = 6.0
     least: float = 0.0
     marks: bool = False
+    lattice: bool = False
 
     def __post_init__(self) -> None:
         if self.n_best < 1:
@@ -48,12 +51,12 @@ class LatticeOptions:
 
 def searched(
     search: "BeamSearch", loglikes: np.ndarray, options: LatticeOptions
-) -> list[tuple["BestPath", np.ndarray]]:
-    """The best word sequences, each with the posteriors of its words, the best first; one at least."""
+) -> tuple[list[tuple["BestPath", np.ndarray]], "WordLattice"]:
+    """The best word sequences, each with the posteriors of its words, the best first; one at least. And the lattice."""
     from ..lattice import WordLattice, lattice_of, word_posteriors
 
     words = WordLattice.of(lattice_of(search, loglikes, options.beam))
-    return [(path, word_posteriors(words, path.words.tolist())) for path in words.nbest(options.n_best)]
+    return [(path, word_posteriors(words, path.words.tolist())) for path in words.nbest(options.n_best)], words
 
 
 @dataclass(frozen=True)

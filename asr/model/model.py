@@ -206,7 +206,13 @@ class Model:
         return replace(self, decoding=replace(self.decoding, **changes))
 
     def with_alternatives(
-        self, n: int = 1, *, beam: float = LatticeOptions.beam, least: float = 0.0, marks: bool = False
+        self,
+        n: int = 1,
+        *,
+        beam: float = LatticeOptions.beam,
+        least: float = 0.0,
+        marks: bool = False,
+        lattice: bool = False,
     ) -> "Model":
         """The same model, whose transcripts have words with confidences and the best word sequences.
 
@@ -218,11 +224,12 @@ class Model:
             beam: nats that they may be worse than the best one, at the model's acoustic scale.
             least: words with less confidence are left out of the transcript (not of its alternatives), or
             marks: put in parentheses.
+            lattice: transcripts have the words' lattice in Kaldi's text form, see `Transcript.lattice`.
 
         Raises:
             ValueError: for numbers out of range.
         """
-        return replace(self, lattices=LatticeOptions(n, beam, least, marks))
+        return replace(self, lattices=LatticeOptions(n, beam, least, marks, lattice))
 
     def transcribe(
         self, audio: "Sound | np.ndarray", rate: int | None = None, *, channel: str | int = "mix"
@@ -325,14 +332,14 @@ class Model:
 
     def _recognised(self, loglikes: np.ndarray, features: np.ndarray) -> Transcript:
         """The best words for some log-likelihoods, and how well these suit the model."""
-        found = self._searched(loglikes)
+        found, lattice = self._searched(loglikes)
         path, _ = found[0]
         is_speech = ~self.units.is_silence(path.labels, self.lexicon.silence_id)
         seen = evidence(loglikes, self.units.pdf_of_label[path.labels], is_speech)
         sequences = tuple(self._sure(self.transcript(path, features), path, posteriors) for path, posteriors in found)
         transcript = sequences[0]
         if self.lattices is not None:
-            transcript = replace(transcript, alternatives=sequences)
+            transcript = replace(transcript, alternatives=sequences, lattice=lattice)
             transcript = without_unsure(transcript, self.lattices.least, marks=self.lattices.marks)
         if self.reference is None:
             return replace(transcript, evidence=seen)
@@ -340,11 +347,17 @@ class Model:
         unlike = ((transcript.words[0].start, transcript.words[-1].end),) if differs else ()
         return replace(transcript, evidence=seen, fits=self.reference.fits(seen), unlike=unlike)
 
-    def _searched(self, loglikes: np.ndarray) -> "list[tuple[BestPath, np.ndarray | None]]":
-        """The best path, or the best ones and their words' posteriors, where those are asked for."""
+    def _searched(self, loglikes: np.ndarray) -> "tuple[list[tuple[BestPath, np.ndarray | None]], str]":
+        """The best path, or the best ones with their words' posteriors, where asked for; the lattice as text."""
         if self.lattices is None:
-            return [(self.decoder.decode(loglikes), None)]
-        return [*searched(self.decoder, loglikes, self.lattices)]
+            return [(self.decoder.decode(loglikes), None)], ""
+        found, words = searched(self.decoder, loglikes, self.lattices)
+        if not self.lattices.lattice:
+            return [*found], ""
+        from ..lattice import lattice_text
+
+        unscaled = words.rescale(acoustic=1.0 / self.decoding.acoustic_scale)  # as Kaldi's decoders write it
+        return [*found], lattice_text(unscaled, self.lexicon.words)
 
     def align(
         self,

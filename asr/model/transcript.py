@@ -56,6 +56,8 @@ class Transcript:
         alternatives: the best word sequences, this one first, where they were asked for.
         is_calibrated: whether the words' confidences are probabilities that held-out recordings taught; otherwise they
             are the lattice's posteriors, which are too high.
+        lattice: Kaldi's CompactLattice as lines of text with names of words, acoustic costs unscaled; empty where it
+            was not asked for, and of a recording in several pieces.
         seconds: length of the recording; 0 where it is not known.
         outline: float32 (n, 2): the least and the greatest sample of n equal stretches of it, for pictures; n may be 0.
     """
@@ -73,6 +75,7 @@ class Transcript:
     is_silent: bool = field(default=False, compare=False)
     alternatives: "tuple[Transcript, ...]" = field(default=(), repr=False, compare=False)
     is_calibrated: bool = field(default=False, compare=False)
+    lattice: str = field(default="", repr=False, compare=False)
     seconds: float = field(default=0.0, compare=False)
     outline: np.ndarray = field(default_factory=lambda: np.zeros((0, 2), np.float32), repr=False, compare=False)
 

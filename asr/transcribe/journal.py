@@ -11,8 +11,8 @@ from typing import Any
 from ..model.fit import Evidence
 from ..model.transcript import TimedPhone, TimedWord, Transcript
 
-_FORM = 3
-_KEPT = ("text", "score", "reached_final", "transform", "evidence", "fits", "unlike", "is_calibrated")
+_FORM = 4
+_KEPT = ("text", "score", "reached_final", "transform", "evidence", "fits", "unlike", "is_calibrated", "lattice")
 
 
 class Journal:

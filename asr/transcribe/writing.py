@@ -4,18 +4,25 @@ text   `id<TAB>words`, a line for each recording, as other tools and `asr score`
 lines  `id<TAB>start<TAB>end<TAB>words`, a line for each piece of a long recording, cut at a pause
 json   an object a line: words and phones with their times
 ctm    NIST's: a line for each word
+lattice  Kaldi's text archive of CompactLattices, with names of words
+csv    a header, and a row for each word: recording, start, end, word, confidence
 srt, vtt  subtitles, a file for each recording
+textgrid, eaf  a tier of words for Praat or ELAN, a file for each recording, written when all of it was heard
 """
 
+import csv
+import io
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Protocol
 
 from ..corpus import Utterance
 from ..model.transcript import TimedWord, Transcript
 from .subtitles import Subtitles
+from .tiers import eaf, textgrid
 
 _BREAKS = r"[\t\n\v\f\r\x1c-\x1e\x85\u2028\u2029]"  # what str.splitlines cuts at, and the tab
 
@@ -123,6 +130,68 @@ class _Subtitled:
         return self._subtitles.end()
 
 
+class _Csv:
+    def __init__(self, recording_id: str) -> None:
+        self._id = recording_id
+
+    def add(self, piece: Transcript, start: float, end: float) -> str:
+        sure = ("" if word.confidence is None else f"{word.confidence:.4f}" for word in piece.words)
+        rows = zip(piece.words, sure, strict=True)
+        return _row_text([self._id, f"{w.start:.3f}", f"{w.end:.3f}", w.word, confidence] for w, confidence in rows)
+
+    def end(self) -> str:
+        return ""
+
+
+class _Lattice:
+    """Kaldi's text archive of CompactLattices: of a recording, or, where it has several pieces, of each."""
+
+    def __init__(self, recording_id: str) -> None:
+        self._id = "_".join(recording_id.split())
+        self._first: tuple[float, float, str] | None = None
+        self._n_pieces = 0
+
+    def add(self, piece: Transcript, start: float, end: float) -> str:
+        self._n_pieces += 1
+        before, self._first = self._first, (start, end, piece.lattice) if self._n_pieces == 1 else None
+        if self._n_pieces == 1:
+            return ""
+        return (self._entry(*before) if before else "") + self._entry(start, end, piece.lattice)
+
+    def end(self) -> str:
+        if self._n_pieces > 1 or self._first is None or not self._first[2]:
+            return ""
+        return f"{self._id} \n{self._first[2]}\n"
+
+    def _entry(self, start: float, end: float, lattice: str) -> str:
+        return f"{self._id}-{round(100 * start):06d}-{round(100 * end):06d} \n{lattice}\n" if lattice else ""
+
+
+def _row_text(rows: Iterable[Sequence[str]]) -> str:
+    """Rows as CSV, which quotes what needs it."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()
+
+
+class _Tier:
+    """A file whose beginning tells how long the recording is: all is written when its end is known."""
+
+    def __init__(self, form: str, media: Path | None = None, folder: Path | None = None, origin: float = 0.0) -> None:
+        self._form, self._media, self._folder, self._origin = form, media, folder, origin
+        self._words, self._seconds = list[TimedWord](), 0.0
+
+    def add(self, piece: Transcript, start: float, end: float) -> str:
+        self._words += piece.words
+        self._seconds = max(self._seconds, end)
+        return ""
+
+    def end(self) -> str:
+        if self._form == "textgrid":
+            return textgrid(self._words, self._seconds)
+        return eaf(self._words, media=self._media, folder=self._folder, origin=self._origin)
+
+
 FORMATS: dict[str, Callable[[str], Written]] = {
     "text": _Text,
     "lines": _Lines,
@@ -130,15 +199,28 @@ FORMATS: dict[str, Callable[[str], Written]] = {
     "ctm": _Ctm,
     "srt": lambda recording_id: _Subtitled("srt"),
     "vtt": lambda recording_id: _Subtitled("vtt"),
+    "csv": _Csv,
+    "lattice": _Lattice,
+    "textgrid": lambda recording_id: _Tier("textgrid"),
+    "eaf": lambda recording_id: _Tier("eaf"),
 }
 """Format -> what makes a recording's `Written`, of its id."""
 
-OF_ONE_RECORDING = ("srt", "vtt")
-"""Formats of which a file holds one recording."""
+OF_ONE_RECORDING = {"srt": ".srt", "vtt": ".vtt", "textgrid": ".TextGrid", "eaf": ".eaf"}
+"""Formats of which a file holds one recording, and what its name ends in."""
+
+HEADS = {"csv": "recording,start,end,word,confidence\n"}
+"""What a file of all recordings begins with."""
 
 
-def written_of(form: str, recording: Utterance) -> Written:
-    """A recording's `Written` in a format; a CTM names the file and its channel, from 1, not the channel's own id."""
+def written_of(form: str, recording: Utterance, folder: Path | None = None) -> Written:
+    """A recording's `Written` in a format; a CTM names the file and its channel, from 1, not the channel's own id.
+
+    Args:
+        folder: that the file will be in; an ELAN document says from there where the recording is.
+    """
+    if form == "eaf" and recording.audio is not None:
+        return _Tier("eaf", Path(recording.audio), folder, recording.start or 0.0)
     if form == "ctm" and recording.whole is not None and recording.channel is not None:
         return _Ctm(recording.whole, recording.channel + 1)
     return FORMATS[form](recording.id)
