@@ -11,13 +11,12 @@ memory that is counted once (proportional set size: what two share counts half f
 in which each quarter of the lines came.
 
 2026-12, 2 cores of an Intel Xeon with 4 to 5 other processes at work (load 6.6 to 10), digits, medians of three runs in
-turns, the same text everywhere; CPU seconds include Python's start. Wall clock at such a load: 1.14 and
-1.26 x.
+turns, the same text everywhere; CPU seconds include Python's start. Wall clock at such a load: 1.14 and 1.26 x.
 
 |                          | CPU of all, 1 job | 2 jobs | bound  | unique, 1 job | 2 jobs  |
 |--------------------------|-------------------|--------|--------|---------------|---------|
 | 3,000 digits             | 10.8 s            | 11.2 s | 1.79 x | 182 MiB       | 207 MiB |
-| one hour            | 14.4 s            | 14.9 s | 1.76 x | 186 MiB       | 217 MiB |
+| one hour                 | 14.4 s            | 14.9 s | 1.76 x | 186 MiB       | 217 MiB |
 
 Shared evenly, what two take together would be 1.92 and 1.93 x; here the first process got more than its half.
 """
