@@ -75,8 +75,8 @@ def transcribe(
         OutputFormat,
         typer.Option(
             "--format",
-            help="id<TAB>words; the same in lines with times; a JSON object a line; NIST's CTM; subtitles; a row a word; "
-            "Praat's and ELAN's tiers; Kaldi's lattices.",
+            help="id<TAB>words; the same in lines with times; a JSON object a line; NIST's CTM; subtitles; "
+            "a row a word; Praat's and ELAN's tiers; Kaldi's lattices.",
         ),
     ] = OutputFormat.text,
     out: Annotated[

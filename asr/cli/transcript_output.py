@@ -102,7 +102,12 @@ def check_form(out: Path | None, form: str, n_recordings: int) -> bool:
         return True
     if n_recordings < 2:
         return False
-    if out is None or kind != "missing" or str(out) == "-" or out.suffix.lower() in map(str.lower, OF_ONE_RECORDING.values()):
+    if (
+        out is None
+        or kind != "missing"
+        or str(out) == "-"
+        or out.suffix.lower() in map(str.lower, OF_ONE_RECORDING.values())
+    ):
         what = "subtitles" if form in ("srt", "vtt") else form
         raise AsrError(
             f"a file of {what} is of one recording, and these are {n_recordings}: give a folder for them as --out"

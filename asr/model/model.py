@@ -204,7 +204,12 @@ class Model:
         return replace(self, decoding=replace(self.decoding, **changes))
 
     def with_alternatives(
-        self, n: int = 1, *, beam: float = LatticeOptions.beam, least: float = 0.0, marks: bool = False,
+        self,
+        n: int = 1,
+        *,
+        beam: float = LatticeOptions.beam,
+        least: float = 0.0,
+        marks: bool = False,
         lattice: bool = False,
     ) -> "Model":
         """The same model, whose transcripts have words with confidences and the best word sequences.
@@ -337,7 +342,7 @@ class Model:
         return replace(transcript, evidence=seen, fits=self.reference.fits(seen), unlike=unlike)
 
     def _searched(self, loglikes: np.ndarray) -> "tuple[list[tuple[BestPath, np.ndarray | None]], str]":
-        """The best path, or the best ones and their words' posteriors, where those are asked for; the lattice as text."""
+        """The best path, or the best ones and their words' posteriors, if asked for; the lattice as text."""
         if self.lattices is None:
             return [(self.decoder.decode(loglikes), None)], ""
         found, words = searched(self.decoder, loglikes, self.lattices)

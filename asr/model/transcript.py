@@ -56,8 +56,8 @@ class Transcript:
         alternatives: the best word sequences, this one first, where they were asked for.
         is_calibrated: whether the words' confidences are probabilities that held-out recordings taught; otherwise they
             are the lattice's posteriors, which are too high.
-        lattice: Kaldi's CompactLattice as lines of text with names of words, acoustic costs unscaled; empty where it was
-            not asked for, and of a recording in several pieces.
+        lattice: Kaldi's CompactLattice as lines of text with names of words, acoustic costs unscaled; empty where it
+            was not asked for, and of a recording in several pieces.
         seconds: length of the recording; 0 where it is not known.
         outline: float32 (n, 2): the least and the greatest sample of n equal stretches of it, for pictures; n may be 0.
     """

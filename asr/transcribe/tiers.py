@@ -37,7 +37,11 @@ def textgrid(words: Sequence[TimedWord], seconds: float) -> str:
     lines += [f"        intervals: size = {len(intervals)}"]
     for number, (start, stop, text) in enumerate(intervals, 1):
         quoted = text.replace('"', '""')
-        lines += [f"        intervals [{number}]:", f"            xmin = {round(start, 4)}", f"            xmax = {round(stop, 4)}"]
+        lines += [
+            f"        intervals [{number}]:",
+            f"            xmin = {round(start, 4)}",
+            f"            xmax = {round(stop, 4)}",
+        ]
         lines += [f'            text = "{quoted}"']
     return "\n".join(lines) + "\n"
 
