@@ -48,7 +48,7 @@ lint: $(VENV)/.test
 docs: $(VENV)/.docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet --config-file docs/mkdocs.yml
 
-## make bench       speed beside the peers, as ratios in one run; CORPUS=DIR adds training (Free Spoken Digit Dataset)
+## make bench       speed beside the peers, as ratios in one run; CORPUS=DIR adds training and --jobs (Free Spoken Digit Dataset)
 bench: $(VENV)/.bench $(VENV)-kaldi/.installed
 	$(BIN)/python tests/benchmarks/bench_features.py
 	$(BIN)/python tests/benchmarks/bench_decoder.py
@@ -56,6 +56,7 @@ bench: $(VENV)/.bench $(VENV)-kaldi/.installed
 	$(BIN)/python tests/benchmarks/bench_graph.py
 	$(BIN)/python tests/benchmarks/bench_lm.py
 	$(if $(CORPUS),KALDI_PYTHON=$(VENV)-kaldi/bin/python $(BIN)/python tests/benchmarks/bench_training.py $(CORPUS))
+	$(if $(CORPUS),$(BIN)/python tests/benchmarks/bench_jobs.py $(CORPUS))
 
 ## make digits CORPUS=DIR   the digits recipe on the Free Spoken Digit Dataset: GMM-HMMs, then networks
 digits: $(VENV)/.nn

@@ -6,6 +6,7 @@ Linux.
 
 import contextlib
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +16,10 @@ from .errors import AsrError
 if TYPE_CHECKING:
     import joblib
 
+ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL", "NUMBA")}
+"""The environment of processes that share the cores, each with one thread for its matrix products."""
+
+_THREADS = Path("/proc/self/task")  # of Linux
 _OWN_GROUPS, _GROUPS = Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")
 _FILES = {  # of version 2, and of 1: limit, use, and what of it is files that are dropped when memory is needed
     "": (("memory.max", ""), ("memory.current", ""), ("memory.stat", "inactive_file")),
@@ -25,6 +30,24 @@ _FILES = {  # of version 2, and of 1: limit, use, and what of it is files that a
 def n_cores() -> int:
     """How many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def has_one_thread(*, within: float = 0.0) -> bool:
+    """Whether it is known that this process has a single thread, so that a fork of it is whole.
+
+    Those of OpenBLAS count, which begin when NumPy is imported, unless OPENBLAS_NUM_THREADS is 1 by then.
+
+    Args:
+        within: s to wait for threads that are just ending.
+    """
+    if not _THREADS.is_dir():
+        return False
+    until = time.monotonic() + within
+    while sum(1 for _ in _THREADS.iterdir()) > 1:
+        if time.monotonic() >= until:
+            return False
+        time.sleep(0.005)
+    return True
 
 
 def free_memory() -> int:

@@ -3,6 +3,8 @@
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 
 import numpy as np
 import psutil
@@ -132,3 +134,13 @@ def test_more_used_than_allowed_is_nothing_free(group):
 def test_without_control_groups_the_machine_counts(tmp_path, monkeypatch):
     monkeypatch.setattr(processes, "_OWN_GROUPS", tmp_path / "none")
     assert processes.total_memory() == psutil.virtual_memory().total
+
+
+def test_a_process_that_has_one_thread():
+    code = (
+        "import threading, time; from asr.processes import has_one_thread as has\n"
+        "print(has()); threading.Thread(target=time.sleep, args=(0.3,)).start(); print(has(), has(within=5.0))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    expected = "True\nFalse True\n" if sys.platform.startswith("linux") else "False\nFalse False\n"
+    assert done.stdout == expected

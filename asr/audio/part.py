@@ -30,7 +30,7 @@ class Part(NamedTuple):
     """A recording, or one of several that were joined in a file.
 
     decode(first, last): consecutive float32 (n, n_channels), the samples first to last (exclusive; None: the end).
-        Raises AudioError for what is damaged; where n_samples is told, exactly as many come.
+        Raises AudioError for what is damaged; where n_samples is given, exactly as many come.
 
     Attributes:
         rate: Hz.

@@ -327,7 +327,7 @@ def _stretch(start: float | None, end: float | None, n: int | None, rate: int) -
     """The first sample and the one after the last of start to end in s.
 
     Args:
-        n: samples in the recording, if told.
+        n: samples in the recording, if known.
     """
     place = _place_in_words(start, end)
     if not all(math.isfinite(time) for time in (start, end) if time is not None):

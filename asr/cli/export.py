@@ -35,7 +35,7 @@ def onnx(
     """Write a model whose network onnxruntime runs, without torch.
 
     OUT is a whole model directory: asr transcribe runs it as any other. What the network says is compared with torch,
-    and has to be the same; with --int8 the largest difference is told.
+    and has to be the same; with --int8 the largest difference is reported.
 
     \b
     Example:

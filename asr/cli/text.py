@@ -88,8 +88,8 @@ def normalize(
 ) -> None:
     """Write text as words: small letters, no punctuation, numbers in words.
 
-    Any size, a line at a time. What was found and changed is told on stderr: words in several spellings by case, signs,
-    numbers, brackets, invisible characters, several scripts.
+    Any size, a line at a time. What was found and changed is reported on stderr: words in several spellings by case,
+    signs, numbers, brackets, invisible characters, several scripts.
 
     \b
     Example:
@@ -152,7 +152,7 @@ def sentences(
 
 
 class _Bad:
-    """The lines of a file, without those that are no UTF-8, which are told."""
+    """The lines of a file, without those that are no UTF-8, which are reported."""
 
     def __init__(self, file: str) -> None:
         self._file, self._n = file, 0

@@ -203,7 +203,7 @@ def _told() -> Iterator[None]:
     shown = ("asr.recipe", "asr.jit")
     handler.addFilter(lambda record: record.name in shown or _is_warning(record))
     handler.addFilter(lambda record: record.name != "asr.gmm.schedule.left_out")  # the recipe tells it, once a stage
-    logging.getLogger("asr.jit").handlers.clear()  # it is told here, with the time
+    logging.getLogger("asr.jit").handlers.clear()  # it is printed here, with the time
     room = logging.getLogger("asr")
     level = room.level
     room.addHandler(handler)

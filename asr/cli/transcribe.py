@@ -1,5 +1,7 @@
 """`asr transcribe`."""
 
+import contextlib
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from enum import Enum
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from ..corpus import Utterance
     from ..model.model import Model
     from ..model.transcript import Transcript
+    from ..model.transcription import Part
 
 _NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 _REFUSED = 50  # recordings in a row, from the first: whatever is wrong, it is not about single ones
@@ -75,8 +78,8 @@ def transcribe(
         OutputFormat,
         typer.Option(
             "--format",
-            help="id<TAB>words; the same in lines with times; a JSON object a line; NIST's CTM; subtitles; "
-            "a row a word; Praat's and ELAN's tiers; Kaldi's lattices.",
+            help="id<TAB>words; the same in lines with times; a JSON object a line; NIST's CTM; subtitles; a row a "
+            "word; Praat's and ELAN's tiers; Kaldi's lattices.",
         ),
     ] = OutputFormat.text,
     out: Annotated[
@@ -104,6 +107,9 @@ def transcribe(
     mark_unsure: Annotated[
         bool, typer.Option("--mark-unsure", help="With --min-confidence: put them in parentheses instead.")
     ] = False,
+    jobs: Annotated[
+        int, typer.Option("--jobs", metavar="N", help="Processes; -1 for one on each core. The words are the same.")
+    ] = -1,
     speaker: SpeakerPattern = None,
     channel: ChannelChoice = None,
     allow_commands: AllowCommands = False,
@@ -130,12 +136,16 @@ def transcribe(
       ffmpeg -i talk.mp4 -f wav - | asr transcribe digits - --format srt > talk.srt
       asr transcribe mine/model recordings/ --speaker '^[^_]+' -v
     """
+    if jobs != 1:  # matrix products by one thread in each process; it is NumPy's import that starts more
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from ..corpus.recordings import find_recordings
     from ..model.model import load
 
     given: list[str | Path] = [*(inputs or []), *([sample_recording()] if sample else [])]
     if not given:
         raise typer.BadParameter("give at least one file, folder or data directory (or --sample)", param_hint="INPUT")
+    if jobs < 1 and jobs != -1:
+        raise typer.BadParameter("give the number of processes, or -1 for one on each core", param_hint="--jobs")
     if boost is None and bonus is not None:
         raise typer.BadParameter("goes with --boost, a file of phrases", param_hint="--bonus")
     if nbest is not None and format is not OutputFormat.json:
@@ -168,9 +178,8 @@ def transcribe(
     recordings = _fitting(recogniser, found)
     if recordings:
         recogniser.decoder  # noqa: B018 - what is wrong with the model is said once, not for each recording
-    n_bad, recognised = _write_transcripts(
-        recogniser, recordings, out, format, problems, _about(model, recogniser, recordings, repr(likely or ""))
-    )
+    about = _about(model, recogniser, recordings, repr(likely or ""))
+    n_bad, recognised = _write_transcripts(recogniser, recordings, out, format, problems, about, jobs)
     problems.end()
     for warning in recognised.warnings(len(recordings), what_it_knows(model, recogniser)):
         complain_of_input(f"warning: {warning}")
@@ -247,8 +256,9 @@ def _write_transcripts(
     form: OutputFormat,
     problems: Complaints,
     about: str,
+    n_jobs: int,
 ) -> tuple[int, "_Recognised"]:
-    """Transcribe all and write what is heard, as it comes; how many recordings failed, and what is to be told.
+    """Transcribe all and write each result as it comes; how many recordings failed, and what is to be reported.
 
     Args:
         about: what the transcripts depend on beside the recordings.
@@ -265,8 +275,10 @@ def _write_transcripts(
         TranscriptOutput(out, form.value, is_folder=is_folder) as written,
     ):
         recording_warnings.before = meter.hide
-        parts = recognise(recogniser, recordings, known=known, progress=lambda _, *gone: meter.gone(*gone))
-        for part in parts:
+        parts = recognise(
+            recogniser, recordings, n_jobs=n_jobs, known=known, progress=lambda _, *gone: meter.gone(*gone)
+        )
+        for part in _closing(parts):
             meter.hide()
             note(part)
             if isinstance(part.result, Problem):
@@ -281,6 +293,12 @@ def _write_transcripts(
             meter.is_mid_line = written.write(part) and out is None and sys.stdout.isatty()
             meter.done(part.end - part.start, is_last=part.is_last)
     return len(failed), recognised
+
+
+def _closing(parts: Iterator["Part"]) -> Iterator["Part"]:
+    """The parts; what makes them is stopped at once where who takes them is."""
+    with contextlib.closing(parts):  # type: ignore[type-var]
+        yield from parts
 
 
 def _counted(some: Sequence[Path], n_recordings: int) -> str:
@@ -329,7 +347,7 @@ class _Recognised:
         self._wordless: dict[Path, bool] = {}
 
     def add(self, recording: "Utterance", result: "Transcript") -> None:
-        """Take note of what was heard in a recording, or in a piece of one."""
+        """Take note of what was recognised in a recording, or in a piece of one."""
         self.any = True
         self.kinds[recording.speaker] = result.transform or self.kinds.get(recording.speaker, "")
         if not result.reached_final and recording.path not in self._unfinished[-1:]:

@@ -48,7 +48,7 @@ class TranscriptOutput:
         self._open.__exit__(kind, error, at)
 
     def write(self, part: "Part") -> bool:
-        """Write what was heard in a piece, at once; whether the output now stands within a line."""
+        """Write what was recognised in a piece, at once; whether the output now stands within a line."""
         from ..model.transcript import Transcript
         from ..transcribe.writing import written_of
 
@@ -120,8 +120,10 @@ def check_form(out: Path | None, form: str, n_recordings: int) -> bool:
 @contextlib.contextmanager
 def journal_beside(
     out: Path | None, about: str, *, is_folder: bool
-) -> Iterator["tuple[Callable[[Utterance, int, float, float], Transcript | None], Callable[[Part], None]]"]:
+) -> Iterator["tuple[Callable[[Utterance, int, float, float], Transcript | None] | None, Callable[[Part], None]]"]:
     """What looks up the pieces that an earlier run of the same command has done, and what notes those of this one.
+
+    The first is None where there was no earlier run.
 
     The notes lie beside `out`, and go when all is written. Nothing is noted for stdout, devices and pipes.
     """
@@ -136,7 +138,7 @@ def journal_beside(
             finished = True
 
         try:
-            yield lambda recording, number, start, end: None, notice
+            yield None, notice
         except KeyboardInterrupt:
             complain(
                 f"stopped; {'what is written is all that was finished' if finished else 'nothing was finished yet'}"
@@ -157,8 +159,11 @@ def journal_beside(
             with writing(journal.path):
                 journal.put(key, part.end - part.start, part.result)
 
+    def known(recording: "Utterance", number: int, start: float, end: float) -> "Transcript | None":
+        return journal.get(piece_key(recording, number, start, end))
+
     try:
-        yield lambda r, number, start, end: journal.get(piece_key(r, number, start, end)), note
+        yield known if len(journal) else None, note
     except BaseException as error:
         journal.close(remove=not len(journal))
         if isinstance(error, (KeyboardInterrupt, SystemExit)):

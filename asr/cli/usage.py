@@ -27,7 +27,7 @@ class Command(typer.core.TyperCommand):
         return _split(self, ctx, args) if ctx.resilient_parsing else super().parse_args(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
-        """Run it; who stops it with Ctrl-C hears so, unless the command has told more, and raised Exit."""
+        """Run it; Ctrl-C is confirmed by a line, unless the command has printed its own and raised Exit."""
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:

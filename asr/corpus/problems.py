@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from ..errors import kind_of_message
 from .utterance import Problem
 
-EACH = 3  # problems of a kind that are told one by one; of more, the first and their number
+EACH = 3  # problems of a kind that are listed one by one; of more, the first and their number
 
 
 def in_lines(problems: Iterable[Problem]) -> Iterator[str]:

@@ -12,7 +12,7 @@ from .viterbi import BeamSearch, SearchOptions, check_graph, flat_words
 if TYPE_CHECKING:
     from ..graph.const_fst import Graph
 
-_STATES = 1 << 20  # composed states that are kept, about 100 bytes each with their arcs; more where a search needs them
+_STATES = 1 << 21  # composed states that are kept, about 100 bytes each with their arcs; more where a search needs them
 _ARCS_PER_STATE = 3
 _FIRST_ARENA = 1 << 20
 _CACHED = 1 << 14  # look-aheads, 32 bytes each: few, so that they stay near the processor

@@ -12,7 +12,7 @@ PITCH_DIM = 3
 
 
 def _no_loudness(features: np.ndarray, options: Any) -> None:
-    """Loudness cannot be told from these features."""
+    """These features do not say how loud a frame is."""
 
 
 class Extractor(NamedTuple):

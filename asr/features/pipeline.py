@@ -115,7 +115,7 @@ class FeaturePipeline:
         object.__setattr__(self, "pauses", pauses)
         with _at_step(0):
             self.first.check(sample_rate)
-        self._dims  # noqa: B018 - steps that do not fit are told now
+        self._dims  # noqa: B018 - steps that do not fit are reported now
         if pauses is not None and (pauses.ndim != 2 or not len(pauses) or pauses.shape[1] != self.raw_dim):
             raise ConfigError(
                 f"feature pipeline: frames of pauses have shape {pauses.shape}; need (n, {self.raw_dim}), n 1 or more"
@@ -305,7 +305,7 @@ class FeaturePipeline:
         return self.first.silence(self.sample_rate) if self.later and self.later[0].normalises else None
 
     def loudness(self, finished: np.ndarray) -> np.ndarray | None:
-        """Logarithms of the frames' energy, up to scale and offset, float32 (n_frames,); None if they cannot be told.
+        """Logarithms of the frames' energy, up to scale and offset, float32 (n_frames,); None where features have none.
 
         Of mel filters the lower half is taken, where voices are louder than most noises; of MFCC C0 or the energy.
 
@@ -370,7 +370,7 @@ class FeaturePipeline:
         return raw[~silent] if silent.any() else raw
 
     def _pauses_of(self, raw: list[np.ndarray]) -> np.ndarray | None:
-        """Frames of the pauses in utterances, or None where loudness cannot be told from features.
+        """Frames of the pauses in utterances, or None where the features do not say how loud they are.
 
         Args:
             raw: features without digital silence. Each utterance is taken for a speaker of its own.

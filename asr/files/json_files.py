@@ -14,7 +14,7 @@ _KINDS = {dict: "an object, { ... }", list: "a list, [ ... ]", object: "JSON"}
 
 
 def read_json(path: str | os.PathLike, *, kind: type = dict, error: type[AsrError] = AsrError) -> Any:
-    """What a JSON file holds: an object if not told otherwise.
+    """What a JSON file holds: an object by default.
 
     Args:
         kind: the class that it must be of: dict, list, or object for any.

@@ -42,24 +42,12 @@ def corpus_facts(
         CorpusError: where nothing in it can be used.
     """
     from ..corpus import Corpus
-    from ..corpus.folder import other_transcripts
     from ..corpus.problems import in_lines
-    from ..files import kind_of
 
     read: Callable[..., Corpus] = partial(Corpus.read, channel=channel, allow_commands=allow_commands)
     if settings:
         read = partial(Corpus.from_folder, channel=channel, **settings)  # type: ignore[arg-type]
-    try:
-        corpus = read(path)
-        problems = list(corpus.problems)
-    except CorpusError as error:
-        corpus = read(path, need_text=False)  # where that fails too, it is not for want of transcripts
-        problems = list(corpus.problems)
-        if kind_of(path) == "folder":
-            suffix = settings.get("text_suffix", ".txt")
-            problems += [p for p in error.problems if p not in problems and p.where.lower().endswith(suffix.lower())]
-            others = other_transcripts(path, suffix)
-            problems += [Problem(str(path), line) for line in others]
+    corpus, problems = _with_or_without_text(read, path, settings.get("text_suffix", ".txt"))
     seconds, rates = _durations(corpus, problems)
     usable = sorted(seconds.values())
     facts: Facts = {
@@ -79,6 +67,27 @@ def corpus_facts(
         "first_problems": [str(problem) for problem in problems] if all_problems else list(in_lines(problems))[:_SHOWN],
     }
     return facts
+
+
+def _with_or_without_text(read: "Callable[..., Corpus]", path: Path, suffix: str) -> tuple["Corpus", list[Problem]]:
+    """A corpus and its problems; where no transcript can be used, all of its utterances, and what is wrong with each.
+
+    Args:
+        suffix: of the files of transcripts, for a folder of recordings.
+    """
+    from ..corpus.folder import other_transcripts
+    from ..files import kind_of
+
+    try:
+        corpus = read(path)
+        return corpus, list(corpus.problems)
+    except CorpusError as error:
+        corpus = read(path, need_text=False)  # where that fails too, it is not for want of transcripts
+        problems = list(corpus.problems)
+        if kind_of(path) == "folder":
+            problems += [p for p in error.problems if p not in problems and p.where.lower().endswith(suffix.lower())]
+            problems += [Problem(str(path), line) for line in other_transcripts(path, suffix)]
+        return corpus, problems
 
 
 def _who_speaks(corpus: "Corpus") -> str | None:

@@ -9,6 +9,7 @@ from .oracle import Oracle as Oracle
 from .rescoring import Mixed as Mixed
 from .rescoring import Ngrams as Ngrams
 from .rescoring import rescored as rescored
+from .rescoring import rescored_paths as rescored_paths
 from .risk import least_risk as least_risk
 from .risk import word_posteriors as word_posteriors
 from .words import WordLattice as WordLattice

@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from ..jit import kernel, subkernel
+from ..lm.kernels import follow
 
 INTS = "Array(int32, 1, 'A', readonly=True)"
 FLOATS = "Array(float64, 1, 'A', readonly=True)"
@@ -210,3 +211,80 @@ def edit_distance(first, second, row):
             diagonal = row[j + 1]
             row[j + 1] = best
     return row[len(second)]
+
+
+@subkernel
+def next_history(history, word, ids, floor, first_child, last_word, suffix, log_probs, back_offs, states):
+    """What a lattice's word costs after a history of a model, and the history that follows; a history below 0 stays."""
+    if history < 0:
+        return 0.0, history
+    score, node = follow(history, ids[word], first_child, last_word, suffix, log_probs, back_offs)
+    return max(score, floor), states[node]
+
+
+@subkernel
+def hashed(a, b, c):
+    """A number that three numbers seldom share with others."""
+    mixed = (a * 0x9E3779B1) ^ (b * 0x85EBCA77) ^ (c * 0x27D4EB2F)
+    return mixed ^ (mixed >> 15)
+
+
+NODES = "Array(int32, 1, 'C', readonly=True)"
+DOUBLES = "Array(float64, 1, 'C', readonly=True)"
+MODEL = f"Tuple(({NODES}, float64, {NODES}, {NODES}, {NODES}, {DOUBLES}, {DOUBLES}, {NODES}))"
+
+
+@kernel(
+    f"int64({INTS}, {INTS}, {INTS}, {FLOATS}, {MODEL}, {MODEL}, int64, int64, int32[::1], int32[::1], int32[::1],"
+    " int32[::1], int32[::1], int32[::1], int32[::1], int32[::1], int32[::1], float64[::1], int64[::1])"
+)
+def rescore(
+    target, olabel, first, graph, new, old, new_start, old_start, table, latest, earlier, state, new_history,
+    old_history, arc, arc_source, arc_target, arc_graph, counts,
+):  # fmt: skip
+    """Compose a lattice with the histories of one n-gram model, and of another whose costs are taken out.
+
+    Args:
+        first: (n_states + 1,), of each state's arcs.
+        new, old: ids of the lattice's words, least log probability, the arrays of a model, and `NgramModel.states`.
+        new_start, old_start: histories; -1 for no model.
+        table: of -1, a power of 2, more than there is room for pairs: where the pairs are.
+        latest: (n_states,) of -1: the latest pair of a state and histories; `earlier` has the one before it.
+        state, new_history, old_history: of each pair.
+        arc, arc_source, arc_target, arc_graph: of each arc of the result: the lattice's arc, two pairs, graph cost.
+        counts: filled: pairs, arcs.
+
+    Returns:
+        0; -1 where there is no room for pairs, -2 for arcs.
+    """
+    n_pairs, n = 1, 0
+    state[0], new_history[0], old_history[0], earlier[0], latest[0] = 0, new_start, old_start, -1, 0
+    for s in range(len(first) - 1):
+        pair = latest[s]
+        while pair >= 0:
+            for i in range(first[s], first[s + 1]):
+                after, behind, cost = new_history[pair], old_history[pair], graph[i]
+                if olabel[i] != 0:
+                    gained, after = next_history(after, olabel[i], *new)
+                    lost, behind = next_history(behind, olabel[i], *old)
+                    cost += lost - gained
+                t = target[i]
+                place = hashed(t, after, behind) & (len(table) - 1)
+                found = table[place]
+                while found >= 0 and (state[found] != t or new_history[found] != after or old_history[found] != behind):
+                    place = (place + 1) & (len(table) - 1)
+                    found = table[place]
+                if found < 0:
+                    if n_pairs == len(state):
+                        return -1
+                    found = table[place] = n_pairs
+                    state[found], new_history[found], old_history[found] = t, after, behind
+                    earlier[found], latest[t] = latest[t], found
+                    n_pairs += 1
+                if n == len(arc):
+                    return -2
+                arc[n], arc_source[n], arc_target[n], arc_graph[n] = i, pair, found, cost
+                n += 1
+            pair = earlier[pair]
+    counts[0], counts[1] = n_pairs, n
+    return 0

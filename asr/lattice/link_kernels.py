@@ -7,7 +7,7 @@ to be pruned on the way.
 
 `kept_cost` and `kept_state` are tokens in slots, those of frame t from first[t] to first[t + 1]; costs are absolute.
 `extra` of a token: how much worse the best whole path through it is than the best of all; inf where it is beyond the
-beam. Links are rows of `ends` (token from, token to), `taken` (arc of the graph) and `heard` (acoustic cost).
+beam. Links are rows of `ends` (token from, token to), `taken` (arc of the graph) and `acoustic` (acoustic cost).
 """
 
 import numpy as np
@@ -34,7 +34,7 @@ def epsilons_of(states, s):
 @subkernel
 def epsilon_links(
     states, arcs, weights, kept_cost, kept_state, slot_of, extra, begin, end, penalty, beam, registers, ends, taken,
-    heard,
+    acoustic,
 ):  # fmt: skip
     """The links over epsilon arcs within a frame, and what they say of its tokens; False for a cycle in the beam."""
     changed, rounds = True, 0
@@ -66,7 +66,7 @@ def epsilon_links(
                     if arcs[u(4 * k + 1)] != 0:
                         c += penalty
                     if extra[u(j)] + (c - kept_cost[u(j)]) <= beam and m < taken.shape[0]:
-                        ends[m, 0], ends[m, 1], taken[m], heard[m] = i, j, k, 0.0
+                        ends[m, 0], ends[m, 1], taken[m], acoustic[m] = i, j, k, 0.0
                         m += 1
     registers[N_LINKS] = m
     return True
@@ -75,7 +75,7 @@ def epsilon_links(
 @subkernel
 def emitting_links(
     states, arcs, weights, columns, frame_cost, kept_cost, kept_state, slot_of, extra, before, begin, end, penalty,
-    beam, registers, ends, taken, heard,
+    beam, registers, ends, taken, acoustic,
 ):  # fmt: skip
     """The links from the tokens of a frame, from slot `before` on, to those of the next, from `begin` to `end`."""
     # No arc that costs more leads to a token that is within the beam: most are passed over without looking where.
@@ -102,7 +102,7 @@ def emitting_links(
                 if begin <= j < end:
                     worse = extra[u(j)] + (c - kept_cost[u(j)])
                     if worse <= beam and m < taken.shape[0]:
-                        ends[m, 0], ends[m, 1], taken[m], heard[m] = i, j, k, sound
+                        ends[m, 0], ends[m, 1], taken[m], acoustic[m] = i, j, k, sound
                         m += 1
                         if worse < extra[u(i)]:
                             extra[u(i)] = worse
@@ -115,7 +115,7 @@ def emitting_links(
 )
 def link(
     states, arcs, weights, columns, loglikes, scale, penalty, beam, kept_cost, kept_state, first, slot_of, extra,
-    frame_cost, registers, ends, taken, heard,
+    frame_cost, registers, ends, taken, acoustic,
 ):  # fmt: skip
     """Go back from frame registers[FRAME] to the first one; FULL where the links of a frame have no room.
 
@@ -132,14 +132,14 @@ def link(
             slot_of[u(kept_state[u(i)])] = i
         if not epsilon_links(
             states, arcs, weights, kept_cost, kept_state, slot_of, extra, begin, end, penalty, beam, registers, ends,
-            taken, heard,
+            taken, acoustic,
         ):  # fmt: skip
             return CYCLE
         if frame > 0:
             acoustic_costs(loglikes, frame - 1, scale, frame_cost)
             emitting_links(
                 states, arcs, weights, columns, frame_cost, kept_cost, kept_state, slot_of, extra, first[frame - 1],
-                begin, end, penalty, beam, registers, ends, taken, heard,
+                begin, end, penalty, beam, registers, ends, taken, acoustic,
             )  # fmt: skip
         if registers[N_LINKS] == taken.shape[0]:
             registers[N_LINKS] = before

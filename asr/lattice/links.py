@@ -39,7 +39,7 @@ def lattice_of_tokens(tokens: Tokens, beam: float) -> Lattice:
     ends = tokens.cost[first[n_frames] : first[-1]] + tokens.finals
     worse = ends - ends.min()
     extra[first[n_frames] :] = np.where(worse <= beam, worse, np.inf)
-    links, taken, heard = _links(tokens, extra, beam)
+    links, taken, acoustic = _links(tokens, extra, beam)
     alive = np.flatnonzero(np.isfinite(extra))
     frames = np.searchsorted(first[1:], alive, side="right")
     order = np.lexsort((_levels(links, frames, alive), frames))
@@ -49,7 +49,7 @@ def lattice_of_tokens(tokens: Tokens, beam: float) -> Lattice:
     arcs["source"], arcs["next"] = number[links[:, 0]], number[links[:, 1]]
     arcs["ilabel"], arcs["olabel"] = graph_arcs["ilabel"], graph_arcs["olabel"]
     arcs["graph"] = graph_arcs["weight"] + tokens.options.insertion_penalty * (graph_arcs["olabel"] != 0)
-    arcs["acoustic"] = heard
+    arcs["acoustic"] = acoustic
     last = alive[alive >= first[n_frames]]
     finals = np.full(len(alive), np.inf)
     finals[number[last]] = tokens.finals[last - first[n_frames]]
@@ -62,23 +62,23 @@ def _links(tokens: Tokens, extra: np.ndarray, beam: float) -> tuple[np.ndarray, 
     from . import link_kernels as kernels
 
     options, size = tokens.options, _FIRST_LINKS
-    ends, taken, heard = np.empty((size, 2), np.int32), np.empty(size, np.int32), np.empty(size, np.float32)
+    ends, taken, acoustic = np.empty((size, 2), np.int32), np.empty(size, np.int32), np.empty(size, np.float32)
     registers = np.array([len(tokens.first) - 2, 0], np.int64)
     slot_of, frame_cost = np.zeros(len(tokens.flat[0]) // 5, np.int32), np.empty(tokens.loglikes.shape[1])
     while True:
         outcome = kernels.link(
             *tokens.flat, tokens.columns, tokens.loglikes, options.acoustic_scale, options.insertion_penalty, beam,
-            tokens.cost, tokens.state, tokens.first, slot_of, extra, frame_cost, registers, ends, taken, heard,
+            tokens.cost, tokens.state, tokens.first, slot_of, extra, frame_cost, registers, ends, taken, acoustic,
         )  # fmt: skip
         n = int(registers[kernels.N_LINKS])
         if outcome == kernels.DONE:
-            return ends[:n], taken[:n], heard[:n]
+            return ends[:n], taken[:n], acoustic[:n]
         if outcome == kernels.CYCLE:
             raise GraphError(f"frame {registers[kernels.FRAME]}: {_ENDLESS}")
         size *= 2
         ends = np.concatenate([ends[:n], np.empty((size - n, 2), np.int32)])
         taken = np.concatenate([taken[:n], np.empty(size - n, np.int32)])
-        heard = np.concatenate([heard[:n], np.empty(size - n, np.float32)])
+        acoustic = np.concatenate([acoustic[:n], np.empty(size - n, np.float32)])
 
 
 _ENDLESS = "the graph has a cycle of epsilon arcs within the lattice's beam, so that its paths have no end"

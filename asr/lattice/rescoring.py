@@ -12,6 +12,7 @@ import numpy as np
 
 from ..errors import GraphError
 from ..lm import NgramModel
+from .lattice import Lattice
 from .words import ARC, WordLattice
 
 State = Any
@@ -52,14 +53,29 @@ class Ngrams:
 
     def step(self, state: State, word: int) -> tuple[float, State]:
         """As of `LanguageModel`."""
-        if word not in self._ids:
-            name = self.names(word) if callable(self.names) else self.names[word]
-            self._ids[word] = self.model.vocabulary.id(name)
-        return self._step(state, self._ids[word])
+        return self._step(state, self._id(word))
 
     def end(self, state: State) -> float:
         """As of `LanguageModel`."""
         return self._step(state, self.model.vocabulary.id("</s>"))[0]
+
+    def ends(self, histories: np.ndarray) -> np.ndarray:
+        """float64 (n,): the natural-log probability of the sentence's end after each of some histories."""
+        words = np.full(len(histories), self.model.vocabulary.id("</s>"))
+        return np.maximum(self.model.step(histories, words)[0], self.floor)
+
+    def ids(self, words: np.ndarray) -> np.ndarray:
+        """int32 (largest + 1,): the model's ids of some of the lattice's words; 0 elsewhere."""
+        result = np.zeros(int(words.max(initial=0)) + 1, np.int32)
+        for word in np.unique(words[words > 0]).tolist():
+            result[word] = self._id(word)
+        return result
+
+    def _id(self, word: int) -> int:
+        if word not in self._ids:
+            name = self.names(word) if callable(self.names) else self.names[word]
+            self._ids[word] = self.model.vocabulary.id(name)
+        return self._ids[word]
 
     def _step(self, state: int, word: int) -> tuple[float, int]:
         key = (state, word)
@@ -139,6 +155,59 @@ def rescored(
     return _in_order(lattice, waiting, arcs, ends)
 
 
+def rescored_paths(lattice: Lattice, new: Ngrams, old: Ngrams | None = None, *, max_size: int = 50_000_000) -> Lattice:
+    """The lattice with the costs of another n-gram model: all its paths, whose words need not be told apart first.
+
+    Args:
+        old: as of `rescored`.
+        max_size: states, and arcs, of the result.
+
+    Raises:
+        GraphError: where it would get more states or arcs: prune the lattice first, or take a smaller beam.
+    """
+    state, new_history, old_history, arc, source, target, graph = _composed(lattice, new, old, max_size)
+    finals = lattice.finals[state] - new.ends(new_history) + (0.0 if old is None else old.ends(old_history))
+    order = np.argsort(state, kind="stable")  # pairs of one state have no arcs between them
+    number = np.empty(len(order), np.int32)
+    number[order] = np.arange(len(order), dtype=np.int32)
+    arcs = lattice.arcs[arc]
+    arcs["source"], arcs["next"], arcs["graph"] = number[source], number[target], graph
+    arcs = arcs[np.argsort(arcs["source"], kind="stable")]
+    return Lattice(lattice.frames[state[order]], arcs, finals[order], lattice.reached_final)
+
+
+def _composed(lattice: Lattice, new: Ngrams, old: Ngrams | None, max_size: int) -> list[np.ndarray]:
+    """Pairs of a state and histories: state, new and old history; their arcs: lattice's arc, source, target, cost."""
+    from .kernels import rescore
+
+    arcs, n = lattice.arcs, lattice.n_states
+    first = np.searchsorted(arcs["source"], np.arange(n + 1)).astype(np.int32)
+    flat = _flat(new, arcs["olabel"]), _flat(new if old is None else old, arcs["olabel"])
+    starts = new.start(), -1 if old is None else old.start()
+    room, counts = [4 * n, 4 * len(arcs) + 1], np.zeros(2, np.int64)
+    while True:
+        table = np.full(1 << (2 * room[0]).bit_length(), -1, np.int32)
+        latest, pairs = np.full(n, -1, np.int32), [np.empty(room[0], np.int32) for _ in range(4)]
+        taken: list[np.ndarray] = [np.empty(room[1], kind) for kind in (np.int32, np.int32, np.int32, np.float64)]
+        outcome = rescore(
+            arcs["next"], arcs["olabel"], first, arcs["graph"], *flat, *starts, table, latest, *pairs, *taken, counts
+        )  # fmt: skip
+        if outcome == 0:
+            return [*(part[: counts[0]] for part in pairs[1:]), *(part[: counts[1]] for part in taken)]
+        room[0 if outcome == -1 else 1] *= 2
+        if max(room) > max_size:
+            raise GraphError(f"rescoring: more than {max_size:,} states or arcs; prune the lattice first")
+
+
+def _flat(model: Ngrams, words: np.ndarray) -> tuple:
+    """What `kernels.rescore` takes of a model."""
+    trie = model.model.trie
+    return (
+        model.ids(words), model.floor, trie.first_child, trie.word, trie.suffix, *model.model._doubles,
+        model.model.states,
+    )  # fmt: skip
+
+
 def _in_order(
     lattice: WordLattice,
     states: Sequence[tuple[int, Any, Any]],
@@ -153,4 +222,4 @@ def _in_order(
     found = np.array(arcs, ARC)
     found["source"], found["next"] = number[found["source"]], number[found["next"]]
     found = found[np.lexsort((found["word"], found["source"]))]
-    return replace(lattice, frames=lattice.frames[origin[order]], arcs=found, finals=np.array(ends)[order])
+    return replace(lattice, frames=lattice.frames[origin[order]], arcs=found, finals=np.array(ends)[order], beam=0.0)

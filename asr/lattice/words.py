@@ -38,6 +38,8 @@ class WordLattice:
         ways: what the lattice was made of, which knows the labels of paths.
         reached_final: as of `Lattice`.
         acoustic_scale: what the acoustic costs were multiplied with since the ways were found.
+        beam: nats: all of its lattice's sequences that are not worse than the best by more are there, and some others.
+            0 where costs were changed since.
 
     Same as Kaldi's CompactLattice after lattice-determinize-pruned, but for strings, which `BestPath`s get.
     """
@@ -48,6 +50,7 @@ class WordLattice:
     ways: "Ways"
     reached_final: bool = True
     acoustic_scale: float = 1.0
+    beam: float = np.inf
 
     def __repr__(self) -> str:
         return f"<WordLattice: {many(len(self.frames), 'state')}, {many(len(self.arcs), 'arc')}>"
@@ -56,20 +59,16 @@ class WordLattice:
         return self.draw()._repr_html_()
 
     @classmethod
-    def of(cls, lattice: Lattice, beam: float | None = None, *, max_states: int = 100_000) -> "WordLattice":
+    def of(cls, lattice: Lattice, beam: float | None = None, *, max_states: int = 20_000) -> "WordLattice":
         """The word sequences of a lattice, those within a beam of the best one.
 
         Args:
             beam: nats; None: all that there are.
-            max_states: where the lattice would get more states, the beam is made smaller, as in Kaldi.
+            max_states: where the lattice would get more states, the beam is made smaller until it has not.
         """
-        ways = Ways.of(lattice, np.inf if beam is None else beam)
-        while True:
-            found = _determinised(ways, np.inf if beam is None else beam, max_states)
-            if found is not None:
-                return replace(found, reached_final=lattice.reached_final)
-            worst = _worst(lattice) if beam is None else beam
-            beam = 0.75 * worst
+        limit = np.inf if beam is None else beam
+        found = _determinised(Ways.of(lattice, limit), limit, max_states)
+        return replace(found, reached_final=lattice.reached_final)
 
     @cached_property
     def costs(self) -> np.ndarray:
@@ -108,7 +107,7 @@ class WordLattice:
         number = np.cumsum(alive) - 1
         kept["source"], kept["next"] = number[kept["source"]], number[kept["next"]]
         finals = np.where((forward + ends <= limit)[:, None], self.finals, np.inf)[alive]
-        return replace(self, frames=self.frames[alive], arcs=kept, finals=finals)
+        return replace(self, frames=self.frames[alive], arcs=kept, finals=finals, beam=min(self.beam, beam))
 
     def rescale(self, *, graph: float = 1.0, acoustic: float = 1.0) -> "WordLattice":
         """The same word sequences and labels with costs multiplied.
@@ -125,7 +124,7 @@ class WordLattice:
         arcs["acoustic"] *= acoustic
         ends = np.isfinite(finals)
         finals[ends] *= np.broadcast_to((graph, acoustic), finals.shape)[ends]
-        return replace(self, arcs=arcs, finals=finals, acoustic_scale=self.acoustic_scale * acoustic)
+        return replace(self, arcs=arcs, finals=finals, acoustic_scale=self.acoustic_scale * acoustic, beam=0.0)
 
     def oracle(self, reference: Sequence[int]) -> "Oracle":
         """The word sequence with the fewest errors; of several the most probable one.
@@ -326,36 +325,32 @@ def _found(lattice: Lattice, limit: float) -> tuple[np.ndarray, ...]:
         n_ways, n_labels = (2 * n_ways, n_labels) if outcome == -1 else (n_ways, 2 * n_labels)
 
 
-def _worst(lattice: Lattice) -> float:
-    """How much worse than the best the worst path through any arc is."""
-    through = lattice.forward[lattice.arcs["source"]] + lattice._costs + lattice.backward[lattice.arcs["next"]]
-    return float(np.max(through[np.isfinite(through)], initial=lattice.best_cost) - lattice.best_cost)
-
-
 _Subset = tuple[tuple[int, float, float], ...]
 """Places, and by how much their costs exceed those of the state: graph, acoustic."""
 
 
-def _determinised(ways: Ways, beam: float, max_states: int) -> WordLattice | None:
-    """The lattice with one path for each word sequence; None where it gets more states than it may.
+def _determinised(ways: Ways, beam: float, max_states: int) -> WordLattice:
+    """The lattice with one path for each word sequence.
 
     States are made in the order of the best whole path through them, so that each one's best cost from the start is
-    known when its arcs are made, and what is beyond the beam never is.   Ref: Povey et al., Generating exact lattices
-    in the WFST framework, 2012.
+    known when its arcs are made, and what is beyond the beam never is. Once there are too many, the paths found so far
+    are all that count.   Ref: Povey et al., Generating exact lattices in the WFST framework, 2012.
     """
     limit = float(ways.backward[0]) + beam + _ROUNDING
     start: _Subset = ((0, 0.0, 0.0),)
     numbers: dict[tuple, int] = {((0, 0, 0),): 0}
-    subsets, costs, done = [start], [0.0], [False]
+    subsets, costs, rests, done = [start], [0.0], [float(ways.backward[0])], [False]
     frames, finals, arcs = [int(ways.frames[0])], [(np.inf, np.inf)], list[tuple[int, int, int, float, float]]()
     queue = [(float(ways.backward[0]), 0)]
     while queue:
-        _, state = heapq.heappop(queue)
+        through, state = heapq.heappop(queue)
+        if through > limit:
+            break
         if done[state]:
             continue
         done[state] = True
         end, following = _steps(ways, subsets[state])
-        if end is not None and costs[state] + sum(end) <= limit:
+        if end is not None:
             finals[state] = end
         for word, elements in following.items():
             (graph, acoustic), subset, rest = _normalised(ways, elements, beam)
@@ -365,11 +360,10 @@ def _determinised(ways: Ways, beam: float, max_states: int) -> WordLattice | Non
             key = tuple((place, round(g * _GRID), round(a * _GRID)) for place, g, a in subset)
             number = numbers.setdefault(key, len(numbers))
             if number == len(subsets):
-                if number >= max_states:
-                    return None
                 best = min(subset, key=lambda element: element[1] + element[2])[0]
                 subsets.append(subset)
                 costs.append(np.inf)
+                rests.append(rest)
                 done.append(False)
                 frames.append(int(ways.frames[best]))
                 finals.append((np.inf, np.inf))
@@ -377,7 +371,24 @@ def _determinised(ways: Ways, beam: float, max_states: int) -> WordLattice | Non
             if cost < costs[number]:
                 costs[number] = cost
                 heapq.heappush(queue, (cost + rest, number))
-    return _sorted(frames, arcs, finals, ways)
+        if len(subsets) > max_states:
+            limit = min(limit, through + _ROUNDING)  # all that is better was done; what is as good still is
+    kept = _within(np.array(arcs, ARC), np.array(finals), np.array(costs), np.array(rests), limit)
+    return replace(_sorted(*kept, frames, ways), beam=max(0.0, limit - float(ways.backward[0]) - _ROUNDING))
+
+
+def _within(
+    arcs: np.ndarray, finals: np.ndarray, costs: np.ndarray, rests: np.ndarray, limit: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """The arcs and ends that paths within a limit take.
+
+    Args:
+        costs: float64 (n_states,): the best ones from the start.
+        rests: float64 (n_states,): the best ones from there to an end.
+    """
+    through = costs[arcs["source"]] + arcs["graph"] + arcs["acoustic"] + rests[arcs["next"]]
+    ends = np.where((costs + finals.sum(axis=1) <= limit)[:, None], finals, np.inf)
+    return arcs[through <= limit], ends
 
 
 def _steps(ways: Ways, subset: _Subset) -> tuple[tuple[float, float] | None, dict[int, dict[int, tuple[float, float]]]]:
@@ -414,21 +425,22 @@ def _normalised(
     return best, tuple((place, elements[place][0] - best[0], elements[place][1] - best[1]) for place in kept), rest
 
 
-def _sorted(
-    frames: list[int], arcs: list[tuple[int, int, int, float, float]], finals: list[tuple[float, float]], ways: Ways
-) -> WordLattice:
-    """The lattice with its states in topological order: by the longest path to each."""
-    found, n = np.array(arcs, ARC), len(frames)
+def _sorted(arcs: np.ndarray, finals: np.ndarray, frames: list[int], ways: Ways) -> WordLattice:
+    """The lattice of the arcs and ends that are kept, its states in topological order: by the longest path to each."""
+    n = len(finals)
     depth = np.zeros(n, np.int64)
     while True:
         after = depth.copy()
-        np.maximum.at(after, found["next"], depth[found["source"]] + 1)
+        np.maximum.at(after, arcs["next"], depth[arcs["source"]] + 1)
         if (after == depth).all():
             break
         depth = after
-    order = np.lexsort((np.arange(n), depth))
-    number = np.empty(n, np.int64)
-    number[order] = np.arange(n)
-    found["source"], found["next"] = number[found["source"]], number[found["next"]]
-    found = found[np.lexsort((found["word"], found["source"]))]
-    return WordLattice(np.array(frames, np.int32)[order], found, np.array(finals)[order], ways)
+    alive = np.zeros(n, bool)
+    alive[0] = alive[arcs["next"]] = True
+    order = np.flatnonzero(alive)[np.argsort(depth[alive], kind="stable")]
+    number = np.zeros(n, np.int64)
+    number[order] = np.arange(len(order))
+    arcs["source"], arcs["next"] = number[arcs["source"]], number[arcs["next"]]
+    return WordLattice(
+        np.array(frames, np.int32)[order], arcs[np.lexsort((arcs["word"], arcs["source"]))], finals[order], ways
+    )

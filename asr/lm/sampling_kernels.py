@@ -5,8 +5,9 @@ import math
 import numpy as np
 
 from ..jit import kernel, subkernel
+from .kernels import child
 from .names import BYTES
-from .trie_kernels import DOUBLES, INTS, child
+from .trie_kernels import DOUBLES, INTS
 from .vocabulary import END_ID, START_ID
 
 _MOST_TRIES = 10_000

@@ -1,26 +1,10 @@
 """The compiled steps of tries and models. The arrays are those of `trie.Trie`; they may be read-only, as of a file."""
 
-from ..jit import kernel, subkernel
-from .kernels import follow
+from ..jit import kernel
+from .kernels import child, follow
 
 INTS = "Array(int32, 1, 'C', readonly=True)"
 DOUBLES = "Array(float64, 1, 'C', readonly=True)"
-
-
-@subkernel
-def child(first_child, word, parent, wanted):
-    """The node of an n-gram, given as the node of all its words but the last and that word; -1 where there is none."""
-    if parent < 0:
-        return -1
-    low = first_child[parent]
-    end = high = first_child[parent + 1]
-    while low < high:
-        middle = (low + high) // 2
-        if word[middle] < wanted:
-            low = middle + 1
-        else:
-            high = middle
-    return low if low < end and word[low] == wanted else -1
 
 
 @kernel(f"void({INTS}, {INTS}, {INTS}, {INTS}, int32[::1])")

@@ -16,6 +16,7 @@ import numpy as np
 from ..errors import ModelError
 from .acoustic import AcousticModel
 from .parts import COPY_AGAIN, load_arrays, reading, save_arrays
+from .workers import Workers
 
 if TYPE_CHECKING:
     from ..features.table import FeatureTable
@@ -37,7 +38,7 @@ class NoAdaptation:
     """What most models have in its place: all speakers are taken as they are.
 
     Attributes:
-        adapts: whether what is recognised of a speaker changes how he or she is heard.
+        adapts: whether what is recognised of a speaker changes the features of his or her other recordings.
     """
 
     adapts: ClassVar[bool] = False
@@ -49,6 +50,7 @@ class NoAdaptation:
         speakers: Mapping[str, str],
         estimates: int,
         passed: Callable[[str, int], object] | None,
+        workers: Workers,
     ) -> "dict[str, Fmllr]":
         """None, without a pass of decoding."""
         return {}
@@ -100,14 +102,16 @@ class SpeakerAdaptation:
         speakers: Mapping[str, str],
         estimates: int,
         passed: Callable[[str, int], object] | None,
+        workers: Workers,
     ) -> "dict[str, Fmllr]":
         """See `adapt`."""
         found: dict[str, Fmllr] = {}
         for number in range(1, estimates + 1):
-            transforms = {u: found[speakers[u]] for u in features if speakers[u] in found}
+            tasks = ((u, (_labels, (features[u], found.get(speakers[u])))) for u in features)
             labels: dict[str, np.ndarray] = {}
-            for u, loglikes in _scores(model, self.gmms, features, transforms):
-                labels[u] = model.decoder.decode(loglikes).labels
+            for u, path in workers.each(tasks):
+                assert path is not None
+                labels[u] = path.get()
                 if passed is not None:
                     passed(u, number)
             found = self.estimate(model, features, labels, speakers, found)
@@ -209,6 +213,7 @@ def adapt(
     *,
     estimates: int = ESTIMATES,
     passed: Callable[[str, int], object] | None = None,
+    workers: Workers | None = None,
 ) -> dict[str, "Fmllr"]:
     """The transform of each utterance, that of its speaker; none of a model without adaptation.
 
@@ -219,8 +224,18 @@ def adapt(
         speakers: utterance id -> speaker.
         estimates: of each speaker's transform, 1 or more; a pass of decoding goes before each.
         passed: called with an utterance and the number of the pass, from 1, when it was decoded in one.
+        workers: the model's, who decode; None: all is done here.
     """
-    return model.adaptation.transforms(model, features, speakers, estimates, passed)
+    workers = Workers(model) if workers is None else workers
+    return model.adaptation.transforms(model, features, speakers, estimates, passed, workers)
+
+
+def _labels(model: "Model", features: np.ndarray, transform: "Fmllr | None") -> np.ndarray:
+    """A task: the best path's labels, int32 (n_frames,), in a pass that adapts."""
+    adaptation = model.adaptation
+    assert isinstance(adaptation, SpeakerAdaptation)
+    acoustic, suited = adaptation.suited(adaptation.gmms, features, transform)
+    return model.decoder.decode(acoustic.log_likelihoods(suited)).labels
 
 
 def scores(
@@ -234,18 +249,8 @@ def scores(
         features: utterance id -> float32 (n_frames, dim), after the pipeline.
         transforms: of the utterances, from `adapt`.
     """
-    return _scores(model, model.acoustic, features, transforms or {})
-
-
-def _scores(
-    model: "Model",
-    acoustic: AcousticModel,
-    features: "Mapping[str, np.ndarray] | FeatureTable",
-    transforms: Mapping[str, "Fmllr"],
-) -> Iterator[tuple[str, np.ndarray]]:
-    """The same with another acoustic model for transformed features."""
     for u in features:
-        suited, matrix = model.adaptation.suited(acoustic, features[u], transforms.get(u))
+        suited, matrix = model.adaptation.suited(model.acoustic, features[u], (transforms or {}).get(u))
         yield u, suited.log_likelihoods(matrix)
 
 
@@ -260,7 +265,7 @@ def estimated(
     """The transform of each speaker, from what a pass recognised; none where nothing is aligned.
 
     From 500 frames of speech on a transform is a full matrix, from 200 a scale and an offset of each feature, and an
-    offset below; who was not heard to speak at all has the identity, and a warning tells.
+    offset below; a speaker without any speech has the identity, and a warning says so.
 
     Args:
         alignments: utterance id -> int32 (n_frames,) transition ids; silence does not count.

@@ -34,18 +34,20 @@ from ..files import kind_of, replacing, sha256
 from ..lang.lexicon import Lexicon
 from ..options import given, known_names
 from .acoustic import AcousticModel
-from .adaptation import UNADAPTED, Adaptation, adapt, estimated, scores
+from .adaptation import UNADAPTED, Adaptation, adapt, estimated
 from .confidence import Calibrator, LatticeOptions, calibrated, searched, without_unsure
 from .directory import kind_of_model, read_directory, write_parts
 from .fit import Reference, evidence
 from .transcript import TimedPhone, TimedWord, Transcript
 from .units import HmmUnits, Units
 from .word_times import word_segments
+from .workers import Workers
 
 if TYPE_CHECKING:
     from ..audio.source import Sound
     from ..decoding import BeamSearch, BestPath
     from ..features.table import FeatureTable
+    from ..gmm.fmllr import Fmllr
     from ..graph.const_fst import Graph
     from ..graph.dynamic import DynamicGraph
     from ..lang.letters import LetterTable
@@ -311,18 +313,22 @@ class Model:
         speakers: Mapping[str, str],
         *,
         passed: Callable[[str, int], object] | None = None,
+        workers: "Workers | None" = None,
     ) -> Iterator[tuple[str, Transcript]]:
         """The ids and words of several utterances, which tell of their speakers where the model adapts to them.
 
         Args:
             features: id -> float32 (n_frames, dim), after the whole pipeline.
             speakers: id -> speaker.
-            passed: called with an id and the number of the pass, from 1, when it was heard in one before the last.
+            passed: called with an id and the number of the pass, from 1, when it was decoded in one before the last.
+            workers: this model's, who decode; None: all is done here.
         """
-        transforms = adapt(self, features, speakers, passed=passed)
-        for name, loglikes in scores(self, features, transforms):
-            found = self._recognised(loglikes, features[name])
-            yield name, replace(found, transform=transforms[name].kind if name in transforms else "")
+        workers = Workers(self) if workers is None else workers
+        transforms = adapt(self, features, speakers, passed=passed, workers=workers)
+        tasks = ((name, (_adapted_words, (features[name], transforms.get(name)))) for name in features)
+        for name, found in workers.each(tasks):
+            assert found is not None
+            yield name, found.get()
 
     def _recognised(self, loglikes: np.ndarray, features: np.ndarray) -> Transcript:
         """The best words for some log-likelihoods, and how well these suit the model."""
@@ -342,7 +348,7 @@ class Model:
         return replace(transcript, evidence=seen, fits=self.reference.fits(seen), unlike=unlike)
 
     def _searched(self, loglikes: np.ndarray) -> "tuple[list[tuple[BestPath, np.ndarray | None]], str]":
-        """The best path, or the best ones and their words' posteriors, if asked for; the lattice as text."""
+        """The best path, or the best ones with their words' posteriors, where asked for; the lattice as text."""
         if self.lattices is None:
             return [(self.decoder.decode(loglikes), None)], ""
         found, words = searched(self.decoder, loglikes, self.lattices)
@@ -530,6 +536,13 @@ class Model:
             text = json.dumps({**description, "files": files}, indent=2, ensure_ascii=False)
             (temporary / "model.json").write_text(text + "\n", encoding="utf-8")
         return Path(directory)
+
+
+def _adapted_words(model: Model, features: np.ndarray, transform: "Fmllr | None") -> Transcript:
+    """A task: the words of an utterance's features after its speaker's transform."""
+    acoustic, suited = model.adaptation.suited(model.acoustic, features, transform)
+    found = model._recognised(acoustic.log_likelihoods(suited), features)
+    return replace(found, transform="" if transform is None else transform.kind)
 
 
 def _check_text(text: str) -> None:

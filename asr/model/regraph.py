@@ -9,8 +9,9 @@ import numpy as np
 
 from ..display.brief import many
 from ..errors import GraphError
+from ..graph.arpa import arpa_grammar, words_after
 from ..graph.forecast import SMALL, Forecast, forecast
-from ..graph.grammar import arpa_grammar, word_loop, words_after
+from ..graph.grammar import word_loop
 from ..lang.entries import Entry, nfc
 from ..lang.lexicon import Lexicon
 from ..lang.sources import extended, new_entries, spelled_as_in

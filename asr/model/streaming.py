@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 class RecognitionStream:
-    """A model that is fed with pieces of a signal, and says after each what it has heard so far.
+    """A model that is fed with pieces of a signal, and says after each what it has recognised so far.
 
     What `finish` gives is bit for bit what `Model.transcribe` gives for the whole signal, however it was cut; how well
-    the sound suits the model (`fits`) alone is not told, as that takes all log-likelihoods at once. Pieces of
+    the sound suits the model (`fits`) alone is not reported, as that takes all log-likelihoods at once. Pieces of
     0.1 s or more cost the least. Several streams of one model run side by side; each keeps some ten bytes a frame.
 
     Args:
@@ -74,7 +74,7 @@ class RecognitionStream:
 
     @property
     def seconds(self) -> float:
-        """How much was heard."""
+        """How much audio was taken."""
         if self._model.features.given:
             return self._n_samples * self._model.frame_shift
         return self._n_samples / self._model.sample_rate

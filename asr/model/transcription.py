@@ -16,6 +16,7 @@ from ..errors import AsrError, ModelError
 from ..features.pieces import MatrixStore, finished, statistics_of
 from ..features.silence import is_silent
 from .transcript import Transcript, joined, shifted
+from .workers import Pending, Task, Workers
 
 if TYPE_CHECKING:
     from ..audio.voice_activity import CutOptions, Piece
@@ -36,7 +37,7 @@ class LongOptions:
 
 
 class Part(NamedTuple):
-    """What was heard in a recording, or in a piece of a long one.
+    """What was recognised in a recording, or in a piece of a long one.
 
     Attributes:
         number: of the piece, from 0.
@@ -63,7 +64,11 @@ which a model decodes a speaker to adapt to him or her are 1, 2 ... up to `ESTIM
 
 
 def transcribe_all(
-    model: "Model", utterances: Sequence[Utterance], *, progress: Callable[[int, int], None] | None = None
+    model: "Model",
+    utterances: Sequence[Utterance],
+    *,
+    n_jobs: int = 1,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Iterator[tuple[Utterance, Transcript | Problem]]:
     """Each utterance with its transcript or the reason why there is none; a bad one does not stop the rest.
 
@@ -71,12 +76,13 @@ def transcribe_all(
     it transcribes the first, so such utterances come grouped by speaker; for other models in the given order.
 
     Args:
+        n_jobs: processes, -1 for one on each core; see `recognise`.
         progress: called with (done, total).
     """
     pieces: list[Transcript] = []
     problem: Problem | None = None
     done = 0
-    for part in recognise(model, utterances):
+    for part in recognise(model, utterances, n_jobs=n_jobs):
         if isinstance(part.result, Problem):
             problem = problem or part.result
         else:
@@ -94,6 +100,7 @@ def recognise(
     utterances: Sequence[Utterance],
     *,
     options: LongOptions | None = None,
+    n_jobs: int = 1,
     known: Known | None = None,
     progress: Progress | None = None,
 ) -> Iterator[Part]:
@@ -104,10 +111,13 @@ def recognise(
     and then, with these, through one piece after the other.
 
     Args:
+        n_jobs: processes, -1 for one on each core; they are started after a moment of work. The pieces, their words
+            and their order do not depend on it.
         known: what need not be searched again.
         progress: where the work stands.
     """
-    yield from _Job(model, options or LongOptions(), known, progress).parts(utterances)
+    with Workers(model, n_jobs) as workers:
+        yield from _Job(workers, options or LongOptions(), known, progress).parts(utterances)
 
 
 def recognise_one(
@@ -126,7 +136,7 @@ def recognise_one(
     Raises:
         AudioError: for fewer samples than a frame needs, and whatever else goes wrong.
     """
-    job = _Job(model, options or LongOptions(), None, None, samples, raw, raises=True)
+    job = _Job(Workers(model), options or LongOptions(), None, None, samples, raw, raises=True)
     return joined([part.result for part in job.parts([_ALONE]) if isinstance(part.result, Transcript)])
 
 
@@ -157,6 +167,8 @@ def needs_all_of_speaker(model: "Model") -> bool:
 
 
 _ALONE = Utterance("recording", "speaker")  # what is given without a file
+_TOGETHER = 8  # recordings that a process gets at once
+_MANY = 50  # recordings, that take longer than a process to start
 
 
 @dataclass
@@ -167,18 +179,72 @@ class _Job:
         samples: of the only utterance, where they are at hand already; see `recognise_one`.
         raw: see `samples`.
         raises: what is wrong is raised; else it is reported as a Part.
+        only_short: long recordings are left to others: _IsLong.
     """
 
-    model: "Model"
+    workers: Workers
     options: LongOptions
     known: Known | None
     progress: Progress | None
     samples: np.ndarray | None = None
     raw: np.ndarray | None = None
     raises: bool = False
+    only_short: bool = False
+
+    @property
+    def model(self) -> "Model":
+        """Whose utterances they are."""
+        return self.workers.model
 
     def parts(self, utterances: Sequence[Utterance]) -> Iterator[Part]:
         """What is found in utterances, piece by piece."""
+        for entry, found in self.workers.each(self._planned(utterances)):
+            if isinstance(entry, Part):
+                yield entry if found is None else self._finished(entry, found)
+                continue
+            assert found is not None
+            for utterance, parts in zip(entry, found.get(), strict=True):
+                if parts is None:
+                    yield from self.parts_here([utterance])
+                else:
+                    yield from (part._replace(recording=utterance) for part in parts)
+
+    def parts_here(self, utterances: Sequence[Utterance]) -> Iterator[Part]:
+        """The same, read in this process."""
+        for part, found in self.workers.each(self._tasks(utterances)):
+            yield part if found is None else self._finished(part, found)
+
+    def _finished(self, part: Part, found: Pending) -> Part:
+        """The part with what a search finds."""
+        try:
+            with _naming(part.recording):
+                return part._replace(result=found.get())
+        except (AsrError, ValueError) as error:
+            failed = self.failed(part.recording, error)
+            return failed._replace(number=part.number, start=part.start, end=part.end, is_last=part.is_last)
+
+    def _planned(self, utterances: Sequence[Utterance]) -> Iterator[tuple[Part | list[Utterance], Task | None]]:
+        """What has to be done for utterances, in order: single ones are read by the processes, once these are there."""
+        if len(utterances) >= _MANY:
+            self.workers.expect_much()
+        alone = not needs_all_of_speaker(self.model) and self.model.features.given is None and self.known is None
+        if not alone:
+            yield from self._tasks(utterances)
+            return
+        at = 0
+        while at < len(utterances):
+            if not self.workers.come():
+                yield from self._tasks(utterances[at : at + 1])
+                at += 1
+                continue
+            # A few together, for less sending; single ones where there are few, so that no process gets all the rest.
+            n = max(1, min(_TOGETHER, (len(utterances) - at) // (4 * self.workers.n_jobs)))
+            some = list(utterances[at : at + n])
+            yield some, (_whole, (some, self.options))
+            at += n
+
+    def _tasks(self, utterances: Sequence[Utterance]) -> Iterator[tuple[Part, Task | None]]:
+        """The pieces of utterances, and what finds their words."""
         for group in _groups(self.model, utterances):
             if len(group) > 1 or not _is_one_pass(self.model):
                 yield from _in_two_passes(self, group)
@@ -187,7 +253,7 @@ class _Job:
             try:
                 sound = None if self.takes_matrix(utterance) else self.sound(utterance)
             except (AsrError, ValueError) as error:
-                yield self.failed(utterance, error)
+                yield self.failed(utterance, error), None
                 continue
             if isinstance(sound, np.ndarray) or sound is None:
                 yield from _in_two_passes(self, group, sound=sound)
@@ -231,6 +297,9 @@ class _Job:
         for block in blocks:
             held.append(block)
             if sum(map(len, held)) > longest * rate:
+                if self.only_short:
+                    raise _IsLong
+                self.workers.expect_much()
                 return chain(held, blocks)
         return np.concatenate(held)
 
@@ -256,6 +325,21 @@ class _Job:
         is_part = utterance.start is not None or utterance.end is not None or in_archive
         message = f"utterance {utterance.id}: {error}" if is_part else str(error)
         return Part(utterance, number, at, at, True, Problem(utterance.id, message))
+
+
+class _IsLong(Exception):
+    """A recording is too long for who reads it."""
+
+
+def _whole(model: "Model", utterances: Sequence[Utterance], options: LongOptions) -> list[list[Part] | None]:
+    """A task: the parts of each of several utterances; None of a long one."""
+    job, found = _Job(Workers(model), options, None, None, only_short=True), list[list[Part] | None]()
+    for utterance in utterances:
+        try:
+            found.append(list(job.parts_here([utterance])))
+        except _IsLong:
+            found.append(None)
+    return found
 
 
 def _is_in_archive(place: str) -> bool:
@@ -296,7 +380,7 @@ def _is_one_pass(model: "Model") -> bool:
     return model.features.streaming and not model.adaptation.adapts
 
 
-def _in_one_pass(job: _Job, utterance: Utterance, blocks: Iterator[np.ndarray]) -> Iterator[Part]:
+def _in_one_pass(job: _Job, utterance: Utterance, blocks: Iterator[np.ndarray]) -> Iterator[tuple[Part, Task | None]]:
     """A long recording through a streaming model: the features are those of the whole, the search begins anew at cuts.
 
     A piece waits until the features of its last frames, which look a little ahead, are there.
@@ -324,15 +408,14 @@ def _in_one_pass(job: _Job, utterance: Utterance, blocks: Iterator[np.ndarray]) 
                     break  # with the next block
                 mine, frames = frames[: until - first], frames[until - first :]
                 begin = piece.start / rate
-                result = job.before(utterance, number, begin, end / rate)
-                if result is None:
-                    with _naming(utterance):
-                        result = shifted(_words(model, piece.samples, mine), first * model.frame_shift)
-                yield Part(utterance, number, begin, end / rate, is_last, result)
+                known = job.before(utterance, number, begin, end / rate)
+                later = first * model.frame_shift
+                task = None if known or is_silent(piece.samples) else (_words, (mine, later))
+                yield Part(utterance, number, begin, end / rate, is_last, known or _SILENCE), task
                 del waiting[0]
                 number, first = number + 1, until
     except (AsrError, ValueError) as error:
-        yield job.failed(utterance, error, number, waiting[0].start / rate if waiting else 0.0)
+        yield job.failed(utterance, error, number, waiting[0].start / rate if waiting else 0.0), None
 
 
 def _frame_at(model: "Model", seconds: float) -> int:
@@ -343,11 +426,9 @@ def _frame_at(model: "Model", seconds: float) -> int:
 _SILENCE = Transcript("", is_silent=True)
 
 
-def _words(model: "Model", samples: np.ndarray, features: np.ndarray) -> Transcript:
-    """The words of a piece; none in silence."""
-    if is_silent(samples):
-        return _SILENCE
-    return with_an_end(model, features) if len(features) else Transcript("")
+def _words(model: "Model", features: np.ndarray, later: float) -> Transcript:
+    """A task: the words of a piece that begins so many seconds after its recording."""
+    return shifted(with_an_end(model, features), later) if len(features) else Transcript("")
 
 
 def with_an_end(model: "Model", features: np.ndarray) -> Transcript:
@@ -377,7 +458,7 @@ class _Entry(NamedTuple):
 
 def _in_two_passes(
     job: _Job, group: list[Utterance], *, sound: np.ndarray | Iterator[np.ndarray] | None = None
-) -> Iterator[Part]:
+) -> Iterator[tuple[Part, Task | None]]:
     """Recordings of which all is read before the first is transcribed.
 
     Args:
@@ -388,13 +469,20 @@ def _in_two_passes(
         try:
             entries += _read(job, utterance, store, sound)
         except (AsrError, ValueError) as error:
-            yield job.failed(utterance, error)
+            yield job.failed(utterance, error), None
     if all(entry.place is None for entry in entries):
-        yield from (_part(entry, _SILENCE) for entry in entries)
+        yield from ((_part(entry, _SILENCE), None) for entry in entries)
         return
     features = _Finished(job.model, store, entries)
     before = _known(job, entries)
-    yield from _decoded(job, entries, features) if before is None else before
+    if before is not None:
+        yield from ((part, None) for part in before)
+    elif job.model.adaptation.adapts:
+        yield from ((part, None) for part in _decoded_together(job, entries, features))
+    else:
+        for i, entry in enumerate(entries):
+            task = None if entry.place is None else (_words, (features[str(i)], entry.start))
+            yield _part(entry, _SILENCE), task
 
 
 def _read(
@@ -468,31 +556,27 @@ def _known(job: _Job, entries: Sequence[_Entry]) -> list[Part] | None:
     return [_part(entry, result) for entry, result in zip(entries, found, strict=True) if result is not None]
 
 
-def _decoded(job: _Job, entries: Sequence[_Entry], features: _Finished) -> Iterator[Part]:
-    """The transcripts of pieces, in order."""
+def _decoded_together(job: _Job, entries: Sequence[_Entry], features: _Finished) -> Iterator[Part]:
+    """The transcripts of pieces, in order, after passes that adapt the model to their speakers."""
 
     def passed(name: str, number: int) -> None:
         entry = entries[int(name)]
         job.gone_through(entry.recording, entry.end - entry.start, number)
 
-    together: Iterator[tuple[str, Transcript]] | None = None
-    if job.model.adaptation.adapts:
-        together = job.model.decode_together(features, features.speakers, passed=passed)
+    together = job.model.decode_together(features, features.speakers, passed=passed, workers=job.workers)
     failure: AsrError | None = None  # of adapting, for all that is left
-    for i, entry in enumerate(entries):
+    for entry in entries:
         if entry.place is None:
             yield _part(entry, _SILENCE)
             continue
         try:
             if failure is not None:
                 raise failure
-            found = with_an_end(job.model, features[str(i)]) if together is None else next(together)[1]
+            yield _part(entry, shifted(next(together)[1], entry.start))
         except AsrError as error:
-            failure = error if together is not None else None
+            failure = error
             failed = job.failed(entry.recording, _named(entry.recording, error))
             yield failed._replace(number=entry.number, start=entry.start, end=entry.end, is_last=entry.is_last)
-            continue
-        yield _part(entry, shifted(found, entry.start))
 
 
 def _part(entry: _Entry, result: Transcript) -> Part:

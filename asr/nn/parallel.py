@@ -147,7 +147,7 @@ def train_on(gpus: str, train: Train, progress: Progress | None = None) -> None:
         gpus: "all" or numbers, see `parse_gpus`.
         train: called in each with its device, and with a function that reports (done, total) in the first one, else
             None; what the first one logs, this process does. It must be one that a new process can import.
-        progress: told of these reports.
+        progress: called with these reports.
 
     Raises:
         ConfigError: where a GPU is missing.

@@ -195,10 +195,8 @@ class Bench:
                 name, recognise, system.search, asked, system.data, wanted, tables, n_jobs=self.n_jobs
             )
             tested.append(FoldResult(asked.trained, tuning, found))
-        result = self._pooled(system, test, seed, tested, 0.0)
-        steps = (self.trained(s, fold.part, seed) for fold in folds for s in system.chain())
-        seconds = {step.name: step.cpu_seconds for step in steps}
-        return replace(result, train_cpu_seconds=sum(seconds.values()))
+        steps = {s.step("train", f.part, seed): self.trained(s, f.part, seed) for f in folds for s in system.chain()}
+        return self._pooled(system, test, seed, tested, sum(step.cpu_seconds for step in steps.values()))
 
     def chosen(self, results: Sequence[Result], variant: str) -> Result:
         """Of several results of a test, in each fold that with the fewest errors on the fold's held-out data."""

@@ -7,7 +7,7 @@ from typing import Literal
 
 from .. import lm
 from ..errors import ConfigError, GraphError
-from ..graph.grammar import arpa_grammar
+from ..graph.arpa import arpa_grammar
 from ..lang.entries import nfc
 from ..lang.letters import LetterTable, letter_lexicon, spelled
 from ..lang.lexicon import Lexicon
@@ -102,5 +102,18 @@ def grammar_graph(
     if named != list(model.lexicon.phones)[: model.lexicon.n_phones + 1]:
         raise GraphError("the language model has not the phones of the acoustic model; make both from the same words")
     joiner = JOIN if grammar.kind == "open" else ""
-    whole = replace(model, lexicon=lexicon, joiner=joiner, letters=LetterTable.load(letters))  # to align new words
-    return with_graph(whole, arpa_grammar(language[0], lexicon))
+    return ngram_graph(trained, language[0], lexicon, joiner, LetterTable.load(letters))
+
+
+def ngram_graph(
+    trained: TrainedStage, ngram: NgramModel, lexicon: Lexicon, joiner: str, letters: LetterTable | None
+) -> Model:
+    """A step: a trained model with the decoding graph of an n-gram.
+
+    Args:
+        lexicon: the model's own words, and parts of words after them.
+        joiner: what begins or ends these parts; "" where there are none.
+        letters: how new words are spelled, which are aligned by that.
+    """
+    model = replace(trained.model, lexicon=lexicon, joiner=joiner, letters=letters)
+    return with_graph(model, arpa_grammar(ngram, lexicon))

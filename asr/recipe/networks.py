@@ -32,7 +32,6 @@ HYBRID, LFMMI = "dnn-hmm", "tdnn-lfmmi"
 CTC_SYSTEMS = RNN_CTC, CNN_CTC, CTC_ATTENTION = "rnn-ctc", "cnn-lstm-ctc", "ctc-attention"
 
 Report = Callable[[int, int], None]
-Train = Callable[..., Any]
 
 
 @dataclass(frozen=True)
@@ -49,8 +48,8 @@ class NetworkTable(ABC):
     n_networks = 1  # that are trained one after another
 
     @abstractmethod
-    def training(self, data: Data, below: Any, lexicon: Any) -> Train:
-        """The function that trains from a stage or network below, or with a lexicon of units; the rest is as of all."""
+    def train(self, data: Data, below: Any, lexicon: Any, **how: Any) -> Any:
+        """A stage, from a stage or network below or with a lexicon of units. how: what all networks' training takes."""
 
     def __post_init__(self) -> None:
         self.config  # noqa: B018 - a wrong setting is reported before anything is trained
@@ -88,10 +87,10 @@ class HybridTable(NetworkTable):
     def n_networks(self) -> int:  # type: ignore[override]
         return self.options.n_networks * (self.options.realignments + 1)
 
-    def training(self, data: Data, below: Any, lexicon: Any) -> Train:
+    def train(self, data: Data, below: Any, lexicon: Any, **how: Any) -> Any:
         from ..train.hybrid import train_hybrid
 
-        return partial(train_hybrid, data, below, self.config, self.options)
+        return train_hybrid(data, below, self.config, self.options, **how)
 
 
 @dataclass(frozen=True)
@@ -100,10 +99,10 @@ class LfmmiTable(NetworkTable):
 
     options: LfmmiTrainingOptions = field(default_factory=LfmmiTrainingOptions)
 
-    def training(self, data: Data, below: Any, lexicon: Any) -> Train:
+    def train(self, data: Data, below: Any, lexicon: Any, **how: Any) -> Any:
         from ..train.lfmmi import train_lfmmi
 
-        return partial(train_lfmmi, data, below, self.config, self.options)
+        return train_lfmmi(data, below, self.config, self.options, **how)
 
 
 @dataclass(frozen=True)
@@ -126,10 +125,10 @@ class CtcTable(NetworkTable):
         training = replace(self.options.training, **plain)
         return replace(self, speeds=(1.0,), plain={}, options=replace(self.options, training=training))
 
-    def training(self, data: Data, below: Any, lexicon: Any) -> Train:
+    def train(self, data: Data, below: Any, lexicon: Any, **how: Any) -> Any:
         from ..train.ctc import train_ctc
 
-        return partial(train_ctc, data, lexicon, self.config, self.options)
+        return train_ctc(data, lexicon, self.config, self.options, **how)
 
 
 @dataclass(frozen=True)
@@ -138,11 +137,11 @@ class AttentionTable(CtcTable):
 
     joint: JointOptions = field(default_factory=JointOptions)
 
-    def training(self, data: Data, below: Any, lexicon: Any) -> Train:
+    def train(self, data: Data, below: Any, lexicon: Any, **how: Any) -> Any:
         from ..train.joint import train_joint
 
         joint = replace(self.joint, ctc=self.options)
-        return partial(train_joint, data, lexicon, self.config, joint, start=below.model)
+        return train_joint(data, lexicon, self.config, joint, start=below.model, **how)
 
 
 @dataclass(frozen=True)
@@ -201,7 +200,7 @@ def train_network(
         how["inputs"] = usable(data, list(wanted.raw))
     if isinstance(progress, Progress):
         progress.place = partial(epoch_in_words, table.options.training.max_epochs, table.n_networks)
-    train = partial(_trained, partial(table.training(wanted, below, lexicon), **how), folder, checkpoints, n_jobs)
+    train = partial(_trained, partial(table.train, wanted, below, lexicon, **how), folder, checkpoints, n_jobs)
     if gpus is None:
         return train("cpu", progress)
     from ..nn.parallel import train_on
@@ -218,7 +217,7 @@ def epoch_in_words(n_epochs: int, n_networks: int, part: float) -> str:
 
 
 def _trained(
-    train: Train, folder: Path, checkpoints: Path, n_threads: int, device: str, progress: Report | None
+    train: Callable[..., Any], folder: Path, checkpoints: Path, n_threads: int, device: str, progress: Report | None
 ) -> TrainedStage:
     """What a training makes in this process; the first one of several leaves it among the checkpoints."""
     import torch

@@ -129,19 +129,14 @@ def planned(
     sentences = [] if text is None else [tuple(words_of(" ".join(words)).split()) for words in read_sentences(text)]
     sentences = [words for words in sentences if words]
     built = build_lexicon([*said, *map(" ".join, sentences)], list(sources))
-    lexicon, unheard = _of_heard_phones(built, said, first_only=CTC in stages)
+    lexicon, unspoken = _of_spoken_phones(built, said, first_only=CTC in stages)
     oov = lexicon.oov_words(said)
     n_whole = sum(not lexicon.oov_words([line]) for line in said)
     if n_whole < FEWEST // 2:
         raise CorpusError(f"{n_whole} training transcripts have a pronunciation for each word: {_counted(oov)}")
     parts = None if vocabulary == "closed" else _parts(lexicon, said, sources[0])
     notes = [*_tried(corpus), *_of_corpus(corpus, train, kept, by_speaker), *text_notes]
-    notes += _of_words(lexicon, parts, said, kept, n_whole)
-    if unheard:
-        notes.append(
-            f"{len(unheard)} words of {text} are left out: they have letters or phones that nobody says in the "
-            f"training part: {_few(unheard)}"
-        )
+    notes += [*_of_words(lexicon, parts, said, kept, n_whole), *_of_unspoken(text, unspoken)]
     order = order or (3 if parts is None else 4)
     plan = Plan(
         train, kept, by_speaker, lexicon, oov, tuple(sentences), _pipeline(corpus, stages), tuple(stages), order,
@@ -184,7 +179,7 @@ def _parted(corpus: Corpus, held_out: str) -> tuple[Corpus, Corpus, bool]:
     return train, kept, not set(train.speakers) & set(kept.speakers)
 
 
-def _of_heard_phones(
+def _of_spoken_phones(
     built: BuiltLexicon, said: Sequence[str], *, first_only: bool = False
 ) -> tuple[Lexicon, list[str]]:
     """The lexicon without words that have a phone of no training transcript, and these words.
@@ -199,10 +194,10 @@ def _of_heard_phones(
     spoken = [e for e in lexicon.entries if e.word in words]
     if first_only:
         spoken = list({e.word: e for e in reversed(spoken)}.values())
-    heard = {phone for e in spoken for phone in e.phones} | {lexicon.silence_phone}
-    unheard = sorted({e.word for e in lexicon.entries if e.word != lexicon.unk and not heard.issuperset(e.phones)})
-    left = set(unheard)
-    return replace(lexicon, entries=tuple(e for e in lexicon.entries if e.word not in left)), unheard
+    known = {phone for e in spoken for phone in e.phones} | {lexicon.silence_phone}
+    unspoken = sorted({e.word for e in lexicon.entries if e.word != lexicon.unk and not known.issuperset(e.phones)})
+    left = set(unspoken)
+    return replace(lexicon, entries=tuple(e for e in lexicon.entries if e.word not in left)), unspoken
 
 
 def _pipeline(corpus: Corpus, stages: Sequence[str]) -> FeaturePipeline:
@@ -227,7 +222,7 @@ def _rate(corpus: Corpus) -> int:
         try:
             rates.append(audio.describe(utterance.audio).rate)  # type: ignore[arg-type]
         except AsrError:
-            continue  # what is wrong with it is told when it is read
+            continue  # what is wrong with it is reported when it is read
     return 8000 if rates and min(rates) < 16000 else 16000
 
 
@@ -258,7 +253,9 @@ def _tried(corpus: Corpus) -> list[str]:
 
 def _of_corpus(corpus: Corpus, train: Corpus, kept: Corpus, by_speaker: bool) -> list[str]:
     """Lines about the corpus and its parts."""
-    how = "by speaker: none of theirs is trained on" if by_speaker else "by utterance: their speakers are heard, too"
+    how = (
+        "by speaker: none of theirs is trained on" if by_speaker else "by utterance: their speakers are trained on, too"
+    )
     size = f"{many(len(corpus), 'utterance')} of {many(len(corpus.speakers), 'speaker')}"
     lines = [size, f"{len(train)} for training, {len(kept)} held out ({how})"]
     if len(corpus.speakers) == len(corpus):
@@ -293,6 +290,12 @@ def _of_words(lexicon: Lexicon, parts: Parts | None, said: list[str], kept: Corp
             f"parts; the {len(parts.entries)} parts make new words, too (a part ends after {' '.join(parts.vowels)})"
         )
     return lines + _of_new_words(lexicon, parts, list(kept.transcripts().values()))
+
+
+def _of_unspoken(text: Path | None, words: Sequence[str]) -> list[str]:
+    """A line about words of the text that have sounds which are not in the training part, if there are any."""
+    why = "are left out: they have letters or phones that nobody says in the training part"
+    return [f"{len(words)} words of {text} {why}: {_few(words)}"] if words else []
 
 
 def _of_new_words(lexicon: Lexicon, parts: Parts | None, spoken: list[str]) -> list[str]:

@@ -11,7 +11,7 @@ import numpy as np
 from ..ctc.align import ctc_align
 from ..errors import ModelError
 from ..files.json_files import read_json
-from ..graph.grammar import arpa_grammar
+from ..graph.arpa import arpa_grammar
 from ..lm import NgramModel
 from ..model.acoustic import log_posteriors
 from ..model.confidence import calibrate, observed
@@ -192,16 +192,16 @@ def gather_evidence(
     return Evidence(recognised, fit, of_last.failures)
 
 
-def earlier_in_words(references: Mapping[str, str], heard: Mapping[str, Mapping[str, str]]) -> str:
+def earlier_in_words(references: Mapping[str, str], of_stage: Mapping[str, Mapping[str, str]]) -> str:
     """A sentence where an earlier stage makes fewer errors of characters than the last, a command between backticks.
 
     Args:
-        heard: stage -> utterance id -> words, the stages in order; those that all have are counted.
+        of_stage: stage -> utterance id -> words, the stages in order; those that all have are counted.
     """
-    same = {u: text for u, text in references.items() if all(u in found for found in heard.values())}
-    if len(heard) < 2 or not same:
+    same = {u: text for u, text in references.items() if all(u in found for found in of_stage.values())}
+    if len(of_stage) < 2 or not same:
         return ""
-    scores = {s: score(same, found, unit="char", unknown_ids="ignore") for s, found in heard.items()}
+    scores = {s: score(same, found, unit="char", unknown_ids="ignore") for s, found in of_stage.items()}
     stages, last = list(scores), scores[list(scores)[-1]]
     best = min(stages, key=lambda stage: scores[stage].errors)  # the first of equal ones
     if scores[best].errors >= last.errors:

@@ -185,10 +185,10 @@ def _stages(left: Left, stages: Sequence[str]) -> list[Section]:
     """The errors after each stage, where there are several."""
     if len(stages) < 2:
         return []
-    heard = left.stages
-    same = {u: left.references[u] for u in left.references if all(u in found for found in heard.values())}
+    of_stage = left.stages
+    same = {u: left.references[u] for u in left.references if all(u in found for found in of_stage.values())}
     lines = {
-        name: {s: score(same, found, unit=unit, unknown_ids="ignore") for s, found in heard.items()}  # type: ignore[arg-type]
+        name: {s: score(same, found, unit=unit, unknown_ids="ignore") for s, found in of_stage.items()}  # type: ignore[arg-type]
         for name, unit in (("words", "word"), ("characters", "char"))
     }
     about = f"On {many(len(same), 'utterance')} held out, decoded with what suits the last stage"
@@ -218,13 +218,13 @@ def _near(plan: Plan, outcome: Outcome, left: Left, player: Player) -> list[Sect
     except (AudioError, OSError) as error:  # it is not there any more, which is no reason to have no page
         logger.warning("no picture of a recording in report.html: %s", error)
         return []
-    heard = model.transcribe(samples, model.sample_rate)
+    transcript = model.transcribe(samples, model.sample_rate)
     return [
         alignment_section(
             samples,
             model.sample_rate,
-            phones=[(p.phone, p.start, p.end) for p in heard.phones],
-            words=[(w.word, w.start, w.end) for w in heard.words],
+            phones=[(p.phone, p.start, p.end) for p in transcript.phones],
+            words=[(w.word, w.start, w.end) for w in transcript.words],
             name=f"{shown.id}, said: {shown.text}",
             sound=player.play(shown),
             about="A held-out recording of middle length, recognised alone",

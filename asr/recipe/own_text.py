@@ -33,7 +33,7 @@ class Readable(NamedTuple):
 
 
 def found_in(texts: Iterable[str]) -> list[str]:
-    """What `asr train` finds in transcripts, and does with them unless told otherwise, a line each."""
+    """What `asr train` finds in transcripts, and does with them unless an option says otherwise, a line each."""
     texts = list(texts)
     survey = Normalizer(Rules(case="keep"))
     for text in texts:

@@ -13,19 +13,17 @@ from ..corpus import Corpus
 from ..display.brief import many
 from ..errors import ConfigError, CorpusError
 from ..files.json_files import read_json
-from ..graph.grammar import arpa_grammar
 from ..lang.entries import nfc
-from ..lang.letters import LetterTable
 from ..lang.lexicon import Lexicon
 from ..lang.subwords import JOIN, open_model, rewritten
 from ..lm import NgramModel
-from ..model.graphs import with_graph
 from ..model.model import Model
 from ..nn.options import SpecAugmentOptions, TrainingOptions
 from ..scoring import score
 from ..train.data import Data
 from ..train.options import CtcOptions
 from ..train.stage import Sizes, TrainedStage, hours_of, too_short, without_pronunciation
+from .grammars import ngram_graph
 from .networks import CtcTable, present_gpus, train_network
 from .own_data import CTC, FILTERS, Plan
 from .own_evidence import HeldOut, earlier_in_words, gather_evidence, recognise_held_out
@@ -67,7 +65,7 @@ def train_recogniser(plan: Plan, out: Path, *, seed: int = 0, n_jobs: int = 1, d
     parts = plan.parts.words if plan.parts else {}
     outcome = Outcome(out / "model", hours=hours, trained=trained)
     ngram = run.kept("language-model", train_lm, plan.vocabulary, said, plan.text, kept, plan.order, parts)
-    graph = run.kept("graph", build_graph, last, ngram, **words)
+    graph = run.kept("graph", ngram_graph, last, ngram, **words)
     tested = run.step("held-out", recognise_held_out, graph, data, held_out)
     evidence = run.step("evidence", gather_evidence, models, data, train, held_out, tested, ngram)
 
@@ -201,14 +199,6 @@ def train_lm(
         return own
     other, suiting = of(text), [rewritten(nfc(line).split(), parts) for line in held_out]
     return lm.interpolate(own, other, lm.tuned_weight(own, other, suiting))
-
-
-def build_graph(
-    trained: TrainedStage, ngram: NgramModel, lexicon: Lexicon, joiner: str, letters: LetterTable | None
-) -> Model:
-    """A step: the model with its decoding graph; the lexicon has its own words, and parts of words after them."""
-    model = replace(trained.model, lexicon=lexicon, joiner=joiner, letters=letters)
-    return with_graph(model, arpa_grammar(ngram, lexicon))
 
 
 def _with_errors(plan: Plan, outcome: Outcome, tested: HeldOut, stages: Mapping[str, Mapping[str, str]]) -> Outcome:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("asr.recipe")
 
 _SAY_EVERY = 10.0  # s between lines on progress
-_LEAST_SECONDS, _LEAST_PART = 5.0, 0.05  # of the work, before the time left is told: first passes are unlike others
+_LEAST_SECONDS, _LEAST_PART = 5.0, 0.05  # of the work, before the time left is shown: first passes are unlike others
 
 
 class Progress:

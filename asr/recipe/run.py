@@ -1,5 +1,6 @@
 """Steps of a recipe: objects that are made once, and again only when what they are made from has changed."""
 
+import argparse
 import contextlib
 import dataclasses
 import functools
@@ -12,7 +13,7 @@ import shutil
 import sys
 import time
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -307,3 +308,15 @@ def run_recipe(main: Callable[[], None]) -> None:
         sys.exit(130)
     finally:
         package_logger.removeHandler(handler)
+
+
+def some_of(known: Sequence[str]) -> Callable[[str], list[str]]:
+    """The argparse type of names with commas between them: those of `known` that are given, in their order there."""
+
+    def names(text: str) -> list[str]:
+        given = text.split(",")
+        if not set(given) <= set(known):
+            raise argparse.ArgumentTypeError(f"takes {','.join(known)} or some of them")
+        return [name for name in known if name in given]
+
+    return names

@@ -64,9 +64,15 @@ class Search(ABC):
         tried = astuple(self)[: len(self.tuned)]
         return [dict(zip(self.tuned, values, strict=True)) for values in product(*tried)]
 
-    @abstractmethod
     def prepared(self, asked: Asked, data: Data) -> Mapping[str, Any]:
-        """What is searched in each utterance, whatever the setting."""
+        """What is searched in each utterance, whatever the setting: the model's `scored` features."""
+        model = asked.trained.model
+        features = data.normalised(model.features)
+        return {u: self.scored(model, features[u]) for u in features}
+
+    def scored(self, model: Model, features: Any) -> Any:
+        """The features themselves, where the search scores them as it goes."""
+        return features
 
     @abstractmethod
     def recogniser(self, asked: Asked, setting: Setting) -> Callable[[Any], str]:
@@ -113,12 +119,10 @@ class GraphSearch(Search):
 class GreedySearch(Search):
     """The best path of a CTC model, without a language model."""
 
-    def prepared(self, asked: Asked, data: Data) -> Mapping[str, Any]:
+    def scored(self, model: Model, features: Any) -> Any:
         from ..model.acoustic import log_posteriors
 
-        model = asked.trained.model
-        features = data.normalised(model.features)
-        return {u: log_posteriors(model.acoustic, features[u]) for u in features}
+        return log_posteriors(model.acoustic, features)
 
     def recogniser(self, asked: Asked, setting: Setting) -> Callable[[Any], str]:
         from ..ctc.greedy import greedy
@@ -142,13 +146,11 @@ class PrefixSearch(Search):
         super().__post_init__()
         PrefixOptions(beam_size=self.beam_size, beam=self.beam)
 
-    def prepared(self, asked: Asked, data: Data) -> Mapping[str, Any]:
+    def scored(self, model: Model, features: Any) -> Any:
         from scipy.special import log_softmax
 
-        model = asked.trained.model
-        features, columns = data.normalised(model.features), [0, *_units(model)]
         # The priors of the graph are subtracted here too. What normalises a row is the same for all that may be said.
-        return {u: log_softmax(model.acoustic.log_likelihoods(features[u]), axis=1)[:, columns] for u in features}
+        return log_softmax(model.acoustic.log_likelihoods(features), axis=1)[:, [0, *_units(model)]]
 
     def recogniser(self, asked: Asked, setting: Setting) -> Callable[[Any], str]:
         from ..ctc import prefix
@@ -173,10 +175,6 @@ class JointSearch(Search):
         super().__post_init__()
         if self.beam_size < 1:
             raise ConfigError(f"beam_size={self.beam_size}; need 1 or more")
-
-    def prepared(self, asked: Asked, data: Data) -> Mapping[str, Any]:
-        features = data.normalised(asked.trained.model.features)
-        return {u: features[u] for u in features}
 
     def recogniser(self, asked: Asked, setting: Setting) -> Callable[[Any], str]:
         from ..model import joint_search

@@ -159,12 +159,7 @@ def train_hybrid(
     from ..model.torch import NetworkAcoustic
 
     options = options or HybridOptions()
-    if config.subsampling != 1:
-        raise ConfigError(f"subsampling={config.subsampling}; a hybrid's network has a row of output for each frame: 1")
-    if options.learn_every > 1 and isinstance(config, (RecurrentConfig, AttentionConfig)):
-        raise ConfigError(
-            f"learn_every={options.learn_every}; a {config.kind} network would see fewer frames too: need 1"
-        )
+    _check_frames(config, options)
     found = prepare(data, stage, inputs=inputs, pipeline=pipeline, copies=copies)
     warn_of_failures("hybrid", found.failures, len(data.raw))
     acoustic: NetworkAcoustic | None = None
@@ -190,6 +185,15 @@ def train_hybrid(
         stage.model, features=found.pipeline, acoustic=acoustic, graph=None, seed=seed, card="", adaptation=adaptation
     )
     return TrainedStage(model, found.alignments, found.failures, [])
+
+
+def _check_frames(config: NetworkConfig, options: HybridOptions) -> None:
+    if config.subsampling != 1:
+        raise ConfigError(f"subsampling={config.subsampling}; a hybrid's network has a row of output for each frame: 1")
+    if options.learn_every > 1 and isinstance(config, (RecurrentConfig, AttentionConfig)):
+        raise ConfigError(
+            f"learn_every={options.learn_every}; a {config.kind} network would see fewer frames too: need 1"
+        )
 
 
 def prepare(

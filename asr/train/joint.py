@@ -20,7 +20,7 @@ from .stage import TrainedStage, warn_of_failures
 
 
 @dataclass(frozen=True, eq=False)
-class JointRung:
+class JointStage:
     """What a training made.
 
     Attributes:
@@ -51,7 +51,7 @@ def train_joint(
     device: str = "cpu",
     progress: Callable[[int, int], None] | None = None,
     start: Model | None = None,
-) -> JointRung:
+) -> JointStage:
     """A CTC model of the phones of a lexicon, and an attention decoder of the same units above its last layer.
 
     The arguments are those of `train_ctc`; the network must be one that has `encode`, as all of the toolkit's have.
@@ -76,7 +76,7 @@ def train_joint(
         replace(options.ctc.training, seed=seed), folder=folder / "network", device=device, progress=progress,
     )  # fmt: skip
     network.cpu()
-    return JointRung(finish(ready, result, lexicon, config, options.ctc, seed=seed), network.decoder)
+    return JointStage(finish(ready, result, lexicon, config, options.ctc, seed=seed), network.decoder)
 
 
 def _begin_as(ready: Ready, start: Model, lexicon: Lexicon) -> None:

@@ -179,7 +179,7 @@ def triphones(
     how: dict[str, Any] = {"questions": questions, "seed": seed, "n_jobs": n_jobs, "progress": progress}
     pipeline = pipeline.then(Delta()).with_prior([data.raw[u] for u in data.raw])
     result = train_deltas(*_usable(data, lexicon, pipeline), lexicon, previous, options, **how)
-    return _rung(result, pipeline, lexicon, how)
+    return _stage(result, pipeline, lexicon, how)
 
 
 def lda_mllt(
@@ -207,7 +207,7 @@ def lda_mllt(
     pipeline = pipeline.with_prior([data.raw[u] for u in data.raw])
     result = train_lda_mllt(*_usable(data, lexicon, pipeline), lexicon, previous, options, **how)
     splice = Splice(left=options.splice_left, right=options.splice_right)
-    return _rung(result, pipeline.then(splice).then_affine(result.transform), lexicon, how)
+    return _stage(result, pipeline.then(splice).then_affine(result.transform), lexicon, how)
 
 
 def sat(
@@ -233,7 +233,7 @@ def sat(
     pipeline = previous.model.features
     table, transcripts = _usable(data, lexicon, pipeline)
     result = train_sat(table, transcripts, lexicon, previous, data.speakers, options, **how)
-    return _rung(result, pipeline, lexicon, how, SpeakerAdaptation(result.alignment_gmms, result.gmms))
+    return _stage(result, pipeline, lexicon, how, SpeakerAdaptation(result.alignment_gmms, result.gmms))
 
 
 def aligned(
@@ -279,7 +279,7 @@ def _usable(data: Data, lexicon: Lexicon, pipeline: FeaturePipeline) -> tuple[Fe
     return data.select(transcripts).normalised(pipeline), transcripts
 
 
-def _rung(
+def _stage(
     result: TriphoneResult,
     pipeline: FeaturePipeline,
     lexicon: Lexicon,

@@ -34,7 +34,7 @@ from asr.recipe.networks import (
     present_gpus,
     train_network,
 )
-from asr.recipe.run import Run, run_recipe
+from asr.recipe.run import Run, run_recipe, some_of
 from asr.recipe.searches import GreedySearch, JointSearch, PrefixSearch
 from asr.recipe.systems import Part
 from asr.train.data import Data
@@ -95,14 +95,10 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--corpus", required=True, metavar="DIR", help="the recordings")
     parser.add_argument("--out", default="build/digits", metavar="DIR", help="where everything goes (%(default)s)")
     for name, known in (("tests", SINGLE), ("variants", VARIANTS), ("models", MODELS)):
-        parser.add_argument(f"--{name}", default=",".join(known), metavar="NAMES", help="only these (%(default)s)")
+        every, names = ",".join(known), some_of(known)
+        parser.add_argument(f"--{name}", type=names, default=every, metavar="NAMES", help="only these (%(default)s)")
     parser.add_argument("--gpus", type=present_gpus, metavar="all|0,2", help="GPUs that train networks (none)")
-    arguments = parser.parse_args()
-    for name, known in (("tests", SINGLE), ("variants", VARIANTS), ("models", MODELS)):
-        setattr(arguments, name, getattr(arguments, name).split(","))
-        if not set(getattr(arguments, name)) <= set(known):
-            parser.error(f"--{name} takes {','.join(known)} or some of them")
-    return arguments
+    return parser.parse_args()
 
 
 def networks_above(systems: dict[System, Sequence[str]], settings: Settings) -> list[System]:

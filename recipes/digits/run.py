@@ -20,7 +20,7 @@ from asr.lang.lexicon import Lexicon
 from asr.options import load_config
 from asr.recipe.bench import Bench, Result, System, with_those_below
 from asr.recipe.finish import finish
-from asr.recipe.run import Run, run_recipe
+from asr.recipe.run import Run, run_recipe, some_of
 from asr.recipe.searches import GraphSearch
 from asr.recipe.systems import train_mono, train_stage
 from asr.train.data import Data
@@ -103,15 +103,11 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--corpus", required=True, metavar="DIR", help="the recordings")
     parser.add_argument("--out", default="build/digits", metavar="DIR", help="where everything goes (%(default)s)")
     for name, known in (("tests", TESTS), ("variants", VARIANTS), ("models", STAGES)):
-        parser.add_argument(f"--{name}", default=",".join(known), metavar="NAMES", help="only these (%(default)s)")
+        every, names = ",".join(known), some_of(known)
+        parser.add_argument(f"--{name}", type=names, default=every, metavar="NAMES", help="only these (%(default)s)")
     parser.add_argument("--seeds", type=int, default=99, metavar="N", help="no more than N seeds a test")
     parser.add_argument("--make-lists", action="store_true", help="only write the lists of strings anew")
-    arguments = parser.parse_args()
-    for name, known in (("tests", TESTS), ("variants", VARIANTS), ("models", STAGES)):
-        setattr(arguments, name, getattr(arguments, name).split(","))
-        if not set(getattr(arguments, name)) <= set(known):
-            parser.error(f"--{name} takes {','.join(known)} or some of them")
-    return arguments
+    return parser.parse_args()
 
 
 def with_strings(run: Run, recordings: Corpus, settings: Settings) -> Corpus:

@@ -31,7 +31,7 @@ from asr.recipe.networks import (
     present_gpus,
     train_network,
 )
-from asr.recipe.run import Run, run_recipe
+from asr.recipe.run import Run, run_recipe, some_of
 from asr.recipe.searches import GreedySearch, Search
 from asr.recipe.systems import train_stage
 from asr.train.data import Data
@@ -178,15 +178,11 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--corpus", required=True, metavar="DIR", help="folder with train/ and dev/")
     parser.add_argument("--out", default="build/mboshi", metavar="DIR", help="where everything goes (%(default)s)")
-    parser.add_argument("--tests", default=",".join(TESTS), metavar="NAMES", help="only these (%(default)s)")
-    parser.add_argument("--systems", default=",".join(SYSTEMS), metavar="NAMES", help="only these (%(default)s)")
+    for name, known in (("tests", TESTS), ("systems", SYSTEMS)):
+        every, names = ",".join(known), some_of(known)
+        parser.add_argument(f"--{name}", type=names, default=every, metavar="NAMES", help="only these (%(default)s)")
     parser.add_argument("--gpus", type=present_gpus, metavar="all|0,2", help="GPUs that train networks (none)")
     arguments = parser.parse_args()
-    for option, known in (("tests", TESTS), ("systems", SYSTEMS)):
-        names = getattr(arguments, option).split(",")
-        if not set(names) <= set(known):
-            parser.error(f"--{option} takes {','.join(known)} or some of them")
-        setattr(arguments, option, [name for name in known if name in names])
     systems, tests = set(arguments.systems), set(arguments.tests)
     if "dev" not in tests and not (systems & set(STAGES) if tests - {"plain"} else systems & set(CTC_SYSTEMS)):
         parser.error(

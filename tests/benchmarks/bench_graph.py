@@ -159,8 +159,9 @@ def of_5000_words(folder):
 
 
 def of_a_model(folder, model, lm, sources):
+    from asr.graph.arpa import arpa_grammar
     from asr.graph.context import compose_context
-    from asr.graph.grammar import arpa_grammar, checked_grammar
+    from asr.graph.grammar import checked_grammar
     from asr.graph.hmm_fst import expand_hmms
     from asr.graph.lexicon_fst import lexicon_graph
     from asr.lang.sources import extended

@@ -169,7 +169,7 @@ def test_commands_run_where_they_are_allowed(run, tmp_path, sample, said):
 def test_the_same_command_goes_on_where_it_was_stopped(tmp_path, long, run, monkeypatch):
     out = tmp_path / "words.ctm"
     whole = run("transcribe", "digits", long, "--format", "ctm").out
-    command = [*ASR, "transcribe", "digits", str(long), "--format", "ctm", "--out", str(out)]
+    command = [*ASR, "transcribe", "digits", str(long), "--format", "ctm", "--jobs", "1", "--out", str(out)]
     slow = (
         "import time, asr.model as m\nd = m.Model.decode\nm.Model.decode = lambda s, x: (time.sleep(0.3), d(s, x))[1]\n"
     )

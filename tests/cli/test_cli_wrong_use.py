@@ -17,7 +17,8 @@ WRONG = [
     ("transcrib digits x.wav", "did you mean 'transcribe'"),
     ("--vers", "did you mean --version"),
     ("align digits x.wav", "no command 'align' (see"),  # not train, which it is not like
-    ("transcribe digits {wav} --jobs 2", "no option --jobs (see"),
+    ("transcribe digits {wav} --threads 2", "no option --threads (see"),
+    ("transcribe digits {wav} --jobs 0", "give the number of processes, or -1"),
     ("transcribe digits {wav} --fromat json", "did you mean --format"),
     ("transcribe digits {wav} --format jsno", "did you mean 'json'"),
     ("transcribe digits", "at least one file"),

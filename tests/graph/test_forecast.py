@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from asr.graph import arpa_grammar, compile_hclg, word_loop
+from asr.graph.arpa import words_after
 from asr.graph.budget import Budget, Step
 from asr.graph.forecast import _tree, _trees, forecast
-from asr.graph.grammar import words_after
 from asr.lang.lexicon import Lexicon
 from asr.lm import train
 

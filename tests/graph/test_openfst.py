@@ -7,9 +7,10 @@ import pytest
 
 from asr.ctc.tokens import CtcTokens
 from asr.errors import GraphError
+from asr.graph.arpa import arpa_grammar
 from asr.graph.budget import Budget
 from asr.graph.const_fst import Graph
-from asr.graph.grammar import arpa_grammar, checked_grammar, sequence, word_loop
+from asr.graph.grammar import checked_grammar, sequence, word_loop
 from asr.graph.hclg import compile_hclg, spoken_graph
 from asr.graph.lexicon_fst import lexicon_graph
 from asr.graph.openfst import from_pynini, load_pynini, to_pynini

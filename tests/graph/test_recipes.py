@@ -5,12 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from asr.graph.arpa import arpa_grammar
 from asr.graph.budget import Budget
 from asr.graph.composition import compose
 from asr.graph.context import compose_context
 from asr.graph.determinise import DELTA, determinise
 from asr.graph.epsilons import remove_epsilons_locally
-from asr.graph.grammar import arpa_grammar, checked_grammar, word_loop
+from asr.graph.grammar import checked_grammar, word_loop
 from asr.graph.hclg import without_symbols
 from asr.graph.hmm_fst import expand_hmms
 from asr.graph.lexicon_fst import lexicon_graph

@@ -266,3 +266,19 @@ def test_what_a_lattice_takes_is_given_back(monkeypatch, lattices):
         decoder.finish()
     after = decoder.decode(loglikes)
     assert after.labels.tolist() == before.labels.tolist() and after.score == before.score
+
+
+def test_a_lattice_of_few_states_has_the_best_sequences(lattices):
+    """Where there would be too many, the rest is left out, and nothing before it."""
+    n_less = 0
+    for _, _, lattice, _ in lattices[:100]:
+        whole = {tuple(w): cost for w, cost in WordLattice.of(lattice).sequences()}
+        for most in (1, 3, 6):
+            few = WordLattice.of(lattice, max_states=most)
+            less = {tuple(w): cost for w, cost in few.sequences()}
+            n_less += len(less) < len(whole)
+            assert all(cost == pytest.approx(whole[w]) for w, cost in less.items())
+            best = min(whole.values())
+            assert all(w in less for w, cost in whole.items() if cost <= best + few.beam)
+            assert few.beam >= 0 and (len(less) == len(whole) or few.beam < np.inf)
+    assert n_less > 50

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from asr.errors import GraphError
-from asr.lattice import Mixed, Ngrams, WordLattice, rescored
+from asr.lattice import Mixed, Ngrams, WordLattice, rescored, rescored_paths
 from asr.lm import train
 
 NAMES = ["", "a", "b", "c", "d", "e"]
@@ -50,6 +50,38 @@ def test_each_sequence_has_the_new_models_cost(lattices):
             assert best.words.tolist() == found[0][0] and -best.score == pytest.approx(found[0][1])
             assert best.score == pytest.approx(best.graph_score + best.acoustic_score)
             assert (after.arcs["source"] < after.arcs["next"]).all()
+
+
+def test_all_paths_have_the_new_models_cost(lattices):
+    """The same without telling word sequences apart first; each path keeps its labels and its acoustic cost."""
+    small, large = models()
+    n_more = 0
+    for old in (None, small):
+        for _, _, lattice, _ in lattices[:80]:
+            after = rescored_paths(lattice, large, old)
+            n_more += after.n_arcs > lattice.n_arcs
+            assert (after.arcs["source"] < after.arcs["next"]).all() and (np.diff(after.arcs["source"]) >= 0).all()
+            expected = list(rescored(WordLattice.of(lattice), large, old).sequences())
+            words = WordLattice.of(after)
+            found = list(words.sequences())
+            costs = {tuple(w): cost for w, cost in expected}
+            assert len(found) == len(costs)
+            assert all(cost == pytest.approx(costs[tuple(w)], abs=1e-5) for w, cost in found)
+            before, best = WordLattice.of(lattice), words.nbest(1)[0]
+            old_costs = {tuple(w): cost for w, cost in before.sequences()}
+            changed = log_prob(large, best.words) - (log_prob(small, best.words) if old else 0.0)
+            assert -best.score == pytest.approx(old_costs[tuple(best.words)] - changed, abs=1e-5)
+    assert n_more > 40
+
+
+def test_there_is_room_for_all_of_a_large_result(lattices):
+    """A result with many more states and arcs than the lattice; or an error, where they are too many."""
+    large = models()[1]
+    lattice = max((case[2] for case in lattices), key=lambda x: x.n_arcs)
+    after = rescored_paths(lattice, large)
+    with pytest.raises(GraphError, match=r"more than 8 states or arcs"):
+        rescored_paths(lattice, large, max_size=8)
+    assert after.n_arcs >= lattice.n_arcs
 
 
 def test_a_mixture_is_that_of_probabilities(lattices):

@@ -11,7 +11,7 @@ import pytest
 
 import asr
 from asr.errors import GraphError, LanguageModelError, ModelError
-from asr.graph.grammar import arpa_grammar
+from asr.graph.arpa import arpa_grammar
 from asr.info.model import model_facts
 from asr.lm import read_arpa
 from asr.model.dynamic import boosted, dynamic_graph_of, read_phrases, with_dynamic_graph, words_of

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 import asr
 from asr.cli import app
 from asr.features.archive import write_archive, write_matrix
-from asr.graph.grammar import arpa_grammar
+from asr.graph.arpa import arpa_grammar
 from asr.lang.lexicon import Lexicon
 from asr.lm import read_arpa
 from asr.model.graphs import with_graph

@@ -140,7 +140,7 @@ def test_priors_are_shares_of_frames_with_a_floor():
     np.testing.assert_allclose(found, [0.75, 0.25, 0.01], rtol=1e-6)
 
 
-def test_above_an_adapting_rung_the_network_hears_transformed_features(planted, stage, held_out, tmp_path):
+def test_above_an_adapting_stage_the_network_hears_transformed_features(planted, stage, held_out, tmp_path):
     adapting = replace(stage, model=replace(stage.model, adaptation=SpeakerAdaptation(stage.gmms, stage.gmms)))
     plain = planted.normalised(stage.model.features)
     found = prepare(planted, adapting)
@@ -250,7 +250,7 @@ def items(table):
     return [(u, table[u]) for u in table]
 
 
-def test_copies_need_a_pipeline_where_the_rung_adapts(planted, stage):
+def test_copies_need_a_pipeline_where_the_stage_adapts(planted, stage):
     adapting = replace(stage, model=replace(stage.model, adaptation=SpeakerAdaptation(stage.gmms, stage.gmms)))
     with pytest.raises(ConfigError, match="no fMLLR transforms"):
         prepare(planted, adapting, copies={0.9: planted})

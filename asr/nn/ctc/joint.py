@@ -48,7 +48,7 @@ class JointNetwork(nn.Module):
 
 
 class JointLoss:
-    """ctc_weight * CTC + (1 - ctc_weight) * cross-entropy of the decoder, which is told each unit's predecessor.
+    """ctc_weight * CTC + (1 - ctc_weight) * cross-entropy of the decoder, which is given each unit's predecessor.
 
     Args:
         network: whose rows come in. Its weights get their gradients from here.
