@@ -137,15 +137,15 @@ class _Archive:
     def __init__(self, path: str | os.PathLike) -> None:
         self.path = path
         self._lines, self._counted = 1, 0  # the number of the line at a byte
-        self._map: mmap.mmap | None = None
+        self.data: bytes | mmap.mmap = b""
         try:
             with Path(path).open("rb") as stream:
                 head = stream.read(4)
                 if head and not head.startswith(_PACKED):
-                    self._map = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
+                    self.data = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
         except (OSError, ValueError) as error:
             raise GraphError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
-        self.data = self._map if self._map is not None else text_bytes(path, error=GraphError)
+        self.data = self.data or text_bytes(path, error=GraphError)
         self._bytes = np.frombuffer(self.data, np.uint8)
 
     def __enter__(self) -> "_Archive":
@@ -156,9 +156,8 @@ class _Archive:
 
     def close(self) -> None:
         """Give the memory back."""
-        self._bytes = np.zeros(0, np.uint8)
-        if self._map is not None:
-            self._map.close()
+        # The map goes with the last view of it; closed now, one that an error's traceback holds would be an error.
+        self._bytes, self.data = np.zeros(0, np.uint8), b""
 
     def skip_blanks(self, at: int) -> int:
         """The byte where something follows."""

@@ -160,7 +160,9 @@ class _Fields(NamedTuple):
         """float64 (n, 2)."""
         n = 2 * self.head.number_bytes // 4
         kind = np.dtype(f"<f{self.head.number_bytes}")
-        return self.numbers[at[:, None] + np.arange(n)].reshape(-1).view(kind).reshape(-1, 2).astype(np.float64)
+        pairs = self.numbers[at[:, None] + np.arange(n)].reshape(-1).view(kind).reshape(-1, 2)
+        with np.errstate(invalid="ignore"):  # what is no number is refused later
+            return pairs.astype(np.float64)
 
 
 def check_parts(arcs: np.ndarray, ilabel: np.ndarray, finals: np.ndarray) -> None:
