@@ -77,6 +77,7 @@ _Lexicon = Annotated[
 
 
 _STEPS = 1000  # of a progress bar
+_LEAST_WEIGHT = 5e-4  # of one of two models: with less it hardly matters, and four digits show 0 and 1
 _NETWORK = ".safetensors"
 
 
@@ -298,6 +299,9 @@ def interpolate(
             write_model(mixed, out)
         advance()
     typer.echo(f"{out}: {_size(mixed)}; weight of {first} {weight:.4f}", err=True)
+    least, useless = min((weight, first), (1 - weight, second))
+    if tune is not None and least < _LEAST_WEIGHT:
+        complain_of_input(f"warning: {useless} has a weight of {least:.2g}: the other one alone suits {tune} as well")
 
 
 @lm.command(cls=Command, no_args_is_help=True)

@@ -75,6 +75,8 @@ def test_interpolate_and_prune(run, texts):
     done = run("lm", "interpolate", *parts, "--tune", texts / "text.txt", "--out", mixed)
     weight = tuned_weight(*map(read_arpa, parts), TEXT)
     assert f"weight of {parts[0]} {weight:.4f}" in done.err and weight > 0.5
+    is_useless = min(weight, 1 - weight) < 5e-4
+    assert (f"warning: {parts[1]} has a weight of" in done.err) == is_useless
     assert len(read_arpa(mixed).vocabulary) > len(read_arpa(parts[0]).vocabulary)
     done = run("lm", "prune", mixed, "--threshold", "1e-3", "--out", small)
     assert done.status == 0 and sum(read_arpa(small).n_ngrams) < sum(read_arpa(mixed).n_ngrams)
