@@ -29,7 +29,10 @@ def complete(line, **more):
     [
         ("asr tr", ["transcribe", "train"]),
         ("asr transcribe d", ["digits"]),
-        ("asr transcribe digits a.wav --format ", ["text", "lines", "json", "ctm", "srt", "vtt"]),
+        (
+            "asr transcribe digits a.wav --format ",
+            ["text", "lines", "json", "ctm", "srt", "vtt", "csv", "textgrid", "eaf", "lattice"],
+        ),
         ("asr features l", ["lpc", "lpcc"]),
         ("asr features mfcc a.wav b.wav --cmvn s", ["speaker", "sliding"]),
         ("asr plot a.wav --model ", ["digits"]),

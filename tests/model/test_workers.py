@@ -240,8 +240,13 @@ def test_no_process_stays_when_the_command_is_stopped_and_it_goes_on(recordings,
         copy = tmp_path / f"copy{i}.wav"
         copy.symlink_to(recordings[10].audio)
         names.append(str(copy))
-    command = [sys.executable, "-m", "asr", "transcribe", "digits", *names, "--jobs", "3", "--format", "lines"]
-    with subprocess.Popen([*command, "--out", out], stderr=subprocess.PIPE, text=True) as process:
+    command = ["asr", "transcribe", "digits", *names, "--jobs", "3", "--format", "lines"]
+    slow = (  # so that it is not done before it is stopped; forks are as slow
+        "import time, asr.model as m\nd = m.Model.decode\nm.Model.decode = lambda s, x: (time.sleep(0.1), d(s, x))[1]\n"
+        f"import sys; sys.argv = {[*command, '--out', str(out)]!r}; from asr.cli import main; main()"
+    )
+    environment = os.environ | {"OPENBLAS_NUM_THREADS": "1"}
+    with subprocess.Popen([sys.executable, "-c", slow], stderr=subprocess.PIPE, text=True, env=environment) as process:
         partial = tmp_path / "words.txt.partial"
         while not (partial.exists() and partial.stat().st_size > 5000 and len(children_of(process)) == 2):
             assert process.poll() is None
@@ -253,6 +258,7 @@ def test_no_process_stays_when_the_command_is_stopped_and_it_goes_on(recordings,
     assert not alive and len(gone) == 2 and not out.exists()
     status = {signal.SIGINT: 130, signal.SIGTERM: 128 + 15, signal.SIGKILL: -9}[how]
     assert process.returncode == status
+    command = [sys.executable, "-m", *command]
     done = subprocess.run([*command, "--out", out], capture_output=True, text=True, check=True)
     assert "going on: " in done.stderr
     expected = subprocess.run([*command, "--jobs", "1"], capture_output=True, text=True, check=True).stdout
