@@ -10,15 +10,12 @@ CPU seconds of one process, over those of the busiest of several. "unique" is th
 memory that is counted once (proportional set size: what two share counts half for each). The quarters are the seconds
 in which each quarter of the lines came.
 
-2026-12, 2 cores of an Intel Xeon with 4 to 5 other processes at work (load 6.6 to 10), digits, medians of three runs in
-turns, the same text everywhere; CPU seconds include Python's start. Wall clock at such a load: 1.14 and 1.26 x.
+2026-12-01, 2 cores of an Intel Xeon at 2.6 GHz, load 1.3, digits, medians of three runs in turns, the same text everywhere:
 
-|                          | CPU of all, 1 job | 2 jobs | bound  | unique, 1 job | 2 jobs  |
-|--------------------------|-------------------|--------|--------|---------------|---------|
-| 3,000 digits             | 10.8 s            | 11.2 s | 1.79 x | 182 MiB       | 207 MiB |
-| one hour                 | 14.4 s            | 14.9 s | 1.76 x | 186 MiB       | 217 MiB |
-
-Shared evenly, what two take together would be 1.92 and 1.93 x; here the first process got more than its half.
+|              | 1 job  | 2 jobs | ratio  | bound  | unique, 1 job | 2 jobs  | quarters, 2 jobs      |
+|--------------|--------|--------|--------|--------|---------------|---------|-----------------------|
+| 3,000 digits | 9.8 s  | 5.4 s  | 1.82 x | 1.84 x | 159 MiB       | 184 MiB | 1.4, 1.2, 1.3, 1.2 s  |
+| one hour     | 13.3 s | 7.2 s  | 1.86 x | 1.88 x | 165 MiB       | 191 MiB | 1.8, 1.7, 1.8, 1.7 s  |
 """
 
 import argparse
