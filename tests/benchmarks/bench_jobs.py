@@ -10,7 +10,7 @@ CPU seconds of one process, over those of the busiest of several. "unique" is th
 memory that is counted once (proportional set size: what two share counts half for each). The quarters are the seconds
 in which each quarter of the lines came.
 
-2026-12-01, 2 cores of an Intel Xeon at 2.6 GHz, load 1.3, digits, medians of three runs in turns, the same text everywhere:
+2026-12-01, 2 cores of an Intel Xeon at 2.6 GHz, load 1.3, digits, medians of three runs in turns, the same text:
 
 |              | 1 job  | 2 jobs | ratio  | bound  | unique, 1 job | 2 jobs  | quarters, 2 jobs      |
 |--------------|--------|--------|--------|--------|---------------|---------|-----------------------|
