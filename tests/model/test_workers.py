@@ -246,7 +246,10 @@ def test_no_process_stays_when_the_command_is_stopped_and_it_goes_on(recordings,
         f"import sys; sys.argv = {[*command, '--out', str(out)]!r}; from asr.cli import main; main()"
     )
     environment = os.environ | {"OPENBLAS_NUM_THREADS": "1"}
-    with subprocess.Popen([sys.executable, "-c", slow], stderr=subprocess.PIPE, text=True, env=environment) as process:
+    heed = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)  # noqa: E731 - who runs the tests may ignore it
+    with subprocess.Popen(
+        [sys.executable, "-c", slow], stderr=subprocess.PIPE, text=True, env=environment, preexec_fn=heed
+    ) as process:
         partial = tmp_path / "words.txt.partial"
         while not (partial.exists() and partial.stat().st_size > 5000 and len(children_of(process)) == 2):
             assert process.poll() is None
